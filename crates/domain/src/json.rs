@@ -1,0 +1,93 @@
+//! JSON that clients add of their own, kept as they sent it.
+
+use serde_json::value::RawValue;
+
+use crate::Invalid;
+
+/// The text of a JSON object whose values are exactly the text that the client sent: every digit
+/// of a number, the order of keys, keys given twice further down.
+///
+/// The empty text stands for an object without members, so that a store has nothing to keep.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct JsonObject(String);
+
+impl JsonObject {
+    /// Joins members into an object.
+    ///
+    /// # Errors
+    /// Never for members that came out of a parser; serializing a name could only fail on I/O.
+    pub fn from_members(members: &[(String, Box<RawValue>)]) -> Result<Self, Invalid> {
+        if members.is_empty() {
+            return Ok(Self::default());
+        }
+        let mut text = String::from("{");
+        for (at, (name, value)) in members.iter().enumerate() {
+            if at > 0 {
+                text.push(',');
+            }
+            text +=
+                &serde_json::to_string(name).map_err(|error| Invalid::new(error.to_string()))?;
+            text.push(':');
+            text += value.get();
+        }
+        text.push('}');
+        Ok(Self(text))
+    }
+
+    /// An object that a store gives back.
+    pub fn from_stored(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The object's text; empty where it has no members.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The members in the order sent.
+    ///
+    /// # Errors
+    /// Where what was stored is not JSON.
+    pub fn members(&self) -> Result<Vec<(String, Box<RawValue>)>, Invalid> {
+        struct Members(Vec<(String, Box<RawValue>)>);
+        impl<'de> serde::Deserialize<'de> for Members {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                struct InOrder;
+                impl<'de> serde::de::Visitor<'de> for InOrder {
+                    type Value = Members;
+                    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        f.write_str("an object")
+                    }
+                    fn visit_map<A: serde::de::MapAccess<'de>>(
+                        self,
+                        mut map: A,
+                    ) -> Result<Members, A::Error> {
+                        let mut members = Vec::new();
+                        while let Some(member) = map.next_entry()? {
+                            members.push(member);
+                        }
+                        Ok(Members(members))
+                    }
+                }
+                deserializer.deserialize_map(InOrder)
+            }
+        }
+        if self.0.is_empty() {
+            return Ok(Vec::new());
+        }
+        serde_json::from_str::<Members>(&self.0)
+            .map(|members| members.0)
+            .map_err(|error| Invalid::new(error.to_string()))
+    }
+
+    /// What a member is compared by: a string's text, else the JSON as sent; `None` for null, and
+    /// where there is no such member.
+    pub fn member_text(&self, member: &str) -> Option<String> {
+        let members = self.members().ok()?;
+        let (_, raw) = members.iter().find(|(name, _)| name == member)?;
+        match raw.get() {
+            "null" => None,
+            json => Some(serde_json::from_str::<String>(json).unwrap_or_else(|_| json.to_owned())),
+        }
+    }
+}

@@ -1,0 +1,24 @@
+#![doc = include_str!("../README.md")]
+
+mod account;
+mod build;
+mod json;
+mod name;
+mod page;
+mod password;
+pub mod policy;
+mod project;
+pub mod query;
+mod time;
+
+pub use account::{Account, AccountId};
+pub use build::{
+    Build, BuildId, ClientRecord, Closing, Outcome, Report, Sender, State, Step, StepName,
+};
+pub use json::JsonObject;
+pub use name::{BuildKey, Invalid, ProjectName, Slug, Tag, TagSet, Username, split_dashed};
+pub use page::{PageRequest, Pages};
+pub use password::{MAX_PASSWORD_BYTES, Password, PasswordHash};
+pub use policy::{Policy, Reading, Refusal, Registration, Viewer};
+pub use project::{Project, ProjectId, Reporting};
+pub use time::Timestamp;

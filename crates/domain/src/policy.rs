@@ -1,0 +1,341 @@
+//! Who may do what: the one place that decides it.
+//!
+//! Handlers ask and refuse; links and `Allow` ask and show. Both get the same answer.
+
+use std::collections::HashSet;
+use std::str::FromStr;
+
+use crate::{Account, AccountId, Build, Invalid, Project, Reporting, Sender, Username};
+
+/// Who may register projects.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Registration {
+    /// Anyone; a project registered without credentials belongs to nobody.
+    #[default]
+    Open,
+    /// Whoever sends credentials.
+    Authenticated,
+    /// Administrators; no user is created over HTTP either.
+    Closed,
+}
+
+/// Who may read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Reading {
+    /// Anyone.
+    #[default]
+    Open,
+    /// Users.
+    Authenticated,
+}
+
+macro_rules! setting_words {
+    ($type:ident, $name:literal, $($word:literal => $value:ident),+) => {
+        impl FromStr for $type {
+            type Err = Invalid;
+            fn from_str(text: &str) -> Result<Self, Invalid> {
+                match text {
+                    $($word => Ok(Self::$value),)+
+                    _ => Err(Invalid::new(concat!($name, " is one of", $(" '", $word, "'"),+))),
+                }
+            }
+        }
+    };
+}
+setting_words!(Registration, "registration", "open" => Open, "authenticated" => Authenticated, "closed" => Closed);
+setting_words!(Reading, "reading", "open" => Open, "authenticated" => Authenticated);
+
+/// Who sends a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Viewer {
+    /// No credentials.
+    Anonymous,
+    /// Credentials that name nobody; a request that creates users may make this one a user.
+    Stranger(Username),
+    /// A user.
+    User(AccountId, Username),
+    /// A user whom the settings name as administrator.
+    Administrator(AccountId, Username),
+}
+
+impl Viewer {
+    /// The user's number, where the viewer is a user.
+    pub fn account(&self) -> Option<AccountId> {
+        match self {
+            Self::Anonymous | Self::Stranger(_) => None,
+            Self::User(id, _) | Self::Administrator(id, _) => Some(*id),
+        }
+    }
+
+    /// The name in the credentials.
+    pub fn username(&self) -> Option<&Username> {
+        match self {
+            Self::Anonymous => None,
+            Self::Stranger(name) | Self::User(_, name) | Self::Administrator(_, name) => Some(name),
+        }
+    }
+
+    fn is_administrator(&self) -> bool {
+        matches!(self, Self::Administrator(..))
+    }
+}
+
+/// Why a viewer may not do something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Credentials are needed, and none were sent.
+    #[error("credentials are required")]
+    CredentialsRequired,
+    /// These credentials do not suffice, and others might.
+    #[error("these credentials do not permit this")]
+    NotPermitted,
+}
+
+type Verdict = Result<(), Refusal>;
+
+/// The settings that decide who may do what.
+#[derive(Debug, Clone, Default)]
+pub struct Policy {
+    /// Who may register projects.
+    pub registration: Registration,
+    /// Who may read.
+    pub reading: Reading,
+    administrators: HashSet<String>,
+}
+
+impl Policy {
+    /// A policy under which these users are administrators.
+    pub fn new(registration: Registration, reading: Reading, administrators: &[Username]) -> Self {
+        let administrators = administrators.iter().map(Username::key).collect();
+        Self { registration, reading, administrators }
+    }
+
+    /// Who a user is here.
+    pub fn viewer(&self, account: &Account) -> Viewer {
+        let (id, username) = (account.id, account.username.clone());
+        if self.administrators.contains(&username.key()) {
+            Viewer::Administrator(id, username)
+        } else {
+            Viewer::User(id, username)
+        }
+    }
+
+    /// Whether a user of this name may be created over HTTP.
+    pub fn may_be_created(&self, username: &Username) -> bool {
+        self.registration != Registration::Closed && !self.administrators.contains(&username.key())
+    }
+
+    /// For requests that create users: a stranger who may not become one is refused.
+    fn any_user(&self, viewer: &Viewer) -> Verdict {
+        match viewer {
+            Viewer::Anonymous => Err(Refusal::CredentialsRequired),
+            Viewer::Stranger(name) if !self.may_be_created(name) => Err(Refusal::NotPermitted),
+            Viewer::Stranger(_) | Viewer::User(..) | Viewer::Administrator(..) => Ok(()),
+        }
+    }
+
+    /// Reading anything.
+    pub fn read(&self, viewer: &Viewer) -> Verdict {
+        match (self.reading, viewer) {
+            (Reading::Open, _) => Ok(()),
+            (Reading::Authenticated, Viewer::Anonymous) => Err(Refusal::CredentialsRequired),
+            (Reading::Authenticated, Viewer::Stranger(_)) => Err(Refusal::NotPermitted),
+            (Reading::Authenticated, _) => Ok(()),
+        }
+    }
+
+    /// Registering a project.
+    pub fn register_project(&self, viewer: &Viewer) -> Verdict {
+        match (self.registration, viewer) {
+            (Registration::Open, Viewer::Anonymous) => Ok(()),
+            (Registration::Closed, _) => match viewer {
+                Viewer::Administrator(..) => Ok(()),
+                _ => Err(refused(viewer)),
+            },
+            _ => self.any_user(viewer),
+        }
+    }
+
+    /// Changing or deleting a project: its owner and administrators. Nobody else owns a project
+    /// that was registered without credentials.
+    pub fn change_project(&self, viewer: &Viewer, project: &Project) -> Verdict {
+        only(viewer, viewer.is_administrator() || owns(viewer, project))
+    }
+
+    /// Posting a build to a project.
+    pub fn report(&self, viewer: &Viewer, project: &Project) -> Verdict {
+        match (project.reporting, viewer) {
+            (Reporting::Anyone, Viewer::Anonymous) => Ok(()),
+            (Reporting::Anyone | Reporting::Authenticated, _) => self.any_user(viewer),
+            (Reporting::Owner, _) => self.change_project(viewer, project),
+        }
+    }
+
+    /// Sending a step of an incremental build, or closing it: anyone where it was sent anonymously,
+    /// else those who may delete it.
+    pub fn continue_build(&self, viewer: &Viewer, project: &Project, build: &Build) -> Verdict {
+        match build.sender {
+            Sender::Anonymous => Ok(()),
+            Sender::Account(..) => self.delete_build(viewer, project, build),
+        }
+    }
+
+    /// Deleting a build: who sent it, the project's owner, administrators.
+    pub fn delete_build(&self, viewer: &Viewer, project: &Project, build: &Build) -> Verdict {
+        let sent = match build.sender {
+            Sender::Anonymous => false,
+            Sender::Account(sender, _) => viewer.account() == Some(sender),
+        };
+        only(viewer, sent || owns(viewer, project) || viewer.is_administrator())
+    }
+
+    /// Creating a user, or changing a password: by that user alone.
+    pub fn put_user(&self, viewer: &Viewer, username: &Username) -> Verdict {
+        self.any_user(viewer)?;
+        only(viewer, is(viewer, username))
+    }
+
+    /// Deleting a user: by that user or an administrator.
+    pub fn delete_user(&self, viewer: &Viewer, username: &Username) -> Verdict {
+        let known = viewer.account().is_some();
+        only(viewer, viewer.is_administrator() || known && is(viewer, username))
+    }
+}
+
+fn is(viewer: &Viewer, username: &Username) -> bool {
+    viewer.username().is_some_and(|name| name.key() == username.key())
+}
+
+fn owns(viewer: &Viewer, project: &Project) -> bool {
+    match (&project.owner, viewer.account()) {
+        (Some((owner, _)), Some(account)) => *owner == account,
+        _ => false,
+    }
+}
+
+fn refused(viewer: &Viewer) -> Refusal {
+    match viewer {
+        Viewer::Anonymous => Refusal::CredentialsRequired,
+        _ => Refusal::NotPermitted,
+    }
+}
+
+fn only(viewer: &Viewer, permitted: bool) -> Verdict {
+    if permitted { Ok(()) } else { Err(refused(viewer)) }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use crate::{ProjectId, Timestamp};
+
+    const NEEDS: Verdict = Err(Refusal::CredentialsRequired);
+    const NO: Verdict = Err(Refusal::NotPermitted);
+
+    fn name(text: &str) -> Username {
+        text.parse().unwrap()
+    }
+    fn user(id: i64) -> Viewer {
+        Viewer::User(AccountId(id), name(&format!("user{id}")))
+    }
+    fn admin() -> Viewer {
+        Viewer::Administrator(AccountId(99), name("root"))
+    }
+    fn stranger() -> Viewer {
+        Viewer::Stranger(name("new"))
+    }
+    fn project(owner: Option<i64>, reporting: Reporting) -> Project {
+        let now = Timestamp::now();
+        Project {
+            id: ProjectId(1),
+            slug: "p".parse().unwrap(),
+            name: "P".parse().unwrap(),
+            owner: owner.map(|id| (AccountId(id), name(&format!("user{id}")))),
+            reporting,
+            created_at: now,
+            updated_at: now,
+            version: 1,
+        }
+    }
+    fn policy(registration: Registration) -> Policy {
+        Policy::new(registration, Reading::Open, &[name("Root")])
+    }
+
+    #[test]
+    fn registration_says_who_may_register() {
+        use Registration::{Authenticated, Closed, Open};
+        for (mode, anonymous, new, known) in [
+            (Open, Ok(()), Ok(()), Ok(())),
+            (Authenticated, NEEDS, Ok(()), Ok(())),
+            (Closed, NEEDS, NO, NO),
+        ] {
+            let policy = policy(mode);
+            assert_eq!(policy.register_project(&Viewer::Anonymous), anonymous);
+            assert_eq!(policy.register_project(&stranger()), new);
+            assert_eq!(policy.register_project(&user(1)), known);
+            assert_eq!(policy.register_project(&admin()), Ok(()));
+        }
+    }
+
+    #[test]
+    fn an_administrators_name_is_never_created() {
+        let policy = policy(Registration::Open);
+        assert_eq!(policy.register_project(&Viewer::Stranger(name("ROOT"))), NO);
+        assert_eq!(policy.put_user(&Viewer::Stranger(name("root")), &name("root")), NO);
+    }
+
+    #[test]
+    fn only_the_owner_and_administrators_change_a_project() {
+        let policy = policy(Registration::Open);
+        let owned = project(Some(1), Reporting::Anyone);
+        assert_eq!(policy.change_project(&Viewer::Anonymous, &owned), NEEDS);
+        assert_eq!(policy.change_project(&stranger(), &owned), NO);
+        assert_eq!(policy.change_project(&user(2), &owned), NO);
+        assert_eq!(policy.change_project(&user(1), &owned), Ok(()));
+        assert_eq!(policy.change_project(&admin(), &owned), Ok(()));
+        assert_eq!(policy.change_project(&user(1), &project(None, Reporting::Anyone)), NO);
+    }
+
+    #[test]
+    fn a_project_says_who_may_report() {
+        let policy = policy(Registration::Open);
+        for (mode, anonymous, new, other) in [
+            (Reporting::Anyone, Ok(()), Ok(()), Ok(())),
+            (Reporting::Authenticated, NEEDS, Ok(()), Ok(())),
+            (Reporting::Owner, NEEDS, NO, NO),
+        ] {
+            let project = project(Some(1), mode);
+            assert_eq!(policy.report(&Viewer::Anonymous, &project), anonymous);
+            assert_eq!(policy.report(&stranger(), &project), new);
+            assert_eq!(policy.report(&user(2), &project), other);
+            assert_eq!(policy.report(&user(1), &project), Ok(()));
+        }
+    }
+
+    #[test]
+    fn a_stranger_is_no_sender_where_users_are_not_created() {
+        let closed = policy(Registration::Closed);
+        assert_eq!(closed.report(&stranger(), &project(None, Reporting::Anyone)), NO);
+        assert_eq!(closed.report(&Viewer::Anonymous, &project(None, Reporting::Anyone)), Ok(()));
+    }
+
+    #[test]
+    fn a_user_is_put_by_itself_and_deleted_by_itself_or_an_administrator() {
+        let policy = policy(Registration::Open);
+        assert_eq!(policy.put_user(&user(1), &name("USER1")), Ok(()));
+        assert_eq!(policy.put_user(&user(2), &name("user1")), NO);
+        assert_eq!(policy.put_user(&admin(), &name("user1")), NO);
+        assert_eq!(policy.put_user(&Viewer::Anonymous, &name("user1")), NEEDS);
+        assert_eq!(policy.delete_user(&admin(), &name("user1")), Ok(()));
+        assert_eq!(policy.delete_user(&stranger(), &name("new")), NO);
+    }
+
+    #[test]
+    fn reading_may_be_for_users_only() {
+        let policy = Policy::new(Registration::Open, Reading::Authenticated, &[]);
+        assert_eq!(policy.read(&Viewer::Anonymous), NEEDS);
+        assert_eq!(policy.read(&stranger()), NO);
+        assert_eq!(policy.read(&user(1)), Ok(()));
+    }
+}

@@ -1,0 +1,48 @@
+#![doc = include_str!("../README.md")]
+#![expect(clippy::duplicate_mod, reason = "store/queries is compiled once for each backend")]
+
+mod error;
+mod port;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod store;
+
+use std::sync::Arc;
+
+pub use error::{Cause, Error, Result};
+pub use port::*;
+
+/// How to open a repository.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Connections kept for reading (PostgreSQL: for everything).
+    pub pool_size: u32,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { pool_size: 8 }
+    }
+}
+
+/// Opens the database that the URL names and brings its schema up to date.
+///
+/// `postgres://...` or `postgresql://...` is PostgreSQL, with libpq's parameters (`sslmode` and so
+/// on); `sqlite:PATH` is an SQLite file, made where there is none. Several processes may open one
+/// database at once: one of them migrates, the others wait.
+///
+/// # Errors
+/// [`Error::Url`] where the URL names neither (or one that was not compiled in), otherwise what the
+/// database says.
+pub fn open(url: &str, options: &Options) -> Result<Arc<dyn Repository>> {
+    let (scheme, rest) = url.split_once(':').unwrap_or(("", url));
+    match scheme {
+        #[cfg(feature = "postgres")]
+        "postgres" | "postgresql" => store::postgres::open(url, options),
+        #[cfg(feature = "sqlite")]
+        "sqlite" => store::sqlite::open(rest.strip_prefix("//").unwrap_or(rest), options),
+        _ => {
+            let _ = (rest, options);
+            Err(Error::Url("the database URL starts with postgres:// or sqlite:".to_owned()))
+        }
+    }
+}

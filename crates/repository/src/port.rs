@@ -1,0 +1,309 @@
+//! The port: what a store can do, in the words of the domain.
+
+use devmason_domain::query::Selection;
+use devmason_domain::{
+    Account, AccountId, Build, BuildId, BuildKey, Closing, PageRequest, PasswordHash, Project,
+    ProjectId, ProjectName, Report, Reporting, Slug, Step, Tag, Timestamp, Username,
+};
+
+use crate::Result;
+
+/// Everything a store can do.
+pub trait Repository: Projects + Builds + Tags + Users + Upkeep + Send + Sync {}
+impl<T: Projects + Builds + Tags + Users + Upkeep + Send + Sync> Repository for T {}
+
+/// A user who is to be made by the request that it comes with, if that succeeds.
+#[derive(Debug, Clone)]
+pub struct NewAccount {
+    /// The name.
+    pub username: Username,
+    /// The password's hash.
+    pub password_hash: PasswordHash,
+}
+
+/// On whose behalf something is stored.
+#[derive(Debug, Clone)]
+pub enum Actor {
+    /// Nobody's: no credentials came with it.
+    Nobody,
+    /// A user's.
+    Account(AccountId),
+    /// Somebody's who becomes a user with it.
+    Newcomer(NewAccount),
+}
+
+/// The answer to keep for a request with an `Idempotency-Key`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The `Location`, without the server's path prefix.
+    pub location: String,
+}
+
+/// An `Idempotency-Key`, to be claimed in the transaction of the request that carries it.
+#[derive(Debug, Clone)]
+pub struct Claim {
+    /// A hash of the user, the resource and the key.
+    pub scope: [u8; 32],
+    /// A hash of the body.
+    pub body: [u8; 32],
+    /// What to answer if this is the first such request.
+    pub answer: Answer,
+}
+
+/// What a claim found that was made before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Claimed {
+    /// The same request came before: this was its answer.
+    Replayed(Answer),
+    /// Another body came with this key before.
+    KeyReused,
+}
+
+/// A change that names the version it saw, or takes any.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Updated<T> {
+    /// It was made.
+    Done(T),
+    /// Somebody else made one before.
+    Stale,
+    /// There is nothing any more to change.
+    Gone,
+}
+
+/// A collection's size and how often it changed. Both are kept, not counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// How many members it has.
+    pub members: u64,
+    /// Differs whenever the collection, or a member of it, does.
+    pub changes: u64,
+}
+
+/// A project to register.
+#[derive(Debug, Clone)]
+pub struct NewProject {
+    /// Its name in URIs.
+    pub slug: Slug,
+    /// Its name for people.
+    pub name: ProjectName,
+    /// Who may post builds.
+    pub reporting: Reporting,
+    /// Whose it will be.
+    pub owner: Actor,
+}
+
+/// What came of registering a project.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Registered {
+    /// It is there now.
+    New(Project),
+    /// One of that slug was there.
+    Exists,
+    /// Somebody else took the newcomer's name meanwhile.
+    UsernameTaken,
+}
+
+/// Projects.
+pub trait Projects {
+    /// The project of that name.
+    fn project_find(&self, slug: &Slug) -> Result<Option<Project>>;
+    /// Projects by their numbers, those that are still there.
+    fn projects_by_id(&self, ids: &[ProjectId]) -> Result<Vec<Project>>;
+    /// A page of all projects, in order of name.
+    fn project_list(&self, page: PageRequest) -> Result<Vec<Project>>;
+    /// How many projects there are.
+    fn project_tally(&self) -> Result<Tally>;
+    /// Registers a project.
+    fn project_register(&self, new: &NewProject) -> Result<Registered>;
+    /// Changes a project's name and, where given, who may post builds.
+    fn project_update(
+        &self,
+        id: ProjectId,
+        name: &ProjectName,
+        reporting: Option<Reporting>,
+        seen: Option<i64>,
+    ) -> Result<Updated<Project>>;
+    /// Deletes a project. It is gone at once; its builds are removed by [`Upkeep::purge`].
+    fn project_delete(&self, id: ProjectId, seen: Option<i64>) -> Result<Updated<()>>;
+}
+
+/// A build to store.
+#[derive(Debug, Clone)]
+pub struct NewBuild {
+    /// The project it is about.
+    pub project: ProjectId,
+    /// The server's id for it.
+    pub id: BuildId,
+    /// The id that the client chose, if it did.
+    pub key: Option<BuildKey>,
+    /// Who sent it.
+    pub sender: Actor,
+    /// What was reported.
+    pub report: Report,
+    /// The request's `Idempotency-Key`.
+    pub claim: Option<Claim>,
+}
+
+/// What came of storing a build.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Recorded {
+    /// It is stored.
+    New,
+    /// The same document was stored under its key before.
+    Known,
+    /// Another document was stored under its key before.
+    Differs,
+    /// The project is not there.
+    NoProject,
+    /// Somebody else took the newcomer's name meanwhile.
+    UsernameTaken,
+    /// Another process assigned the same id; assign another.
+    Clash,
+    /// The request was made before.
+    Claimed(Claimed),
+}
+
+/// A step to add to a running build.
+#[derive(Debug, Clone)]
+pub struct NewStep {
+    /// The build's project.
+    pub project: ProjectId,
+    /// The build.
+    pub build: BuildId,
+    /// The step.
+    pub step: Step,
+    /// The request's `Idempotency-Key`.
+    pub claim: Option<Claim>,
+}
+
+/// What came of adding a step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Appended {
+    /// It is the build's last step now.
+    Done,
+    /// The build is finished.
+    Finished,
+    /// The build is not there.
+    Gone,
+    /// The request was made before.
+    Claimed(Claimed),
+}
+
+/// What came of closing an incremental build.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Closed {
+    /// It is finished now.
+    Done,
+    /// It was finished before.
+    Finished,
+    /// The build is not there.
+    Gone,
+}
+
+/// Which builds a list is of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Scope {
+    /// A project's.
+    Project(ProjectId),
+    /// Those of a project that have all of these tags (at least one).
+    Tagged(ProjectId, Vec<Tag>),
+    /// Those that a user sent.
+    Sender(AccountId),
+}
+
+/// Which part of a list to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// From so many builds after the first.
+    Offset(u64),
+    /// From the first build behind this one.
+    Behind(BuildId),
+    /// The last builds before this one, still in list order.
+    Before(BuildId),
+}
+
+/// A part of a list of builds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BuildQuery {
+    /// Which builds.
+    pub scope: Scope,
+    /// What must hold of them, and their order.
+    pub selection: Selection,
+    /// Where to start. With a sort order of its own, a list has no positions but offsets.
+    pub start: Start,
+    /// How many at most.
+    pub limit: u64,
+}
+
+/// How many builds a list has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Count {
+    /// So many, or at least so many.
+    pub builds: u64,
+    /// Whether that is all of them.
+    pub exact: bool,
+}
+
+/// Builds and their steps.
+pub trait Builds {
+    /// How many writers at once this store gains from.
+    fn writers(&self) -> usize;
+    /// Stores builds, all in one transaction, each with an outcome of its own.
+    fn build_record_many(&self, builds: &[NewBuild]) -> Result<Vec<Recorded>>;
+    /// Adds steps to running builds, in the order given, all in one transaction.
+    fn step_append_many(&self, steps: &[NewStep]) -> Result<Vec<Appended>>;
+    /// Closes an incremental build. What `closing` leaves open follows from the steps; without any,
+    /// the build succeeded and ended at `now`.
+    fn build_close(&self, project: ProjectId, id: BuildId, closing: Closing, now: Timestamp) -> Result<Closed>;
+    /// The build of that key, which a client chose or the server assigned.
+    fn build_find(&self, project: ProjectId, key: &BuildKey) -> Result<Option<Build>>;
+    /// A part of a list of builds.
+    fn build_list(&self, query: &BuildQuery) -> Result<Vec<Build>>;
+    /// How many builds a selection has. Where counting them all would take long, it stops.
+    fn build_count(&self, scope: &Scope, selection: &Selection) -> Result<Count>;
+    /// How many builds a project has, or a user sent, and how often they changed. Those with tags
+    /// have their project's changes.
+    fn build_tally(&self, scope: &Scope) -> Result<Tally>;
+    /// The steps of each of these builds, as many as the build says it has; `None` where the build
+    /// was deleted since it was read.
+    fn step_list(&self, builds: &[Build]) -> Result<Vec<Option<Vec<Step>>>>;
+    /// Deletes a build.
+    fn build_delete(&self, project: ProjectId, id: BuildId, seen: Option<i64>) -> Result<Updated<()>>;
+}
+
+/// Tags.
+pub trait Tags {
+    /// The tags that builds of the project have, in byte order.
+    fn tag_list(&self, project: ProjectId) -> Result<Vec<Tag>>;
+    /// Those of these words that are such tags.
+    fn tag_known(&self, project: ProjectId, words: &[&str]) -> Result<Vec<String>>;
+}
+
+/// Users.
+pub trait Users {
+    /// The user of that name.
+    fn user_find(&self, username: &Username) -> Result<Option<Account>>;
+    /// A page of all users, in order of name.
+    fn user_list(&self, page: PageRequest) -> Result<Vec<Account>>;
+    /// How many users there are.
+    fn user_tally(&self) -> Result<Tally>;
+    /// Makes a user; `None` where the name is taken.
+    fn user_create(&self, new: &NewAccount) -> Result<Option<Account>>;
+    /// Changes a password.
+    fn user_set_password(&self, id: AccountId, hash: &PasswordHash, seen: Option<i64>) -> Result<Updated<Account>>;
+    /// Deletes a user: its projects belong to nobody then, and its builds are credited to nobody.
+    fn user_delete(&self, id: AccountId, seen: Option<i64>) -> Result<Updated<()>>;
+}
+
+/// What keeps a store in order.
+pub trait Upkeep {
+    /// Whether the database answers.
+    fn ping(&self) -> Result<()>;
+    /// Removes a piece of what was deleted or has expired before `now`; true while there may be more.
+    fn purge(&self, now: Timestamp) -> Result<bool>;
+}
+
+/// How long an `Idempotency-Key` is kept, in microseconds: 24 hours.
+pub const CLAIM_LIFETIME_MICROS: i64 = 24 * 3600 * 1_000_000;

@@ -1,0 +1,56 @@
+//! How a database's errors become the repository's.
+
+use diesel::result::{DatabaseErrorKind, Error as Diesel};
+
+use crate::{Cause, Error};
+
+/// What goes wrong inside a transaction.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    /// The database said so.
+    Database(Diesel),
+    /// A row holds what no row can.
+    Corrupt(String),
+}
+
+impl From<Diesel> for Fault {
+    fn from(error: Diesel) -> Self {
+        Self::Database(error)
+    }
+}
+
+impl From<devmason_domain::Invalid> for Fault {
+    fn from(invalid: devmason_domain::Invalid) -> Self {
+        Self::Corrupt(invalid.to_string())
+    }
+}
+
+impl Fault {
+    /// Sorts an error by what can be done about it.
+    ///
+    /// Neither libpq through Diesel nor SQLite gives more than a text for a full disk or a lock, so
+    /// the texts are looked at; both servers write these ones in English in every locale that
+    /// affects only messages for people, and an unknown text falls back to `Backend`.
+    pub(crate) fn into_error(self) -> Error {
+        let error = match self {
+            Self::Corrupt(what) => return Error::Corrupt(what.into()),
+            Self::Database(error) => error,
+        };
+        let has = |texts: &[&str]| {
+            let message = error.to_string();
+            texts.iter().any(|text| message.contains(text))
+        };
+        let kind: fn(Cause) -> Error = match &error {
+            Diesel::DeserializationError(_) => Error::Corrupt,
+            Diesel::BrokenTransactionManager
+            | Diesel::DatabaseError(DatabaseErrorKind::ClosedConnection, _) => Error::Unavailable,
+            Diesel::DatabaseError(DatabaseErrorKind::SerializationFailure, _) => Error::Busy,
+            _ if has(&["disk is full", "No space left on device", "could not extend file"]) => Error::Full,
+            _ if has(&["malformed", "is not a database", "invalid page in block"]) => Error::Corrupt,
+            _ if has(&["is locked", "statement timeout", "lock timeout", "deadlock detected", "too many clients"]) => Error::Busy,
+            _ if has(&["unable to open", "disk I/O error", "readonly database", "shutting down", "terminating connection"]) => Error::Unavailable,
+            _ => Error::Backend,
+        };
+        kind(error.into())
+    }
+}

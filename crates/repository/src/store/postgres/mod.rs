@@ -1,0 +1,37 @@
+//! PostgreSQL.
+
+#[path = "../queries/mod.rs"]
+mod queries;
+mod tuned;
+
+use std::sync::Arc;
+
+use diesel::Connection;
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+
+use crate::store::fault::Fault;
+use crate::{Error, Options, Repository, Result};
+
+type Conn = diesel::pg::PgConnection;
+type Db = diesel::pg::Pg;
+
+const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/postgres");
+
+/// The advisory lock under which one of several servers migrates.
+const MIGRATION_LOCK: i64 = 0x6465_766d_6173_6f6e;
+
+pub(crate) fn open(url: &str, options: &Options) -> Result<Arc<dyn Repository>> {
+    let mut conn = tuned::connect(url, tuned::Role::Reader)?;
+    conn.transaction::<_, Fault, _>(|conn| {
+        tuned::lock(conn, MIGRATION_LOCK)?;
+        conn.run_pending_migrations(MIGRATIONS)
+            .map_err(|error| Fault::Corrupt(format!("the schema cannot be brought up to date: {error}")))?;
+        Ok(())
+    })
+    .map_err(|fault| match fault.into_error() {
+        Error::Corrupt(cause) => Error::Backend(cause),
+        error => error,
+    })?;
+    let pool = queries::Pool::new(url, tuned::Role::Reader, options.pool_size.max(tuned::WRITERS as u32 + 1));
+    Ok(Arc::new(queries::Store { readers: pool.clone(), writers: pool }))
+}

@@ -1,0 +1,237 @@
+//! What PostgreSQL does its own way: whole batches in one statement, array binds, row locks.
+
+use std::collections::HashSet;
+
+use devmason_domain::{BuildId, Outcome as Ended, ProjectId, Tag};
+use diesel::prelude::*;
+use diesel::result::QueryResult;
+use diesel::sql_types::{Array, BigInt, Binary, Bool, Integer, Nullable, SmallInt, Text};
+
+use super::queries::{Insert, Outcome, Sql, establish, joined_tags};
+use super::Conn;
+use crate::store::columns::{At, Id};
+use crate::store::fault::Fault;
+use crate::store::schema::sql;
+use crate::{NewStep, Result};
+
+/// Two writers keep PostgreSQL busy while one of them waits for its commit; a third was measured to
+/// add nothing.
+pub(super) const WRITERS: usize = 2;
+
+/// The shard of the kept counts that this connection adds to.
+pub(super) const SHARD: &str = "(pg_backend_pid() % 16)::smallint";
+
+/// What a connection is for; here they are all alike.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Role {
+    Reader,
+}
+
+pub(super) fn connect(url: &str, _: Role) -> Result<Conn> {
+    let mut conn = establish(url)?;
+    // A statement that runs away, or waits for somebody's lock, ends: it must not hold the pool.
+    Sql::<()>::new("set statement_timeout = '30s'")
+        .execute(&mut conn)
+        .and_then(|_| Sql::<()>::new("set client_min_messages = 'warning'").execute(&mut conn))
+        .map_err(|error| Fault::from(error).into_error())?;
+    Ok(conn)
+}
+
+pub(super) fn ping(conn: &mut Conn) -> QueryResult<()> {
+    Sql::<()>::new("select 1").execute(conn).map(drop)
+}
+
+pub(super) fn lock(conn: &mut Conn, key: i64) -> QueryResult<()> {
+    Sql::<()>::new("select pg_advisory_xact_lock(?)").bind::<BigInt, _>(key).execute(conn).map(drop)
+}
+
+pub(super) fn write<T>(conn: &mut Conn, change: impl FnOnce(&mut Conn) -> Outcome<T>) -> Outcome<T> {
+    conn.transaction(change)
+}
+
+/// One statement stores a whole batch: builds, steps, tags and counts, in one round trip.
+///
+/// The project is locked against its deletion, not against other writers; where it is gone, or the
+/// key is taken, the build is left out with all that belongs to it, and its id is not returned.
+const INSERT_BUILDS: &str = "
+with incoming as (
+    select * from unnest(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        as n (project_id, id, key, sender_id, started, started_offset, finished, finished_offset, success,
+              received, tags, steps, failed_steps, digest, client, ord)
+), alive as (
+    select p.id from project p
+    where p.id = any (select project_id from incoming) and p.slug_key is not null
+    order by p.id for key share
+), b as (
+    insert into build (project_id, id, key, sender_id, started, started_offset, finished, finished_offset,
+                       success, received, tags, steps, failed_steps, digest, client)
+    select n.project_id, n.id, n.key, n.sender_id, n.started, n.started_offset, n.finished, n.finished_offset,
+           n.success, n.received, n.tags, n.steps, n.failed_steps, n.digest, n.client
+    from incoming n join alive on alive.id = n.project_id
+    order by n.ord
+    on conflict do nothing
+    returning project_id, id, sender_id
+), s as (
+    insert into step (project_id, build_id, position, name, success, started, started_offset, finished,
+                      finished_offset, output, errout, extras)
+    select b.project_id, b.id, n.position, n.name, n.success, n.started, n.started_offset, n.finished,
+           n.finished_offset, n.output, n.errout, n.extras
+    from unnest(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        as n (build_id, position, name, success, started, started_offset, finished, finished_offset, output,
+              errout, extras)
+    join b on b.id = n.build_id
+), labels as (
+    select b.project_id, n.tag, b.id from unnest(?, ?) as n (build_id, tag) join b on b.id = n.build_id
+), t as (
+    insert into build_tag (project_id, tag, build_id) select project_id, tag, id from labels
+), c as (
+    insert into build_count (project_id, tag, shard, builds, changes)
+    select project_id, tag, (pg_backend_pid() % 16)::smallint, count(*), count(*)
+    from (select project_id, '' as tag from b union all select project_id, tag from labels) as added
+    group by project_id, tag order by project_id, tag
+    on conflict (project_id, tag, shard) do update
+    set builds = build_count.builds + excluded.builds, changes = build_count.changes + excluded.changes
+), u as (
+    insert into sender_count (sender_id, project_id, shard, builds, changes)
+    select sender_id, project_id, (pg_backend_pid() % 16)::smallint, count(*), count(*)
+    from b where sender_id is not null group by sender_id, project_id order by sender_id, project_id
+    on conflict (sender_id, project_id, shard) do update
+    set builds = sender_count.builds + excluded.builds, changes = sender_count.changes + excluded.changes
+)
+select id from b";
+
+pub(super) fn insert_builds(conn: &mut Conn, inserts: &[Insert<'_>]) -> Outcome<HashSet<BuildId>> {
+    type Uuids = Array<sql::Uuid>;
+    type Instants = Array<sql::Instant>;
+    macro_rules! column {
+        (|$insert:ident| $value:expr) => {
+            inserts.iter().map(|$insert| $value).collect::<Vec<_>>()
+        };
+    }
+    macro_rules! step_column {
+        (|$id:ident, $position:ident, $step:ident| $value:expr) => {
+            inserts
+                .iter()
+                .flat_map(|insert| insert.new.report.steps.iter().enumerate().map(move |(at, step)| (insert.new.id, at, step)))
+                .map(|($id, $position, $step)| $value)
+                .collect::<Vec<_>>()
+        };
+    }
+    let finished = |insert: &Insert<'_>| match insert.new.report.outcome {
+        Ended::Running => None,
+        Ended::Finished { success, finished } => Some((success, finished)),
+    };
+    let (tag_ids, tags): (Vec<Id>, Vec<&str>) = inserts
+        .iter()
+        .flat_map(|i| i.new.report.tags.iter().map(move |tag| (Id(i.new.id.0), tag.as_str())))
+        .unzip();
+    let ids: Vec<Id> = Sql::<sql::Uuid>::new(INSERT_BUILDS)
+        .bind::<Array<BigInt>, _>(column!(|i| i.new.project.0))
+        .bind::<Uuids, _>(column!(|i| Id(i.new.id.0)))
+        .bind::<Array<Nullable<Text>>, _>(column!(|i| i.new.key.as_ref().map(|key| key.as_str())))
+        .bind::<Array<Nullable<BigInt>>, _>(column!(|i| i.sender))
+        .bind::<Instants, _>(column!(|i| At(i.new.report.started.micros())))
+        .bind::<Array<SmallInt>, _>(column!(|i| i.new.report.started.offset_minutes()))
+        .bind::<Array<Nullable<sql::Instant>>, _>(column!(|i| finished(i).map(|(_, at)| At(at.micros()))))
+        .bind::<Array<Nullable<SmallInt>>, _>(column!(|i| finished(i).map(|(_, at)| at.offset_minutes())))
+        .bind::<Array<Nullable<Bool>>, _>(column!(|i| finished(i).map(|(success, _)| success)))
+        .bind::<Instants, _>(column!(|i| At(i.new.report.received.micros())))
+        .bind::<Array<Text>, _>(column!(|i| joined_tags(i.new)))
+        .bind::<Array<Integer>, _>(column!(|i| i.new.report.steps.len() as i32))
+        .bind::<Array<Integer>, _>(column!(|i| i.new.report.steps.iter().filter(|s| !s.success).count() as i32))
+        .bind::<Array<Nullable<Binary>>, _>(column!(|i| i.new.report.digest.as_ref().map(|d| d.as_slice())))
+        .bind::<Array<Text>, _>(column!(|i| i.new.report.client.0.as_str()))
+        .bind::<Array<BigInt>, _>((0..inserts.len() as i64).collect::<Vec<_>>())
+        .bind::<Uuids, _>(step_column!(|id, _at, _step| Id(id.0)))
+        .bind::<Array<Integer>, _>(step_column!(|_id, at, _step| at as i32))
+        .bind::<Array<Text>, _>(step_column!(|_id, _at, step| step.name.as_str()))
+        .bind::<Array<Bool>, _>(step_column!(|_id, _at, step| step.success))
+        .bind::<Instants, _>(step_column!(|_id, _at, step| At(step.started.micros())))
+        .bind::<Array<SmallInt>, _>(step_column!(|_id, _at, step| step.started.offset_minutes()))
+        .bind::<Instants, _>(step_column!(|_id, _at, step| At(step.finished.micros())))
+        .bind::<Array<SmallInt>, _>(step_column!(|_id, _at, step| step.finished.offset_minutes()))
+        .bind::<Array<Binary>, _>(step_column!(|_id, _at, step| step.output.as_bytes()))
+        .bind::<Array<Binary>, _>(step_column!(|_id, _at, step| step.errout.as_bytes()))
+        .bind::<Array<Text>, _>(step_column!(|_id, _at, step| step.extras.as_str()))
+        .bind::<Uuids, _>(tag_ids)
+        .bind::<Array<Text>, _>(tags)
+        .load(conn)?;
+    Ok(ids.into_iter().map(|id| BuildId(id.0)).collect())
+}
+
+/// Adds steps behind those that each build has; the builds' rows hold the next position, so steps
+/// that are sent at once queue for it and each gets its own.
+const APPEND_STEPS: &str = "
+with incoming as (
+    select n.*, row_number() over (partition by project_id, build_id order by ord) as nth
+    from unnest(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        as n (project_id, build_id, ord, name, success, started, started_offset, finished, finished_offset,
+              output, errout, extras)
+), added as (
+    select project_id, build_id, count(*)::int as steps, (count(*) filter (where not success))::int as failed
+    from incoming group by project_id, build_id
+), b as (
+    update build
+    set steps = build.steps + added.steps, failed_steps = build.failed_steps + added.failed,
+        version = build.version + 1
+    from added
+    where build.project_id = added.project_id and build.id = added.build_id and build.finished is null
+    returning build.project_id, build.id, build.sender_id, build.steps - added.steps as base
+), s as (
+    insert into step (project_id, build_id, position, name, success, started, started_offset, finished,
+                      finished_offset, output, errout, extras)
+    select n.project_id, n.build_id, b.base + n.nth - 1, n.name, n.success, n.started, n.started_offset,
+           n.finished, n.finished_offset, n.output, n.errout, n.extras
+    from incoming n join b on b.project_id = n.project_id and b.id = n.build_id
+), c as (
+    insert into build_count (project_id, tag, shard, builds, changes)
+    select project_id, '', (pg_backend_pid() % 16)::smallint, 0, 1 from b group by project_id order by project_id
+    on conflict (project_id, tag, shard) do update set changes = build_count.changes + 1
+), u as (
+    insert into sender_count (sender_id, project_id, shard, builds, changes)
+    select sender_id, project_id, (pg_backend_pid() % 16)::smallint, 0, 1
+    from b where sender_id is not null group by sender_id, project_id order by sender_id, project_id
+    on conflict (sender_id, project_id, shard) do update set changes = sender_count.changes + 1
+)
+select project_id, id from b";
+
+pub(super) fn append_steps(conn: &mut Conn, new: &[&NewStep]) -> Outcome<HashSet<(ProjectId, BuildId)>> {
+    macro_rules! column {
+        (|$step:ident| $value:expr) => {
+            new.iter().map(|$step| $value).collect::<Vec<_>>()
+        };
+    }
+    let appended: Vec<(i64, Id)> = Sql::<(BigInt, sql::Uuid)>::new(APPEND_STEPS)
+        .bind::<Array<BigInt>, _>(column!(|n| n.project.0))
+        .bind::<Array<sql::Uuid>, _>(column!(|n| Id(n.build.0)))
+        .bind::<Array<BigInt>, _>((0..new.len() as i64).collect::<Vec<_>>())
+        .bind::<Array<Text>, _>(column!(|n| n.step.name.as_str()))
+        .bind::<Array<Bool>, _>(column!(|n| n.step.success))
+        .bind::<Array<sql::Instant>, _>(column!(|n| At(n.step.started.micros())))
+        .bind::<Array<SmallInt>, _>(column!(|n| n.step.started.offset_minutes()))
+        .bind::<Array<sql::Instant>, _>(column!(|n| At(n.step.finished.micros())))
+        .bind::<Array<SmallInt>, _>(column!(|n| n.step.finished.offset_minutes()))
+        .bind::<Array<Binary>, _>(column!(|n| n.step.output.as_bytes()))
+        .bind::<Array<Binary>, _>(column!(|n| n.step.errout.as_bytes()))
+        .bind::<Array<Text>, _>(column!(|n| n.step.extras.as_str()))
+        .load(conn)?;
+    Ok(appended.into_iter().map(|(project, id)| (ProjectId(project), BuildId(id.0))).collect())
+}
+
+pub(super) fn builds_with_tags(
+    conn: &mut Conn,
+    project: ProjectId,
+    tags: &[Tag],
+    from: BuildId,
+    ascending: bool,
+    limit: u64,
+) -> Outcome<Vec<Id>> {
+    let ids = Sql::<sql::Uuid>::new("select * from builds_with_tags(?, ?, ?, ?, ?)")
+        .bind::<BigInt, _>(project.0)
+        .bind::<Array<Text>, _>(tags.iter().map(Tag::as_str).collect::<Vec<_>>())
+        .bind::<sql::Uuid, _>(Id(from.0))
+        .bind::<Bool, _>(ascending)
+        .bind::<BigInt, _>(i64::try_from(limit).unwrap_or(i64::MAX))
+        .load(conn)?;
+    Ok(ids)
+}

@@ -1,0 +1,377 @@
+//! One build: storing it, adding to it, reading it, deleting it.
+
+use std::collections::{HashMap, HashSet};
+
+use devmason_domain::{
+    AccountId, Build, BuildId, BuildKey, ClientRecord, Closing, JsonObject, Outcome as Ended,
+    ProjectId, Sender, Step, Timestamp,
+};
+use diesel::prelude::*;
+use diesel::sql_types::Bool;
+
+use super::users::{self, Resolved, instant};
+use super::{Conn, Outcome, lists, tuned};
+use crate::store::columns::{At, Id};
+use crate::store::fault::Fault;
+use crate::store::schema::{account, build, build_tag, claim, project, step};
+use crate::{Answer, Appended, Claim, Claimed, Closed, NewBuild, NewStep, Recorded, Updated};
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = build)]
+pub(super) struct Row {
+    project_id: i64,
+    id: Id,
+    key: Option<String>,
+    sender_id: Option<i64>,
+    started: At,
+    started_offset: i16,
+    finished: Option<At>,
+    finished_offset: Option<i16>,
+    success: Option<bool>,
+    received: At,
+    tags: String,
+    steps: i32,
+    failed_steps: i32,
+    digest: Option<Vec<u8>>,
+    version: i64,
+    client: String,
+}
+
+/// A build with its sender's name, and the key that the name has while the user is there.
+pub(super) type Joined = (Row, Option<String>, Option<String>);
+
+pub(super) fn domain((row, username, username_key): Joined) -> Outcome<Build> {
+    let username = username.filter(|_| username_key.is_some()).map(|name| name.parse()).transpose()?;
+    let outcome = match (row.success, row.finished, row.finished_offset) {
+        (Some(success), Some(at), Some(offset)) => {
+            Ended::Finished { success, finished: instant(at, offset)? }
+        }
+        (None, None, None) => Ended::Running,
+        _ => return Err(Fault::Corrupt("a build is half finished".into())),
+    };
+    let tags = row.tags.split(';').filter(|tag| !tag.is_empty());
+    let size = |n: i32| u32::try_from(n).map_err(|_| Fault::Corrupt("a negative count".into()));
+    Ok(Build {
+        project: ProjectId(row.project_id),
+        id: BuildId(row.id.0),
+        key: row.key.map(|key| key.parse()).transpose()?,
+        sender: match row.sender_id {
+            Some(id) => Sender::Account(AccountId(id), username),
+            None => Sender::Anonymous,
+        },
+        started: instant(row.started, row.started_offset)?,
+        received: instant(row.received, 0)?,
+        outcome,
+        tags: tags.map(str::parse).collect::<Result<_, _>>()?,
+        client: ClientRecord(JsonObject::from_stored(row.client)),
+        steps: size(row.steps)?,
+        failed_steps: size(row.failed_steps)?,
+        digest: row.digest.and_then(|bytes| bytes.try_into().ok()),
+        version: row.version,
+    })
+}
+
+/// Tags as a build's row keeps them.
+pub(in super::super) fn joined_tags(new: &NewBuild) -> String {
+    let tags: Vec<&str> = new.report.tags.iter().map(|tag| tag.as_str()).collect();
+    tags.join(";")
+}
+
+/// A build that is about to be inserted, its sender found or made.
+pub(in super::super) struct Insert<'a> {
+    pub(in super::super) new: &'a NewBuild,
+    pub(in super::super) sender: Option<i64>,
+}
+
+pub(super) fn record_many(conn: &mut Conn, new: &[NewBuild]) -> Outcome<Vec<Recorded>> {
+    let mut outcomes: Vec<Option<Recorded>> = vec![None; new.len()];
+    let mut senders: Vec<Resolved> = Vec::with_capacity(new.len());
+    let mut inserts: Vec<Insert<'_>> = Vec::with_capacity(new.len());
+    for (build, outcome) in new.iter().zip(&mut outcomes) {
+        *outcome = match &build.claim {
+            Some(claim) => claims_make(conn, claim)?.map(Recorded::Claimed),
+            None => None,
+        };
+        let sender =
+            if outcome.is_none() { users::resolve(conn, &build.sender)? } else { Resolved::Id(None) };
+        if matches!(sender, Resolved::Taken) {
+            *outcome = Some(Recorded::UsernameTaken);
+        } else if outcome.is_none() && let Some(known) = server_assigned(conn, build)? {
+            *outcome = Some(known);
+        }
+        if outcome.is_none() {
+            inserts.push(Insert { new: build, sender: sender.id() });
+        }
+        senders.push(sender);
+    }
+    let inserted: HashSet<BuildId> =
+        if inserts.is_empty() { HashSet::new() } else { tuned::insert_builds(conn, &inserts)? };
+
+    let mut result = Vec::with_capacity(new.len());
+    for ((build, outcome), sender) in new.iter().zip(outcomes).zip(senders) {
+        let outcome = match outcome {
+            Some(outcome) => outcome,
+            None if inserted.contains(&build.id) => Recorded::New,
+            None => not_inserted(conn, build)?,
+        };
+        if !matches!(outcome, Recorded::New | Recorded::Known) {
+            users::withdraw(conn, &sender)?;
+        }
+        if !matches!(outcome, Recorded::New | Recorded::Claimed(_))
+            && let Some(claim) = &build.claim
+        {
+            claims_withdraw(conn, claim)?;
+        }
+        result.push(outcome);
+    }
+    Ok(result)
+}
+
+/// A chosen key may be the text of an id that the server assigned to another build of the project.
+fn server_assigned(conn: &mut Conn, new: &NewBuild) -> Outcome<Option<Recorded>> {
+    let Some(id) = new.key.as_ref().and_then(BuildId::from_key) else { return Ok(None) };
+    let digest = build::table.find((new.project.0, Id(id.0))).select(build::digest);
+    let digest: Option<Option<Vec<u8>>> = digest.first(conn).optional()?;
+    Ok(digest.map(|digest| same(new, digest)))
+}
+
+fn not_inserted(conn: &mut Conn, new: &NewBuild) -> Outcome<Recorded> {
+    let there = project::table.filter(project::id.eq(new.project.0).and(project::slug_key.is_not_null()));
+    if !diesel::select(diesel::dsl::exists(there)).get_result::<bool>(conn)? {
+        return Ok(Recorded::NoProject);
+    }
+    let Some(key) = &new.key else { return Ok(Recorded::Clash) };
+    let digest = build::table
+        .filter(build::project_id.eq(new.project.0).and(build::key.eq(key.as_str())))
+        .select(build::digest)
+        .first::<Option<Vec<u8>>>(conn)
+        .optional()?;
+    Ok(digest.map_or(Recorded::Clash, |digest| same(new, digest)))
+}
+
+fn same(new: &NewBuild, digest: Option<Vec<u8>>) -> Recorded {
+    let same = digest.is_some() && digest.as_deref() == new.report.digest.as_ref().map(|d| d.as_slice());
+    if same { Recorded::Known } else { Recorded::Differs }
+}
+
+fn claims_make(conn: &mut Conn, new: &Claim) -> Outcome<Option<Claimed>> {
+    let made = diesel::insert_into(claim::table)
+        .values((
+            claim::scope.eq(new.scope.as_slice()),
+            claim::body.eq(new.body.as_slice()),
+            claim::status.eq(new.answer.status.cast_signed()),
+            claim::location.eq(&new.answer.location),
+            claim::created_at.eq(At(Timestamp::now().micros())),
+        ))
+        .on_conflict(claim::scope)
+        .do_nothing()
+        .execute(conn)?;
+    if made > 0 {
+        return Ok(None);
+    }
+    let (body, status, location): (Vec<u8>, i16, String) = claim::table
+        .find(new.scope.as_slice())
+        .select((claim::body, claim::status, claim::location))
+        .first(conn)?;
+    Ok(Some(if body == new.body {
+        Claimed::Replayed(Answer { status: status.cast_unsigned(), location })
+    } else {
+        Claimed::KeyReused
+    }))
+}
+
+fn claims_withdraw(conn: &mut Conn, made: &Claim) -> Outcome<()> {
+    diesel::delete(claim::table.find(made.scope.as_slice())).execute(conn)?;
+    Ok(())
+}
+
+pub(super) fn append_many(conn: &mut Conn, new: &[NewStep]) -> Outcome<Vec<Appended>> {
+    let mut outcomes: Vec<Option<Appended>> = Vec::with_capacity(new.len());
+    for step in new {
+        let claimed = step.claim.as_ref().map(|claim| claims_make(conn, claim)).transpose()?;
+        outcomes.push(claimed.flatten().map(Appended::Claimed));
+    }
+    let fresh: Vec<&NewStep> =
+        new.iter().zip(&outcomes).filter(|(_, outcome)| outcome.is_none()).map(|(step, _)| step).collect();
+    let appended: HashSet<(ProjectId, BuildId)> =
+        if fresh.is_empty() { HashSet::new() } else { tuned::append_steps(conn, &fresh)? };
+
+    let mut result = Vec::with_capacity(new.len());
+    for (step, outcome) in new.iter().zip(outcomes) {
+        let outcome = match outcome {
+            Some(outcome) => outcome,
+            None if appended.contains(&(step.project, step.build)) => Appended::Done,
+            None if there(conn, step.project, step.build)? => Appended::Finished,
+            None => Appended::Gone,
+        };
+        if matches!(outcome, Appended::Finished | Appended::Gone)
+            && let Some(claim) = &step.claim
+        {
+            claims_withdraw(conn, claim)?;
+        }
+        result.push(outcome);
+    }
+    Ok(result)
+}
+
+fn there(conn: &mut Conn, project: ProjectId, id: BuildId) -> Outcome<bool> {
+    let there = build::table
+        .inner_join(project::table)
+        .filter(build::project_id.eq(project.0).and(build::id.eq(Id(id.0))))
+        .filter(project::slug_key.is_not_null());
+    Ok(diesel::select(diesel::dsl::exists(there)).get_result(conn)?)
+}
+
+pub(super) fn close(
+    conn: &mut Conn,
+    project: ProjectId,
+    id: BuildId,
+    closing: Closing,
+    now: Timestamp,
+) -> Outcome<Closed> {
+    let running = || {
+        build::table.filter(build::project_id.eq(project.0).and(build::id.eq(Id(id.0))).and(build::finished.is_null()))
+    };
+    // The first update holds the row, so that no step comes between reading the steps and the end.
+    let held: Option<(i32, Option<i64>)> = diesel::update(running())
+        .set(build::version.eq(build::version + 1))
+        .returning((build::failed_steps, build::sender_id))
+        .get_result(conn)
+        .optional()?;
+    let Some((failed, sender)) = held else {
+        return Ok(if there(conn, project, id)? { Closed::Finished } else { Closed::Gone });
+    };
+    let latest: Option<(At, i16)> = step::table
+        .filter(step::project_id.eq(project.0).and(step::build_id.eq(Id(id.0))))
+        .order((step::finished.desc(), step::position.desc()))
+        .select((step::finished, step::finished_offset))
+        .first(conn)
+        .optional()?;
+    let finished = match (closing.finished, latest) {
+        (Some(finished), _) => finished,
+        (None, Some((at, offset))) => instant(at, offset)?,
+        (None, None) => now,
+    };
+    diesel::update(running())
+        .set((
+            build::success.eq(closing.success.unwrap_or(failed == 0)),
+            build::finished.eq(At(finished.micros())),
+            build::finished_offset.eq(finished.offset_minutes()),
+        ))
+        .execute(conn)?;
+    lists::bump(conn, project.0, std::iter::empty(), sender, 0)?;
+    Ok(Closed::Done)
+}
+
+/// Builds with their senders' names.
+macro_rules! builds {
+    () => {
+        build::table.left_join(account::table).select((
+            Row::as_select(),
+            account::username.nullable(),
+            account::username_key.nullable(),
+        ))
+    };
+}
+pub(super) use builds;
+
+pub(super) fn find(conn: &mut Conn, project: ProjectId, key: &BuildKey) -> Outcome<Option<Build>> {
+    if let Some(id) = BuildId::from_key(key) {
+        let filter = build::project_id.eq(project.0).and(build::id.eq(Id(id.0)));
+        let row: Option<Joined> = builds!().filter(filter).first(conn).optional()?;
+        // A build whose key was chosen is found by that key alone.
+        if let Some(row) = row.filter(|row| row.0.key.is_none()) {
+            return domain(row).map(Some);
+        }
+    }
+    let filter = build::project_id.eq(project.0).and(build::key.eq(key.as_str()));
+    builds!().filter(filter).first(conn).optional()?.map(domain).transpose()
+}
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = step)]
+struct StepRow {
+    build_id: Id,
+    position: i32,
+    name: String,
+    success: bool,
+    started: At,
+    started_offset: i16,
+    finished: At,
+    finished_offset: i16,
+    output: Vec<u8>,
+    errout: Vec<u8>,
+    extras: String,
+}
+
+impl TryFrom<StepRow> for Step {
+    type Error = Fault;
+    fn try_from(row: StepRow) -> Outcome<Self> {
+        let text = |bytes| String::from_utf8(bytes).map_err(|_| Fault::Corrupt("an output is not UTF-8".into()));
+        Ok(Self {
+            name: row.name.parse()?,
+            success: row.success,
+            started: instant(row.started, row.started_offset)?,
+            finished: instant(row.finished, row.finished_offset)?,
+            output: text(row.output)?,
+            errout: text(row.errout)?,
+            extras: JsonObject::from_stored(row.extras),
+        })
+    }
+}
+
+/// Steps are only ever added, so those below the count that was read with the build are the steps
+/// that it had then: a consistent answer without a snapshot.
+pub(super) fn steps(conn: &mut Conn, of: &[Build]) -> Outcome<Vec<Option<Vec<Step>>>> {
+    let mut by_project: HashMap<i64, Vec<Id>> = HashMap::new();
+    for build in of.iter().filter(|build| build.steps > 0) {
+        by_project.entry(build.project.0).or_default().push(Id(build.id.0));
+    }
+    let mut found: HashMap<(i64, Id), Vec<StepRow>> = HashMap::new();
+    for (project, ids) in by_project {
+        let rows = match ids.as_slice() {
+            [id] => step::table
+                .filter(step::project_id.eq(project).and(step::build_id.eq(*id)))
+                .order(step::position)
+                .select(StepRow::as_select())
+                .load(conn)?,
+            _ => step::table
+                .filter(step::project_id.eq(project).and(step::build_id.eq_any(ids)))
+                .order((step::build_id, step::position))
+                .select(StepRow::as_select())
+                .load(conn)?,
+        };
+        for row in rows {
+            found.entry((project, row.build_id)).or_default().push(row);
+        }
+    }
+    of.iter()
+        .map(|build| {
+            let mut rows = found.remove(&(build.project.0, Id(build.id.0))).unwrap_or_default();
+            rows.retain(|row| i64::from(row.position) < i64::from(build.steps));
+            if rows.len() as u64 != u64::from(build.steps) {
+                return Ok(None);
+            }
+            rows.into_iter().map(Step::try_from).collect::<Outcome<_>>().map(Some)
+        })
+        .collect()
+}
+
+pub(super) fn delete(conn: &mut Conn, project: ProjectId, id: BuildId, seen: Option<i64>) -> Outcome<Updated<()>> {
+    let this = || build::project_id.eq(project.0).and(build::id.eq(Id(id.0)));
+    let deleted: Option<(Option<i64>, String)> = diesel::delete(build::table.filter(this()))
+        .filter(build::version.eq(seen.unwrap_or(0)).or(seen.is_none().into_sql::<Bool>()))
+        .returning((build::sender_id, build::tags))
+        .get_result(conn)
+        .optional()?;
+    let Some((sender, tags)) = deleted else {
+        return Ok(if there(conn, project, id)? { Updated::Stale } else { Updated::Gone });
+    };
+    diesel::delete(step::table.filter(step::project_id.eq(project.0).and(step::build_id.eq(Id(id.0))))).execute(conn)?;
+    let tags: Vec<&str> = tags.split(';').filter(|tag| !tag.is_empty()).collect();
+    for tag in &tags {
+        diesel::delete(build_tag::table.find((project.0, tag, Id(id.0)))).execute(conn)?;
+    }
+    lists::bump(conn, project.0, tags.iter().copied(), sender, -1)?;
+    Ok(Updated::Done(()))
+}

@@ -1,0 +1,333 @@
+//! Lists of builds, their sizes, and tags.
+
+use std::collections::HashMap;
+
+use devmason_domain::query::{BuildField, Selection, Value};
+use devmason_domain::{AccountId, Build, BuildId, ProjectId, Tag};
+use diesel::dsl::exists;
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Bool, Text};
+
+use super::builds::{self, Joined, Row, domain};
+use super::{Conn, Db, Outcome, Sql, projects, tuned, upkeep};
+use crate::store::columns::{At, Id};
+use crate::store::schema::{account, build, build_count, build_tag, client_member_text, project};
+use crate::{BuildQuery, Count, Scope, Start, Tally};
+
+/// Up to so many builds that have the rarest of several tags, those that have all are counted.
+const COUNTED_TAGGED: u64 = 1_000;
+
+/// Up to so many builds of a selection are counted.
+const COUNTED_SELECTED: i64 = 10_000;
+
+/// Adds to the counts of a project, of its tags and of a sender, and notes that they changed.
+pub(in super::super) fn bump<'a>(
+    conn: &mut Conn,
+    project: i64,
+    tags: impl Iterator<Item = &'a str>,
+    sender: Option<i64>,
+    builds: i64,
+) -> Outcome<()> {
+    for tag in std::iter::once("").chain(tags) {
+        let statement = format!(
+            "insert into build_count (project_id, tag, shard, builds, changes) values (?, ?, {}, ?, 1) \
+             on conflict (project_id, tag, shard) do update \
+             set builds = build_count.builds + excluded.builds, changes = build_count.changes + 1",
+            tuned::SHARD
+        );
+        Sql::<()>::new(statement).bind::<BigInt, _>(project).bind::<Text, _>(tag).bind::<BigInt, _>(builds).execute(conn)?;
+    }
+    if let Some(sender) = sender {
+        let statement = format!(
+            "insert into sender_count (sender_id, project_id, shard, builds, changes) values (?, ?, {}, ?, 1) \
+             on conflict (sender_id, project_id, shard) do update \
+             set builds = sender_count.builds + excluded.builds, changes = sender_count.changes + 1",
+            tuned::SHARD
+        );
+        Sql::<()>::new(statement).bind::<BigInt, _>(sender).bind::<BigInt, _>(project).bind::<BigInt, _>(builds).execute(conn)?;
+    }
+    Ok(())
+}
+
+/// Notes that the builds which a user sent are credited to nobody any more.
+pub(super) fn credits_changed(conn: &mut Conn, id: AccountId) -> Outcome<()> {
+    Sql::<()>::new(
+        "update build_count set changes = changes + 1 \
+         where tag = '' and project_id in (select project_id from sender_count where sender_id = ?)",
+    )
+    .bind::<BigInt, _>(id.0)
+    .execute(conn)?;
+    Ok(())
+}
+
+pub(super) fn tally(conn: &mut Conn, scope: &Scope) -> Outcome<Tally> {
+    const OF_TAG: &str = "select cast(coalesce(sum(builds), 0) as bigint), cast(coalesce(sum(changes), 0) as bigint) \
+                          from build_count where project_id = ? and tag = ?";
+    let of_tag = |conn: &mut Conn, project: &ProjectId, tag: &str| {
+        Sql::<(BigInt, BigInt)>::new(OF_TAG)
+            .bind::<BigInt, _>(project.0)
+            .bind::<Text, _>(tag.to_owned())
+            .get_result::<(i64, i64)>(conn)
+    };
+    let (members, changes) = match scope {
+        Scope::Project(project) => of_tag(conn, project, "")?,
+        Scope::Tagged(project, tags) => {
+            let mut rarest = i64::MAX;
+            for tag in tags {
+                rarest = rarest.min(of_tag(conn, project, tag.as_str())?.0);
+            }
+            (rarest, of_tag(conn, project, "")?.1)
+        }
+        Scope::Sender(id) => {
+            let (members, changes) = Sql::<(BigInt, BigInt)>::new(
+                "select cast(coalesce(sum(c.builds), 0) as bigint), cast(coalesce(sum(c.changes), 0) as bigint) \
+                 from sender_count c join project p on p.id = c.project_id \
+                 where c.sender_id = ? and p.slug_key is not null",
+            )
+            .bind::<BigInt, _>(id.0)
+            .get_result::<(i64, i64)>(conn)?;
+            // With a project its changes leave the sum; that the projects changed tells it apart.
+            let projects = upkeep::tally(conn, projects::COLLECTION)?.changes.cast_signed();
+            (members, changes.wrapping_mul(1 << 32).wrapping_add(projects))
+        }
+    };
+    Ok(Tally { members: u64::try_from(members).unwrap_or(0), changes: changes.cast_unsigned() })
+}
+
+type Source = diesel::dsl::LeftJoinQuerySource<build::table, account::table, diesel::dsl::Eq<diesel::dsl::Nullable<build::sender_id>, diesel::dsl::Nullable<account::id>>>;
+type Boxed<'a> = diesel::helper_types::IntoBoxed<'a, diesel::dsl::LeftJoin<build::table, account::table>, Db>;
+
+/// The builds of a scope that a selection leaves, in no order yet.
+fn selected<'a>(scope: &'a Scope, selection: &'a Selection) -> Boxed<'a> {
+    let mut query: Boxed<'a> = build::table.left_join(account::table).into_boxed::<Db>();
+    match scope {
+        Scope::Project(project) => query = query.filter(build::project_id.eq(project.0)),
+        Scope::Tagged(project, tags) => {
+            query = query.filter(build::project_id.eq(project.0));
+            for tag in tags {
+                query = query.filter(has_tag(tag.as_str()));
+            }
+        }
+        Scope::Sender(id) => {
+            let there = project::table.filter(project::id.eq(build::project_id).and(project::slug_key.is_not_null()));
+            query = query.filter(build::sender_id.eq(id.0)).filter(exists(there));
+        }
+    }
+    for condition in &selection.conditions {
+        query = holds(query, &condition.field, &condition.value);
+    }
+    query
+}
+
+fn has_tag(tag: &str) -> Box<dyn BoxableExpression<Source, Db, SqlType = Bool> + '_> {
+    Box::new(exists(
+        build_tag::table
+            .filter(build_tag::project_id.eq(build::project_id))
+            .filter(build_tag::build_id.eq(build::id))
+            .filter(build_tag::tag.eq(tag)),
+    ))
+}
+
+/// Narrows a query to the builds whose field has a value.
+fn holds<'a>(query: Boxed<'a>, field: &'a BuildField, value: &'a Value) -> Boxed<'a> {
+    use BuildField as F;
+    let nothing = |query: Boxed<'a>| query.filter(false.into_sql::<Bool>());
+    match (field, value) {
+        (F::Id, Value::Text(key)) => {
+            let by_key = build::key.eq(key.as_str());
+            match uuid::Uuid::try_parse(key) {
+                Ok(id) => query.filter(by_key.or(build::key.is_null().and(build::id.eq(Id(id))))),
+                Err(_) => query.filter(by_key),
+            }
+        }
+        (F::Project, Value::Text(slug)) => query.filter(exists(
+            project::table.filter(project::id.eq(build::project_id).and(project::slug_key.eq(slug.to_ascii_lowercase()))),
+        )),
+        (F::Success, Value::Boolean(success)) => query.filter(build::success.eq(*success)),
+        (F::Success | F::Finished, Value::Null) => query.filter(build::finished.is_null()),
+        (F::State, Value::Text(state)) => match state.as_str() {
+            "running" => query.filter(build::finished.is_null()),
+            "finished" => query.filter(build::finished.is_not_null()),
+            _ => nothing(query),
+        },
+        (F::Started, Value::Datetime(at)) => query.filter(build::started.eq(At(at.micros()))),
+        (F::Finished, Value::Datetime(at)) => query.filter(build::finished.eq(At(at.micros()))),
+        (F::CreatedAt, Value::Datetime(at)) => query.filter(build::received.eq(At(at.micros()))),
+        (F::User, Value::Text(name)) => query.filter(account::username_key.eq(name.to_ascii_lowercase())),
+        (F::User, Value::Null) => query.filter(account::username_key.is_null()),
+        (F::Tags, Value::Text(tag)) => query.filter(has_tag(tag)),
+        (F::Tags, Value::Null) => query.filter(build::tags.eq("")),
+        (F::Steps, Value::Number(n)) => query.filter(build::steps.eq(i32::try_from(*n).unwrap_or(-1))),
+        (F::FailedSteps, Value::Number(n)) => query.filter(build::failed_steps.eq(i32::try_from(*n).unwrap_or(-1))),
+        (F::Client(member), Value::Text(text)) => query.filter(client_member_text(build::client, member).eq(text.as_str())),
+        (F::Client(member), Value::Null) => query.filter(client_member_text(build::client, member).is_null()),
+        // The fields that are never null, and kinds that the parser gives to no such field.
+        _ => nothing(query),
+    }
+}
+
+/// Sorts by the keys asked for, nulls last, then newest first.
+fn sorted<'a>(mut query: Boxed<'a>, selection: &Selection) -> Boxed<'a> {
+    macro_rules! by {
+        ($column:expr, $key:expr) => {
+            if $key.descending {
+                query.then_order_by($column.desc())
+            } else {
+                query.then_order_by($column.asc())
+            }
+        };
+    }
+    use BuildField as F;
+    for key in &selection.sort {
+        query = match key.field {
+            // The server's id stands for the client's: both are opaque, and one is always there.
+            F::Id => by!(build::id, key),
+            F::Success | F::State => {
+                let query = query.then_order_by(build::finished.is_null());
+                if key.descending { query.then_order_by(build::success.desc()) } else { query.then_order_by(build::success.asc()) }
+            }
+            F::Started => by!(build::started, key),
+            F::Finished => {
+                let query = query.then_order_by(build::finished.is_null());
+                if key.descending { query.then_order_by(build::finished.desc()) } else { query.then_order_by(build::finished.asc()) }
+            }
+            F::CreatedAt => by!(build::received, key),
+            F::Steps => by!(build::steps, key),
+            F::FailedSteps => by!(build::failed_steps, key),
+            F::Project | F::User | F::Tags | F::Client(_) => query,
+        };
+    }
+    query.then_order_by(build::id.desc())
+}
+
+fn load(conn: &mut Conn, query: Boxed<'_>) -> Outcome<Vec<Build>> {
+    let rows: Vec<Joined> = query
+        .select((Row::as_select(), account::username.nullable(), account::username_key.nullable()))
+        .load(conn)?;
+    rows.into_iter().map(domain).collect()
+}
+
+pub(super) fn list(conn: &mut Conn, query: &BuildQuery) -> Outcome<Vec<Build>> {
+    if let Scope::Tagged(project, tags) = &query.scope
+        && query.selection.is_everything()
+    {
+        return tagged(conn, *project, tags, query.start, query.limit);
+    }
+    let limit = i64::try_from(query.limit).unwrap_or(i64::MAX);
+    let all = selected(&query.scope, &query.selection).limit(limit);
+    match query.start {
+        Start::Behind(id) if query.selection.sort.is_empty() => {
+            load(conn, all.filter(build::id.lt(Id(id.0))).order(build::id.desc()))
+        }
+        Start::Before(id) if query.selection.sort.is_empty() => {
+            let mut builds = load(conn, all.filter(build::id.gt(Id(id.0))).order(build::id.asc()))?;
+            builds.reverse();
+            Ok(builds)
+        }
+        Start::Offset(offset) => {
+            let offset = i64::try_from(offset).unwrap_or(i64::MAX);
+            load(conn, sorted(all, &query.selection).offset(offset))
+        }
+        Start::Behind(_) | Start::Before(_) => load(conn, sorted(all, &query.selection)),
+    }
+}
+
+/// A part of the list of builds that have all of some tags, by seeking in the tags' own index.
+fn tagged(conn: &mut Conn, project: ProjectId, tags: &[Tag], start: Start, limit: u64) -> Outcome<Vec<Build>> {
+    let (from, ascending, skip) = match start {
+        Start::Offset(offset) => (BuildId::FIRST, false, offset),
+        Start::Behind(id) => (BuildId(uuid::Uuid::from_u128(id.0.as_u128().saturating_sub(1))), false, 0),
+        Start::Before(id) => (BuildId(uuid::Uuid::from_u128(id.0.as_u128().saturating_add(1))), true, 0),
+    };
+    let wanted = skip.saturating_add(limit).min(i64::MAX.unsigned_abs());
+    let mut ids = match tags {
+        [tag] => one_tag(conn, project, tag, from, ascending, skip, limit)?,
+        _ => tuned::builds_with_tags(conn, project, tags, from, ascending, wanted)?
+            .split_off_front(usize::try_from(skip).unwrap_or(usize::MAX)),
+    };
+    if ascending {
+        ids.reverse();
+    }
+    let here = builds::builds!().filter(build::project_id.eq(project.0)).filter(build::id.eq_any(ids.clone()));
+    let rows: Vec<Joined> = here.load(conn)?;
+    let mut found: HashMap<Id, Build> = HashMap::new();
+    for row in rows {
+        let build = domain(row)?;
+        found.insert(Id(build.id.0), build);
+    }
+    Ok(ids.iter().filter_map(|id| found.remove(id)).collect())
+}
+
+trait SplitOffFront {
+    fn split_off_front(self, skip: usize) -> Self;
+}
+
+impl<T> SplitOffFront for Vec<T> {
+    fn split_off_front(mut self, skip: usize) -> Self {
+        self.drain(..skip.min(self.len()));
+        self
+    }
+}
+
+fn one_tag(
+    conn: &mut Conn,
+    project: ProjectId,
+    tag: &Tag,
+    from: BuildId,
+    ascending: bool,
+    skip: u64,
+    limit: u64,
+) -> Outcome<Vec<Id>> {
+    let here = build_tag::table
+        .filter(build_tag::project_id.eq(project.0).and(build_tag::tag.eq(tag.as_str())))
+        .select(build_tag::build_id)
+        .offset(i64::try_from(skip).unwrap_or(i64::MAX))
+        .limit(i64::try_from(limit).unwrap_or(i64::MAX));
+    Ok(if ascending {
+        here.filter(build_tag::build_id.ge(Id(from.0))).order(build_tag::build_id.asc()).load(conn)?
+    } else {
+        here.filter(build_tag::build_id.le(Id(from.0))).order(build_tag::build_id.desc()).load(conn)?
+    })
+}
+
+pub(super) fn count(conn: &mut Conn, scope: &Scope, selection: &Selection) -> Outcome<Count> {
+    if !selection.conditions.is_empty() {
+        let some = selected(scope, selection).select(build::version).limit(COUNTED_SELECTED + 1);
+        let builds = some.load::<i64>(conn)?.len() as u64;
+        let bound = COUNTED_SELECTED.unsigned_abs();
+        return Ok(Count { builds: builds.min(bound), exact: builds <= bound });
+    }
+    let members = tally(conn, scope)?.members;
+    Ok(match scope {
+        Scope::Tagged(project, tags) if tags.len() > 1 => {
+            if members > COUNTED_TAGGED {
+                return Ok(Count { builds: 0, exact: false });
+            }
+            let ids = tuned::builds_with_tags(conn, *project, tags, BuildId::FIRST, false, COUNTED_TAGGED)?;
+            Count { builds: ids.len() as u64, exact: true }
+        }
+        _ => Count { builds: members, exact: true },
+    })
+}
+
+pub(super) fn tags(conn: &mut Conn, project: ProjectId) -> Outcome<Vec<Tag>> {
+    let used: Vec<String> = Sql::<Text>::new(
+        "select tag from build_count where project_id = ? and tag <> '' group by tag having sum(builds) > 0 order by tag",
+    )
+    .bind::<BigInt, _>(project.0)
+    .load(conn)?;
+    used.iter().map(|tag| Ok(tag.parse()?)).collect()
+}
+
+pub(super) fn known_tags(conn: &mut Conn, project: ProjectId, words: &[&str]) -> Outcome<Vec<String>> {
+    // Wherever a shard's count is not zero a build has or had the tag; which, the sum decides.
+    let rows: Vec<(String, i64)> = build_count::table
+        .filter(build_count::project_id.eq(project.0).and(build_count::tag.eq_any(words)))
+        .select((build_count::tag, build_count::builds))
+        .load(conn)?;
+    let mut sums: HashMap<String, i64> = HashMap::new();
+    for (tag, builds) in rows {
+        *sums.entry(tag).or_default() += builds;
+    }
+    Ok(sums.into_iter().filter(|(_, builds)| *builds > 0).map(|(tag, _)| tag).collect())
+}

@@ -1,0 +1,147 @@
+//! Queries in ordinary Diesel. `super` names the backend: `Conn`, `Db`, and `tuned` for what differs.
+
+mod builds;
+mod lists;
+mod pool;
+mod projects;
+mod sql;
+mod upkeep;
+mod users;
+
+use devmason_domain::query::Selection;
+use devmason_domain::{
+    Account, AccountId, Build, BuildId, BuildKey, Closing, PageRequest, PasswordHash, Project,
+    ProjectId, ProjectName, Reporting, Slug, Step, Tag, Timestamp, Username,
+};
+
+use super::{Conn, Db, tuned};
+use crate::store::fault::Fault;
+use crate::*;
+
+pub(super) use builds::{Insert, joined_tags};
+#[allow(unused_imports, reason = "only SQLite counts row by row")]
+pub(super) use lists::bump;
+pub(super) use pool::{Pool, establish};
+pub(super) use sql::Sql;
+
+/// What a query gives inside of a transaction.
+pub(super) type Outcome<T> = std::result::Result<T, Fault>;
+
+/// The store: connections for reading and for writing. PostgreSQL has one pool for both.
+pub(super) struct Store {
+    pub(super) readers: Pool,
+    pub(super) writers: Pool,
+}
+
+impl Store {
+    fn read<T>(&self, query: impl Fn(&mut Conn) -> Outcome<T>) -> Result<T> {
+        self.readers.read(query)
+    }
+
+    /// One transaction. It is not tried again: whether a lost COMMIT was done, nobody knows.
+    fn write<T>(&self, query: impl Fn(&mut Conn) -> Outcome<T>) -> Result<T> {
+        self.writers.once(|conn| tuned::write(conn, |conn| query(conn)))
+    }
+}
+
+impl Projects for Store {
+    fn project_find(&self, slug: &Slug) -> Result<Option<Project>> {
+        self.read(|conn| projects::find(conn, slug))
+    }
+    fn projects_by_id(&self, ids: &[ProjectId]) -> Result<Vec<Project>> {
+        self.read(|conn| projects::by_id(conn, ids))
+    }
+    fn project_list(&self, page: PageRequest) -> Result<Vec<Project>> {
+        self.read(|conn| projects::list(conn, page))
+    }
+    fn project_tally(&self) -> Result<Tally> {
+        self.read(|conn| upkeep::tally(conn, projects::COLLECTION))
+    }
+    fn project_register(&self, new: &NewProject) -> Result<Registered> {
+        self.write(|conn| projects::register(conn, new))
+    }
+    fn project_update(
+        &self,
+        id: ProjectId,
+        name: &ProjectName,
+        reporting: Option<Reporting>,
+        seen: Option<i64>,
+    ) -> Result<Updated<Project>> {
+        self.write(|conn| projects::update(conn, id, name, reporting, seen))
+    }
+    fn project_delete(&self, id: ProjectId, seen: Option<i64>) -> Result<Updated<()>> {
+        self.write(|conn| projects::delete(conn, id, seen))
+    }
+}
+
+impl Builds for Store {
+    fn writers(&self) -> usize {
+        tuned::WRITERS
+    }
+    fn build_record_many(&self, new: &[NewBuild]) -> Result<Vec<Recorded>> {
+        self.write(|conn| builds::record_many(conn, new))
+    }
+    fn step_append_many(&self, new: &[NewStep]) -> Result<Vec<Appended>> {
+        self.write(|conn| builds::append_many(conn, new))
+    }
+    fn build_close(&self, project: ProjectId, id: BuildId, closing: Closing, now: Timestamp) -> Result<Closed> {
+        self.write(|conn| builds::close(conn, project, id, closing, now))
+    }
+    fn build_find(&self, project: ProjectId, key: &BuildKey) -> Result<Option<Build>> {
+        self.read(|conn| builds::find(conn, project, key))
+    }
+    fn build_list(&self, query: &BuildQuery) -> Result<Vec<Build>> {
+        self.read(|conn| lists::list(conn, query))
+    }
+    fn build_count(&self, scope: &Scope, selection: &Selection) -> Result<Count> {
+        self.read(|conn| lists::count(conn, scope, selection))
+    }
+    fn build_tally(&self, scope: &Scope) -> Result<Tally> {
+        self.read(|conn| lists::tally(conn, scope))
+    }
+    fn step_list(&self, of: &[Build]) -> Result<Vec<Option<Vec<Step>>>> {
+        self.read(|conn| builds::steps(conn, of))
+    }
+    fn build_delete(&self, project: ProjectId, id: BuildId, seen: Option<i64>) -> Result<Updated<()>> {
+        self.write(|conn| builds::delete(conn, project, id, seen))
+    }
+}
+
+impl Tags for Store {
+    fn tag_list(&self, project: ProjectId) -> Result<Vec<Tag>> {
+        self.read(|conn| lists::tags(conn, project))
+    }
+    fn tag_known(&self, project: ProjectId, words: &[&str]) -> Result<Vec<String>> {
+        self.read(|conn| lists::known_tags(conn, project, words))
+    }
+}
+
+impl Users for Store {
+    fn user_find(&self, username: &Username) -> Result<Option<Account>> {
+        self.read(|conn| users::find(conn, username))
+    }
+    fn user_list(&self, page: PageRequest) -> Result<Vec<Account>> {
+        self.read(|conn| users::list(conn, page))
+    }
+    fn user_tally(&self) -> Result<Tally> {
+        self.read(|conn| upkeep::tally(conn, users::COLLECTION))
+    }
+    fn user_create(&self, new: &NewAccount) -> Result<Option<Account>> {
+        self.write(|conn| users::create(conn, new))
+    }
+    fn user_set_password(&self, id: AccountId, hash: &PasswordHash, seen: Option<i64>) -> Result<Updated<Account>> {
+        self.write(|conn| users::set_password(conn, id, hash, seen))
+    }
+    fn user_delete(&self, id: AccountId, seen: Option<i64>) -> Result<Updated<()>> {
+        self.write(|conn| users::delete(conn, id, seen))
+    }
+}
+
+impl Upkeep for Store {
+    fn ping(&self) -> Result<()> {
+        self.read(upkeep::ping)
+    }
+    fn purge(&self, now: Timestamp) -> Result<bool> {
+        self.write(|conn| upkeep::purge(conn, now))
+    }
+}

@@ -1,0 +1,146 @@
+//! Projects.
+
+use devmason_domain::{AccountId, PageRequest, Project, ProjectId, ProjectName, Reporting, Slug, Timestamp};
+use diesel::prelude::*;
+use diesel::sql_types::Bool;
+
+use super::users::{self, Resolved};
+use super::{Conn, Outcome, upkeep};
+use crate::store::columns::At;
+use crate::store::fault::Fault;
+use crate::store::schema::{account, project};
+use crate::{NewProject, Registered, Updated};
+
+/// The collection's name in the store.
+pub(super) const COLLECTION: &str = "projects";
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = project)]
+struct Row {
+    id: i64,
+    slug: String,
+    name: String,
+    owner_id: Option<i64>,
+    reporting: String,
+    created_at: At,
+    updated_at: At,
+    version: i64,
+}
+
+fn domain((row, owner): (Row, Option<String>)) -> Outcome<Project> {
+    let owner = row.owner_id.zip(owner).map(|(id, name)| Ok::<_, Fault>((AccountId(id), name.parse()?)));
+    Ok(Project {
+        id: ProjectId(row.id),
+        slug: row.slug.parse()?,
+        name: row.name.parse()?,
+        owner: owner.transpose()?,
+        reporting: row.reporting.parse()?,
+        created_at: users::instant(row.created_at, 0)?,
+        updated_at: users::instant(row.updated_at, 0)?,
+        version: row.version,
+    })
+}
+
+/// Projects that are there, with their owners' names.
+macro_rules! projects {
+    ($filter:expr) => {
+        project::table
+            .left_join(account::table)
+            .filter(project::slug_key.is_not_null())
+            .filter($filter)
+            .select((Row::as_select(), account::username.nullable()))
+    };
+}
+
+pub(super) fn find(conn: &mut Conn, slug: &Slug) -> Outcome<Option<Project>> {
+    projects!(project::slug_key.eq(slug.key())).first(conn).optional()?.map(domain).transpose()
+}
+
+pub(super) fn by_id(conn: &mut Conn, ids: &[ProjectId]) -> Outcome<Vec<Project>> {
+    let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
+    projects!(project::id.eq_any(ids)).load(conn)?.into_iter().map(domain).collect()
+}
+
+fn one(conn: &mut Conn, id: ProjectId) -> Outcome<Option<Project>> {
+    projects!(project::id.eq(id.0)).first(conn).optional()?.map(domain).transpose()
+}
+
+pub(super) fn list(conn: &mut Conn, page: PageRequest) -> Outcome<Vec<Project>> {
+    projects!(project::id.is_not_null())
+        .order((project::name, project::slug))
+        .offset(page.offset().try_into().unwrap_or(i64::MAX))
+        .limit(page.per_page.try_into().unwrap_or(i64::MAX))
+        .load(conn)?
+        .into_iter()
+        .map(domain)
+        .collect()
+}
+
+pub(super) fn register(conn: &mut Conn, new: &NewProject) -> Outcome<Registered> {
+    let owner = users::resolve(conn, &new.owner)?;
+    if matches!(owner, Resolved::Taken) {
+        return Ok(Registered::UsernameTaken);
+    }
+    let now = At(Timestamp::now().micros());
+    let id = diesel::insert_into(project::table)
+        .values((
+            project::slug.eq(new.slug.as_str()),
+            project::slug_key.eq(new.slug.key()),
+            project::name.eq(new.name.as_str()),
+            project::owner_id.eq(owner.id()),
+            project::reporting.eq(new.reporting.as_str()),
+            project::created_at.eq(now),
+            project::updated_at.eq(now),
+        ))
+        .on_conflict(project::slug_key)
+        .do_nothing()
+        .returning(project::id)
+        .get_result::<i64>(conn)
+        .optional()?;
+    let Some(id) = id else {
+        users::withdraw(conn, &owner)?;
+        return Ok(Registered::Exists);
+    };
+    upkeep::collection_changed(conn, COLLECTION, 1)?;
+    one(conn, ProjectId(id))?
+        .map(Registered::New)
+        .ok_or_else(|| Fault::Corrupt("a project is gone right after it was registered".into()))
+}
+
+pub(super) fn update(
+    conn: &mut Conn,
+    id: ProjectId,
+    name: &ProjectName,
+    reporting: Option<Reporting>,
+    seen: Option<i64>,
+) -> Outcome<Updated<Project>> {
+    let changed = diesel::update(project::table)
+        .filter(project::id.eq(id.0).and(project::slug_key.is_not_null()))
+        .filter(project::version.eq(seen.unwrap_or(0)).or(seen.is_none().into_sql::<Bool>()))
+        .set((
+            project::name.eq(name.as_str()),
+            reporting.map(|reporting| project::reporting.eq(reporting.as_str())),
+            project::updated_at.eq(At(Timestamp::now().micros())),
+            project::version.eq(project::version + 1),
+        ))
+        .execute(conn)?;
+    let Some(current) = one(conn, id)? else { return Ok(Updated::Gone) };
+    if changed == 0 {
+        return Ok(Updated::Stale);
+    }
+    upkeep::collection_changed(conn, COLLECTION, 0)?;
+    Ok(Updated::Done(current))
+}
+
+pub(super) fn delete(conn: &mut Conn, id: ProjectId, seen: Option<i64>) -> Outcome<Updated<()>> {
+    let deleted = diesel::update(project::table)
+        .filter(project::id.eq(id.0).and(project::slug_key.is_not_null()))
+        .filter(project::version.eq(seen.unwrap_or(0)).or(seen.is_none().into_sql::<Bool>()))
+        .set((project::slug_key.eq(None::<String>), project::version.eq(project::version + 1)))
+        .execute(conn)?;
+    if deleted == 0 {
+        return Ok(one(conn, id)?.map_or(Updated::Gone, |_| Updated::Stale));
+    }
+    upkeep::collection_changed(conn, COLLECTION, -1)?;
+    Ok(Updated::Done(()))
+}

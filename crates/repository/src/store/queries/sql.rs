@@ -1,0 +1,79 @@
+//! SQL written by hand where Diesel's builder cannot say it, or would not keep it prepared.
+
+use std::borrow::Cow;
+use std::marker::PhantomData;
+
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::result::QueryResult;
+use diesel::serialize::ToSql;
+use diesel::sql_types::HasSqlType;
+use diesel::RunQueryDsl;
+
+use super::{Conn, Db};
+
+/// A statement with `?` for each bound value, giving rows of `ST`.
+///
+/// Unlike `diesel::sql_query` it stays prepared, found by its text. No text of a client's ever
+/// becomes part of it: values are bound.
+pub(in super::super) struct Sql<'a, ST> {
+    text: Cow<'static, str>,
+    binds: Vec<Box<dyn Bound + 'a>>,
+    rows: PhantomData<ST>,
+}
+
+trait Bound {
+    fn push<'b>(&'b self, pass: &mut AstPass<'_, 'b, Db>) -> QueryResult<()>;
+}
+
+struct Typed<T, U>(U, PhantomData<T>);
+
+impl<T, U> Bound for Typed<T, U>
+where
+    Db: HasSqlType<T>,
+    U: ToSql<T, Db>,
+{
+    fn push<'b>(&'b self, pass: &mut AstPass<'_, 'b, Db>) -> QueryResult<()> {
+        pass.push_bind_param::<T, U>(&self.0)
+    }
+}
+
+impl<'a, ST> Sql<'a, ST> {
+    pub(in super::super) fn new(text: impl Into<Cow<'static, str>>) -> Self {
+        Self { text: text.into(), binds: Vec::new(), rows: PhantomData }
+    }
+
+    /// Binds the next `?`.
+    pub(in super::super) fn bind<T, U>(mut self, value: U) -> Self
+    where
+        Db: HasSqlType<T>,
+        U: ToSql<T, Db> + 'a,
+        T: 'a,
+    {
+        self.binds.push(Box::new(Typed::<T, U>(value, PhantomData)));
+        self
+    }
+}
+
+impl<ST> QueryFragment<Db> for Sql<'_, ST> {
+    fn walk_ast<'b>(&'b self, mut pass: AstPass<'_, 'b, Db>) -> QueryResult<()> {
+        let mut binds = self.binds.iter();
+        for (at, text) in self.text.split('?').enumerate() {
+            if at > 0 && let Some(bound) = binds.next() {
+                bound.push(&mut pass)?;
+            }
+            pass.push_sql(text);
+        }
+        Ok(())
+    }
+}
+
+impl<ST> QueryId for Sql<'_, ST> {
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl<ST> Query for Sql<'_, ST> {
+    type SqlType = ST;
+}
+
+impl<ST> RunQueryDsl<Conn> for Sql<'_, ST> {}

@@ -1,0 +1,66 @@
+//! Counts of whole collections, and removing what is no longer needed, in pieces.
+
+use devmason_domain::Timestamp;
+use diesel::prelude::*;
+
+use super::{Conn, Outcome, Sql, tuned};
+use crate::store::columns::At;
+use crate::store::schema::{collection, project};
+use crate::{CLAIM_LIFETIME_MICROS, Tally};
+
+/// How many rows one transaction removes: about 10 ms, so that nobody waits long behind it.
+const PIECE: i64 = 500;
+
+pub(super) fn ping(conn: &mut Conn) -> Outcome<()> {
+    Ok(tuned::ping(conn)?)
+}
+
+pub(super) fn tally(conn: &mut Conn, name: &str) -> Outcome<Tally> {
+    let (members, changes): (i64, i64) =
+        collection::table.find(name).select((collection::members, collection::changes)).first(conn)?;
+    Ok(Tally { members: members.unsigned_abs(), changes: changes.unsigned_abs() })
+}
+
+/// Notes that members came to or went from a collection, or changed.
+pub(super) fn collection_changed(conn: &mut Conn, name: &str, members: i64) -> Outcome<()> {
+    diesel::update(collection::table.find(name))
+        .set((
+            collection::members.eq(collection::members + members),
+            collection::changes.eq(collection::changes + 1),
+        ))
+        .execute(conn)?;
+    Ok(())
+}
+
+pub(super) fn purge(conn: &mut Conn, now: Timestamp) -> Outcome<bool> {
+    let expired = Sql::<()>::new(
+        "delete from claim where scope in (select scope from claim where created_at < ? order by created_at limit ?)",
+    )
+    .bind::<crate::store::schema::sql::Instant, _>(At(now.micros() - CLAIM_LIFETIME_MICROS))
+    .bind::<diesel::sql_types::BigInt, _>(PIECE)
+    .execute(conn)?;
+    let deleted: Option<i64> =
+        project::table.filter(project::slug_key.is_null()).order(project::id).select(project::id).first(conn).optional()?;
+    let Some(deleted) = deleted else { return Ok(expired > 0) };
+    for piece in [
+        "delete from step where (project_id, build_id, position) in
+             (select project_id, build_id, position from step where project_id = ? limit ?)",
+        "delete from build_tag where (project_id, tag, build_id) in
+             (select project_id, tag, build_id from build_tag where project_id = ? limit ?)",
+        "delete from build where (project_id, id) in (select project_id, id from build where project_id = ? limit ?)",
+        "delete from build_count where (project_id, tag, shard) in
+             (select project_id, tag, shard from build_count where project_id = ? limit ?)",
+        "delete from sender_count where (sender_id, project_id, shard) in
+             (select sender_id, project_id, shard from sender_count where project_id = ? limit ?)",
+        "delete from project where id in (select id from project where id = ? limit ?)",
+    ] {
+        let removed = Sql::<()>::new(piece)
+            .bind::<diesel::sql_types::BigInt, _>(deleted)
+            .bind::<diesel::sql_types::BigInt, _>(PIECE)
+            .execute(conn)?;
+        if removed > 0 {
+            return Ok(true);
+        }
+    }
+    Ok(true)
+}

@@ -1,0 +1,178 @@
+//! Users.
+
+use devmason_domain::{Account, AccountId, PageRequest, PasswordHash, Timestamp, Username};
+use diesel::prelude::*;
+use diesel::sql_types::Bool;
+
+use super::{Conn, Outcome, lists, upkeep};
+use crate::store::columns::At;
+use crate::store::fault::Fault;
+use crate::store::schema::{account, project};
+use crate::{Actor, NewAccount, Updated};
+
+/// The collection's name in the store.
+pub(super) const COLLECTION: &str = "users";
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = account)]
+struct Row {
+    id: i64,
+    username: String,
+    password_hash: String,
+    created_at: At,
+    updated_at: At,
+    version: i64,
+}
+
+impl TryFrom<Row> for Account {
+    type Error = Fault;
+    fn try_from(row: Row) -> Outcome<Self> {
+        Ok(Self {
+            id: AccountId(row.id),
+            username: row.username.parse()?,
+            password_hash: PasswordHash::from_stored(row.password_hash),
+            created_at: instant(row.created_at, 0)?,
+            updated_at: instant(row.updated_at, 0)?,
+            version: row.version,
+        })
+    }
+}
+
+/// An instant that the store gives back.
+pub(super) fn instant(at: At, offset_minutes: i16) -> Outcome<Timestamp> {
+    Timestamp::from_parts(at.0, offset_minutes)
+        .ok_or_else(|| Fault::Corrupt(format!("no instant: {} {offset_minutes}", at.0)))
+}
+
+pub(super) fn find(conn: &mut Conn, username: &Username) -> Outcome<Option<Account>> {
+    account::table
+        .filter(account::username_key.eq(username.key()))
+        .select(Row::as_select())
+        .first(conn)
+        .optional()?
+        .map(Account::try_from)
+        .transpose()
+}
+
+fn stale_or_gone<T>(conn: &mut Conn, id: AccountId) -> Outcome<Updated<T>> {
+    let there = account::table.filter(account::id.eq(id.0).and(account::username_key.is_not_null()));
+    let there: bool = diesel::select(diesel::dsl::exists(there)).get_result(conn)?;
+    Ok(if there { Updated::Stale } else { Updated::Gone })
+}
+
+pub(super) fn list(conn: &mut Conn, page: PageRequest) -> Outcome<Vec<Account>> {
+    let rows = account::table
+        .filter(account::username_key.is_not_null())
+        .order(account::username_key)
+        .offset(page.offset().try_into().unwrap_or(i64::MAX))
+        .limit(page.per_page.try_into().unwrap_or(i64::MAX))
+        .select(Row::as_select())
+        .load(conn)?;
+    rows.into_iter().map(Account::try_from).collect()
+}
+
+pub(super) fn create(conn: &mut Conn, new: &NewAccount) -> Outcome<Option<Account>> {
+    let now = At(Timestamp::now().micros());
+    let row = diesel::insert_into(account::table)
+        .values((
+            account::username.eq(new.username.as_str()),
+            account::username_key.eq(new.username.key()),
+            account::password_hash.eq(new.password_hash.as_str()),
+            account::created_at.eq(now),
+            account::updated_at.eq(now),
+        ))
+        .on_conflict(account::username_key)
+        .do_nothing()
+        .returning(Row::as_returning())
+        .get_result(conn)
+        .optional()?;
+    let Some(row) = row else { return Ok(None) };
+    upkeep::collection_changed(conn, COLLECTION, 1)?;
+    Account::try_from(row).map(Some)
+}
+
+/// The account that something is stored for, made now where it must be.
+pub(super) enum Resolved {
+    /// It is this one, or nobody's.
+    Id(Option<i64>),
+    /// It was made by this transaction.
+    Made(i64),
+    /// Its name was taken meanwhile.
+    Taken,
+}
+
+impl Resolved {
+    pub(super) fn id(&self) -> Option<i64> {
+        match self {
+            Self::Id(id) => *id,
+            Self::Made(id) => Some(*id),
+            Self::Taken => None,
+        }
+    }
+}
+
+pub(super) fn resolve(conn: &mut Conn, actor: &Actor) -> Outcome<Resolved> {
+    Ok(match actor {
+        Actor::Nobody => Resolved::Id(None),
+        Actor::Account(id) => Resolved::Id(Some(id.0)),
+        Actor::Newcomer(new) => match create(conn, new)? {
+            Some(account) => Resolved::Made(account.id.0),
+            None => Resolved::Taken,
+        },
+    })
+}
+
+/// Takes back what `resolve` made, where the request did not succeed after all.
+pub(super) fn withdraw(conn: &mut Conn, resolved: &Resolved) -> Outcome<()> {
+    if let Resolved::Made(id) = resolved {
+        diesel::delete(account::table.find(id)).execute(conn)?;
+        upkeep::collection_changed(conn, COLLECTION, -1)?;
+    }
+    Ok(())
+}
+
+pub(super) fn set_password(
+    conn: &mut Conn,
+    id: AccountId,
+    hash: &PasswordHash,
+    seen: Option<i64>,
+) -> Outcome<Updated<Account>> {
+    let row = diesel::update(account::table)
+        .filter(account::id.eq(id.0).and(account::username_key.is_not_null()))
+        .filter(account::version.eq(seen.unwrap_or(0)).or(seen.is_none().into_sql::<Bool>()))
+        .set((
+            account::password_hash.eq(hash.as_str()),
+            account::updated_at.eq(At(Timestamp::now().micros())),
+            account::version.eq(account::version + 1),
+        ))
+        .returning(Row::as_returning())
+        .get_result(conn)
+        .optional()?;
+    let Some(row) = row else { return stale_or_gone(conn, id) };
+    upkeep::collection_changed(conn, COLLECTION, 0)?;
+    Account::try_from(row).map(Updated::Done)
+}
+
+pub(super) fn delete(conn: &mut Conn, id: AccountId, seen: Option<i64>) -> Outcome<Updated<()>> {
+    let gone = diesel::update(account::table)
+        .filter(account::id.eq(id.0).and(account::username_key.is_not_null()))
+        .filter(account::version.eq(seen.unwrap_or(0)).or(seen.is_none().into_sql::<Bool>()))
+        .set((
+            account::username_key.eq(None::<String>),
+            account::password_hash.eq(""),
+            account::version.eq(account::version + 1),
+        ))
+        .execute(conn)?;
+    if gone == 0 {
+        return stale_or_gone(conn, id);
+    }
+    upkeep::collection_changed(conn, COLLECTION, -1)?;
+    let disowned = diesel::update(project::table.filter(project::owner_id.eq(id.0)))
+        .set((project::owner_id.eq(None::<i64>), project::version.eq(project::version + 1)))
+        .execute(conn)?;
+    if disowned > 0 {
+        upkeep::collection_changed(conn, super::projects::COLLECTION, 0)?;
+    }
+    lists::credits_changed(conn, id)?;
+    Ok(Updated::Done(()))
+}

@@ -1,0 +1,141 @@
+//! The tables, as both databases have them.
+
+use diesel::sql_types::Text;
+
+/// Column types that the two databases keep in their own ways.
+pub(crate) mod sql {
+    /// `uuid`; in SQLite its 16 bytes.
+    #[derive(Debug, Clone, Copy, diesel::sql_types::SqlType, diesel::query_builder::QueryId)]
+    #[cfg_attr(feature = "postgres", diesel(postgres_type(oid = 2950, array_oid = 2951)))]
+    #[cfg_attr(feature = "sqlite", diesel(sqlite_type(name = "Binary")))]
+    pub struct Uuid;
+
+    /// `timestamptz`; in SQLite microseconds since 1970.
+    #[derive(Debug, Clone, Copy, diesel::sql_types::SqlType, diesel::query_builder::QueryId)]
+    #[cfg_attr(feature = "postgres", diesel(postgres_type(oid = 1184, array_oid = 1185)))]
+    #[cfg_attr(feature = "sqlite", diesel(sqlite_type(name = "Long")))]
+    pub struct Instant;
+}
+
+diesel::table! {
+    account (id) {
+        id -> BigInt,
+        username -> Text,
+        username_key -> Nullable<Text>,
+        password_hash -> Text,
+        created_at -> crate::store::schema::sql::Instant,
+        updated_at -> crate::store::schema::sql::Instant,
+        version -> BigInt,
+    }
+}
+
+diesel::table! {
+    project (id) {
+        id -> BigInt,
+        slug -> Text,
+        slug_key -> Nullable<Text>,
+        name -> Text,
+        owner_id -> Nullable<BigInt>,
+        reporting -> Text,
+        created_at -> crate::store::schema::sql::Instant,
+        updated_at -> crate::store::schema::sql::Instant,
+        version -> BigInt,
+    }
+}
+
+diesel::table! {
+    collection (name) {
+        name -> Text,
+        members -> BigInt,
+        changes -> BigInt,
+    }
+}
+
+diesel::table! {
+    build (project_id, id) {
+        project_id -> BigInt,
+        id -> crate::store::schema::sql::Uuid,
+        key -> Nullable<Text>,
+        sender_id -> Nullable<BigInt>,
+        started -> crate::store::schema::sql::Instant,
+        started_offset -> SmallInt,
+        finished -> Nullable<crate::store::schema::sql::Instant>,
+        finished_offset -> Nullable<SmallInt>,
+        success -> Nullable<Bool>,
+        received -> crate::store::schema::sql::Instant,
+        tags -> Text,
+        steps -> Integer,
+        failed_steps -> Integer,
+        digest -> Nullable<Binary>,
+        version -> BigInt,
+        client -> Text,
+    }
+}
+
+diesel::table! {
+    step (project_id, build_id, position) {
+        project_id -> BigInt,
+        build_id -> crate::store::schema::sql::Uuid,
+        position -> Integer,
+        name -> Text,
+        success -> Bool,
+        started -> crate::store::schema::sql::Instant,
+        started_offset -> SmallInt,
+        finished -> crate::store::schema::sql::Instant,
+        finished_offset -> SmallInt,
+        output -> Binary,
+        errout -> Binary,
+        extras -> Text,
+    }
+}
+
+diesel::table! {
+    build_tag (project_id, tag, build_id) {
+        project_id -> BigInt,
+        tag -> Text,
+        build_id -> crate::store::schema::sql::Uuid,
+    }
+}
+
+diesel::table! {
+    build_count (project_id, tag, shard) {
+        project_id -> BigInt,
+        tag -> Text,
+        shard -> SmallInt,
+        builds -> BigInt,
+        changes -> BigInt,
+    }
+}
+
+diesel::table! {
+    sender_count (sender_id, project_id, shard) {
+        sender_id -> BigInt,
+        project_id -> BigInt,
+        shard -> SmallInt,
+        builds -> BigInt,
+        changes -> BigInt,
+    }
+}
+
+diesel::table! {
+    claim (scope) {
+        scope -> Binary,
+        body -> Binary,
+        status -> SmallInt,
+        location -> Text,
+        created_at -> crate::store::schema::sql::Instant,
+    }
+}
+
+diesel::joinable!(project -> account (owner_id));
+diesel::joinable!(build -> account (sender_id));
+diesel::joinable!(build -> project (project_id));
+diesel::joinable!(sender_count -> project (project_id));
+diesel::allow_tables_to_appear_in_same_query!(account, project, build, step, build_tag, sender_count);
+
+#[diesel::declare_sql_function]
+extern "SQL" {
+    /// A member of a client record, as text: a string's value, else the JSON as sent. A migration
+    /// defines it in PostgreSQL, each connection in SQLite.
+    fn client_member_text(client: Text, name: Text) -> Nullable<Text>;
+}

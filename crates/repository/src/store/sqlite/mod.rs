@@ -1,0 +1,38 @@
+//! SQLite: one writer, several readers, write-ahead log.
+
+#[path = "../queries/mod.rs"]
+mod queries;
+mod tuned;
+
+use std::sync::Arc;
+
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+
+use crate::store::fault::Fault;
+use crate::{Error, Options, Repository, Result};
+
+type Conn = diesel::sqlite::SqliteConnection;
+type Db = diesel::sqlite::Sqlite;
+
+const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/sqlite");
+
+pub(crate) fn open(path: &str, options: &Options) -> Result<Arc<dyn Repository>> {
+    if path.is_empty() || path.starts_with(":memory:") {
+        // Every connection to :memory: has a database of its own.
+        return Err(Error::Url("sqlite: needs the path of a file".to_owned()));
+    }
+    let mut conn = tuned::connect(path, tuned::Role::Writer)?;
+    conn.immediate_transaction::<_, Fault, _>(|conn| {
+        conn.run_pending_migrations(MIGRATIONS)
+            .map_err(|error| Fault::Corrupt(format!("the schema cannot be brought up to date: {error}")))?;
+        Ok(())
+    })
+    .map_err(|fault| match fault.into_error() {
+        Error::Corrupt(cause) => Error::Backend(cause),
+        error => error,
+    })?;
+    Ok(Arc::new(queries::Store {
+        readers: queries::Pool::new(path, tuned::Role::Reader, options.pool_size),
+        writers: queries::Pool::new(path, tuned::Role::Writer, tuned::WRITERS as u32),
+    }))
+}

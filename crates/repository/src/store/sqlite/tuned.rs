@@ -1,0 +1,216 @@
+//! What SQLite does its own way: one writer, row by row, without a round trip to save.
+
+use std::collections::{BTreeMap, HashSet};
+
+use devmason_domain::{BuildId, JsonObject, Outcome as Ended, ProjectId, Step, Tag};
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use diesel::result::QueryResult;
+use diesel::sql_types::{BigInt, Binary, Bool, Integer, Nullable, SmallInt, Text};
+
+use super::queries::{Insert, Outcome, Sql, bump, establish, joined_tags};
+use super::Conn;
+use crate::store::columns::{At, Id};
+use crate::store::fault::Fault;
+use crate::store::schema::{build_tag, project, sql};
+use crate::{NewStep, Result};
+
+/// SQLite has one writer at a time.
+pub(super) const WRITERS: usize = 1;
+
+/// One writer needs one shard of the kept counts.
+pub(super) const SHARD: &str = "0";
+
+/// What a connection is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    Reader,
+    Writer,
+}
+
+pub(super) fn connect(path: &str, role: Role) -> Result<Conn> {
+    let mut conn = establish(path)?;
+    // busy_timeout first: the others may wait for another process. FULL: a commit that was
+    // acknowledged outlives a power cut; with several builds to a commit it costs nothing measurable.
+    let pragmas = match role {
+        Role::Writer => {
+            "pragma busy_timeout = 10000; pragma page_size = 8192; pragma journal_mode = wal; \
+             pragma synchronous = full; pragma foreign_keys = on; pragma cache_size = -8000;"
+        }
+        Role::Reader => "pragma busy_timeout = 10000; pragma query_only = on; pragma cache_size = -4000;",
+    };
+    conn.batch_execute(pragmas)
+        .and_then(|()| {
+            crate::store::schema::client_member_text_utils::register_impl(&mut conn, |client: String, name: String| {
+                JsonObject::from_stored(client).member_text(&name)
+            })
+        })
+        .map_err(|error| Fault::from(error).into_error())?;
+    Ok(conn)
+}
+
+pub(super) fn ping(conn: &mut Conn) -> QueryResult<()> {
+    Sql::<()>::new("select 1 from collection").execute(conn).map(drop)
+}
+
+pub(super) fn write<T>(conn: &mut Conn, change: impl FnOnce(&mut Conn) -> Outcome<T>) -> Outcome<T> {
+    conn.immediate_transaction(change)
+}
+
+const INSERT_BUILD: &str = "
+insert into build (project_id, id, key, sender_id, started, started_offset, finished, finished_offset, success,
+                   received, tags, steps, failed_steps, digest, client)
+values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+on conflict do nothing";
+
+const INSERT_STEP: &str = "
+insert into step (project_id, build_id, position, name, success, started, started_offset, finished,
+                  finished_offset, output, errout, extras)
+values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+
+pub(super) fn insert_builds(conn: &mut Conn, inserts: &[Insert<'_>]) -> Outcome<HashSet<BuildId>> {
+    let projects: HashSet<i64> = inserts.iter().map(|insert| insert.new.project.0).collect();
+    let alive: HashSet<i64> = project::table
+        .filter(project::id.eq_any(projects).and(project::slug_key.is_not_null()))
+        .select(project::id)
+        .load::<i64>(conn)?
+        .into_iter()
+        .collect();
+    let mut inserted = HashSet::new();
+    for insert in inserts.iter().filter(|insert| alive.contains(&insert.new.project.0)) {
+        if insert_build(conn, insert)? {
+            inserted.insert(insert.new.id);
+        }
+    }
+    Ok(inserted)
+}
+
+fn insert_build(conn: &mut Conn, insert: &Insert<'_>) -> Outcome<bool> {
+    let (new, report) = (insert.new, &insert.new.report);
+    let ended = match report.outcome {
+        Ended::Running => None,
+        Ended::Finished { success, finished } => Some((success, finished)),
+    };
+    let stored = Sql::<()>::new(INSERT_BUILD)
+        .bind::<BigInt, _>(new.project.0)
+        .bind::<sql::Uuid, _>(Id(new.id.0))
+        .bind::<Nullable<Text>, _>(new.key.as_ref().map(|key| key.as_str()))
+        .bind::<Nullable<BigInt>, _>(insert.sender)
+        .bind::<sql::Instant, _>(At(report.started.micros()))
+        .bind::<SmallInt, _>(report.started.offset_minutes())
+        .bind::<Nullable<sql::Instant>, _>(ended.map(|(_, at)| At(at.micros())))
+        .bind::<Nullable<SmallInt>, _>(ended.map(|(_, at)| at.offset_minutes()))
+        .bind::<Nullable<Bool>, _>(ended.map(|(success, _)| success))
+        .bind::<sql::Instant, _>(At(report.received.micros()))
+        .bind::<Text, _>(joined_tags(new))
+        .bind::<Integer, _>(report.steps.len() as i32)
+        .bind::<Integer, _>(report.steps.iter().filter(|step| !step.success).count() as i32)
+        .bind::<Nullable<Binary>, _>(report.digest.as_ref().map(|digest| digest.as_slice()))
+        .bind::<Text, _>(report.client.0.as_str())
+        .execute(conn)?;
+    if stored == 0 {
+        return Ok(false);
+    }
+    for (position, step) in report.steps.iter().enumerate() {
+        insert_step(conn, new.project, new.id, position as i32, step)?;
+    }
+    for tag in report.tags.iter() {
+        diesel::insert_into(build_tag::table)
+            .values((
+                build_tag::project_id.eq(new.project.0),
+                build_tag::tag.eq(tag.as_str()),
+                build_tag::build_id.eq(Id(new.id.0)),
+            ))
+            .execute(conn)?;
+    }
+    bump(conn, new.project.0, report.tags.iter().map(Tag::as_str), insert.sender, 1)?;
+    Ok(true)
+}
+
+fn insert_step(conn: &mut Conn, project: ProjectId, build: BuildId, position: i32, step: &Step) -> Outcome<()> {
+    Sql::<()>::new(INSERT_STEP)
+        .bind::<BigInt, _>(project.0)
+        .bind::<sql::Uuid, _>(Id(build.0))
+        .bind::<Integer, _>(position)
+        .bind::<Text, _>(step.name.as_str())
+        .bind::<Bool, _>(step.success)
+        .bind::<sql::Instant, _>(At(step.started.micros()))
+        .bind::<SmallInt, _>(step.started.offset_minutes())
+        .bind::<sql::Instant, _>(At(step.finished.micros()))
+        .bind::<SmallInt, _>(step.finished.offset_minutes())
+        .bind::<Binary, _>(step.output.as_bytes())
+        .bind::<Binary, _>(step.errout.as_bytes())
+        .bind::<Text, _>(step.extras.as_str())
+        .execute(conn)?;
+    Ok(())
+}
+
+const ADD_STEP: &str = "
+update build set steps = steps + 1, failed_steps = failed_steps + ?, version = version + 1
+where project_id = ? and id = ? and finished is null
+returning steps - 1, sender_id";
+
+pub(super) fn append_steps(conn: &mut Conn, new: &[&NewStep]) -> Outcome<HashSet<(ProjectId, BuildId)>> {
+    let mut appended = BTreeMap::new();
+    for step in new {
+        let place: Option<(i32, Option<i64>)> = Sql::<(Integer, Nullable<BigInt>)>::new(ADD_STEP)
+            .bind::<Integer, _>(i32::from(!step.step.success))
+            .bind::<BigInt, _>(step.project.0)
+            .bind::<sql::Uuid, _>(Id(step.build.0))
+            .get_result(conn)
+            .optional()?;
+        if let Some((position, sender)) = place {
+            insert_step(conn, step.project, step.build, position, &step.step)?;
+            appended.insert((step.project, step.build), sender);
+        }
+    }
+    for ((project, _), sender) in &appended {
+        bump(conn, project.0, std::iter::empty(), *sender, 0)?;
+    }
+    Ok(appended.into_keys().collect())
+}
+
+/// Leapfrog: each tag in turn seeks the first build at or beyond the candidate; when all agree on it,
+/// it is one. The cost is a few seeks for each build found or ruled out, wherever they lie.
+pub(super) fn builds_with_tags(
+    conn: &mut Conn,
+    project: ProjectId,
+    tags: &[Tag],
+    from: BuildId,
+    ascending: bool,
+    limit: u64,
+) -> Outcome<Vec<Id>> {
+    let mut seek = |tag: &Tag, from: Id| -> Outcome<Option<Id>> {
+        let here = build_tag::table
+            .filter(build_tag::project_id.eq(project.0).and(build_tag::tag.eq(tag.as_str())))
+            .select(build_tag::build_id)
+            .limit(1);
+        Ok(if ascending {
+            here.filter(build_tag::build_id.ge(from)).order(build_tag::build_id.asc()).first(conn).optional()?
+        } else {
+            here.filter(build_tag::build_id.le(from)).order(build_tag::build_id.desc()).first(conn).optional()?
+        })
+    };
+    let beyond = |id: Id| {
+        let number = id.0.as_u128();
+        let next = if ascending { number.checked_add(1) } else { number.checked_sub(1) };
+        next.map(|number| Id(uuid::Uuid::from_u128(number)))
+    };
+    let mut found = Vec::new();
+    let (mut candidate, mut agreed) = (Id(from.0), 0);
+    for tag in tags.iter().cycle() {
+        if found.len() as u64 >= limit {
+            break;
+        }
+        let Some(id) = seek(tag, candidate)? else { break };
+        agreed = if id == candidate { agreed + 1 } else { 1 };
+        candidate = id;
+        if agreed == tags.len() {
+            found.push(candidate);
+            agreed = 0;
+            let Some(next) = beyond(candidate) else { break };
+            candidate = next;
+        }
+    }
+    Ok(found)
+}

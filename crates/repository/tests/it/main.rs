@@ -1,0 +1,147 @@
+//! What every store does, whatever the database: each test runs on SQLite and on PostgreSQL.
+#![expect(clippy::unwrap_used, clippy::panic, clippy::expect_used, reason = "tests")]
+
+use std::sync::Arc;
+
+use devmason_domain::query::{Selection, parse_sort, parse_where};
+use devmason_domain::*;
+use devmason_repository::*;
+use devmason_test_support::{Backend, TestDatabase};
+
+mod builds;
+mod lists;
+mod others;
+mod parity;
+
+/// A repository of the test's own. `Deref`s to the port.
+struct Store {
+    repository: Arc<dyn Repository>,
+    database: TestDatabase,
+}
+
+impl std::ops::Deref for Store {
+    type Target = dyn Repository;
+    fn deref(&self) -> &Self::Target {
+        &*self.repository
+    }
+}
+
+impl Store {
+    fn new(backend: Backend) -> Self {
+        let database = backend.database();
+        Self { repository: open(&database.url, &Options::default()).unwrap(), database }
+    }
+
+    fn project(&self, slug: &str) -> Project {
+        self.project_of(slug, Actor::Nobody)
+    }
+
+    fn project_of(&self, slug: &str, owner: Actor) -> Project {
+        let new = NewProject { slug: slug.parse().unwrap(), name: slug.parse().unwrap(), reporting: Reporting::Anyone, owner };
+        match self.project_register(&new).unwrap() {
+            Registered::New(project) => project,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn user(&self, name: &str) -> Account {
+        self.user_create(&account(name)).unwrap().unwrap()
+    }
+
+    fn record(&self, build: NewBuild) -> Recorded {
+        self.build_record_many(&[build]).unwrap().remove(0)
+    }
+
+    fn find(&self, project: &Project, id: BuildId) -> Build {
+        self.build_find(project.id, &id.to_string().parse().unwrap()).unwrap().unwrap()
+    }
+
+    fn steps(&self, build: &Build) -> Vec<Step> {
+        self.step_list(std::slice::from_ref(build)).unwrap().remove(0).unwrap()
+    }
+
+    fn page(&self, scope: &Scope, start: Start, limit: u64) -> Vec<BuildId> {
+        let query = BuildQuery { scope: scope.clone(), selection: Selection::default(), start, limit };
+        self.build_list(&query).unwrap().iter().map(|build| build.id).collect()
+    }
+
+    fn select(&self, scope: &Scope, conditions: &str, sort: &str) -> Vec<BuildId> {
+        let selection = Selection { conditions: parse_where(conditions).unwrap(), sort: parse_sort(sort).unwrap() };
+        let query = BuildQuery { scope: scope.clone(), selection, start: Start::Offset(0), limit: 100 };
+        self.build_list(&query).unwrap().iter().map(|build| build.id).collect()
+    }
+}
+
+fn account(name: &str) -> NewAccount {
+    NewAccount { username: name.parse().unwrap(), password_hash: PasswordHash::from_stored(format!("hash of {name}")) }
+}
+
+fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+fn step(name: &str, success: bool) -> Step {
+    Step {
+        name: name.parse().unwrap(),
+        success,
+        started: at("Tue, 20 Oct 2009 10:20:00 -0500"),
+        finished: at("Tue, 20 Oct 2009 10:21:00 +0930"),
+        output: format!("output of {name}"),
+        errout: String::new(),
+        extras: JsonObject::default(),
+    }
+}
+
+fn tags(words: &[&str]) -> TagSet {
+    words.iter().map(|word| word.parse().unwrap()).collect()
+}
+
+/// A finished build of one step, received now.
+fn build(project: &Project, started: &str, words: &[&str]) -> NewBuild {
+    let (started, received) = (at(started), Timestamp::now());
+    NewBuild {
+        project: project.id,
+        id: BuildId::assign(started, received),
+        key: None,
+        sender: Actor::Nobody,
+        report: Report {
+            started,
+            received,
+            outcome: Outcome::Finished { success: true, finished: at("Tue, 20 Oct 2009 10:22:00 -0500") },
+            tags: tags(words),
+            client: ClientRecord::default(),
+            steps: vec![step("checkout", true)],
+            digest: None,
+        },
+        claim: None,
+    }
+}
+
+fn running(project: &Project) -> NewBuild {
+    let mut new = build(project, "2026-01-01T00:00:00Z", &[]);
+    new.report.outcome = Outcome::Running;
+    new.report.steps.clear();
+    new
+}
+
+fn claim(scope: u8, body: u8) -> Option<Claim> {
+    let answer = Answer { status: 201, location: format!("/p/builds/{scope}-{body}") };
+    Some(Claim { scope: [scope; 32], body: [body; 32], answer })
+}
+
+/// Expands each function into a test on each database.
+macro_rules! conformance {
+    ($(fn $name:ident($store:ident: &Store) $body:block)*) => {
+        mod suite {
+            use super::super::*;
+            $(pub(super) fn $name($store: &Store) $body)*
+        }
+        mod sqlite {
+            $(#[test] fn $name() { super::suite::$name(&super::super::Store::new(devmason_test_support::Backend::Sqlite)); })*
+        }
+        mod postgres {
+            $(#[test] fn $name() { super::suite::$name(&super::super::Store::new(devmason_test_support::Backend::Postgres)); })*
+        }
+    };
+}
+use conformance;

@@ -1,0 +1,161 @@
+//! Projects, users and upkeep.
+
+use crate::conformance;
+
+conformance! {
+    fn a_project_is_found_whatever_the_case_and_keeps_its_own(store: &Store) {
+        let project = store.project("Pony");
+        let found = store.project_find(&"pONY".parse().unwrap()).unwrap().unwrap();
+        assert_eq!(found, project);
+        assert_eq!(found.slug.as_str(), "Pony");
+        let again = NewProject { slug: "PONY".parse().unwrap(), name: "x".parse().unwrap(), reporting: Reporting::Owner, owner: Actor::Newcomer(account("zoe")) };
+        assert_eq!(store.project_register(&again).unwrap(), Registered::Exists);
+        assert_eq!(store.user_find(&"zoe".parse().unwrap()).unwrap(), None);
+    }
+
+    fn projects_are_listed_by_name(store: &Store) {
+        for slug in ["b", "a", "C"] {
+            store.project(slug);
+        }
+        let page = |page| -> Vec<String> {
+            let list = store.project_list(PageRequest { page, per_page: 2 }).unwrap();
+            list.iter().map(|project| project.slug.to_string()).collect()
+        };
+        assert_eq!((page(1), page(2), page(3)), (vec!["C".into(), "a".into()], vec!["b".into()], vec![]));
+        assert_eq!(store.project_tally().unwrap().members, 3);
+    }
+
+    fn of_many_updates_that_saw_one_version_one_is_done(store: &Store) {
+        let project = store.project("p");
+        let done = std::sync::atomic::AtomicU32::new(0);
+        std::thread::scope(|scope| {
+            for n in 0..8 {
+                let (done, project) = (&done, &project);
+                scope.spawn(move || {
+                    let name = format!("name {n}").parse().unwrap();
+                    match store.project_update(project.id, &name, None, Some(project.version)).unwrap() {
+                        Updated::Done(_) => drop(done.fetch_add(1, std::sync::atomic::Ordering::Relaxed)),
+                        other => assert_eq!(other, Updated::Stale),
+                    }
+                });
+            }
+        });
+        assert_eq!(done.into_inner(), 1);
+    }
+
+    fn an_update_that_leaves_out_reporting_keeps_it(store: &Store) {
+        let project = store.project("p");
+        let update = |name: &str, reporting| match store.project_update(project.id, &name.parse().unwrap(), reporting, None).unwrap() {
+            Updated::Done(project) => (project.name.to_string(), project.reporting),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(update("A", Some(Reporting::Owner)), ("A".into(), Reporting::Owner));
+        assert_eq!(update("B", None), ("B".into(), Reporting::Owner));
+    }
+
+    fn a_deleted_project_is_gone_at_once_and_purged_in_pieces(store: &Store) {
+        let project = store.project("p");
+        let batch: Vec<_> = (0..600).map(|_| build(&project, "2026-01-01T00:00:00Z", &["a", "b"])).collect();
+        store.build_record_many(&batch).unwrap();
+        assert_eq!(store.project_delete(project.id, Some(9)).unwrap(), Updated::Stale);
+        assert_eq!(store.project_delete(project.id, None).unwrap(), Updated::Done(()));
+        assert_eq!(store.project_delete(project.id, None).unwrap(), Updated::Gone);
+        assert_eq!(store.project_find(&project.slug).unwrap(), None);
+        assert_eq!(store.project_tally().unwrap().members, 0);
+        // The name is free again, and the new project has none of the old one's builds.
+        let new = store.project("p");
+        assert_eq!(store.build_tally(&Scope::Project(new.id)).unwrap().members, 0);
+        let mut pieces = 0;
+        while store.purge(Timestamp::now()).unwrap() {
+            pieces += 1;
+        }
+        assert!(pieces > 4, "{pieces}");
+        assert_eq!(store.page(&Scope::Project(project.id), Start::Offset(0), 10), []);
+    }
+
+    fn users_are_listed_by_name_and_change_their_passwords(store: &Store) {
+        let (bob, alice) = (store.user("bob"), store.user("Alice"));
+        assert_eq!(store.user_create(&account("ALICE")).unwrap(), None);
+        let names: Vec<_> = store.user_list(PageRequest { page: 1, per_page: 9 }).unwrap().iter().map(|u| u.username.to_string()).collect();
+        assert_eq!(names, ["Alice", "bob"]);
+        let hash = PasswordHash::from_stored("new".into());
+        assert_eq!(store.user_set_password(bob.id, &hash, Some(5)).unwrap(), Updated::Stale);
+        let Updated::Done(changed) = store.user_set_password(bob.id, &hash, Some(1)).unwrap() else { panic!() };
+        assert_eq!((changed.password_hash, changed.version), (hash, 2));
+        assert_eq!(store.user_find(&alice.username).unwrap().unwrap(), alice);
+    }
+
+    fn a_deleted_user_leaves_projects_to_nobody_and_builds_uncredited(store: &Store) {
+        let alice = store.user("alice");
+        let project = store.project_of("p", Actor::Account(alice.id));
+        let mut new = build(&project, "2026-01-01T00:00:00Z", &[]);
+        new.sender = Actor::Account(alice.id);
+        store.record(new.clone());
+        let before = store.build_tally(&Scope::Project(project.id)).unwrap().changes;
+        assert_eq!(store.user_delete(alice.id, None).unwrap(), Updated::Done(()));
+        assert_eq!(store.user_delete(alice.id, None).unwrap(), Updated::Gone);
+        let orphan = store.project_find(&project.slug).unwrap().unwrap();
+        assert_eq!(orphan.owner, None);
+        assert!(orphan.version > project.version);
+        assert_eq!(store.find(&project, new.id).sender, Sender::Account(alice.id, None));
+        assert_ne!(store.build_tally(&Scope::Project(project.id)).unwrap().changes, before);
+        // Somebody who takes the name later gets nothing with it.
+        let other = store.user("alice");
+        assert_ne!(other.id, alice.id);
+        assert_eq!(store.page(&Scope::Sender(other.id), Start::Offset(0), 10), []);
+    }
+
+    fn servers_that_start_at_once_do_not_collide(store: &Store) {
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| open(&store.database.url, &Options::default()).unwrap().ping().unwrap());
+            }
+        });
+    }
+}
+
+mod fresh {
+    use super::super::*;
+
+    fn start_at_once(backend: Backend) {
+        let database = backend.database();
+        std::thread::scope(|scope| {
+            for _ in 0..6 {
+                scope.spawn(|| open(&database.url, &Options::default()).unwrap().ping().unwrap());
+            }
+        });
+    }
+
+    #[test]
+    fn sqlite_servers_that_start_at_once_on_an_empty_database_do_not_collide() {
+        start_at_once(Backend::Sqlite);
+    }
+
+    #[test]
+    fn postgres_servers_that_start_at_once_on_an_empty_database_do_not_collide() {
+        start_at_once(Backend::Postgres);
+    }
+
+    #[test]
+    fn a_url_of_neither_kind_is_refused() {
+        for url in ["mysql://x", "", "devmason.db", "sqlite:", "sqlite::memory:"] {
+            assert!(matches!(open(url, &Options::default()), Err(Error::Url(_))), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_database_that_cannot_be_reached_is_unavailable() {
+        for url in ["postgres://nobody@127.0.0.1:1/x", "sqlite:/nowhere/at/all/x.db"] {
+            assert!(matches!(open(url, &Options::default()), Err(Error::Unavailable(_))), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_no_database_is_corrupt() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("x.db");
+        std::fs::write(&path, "not a database at all, but long enough to look at: ".repeat(100)).unwrap();
+        let error = open(&format!("sqlite:{}", path.display()), &Options::default()).err().expect("an error");
+        assert!(matches!(error, Error::Corrupt(_)), "{error:?}");
+    }
+}

@@ -1,0 +1,163 @@
+#![doc = include_str!("../README.md")]
+#![expect(clippy::expect_used, clippy::panic, reason = "a test that has no database must fail loudly")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use tempfile::TempDir;
+
+/// A database that nobody else uses.
+#[derive(Debug)]
+pub struct TestDatabase {
+    /// How to open it.
+    pub url: String,
+    _directory: Option<TempDir>,
+}
+
+/// A database backend that the product supports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Backend {
+    /// An SQLite file.
+    Sqlite,
+    /// A database in a PostgreSQL cluster.
+    Postgres,
+}
+
+impl Backend {
+    /// A fresh, empty database.
+    pub fn database(self) -> TestDatabase {
+        match self {
+            Self::Sqlite => sqlite(),
+            Self::Postgres => postgres(),
+        }
+    }
+}
+
+fn sqlite() -> TestDatabase {
+    let directory = TempDir::new().expect("a temporary directory");
+    let url = format!("sqlite:{}", directory.path().join("test.db").display());
+    TestDatabase { url, _directory: Some(directory) }
+}
+
+fn postgres() -> TestDatabase {
+    static CLUSTER: OnceLock<Cluster> = OnceLock::new();
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let cluster = CLUSTER.get_or_init(Cluster::start);
+    let name = format!("test_{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+    let mut psql = Command::new(&cluster.psql);
+    psql.args(["-X", "-q", "-d", &format!("{}/postgres", cluster.url)]);
+    run(psql.args(["-c", &format!("create database {name}")]));
+    TestDatabase { url: format!("{}/{name}", cluster.url), _directory: None }
+}
+
+struct Cluster {
+    url: String,
+    psql: PathBuf,
+    /// A shell that waits for its standard input to end, as it does when this process ends, and then
+    /// stops the cluster and removes it.
+    _watchdog: Option<Child>,
+}
+
+impl Cluster {
+    fn start() -> Self {
+        if let Ok(url) = std::env::var("DEVMASON_TEST_POSTGRES_URL") {
+            let url = url.trim_end_matches('/').to_owned();
+            return Self { url, psql: "psql".into(), _watchdog: None };
+        }
+        let programs = programs();
+        let directory = TempDir::with_prefix("devmason-pg").expect("a temporary directory").keep();
+        let user = server_user();
+        if let Some(user) = user {
+            run(Command::new("chown").arg(user).arg(&directory));
+        }
+        let data = directory.join("data");
+        let command = |program: &str| {
+            let path = programs.join(program);
+            let mut command = match user {
+                Some(user) => {
+                    let mut runuser = Command::new("runuser");
+                    runuser.args(["-u", user, "--"]).arg(path);
+                    runuser
+                }
+                None => Command::new(path),
+            };
+            command.current_dir(&directory);
+            command
+        };
+        run(command("initdb").arg("-D").arg(&data).args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "-N"]));
+        let options = format!(
+            "-c listen_addresses='' -c unix_socket_directories='{}' -c max_connections=300 -c fsync=off",
+            directory.display()
+        );
+        run(command("pg_ctl").arg("-D").arg(&data).arg("-l").arg(directory.join("log")).args(["-w", "-o", &options, "start"]));
+
+        let stop = command("pg_ctl");
+        let stop: Vec<String> =
+            std::iter::once(stop.get_program()).chain(stop.get_args()).map(|arg| format!("'{}'", arg.display())).collect();
+        let script = format!(
+            "read -r line; {} -D '{}' -m immediate stop; rm -rf '{}'",
+            stop.join(" "),
+            data.display(),
+            directory.display()
+        );
+        let watchdog = Command::new("sh")
+            .args(["-c", &script])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("a shell to watch over the cluster");
+        let host = directory.display().to_string().replace('/', "%2F");
+        Self { url: format!("postgres://postgres@{host}"), psql: programs.join("psql"), _watchdog: Some(watchdog) }
+    }
+}
+
+/// PostgreSQL refuses to run as root; whoever is root runs it as somebody else.
+fn server_user() -> Option<&'static str> {
+    let id = |args: &[&str]| {
+        let output = Command::new("id").args(args).output().expect("id");
+        (output.status.success(), String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    if id(&["-u"]).1 != "0" {
+        return None;
+    }
+    Some(if id(&["-u", "postgres"]).0 { "postgres" } else { "nobody" })
+}
+
+/// The directory with PostgreSQL's server programs, the newest where there are several.
+fn programs() -> PathBuf {
+    let on_path = std::env::var_os("PATH").unwrap_or_default();
+    let on_path = std::env::split_paths(&on_path);
+    let debian = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut debian: Vec<PathBuf> = debian.collect();
+    debian.sort_by_key(|path| {
+        let version = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse::<u32>().ok());
+        std::cmp::Reverse(version)
+    });
+    on_path
+        .chain(debian.iter().map(|path| path.join("bin")))
+        .find(|directory| ["initdb", "pg_ctl", "psql"].iter().all(|program| directory.join(program).is_file()))
+        .unwrap_or_else(|| {
+            panic!(
+                "no PostgreSQL to test with: install it (Debian: apt-get install postgresql), or set \
+                 DEVMASON_TEST_POSTGRES_URL; `cargo test sqlite` runs what needs none"
+            )
+        })
+}
+
+fn run(command: &mut Command) {
+    // The server keeps its standard output open: it must not be a pipe that somebody reads to its end.
+    let log = tempfile::NamedTempFile::new().expect("a log file");
+    let output = log.reopen().expect("a log file");
+    let errors = output.try_clone().expect("a log file");
+    let status = command.stdin(Stdio::null()).stdout(output).stderr(errors).status();
+    if !status.as_ref().is_ok_and(std::process::ExitStatus::success) {
+        panic!("{command:?}: {status:?}\n{}", read(log.path()));
+    }
+}
+
+fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_default()
+}

@@ -1,0 +1,9 @@
+drop table claim;
+drop table sender_count;
+drop table build_count;
+drop table build_tag;
+drop table step;
+drop table build;
+drop table collection;
+drop table project;
+drop table account;
