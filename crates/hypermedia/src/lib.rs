@@ -1,1 +1,11 @@
-//! stub
+#![doc = include_str!("../README.md")]
+
+mod base;
+pub mod document;
+mod resource;
+mod view;
+
+pub use base::Base;
+pub use document::{DocumentError, Fields};
+pub use resource::{Method, PathError, RESERVED, Resource, TagSegment};
+pub use view::{Link, ListLinks, Subject, View};

@@ -218,6 +218,8 @@ pub enum Scope {
 pub enum Start {
     /// From so many builds after the first.
     Offset(u64),
+    /// So many builds before the last, up to it, still in list order: the far pages of a long list.
+    FromEnd(u64),
     /// From the first build behind this one.
     Behind(BuildId),
     /// The last builds before this one, still in list order.

@@ -33,6 +33,7 @@ conformance! {
             seen.extend(next);
         }
         assert_eq!(seen, there);
+        assert_eq!(store.page(&scope, Start::FromEnd(3), 5), there[there.len() - 8..there.len() - 3]);
         // And back.
         assert_eq!(store.page(&scope, Start::Before(there[10]), 5), there[5..10]);
     }
@@ -66,6 +67,7 @@ conformance! {
                 assert_eq!(store.page(&scope, Start::Behind(all[2]), 3), all[3..6]);
                 assert_eq!(store.page(&scope, Start::Before(all[5]), 3), all[2..5]);
                 assert_eq!(store.page(&scope, Start::Offset(4), 2), all[4..6]);
+                assert_eq!(store.page(&scope, Start::FromEnd(1), 2), all[all.len() - 3..all.len() - 1]);
             }
         }
     }

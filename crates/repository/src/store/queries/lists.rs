@@ -224,11 +224,17 @@ pub(super) fn list(conn: &mut Conn, query: &BuildQuery) -> Outcome<Vec<Build>> {
             builds.reverse();
             Ok(builds)
         }
+        Start::FromEnd(skip) if query.selection.sort.is_empty() => {
+            let skip = i64::try_from(skip).unwrap_or(i64::MAX);
+            let mut builds = load(conn, all.order(build::id.asc()).offset(skip))?;
+            builds.reverse();
+            Ok(builds)
+        }
         Start::Offset(offset) => {
             let offset = i64::try_from(offset).unwrap_or(i64::MAX);
             load(conn, sorted(all, &query.selection).offset(offset))
         }
-        Start::Behind(_) | Start::Before(_) => load(conn, sorted(all, &query.selection)),
+        Start::Behind(_) | Start::Before(_) | Start::FromEnd(_) => load(conn, sorted(all, &query.selection)),
     }
 }
 
@@ -236,6 +242,7 @@ pub(super) fn list(conn: &mut Conn, query: &BuildQuery) -> Outcome<Vec<Build>> {
 fn tagged(conn: &mut Conn, project: ProjectId, tags: &[Tag], start: Start, limit: u64) -> Outcome<Vec<Build>> {
     let (from, ascending, skip) = match start {
         Start::Offset(offset) => (BuildId::FIRST, false, offset),
+        Start::FromEnd(skip) => (BuildId(uuid::Uuid::nil()), true, skip),
         Start::Behind(id) => (BuildId(uuid::Uuid::from_u128(id.0.as_u128().saturating_sub(1))), false, 0),
         Start::Before(id) => (BuildId(uuid::Uuid::from_u128(id.0.as_u128().saturating_add(1))), true, 0),
     };

@@ -1,0 +1,222 @@
+//! Settings: a flag, else an environment variable, else a key of a TOML file, else the default.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Parser, Subcommand};
+use devmason_domain::{Policy, Username};
+use devmason_api::Base;
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use serde::Deserialize;
+
+/// The devmason server: the place where builds and test runs report from anywhere.
+///
+/// Without arguments it listens on 127.0.0.1:8080 and keeps everything in the SQLite file
+/// devmason.db in the working directory. Each setting is a flag, an environment variable or a key of
+/// a TOML file (the flag's name with _ for -), in that order of precedence.
+#[derive(Parser)]
+#[command(name = "devmason-server", version)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+    #[command(flatten)]
+    pub(crate) settings: Layer,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Create a user or set a user's password, read from the terminal or from standard input
+    ///
+    /// This is how administrators get their accounts, and how a forgotten password is mended.
+    Passwd {
+        /// The user's name
+        username: String,
+    },
+}
+
+/// Every setting once: what a flag, a variable and a key say.
+#[derive(Args, Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Layer {
+    /// A TOML file with settings
+    #[arg(long, env = "DEVMASON_CONFIG", value_name = "PATH", global = true)]
+    #[serde(skip)]
+    config: Option<PathBuf>,
+
+    /// Where to listen [default: 127.0.0.1:8080]
+    #[arg(long, env = "DEVMASON_LISTEN", value_name = "ADDRESS:PORT")]
+    listen: Option<String>,
+
+    /// Where to keep everything: postgres://... or sqlite:PATH [default: sqlite:devmason.db]
+    #[arg(long, env = "DEVMASON_DATABASE_URL", value_name = "URL", global = true, hide_env_values = true)]
+    database_url: Option<String>,
+
+    /// The URL under which clients see the server, with its path prefix if it has one [default: what each request says]
+    #[arg(long, env = "DEVMASON_PUBLIC_URL", value_name = "URL")]
+    public_url: Option<String>,
+
+    /// Who may register projects: open, authenticated or closed [default: open]
+    #[arg(long, env = "DEVMASON_REGISTRATION", value_name = "MODE")]
+    registration: Option<String>,
+
+    /// Who may read: open or authenticated [default: open]
+    #[arg(long, env = "DEVMASON_READING", value_name = "MODE")]
+    reading: Option<String>,
+
+    /// A user who is an administrator; may be given several times
+    #[arg(long, env = "DEVMASON_ADMIN", value_name = "USERNAME", value_delimiter = ',')]
+    #[serde(default)]
+    admin: Vec<String>,
+
+    /// The longest request body, in bytes [default: 33554432]
+    #[arg(long, env = "DEVMASON_MAX_BODY_BYTES", value_name = "BYTES")]
+    max_body_bytes: Option<usize>,
+
+    /// How many connections to the database are kept [default: 8]
+    #[arg(long, env = "DEVMASON_POOL_SIZE", value_name = "N")]
+    pool_size: Option<u32>,
+
+    /// The address or network of a proxy whose forwarded headers are believed; may be given several times
+    #[arg(long, env = "DEVMASON_TRUST_FORWARDED", value_name = "ADDRESS", value_delimiter = ',')]
+    #[serde(default)]
+    trust_forwarded: Vec<String>,
+
+    /// A PEM file with the certificate chain, to serve HTTPS
+    #[arg(long, env = "DEVMASON_TLS_CERT", value_name = "PATH")]
+    tls_cert: Option<PathBuf>,
+
+    /// A PEM file with the certificate's key
+    #[arg(long, env = "DEVMASON_TLS_KEY", value_name = "PATH")]
+    tls_key: Option<PathBuf>,
+
+    /// How logs are written to standard error: text or json [default: text]
+    #[arg(long, env = "DEVMASON_LOG_FORMAT", value_name = "FORMAT")]
+    log_format: Option<String>,
+
+    /// What is logged: error, warn, info, debug, or such for each module [default: info]
+    #[arg(long, env = "DEVMASON_LOG", value_name = "FILTER")]
+    log: Option<String>,
+
+    /// How many wrong passwords an address, or a username, has in a minute before it must wait [default: 60]
+    #[arg(long, env = "DEVMASON_LOGIN_FAILURES_PER_MINUTE", value_name = "N")]
+    login_failures_per_minute: Option<u32>,
+}
+
+impl Layer {
+    /// This layer over another one.
+    fn over(self, below: Self) -> Self {
+        let list = |above: Vec<String>, below| if above.is_empty() { below } else { above };
+        Self {
+            config: None,
+            listen: self.listen.or(below.listen),
+            database_url: self.database_url.or(below.database_url),
+            public_url: self.public_url.or(below.public_url),
+            registration: self.registration.or(below.registration),
+            reading: self.reading.or(below.reading),
+            admin: list(self.admin, below.admin),
+            max_body_bytes: self.max_body_bytes.or(below.max_body_bytes),
+            pool_size: self.pool_size.or(below.pool_size),
+            trust_forwarded: list(self.trust_forwarded, below.trust_forwarded),
+            tls_cert: self.tls_cert.or(below.tls_cert),
+            tls_key: self.tls_key.or(below.tls_key),
+            log_format: self.log_format.or(below.log_format),
+            log: self.log.or(below.log),
+            login_failures_per_minute: self.login_failures_per_minute.or(below.login_failures_per_minute),
+        }
+    }
+}
+
+/// How logs are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LogFormat {
+    Text,
+    Json,
+}
+
+/// The settings, checked.
+pub(crate) struct Settings {
+    pub(crate) listen: String,
+    pub(crate) database_url: String,
+    pub(crate) pool_size: u32,
+    pub(crate) log: String,
+    pub(crate) log_format: LogFormat,
+    pub(crate) api: devmason_api::Settings,
+}
+
+impl Settings {
+    /// Joins the command line and the environment with the file that they name, and checks it all.
+    ///
+    /// # Errors
+    /// The first setting that is wrong, by its name.
+    pub(crate) fn load(layer: Layer) -> Result<Self, String> {
+        let file = layer.config.as_deref().map(read).transpose()?.unwrap_or_default();
+        let layer = layer.over(file);
+        let named = |name: &'static str| move |error: devmason_domain::Invalid| format!("{name}: {error}");
+        let registration = layer.registration.as_deref().map(str::parse).transpose().map_err(named("registration"))?;
+        let reading = layer.reading.as_deref().map(str::parse).transpose().map_err(named("reading"))?;
+        let admins: Vec<Username> =
+            layer.admin.iter().map(|name| name.parse()).collect::<Result<_, _>>().map_err(named("admin"))?;
+        let public_url = match layer.public_url {
+            Some(url) => Some(Base::from_public_url(&url).ok_or_else(|| format!("public_url: '{url}' is not an http or https URL"))?),
+            None => None,
+        };
+        let defaults = devmason_api::Settings::default();
+        let positive = |name: &str, number: Option<u64>| match number {
+            Some(0) => Err(format!("{name}: must be at least 1")),
+            _ => Ok(()),
+        };
+        positive("max_body_bytes", layer.max_body_bytes.map(|n| n as u64))?;
+        positive("pool_size", layer.pool_size.map(u64::from))?;
+        positive("login_failures_per_minute", layer.login_failures_per_minute.map(u64::from))?;
+        Ok(Self {
+            listen: layer.listen.unwrap_or_else(|| "127.0.0.1:8080".to_owned()),
+            database_url: layer.database_url.unwrap_or_else(|| "sqlite:devmason.db".to_owned()),
+            pool_size: layer.pool_size.unwrap_or(8),
+            log: layer.log.unwrap_or_else(|| "info".to_owned()),
+            log_format: match layer.log_format.as_deref() {
+                None | Some("text") => LogFormat::Text,
+                Some("json") => LogFormat::Json,
+                Some(other) => return Err(format!("log_format: '{other}' is neither 'text' nor 'json'")),
+            },
+            api: devmason_api::Settings {
+                public_url,
+                policy: Policy::new(registration.unwrap_or_default(), reading.unwrap_or_default(), &admins),
+                max_body_bytes: layer.max_body_bytes.unwrap_or(defaults.max_body_bytes),
+                trust_forwarded: layer.trust_forwarded.iter().map(|text| network(text)).collect::<Result<_, _>>()?,
+                tls: tls(layer.tls_cert.as_deref(), layer.tls_key.as_deref())?,
+                login_failures_per_minute: layer.login_failures_per_minute.unwrap_or(defaults.login_failures_per_minute),
+                ..defaults
+            },
+        })
+    }
+}
+
+fn read(path: &Path) -> Result<Layer, String> {
+    let text = std::fs::read_to_string(path).map_err(|error| format!("config: {}: {error}", path.display()))?;
+    toml::from_str(&text).map_err(|error| format!("config: {}: {}", path.display(), error.message()))
+}
+
+/// `10.0.0.0/8`, `10.0.0.1`, `fd00::/8`.
+fn network(text: &str) -> Result<devmason_api::IpNet, String> {
+    let single = || text.parse::<std::net::IpAddr>().map(devmason_api::IpNet::from);
+    text.parse().or_else(|_| single()).map_err(|_| format!("trust_forwarded: '{text}' is not an address or a network"))
+}
+
+fn tls(cert: Option<&Path>, key: Option<&Path>) -> Result<Option<rustls::ServerConfig>, String> {
+    let (cert, key) = match (cert, key) {
+        (None, None) => return Ok(None),
+        (Some(cert), Some(key)) => (cert, key),
+        (Some(_), None) => return Err("tls_key: required with tls_cert".to_owned()),
+        (None, Some(_)) => return Err("tls_cert: required with tls_key".to_owned()),
+    };
+    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(cert)
+        .and_then(Iterator::collect)
+        .map_err(|error| format!("tls_cert: {}: {error}", cert.display()))?;
+    let secret = PrivateKeyDer::from_pem_file(key).map_err(|error| format!("tls_key: {}: {error}", key.display()))?;
+    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, secret))
+        .map_err(|error| format!("tls_cert: {}: {error}", cert.display()))?;
+    Ok(Some(config))
+}

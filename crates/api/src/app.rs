@@ -1,0 +1,46 @@
+//! What all requests share.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use actix_web::web;
+use devmason_repository::Repository;
+
+use crate::auth::Verifier;
+use crate::error::ApiError;
+use crate::metrics::Metrics;
+use crate::recorder::Recorder;
+use crate::settings::Settings;
+
+/// What all requests share.
+pub(crate) struct App {
+    pub(crate) settings: Settings,
+    pub(crate) repository: Arc<dyn Repository>,
+    pub(crate) recorder: Recorder,
+    pub(crate) verifier: Verifier,
+    pub(crate) metrics: Arc<Metrics>,
+    /// Where the server listens, for a request that doesn't say where it was sent.
+    pub(crate) address: SocketAddr,
+}
+
+impl App {
+    pub(crate) fn new(settings: Settings, repository: Arc<dyn Repository>, address: SocketAddr) -> Self {
+        let metrics = Arc::new(Metrics::default());
+        // Two of the longest bodies and some: a client with a large report must not be refused for
+        // the small ones before it.
+        let queue_bytes = settings.max_body_bytes.saturating_mul(2).saturating_add(32 << 20);
+        let recorder = Recorder::start(repository.clone(), metrics.clone(), queue_bytes);
+        let verifier = Verifier::new(settings.password_cost, settings.login_failures_per_minute);
+        Self { settings, repository, recorder, verifier, metrics, address }
+    }
+
+    /// Asks the repository, off the workers that serve connections.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        ask: impl FnOnce(&dyn Repository) -> devmason_repository::Result<T> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let repository = self.repository.clone();
+        let answer = web::block(move || ask(&*repository)).await;
+        answer.map_err(|_| ApiError::Interrupted)?.map_err(|error| ApiError::Store(Arc::new(error)))
+    }
+}

@@ -1,0 +1,256 @@
+//! HTTP Basic authentication: credentials, and who they name.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
+
+use actix_web::http::header::HeaderValue;
+use actix_web::web;
+use base64::Engine;
+use devmason_domain::{Account, Password, PasswordHash, Username, Viewer};
+use devmason_repository::{Actor, NewAccount};
+use hmac::{Hmac, KeyInit, Mac};
+use moka::sync::Cache;
+use sha2::Sha256;
+use tokio::sync::Semaphore;
+
+use crate::app::App;
+use crate::error::ApiError;
+
+/// How long a verified password is remembered. A password that is changed on another server counts
+/// here after this time at the latest.
+const REMEMBERED: Duration = Duration::from_secs(60);
+
+/// How many users' passwords are remembered.
+const REMEMBERED_USERS: u64 = 10_000;
+
+/// How many requests may wait for a password to be verified.
+const WAITING: u32 = 256;
+
+/// Who sends a request, with what is needed to make a stranger a user.
+#[derive(Debug)]
+pub(crate) struct Caller {
+    pub(crate) viewer: Viewer,
+    pub(crate) newcomer: Newcomer,
+}
+
+/// What would become of a stranger.
+#[derive(Debug)]
+pub(crate) enum Newcomer {
+    /// The caller is no stranger.
+    No,
+    /// A user with this hash.
+    Possible(NewAccount),
+    /// None: the password cannot be one.
+    BadPassword(String),
+}
+
+impl Caller {
+    fn known(viewer: Viewer) -> Self {
+        Self { viewer, newcomer: Newcomer::No }
+    }
+
+    /// On whose behalf the request stores something, where it may make users.
+    pub(crate) fn actor(&self) -> Result<Actor, ApiError> {
+        match (&self.newcomer, self.viewer.account()) {
+            (_, Some(id)) => Ok(Actor::Account(id)),
+            (Newcomer::No, None) => Ok(Actor::Nobody),
+            (Newcomer::Possible(new), None) => Ok(Actor::Newcomer(new.clone())),
+            (Newcomer::BadPassword(problem), None) => {
+                Err(ApiError::BadValue { name: "password", problem: problem.clone() })
+            }
+        }
+    }
+}
+
+/// A name and a password, as they were sent.
+struct Credentials {
+    username: Username,
+    password: String,
+}
+
+/// Reads an `Authorization` header. An empty one counts as none: the original client sends it.
+fn credentials(header: Option<&HeaderValue>) -> Result<Option<Credentials>, ApiError> {
+    let Some(header) = header.filter(|value| !value.as_bytes().trim_ascii().is_empty()) else {
+        return Ok(None);
+    };
+    let malformed = || ApiError::BadCredentials("the Authorization header is not HTTP Basic");
+    let (scheme, encoded) = header.to_str().ok().and_then(|text| text.trim().split_once(' ')).ok_or_else(malformed)?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return Err(malformed());
+    }
+    let decoded = base64::engine::general_purpose::STANDARD.decode(encoded.trim()).map_err(|_| malformed())?;
+    let decoded = String::from_utf8(decoded).map_err(|_| malformed())?;
+    let (username, password) = decoded.split_once(':').ok_or_else(malformed)?;
+    let username = username.parse().map_err(|_| ApiError::BadCredentials("no user has such a name"))?;
+    Ok(Some(Credentials { username, password: password.to_owned() }))
+}
+
+#[derive(Clone)]
+struct Verified {
+    mac: [u8; 32],
+    viewer: Viewer,
+}
+
+/// Verifies passwords: remembered ones at once, others with bcrypt, few at a time, and none for those
+/// who guess.
+pub(crate) struct Verifier {
+    cost: u32,
+    /// A fresh key for each process, so that what is remembered is of no use elsewhere.
+    key: [u8; 32],
+    remembered: Cache<String, Verified>,
+    /// Rises when a password changes: what was verified before that is not remembered after it.
+    changes: AtomicU64,
+    failures_by_address: Cache<IpAddr, Arc<AtomicU32>>,
+    failures_by_username: Cache<String, Arc<AtomicU32>>,
+    failures_allowed: u32,
+    /// Half of the cores: a flood of wrong passwords must not take them all.
+    bcrypt: Semaphore,
+    waiting: AtomicU32,
+}
+
+impl Verifier {
+    pub(crate) fn new(cost: u32, failures_allowed: u32) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let mut key = [0; 32];
+        key[..16].copy_from_slice(uuid::Uuid::new_v4().as_bytes());
+        key[16..].copy_from_slice(uuid::Uuid::new_v4().as_bytes());
+        let minute = Duration::from_secs(60);
+        Self {
+            cost,
+            key,
+            remembered: Cache::builder().max_capacity(REMEMBERED_USERS).time_to_live(REMEMBERED).build(),
+            changes: AtomicU64::new(0),
+            failures_by_address: Cache::builder().max_capacity(100_000).time_to_live(minute).build(),
+            failures_by_username: Cache::builder().max_capacity(100_000).time_to_live(minute).build(),
+            failures_allowed,
+            bcrypt: Semaphore::new((cores / 2).max(1)),
+            waiting: AtomicU32::new(0),
+        }
+    }
+
+    fn mac(&self, credentials: &Credentials) -> [u8; 32] {
+        // HMAC takes a key of any length.
+        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.key) else { return [0; 32] };
+        mac.update(credentials.username.key().as_bytes());
+        mac.update(b":");
+        mac.update(credentials.password.as_bytes());
+        mac.finalize().into_bytes().into()
+    }
+
+    fn recall(&self, credentials: &Credentials) -> Option<Viewer> {
+        let remembered = self.remembered.get(&credentials.username.key())?;
+        // Of a keyed hash nothing can be learnt by the time a comparison takes.
+        (remembered.mac == self.mac(credentials)).then_some(remembered.viewer)
+    }
+
+    /// A user's password changed, or the user is gone: what was remembered of it counts no more.
+    pub(crate) fn forget(&self, username: &Username) {
+        self.changes.fetch_add(1, Ordering::AcqRel);
+        self.remembered.invalidate(&username.key());
+    }
+
+    fn guesses_too_much(&self, address: Option<IpAddr>, username: &Username) -> bool {
+        let at_limit = |failures: Arc<AtomicU32>| failures.load(Ordering::Relaxed) >= self.failures_allowed;
+        address.and_then(|address| self.failures_by_address.get(&address)).is_some_and(at_limit)
+            || self.failures_by_username.get(&username.key()).is_some_and(at_limit)
+    }
+
+    fn note_failure(&self, address: Option<IpAddr>, username: &Username) {
+        if let Some(address) = address {
+            self.failures_by_address.get_with(address, Arc::default).fetch_add(1, Ordering::Relaxed);
+        }
+        self.failures_by_username.get_with(username.key(), Arc::default).fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Hashes a password, when it is this request's turn.
+    pub(crate) async fn hash(&self, password: Password) -> Result<PasswordHash, ApiError> {
+        let cost = self.cost;
+        let hash = self.in_turn(move || password.hash(cost)).await?;
+        hash.map_err(|invalid| ApiError::Unwritable(invalid.0))
+    }
+
+    async fn in_turn<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, ApiError> {
+        if self.waiting.fetch_add(1, Ordering::Relaxed) >= WAITING {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            return Err(ApiError::Overloaded);
+        }
+        let turn = self.bcrypt.acquire().await;
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        let _turn = turn.map_err(|_| ApiError::Interrupted)?;
+        web::block(work).await.map_err(|_| ApiError::Interrupted)
+    }
+}
+
+/// Finds out who sends a request.
+///
+/// # Errors
+/// Wrong credentials, or no credentials at all: 401; too many wrong ones: 429.
+pub(crate) async fn authenticate(
+    app: &App,
+    header: Option<&HeaderValue>,
+    address: Option<IpAddr>,
+) -> Result<Caller, ApiError> {
+    let Some(credentials) = credentials(header)? else { return Ok(Caller::known(Viewer::Anonymous)) };
+    let verifier = &app.verifier;
+    if let Some(viewer) = verifier.recall(&credentials) {
+        return Ok(Caller::known(viewer));
+    }
+    if verifier.guesses_too_much(address, &credentials.username) {
+        return Err(ApiError::TooManyFailures);
+    }
+    let changes = verifier.changes.load(Ordering::Acquire);
+    let username = credentials.username.clone();
+    let account = app.run(move |repository| repository.user_find(&username)).await?;
+    let password = Password::new(credentials.password.as_str());
+    match account {
+        Some(account) => known(app, &credentials, account, password.ok(), address, changes).await,
+        None => stranger(verifier, credentials.username, password).await,
+    }
+}
+
+async fn known(
+    app: &App,
+    credentials: &Credentials,
+    account: Account,
+    password: Option<Password>,
+    address: Option<IpAddr>,
+    changes: u64,
+) -> Result<Caller, ApiError> {
+    let verifier = &app.verifier;
+    let viewer = app.settings.policy.viewer(&account);
+    let verified = match password {
+        Some(password) => {
+            let hash = account.password_hash;
+            verifier.in_turn(move || hash.verify(&password)).await?
+        }
+        None => false,
+    };
+    if !verified {
+        verifier.note_failure(address, &credentials.username);
+        return Err(ApiError::BadCredentials("wrong username or password"));
+    }
+    if verifier.changes.load(Ordering::Acquire) == changes {
+        let verified = Verified { mac: verifier.mac(credentials), viewer: viewer.clone() };
+        verifier.remembered.insert(credentials.username.key(), verified);
+    }
+    Ok(Caller::known(viewer))
+}
+
+/// Nobody has that name. Hashing the password takes as long as verifying one, so that the time tells
+/// nobody which names there are; and if the request makes users, the hash is what is stored.
+async fn stranger(
+    verifier: &Verifier,
+    username: Username,
+    password: Result<Password, devmason_domain::Invalid>,
+) -> Result<Caller, ApiError> {
+    let newcomer = match password {
+        Ok(password) => {
+            let password_hash = verifier.hash(password).await?;
+            Newcomer::Possible(NewAccount { username: username.clone(), password_hash })
+        }
+        Err(invalid) => Newcomer::BadPassword(invalid.0),
+    };
+    Ok(Caller { viewer: Viewer::Stranger(username), newcomer })
+}

@@ -1,0 +1,198 @@
+//! From a request to its handler, and from an error to its answer.
+
+use std::time::Instant;
+
+use actix_web::dev::{Decompress, Payload};
+use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::web::{Bytes, BytesMut};
+use actix_web::{HttpRequest, HttpResponse, http, web};
+use devmason_domain::Viewer;
+use devmason_hypermedia::{Method, Resource};
+use futures_util::StreamExt;
+use tracing::Instrument;
+
+use crate::app::App;
+use crate::auth::{Caller, Newcomer, authenticate};
+use crate::call::Call;
+use crate::error::ApiError;
+use crate::forwarded::{Origin, origin};
+use crate::handlers::{builds, lists, progress, projects, service, users};
+use crate::metrics::{RequestLabels, ResourceLabels};
+use crate::params::Params;
+use crate::respond::{allow, format};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Answers a request, logs it and counts it.
+pub(crate) async fn dispatch(request: HttpRequest, payload: web::Payload, app: web::Data<App>) -> HttpResponse {
+    let start = Instant::now();
+    let origin = origin(&request, &app);
+    let resource = Resource::parse(origin.base.strip(request.uri().path()));
+    let pattern = resource.as_ref().map_or("none", Resource::pattern);
+    let id = request_id(&request);
+    let span = tracing::info_span!("request", id = %id.to_str().unwrap_or_default());
+
+    let answer = answer(&request, payload.into_inner(), &app, &origin, resource).instrument(span.clone()).await;
+    let mut response = answer.unwrap_or_else(|error| {
+        let response = error.response();
+        if response.status().is_server_error() {
+            tracing::error!(parent: &span, error = %error.log(), "the request failed");
+        }
+        response
+    });
+    response.headers_mut().insert(REQUEST_ID, id);
+
+    let (elapsed, status) = (start.elapsed(), response.status().as_u16());
+    tracing::info!(
+        parent: &span,
+        method = %request.method(),
+        path = request.uri().path(),
+        status,
+        ms = elapsed.as_secs_f64() * 1e3,
+        client = origin.client.map(tracing::field::display),
+        "answered"
+    );
+    let labels = RequestLabels { method: method_label(request.method()), resource: pattern, status };
+    app.metrics.requests.get_or_create(&labels).inc();
+    app.metrics.duration.get_or_create(&ResourceLabels { resource: pattern }).observe(elapsed.as_secs_f64());
+    response
+}
+
+/// The client's id of the request, if it has a fit one, else a fresh one.
+fn request_id(request: &HttpRequest) -> HeaderValue {
+    let fits = |id: &&HeaderValue| {
+        let fit = |byte: &u8| byte.is_ascii_alphanumeric() || b"._-".contains(byte);
+        (1..=128).contains(&id.len()) && id.as_bytes().iter().all(fit)
+    };
+    let fresh = || HeaderValue::from_str(&uuid::Uuid::new_v4().to_string());
+    let given = request.headers().get(REQUEST_ID).filter(fits).cloned();
+    given.map_or_else(fresh, Ok).unwrap_or_else(|_| HeaderValue::from_static("none"))
+}
+
+/// Methods that the server doesn't know are one, so that nobody fills the metrics with names.
+fn method_label(method: &http::Method) -> String {
+    let known = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "DELETE"];
+    if known.contains(&method.as_str()) { method.to_string() } else { "other".to_owned() }
+}
+
+/// What a request asks for, of what resources have.
+enum Asked {
+    Allowed,
+    Do(Method),
+    Unknown,
+}
+
+async fn answer(
+    request: &HttpRequest,
+    payload: Payload,
+    app: &App,
+    origin: &Origin,
+    resource: Result<Resource, devmason_hypermedia::PathError>,
+) -> Result<HttpResponse, ApiError> {
+    let asked = match request.method().as_str() {
+        "OPTIONS" => Asked::Allowed,
+        "GET" | "HEAD" => Asked::Do(Method::Get),
+        "POST" => Asked::Do(Method::Post),
+        "PUT" => Asked::Do(Method::Put),
+        "DELETE" => Asked::Do(Method::Delete),
+        _ => Asked::Unknown,
+    };
+    // Whether the process lives and the database answers is told to anybody, and without bcrypt.
+    let is_open = matches!(resource, Ok(Resource::Health | Resource::Ready));
+    let params = Params::read(request.query_string())?;
+    let wanted = format(request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok()), &params)?;
+    let body = match asked {
+        Asked::Do(Method::Post | Method::Put) => read_body(request, payload, app).await?,
+        Asked::Do(Method::Delete) if matches!(resource, Ok(Resource::Progress(..))) => read_body(request, payload, app).await?,
+        _ => Bytes::new(),
+    };
+    // Of two requests that make the same user, the second finds the user made: it is tried again.
+    let mut tries = 0;
+    loop {
+        let caller = if is_open {
+            Caller { viewer: Viewer::Anonymous, newcomer: Newcomer::No }
+        } else {
+            authenticate(app, request.headers().get(header::AUTHORIZATION), origin.client).await?
+        };
+        if matches!(asked, Asked::Do(Method::Get)) && !is_open {
+            app.settings.policy.read(&caller.viewer)?;
+        }
+        let is_put = matches!(asked, Asked::Do(Method::Put));
+        let resource = resource.as_ref().map_err(|error| ApiError::of_path(error.clone(), is_put))?;
+        let is_prefix = matches!(resource, Resource::Project(slug)
+            if origin.base.prefix().trim_start_matches('/').split('/').next().is_some_and(|own| own.eq_ignore_ascii_case(slug.as_str())));
+        if is_put && is_prefix {
+            return Err(ApiError::BadPath("the name is the server's own path prefix".to_owned()));
+        }
+        let call = Call { app, request, resource, base: &origin.base, caller: &caller, params: &params, format: wanted, body: &body };
+        let result = match asked {
+            Asked::Allowed => options(&call).await,
+            Asked::Do(method) if resource.methods().contains(&method) => handle(&call, method).await,
+            Asked::Do(_) | Asked::Unknown => {
+                Err(ApiError::MethodNotAllowed(service::methods(&call).await.unwrap_or_else(|_| resource.methods().to_vec())))
+            }
+        };
+        tries += 1;
+        match result {
+            Err(ApiError::UsernameTaken) if tries < 3 => continue,
+            result => return result,
+        }
+    }
+}
+
+async fn options(call: &Call<'_>) -> Result<HttpResponse, ApiError> {
+    let methods = service::methods(call).await?;
+    Ok(HttpResponse::NoContent().insert_header((header::ALLOW, allow(&methods))).finish())
+}
+
+/// The one table of handlers. A method that a resource has is in it.
+async fn handle(call: &Call<'_>, method: Method) -> Result<HttpResponse, ApiError> {
+    use Method::{Delete, Get, Post, Put};
+    match (call.resource, method) {
+        (Resource::ProjectList, _) => projects::list(call).await,
+        (Resource::Project(slug), Put) => projects::put(call, slug).await,
+        (Resource::Project(slug), Delete) => projects::delete(call, slug).await,
+        (Resource::Project(slug), _) => projects::get(call, slug).await,
+        (Resource::BuildList(slug), Post) => builds::post(call, slug).await,
+        (Resource::BuildList(slug), _) => lists::of_project(call, slug).await,
+        (Resource::LatestBuild(slug), _) => lists::latest_of_project(call, slug).await,
+        (Resource::Build(slug, key), Put) => builds::put(call, slug, key).await,
+        (Resource::Build(slug, key), Delete) => builds::delete(call, slug, key).await,
+        (Resource::Build(slug, key), _) => builds::get(call, slug, key).await,
+        (Resource::Progress(slug, key), Post) => progress::post(call, slug, key).await,
+        (Resource::Progress(slug, key), Delete) => progress::delete(call, slug, key).await,
+        (Resource::Progress(slug, key), Get | Put) => progress::get(call, slug, key).await,
+        (Resource::TagList(slug), _) => lists::tags(call, slug).await,
+        (Resource::Tagged(slug, segment), _) => lists::of_tags(call, slug, segment).await,
+        (Resource::LatestTagged(slug, segment), _) => lists::latest_of_tags(call, slug, segment).await,
+        (Resource::UserList, _) => users::list(call).await,
+        (Resource::User(username), Put) => users::put(call, username).await,
+        (Resource::User(username), Delete) => users::delete(call, username).await,
+        (Resource::User(username), _) => users::get(call, username).await,
+        (Resource::UserBuilds(username), _) => lists::of_user(call, username).await,
+        (Resource::LatestByUser(username), _) => lists::latest_of_user(call, username).await,
+        (Resource::Health, _) => Ok(service::health()),
+        (Resource::Ready, _) => service::ready(call).await,
+        (Resource::Metrics, _) => service::metrics(call),
+        (Resource::OpenApi, _) => service::openapi(call),
+    }
+}
+
+/// Reads a body, decompressed, up to the limit.
+async fn read_body(request: &HttpRequest, payload: Payload, app: &App) -> Result<Bytes, ApiError> {
+    let limit = app.settings.max_body_bytes;
+    let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    if announced.is_some_and(|length: usize| length > limit) {
+        return Err(ApiError::TooLarge { limit });
+    }
+    let mut payload = Decompress::from_headers(payload, request.headers());
+    let mut body = BytesMut::with_capacity(announced.unwrap_or(0).min(limit));
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|error| ApiError::BadValue { name: "body", problem: format!("it cannot be read: {error}") })?;
+        if body.len() + chunk.len() > limit {
+            return Err(ApiError::TooLarge { limit });
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.freeze())
+}

@@ -1,0 +1,167 @@
+//! Every error that a client can get, in one table.
+
+use std::sync::Arc;
+
+use actix_web::HttpResponse;
+use actix_web::http::{StatusCode, header};
+use devmason_domain::Refusal;
+use devmason_domain::query::QueryError;
+use devmason_hypermedia::{DocumentError, Method, PathError};
+use devmason_repository::Error as StoreError;
+use serde_json::{Value, json};
+
+/// Why a request was not done.
+#[derive(Debug)]
+pub(crate) enum ApiError {
+    /// Nothing is there.
+    NotFound(&'static str),
+    /// A name in the path of a PUT is malformed.
+    BadPath(String),
+    /// The document in the body was refused.
+    Document(DocumentError),
+    /// `where` or `sort` was refused.
+    Query(QueryError),
+    /// A parameter or header has a value that it cannot have.
+    BadValue { name: &'static str, problem: String },
+    /// The body is of a type that is not understood.
+    UnsupportedType,
+    /// The body is too long.
+    TooLarge { limit: usize },
+    /// The policy says no.
+    Refused(Refusal),
+    /// The credentials are wrong or no credentials at all.
+    BadCredentials(&'static str),
+    /// Too many wrong passwords came from there, or for that user.
+    TooManyFailures,
+    /// The resource doesn't have the method.
+    MethodNotAllowed(Vec<Method>),
+    /// A build that is not in progress.
+    NotInProgress,
+    /// Something else is there already.
+    Conflict(&'static str),
+    /// Somebody else took the newcomer's name between two looks; the request is to be tried again.
+    UsernameTaken,
+    /// If-Match names another version.
+    PreconditionFailed,
+    /// An Idempotency-Key came with another body before.
+    KeyReused,
+    /// Too much is waiting to be stored, or to be verified.
+    Overloaded,
+    /// The store failed.
+    Store(Arc<StoreError>),
+    /// A worker was stopped in the middle.
+    Interrupted,
+    /// A document could not be written.
+    Unwritable(String),
+}
+
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<DocumentError> for ApiError {
+    fn from(error: DocumentError) -> Self {
+        Self::Document(error)
+    }
+}
+
+impl From<QueryError> for ApiError {
+    fn from(error: QueryError) -> Self {
+        Self::Query(error)
+    }
+}
+
+impl ApiError {
+    /// What a path that leads nowhere means for a request.
+    pub(crate) fn of_path(error: PathError, is_put: bool) -> Self {
+        match error {
+            PathError::Malformed(problem) if is_put => Self::BadPath(problem),
+            PathError::Malformed(_) | PathError::NotFound => Self::NotFound("there is nothing here"),
+        }
+    }
+
+    /// Status, message and payload: the whole table.
+    fn parts(&self) -> (StatusCode, String, Value) {
+        use StatusCode as S;
+        let plain = |status, message: &str| (status, message.to_owned(), json!({}));
+        match self {
+            Self::NotFound(what) => plain(S::NOT_FOUND, what),
+            Self::BadPath(problem) => plain(S::BAD_REQUEST, problem),
+            Self::Document(error) => (S::BAD_REQUEST, error.to_string(), json!({"field": error.field})),
+            Self::Query(error @ QueryError::UnknownKey { parameter, valid, .. }) => {
+                (S::BAD_REQUEST, error.to_string(), json!({format!("Valid {parameter} keys"): valid}))
+            }
+            Self::Query(error @ QueryError::Malformed { parameter, .. }) => {
+                (S::BAD_REQUEST, error.to_string(), json!({"field": parameter}))
+            }
+            Self::BadValue { name, problem } => {
+                (S::BAD_REQUEST, format!("{name}: {problem}"), json!({"field": name}))
+            }
+            Self::UnsupportedType => plain(S::UNSUPPORTED_MEDIA_TYPE, "the body must be application/json"),
+            Self::TooLarge { limit } => {
+                (S::PAYLOAD_TOO_LARGE, format!("the body is longer than {limit} bytes"), json!({"limit": limit}))
+            }
+            Self::Refused(refusal) => {
+                let status = match refusal {
+                    Refusal::CredentialsRequired => S::UNAUTHORIZED,
+                    Refusal::NotPermitted => S::FORBIDDEN,
+                };
+                plain(status, &refusal.to_string())
+            }
+            Self::BadCredentials(problem) => plain(S::UNAUTHORIZED, problem),
+            Self::TooManyFailures => plain(S::TOO_MANY_REQUESTS, "too many wrong passwords; try again in a minute"),
+            Self::MethodNotAllowed(_) => plain(S::METHOD_NOT_ALLOWED, "the resource doesn't have this method"),
+            Self::NotInProgress => plain(S::GONE, "the build is finished"),
+            Self::Conflict(what) => plain(S::CONFLICT, what),
+            Self::UsernameTaken => plain(S::CONFLICT, "somebody else is just taking this username"),
+            Self::PreconditionFailed => plain(S::PRECONDITION_FAILED, "the resource has changed: 'If-Match' does not match its ETag"),
+            Self::KeyReused => plain(S::UNPROCESSABLE_ENTITY, "this Idempotency-Key came with another body before"),
+            Self::Overloaded => plain(S::SERVICE_UNAVAILABLE, "too much to do at once; try again"),
+            Self::Store(error) => match **error {
+                StoreError::Unavailable(_) => plain(S::SERVICE_UNAVAILABLE, "the database cannot be reached; try again"),
+                StoreError::Busy(_) => plain(S::SERVICE_UNAVAILABLE, "the database is busy; try again"),
+                StoreError::Full(_) => plain(S::SERVICE_UNAVAILABLE, "the database has no space left"),
+                StoreError::Corrupt(_) | StoreError::Backend(_) | StoreError::Url(_) => {
+                    plain(S::INTERNAL_SERVER_ERROR, "the server failed to do this; its log says why")
+                }
+            },
+            Self::Interrupted | Self::Unwritable(_) => {
+                plain(S::INTERNAL_SERVER_ERROR, "the server failed to do this; its log says why")
+            }
+        }
+    }
+
+    /// What the log says of it, which a client never sees.
+    pub(crate) fn log(&self) -> String {
+        match self {
+            Self::Store(error) => error.chain(),
+            Self::Unwritable(problem) => problem.clone(),
+            _ => self.parts().1,
+        }
+    }
+
+    /// The answer to the client, in the one shape that errors have.
+    pub(crate) fn response(&self) -> HttpResponse {
+        let (status, message, payload) = self.parts();
+        let mut response = HttpResponse::build(status);
+        match status {
+            StatusCode::UNAUTHORIZED => {
+                response.insert_header((header::WWW_AUTHENTICATE, "Basic realm=\"devmason\""));
+            }
+            StatusCode::SERVICE_UNAVAILABLE => {
+                response.insert_header((header::RETRY_AFTER, "1"));
+            }
+            StatusCode::TOO_MANY_REQUESTS => {
+                response.insert_header((header::RETRY_AFTER, "60"));
+            }
+            _ => {}
+        }
+        if let Self::MethodNotAllowed(methods) = self {
+            response.insert_header((header::ALLOW, crate::respond::allow(methods)));
+        }
+        response.insert_header((header::CACHE_CONTROL, "no-store"));
+        response.json(json!({"message": message, "payload": payload, "status_code": status.as_u16()}))
+    }
+}

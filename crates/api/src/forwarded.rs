@@ -1,0 +1,93 @@
+//! Where a request came from and where it was sent, as far as that can be believed.
+
+use std::net::IpAddr;
+
+use actix_web::HttpRequest;
+use actix_web::http::header::HOST;
+use devmason_hypermedia::Base;
+use ipnet::IpNet;
+
+use crate::app::App;
+
+/// A request's client and the server's address as that client sees it.
+pub(crate) struct Origin {
+    /// The client's address; absent for a socket that has none.
+    pub(crate) client: Option<IpAddr>,
+    /// The start of every link.
+    pub(crate) base: Base,
+}
+
+/// Forwarded headers count only from proxies that a setting trusts.
+pub(crate) fn origin(request: &HttpRequest, app: &App) -> Origin {
+    let peer = request.peer_addr().map(|address| address.ip());
+    let trusted = |address: &IpAddr| app.settings.trust_forwarded.iter().any(|net: &IpNet| net.contains(address));
+    let behind_proxy = peer.as_ref().is_some_and(trusted);
+    let forwarded = if behind_proxy { Forwarded::read(request) } else { Forwarded::default() };
+
+    // Each proxy adds who spoke to it; the nearest that is no proxy of ours is the client.
+    let client = forwarded.clients.iter().rev().copied().find(|address| !trusted(address)).or(peer);
+    if let Some(base) = &app.settings.public_url {
+        return Origin { client, base: base.clone() };
+    }
+    let scheme = match forwarded.scheme.as_deref() {
+        Some(scheme @ ("http" | "https")) => scheme,
+        _ if request.app_config().secure() => "https",
+        _ => "http",
+    };
+    let sent = || {
+        let header = request.headers().get(HOST).and_then(|host| host.to_str().ok());
+        request.uri().authority().map(|authority| authority.as_str()).or(header).map(str::to_owned)
+    };
+    let host = forwarded.host.or_else(sent).filter(|host| is_host(host)).unwrap_or_else(|| app.address.to_string());
+    Origin { client, base: Base::new(format!("{scheme}://{host}"), "") }
+}
+
+/// A host that may stand in a link: nothing in it can end the URL's authority.
+fn is_host(host: &str) -> bool {
+    !host.is_empty() && host.chars().all(|c| c.is_ascii_alphanumeric() || "-._~:[]".contains(c))
+}
+
+#[derive(Default)]
+struct Forwarded {
+    clients: Vec<IpAddr>,
+    scheme: Option<String>,
+    host: Option<String>,
+}
+
+impl Forwarded {
+    /// Reads `Forwarded` (RFC 7239), or else the `X-Forwarded-*` headers.
+    fn read(request: &HttpRequest) -> Self {
+        let header = |name: &str| {
+            let values = request.headers().get_all(name).filter_map(|value| value.to_str().ok());
+            let list: Vec<String> = values.flat_map(|value| value.split(',')).map(|part| part.trim().to_owned()).collect();
+            list
+        };
+        let standard = header("forwarded");
+        if standard.is_empty() {
+            return Self {
+                clients: header("x-forwarded-for").iter().filter_map(|text| address(text)).collect(),
+                scheme: header("x-forwarded-proto").into_iter().next().map(|text| text.to_ascii_lowercase()),
+                host: header("x-forwarded-host").into_iter().next(),
+            };
+        }
+        let mut forwarded = Self::default();
+        for pair in standard.iter().flat_map(|element| element.split(';')) {
+            let Some((name, value)) = pair.trim().split_once('=') else { continue };
+            let value = value.trim_matches('"');
+            match name.to_ascii_lowercase().as_str() {
+                "for" => forwarded.clients.extend(address(value)),
+                "proto" => drop(forwarded.scheme.get_or_insert(value.to_ascii_lowercase())),
+                "host" => drop(forwarded.host.get_or_insert(value.to_owned())),
+                _ => {}
+            }
+        }
+        forwarded
+    }
+}
+
+/// `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1`, `[2001:db8::1]:80`.
+fn address(text: &str) -> Option<IpAddr> {
+    let socket = || text.parse::<std::net::SocketAddr>().map(|address| address.ip());
+    let bracketed = || text.trim_matches(['[', ']']).parse();
+    text.parse().or_else(|_| socket()).or_else(|_| bracketed()).ok()
+}

@@ -1,0 +1,153 @@
+//! Builds.
+
+use std::fmt::Display;
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use devmason_domain::{Build, BuildId, BuildKey, Outcome, Project, Slug, Timestamp};
+use devmason_hypermedia::Resource;
+use devmason_hypermedia::document::{BuildDocument, IncomingBuild};
+use devmason_repository::{Answer, Claimed, NewBuild, Recorded, Updated};
+
+use crate::call::Call;
+use crate::error::ApiError;
+use crate::respond::{leading, no_content};
+
+/// How often another id is assigned where another server assigned the same.
+const TRIES: usize = 3;
+
+const NO_BUILD: ApiError = ApiError::NotFound("there is no such build");
+
+/// The build at this place, which must be there, and its project.
+pub(crate) async fn find(call: &Call<'_>, slug: &Slug, key: &BuildKey) -> Result<(Project, Build), ApiError> {
+    let project = call.project(slug).await?;
+    let (id, key) = (project.id, key.clone());
+    let build = call.ask(move |repository| repository.build_find(id, &key)).await?.ok_or(NO_BUILD)?;
+    Ok((project, build))
+}
+
+/// What a build's representation is made from: itself, its project's rules, whether its user is there.
+fn state(project: &Project, build: &Build) -> [Box<dyn Display>; 4] {
+    let credited = build.sender.username().is_some();
+    [Box::new(build.id), Box::new(build.version), Box::new(project.version), Box::new(credited)]
+}
+
+fn borrowed(state: &[Box<dyn Display>; 4]) -> [&dyn Display; 4] {
+    state.each_ref().map(|part| &**part)
+}
+
+pub(crate) async fn get(call: &Call<'_>, slug: &Slug, key: &BuildKey) -> Result<HttpResponse, ApiError> {
+    let fields = call.params.fields()?;
+    let (project, build) = find(call, slug, key).await?;
+    let etag = call.etag(&borrowed(&state(&project, &build)));
+    if call.is_known(&etag) {
+        return Ok(call.unchanged(&etag));
+    }
+    let (build, steps) = if fields.has("results") {
+        let (build, steps) = call
+            .ask(move |repository| {
+                let steps = repository.step_list(std::slice::from_ref(&build))?.pop();
+                Ok((build, steps))
+            })
+            .await?;
+        (build, steps.flatten().ok_or(NO_BUILD)?)
+    } else {
+        (build, Vec::new())
+    };
+    let links = call.view().build_links(&project, &build);
+    call.ok(&etag, &BuildDocument { build: &build, steps: &steps, links, fields })
+}
+
+/// Where a build that was just recorded leads: an incremental one to its progress.
+fn destination(project: &Project, key: BuildKey, outcome: Outcome) -> Resource {
+    match outcome {
+        Outcome::Running => Resource::Progress(project.slug.clone(), key),
+        Outcome::Finished { .. } => Resource::Build(project.slug.clone(), key),
+    }
+}
+
+fn key_of(id: BuildId) -> Result<BuildKey, ApiError> {
+    id.to_string().parse().map_err(|_| ApiError::Interrupted)
+}
+
+pub(crate) async fn post(call: &Call<'_>, slug: &Slug) -> Result<HttpResponse, ApiError> {
+    let project = call.project(slug).await?;
+    call.app.settings.policy.report(call.viewer(), &project)?;
+    let report = call.document::<IncomingBuild>()?.into_report(Timestamp::now(), None)?;
+    for _ in 0..TRIES {
+        let id = BuildId::assign(report.started, report.received);
+        let path = destination(&project, key_of(id)?, report.outcome).path();
+        let new = NewBuild {
+            project: project.id,
+            id,
+            key: None,
+            sender: call.caller.actor()?,
+            report: report.clone(),
+            claim: call.claim(201, path.clone())?,
+        };
+        match call.app.recorder.record(new, call.body.len()).await? {
+            Recorded::New => {
+                call.app.metrics.builds.inc();
+                return Ok(leading(StatusCode::CREATED, call.base.under(&path)));
+            }
+            Recorded::Claimed(claimed) => return replayed(call, claimed),
+            Recorded::NoProject => return Err(ApiError::NotFound("there is no such project")),
+            Recorded::UsernameTaken => return Err(ApiError::UsernameTaken),
+            Recorded::Clash | Recorded::Known | Recorded::Differs => {}
+        }
+    }
+    Err(ApiError::Overloaded)
+}
+
+/// The answer that a request got the first time.
+pub(crate) fn replayed(call: &Call<'_>, claimed: Claimed) -> Result<HttpResponse, ApiError> {
+    match claimed {
+        Claimed::Replayed(Answer { status, location }) => {
+            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::CREATED);
+            Ok(leading(status, call.base.under(&location)))
+        }
+        Claimed::KeyReused => Err(ApiError::KeyReused),
+    }
+}
+
+pub(crate) async fn put(call: &Call<'_>, slug: &Slug, key: &BuildKey) -> Result<HttpResponse, ApiError> {
+    let project = call.project(slug).await?;
+    call.app.settings.policy.report(call.viewer(), &project)?;
+    let incoming: IncomingBuild = call.document()?;
+    let digest = incoming.digest();
+    let report = incoming.into_report(Timestamp::now(), Some(digest))?;
+    for _ in 0..TRIES {
+        let new = NewBuild {
+            project: project.id,
+            id: BuildId::assign(report.started, report.received),
+            key: Some(key.clone()),
+            sender: call.caller.actor()?,
+            report: report.clone(),
+            claim: None,
+        };
+        match call.app.recorder.record(new, call.body.len()).await? {
+            Recorded::New => {
+                call.app.metrics.builds.inc();
+                let destination = destination(&project, key.clone(), report.outcome);
+                return Ok(leading(StatusCode::CREATED, call.base.location(&destination)));
+            }
+            Recorded::Known => return get(call, slug, key).await,
+            Recorded::Differs => return Err(ApiError::Conflict("another build has this id; builds are not updated")),
+            Recorded::NoProject => return Err(ApiError::NotFound("there is no such project")),
+            Recorded::UsernameTaken => return Err(ApiError::UsernameTaken),
+            Recorded::Clash | Recorded::Claimed(_) => {}
+        }
+    }
+    Err(ApiError::Overloaded)
+}
+
+pub(crate) async fn delete(call: &Call<'_>, slug: &Slug, key: &BuildKey) -> Result<HttpResponse, ApiError> {
+    let (project, build) = find(call, slug, key).await?;
+    call.app.settings.policy.delete_build(call.viewer(), &project, &build)?;
+    let seen = call.seen(build.version, &borrowed(&state(&project, &build)))?;
+    match call.ask(move |repository| repository.build_delete(build.project, build.id, seen)).await? {
+        Updated::Done(()) => Ok(no_content(None)),
+        Updated::Stale => Err(ApiError::PreconditionFailed),
+        Updated::Gone => Err(NO_BUILD),
+    }
+}

@@ -1,0 +1,243 @@
+//! Lists of builds: a project's, those with some tags, a user's.
+
+use std::collections::HashMap;
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use devmason_domain::query::Selection;
+use devmason_domain::{Build, PageRequest, Project, ProjectId, Slug, Step, Tag, Username, split_dashed};
+use devmason_hypermedia::document::{BuildDocument, ListMembers, TagListDocument};
+use devmason_hypermedia::{Fields, Link, ListLinks, Resource, TagSegment};
+use devmason_repository::{BuildQuery, Count, Repository, Scope, Start};
+
+use crate::call::Call;
+use crate::error::ApiError;
+use crate::params::Position;
+use crate::respond::leading;
+
+/// How many builds a page has unless the client says.
+const PER_PAGE: u64 = 25;
+
+/// How many words joined with `-` are looked up as tags.
+const DASHED: usize = 24;
+
+const NO_TAG: ApiError = ApiError::NotFound("the project has no such tag");
+const NO_PAGE: ApiError = ApiError::NotFound("there is no such page");
+const NO_BUILD: ApiError = ApiError::NotFound("there is no build yet");
+
+pub(crate) async fn of_project(call: &Call<'_>, slug: &Slug) -> Result<HttpResponse, ApiError> {
+    let project = call.project(slug).await?;
+    let version = project.version;
+    let links = |list: &ListLinks| call.view().build_list_links(&project, list);
+    show(call, Scope::Project(project.id), version, None, &links).await
+}
+
+pub(crate) async fn of_tags(call: &Call<'_>, slug: &Slug, segment: &TagSegment) -> Result<HttpResponse, ApiError> {
+    let (project, tags) = tagged(call, slug, segment).await?;
+    let links = |list: &ListLinks| call.view().tagged_links(&project, &tags, list);
+    show(call, Scope::Tagged(project.id, tags.clone()), project.version, Some(&tags), &links).await
+}
+
+pub(crate) async fn of_user(call: &Call<'_>, username: &Username) -> Result<HttpResponse, ApiError> {
+    let account = super::users::find(call, username).await?;
+    let links = |list: &ListLinks| call.view().user_builds_links(&account.username, list);
+    show(call, Scope::Sender(account.id), account.version, None, &links).await
+}
+
+pub(crate) async fn latest_of_project(call: &Call<'_>, slug: &Slug) -> Result<HttpResponse, ApiError> {
+    let project = call.project(slug).await?;
+    latest(call, Scope::Project(project.id)).await
+}
+
+pub(crate) async fn latest_of_tags(call: &Call<'_>, slug: &Slug, segment: &TagSegment) -> Result<HttpResponse, ApiError> {
+    let (project, tags) = tagged(call, slug, segment).await?;
+    latest(call, Scope::Tagged(project.id, tags)).await
+}
+
+pub(crate) async fn latest_of_user(call: &Call<'_>, username: &Username) -> Result<HttpResponse, ApiError> {
+    let account = super::users::find(call, username).await?;
+    latest(call, Scope::Sender(account.id)).await
+}
+
+async fn latest(call: &Call<'_>, scope: Scope) -> Result<HttpResponse, ApiError> {
+    let query = BuildQuery { scope, selection: Selection::default(), start: Start::Offset(0), limit: 1 };
+    let found = call
+        .ask(move |repository| {
+            let Some(build) = repository.build_list(&query)?.pop() else { return Ok(None) };
+            let project = repository.projects_by_id(&[build.project])?.pop();
+            Ok(project.map(|project| (project.slug, build.key())))
+        })
+        .await?;
+    let (slug, key) = found.ok_or(NO_BUILD)?;
+    let key = key.parse().map_err(|_| ApiError::Interrupted)?;
+    Ok(leading(StatusCode::FOUND, call.base.location(&Resource::Build(slug, key))))
+}
+
+pub(crate) async fn tags(call: &Call<'_>, slug: &Slug) -> Result<HttpResponse, ApiError> {
+    let project = call.project(slug).await?;
+    let (id, version) = (project.id, project.version);
+    let tally = call.ask(move |repository| repository.build_tally(&Scope::Project(id))).await?;
+    let etag = call.etag(&[&id.0, &version, &tally.changes]);
+    if call.is_known(&etag) {
+        return Ok(call.unchanged(&etag));
+    }
+    let tags = call.ask(move |repository| repository.tag_list(id)).await?;
+    let links = call.view().tag_list_links(&project, &tags);
+    call.ok(&etag, &TagListDocument { tags: &tags, links })
+}
+
+/// The project, and the tags of it that a segment names: all must be known.
+pub(crate) async fn tagged(call: &Call<'_>, slug: &Slug, segment: &TagSegment) -> Result<(Project, Vec<Tag>), ApiError> {
+    let project = call.project(slug).await?;
+    let words: Vec<String> = match segment.separated() {
+        Some(words) => words.into_iter().map(|word| word.trim().to_owned()).collect(),
+        None => dashed(segment.as_str().trim()),
+    };
+    let (id, asked) = (project.id, words.clone());
+    let known = call
+        .ask(move |repository| {
+            let asked: Vec<&str> = asked.iter().map(String::as_str).collect();
+            repository.tag_known(id, &asked)
+        })
+        .await?;
+    let is_known = |word: &str| known.iter().any(|tag| tag == word);
+    let mut tags = match segment.separated() {
+        Some(_) => {
+            let parse = |word: &String| word.parse::<Tag>().ok().filter(|tag| is_known(tag.as_str()));
+            words.iter().map(parse).collect::<Option<Vec<Tag>>>().filter(|tags| !tags.is_empty())
+        }
+        None => split_dashed(segment.as_str().trim(), &is_known),
+    }
+    .ok_or(NO_TAG)?;
+    tags.sort_unstable();
+    tags.dedup();
+    Ok((project, tags))
+}
+
+/// Everything in a segment that might be a tag: each run of words that `-` joins.
+fn dashed(segment: &str) -> Vec<String> {
+    let words: Vec<&str> = segment.split('-').collect();
+    if words.len() > DASHED {
+        return vec![segment.to_owned()];
+    }
+    let runs = (0..words.len()).flat_map(|start| (start..words.len()).map(move |end| (start, end)));
+    runs.map(|(start, end)| words[start..=end].join("-")).filter(|run| run.parse::<Tag>().is_ok()).collect()
+}
+
+/// What a page of builds needs from the store.
+struct Page {
+    builds: Vec<(Build, Vec<Step>)>,
+    projects: HashMap<ProjectId, Project>,
+    count: Count,
+    /// Whether there are builds beyond the page, in the direction in which it was read.
+    more: bool,
+}
+
+/// Shows a page of a list of builds.
+async fn show(
+    call: &Call<'_>,
+    scope: Scope,
+    version: i64,
+    tags: Option<&[Tag]>,
+    links: &dyn Fn(&ListLinks) -> Vec<Link>,
+) -> Result<HttpResponse, ApiError> {
+    let (request, fields) = (call.params.page(PER_PAGE)?, call.params.fields()?);
+    let (selection, mut position) = (call.params.selection()?, call.params.position()?);
+    // A list with an order of its own has no positions; its pages are numbered.
+    let positioned = selection.sort.is_empty();
+    position = position.filter(|_| positioned);
+
+    let asked = scope.clone();
+    let tally = call.ask(move |repository| repository.build_tally(&asked)).await?;
+    let etag = call.etag(&[&version, &tally.changes, &tally.members]);
+    if call.is_known(&etag) {
+        return Ok(call.unchanged(&etag));
+    }
+    let page = call.ask(move |repository| read(repository, scope, selection, request, position, fields)).await?;
+
+    let first_seen = page.builds.first().map(|(build, _)| build.id);
+    let last_seen = page.builds.last().map(|(build, _)| build.id);
+    let backwards = matches!(position, Some(Position::Before(_)));
+    let has_next = if backwards { true } else { page.more };
+    let has_previous = if backwards { page.more } else { request.page > 1 || position.is_some() };
+    let known = request.offset() + page.builds.len() as u64 + u64::from(page.more);
+    let builds_count = if page.count.exact { page.count.builds } else { page.count.builds.max(known) };
+    let mut pages = request.of(builds_count);
+    if !pages.exists() {
+        if position.is_none() {
+            return Err(NO_PAGE);
+        }
+        // A link's number is where its page was; builds that were deleted since moved it.
+        pages.page = pages.num_pages;
+    }
+    let to = |page: u64, position| call.params.of_page(page, position);
+    let at = |position: Option<Position>| position.filter(|_| positioned);
+    let list = ListLinks {
+        this: to(request.page, position),
+        first: to(1, None),
+        last: page.count.exact.then(|| to(pages.num_pages, None)),
+        next: has_next.then(|| to(request.page + 1, at(last_seen.map(Position::After)))),
+        previous: has_previous
+            .then(|| match request.page.saturating_sub(1) {
+                0 | 1 => to(1, None),
+                page => to(page, at(first_seen.map(Position::Before))),
+            }),
+    };
+    let documents = page
+        .builds
+        .iter()
+        .filter_map(|(build, steps)| {
+            let project = page.projects.get(&build.project)?;
+            let links = if fields.has("links") { call.view().build_links(project, build) } else { Vec::new() };
+            Some(BuildDocument { build, steps, links, fields })
+        })
+        .collect();
+    call.ok(&etag, &ListMembers::builds(documents, tags, pages, page.count.exact, links(&list)))
+}
+
+fn read(
+    repository: &dyn Repository,
+    scope: Scope,
+    selection: Selection,
+    request: PageRequest,
+    position: Option<Position>,
+    fields: Fields,
+) -> devmason_repository::Result<Page> {
+    let count = repository.build_count(&scope, &selection)?;
+    let positioned = selection.sort.is_empty();
+    let offset = request.offset();
+    let from_end = count.builds.saturating_sub(offset);
+    // One more than the page holds, to see whether there is more.
+    let mut limit = request.per_page + 1;
+    let start = match position {
+        Some(Position::After(id)) => Start::Behind(id),
+        Some(Position::Before(id)) => Start::Before(id),
+        None if count.exact && positioned && offset > count.builds / 2 && from_end > 0 => {
+            // Nearer to the end: the last pages of a long list cost what the first do.
+            limit = limit.min(from_end);
+            Start::FromEnd(from_end - limit)
+        }
+        None => Start::Offset(offset),
+    };
+    let query = BuildQuery { scope, selection, start, limit };
+    let mut builds = repository.build_list(&query)?;
+    let more = builds.len() as u64 > request.per_page;
+    if more {
+        match position {
+            Some(Position::Before(_)) => drop(builds.remove(0)),
+            _ => drop(builds.pop()),
+        }
+    }
+    let steps = if fields.has("results") {
+        repository.step_list(&builds)?
+    } else {
+        vec![Some(Vec::new()); builds.len()]
+    };
+    let mut ids: Vec<ProjectId> = builds.iter().map(|build| build.project).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let projects = repository.projects_by_id(&ids)?.into_iter().map(|project| (project.id, project)).collect();
+    // A build that was deleted since it was read is left out.
+    let builds = builds.into_iter().zip(steps).filter_map(|(build, steps)| Some((build, steps?))).collect();
+    Ok(Page { builds, projects, count, more })
+}

@@ -1,0 +1,8 @@
+//! What is done for each resource and method: parse, one call to the repository, view.
+
+pub(crate) mod builds;
+pub(crate) mod lists;
+pub(crate) mod progress;
+pub(crate) mod projects;
+pub(crate) mod service;
+pub(crate) mod users;

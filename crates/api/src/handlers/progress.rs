@@ -1,0 +1,61 @@
+//! Incremental reporting: a build's progress is there while the build runs.
+
+use actix_web::HttpResponse;
+use devmason_domain::{Build, BuildKey, Project, Slug, State, Timestamp};
+use devmason_hypermedia::Resource;
+use devmason_hypermedia::document::{IncomingClosing, IncomingStep};
+use devmason_repository::{Appended, Closed, NewStep};
+
+use super::builds::{find, replayed};
+use crate::call::Call;
+use crate::error::ApiError;
+use crate::respond::no_content;
+
+pub(crate) async fn get(call: &Call<'_>, slug: &Slug, key: &BuildKey) -> Result<HttpResponse, ApiError> {
+    match find(call, slug, key).await?.1.outcome.state() {
+        State::Running => Ok(HttpResponse::Ok().finish()),
+        State::Finished => Err(ApiError::NotInProgress),
+    }
+}
+
+/// The running build at this place, which this client may continue.
+async fn running(call: &Call<'_>, slug: &Slug, key: &BuildKey) -> Result<(Project, Build), ApiError> {
+    let (project, build) = find(call, slug, key).await?;
+    call.app.settings.policy.continue_build(call.viewer(), &project, &build)?;
+    Ok((project, build))
+}
+
+pub(crate) async fn post(call: &Call<'_>, slug: &Slug, key: &BuildKey) -> Result<HttpResponse, ApiError> {
+    let (project, build) = running(call, slug, key).await?;
+    let path = Resource::Build(project.slug.clone(), key.clone()).path();
+    let claim = call.claim(204, path.clone())?;
+    // A retry of the last step is answered even if the build was closed meanwhile.
+    if claim.is_none() && build.outcome.state() == State::Finished {
+        return Err(ApiError::NotInProgress);
+    }
+    let step = call.document::<IncomingStep>()?.into_step(Timestamp::now())?;
+    let new = NewStep { project: project.id, build: build.id, step, claim };
+    match call.app.recorder.append(new, call.body.len()).await? {
+        Appended::Done => {
+            call.app.metrics.steps.inc();
+            Ok(no_content(Some(call.base.under(&path))))
+        }
+        Appended::Finished => Err(ApiError::NotInProgress),
+        Appended::Gone => Err(ApiError::NotFound("there is no such build")),
+        Appended::Claimed(claimed) => replayed(call, claimed),
+    }
+}
+
+pub(crate) async fn delete(call: &Call<'_>, slug: &Slug, key: &BuildKey) -> Result<HttpResponse, ApiError> {
+    let (project, build) = running(call, slug, key).await?;
+    if build.outcome.state() == State::Finished {
+        return Err(ApiError::NotInProgress);
+    }
+    let closing = call.optional_document::<IncomingClosing>()?.into();
+    let now = Timestamp::now();
+    match call.ask(move |repository| repository.build_close(build.project, build.id, closing, now)).await? {
+        Closed::Done => Ok(no_content(Some(call.base.location(&Resource::Build(project.slug, key.clone()))))),
+        Closed::Finished => Err(ApiError::NotInProgress),
+        Closed::Gone => Err(ApiError::NotFound("there is no such build")),
+    }
+}

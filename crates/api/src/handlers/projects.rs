@@ -1,0 +1,115 @@
+//! Projects.
+
+use actix_web::HttpResponse;
+use devmason_domain::{Project, Refusal, Slug, Viewer};
+use devmason_hypermedia::document::{IncomingProject, ListMembers, ProjectDocument};
+use devmason_hypermedia::{ListLinks, Resource, Subject};
+use devmason_repository::{NewProject, Registered, Updated};
+
+use crate::call::Call;
+use crate::error::ApiError;
+use crate::respond::no_content;
+
+/// The list of all projects is rather shown whole than in pages.
+const PER_PAGE: u64 = 100;
+
+fn document<'a>(call: &Call<'_>, project: &'a Project) -> ProjectDocument<'a> {
+    ProjectDocument::new(project, call.view().project_links(project))
+}
+
+fn etag(call: &Call<'_>, project: &Project) -> String {
+    call.etag(&[&project.id.0, &project.version])
+}
+
+pub(crate) async fn list(call: &Call<'_>) -> Result<HttpResponse, ApiError> {
+    let page = call.params.page(PER_PAGE)?;
+    let tally = call.ask(|repository| repository.project_tally()).await?;
+    let etag = call.etag(&[&tally.changes]);
+    let pages = page.of(tally.members);
+    if !pages.exists() {
+        return Err(ApiError::NotFound("there is no such page"));
+    }
+    if call.is_known(&etag) {
+        return Ok(call.unchanged(&etag));
+    }
+    let projects = call.ask(move |repository| repository.project_list(page)).await?;
+    let links = ListLinks::numbered(&|page| call.params.of_page(page, None), pages);
+    let mut links = call.view().page_links(&Resource::ProjectList, Subject::ReadOnly, &links);
+    links.extend(call.view().root_links());
+    let projects = projects.iter().map(|project| document(call, project)).collect();
+    call.ok(&etag, &ListMembers::projects(projects, pages, links))
+}
+
+pub(crate) async fn get(call: &Call<'_>, slug: &Slug) -> Result<HttpResponse, ApiError> {
+    let project = call.project(slug).await?;
+    let etag = etag(call, &project);
+    if call.is_known(&etag) {
+        return Ok(call.unchanged(&etag));
+    }
+    call.ok(&etag, &document(call, &project))
+}
+
+pub(crate) async fn put(call: &Call<'_>, slug: &Slug) -> Result<HttpResponse, ApiError> {
+    let policy = &call.app.settings.policy;
+    match call.find_project(slug).await? {
+        Some(project) => {
+            // On a project that exists, the source document has 403 for everybody else.
+            policy.change_project(call.viewer(), &project).map_err(|_| Refusal::NotPermitted)?;
+            update(call, project).await
+        }
+        None => {
+            policy.register_project(call.viewer())?;
+            register(call, slug).await
+        }
+    }
+}
+
+async fn register(call: &Call<'_>, slug: &Slug) -> Result<HttpResponse, ApiError> {
+    let incoming: IncomingProject = call.document()?;
+    call.seen_nothing()?;
+    let new = NewProject {
+        slug: slug.clone(),
+        name: incoming.name,
+        reporting: incoming.reporting.unwrap_or_default(),
+        owner: call.caller.actor()?,
+    };
+    match call.ask(move |repository| repository.project_register(&new)).await? {
+        Registered::New(project) => {
+            // The newcomer is a user now, and this project's owner.
+            let viewer = match &project.owner {
+                Some((id, username)) if matches!(call.viewer(), Viewer::Stranger(_)) => Viewer::User(*id, username.clone()),
+                _ => call.viewer().clone(),
+            };
+            let caller = crate::auth::Caller { viewer, newcomer: crate::auth::Newcomer::No };
+            let call = Call { caller: &caller, ..*call };
+            call.created(&etag(&call, &project), &document(&call, &project))
+        }
+        Registered::Exists => Err(Refusal::NotPermitted.into()),
+        Registered::UsernameTaken => Err(ApiError::UsernameTaken),
+    }
+}
+
+async fn update(call: &Call<'_>, project: Project) -> Result<HttpResponse, ApiError> {
+    let incoming: IncomingProject = call.document()?;
+    call.expects_something()?;
+    let seen = call.seen(project.version, &[&project.id.0, &project.version])?;
+    let update = move |repository: &dyn devmason_repository::Repository| {
+        repository.project_update(project.id, &incoming.name, incoming.reporting, seen)
+    };
+    match call.ask(update).await? {
+        Updated::Done(project) => call.ok(&etag(call, &project), &document(call, &project)),
+        Updated::Stale => Err(ApiError::PreconditionFailed),
+        Updated::Gone => Err(ApiError::NotFound("there is no such project")),
+    }
+}
+
+pub(crate) async fn delete(call: &Call<'_>, slug: &Slug) -> Result<HttpResponse, ApiError> {
+    let project = call.project(slug).await?;
+    call.app.settings.policy.change_project(call.viewer(), &project)?;
+    let seen = call.seen(project.version, &[&project.id.0, &project.version])?;
+    match call.ask(move |repository| repository.project_delete(project.id, seen)).await? {
+        Updated::Done(()) => Ok(no_content(None)),
+        Updated::Stale => Err(ApiError::PreconditionFailed),
+        Updated::Gone => Err(ApiError::NotFound("there is no such project")),
+    }
+}

@@ -1,0 +1,76 @@
+//! The server itself: what may be done where, whether it lives, what it counts, what it offers.
+
+use actix_web::HttpResponse;
+use actix_web::http::header;
+use devmason_hypermedia::{Method, Resource, Subject};
+use serde_json::json;
+
+use super::{builds, lists, users};
+use crate::call::Call;
+use crate::error::ApiError;
+use crate::metrics::Metrics;
+
+/// What this client may do with the resource.
+pub(crate) async fn methods(call: &Call<'_>) -> Result<Vec<Method>, ApiError> {
+    let view = call.view();
+    Ok(match call.resource {
+        Resource::Project(slug) => view.methods(Subject::Project(call.find_project(slug).await?.as_ref())),
+        Resource::BuildList(slug) => view.methods(Subject::Builds(&call.project(slug).await?)),
+        Resource::Build(slug, key) => {
+            let project = call.project(slug).await?;
+            match builds::find(call, slug, key).await {
+                Ok((_, build)) => view.methods(Subject::Build(&project, Some(&build))),
+                Err(ApiError::NotFound(_)) => view.methods(Subject::Build(&project, None)),
+                Err(error) => return Err(error),
+            }
+        }
+        Resource::Progress(slug, key) => {
+            let (project, build) = builds::find(call, slug, key).await?;
+            view.methods(Subject::Progress(&project, &build))
+        }
+        Resource::LatestBuild(slug) | Resource::TagList(slug) => {
+            call.project(slug).await?;
+            view.methods(Subject::ReadOnly)
+        }
+        Resource::Tagged(slug, segment) | Resource::LatestTagged(slug, segment) => {
+            lists::tagged(call, slug, segment).await?;
+            view.methods(Subject::ReadOnly)
+        }
+        Resource::User(username) => match users::find(call, username).await {
+            Ok(_) => view.methods(Subject::User(username, true)),
+            Err(ApiError::NotFound(_)) => view.methods(Subject::User(username, false)),
+            Err(error) => return Err(error),
+        },
+        Resource::UserBuilds(username) | Resource::LatestByUser(username) => {
+            users::find(call, username).await?;
+            view.methods(Subject::ReadOnly)
+        }
+        Resource::Health | Resource::Ready => vec![Method::Get],
+        Resource::ProjectList | Resource::UserList | Resource::Metrics | Resource::OpenApi => {
+            view.methods(Subject::ReadOnly)
+        }
+    })
+}
+
+pub(crate) fn health() -> HttpResponse {
+    HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(json!({"status": "ok"}))
+}
+
+pub(crate) async fn ready(call: &Call<'_>) -> Result<HttpResponse, ApiError> {
+    call.ask(|repository| repository.ping()).await?;
+    Ok(health())
+}
+
+pub(crate) fn metrics(call: &Call<'_>) -> Result<HttpResponse, ApiError> {
+    let text = call.app.metrics.encode().map_err(|error| ApiError::Unwritable(error.to_string()))?;
+    Ok(HttpResponse::Ok().content_type(Metrics::CONTENT_TYPE).insert_header((header::CACHE_CONTROL, "no-store")).body(text))
+}
+
+pub(crate) fn openapi(call: &Call<'_>) -> Result<HttpResponse, ApiError> {
+    let etag = call.etag(&[&env!("CARGO_PKG_VERSION")]);
+    if call.is_known(&etag) {
+        return Ok(call.unchanged(&etag));
+    }
+    let server = call.base.href(&Resource::ProjectList);
+    call.ok(&etag, &crate::openapi::document(server.trim_end_matches('/')))
+}

@@ -1,0 +1,117 @@
+//! Users.
+
+use actix_web::HttpResponse;
+use devmason_domain::{Account, Password, Username};
+use devmason_hypermedia::document::{IncomingUser, ListMembers, UserDocument};
+use devmason_hypermedia::{ListLinks, Resource, Subject};
+use devmason_repository::{Actor, NewAccount, Updated};
+
+use crate::auth::{Caller, Newcomer};
+use crate::call::Call;
+use crate::error::ApiError;
+use crate::respond::no_content;
+
+const PER_PAGE: u64 = 25;
+const NO_USER: ApiError = ApiError::NotFound("there is no such user");
+
+/// The user of that name, who must be there.
+pub(crate) async fn find(call: &Call<'_>, username: &Username) -> Result<Account, ApiError> {
+    let username = username.clone();
+    call.ask(move |repository| repository.user_find(&username)).await?.ok_or(NO_USER)
+}
+
+fn document<'a>(call: &Call<'_>, account: &'a Account) -> UserDocument<'a> {
+    UserDocument::new(account, call.view().user_links(&account.username))
+}
+
+fn etag(call: &Call<'_>, account: &Account) -> String {
+    call.etag(&[&account.id.0, &account.version])
+}
+
+pub(crate) async fn list(call: &Call<'_>) -> Result<HttpResponse, ApiError> {
+    let page = call.params.page(PER_PAGE)?;
+    let tally = call.ask(|repository| repository.user_tally()).await?;
+    let etag = call.etag(&[&tally.changes]);
+    let pages = page.of(tally.members);
+    if !pages.exists() {
+        return Err(ApiError::NotFound("there is no such page"));
+    }
+    if call.is_known(&etag) {
+        return Ok(call.unchanged(&etag));
+    }
+    let users = call.ask(move |repository| repository.user_list(page)).await?;
+    let links = ListLinks::numbered(&|page| call.params.of_page(page, None), pages);
+    let links = call.view().page_links(&Resource::UserList, Subject::ReadOnly, &links);
+    let users = users.iter().map(|account| document(call, account)).collect();
+    call.ok(&etag, &ListMembers::users(users, pages, links))
+}
+
+pub(crate) async fn get(call: &Call<'_>, username: &Username) -> Result<HttpResponse, ApiError> {
+    let account = find(call, username).await?;
+    let etag = etag(call, &account);
+    if call.is_known(&etag) {
+        return Ok(call.unchanged(&etag));
+    }
+    call.ok(&etag, &document(call, &account))
+}
+
+pub(crate) async fn put(call: &Call<'_>, username: &Username) -> Result<HttpResponse, ApiError> {
+    call.app.settings.policy.put_user(call.viewer(), username)?;
+    let incoming: IncomingUser = call.optional_document()?;
+    match call.caller.actor()? {
+        Actor::Newcomer(new) => create(call, new, incoming).await,
+        Actor::Account(_) | Actor::Nobody => change_password(call, username, incoming).await,
+    }
+}
+
+/// The credentials are the new user's; a password in the body may only repeat theirs.
+async fn create(call: &Call<'_>, new: NewAccount, incoming: IncomingUser) -> Result<HttpResponse, ApiError> {
+    call.seen_nothing()?;
+    if let Some(password) = incoming.password {
+        let password = checked(password)?;
+        let hash = new.password_hash.clone();
+        if !actix_web::web::block(move || hash.verify(&password)).await.map_err(|_| ApiError::Interrupted)? {
+            return Err(bad_password("it is not the one in the credentials"));
+        }
+    }
+    let account = call.ask(move |repository| repository.user_create(&new)).await?.ok_or(ApiError::UsernameTaken)?;
+    let caller = Caller { viewer: call.app.settings.policy.viewer(&account), newcomer: Newcomer::No };
+    let call = Call { caller: &caller, ..*call };
+    call.created(&etag(&call, &account), &document(&call, &account))
+}
+
+async fn change_password(call: &Call<'_>, username: &Username, incoming: IncomingUser) -> Result<HttpResponse, ApiError> {
+    call.expects_something()?;
+    let account = find(call, username).await?;
+    let seen = call.seen(account.version, &[&account.id.0, &account.version])?;
+    let password = checked(incoming.password.ok_or_else(|| bad_password("required"))?)?;
+    let hash = call.app.verifier.hash(password).await?;
+    let updated = call.ask(move |repository| repository.user_set_password(account.id, &hash, seen)).await?;
+    call.app.verifier.forget(username);
+    match updated {
+        Updated::Done(account) => call.ok(&etag(call, &account), &document(call, &account)),
+        Updated::Stale => Err(ApiError::PreconditionFailed),
+        Updated::Gone => Err(NO_USER),
+    }
+}
+
+fn checked(password: String) -> Result<Password, ApiError> {
+    Password::new(password).map_err(|invalid| bad_password(&invalid.0))
+}
+
+fn bad_password(problem: &str) -> ApiError {
+    ApiError::BadValue { name: "password", problem: problem.to_owned() }
+}
+
+pub(crate) async fn delete(call: &Call<'_>, username: &Username) -> Result<HttpResponse, ApiError> {
+    call.app.settings.policy.delete_user(call.viewer(), username)?;
+    let account = find(call, username).await?;
+    let seen = call.seen(account.version, &[&account.id.0, &account.version])?;
+    let updated = call.ask(move |repository| repository.user_delete(account.id, seen)).await?;
+    call.app.verifier.forget(username);
+    match updated {
+        Updated::Done(()) => Ok(no_content(None)),
+        Updated::Stale => Err(ApiError::PreconditionFailed),
+        Updated::Gone => Err(NO_USER),
+    }
+}

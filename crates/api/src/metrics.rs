@@ -1,0 +1,66 @@
+//! What the server counts, for Prometheus.
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct RequestLabels {
+    pub(crate) method: String,
+    pub(crate) resource: &'static str,
+    pub(crate) status: u16,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct ResourceLabels {
+    pub(crate) resource: &'static str,
+}
+
+/// Everything that is counted.
+pub(crate) struct Metrics {
+    registry: Registry,
+    pub(crate) requests: Family<RequestLabels, Counter>,
+    pub(crate) duration: Family<ResourceLabels, Histogram>,
+    pub(crate) builds: Counter,
+    pub(crate) steps: Counter,
+    pub(crate) queued: Gauge,
+    pub(crate) batch_size: Histogram,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("devmason");
+        let metrics = Self {
+            requests: Family::default(),
+            duration: Family::new_with_constructor(|| {
+                Histogram::new([0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0])
+            }),
+            builds: Counter::default(),
+            steps: Counter::default(),
+            queued: Gauge::default(),
+            batch_size: Histogram::new([1.0, 2.0, 4.0, 8.0, 16.0]),
+            registry: Registry::default(),
+        };
+        registry.register("http_requests", "Requests answered", metrics.requests.clone());
+        registry.register_with_unit("http_request_duration", "Time to the answer", Unit::Seconds, metrics.duration.clone());
+        registry.register("builds_recorded", "Builds stored", metrics.builds.clone());
+        registry.register("steps_appended", "Steps added to running builds", metrics.steps.clone());
+        registry.register("queued", "Builds and steps waiting to be stored", metrics.queued.clone());
+        registry.register("batch_size", "Builds and steps stored in one transaction", metrics.batch_size.clone());
+        Self { registry, ..metrics }
+    }
+}
+
+impl Metrics {
+    /// The type of what `encode` writes.
+    pub(crate) const CONTENT_TYPE: &'static str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+    pub(crate) fn encode(&self) -> Result<String, std::fmt::Error> {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}

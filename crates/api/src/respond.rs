@@ -1,0 +1,209 @@
+//! Answers: documents as JSON or as a page, ETags, preconditions.
+
+use std::fmt::Display;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, ContentEncoding, ContentType};
+use actix_web::{HttpResponse, HttpResponseBuilder};
+use devmason_domain::Viewer;
+use devmason_hypermedia::{Method, Resource};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use crate::call::Call;
+use crate::error::ApiError;
+use crate::params::{Format, Params};
+
+/// Below this a body is not worth compressing: it fits in one packet as it is.
+const COMPRESSED_FROM: usize = 1024;
+
+/// The `Allow` header for what may be done.
+pub(crate) fn allow(methods: &[Method]) -> String {
+    let mut names: Vec<&str> = Vec::with_capacity(6);
+    for method in methods {
+        names.push(method.as_str());
+        if *method == Method::Get {
+            names.push("HEAD");
+        }
+    }
+    names.push("OPTIONS");
+    names.join(", ")
+}
+
+/// What the client prefers: JSON, unless it says `text/html` with more weight.
+pub(crate) fn format(accept: Option<&str>, params: &Params) -> Result<Format, ApiError> {
+    if let Some(format) = params.format()? {
+        return Ok(format);
+    }
+    // For each of the two: the weight of the most specific range that fits (RFC 9110, 12.5.1).
+    let (mut html, mut json) = ((0, 0.0), (0, 0.0));
+    for range in accept.unwrap_or("*/*").split(',') {
+        let mut parts = range.split(';').map(str::trim);
+        let media = parts.next().unwrap_or_default().to_ascii_lowercase();
+        let weight = parts
+            .find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")))
+            .map_or(1.0, |weight| weight.parse::<f32>().unwrap_or(0.0));
+        for (wanted, any, best) in [("text/html", "text/*", &mut html), ("application/json", "application/*", &mut json)] {
+            let specific = if media == wanted { 3 } else if media == any { 2 } else if media == "*/*" { 1 } else { 0 };
+            if specific > best.0 {
+                *best = (specific, weight);
+            }
+        }
+    }
+    Ok(if html.1 > json.1 { Format::Html } else { Format::Json })
+}
+
+impl Call<'_> {
+    /// The strong ETag of this resource's representation for this client.
+    ///
+    /// `state` is what the representation is made from: versions and counts of changes, which are
+    /// known without reading what the body needs.
+    pub(crate) fn etag(&self, state: &[&dyn Display]) -> String {
+        self.etag_as(self.format, self.request.query_string(), state)
+    }
+
+    fn etag_as(&self, format: Format, query: &str, state: &[&dyn Display]) -> String {
+        let viewer = match self.viewer() {
+            Viewer::Anonymous => String::new(),
+            Viewer::Stranger(name) => format!("?{}", name.key()),
+            Viewer::User(id, _) => format!("u{}", id.0),
+            Viewer::Administrator(id, _) => format!("a{}", id.0),
+        };
+        let mut hash = Sha256::new();
+        let parts = [self.base.href(self.resource), query.to_owned(), viewer, format!("{format:?}")];
+        for part in parts.into_iter().chain(state.iter().map(ToString::to_string)) {
+            hash.update((part.len() as u64).to_le_bytes());
+            hash.update(part);
+        }
+        let hash = hash.finalize();
+        let hex: String = hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        format!("\"{hex}\"")
+    }
+
+    /// Whether the client has this representation already.
+    pub(crate) fn is_known(&self, etag: &str) -> bool {
+        let names = |list: &str| list.split(',').map(str::trim).any(|known| known == "*" || known.trim_start_matches("W/") == etag);
+        self.header(header::IF_NONE_MATCH).is_some_and(names)
+    }
+
+    /// Checks `If-Match`, where it is sent, against a resource in this state and version.
+    ///
+    /// Gives the version that must still be the resource's when it is changed; `None` is any.
+    pub(crate) fn seen(&self, version: i64, state: &[&dyn Display]) -> Result<Option<i64>, ApiError> {
+        let Some(list) = self.header(header::IF_MATCH) else { return Ok(None) };
+        let etags = [Format::Json, Format::Html].map(|format| self.etag_as(format, "", state));
+        let mut any = false;
+        for known in list.split(',').map(str::trim) {
+            // Unquoted ones, too: the source document's example sends them so.
+            if etags.iter().any(|etag| etag == known || etag.trim_matches('"') == known) {
+                return Ok(Some(version));
+            }
+            any |= known == "*";
+        }
+        if any { Ok(None) } else { Err(ApiError::PreconditionFailed) }
+    }
+
+    /// Refuses `If-Match` where there is nothing that it could match.
+    pub(crate) fn seen_nothing(&self) -> Result<(), ApiError> {
+        if self.header(header::IF_MATCH).is_some() { Err(ApiError::PreconditionFailed) } else { Ok(()) }
+    }
+
+    /// Refuses `If-None-Match: *` where there is something.
+    pub(crate) fn expects_something(&self) -> Result<(), ApiError> {
+        let nothing = self.header(header::IF_NONE_MATCH).is_some_and(|list| list.trim() == "*");
+        if nothing { Err(ApiError::PreconditionFailed) } else { Ok(()) }
+    }
+
+    fn headed(&self, status: StatusCode, etag: &str) -> HttpResponseBuilder {
+        let mut response = HttpResponse::build(status);
+        response.insert_header((header::ETAG, etag));
+        response.insert_header((header::VARY, "Accept, Accept-Encoding, Authorization"));
+        // It may be kept, but whether it is still true is to be asked each time.
+        response.insert_header((header::CACHE_CONTROL, "no-cache"));
+        response
+    }
+
+    /// Not modified.
+    pub(crate) fn unchanged(&self, etag: &str) -> HttpResponse {
+        self.headed(StatusCode::NOT_MODIFIED, etag).finish()
+    }
+
+    /// A document with status 200.
+    pub(crate) fn ok(&self, etag: &str, document: &impl Serialize) -> Result<HttpResponse, ApiError> {
+        self.document_response(self.headed(StatusCode::OK, etag), document)
+    }
+
+    /// A document with status 201 and the resource's `Location`.
+    pub(crate) fn created(&self, etag: &str, document: &impl Serialize) -> Result<HttpResponse, ApiError> {
+        let mut response = self.headed(StatusCode::CREATED, etag);
+        response.insert_header((header::LOCATION, self.base.location(self.resource)));
+        self.document_response(response, document)
+    }
+
+    fn document_response(&self, mut response: HttpResponseBuilder, document: &impl Serialize) -> Result<HttpResponse, ApiError> {
+        let json = serde_json::to_vec(document).map_err(|error| ApiError::Unwritable(error.to_string()))?;
+        let body = match self.format {
+            Format::Json => {
+                response.insert_header(ContentType::json());
+                json
+            }
+            Format::Html => {
+                response.insert_header(ContentType::html());
+                response.insert_header((header::CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'"));
+                self.page(&json)?
+            }
+        };
+        if body.len() < COMPRESSED_FROM {
+            response.insert_header(ContentEncoding::Identity);
+        }
+        Ok(response.body(body))
+    }
+
+    fn page(&self, json: &[u8]) -> Result<Vec<u8>, ApiError> {
+        let path = self.base.location(self.resource);
+        let home = self.base.location(&Resource::ProjectList);
+        let json_href = format!("{path}?format=json");
+        let page = devmason_pages::document(&path, &home, &json_href, &String::from_utf8_lossy(json));
+        page.map(String::into_bytes).map_err(|error| ApiError::Unwritable(error.to_string()))
+    }
+}
+
+/// 204, with `Location` where something else is to be looked at.
+pub(crate) fn no_content(location: Option<String>) -> HttpResponse {
+    let mut response = HttpResponse::NoContent();
+    if let Some(location) = location {
+        response.insert_header((header::LOCATION, location));
+    }
+    response.finish()
+}
+
+/// An answer without a body, leading elsewhere.
+pub(crate) fn leading(status: StatusCode, location: String) -> HttpResponse {
+    HttpResponse::build(status).insert_header((header::LOCATION, location)).finish()
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn json_unless_html_is_preferred() {
+        let params = Params::read("").unwrap();
+        let browser = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+        for (accept, wanted) in [
+            (None, Format::Json),
+            (Some("*/*"), Format::Json),
+            (Some("application/json"), Format::Json),
+            (Some(browser), Format::Html),
+            (Some("text/html"), Format::Html),
+            (Some("text/html;q=0.5, application/json"), Format::Json),
+            (Some("text/html, application/json;q=0.9"), Format::Html),
+            (Some("image/png"), Format::Json),
+        ] {
+            assert_eq!(format(accept, &params).unwrap(), wanted, "{accept:?}");
+        }
+        assert_eq!(format(Some(browser), &Params::read("format=json").unwrap()).unwrap(), Format::Json);
+        assert!(format(None, &Params::read("format=xml").unwrap()).is_err());
+    }
+}

@@ -1,0 +1,322 @@
+//! The map of URIs: every resource once, with its pattern, its path and its methods.
+
+use std::fmt;
+
+use devmason_domain::{BuildKey, Slug, Tag, Username};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+
+/// The methods that links speak of. `HEAD` comes with `GET`, `OPTIONS` with any.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Method {
+    /// Read.
+    Get,
+    /// Add to.
+    Post,
+    /// Make or replace.
+    Put,
+    /// Remove.
+    Delete,
+}
+
+impl Method {
+    /// The method's name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Delete => "DELETE",
+        }
+    }
+}
+
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The segment of a path that names one or several tags.
+///
+/// `;` and `,` always separate. Without either, only the project's tags tell whether `a-b` is one tag
+/// or two, so the segment is kept as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct TagSegment(String);
+
+impl TagSegment {
+    /// The segment that names these tags.
+    pub fn of<'a>(tags: impl IntoIterator<Item = &'a Tag>) -> Self {
+        let tags: Vec<&str> = tags.into_iter().map(Tag::as_str).collect();
+        match tags.as_slice() {
+            // A dot segment would be resolved away by clients, so it gets an empty second tag.
+            [dot @ ("." | "..")] => Self(format!("{dot};")),
+            _ => Self(tags.join(";")),
+        }
+    }
+
+    /// The text between the slashes, decoded.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The words that `;` and `,` separate, or `None` where neither is there.
+    pub fn separated(&self) -> Option<Vec<&str>> {
+        let words = self.0.split([';', ',']).filter(|word| !word.trim().is_empty());
+        self.0.contains([';', ',']).then(|| words.collect())
+    }
+}
+
+/// A resource, and so a place in the map of URIs.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Resource {
+    /// `/`
+    ProjectList,
+    /// `/{project}`
+    Project(Slug),
+    /// `/{project}/builds`
+    BuildList(Slug),
+    /// `/{project}/builds/latest`
+    LatestBuild(Slug),
+    /// `/{project}/builds/{build}`
+    Build(Slug, BuildKey),
+    /// `/{project}/builds/{build}/progress`
+    Progress(Slug, BuildKey),
+    /// `/{project}/tags`
+    TagList(Slug),
+    /// `/{project}/tags/{tags}`
+    Tagged(Slug, TagSegment),
+    /// `/{project}/tags/{tags}/latest`
+    LatestTagged(Slug, TagSegment),
+    /// `/users`
+    UserList,
+    /// `/users/{username}`
+    User(Username),
+    /// `/users/{username}/builds`
+    UserBuilds(Username),
+    /// `/users/{username}/builds/latest`
+    LatestByUser(Username),
+    /// `/healthz`
+    Health,
+    /// `/readyz`
+    Ready,
+    /// `/metrics`
+    Metrics,
+    /// `/openapi.json`
+    OpenApi,
+}
+
+/// First segments that are the server's own, so that no project may have them as its name.
+pub const RESERVED: [&str; 11] = [
+    "users",
+    "api",
+    "builds",
+    "static",
+    "healthz",
+    "readyz",
+    "metrics",
+    "docs",
+    "openapi.json",
+    "favicon.ico",
+    "robots.txt",
+];
+
+/// Why a path leads nowhere.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PathError {
+    /// There is no such place.
+    #[error("there is nothing here")]
+    NotFound,
+    /// There would be, if a name in it were well formed: a client that PUTs there should know.
+    #[error("{0}")]
+    Malformed(String),
+}
+
+/// What stays as it is in a path (RFC 3986, unreserved).
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+impl Resource {
+    /// Finds the resource at a path within the server. A trailing slash makes no difference.
+    ///
+    /// # Errors
+    /// Where there is none.
+    pub fn parse(path: &str) -> Result<Self, PathError> {
+        let path = path.strip_prefix('/').unwrap_or(path);
+        let path = path.strip_suffix('/').unwrap_or(path);
+        let segments: Vec<String> = path
+            .split('/')
+            .map(|segment| percent_decode_str(segment).decode_utf8().map(String::from))
+            .collect::<Result<_, _>>()
+            .map_err(|_| PathError::Malformed("the path is not UTF-8".to_owned()))?;
+        let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+        let tags = |segment: &str| TagSegment(segment.to_owned());
+        match segments.as_slice() {
+            [""] => Ok(Self::ProjectList),
+            ["healthz"] => Ok(Self::Health),
+            ["readyz"] => Ok(Self::Ready),
+            ["metrics"] => Ok(Self::Metrics),
+            ["openapi.json"] => Ok(Self::OpenApi),
+            ["users"] => Ok(Self::UserList),
+            ["users", user] => Ok(Self::User(name(user)?)),
+            ["users", user, "builds"] => Ok(Self::UserBuilds(name(user)?)),
+            ["users", user, "builds", "latest"] => Ok(Self::LatestByUser(name(user)?)),
+            [own] if is_reserved(own) => Err(PathError::Malformed(format!("'{own}' is the server's own name"))),
+            [own, ..] if is_reserved(own) => Err(PathError::NotFound),
+            [project] => Ok(Self::Project(name(project)?)),
+            [project, "builds"] => Ok(Self::BuildList(name(project)?)),
+            [project, "builds", "latest"] => Ok(Self::LatestBuild(name(project)?)),
+            [project, "builds", build] => Ok(Self::Build(name(project)?, name(build)?)),
+            [project, "builds", build, "progress"] => Ok(Self::Progress(name(project)?, name(build)?)),
+            [project, "tags"] => Ok(Self::TagList(name(project)?)),
+            [project, "tags", segment] => Ok(Self::Tagged(name(project)?, tags(segment))),
+            [project, "tags", segment, "latest"] => Ok(Self::LatestTagged(name(project)?, tags(segment))),
+            _ => Err(PathError::NotFound),
+        }
+    }
+
+    /// The path within the server.
+    pub fn path(&self) -> String {
+        let encode = |segment: &str| utf8_percent_encode(segment, ENCODED).to_string();
+        match self {
+            Self::ProjectList => "/".to_owned(),
+            Self::Project(project) => format!("/{project}"),
+            Self::BuildList(project) => format!("/{project}/builds"),
+            Self::LatestBuild(project) => format!("/{project}/builds/latest"),
+            Self::Build(project, build) => format!("/{project}/builds/{build}"),
+            Self::Progress(project, build) => format!("/{project}/builds/{build}/progress"),
+            Self::TagList(project) => format!("/{project}/tags"),
+            Self::Tagged(project, tags) => format!("/{project}/tags/{}", encode(tags.as_str())),
+            Self::LatestTagged(project, tags) => format!("/{project}/tags/{}/latest", encode(tags.as_str())),
+            Self::UserList => "/users".to_owned(),
+            Self::User(user) => format!("/users/{}", encode(user.as_str())),
+            Self::UserBuilds(user) => format!("/users/{}/builds", encode(user.as_str())),
+            Self::LatestByUser(user) => format!("/users/{}/builds/latest", encode(user.as_str())),
+            Self::Health => "/healthz".to_owned(),
+            Self::Ready => "/readyz".to_owned(),
+            Self::Metrics => "/metrics".to_owned(),
+            Self::OpenApi => "/openapi.json".to_owned(),
+        }
+    }
+
+    /// The pattern that the path follows, as the API's description and the metrics name it.
+    pub fn pattern(&self) -> &'static str {
+        match self {
+            Self::ProjectList => "/",
+            Self::Project(_) => "/{project}",
+            Self::BuildList(_) => "/{project}/builds",
+            Self::LatestBuild(_) => "/{project}/builds/latest",
+            Self::Build(..) => "/{project}/builds/{build}",
+            Self::Progress(..) => "/{project}/builds/{build}/progress",
+            Self::TagList(_) => "/{project}/tags",
+            Self::Tagged(..) => "/{project}/tags/{tags}",
+            Self::LatestTagged(..) => "/{project}/tags/{tags}/latest",
+            Self::UserList => "/users",
+            Self::User(_) => "/users/{username}",
+            Self::UserBuilds(_) => "/users/{username}/builds",
+            Self::LatestByUser(_) => "/users/{username}/builds/latest",
+            Self::Health => "/healthz",
+            Self::Ready => "/readyz",
+            Self::Metrics => "/metrics",
+            Self::OpenApi => "/openapi.json",
+        }
+    }
+
+    /// The methods that the resource has for anybody at all.
+    pub fn methods(&self) -> &'static [Method] {
+        use Method::{Delete, Get, Post, Put};
+        match self {
+            Self::Project(_) | Self::Build(..) | Self::User(_) => &[Get, Put, Delete],
+            Self::BuildList(_) => &[Get, Post],
+            Self::Progress(..) => &[Get, Post, Delete],
+            Self::ProjectList
+            | Self::LatestBuild(_)
+            | Self::TagList(_)
+            | Self::Tagged(..)
+            | Self::LatestTagged(..)
+            | Self::UserList
+            | Self::UserBuilds(_)
+            | Self::LatestByUser(_)
+            | Self::Health
+            | Self::Ready
+            | Self::Metrics
+            | Self::OpenApi => &[Get],
+        }
+    }
+}
+
+fn is_reserved(segment: &str) -> bool {
+    RESERVED.iter().any(|own| own.eq_ignore_ascii_case(segment))
+}
+
+fn name<T: std::str::FromStr<Err = devmason_domain::Invalid>>(segment: &str) -> Result<T, PathError> {
+    segment.parse().map_err(|invalid: devmason_domain::Invalid| PathError::Malformed(invalid.0))
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_trailing_slash_makes_no_difference() {
+        assert_eq!(Resource::parse("/pony/builds/").unwrap(), Resource::parse("/pony/builds").unwrap());
+        assert_eq!(Resource::parse("").unwrap(), Resource::ProjectList);
+        assert_eq!(Resource::parse("/pony//builds"), Err(PathError::NotFound));
+    }
+
+    #[test]
+    fn the_servers_own_names_are_no_projects() {
+        for own in ["api", "builds", "static", "docs", "Docs"] {
+            assert!(matches!(Resource::parse(&format!("/{own}")), Err(PathError::Malformed(_))), "{own}");
+            assert_eq!(Resource::parse(&format!("/{own}/builds")), Err(PathError::NotFound));
+        }
+        assert_eq!(Resource::parse("/users").unwrap(), Resource::UserList);
+    }
+
+    #[test]
+    fn malformed_names_are_told_from_missing_places() {
+        assert!(matches!(Resource::parse("/p.q"), Err(PathError::Malformed(_))));
+        assert!(matches!(Resource::parse("/p/builds/a%20b"), Err(PathError::Malformed(_))));
+        assert_eq!(Resource::parse("/p/nothing"), Err(PathError::NotFound));
+    }
+
+    #[test]
+    fn tags_are_separated_by_semicolon_and_comma() {
+        let segment = |path: &str| match Resource::parse(path).unwrap() {
+            Resource::Tagged(_, tags) => tags,
+            _ => unreachable!(),
+        };
+        assert_eq!(segment("/p/tags/a;b,c").separated().unwrap(), ["a", "b", "c"]);
+        assert_eq!(segment("/p/tags/a-b").separated(), None);
+        assert_eq!(segment("/p/tags/a%2Fb").as_str(), "a/b");
+        let dot = TagSegment::of([&"..".parse().unwrap()]);
+        assert_eq!(dot.separated().unwrap(), [".."]);
+    }
+
+    proptest! {
+        #[test]
+        fn a_path_leads_back_to_its_resource(
+            slug in "[A-Za-z0-9_-]{1,20}", key in "[A-Za-z0-9._~-]{1,20}", user in "[A-Za-z0-9_.@+-]{1,20}", tags in "\\PC{1,30}"
+        ) {
+            prop_assume!(!is_reserved(&slug));
+            let (Ok(slug), Ok(key), Ok(user)) = (slug.parse::<Slug>(), key.parse::<BuildKey>(), user.parse::<Username>()) else {
+                return Ok(());
+            };
+            let tags = TagSegment(tags);
+            for resource in [
+                Resource::Project(slug.clone()), Resource::BuildList(slug.clone()), Resource::LatestBuild(slug.clone()),
+                Resource::Build(slug.clone(), key.clone()), Resource::Progress(slug.clone(), key), Resource::TagList(slug.clone()),
+                Resource::Tagged(slug.clone(), tags.clone()), Resource::LatestTagged(slug, tags), Resource::User(user.clone()),
+                Resource::UserBuilds(user.clone()), Resource::LatestByUser(user), Resource::UserList, Resource::ProjectList,
+                Resource::Health, Resource::Ready, Resource::Metrics, Resource::OpenApi,
+            ] {
+                prop_assert_eq!(Resource::parse(&resource.path()).unwrap(), resource);
+            }
+        }
+
+        #[test]
+        fn no_path_makes_it_panic(path in "\\PC{0,60}") {
+            let _ = Resource::parse(&path);
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! What a viewer sees: links, each with what this viewer may do there.
+
+use devmason_domain::{Build, Pages, Policy, Project, State, Tag, Username, Viewer};
+use serde::Serialize;
+
+use crate::{Base, Method, Resource, TagSegment};
+
+/// A link, as in the "Build server REST API".
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Link {
+    /// What the link leads to, seen from here.
+    pub rel: &'static str,
+    /// Where it leads: a full URL.
+    pub href: String,
+    /// What this client may do there.
+    #[serde(serialize_with = "names")]
+    pub allowed_methods: Vec<Method>,
+}
+
+fn names<S: serde::Serializer>(methods: &[Method], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(methods.iter().map(|method| method.as_str()))
+}
+
+/// What is asked for leave: a resource, with as much of its state as the answer depends on.
+#[derive(Debug, Clone, Copy)]
+pub enum Subject<'a> {
+    /// Anything that is only ever read.
+    ReadOnly,
+    /// A project, or the place where there is none.
+    Project(Option<&'a Project>),
+    /// A project's builds.
+    Builds(&'a Project),
+    /// A build, or the place where there is none.
+    Build(&'a Project, Option<&'a Build>),
+    /// A build's progress.
+    Progress(&'a Project, &'a Build),
+    /// A user, and whether there is one.
+    User(&'a Username, bool),
+}
+
+/// Documents and links as one viewer sees them.
+#[derive(Debug, Clone, Copy)]
+pub struct View<'a> {
+    /// Where the server is.
+    pub base: &'a Base,
+    /// Who may do what.
+    pub policy: &'a Policy,
+    /// Who looks.
+    pub viewer: &'a Viewer,
+}
+
+/// The links around a page of a list; absent where they don't apply.
+#[derive(Debug, Clone, Default)]
+pub struct ListLinks {
+    /// The query of this page itself.
+    pub this: String,
+    /// That of the first page.
+    pub first: String,
+    /// That of the last page.
+    pub last: Option<String>,
+    /// That of the next page.
+    pub next: Option<String>,
+    /// That of the previous page.
+    pub previous: Option<String>,
+}
+
+impl View<'_> {
+    /// What the viewer may do with a subject.
+    pub fn methods(&self, subject: Subject<'_>) -> Vec<Method> {
+        let (policy, viewer) = (self.policy, self.viewer);
+        let mut methods = Vec::with_capacity(4);
+        let mut allow = |method, allowed: bool| {
+            if allowed {
+                methods.push(method);
+            }
+        };
+        let exists = !matches!(subject, Subject::Project(None) | Subject::Build(_, None) | Subject::User(_, false));
+        allow(Method::Get, exists && policy.read(viewer).is_ok());
+        match subject {
+            Subject::ReadOnly => {}
+            Subject::Project(Some(project)) => {
+                let change = policy.change_project(viewer, project).is_ok();
+                allow(Method::Put, change);
+                allow(Method::Delete, change);
+            }
+            Subject::Project(None) => allow(Method::Put, policy.register_project(viewer).is_ok()),
+            Subject::Builds(project) => allow(Method::Post, policy.report(viewer, project).is_ok()),
+            Subject::Build(project, build) => {
+                // Where a build is, a PUT of the same document is a retry and succeeds.
+                allow(Method::Put, policy.report(viewer, project).is_ok());
+                let delete = build.is_some_and(|build| policy.delete_build(viewer, project, build).is_ok());
+                allow(Method::Delete, delete);
+            }
+            Subject::Progress(project, build) => {
+                let running = build.outcome.state() == State::Running;
+                let open = running && policy.continue_build(viewer, project, build).is_ok();
+                allow(Method::Post, open);
+                allow(Method::Delete, open);
+            }
+            Subject::User(username, there) => {
+                allow(Method::Put, policy.put_user(viewer, username).is_ok());
+                allow(Method::Delete, there && policy.delete_user(viewer, username).is_ok());
+            }
+        }
+        methods
+    }
+
+    fn link(&self, rel: &'static str, resource: &Resource, subject: Subject<'_>) -> Link {
+        Link { rel, href: self.base.href(resource), allowed_methods: self.methods(subject) }
+    }
+
+    /// Links of the server itself.
+    pub fn root_links(&self) -> Vec<Link> {
+        vec![self.link("users", &Resource::UserList, Subject::ReadOnly), self.link("service-desc", &Resource::OpenApi, Subject::ReadOnly)]
+    }
+
+    /// The links of a project.
+    pub fn project_links(&self, project: &Project) -> Vec<Link> {
+        let slug = || project.slug.clone();
+        let mut links = vec![
+            self.link("self", &Resource::Project(slug()), Subject::Project(Some(project))),
+            self.link("build-list", &Resource::BuildList(slug()), Subject::Builds(project)),
+            self.link("latest-build", &Resource::LatestBuild(slug()), Subject::ReadOnly),
+            self.link("tag-list", &Resource::TagList(slug()), Subject::ReadOnly),
+        ];
+        links.extend(project.owner.as_ref().map(|(_, owner)| self.user_link("owner", owner)));
+        links
+    }
+
+    fn project_link(&self, project: &Project) -> Link {
+        self.link("project", &Resource::Project(project.slug.clone()), Subject::Project(Some(project)))
+    }
+
+    fn user_link(&self, rel: &'static str, username: &Username) -> Link {
+        self.link(rel, &Resource::User(username.clone()), Subject::User(username, true))
+    }
+
+    fn tag_link(&self, project: &Project, tags: &[Tag]) -> Link {
+        let resource = Resource::Tagged(project.slug.clone(), TagSegment::of(tags));
+        self.link("tag", &resource, Subject::ReadOnly)
+    }
+
+    /// The links of a build.
+    pub fn build_links(&self, project: &Project, build: &Build) -> Vec<Link> {
+        let mut links = Vec::with_capacity(4 + build.tags.as_slice().len());
+        // A stored key is well formed: it was parsed when it was read.
+        if let Ok(key) = build.key().parse() {
+            let this = Resource::Build(project.slug.clone(), key);
+            links.push(self.link("self", &this, Subject::Build(project, Some(build))));
+            if let (Resource::Build(slug, key), State::Running) = (this, build.outcome.state()) {
+                links.push(self.link("progress", &Resource::Progress(slug, key), Subject::Progress(project, build)));
+            }
+        }
+        links.push(self.project_link(project));
+        links.extend(build.sender.username().map(|username| self.user_link("user", username)));
+        links.extend(build.tags.iter().map(|tag| self.tag_link(project, std::slice::from_ref(tag))));
+        links
+    }
+
+    /// The links of a project's tag list.
+    pub fn tag_list_links(&self, project: &Project, tags: &[Tag]) -> Vec<Link> {
+        let this = Resource::TagList(project.slug.clone());
+        let mut links = vec![self.link("self", &this, Subject::ReadOnly), self.project_link(project)];
+        links.extend(tags.iter().map(|tag| self.tag_link(project, std::slice::from_ref(tag))));
+        links
+    }
+
+    /// The links of a user.
+    pub fn user_links(&self, username: &Username) -> Vec<Link> {
+        vec![
+            self.user_link("self", username),
+            self.link("builds", &Resource::UserBuilds(username.clone()), Subject::ReadOnly),
+        ]
+    }
+
+    /// The links of a page of a project's builds.
+    pub fn build_list_links(&self, project: &Project, list: &ListLinks) -> Vec<Link> {
+        let slug = || project.slug.clone();
+        let mut links = self.page_links(&Resource::BuildList(slug()), Subject::Builds(project), list);
+        links.push(self.project_link(project));
+        links.push(self.link("latest-build", &Resource::LatestBuild(slug()), Subject::ReadOnly));
+        links
+    }
+
+    /// The links of a page of the builds with some tags.
+    pub fn tagged_links(&self, project: &Project, tags: &[Tag], list: &ListLinks) -> Vec<Link> {
+        let segment = || TagSegment::of(tags);
+        let this = Resource::Tagged(project.slug.clone(), segment());
+        let mut links = self.page_links(&this, Subject::ReadOnly, list);
+        links.push(self.project_link(project));
+        links.push(self.link("latest-build", &Resource::LatestTagged(project.slug.clone(), segment()), Subject::ReadOnly));
+        links.extend(tags.iter().map(|tag| self.tag_link(project, std::slice::from_ref(tag))));
+        links
+    }
+
+    /// The links of a page of a user's builds.
+    pub fn user_builds_links(&self, username: &Username, list: &ListLinks) -> Vec<Link> {
+        let mut links = self.page_links(&Resource::UserBuilds(username.clone()), Subject::ReadOnly, list);
+        links.push(self.user_link("user", username));
+        links.push(self.link("latest-build", &Resource::LatestByUser(username.clone()), Subject::ReadOnly));
+        links
+    }
+
+    /// The links of a page of any list: `self` and `first` always, the others where they apply.
+    pub fn page_links(&self, resource: &Resource, subject: Subject<'_>, list: &ListLinks) -> Vec<Link> {
+        let mut link = self.link("self", resource, subject);
+        let page = |rel, query: &String| {
+            let mut link = link.clone();
+            link.rel = rel;
+            link.href += query;
+            link
+        };
+        let mut links = vec![page("first", &list.first)];
+        links.extend(list.previous.as_ref().map(|query| page("previous", query)));
+        links.extend(list.next.as_ref().map(|query| page("next", query)));
+        links.extend(list.last.as_ref().map(|query| page("last", query)));
+        link.href += &list.this;
+        links.insert(0, link);
+        links
+    }
+}
+
+impl ListLinks {
+    /// The links of a list that is read by page number, from a query without its page.
+    pub fn numbered(query: &dyn Fn(u64) -> String, pages: Pages) -> Self {
+        Self {
+            this: query(pages.page),
+            first: query(1),
+            last: Some(query(pages.num_pages)),
+            next: (pages.page < pages.num_pages).then(|| query(pages.page + 1)),
+            previous: (pages.page > 1).then(|| query(pages.page - 1)),
+        }
+    }
+}
