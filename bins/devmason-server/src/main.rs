@@ -35,7 +35,8 @@ fn main() -> ExitCode {
 
 /// Reads the command line; of what is wrong with it, the first line says enough.
 fn parse() -> Result<Cli, String> {
-    let matches = Cli::command().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
+    let matches =
+        Cli::command().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
     matches.map_err(|error| {
         if error.use_stderr() {
             let text = error.to_string();
@@ -57,7 +58,8 @@ fn serve(settings: Settings) -> Result<(), String> {
 
     actix_web::rt::System::new()
         .block_on(async move {
-            let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+            let mut terminate =
+                tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
             let shutdown = async move {
                 tokio::select! {
                     _ = terminate.recv() => {}
@@ -74,9 +76,14 @@ fn serve(settings: Settings) -> Result<(), String> {
 
 fn log_to_stderr(settings: &Settings) -> Result<(), String> {
     let filter = EnvFilter::try_new(&settings.log).map_err(|error| format!("log: {error}"))?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false);
     match settings.log_format {
-        LogFormat::Text => builder.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init(),
+        LogFormat::Text => {
+            builder.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init()
+        }
         LogFormat::Json => builder.json().flatten_event(true).init(),
     }
     Ok(())

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
-use devmason_domain::{Policy, Username};
 use devmason_api::Base;
+use devmason_domain::{Policy, Username};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use serde::Deserialize;
@@ -48,7 +48,13 @@ pub(crate) struct Layer {
     listen: Option<String>,
 
     /// Where to keep everything: postgres://... or sqlite:PATH [default: sqlite:devmason.db]
-    #[arg(long, env = "DEVMASON_DATABASE_URL", value_name = "URL", global = true, hide_env_values = true)]
+    #[arg(
+        long,
+        env = "DEVMASON_DATABASE_URL",
+        value_name = "URL",
+        global = true,
+        hide_env_values = true
+    )]
     database_url: Option<String>,
 
     /// The URL under which clients see the server, with its path prefix if it has one [default: what each request says]
@@ -93,7 +99,7 @@ pub(crate) struct Layer {
     #[arg(long, env = "DEVMASON_LOG_FORMAT", value_name = "FORMAT")]
     log_format: Option<String>,
 
-    /// What is logged: error, warn, info, debug, or such for each module [default: info]
+    /// What is logged: error, warn, info, debug, or such for each module [default: info,actix_server=warn]
     #[arg(long, env = "DEVMASON_LOG", value_name = "FILTER")]
     log: Option<String>,
 
@@ -121,7 +127,9 @@ impl Layer {
             tls_key: self.tls_key.or(below.tls_key),
             log_format: self.log_format.or(below.log_format),
             log: self.log.or(below.log),
-            login_failures_per_minute: self.login_failures_per_minute.or(below.login_failures_per_minute),
+            login_failures_per_minute: self
+                .login_failures_per_minute
+                .or(below.login_failures_per_minute),
         }
     }
 }
@@ -151,13 +159,27 @@ impl Settings {
     pub(crate) fn load(layer: Layer) -> Result<Self, String> {
         let file = layer.config.as_deref().map(read).transpose()?.unwrap_or_default();
         let layer = layer.over(file);
-        let named = |name: &'static str| move |error: devmason_domain::Invalid| format!("{name}: {error}");
-        let registration = layer.registration.as_deref().map(str::parse).transpose().map_err(named("registration"))?;
-        let reading = layer.reading.as_deref().map(str::parse).transpose().map_err(named("reading"))?;
-        let admins: Vec<Username> =
-            layer.admin.iter().map(|name| name.parse()).collect::<Result<_, _>>().map_err(named("admin"))?;
+        let named =
+            |name: &'static str| move |error: devmason_domain::Invalid| format!("{name}: {error}");
+        let registration = layer
+            .registration
+            .as_deref()
+            .map(str::parse)
+            .transpose()
+            .map_err(named("registration"))?;
+        let reading =
+            layer.reading.as_deref().map(str::parse).transpose().map_err(named("reading"))?;
+        let admins: Vec<Username> = layer
+            .admin
+            .iter()
+            .map(|name| name.parse())
+            .collect::<Result<_, _>>()
+            .map_err(named("admin"))?;
         let public_url = match layer.public_url {
-            Some(url) => Some(Base::from_public_url(&url).ok_or_else(|| format!("public_url: '{url}' is not an http or https URL"))?),
+            Some(url) => Some(
+                Base::from_public_url(&url)
+                    .ok_or_else(|| format!("public_url: '{url}' is not an http or https URL"))?,
+            ),
             None => None,
         };
         let defaults = devmason_api::Settings::default();
@@ -172,19 +194,31 @@ impl Settings {
             listen: layer.listen.unwrap_or_else(|| "127.0.0.1:8080".to_owned()),
             database_url: layer.database_url.unwrap_or_else(|| "sqlite:devmason.db".to_owned()),
             pool_size: layer.pool_size.unwrap_or(8),
-            log: layer.log.unwrap_or_else(|| "info".to_owned()),
+            log: layer.log.unwrap_or_else(|| "info,actix_server=warn".to_owned()),
             log_format: match layer.log_format.as_deref() {
                 None | Some("text") => LogFormat::Text,
                 Some("json") => LogFormat::Json,
-                Some(other) => return Err(format!("log_format: '{other}' is neither 'text' nor 'json'")),
+                Some(other) => {
+                    return Err(format!("log_format: '{other}' is neither 'text' nor 'json'"));
+                }
             },
             api: devmason_api::Settings {
                 public_url,
-                policy: Policy::new(registration.unwrap_or_default(), reading.unwrap_or_default(), &admins),
+                policy: Policy::new(
+                    registration.unwrap_or_default(),
+                    reading.unwrap_or_default(),
+                    &admins,
+                ),
                 max_body_bytes: layer.max_body_bytes.unwrap_or(defaults.max_body_bytes),
-                trust_forwarded: layer.trust_forwarded.iter().map(|text| network(text)).collect::<Result<_, _>>()?,
+                trust_forwarded: layer
+                    .trust_forwarded
+                    .iter()
+                    .map(|text| network(text))
+                    .collect::<Result<_, _>>()?,
                 tls: tls(layer.tls_cert.as_deref(), layer.tls_key.as_deref())?,
-                login_failures_per_minute: layer.login_failures_per_minute.unwrap_or(defaults.login_failures_per_minute),
+                login_failures_per_minute: layer
+                    .login_failures_per_minute
+                    .unwrap_or(defaults.login_failures_per_minute),
                 ..defaults
             },
         })
@@ -192,14 +226,18 @@ impl Settings {
 }
 
 fn read(path: &Path) -> Result<Layer, String> {
-    let text = std::fs::read_to_string(path).map_err(|error| format!("config: {}: {error}", path.display()))?;
-    toml::from_str(&text).map_err(|error| format!("config: {}: {}", path.display(), error.message()))
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| format!("config: {}: {error}", path.display()))?;
+    toml::from_str(&text)
+        .map_err(|error| format!("config: {}: {}", path.display(), error.message()))
 }
 
 /// `10.0.0.0/8`, `10.0.0.1`, `fd00::/8`.
 fn network(text: &str) -> Result<devmason_api::IpNet, String> {
     let single = || text.parse::<std::net::IpAddr>().map(devmason_api::IpNet::from);
-    text.parse().or_else(|_| single()).map_err(|_| format!("trust_forwarded: '{text}' is not an address or a network"))
+    text.parse()
+        .or_else(|_| single())
+        .map_err(|_| format!("trust_forwarded: '{text}' is not an address or a network"))
 }
 
 fn tls(cert: Option<&Path>, key: Option<&Path>) -> Result<Option<rustls::ServerConfig>, String> {
@@ -212,7 +250,8 @@ fn tls(cert: Option<&Path>, key: Option<&Path>) -> Result<Option<rustls::ServerC
     let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(cert)
         .and_then(Iterator::collect)
         .map_err(|error| format!("tls_cert: {}: {error}", cert.display()))?;
-    let secret = PrivateKeyDer::from_pem_file(key).map_err(|error| format!("tls_key: {}: {error}", key.display()))?;
+    let secret = PrivateKeyDer::from_pem_file(key)
+        .map_err(|error| format!("tls_key: {}: {error}", key.display()))?;
     let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
     let config = rustls::ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()

@@ -24,7 +24,11 @@ pub(crate) struct App {
 }
 
 impl App {
-    pub(crate) fn new(settings: Settings, repository: Arc<dyn Repository>, address: SocketAddr) -> Self {
+    pub(crate) fn new(
+        settings: Settings,
+        repository: Arc<dyn Repository>,
+        address: SocketAddr,
+    ) -> Self {
         let metrics = Arc::new(Metrics::default());
         // Two of the longest bodies and some: a client with a large report must not be refused for
         // the small ones before it.

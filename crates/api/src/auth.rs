@@ -76,14 +76,18 @@ fn credentials(header: Option<&HeaderValue>) -> Result<Option<Credentials>, ApiE
         return Ok(None);
     };
     let malformed = || ApiError::BadCredentials("the Authorization header is not HTTP Basic");
-    let (scheme, encoded) = header.to_str().ok().and_then(|text| text.trim().split_once(' ')).ok_or_else(malformed)?;
+    let (scheme, encoded) =
+        header.to_str().ok().and_then(|text| text.trim().split_once(' ')).ok_or_else(malformed)?;
     if !scheme.eq_ignore_ascii_case("basic") {
         return Err(malformed());
     }
-    let decoded = base64::engine::general_purpose::STANDARD.decode(encoded.trim()).map_err(|_| malformed())?;
+    let decoded = base64::engine::general_purpose::STANDARD
+        .decode(encoded.trim())
+        .map_err(|_| malformed())?;
     let decoded = String::from_utf8(decoded).map_err(|_| malformed())?;
     let (username, password) = decoded.split_once(':').ok_or_else(malformed)?;
-    let username = username.parse().map_err(|_| ApiError::BadCredentials("no user has such a name"))?;
+    let username =
+        username.parse().map_err(|_| ApiError::BadCredentials("no user has such a name"))?;
     Ok(Some(Credentials { username, password: password.to_owned() }))
 }
 
@@ -120,10 +124,19 @@ impl Verifier {
         Self {
             cost,
             key,
-            remembered: Cache::builder().max_capacity(REMEMBERED_USERS).time_to_live(REMEMBERED).build(),
+            remembered: Cache::builder()
+                .max_capacity(REMEMBERED_USERS)
+                .time_to_live(REMEMBERED)
+                .build(),
             changes: AtomicU64::new(0),
-            failures_by_address: Cache::builder().max_capacity(100_000).time_to_live(minute).build(),
-            failures_by_username: Cache::builder().max_capacity(100_000).time_to_live(minute).build(),
+            failures_by_address: Cache::builder()
+                .max_capacity(100_000)
+                .time_to_live(minute)
+                .build(),
+            failures_by_username: Cache::builder()
+                .max_capacity(100_000)
+                .time_to_live(minute)
+                .build(),
             failures_allowed,
             bcrypt: Semaphore::new((cores / 2).max(1)),
             waiting: AtomicU32::new(0),
@@ -152,16 +165,21 @@ impl Verifier {
     }
 
     fn guesses_too_much(&self, address: Option<IpAddr>, username: &Username) -> bool {
-        let at_limit = |failures: Arc<AtomicU32>| failures.load(Ordering::Relaxed) >= self.failures_allowed;
+        let at_limit =
+            |failures: Arc<AtomicU32>| failures.load(Ordering::Relaxed) >= self.failures_allowed;
         address.and_then(|address| self.failures_by_address.get(&address)).is_some_and(at_limit)
             || self.failures_by_username.get(&username.key()).is_some_and(at_limit)
     }
 
     fn note_failure(&self, address: Option<IpAddr>, username: &Username) {
         if let Some(address) = address {
-            self.failures_by_address.get_with(address, Arc::default).fetch_add(1, Ordering::Relaxed);
+            self.failures_by_address
+                .get_with(address, Arc::default)
+                .fetch_add(1, Ordering::Relaxed);
         }
-        self.failures_by_username.get_with(username.key(), Arc::default).fetch_add(1, Ordering::Relaxed);
+        self.failures_by_username
+            .get_with(username.key(), Arc::default)
+            .fetch_add(1, Ordering::Relaxed);
     }
 
     /// Hashes a password, when it is this request's turn.
@@ -171,7 +189,10 @@ impl Verifier {
         hash.map_err(|invalid| ApiError::Unwritable(invalid.0))
     }
 
-    async fn in_turn<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, ApiError> {
+    async fn in_turn<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, ApiError> {
         if self.waiting.fetch_add(1, Ordering::Relaxed) >= WAITING {
             self.waiting.fetch_sub(1, Ordering::Relaxed);
             return Err(ApiError::Overloaded);
@@ -192,7 +213,9 @@ pub(crate) async fn authenticate(
     header: Option<&HeaderValue>,
     address: Option<IpAddr>,
 ) -> Result<Caller, ApiError> {
-    let Some(credentials) = credentials(header)? else { return Ok(Caller::known(Viewer::Anonymous)) };
+    let Some(credentials) = credentials(header)? else {
+        return Ok(Caller::known(Viewer::Anonymous));
+    };
     let verifier = &app.verifier;
     if let Some(viewer) = verifier.recall(&credentials) {
         return Ok(Caller::known(viewer));

@@ -75,20 +75,35 @@ impl Call<'_> {
     }
 
     /// The request's `Idempotency-Key`, with the answer to keep for it.
-    pub(crate) fn claim(&self, status: u16, location: String) -> Result<Option<Claim>, ApiError> {
+    ///
+    /// `place` is the resource by its numbers: a project that is registered anew under an old name is
+    /// another one.
+    pub(crate) fn claim(
+        &self,
+        place: &str,
+        status: u16,
+        location: String,
+    ) -> Result<Option<Claim>, ApiError> {
         const NAME: &str = "Idempotency-Key";
         let Some(key) = self.request.headers().get(NAME) else { return Ok(None) };
         let key = key.as_bytes();
         if key.is_empty() || key.len() > 255 {
-            return Err(ApiError::BadValue { name: NAME, problem: "a key has 1 to 255 characters".to_owned() });
+            return Err(ApiError::BadValue {
+                name: NAME,
+                problem: "a key has 1 to 255 characters".to_owned(),
+            });
         }
         let user = self.viewer().username().map_or(String::new(), |username| username.key());
         let mut scope = Sha256::new();
-        for part in [user.as_bytes(), self.resource.path().to_ascii_lowercase().as_bytes(), key] {
+        for part in [user.as_bytes(), place.as_bytes(), key] {
             scope.update((part.len() as u64).to_le_bytes());
             scope.update(part);
         }
         let body = Sha256::digest(self.body).into();
-        Ok(Some(Claim { scope: scope.finalize().into(), body, answer: Answer { status, location } }))
+        Ok(Some(Claim {
+            scope: scope.finalize().into(),
+            body,
+            answer: Answer { status, location },
+        }))
     }
 }

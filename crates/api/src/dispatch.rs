@@ -24,7 +24,11 @@ use crate::respond::{allow, format};
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Answers a request, logs it and counts it.
-pub(crate) async fn dispatch(request: HttpRequest, payload: web::Payload, app: web::Data<App>) -> HttpResponse {
+pub(crate) async fn dispatch(
+    request: HttpRequest,
+    payload: web::Payload,
+    app: web::Data<App>,
+) -> HttpResponse {
     let start = Instant::now();
     let origin = origin(&request, &app);
     let resource = Resource::parse(origin.base.strip(request.uri().path()));
@@ -32,7 +36,9 @@ pub(crate) async fn dispatch(request: HttpRequest, payload: web::Payload, app: w
     let id = request_id(&request);
     let span = tracing::info_span!("request", id = %id.to_str().unwrap_or_default());
 
-    let answer = answer(&request, payload.into_inner(), &app, &origin, resource).instrument(span.clone()).await;
+    let answer = answer(&request, payload.into_inner(), &app, &origin, resource)
+        .instrument(span.clone())
+        .await;
     let mut response = answer.unwrap_or_else(|error| {
         let response = error.response();
         if response.status().is_server_error() {
@@ -52,9 +58,13 @@ pub(crate) async fn dispatch(request: HttpRequest, payload: web::Payload, app: w
         client = origin.client.map(tracing::field::display),
         "answered"
     );
-    let labels = RequestLabels { method: method_label(request.method()), resource: pattern, status };
+    let labels =
+        RequestLabels { method: method_label(request.method()), resource: pattern, status };
     app.metrics.requests.get_or_create(&labels).inc();
-    app.metrics.duration.get_or_create(&ResourceLabels { resource: pattern }).observe(elapsed.as_secs_f64());
+    app.metrics
+        .duration
+        .get_or_create(&ResourceLabels { resource: pattern })
+        .observe(elapsed.as_secs_f64());
     response
 }
 
@@ -100,10 +110,15 @@ async fn answer(
     // Whether the process lives and the database answers is told to anybody, and without bcrypt.
     let is_open = matches!(resource, Ok(Resource::Health | Resource::Ready));
     let params = Params::read(request.query_string())?;
-    let wanted = format(request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok()), &params)?;
+    let wanted = format(
+        request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok()),
+        &params,
+    )?;
     let body = match asked {
         Asked::Do(Method::Post | Method::Put) => read_body(request, payload, app).await?,
-        Asked::Do(Method::Delete) if matches!(resource, Ok(Resource::Progress(..))) => read_body(request, payload, app).await?,
+        Asked::Do(Method::Delete) if matches!(resource, Ok(Resource::Progress(..))) => {
+            read_body(request, payload, app).await?
+        }
         _ => Bytes::new(),
     };
     // Of two requests that make the same user, the second finds the user made: it is tried again.
@@ -118,19 +133,31 @@ async fn answer(
             app.settings.policy.read(&caller.viewer)?;
         }
         let is_put = matches!(asked, Asked::Do(Method::Put));
-        let resource = resource.as_ref().map_err(|error| ApiError::of_path(error.clone(), is_put))?;
+        let resource =
+            resource.as_ref().map_err(|error| ApiError::of_path(error.clone(), is_put))?;
         let is_prefix = matches!(resource, Resource::Project(slug)
             if origin.base.prefix().trim_start_matches('/').split('/').next().is_some_and(|own| own.eq_ignore_ascii_case(slug.as_str())));
         if is_put && is_prefix {
             return Err(ApiError::BadPath("the name is the server's own path prefix".to_owned()));
         }
-        let call = Call { app, request, resource, base: &origin.base, caller: &caller, params: &params, format: wanted, body: &body };
+        let call = Call {
+            app,
+            request,
+            resource,
+            base: &origin.base,
+            caller: &caller,
+            params: &params,
+            format: wanted,
+            body: &body,
+        };
         let result = match asked {
             Asked::Allowed => options(&call).await,
-            Asked::Do(method) if resource.methods().contains(&method) => handle(&call, method).await,
-            Asked::Do(_) | Asked::Unknown => {
-                Err(ApiError::MethodNotAllowed(service::methods(&call).await.unwrap_or_else(|_| resource.methods().to_vec())))
+            Asked::Do(method) if resource.methods().contains(&method) => {
+                handle(&call, method).await
             }
+            Asked::Do(_) | Asked::Unknown => Err(ApiError::MethodNotAllowed(
+                service::methods(&call).await.unwrap_or_else(|_| resource.methods().to_vec()),
+            )),
         };
         tries += 1;
         match result {
@@ -164,7 +191,9 @@ async fn handle(call: &Call<'_>, method: Method) -> Result<HttpResponse, ApiErro
         (Resource::Progress(slug, key), Get | Put) => progress::get(call, slug, key).await,
         (Resource::TagList(slug), _) => lists::tags(call, slug).await,
         (Resource::Tagged(slug, segment), _) => lists::of_tags(call, slug, segment).await,
-        (Resource::LatestTagged(slug, segment), _) => lists::latest_of_tags(call, slug, segment).await,
+        (Resource::LatestTagged(slug, segment), _) => {
+            lists::latest_of_tags(call, slug, segment).await
+        }
         (Resource::UserList, _) => users::list(call).await,
         (Resource::User(username), Put) => users::put(call, username).await,
         (Resource::User(username), Delete) => users::delete(call, username).await,
@@ -181,14 +210,20 @@ async fn handle(call: &Call<'_>, method: Method) -> Result<HttpResponse, ApiErro
 /// Reads a body, decompressed, up to the limit.
 async fn read_body(request: &HttpRequest, payload: Payload, app: &App) -> Result<Bytes, ApiError> {
     let limit = app.settings.max_body_bytes;
-    let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    let announced = request
+        .headers()
+        .get(header::CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse().ok());
     if announced.is_some_and(|length: usize| length > limit) {
         return Err(ApiError::TooLarge { limit });
     }
     let mut payload = Decompress::from_headers(payload, request.headers());
     let mut body = BytesMut::with_capacity(announced.unwrap_or(0).min(limit));
     while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|error| ApiError::BadValue { name: "body", problem: format!("it cannot be read: {error}") })?;
+        let chunk = chunk.map_err(|error| ApiError::BadValue {
+            name: "body",
+            problem: format!("it cannot be read: {error}"),
+        })?;
         if body.len() + chunk.len() > limit {
             return Err(ApiError::TooLarge { limit });
         }

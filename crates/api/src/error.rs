@@ -78,7 +78,9 @@ impl ApiError {
     pub(crate) fn of_path(error: PathError, is_put: bool) -> Self {
         match error {
             PathError::Malformed(problem) if is_put => Self::BadPath(problem),
-            PathError::Malformed(_) | PathError::NotFound => Self::NotFound("there is nothing here"),
+            PathError::Malformed(_) | PathError::NotFound => {
+                Self::NotFound("there is nothing here")
+            }
         }
     }
 
@@ -89,20 +91,28 @@ impl ApiError {
         match self {
             Self::NotFound(what) => plain(S::NOT_FOUND, what),
             Self::BadPath(problem) => plain(S::BAD_REQUEST, problem),
-            Self::Document(error) => (S::BAD_REQUEST, error.to_string(), json!({"field": error.field})),
-            Self::Query(error @ QueryError::UnknownKey { parameter, valid, .. }) => {
-                (S::BAD_REQUEST, error.to_string(), json!({format!("Valid {parameter} keys"): valid}))
+            Self::Document(error) => {
+                (S::BAD_REQUEST, error.to_string(), json!({"field": error.field}))
             }
+            Self::Query(error @ QueryError::UnknownKey { parameter, valid, .. }) => (
+                S::BAD_REQUEST,
+                error.to_string(),
+                json!({format!("Valid {parameter} keys"): valid}),
+            ),
             Self::Query(error @ QueryError::Malformed { parameter, .. }) => {
                 (S::BAD_REQUEST, error.to_string(), json!({"field": parameter}))
             }
             Self::BadValue { name, problem } => {
                 (S::BAD_REQUEST, format!("{name}: {problem}"), json!({"field": name}))
             }
-            Self::UnsupportedType => plain(S::UNSUPPORTED_MEDIA_TYPE, "the body must be application/json"),
-            Self::TooLarge { limit } => {
-                (S::PAYLOAD_TOO_LARGE, format!("the body is longer than {limit} bytes"), json!({"limit": limit}))
+            Self::UnsupportedType => {
+                plain(S::UNSUPPORTED_MEDIA_TYPE, "the body must be application/json")
             }
+            Self::TooLarge { limit } => (
+                S::PAYLOAD_TOO_LARGE,
+                format!("the body is longer than {limit} bytes"),
+                json!({"limit": limit}),
+            ),
             Self::Refused(refusal) => {
                 let status = match refusal {
                     Refusal::CredentialsRequired => S::UNAUTHORIZED,
@@ -111,21 +121,37 @@ impl ApiError {
                 plain(status, &refusal.to_string())
             }
             Self::BadCredentials(problem) => plain(S::UNAUTHORIZED, problem),
-            Self::TooManyFailures => plain(S::TOO_MANY_REQUESTS, "too many wrong passwords; try again in a minute"),
-            Self::MethodNotAllowed(_) => plain(S::METHOD_NOT_ALLOWED, "the resource doesn't have this method"),
+            Self::TooManyFailures => {
+                plain(S::TOO_MANY_REQUESTS, "too many wrong passwords; try again in a minute")
+            }
+            Self::MethodNotAllowed(_) => {
+                plain(S::METHOD_NOT_ALLOWED, "the resource doesn't have this method")
+            }
             Self::NotInProgress => plain(S::GONE, "the build is finished"),
             Self::Conflict(what) => plain(S::CONFLICT, what),
             Self::UsernameTaken => plain(S::CONFLICT, "somebody else is just taking this username"),
-            Self::PreconditionFailed => plain(S::PRECONDITION_FAILED, "the resource has changed: 'If-Match' does not match its ETag"),
-            Self::KeyReused => plain(S::UNPROCESSABLE_ENTITY, "this Idempotency-Key came with another body before"),
+            Self::PreconditionFailed => plain(
+                S::PRECONDITION_FAILED,
+                "the resource has changed: 'If-Match' does not match its ETag",
+            ),
+            Self::KeyReused => {
+                plain(S::UNPROCESSABLE_ENTITY, "this Idempotency-Key came with another body before")
+            }
             Self::Overloaded => plain(S::SERVICE_UNAVAILABLE, "too much to do at once; try again"),
             Self::Store(error) => match **error {
-                StoreError::Unavailable(_) => plain(S::SERVICE_UNAVAILABLE, "the database cannot be reached; try again"),
-                StoreError::Busy(_) => plain(S::SERVICE_UNAVAILABLE, "the database is busy; try again"),
-                StoreError::Full(_) => plain(S::SERVICE_UNAVAILABLE, "the database has no space left"),
-                StoreError::Corrupt(_) | StoreError::Backend(_) | StoreError::Url(_) => {
-                    plain(S::INTERNAL_SERVER_ERROR, "the server failed to do this; its log says why")
+                StoreError::Unavailable(_) => {
+                    plain(S::SERVICE_UNAVAILABLE, "the database cannot be reached; try again")
                 }
+                StoreError::Busy(_) => {
+                    plain(S::SERVICE_UNAVAILABLE, "the database is busy; try again")
+                }
+                StoreError::Full(_) => {
+                    plain(S::SERVICE_UNAVAILABLE, "the database has no space left")
+                }
+                StoreError::Corrupt(_) | StoreError::Backend(_) | StoreError::Url(_) => plain(
+                    S::INTERNAL_SERVER_ERROR,
+                    "the server failed to do this; its log says why",
+                ),
             },
             Self::Interrupted | Self::Unwritable(_) => {
                 plain(S::INTERNAL_SERVER_ERROR, "the server failed to do this; its log says why")
@@ -162,6 +188,7 @@ impl ApiError {
             response.insert_header((header::ALLOW, crate::respond::allow(methods)));
         }
         response.insert_header((header::CACHE_CONTROL, "no-store"));
-        response.json(json!({"message": message, "payload": payload, "status_code": status.as_u16()}))
+        response
+            .json(json!({"message": message, "payload": payload, "status_code": status.as_u16()}))
     }
 }

@@ -20,7 +20,9 @@ pub(crate) struct Origin {
 /// Forwarded headers count only from proxies that a setting trusts.
 pub(crate) fn origin(request: &HttpRequest, app: &App) -> Origin {
     let peer = request.peer_addr().map(|address| address.ip());
-    let trusted = |address: &IpAddr| app.settings.trust_forwarded.iter().any(|net: &IpNet| net.contains(address));
+    let trusted = |address: &IpAddr| {
+        app.settings.trust_forwarded.iter().any(|net: &IpNet| net.contains(address))
+    };
     let behind_proxy = peer.as_ref().is_some_and(trusted);
     let forwarded = if behind_proxy { Forwarded::read(request) } else { Forwarded::default() };
 
@@ -38,7 +40,11 @@ pub(crate) fn origin(request: &HttpRequest, app: &App) -> Origin {
         let header = request.headers().get(HOST).and_then(|host| host.to_str().ok());
         request.uri().authority().map(|authority| authority.as_str()).or(header).map(str::to_owned)
     };
-    let host = forwarded.host.or_else(sent).filter(|host| is_host(host)).unwrap_or_else(|| app.address.to_string());
+    let host = forwarded
+        .host
+        .or_else(sent)
+        .filter(|host| is_host(host))
+        .unwrap_or_else(|| app.address.to_string());
     Origin { client, base: Base::new(format!("{scheme}://{host}"), "") }
 }
 
@@ -55,19 +61,29 @@ struct Forwarded {
 }
 
 impl Forwarded {
-    /// Reads `Forwarded` (RFC 7239), or else the `X-Forwarded-*` headers.
+    /// Reads `Forwarded` (RFC 7239), or else the `X-Forwarded-*` headers. Of several values the last
+    /// one counts: the nearest proxy, which is trusted, added it.
     fn read(request: &HttpRequest) -> Self {
         let header = |name: &str| {
             let values = request.headers().get_all(name).filter_map(|value| value.to_str().ok());
-            let list: Vec<String> = values.flat_map(|value| value.split(',')).map(|part| part.trim().to_owned()).collect();
+            let list: Vec<String> = values
+                .flat_map(|value| value.split(','))
+                .map(|part| part.trim().to_owned())
+                .collect();
             list
         };
         let standard = header("forwarded");
         if standard.is_empty() {
             return Self {
-                clients: header("x-forwarded-for").iter().filter_map(|text| address(text)).collect(),
-                scheme: header("x-forwarded-proto").into_iter().next().map(|text| text.to_ascii_lowercase()),
-                host: header("x-forwarded-host").into_iter().next(),
+                clients: header("x-forwarded-for")
+                    .iter()
+                    .filter_map(|text| address(text))
+                    .collect(),
+                scheme: header("x-forwarded-proto")
+                    .into_iter()
+                    .next()
+                    .map(|text| text.to_ascii_lowercase()),
+                host: header("x-forwarded-host").pop(),
             };
         }
         let mut forwarded = Self::default();
@@ -76,8 +92,8 @@ impl Forwarded {
             let value = value.trim_matches('"');
             match name.to_ascii_lowercase().as_str() {
                 "for" => forwarded.clients.extend(address(value)),
-                "proto" => drop(forwarded.scheme.get_or_insert(value.to_ascii_lowercase())),
-                "host" => drop(forwarded.host.get_or_insert(value.to_owned())),
+                "proto" => forwarded.scheme = Some(value.to_ascii_lowercase()),
+                "host" => forwarded.host = Some(value.to_owned()),
                 _ => {}
             }
         }

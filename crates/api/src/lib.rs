@@ -19,6 +19,7 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::dev::Service;
 use actix_web::middleware::Compress;
 use actix_web::{App as ActixApp, HttpServer, web};
 use devmason_domain::Timestamp;
@@ -52,7 +53,14 @@ pub async fn serve(
 
     let shared = app.clone();
     let server = HttpServer::new(move || {
-        ActixApp::new().wrap(Compress::default()).app_data(shared.clone()).default_service(web::to(dispatch::dispatch))
+        ActixApp::new()
+            .wrap(Compress::default())
+            .wrap_fn(|request, next| {
+                let answer = next.call(request);
+                async { answer.await.map(respond::without_identity) }
+            })
+            .app_data(shared.clone())
+            .default_service(web::to(dispatch::dispatch))
     })
     .disable_signals()
     // Without it a compressed answer, written in pieces, waits 40 ms for the client's delayed ACK.

@@ -36,7 +36,9 @@ impl Default for Metrics {
         let metrics = Self {
             requests: Family::default(),
             duration: Family::new_with_constructor(|| {
-                Histogram::new([0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0])
+                Histogram::new([
+                    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0,
+                ])
             }),
             builds: Counter::default(),
             steps: Counter::default(),
@@ -45,18 +47,32 @@ impl Default for Metrics {
             registry: Registry::default(),
         };
         registry.register("http_requests", "Requests answered", metrics.requests.clone());
-        registry.register_with_unit("http_request_duration", "Time to the answer", Unit::Seconds, metrics.duration.clone());
+        registry.register_with_unit(
+            "http_request_duration",
+            "Time to the answer",
+            Unit::Seconds,
+            metrics.duration.clone(),
+        );
         registry.register("builds_recorded", "Builds stored", metrics.builds.clone());
         registry.register("steps_appended", "Steps added to running builds", metrics.steps.clone());
-        registry.register("queued", "Builds and steps waiting to be stored", metrics.queued.clone());
-        registry.register("batch_size", "Builds and steps stored in one transaction", metrics.batch_size.clone());
+        registry.register(
+            "queued",
+            "Builds and steps waiting to be stored",
+            metrics.queued.clone(),
+        );
+        registry.register(
+            "batch_size",
+            "Builds and steps stored in one transaction",
+            metrics.batch_size.clone(),
+        );
         Self { registry, ..metrics }
     }
 }
 
 impl Metrics {
     /// The type of what `encode` writes.
-    pub(crate) const CONTENT_TYPE: &'static str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    pub(crate) const CONTENT_TYPE: &'static str =
+        "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
     pub(crate) fn encode(&self) -> Result<String, std::fmt::Error> {
         let mut text = String::new();

@@ -6,9 +6,12 @@ use actix_web::web;
 use devmason_domain::query::{Selection, parse_sort, parse_where};
 use devmason_domain::{BuildId, PageRequest};
 use devmason_hypermedia::Fields;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::error::ApiError;
+
+/// What stands as it is in a query.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// How a client wants a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -66,7 +69,9 @@ impl Params {
 
     pub(crate) fn position(&self) -> Result<Option<Position>, ApiError> {
         let id = |name: &'static str, text: &str| {
-            uuid::Uuid::try_parse(text).map(BuildId).map_err(|_| bad(name, "not a position in this list"))
+            uuid::Uuid::try_parse(text)
+                .map(BuildId)
+                .map_err(|_| bad(name, "not a position in this list"))
         };
         match (self.get("after"), self.get("before")) {
             (None, None) => Ok(None),
@@ -93,23 +98,38 @@ impl Params {
 
     /// The query of another page of the same list.
     pub(crate) fn of_page(&self, page: u64, position: Option<Position>) -> String {
-        let mut pairs: Vec<(&str, String)> = Vec::new();
-        if page > 1 {
-            pairs.push(("page", page.to_string()));
-        }
-        match position {
-            Some(Position::After(id)) => pairs.push(("after", id.to_string())),
-            Some(Position::Before(id)) => pairs.push(("before", id.to_string())),
-            None => {}
-        }
-        let own = |name: &str| matches!(name, "page" | "after" | "before");
-        pairs.extend(self.0.iter().filter(|(name, _)| !own(name)).map(|(name, value)| (name.as_str(), value.clone())));
-        let encode = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
-        let pairs: Vec<String> = pairs.iter().map(|(name, value)| {
-            // Hyphens and underscores are common in both and safe in a query.
-            let plain = |text: &str| encode(text).replace("%2D", "-").replace("%5F", "_");
-            format!("{}={}", plain(name), plain(value))
-        }).collect();
+        let number = (page > 1).then(|| ("page", page.to_string()));
+        let position = position.map(|position| match position {
+            Position::After(id) => ("after", id.to_string()),
+            Position::Before(id) => ("before", id.to_string()),
+        });
+        self.with(number.into_iter().chain(position), &["page", "after", "before"])
+    }
+
+    /// The query of the same document as JSON.
+    pub(crate) fn as_json(&self) -> String {
+        self.with([("format", "json".to_owned())], &["format"])
+    }
+
+    /// What chooses between a resource's representations, apart from the format.
+    pub(crate) fn choice(&self) -> String {
+        self.with([], &["format"])
+    }
+
+    /// A query of some pairs and the request's own without those of some names.
+    fn with<'a>(
+        &'a self,
+        pairs: impl IntoIterator<Item = (&'a str, String)>,
+        without: &[&str],
+    ) -> String {
+        let encode = |text: &str| utf8_percent_encode(text, ENCODED).to_string();
+        let own = self.0.iter().filter(|(name, _)| !without.contains(&name.as_str()));
+        let own = own.map(|(name, value)| (name.as_str(), value.clone()));
+        let pairs: Vec<String> = pairs
+            .into_iter()
+            .chain(own)
+            .map(|(name, value)| format!("{}={}", encode(name), encode(&value)))
+            .collect();
         if pairs.is_empty() { String::new() } else { format!("?{}", pairs.join("&")) }
     }
 }

@@ -53,7 +53,11 @@ pub(crate) struct Recorder {
 
 impl Recorder {
     /// Starts as many writers as the store gains from.
-    pub(crate) fn start(repository: Arc<dyn Repository>, metrics: Arc<Metrics>, max_bytes: usize) -> Self {
+    pub(crate) fn start(
+        repository: Arc<dyn Repository>,
+        metrics: Arc<Metrics>,
+        max_bytes: usize,
+    ) -> Self {
         let shared = Arc::new(Shared { queue: Mutex::default(), filled: Condvar::new(), metrics });
         let writers = (0..repository.writers())
             .map(|_| {
@@ -176,7 +180,9 @@ fn each<T, O>(
                 send(reply, Ok(outcome));
             }
         }
-        Err(error) if batch.len() == 1 || matches!(error, Error::Unavailable(_) | Error::Full(_)) => {
+        Err(error)
+            if batch.len() == 1 || matches!(error, Error::Unavailable(_) | Error::Full(_)) =>
+        {
             let error = Arc::new(error);
             for reply in replies {
                 send(reply, Err(error.clone()));

@@ -2,8 +2,9 @@
 
 use std::fmt::Display;
 
+use actix_web::dev::ServiceResponse;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{self, ContentEncoding, ContentType};
+use actix_web::http::header::{self, ContentType};
 use actix_web::{HttpResponse, HttpResponseBuilder};
 use devmason_domain::Viewer;
 use devmason_hypermedia::{Method, Resource};
@@ -43,8 +44,18 @@ pub(crate) fn format(accept: Option<&str>, params: &Params) -> Result<Format, Ap
         let weight = parts
             .find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")))
             .map_or(1.0, |weight| weight.parse::<f32>().unwrap_or(0.0));
-        for (wanted, any, best) in [("text/html", "text/*", &mut html), ("application/json", "application/*", &mut json)] {
-            let specific = if media == wanted { 3 } else if media == any { 2 } else if media == "*/*" { 1 } else { 0 };
+        for (wanted, any, best) in
+            [("text/html", "text/*", &mut html), ("application/json", "application/*", &mut json)]
+        {
+            let specific = if media == wanted {
+                3
+            } else if media == any {
+                2
+            } else if media == "*/*" {
+                1
+            } else {
+                0
+            };
             if specific > best.0 {
                 *best = (specific, weight);
             }
@@ -57,12 +68,12 @@ impl Call<'_> {
     /// The strong ETag of this resource's representation for this client.
     ///
     /// `state` is what the representation is made from: versions and counts of changes, which are
-    /// known without reading what the body needs.
+    /// known without reading what the body needs, and those parameters that choose between them.
     pub(crate) fn etag(&self, state: &[&dyn Display]) -> String {
-        self.etag_as(self.format, self.request.query_string(), state)
+        self.etag_as(self.format, state)
     }
 
-    fn etag_as(&self, format: Format, query: &str, state: &[&dyn Display]) -> String {
+    fn etag_as(&self, format: Format, state: &[&dyn Display]) -> String {
         let viewer = match self.viewer() {
             Viewer::Anonymous => String::new(),
             Viewer::Stranger(name) => format!("?{}", name.key()),
@@ -70,7 +81,11 @@ impl Call<'_> {
             Viewer::Administrator(id, _) => format!("a{}", id.0),
         };
         let mut hash = Sha256::new();
-        let parts = [self.base.href(self.resource), query.to_owned(), viewer, format!("{format:?}")];
+        let policy = &self.app.settings.policy;
+        let (registration, reading) = (policy.registration, policy.reading);
+        let server =
+            format!("{} {registration:?} {reading:?} {format:?}", env!("CARGO_PKG_VERSION"));
+        let parts = [self.base.href(self.resource), server, viewer];
         for part in parts.into_iter().chain(state.iter().map(ToString::to_string)) {
             hash.update((part.len() as u64).to_le_bytes());
             hash.update(part);
@@ -82,16 +97,24 @@ impl Call<'_> {
 
     /// Whether the client has this representation already.
     pub(crate) fn is_known(&self, etag: &str) -> bool {
-        let names = |list: &str| list.split(',').map(str::trim).any(|known| known == "*" || known.trim_start_matches("W/") == etag);
+        let names = |list: &str| {
+            list.split(',')
+                .map(str::trim)
+                .any(|known| known == "*" || known.trim_start_matches("W/") == etag)
+        };
         self.header(header::IF_NONE_MATCH).is_some_and(names)
     }
 
     /// Checks `If-Match`, where it is sent, against a resource in this state and version.
     ///
     /// Gives the version that must still be the resource's when it is changed; `None` is any.
-    pub(crate) fn seen(&self, version: i64, state: &[&dyn Display]) -> Result<Option<i64>, ApiError> {
+    pub(crate) fn seen(
+        &self,
+        version: i64,
+        state: &[&dyn Display],
+    ) -> Result<Option<i64>, ApiError> {
         let Some(list) = self.header(header::IF_MATCH) else { return Ok(None) };
-        let etags = [Format::Json, Format::Html].map(|format| self.etag_as(format, "", state));
+        let etags = [Format::Json, Format::Html].map(|format| self.etag_as(format, state));
         let mut any = false;
         for known in list.split(',').map(str::trim) {
             // Unquoted ones, too: the source document's example sends them so.
@@ -105,7 +128,16 @@ impl Call<'_> {
 
     /// Refuses `If-Match` where there is nothing that it could match.
     pub(crate) fn seen_nothing(&self) -> Result<(), ApiError> {
-        if self.header(header::IF_MATCH).is_some() { Err(ApiError::PreconditionFailed) } else { Ok(()) }
+        if self.header(header::IF_MATCH).is_some() {
+            Err(ApiError::PreconditionFailed)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Whether the request says anything of what it expects to find.
+    pub(crate) fn has_preconditions(&self) -> bool {
+        self.header(header::IF_MATCH).is_some() || self.header(header::IF_NONE_MATCH).is_some()
     }
 
     /// Refuses `If-None-Match: *` where there is something.
@@ -128,20 +160,38 @@ impl Call<'_> {
         self.headed(StatusCode::NOT_MODIFIED, etag).finish()
     }
 
+    /// An empty representation.
+    pub(crate) fn empty(&self, etag: &str) -> HttpResponse {
+        self.headed(StatusCode::OK, etag).finish()
+    }
+
     /// A document with status 200.
-    pub(crate) fn ok(&self, etag: &str, document: &impl Serialize) -> Result<HttpResponse, ApiError> {
+    pub(crate) fn ok(
+        &self,
+        etag: &str,
+        document: &impl Serialize,
+    ) -> Result<HttpResponse, ApiError> {
         self.document_response(self.headed(StatusCode::OK, etag), document)
     }
 
     /// A document with status 201 and the resource's `Location`.
-    pub(crate) fn created(&self, etag: &str, document: &impl Serialize) -> Result<HttpResponse, ApiError> {
+    pub(crate) fn created(
+        &self,
+        etag: &str,
+        document: &impl Serialize,
+    ) -> Result<HttpResponse, ApiError> {
         let mut response = self.headed(StatusCode::CREATED, etag);
         response.insert_header((header::LOCATION, self.base.location(self.resource)));
         self.document_response(response, document)
     }
 
-    fn document_response(&self, mut response: HttpResponseBuilder, document: &impl Serialize) -> Result<HttpResponse, ApiError> {
-        let json = serde_json::to_vec(document).map_err(|error| ApiError::Unwritable(error.to_string()))?;
+    fn document_response(
+        &self,
+        mut response: HttpResponseBuilder,
+        document: &impl Serialize,
+    ) -> Result<HttpResponse, ApiError> {
+        let json = serde_json::to_vec(document)
+            .map_err(|error| ApiError::Unwritable(error.to_string()))?;
         let body = match self.format {
             Format::Json => {
                 response.insert_header(ContentType::json());
@@ -149,12 +199,15 @@ impl Call<'_> {
             }
             Format::Html => {
                 response.insert_header(ContentType::html());
-                response.insert_header((header::CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'"));
+                response.insert_header((
+                    header::CONTENT_SECURITY_POLICY,
+                    "default-src 'none'; style-src 'unsafe-inline'",
+                ));
                 self.page(&json)?
             }
         };
         if body.len() < COMPRESSED_FROM {
-            response.insert_header(ContentEncoding::Identity);
+            response.insert_header((header::CONTENT_ENCODING, "identity"));
         }
         Ok(response.body(body))
     }
@@ -162,10 +215,21 @@ impl Call<'_> {
     fn page(&self, json: &[u8]) -> Result<Vec<u8>, ApiError> {
         let path = self.base.location(self.resource);
         let home = self.base.location(&Resource::ProjectList);
-        let json_href = format!("{path}?format=json");
-        let page = devmason_pages::document(&path, &home, &json_href, &String::from_utf8_lossy(json));
+        let json_href = format!("{path}{}", self.params.as_json());
+        let page =
+            devmason_pages::document(&path, &home, &json_href, &String::from_utf8_lossy(json));
         page.map(String::into_bytes).map_err(|error| ApiError::Unwritable(error.to_string()))
     }
+}
+
+/// `Content-Encoding: identity` keeps the compressing middleware away from a short body; a client is
+/// not to see it (RFC 9110, 8.4.1).
+pub(crate) fn without_identity<B>(mut response: ServiceResponse<B>) -> ServiceResponse<B> {
+    let headers = response.headers_mut();
+    if headers.get(header::CONTENT_ENCODING).is_some_and(|coding| coding == "identity") {
+        headers.remove(header::CONTENT_ENCODING);
+    }
+    response
 }
 
 /// 204, with `Location` where something else is to be looked at.
@@ -203,7 +267,10 @@ mod tests {
         ] {
             assert_eq!(format(accept, &params).unwrap(), wanted, "{accept:?}");
         }
-        assert_eq!(format(Some(browser), &Params::read("format=json").unwrap()).unwrap(), Format::Json);
+        assert_eq!(
+            format(Some(browser), &Params::read("format=json").unwrap()).unwrap(),
+            Format::Json
+        );
         assert!(format(None, &Params::read("format=xml").unwrap()).is_err());
     }
 }

@@ -29,21 +29,28 @@ pub enum Reading {
     Authenticated,
 }
 
-macro_rules! setting_words {
-    ($type:ident, $name:literal, $($word:literal => $value:ident),+) => {
-        impl FromStr for $type {
-            type Err = Invalid;
-            fn from_str(text: &str) -> Result<Self, Invalid> {
-                match text {
-                    $($word => Ok(Self::$value),)+
-                    _ => Err(Invalid::new(concat!($name, " is one of", $(" '", $word, "'"),+))),
-                }
-            }
+impl FromStr for Registration {
+    type Err = Invalid;
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        match text {
+            "open" => Ok(Self::Open),
+            "authenticated" => Ok(Self::Authenticated),
+            "closed" => Ok(Self::Closed),
+            _ => Err(Invalid::new("must be 'open', 'authenticated' or 'closed'")),
         }
-    };
+    }
 }
-setting_words!(Registration, "registration", "open" => Open, "authenticated" => Authenticated, "closed" => Closed);
-setting_words!(Reading, "reading", "open" => Open, "authenticated" => Authenticated);
+
+impl FromStr for Reading {
+    type Err = Invalid;
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        match text {
+            "open" => Ok(Self::Open),
+            "authenticated" => Ok(Self::Authenticated),
+            _ => Err(Invalid::new("must be 'open' or 'authenticated'")),
+        }
+    }
+}
 
 /// Who sends a request.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -37,7 +37,7 @@ impl FromStr for Reporting {
         [Self::Anyone, Self::Authenticated, Self::Owner]
             .into_iter()
             .find(|mode| mode.as_str() == text)
-            .ok_or_else(|| Invalid::new("reporting is one of 'anyone', 'authenticated', 'owner'"))
+            .ok_or_else(|| Invalid::new("must be 'anyone', 'authenticated' or 'owner'"))
     }
 }
 

@@ -5,7 +5,7 @@ use crate::{Invalid, Timestamp};
 /// What a field holds, and so how its value is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Text; case counts.
+    /// Text; case counts, except in the names of projects and users.
     Text,
     /// `true` or `false`.
     Boolean,

@@ -159,16 +159,22 @@ impl Resource {
             ["users", user] => Ok(Self::User(name(user)?)),
             ["users", user, "builds"] => Ok(Self::UserBuilds(name(user)?)),
             ["users", user, "builds", "latest"] => Ok(Self::LatestByUser(name(user)?)),
-            [own] if is_reserved(own) => Err(PathError::Malformed(format!("'{own}' is the server's own name"))),
+            [own] if is_reserved(own) => {
+                Err(PathError::Malformed(format!("'{own}' is the server's own name")))
+            }
             [own, ..] if is_reserved(own) => Err(PathError::NotFound),
             [project] => Ok(Self::Project(name(project)?)),
             [project, "builds"] => Ok(Self::BuildList(name(project)?)),
             [project, "builds", "latest"] => Ok(Self::LatestBuild(name(project)?)),
             [project, "builds", build] => Ok(Self::Build(name(project)?, name(build)?)),
-            [project, "builds", build, "progress"] => Ok(Self::Progress(name(project)?, name(build)?)),
+            [project, "builds", build, "progress"] => {
+                Ok(Self::Progress(name(project)?, name(build)?))
+            }
             [project, "tags"] => Ok(Self::TagList(name(project)?)),
             [project, "tags", segment] => Ok(Self::Tagged(name(project)?, tags(segment))),
-            [project, "tags", segment, "latest"] => Ok(Self::LatestTagged(name(project)?, tags(segment))),
+            [project, "tags", segment, "latest"] => {
+                Ok(Self::LatestTagged(name(project)?, tags(segment)))
+            }
             _ => Err(PathError::NotFound),
         }
     }
@@ -185,7 +191,9 @@ impl Resource {
             Self::Progress(project, build) => format!("/{project}/builds/{build}/progress"),
             Self::TagList(project) => format!("/{project}/tags"),
             Self::Tagged(project, tags) => format!("/{project}/tags/{}", encode(tags.as_str())),
-            Self::LatestTagged(project, tags) => format!("/{project}/tags/{}/latest", encode(tags.as_str())),
+            Self::LatestTagged(project, tags) => {
+                format!("/{project}/tags/{}/latest", encode(tags.as_str()))
+            }
             Self::UserList => "/users".to_owned(),
             Self::User(user) => format!("/users/{}", encode(user.as_str())),
             Self::UserBuilds(user) => format!("/users/{}/builds", encode(user.as_str())),
@@ -247,7 +255,9 @@ fn is_reserved(segment: &str) -> bool {
     RESERVED.iter().any(|own| own.eq_ignore_ascii_case(segment))
 }
 
-fn name<T: std::str::FromStr<Err = devmason_domain::Invalid>>(segment: &str) -> Result<T, PathError> {
+fn name<T: std::str::FromStr<Err = devmason_domain::Invalid>>(
+    segment: &str,
+) -> Result<T, PathError> {
     segment.parse().map_err(|invalid: devmason_domain::Invalid| PathError::Malformed(invalid.0))
 }
 
@@ -259,7 +269,10 @@ mod tests {
 
     #[test]
     fn a_trailing_slash_makes_no_difference() {
-        assert_eq!(Resource::parse("/pony/builds/").unwrap(), Resource::parse("/pony/builds").unwrap());
+        assert_eq!(
+            Resource::parse("/pony/builds/").unwrap(),
+            Resource::parse("/pony/builds").unwrap()
+        );
         assert_eq!(Resource::parse("").unwrap(), Resource::ProjectList);
         assert_eq!(Resource::parse("/pony//builds"), Err(PathError::NotFound));
     }
@@ -267,7 +280,10 @@ mod tests {
     #[test]
     fn the_servers_own_names_are_no_projects() {
         for own in ["api", "builds", "static", "docs", "Docs"] {
-            assert!(matches!(Resource::parse(&format!("/{own}")), Err(PathError::Malformed(_))), "{own}");
+            assert!(
+                matches!(Resource::parse(&format!("/{own}")), Err(PathError::Malformed(_))),
+                "{own}"
+            );
             assert_eq!(Resource::parse(&format!("/{own}/builds")), Err(PathError::NotFound));
         }
         assert_eq!(Resource::parse("/users").unwrap(), Resource::UserList);

@@ -74,7 +74,10 @@ impl View<'_> {
                 methods.push(method);
             }
         };
-        let exists = !matches!(subject, Subject::Project(None) | Subject::Build(_, None) | Subject::User(_, false));
+        let exists = !matches!(
+            subject,
+            Subject::Project(None) | Subject::Build(_, None) | Subject::User(_, false)
+        );
         allow(Method::Get, exists && policy.read(viewer).is_ok());
         match subject {
             Subject::ReadOnly => {}
@@ -88,7 +91,8 @@ impl View<'_> {
             Subject::Build(project, build) => {
                 // Where a build is, a PUT of the same document is a retry and succeeds.
                 allow(Method::Put, policy.report(viewer, project).is_ok());
-                let delete = build.is_some_and(|build| policy.delete_build(viewer, project, build).is_ok());
+                let delete =
+                    build.is_some_and(|build| policy.delete_build(viewer, project, build).is_ok());
                 allow(Method::Delete, delete);
             }
             Subject::Progress(project, build) => {
@@ -111,7 +115,10 @@ impl View<'_> {
 
     /// Links of the server itself.
     pub fn root_links(&self) -> Vec<Link> {
-        vec![self.link("users", &Resource::UserList, Subject::ReadOnly), self.link("service-desc", &Resource::OpenApi, Subject::ReadOnly)]
+        vec![
+            self.link("users", &Resource::UserList, Subject::ReadOnly),
+            self.link("service-desc", &Resource::OpenApi, Subject::ReadOnly),
+        ]
     }
 
     /// The links of a project.
@@ -128,7 +135,11 @@ impl View<'_> {
     }
 
     fn project_link(&self, project: &Project) -> Link {
-        self.link("project", &Resource::Project(project.slug.clone()), Subject::Project(Some(project)))
+        self.link(
+            "project",
+            &Resource::Project(project.slug.clone()),
+            Subject::Project(Some(project)),
+        )
     }
 
     fn user_link(&self, rel: &'static str, username: &Username) -> Link {
@@ -148,19 +159,25 @@ impl View<'_> {
             let this = Resource::Build(project.slug.clone(), key);
             links.push(self.link("self", &this, Subject::Build(project, Some(build))));
             if let (Resource::Build(slug, key), State::Running) = (this, build.outcome.state()) {
-                links.push(self.link("progress", &Resource::Progress(slug, key), Subject::Progress(project, build)));
+                links.push(self.link(
+                    "progress",
+                    &Resource::Progress(slug, key),
+                    Subject::Progress(project, build),
+                ));
             }
         }
         links.push(self.project_link(project));
         links.extend(build.sender.username().map(|username| self.user_link("user", username)));
-        links.extend(build.tags.iter().map(|tag| self.tag_link(project, std::slice::from_ref(tag))));
+        links
+            .extend(build.tags.iter().map(|tag| self.tag_link(project, std::slice::from_ref(tag))));
         links
     }
 
     /// The links of a project's tag list.
     pub fn tag_list_links(&self, project: &Project, tags: &[Tag]) -> Vec<Link> {
         let this = Resource::TagList(project.slug.clone());
-        let mut links = vec![self.link("self", &this, Subject::ReadOnly), self.project_link(project)];
+        let mut links =
+            vec![self.link("self", &this, Subject::ReadOnly), self.project_link(project)];
         links.extend(tags.iter().map(|tag| self.tag_link(project, std::slice::from_ref(tag))));
         links
     }
@@ -176,7 +193,8 @@ impl View<'_> {
     /// The links of a page of a project's builds.
     pub fn build_list_links(&self, project: &Project, list: &ListLinks) -> Vec<Link> {
         let slug = || project.slug.clone();
-        let mut links = self.page_links(&Resource::BuildList(slug()), Subject::Builds(project), list);
+        let mut links =
+            self.page_links(&Resource::BuildList(slug()), Subject::Builds(project), list);
         links.push(self.project_link(project));
         links.push(self.link("latest-build", &Resource::LatestBuild(slug()), Subject::ReadOnly));
         links
@@ -188,21 +206,35 @@ impl View<'_> {
         let this = Resource::Tagged(project.slug.clone(), segment());
         let mut links = self.page_links(&this, Subject::ReadOnly, list);
         links.push(self.project_link(project));
-        links.push(self.link("latest-build", &Resource::LatestTagged(project.slug.clone(), segment()), Subject::ReadOnly));
+        links.push(self.link(
+            "latest-build",
+            &Resource::LatestTagged(project.slug.clone(), segment()),
+            Subject::ReadOnly,
+        ));
         links.extend(tags.iter().map(|tag| self.tag_link(project, std::slice::from_ref(tag))));
         links
     }
 
     /// The links of a page of a user's builds.
     pub fn user_builds_links(&self, username: &Username, list: &ListLinks) -> Vec<Link> {
-        let mut links = self.page_links(&Resource::UserBuilds(username.clone()), Subject::ReadOnly, list);
+        let mut links =
+            self.page_links(&Resource::UserBuilds(username.clone()), Subject::ReadOnly, list);
         links.push(self.user_link("user", username));
-        links.push(self.link("latest-build", &Resource::LatestByUser(username.clone()), Subject::ReadOnly));
+        links.push(self.link(
+            "latest-build",
+            &Resource::LatestByUser(username.clone()),
+            Subject::ReadOnly,
+        ));
         links
     }
 
     /// The links of a page of any list: `self` and `first` always, the others where they apply.
-    pub fn page_links(&self, resource: &Resource, subject: Subject<'_>, list: &ListLinks) -> Vec<Link> {
+    pub fn page_links(
+        &self,
+        resource: &Resource,
+        subject: Subject<'_>,
+        list: &ListLinks,
+    ) -> Vec<Link> {
         let mut link = self.link("self", resource, subject);
         let page = |rel, query: &String| {
             let mut link = link.clone();

@@ -60,7 +60,8 @@ fn string(html: &mut String, token: &str, is_key: bool) {
         html.push_str("<b>");
         escape(html, token);
         html.push_str("</b>");
-    } else if (text.starts_with("http://") || text.starts_with("https://")) && !text.contains('\\') {
+    } else if (text.starts_with("http://") || text.starts_with("https://")) && !text.contains('\\')
+    {
         html.push_str("\"<a href=\"");
         escape(html, text);
         html.push_str("\">");

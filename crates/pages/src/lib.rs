@@ -21,7 +21,12 @@ struct Document<'a> {
 ///
 /// # Errors
 /// Never for text that fits in memory; the template engine reports through `fmt`.
-pub fn document(title: &str, home: &str, json_href: &str, json: &str) -> Result<String, std::fmt::Error> {
+pub fn document(
+    title: &str,
+    home: &str,
+    json_href: &str,
+    json: &str,
+) -> Result<String, std::fmt::Error> {
     let page = Document { title, home, json_href, body: json::to_html(json) };
     page.render().map_err(|_| std::fmt::Error)
 }

@@ -258,7 +258,13 @@ pub trait Builds {
     fn step_append_many(&self, steps: &[NewStep]) -> Result<Vec<Appended>>;
     /// Closes an incremental build. What `closing` leaves open follows from the steps; without any,
     /// the build succeeded and ended at `now`.
-    fn build_close(&self, project: ProjectId, id: BuildId, closing: Closing, now: Timestamp) -> Result<Closed>;
+    fn build_close(
+        &self,
+        project: ProjectId,
+        id: BuildId,
+        closing: Closing,
+        now: Timestamp,
+    ) -> Result<Closed>;
     /// The build of that key, which a client chose or the server assigned.
     fn build_find(&self, project: ProjectId, key: &BuildKey) -> Result<Option<Build>>;
     /// A part of a list of builds.
@@ -272,7 +278,12 @@ pub trait Builds {
     /// was deleted since it was read.
     fn step_list(&self, builds: &[Build]) -> Result<Vec<Option<Vec<Step>>>>;
     /// Deletes a build.
-    fn build_delete(&self, project: ProjectId, id: BuildId, seen: Option<i64>) -> Result<Updated<()>>;
+    fn build_delete(
+        &self,
+        project: ProjectId,
+        id: BuildId,
+        seen: Option<i64>,
+    ) -> Result<Updated<()>>;
 }
 
 /// Tags.
@@ -294,7 +305,12 @@ pub trait Users {
     /// Makes a user; `None` where the name is taken.
     fn user_create(&self, new: &NewAccount) -> Result<Option<Account>>;
     /// Changes a password.
-    fn user_set_password(&self, id: AccountId, hash: &PasswordHash, seen: Option<i64>) -> Result<Updated<Account>>;
+    fn user_set_password(
+        &self,
+        id: AccountId,
+        hash: &PasswordHash,
+        seen: Option<i64>,
+    ) -> Result<Updated<Account>>;
     /// Deletes a user: its projects belong to nobody then, and its builds are credited to nobody.
     fn user_delete(&self, id: AccountId, seen: Option<i64>) -> Result<Updated<()>>;
 }

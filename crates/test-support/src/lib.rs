@@ -1,5 +1,11 @@
 #![doc = include_str!("../README.md")]
-#![expect(clippy::expect_used, clippy::panic, reason = "a test that has no database must fail loudly")]
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that has no database must fail loudly"
+)]
+
+pub mod http;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -25,6 +31,24 @@ pub enum Backend {
     Postgres,
 }
 
+impl TestDatabase {
+    /// Ends all connections that PostgreSQL has with this database, as its restart would.
+    pub fn sever(&self) {
+        let (server, name) = self.url.rsplit_once('/').unwrap_or_default();
+        let statement = format!(
+            "select pg_terminate_backend(pid) from pg_stat_activity where datname = '{name}'"
+        );
+        run(Command::new(&cluster().psql).args([
+            "-X",
+            "-q",
+            "-d",
+            &format!("{server}/postgres"),
+            "-c",
+            &statement,
+        ]));
+    }
+}
+
 impl Backend {
     /// A fresh, empty database.
     pub fn database(self) -> TestDatabase {
@@ -42,14 +66,19 @@ fn sqlite() -> TestDatabase {
 }
 
 fn postgres() -> TestDatabase {
-    static CLUSTER: OnceLock<Cluster> = OnceLock::new();
     static NUMBER: AtomicU32 = AtomicU32::new(0);
-    let cluster = CLUSTER.get_or_init(Cluster::start);
+    let cluster = cluster();
     let name = format!("test_{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
     let mut psql = Command::new(&cluster.psql);
     psql.args(["-X", "-q", "-d", &format!("{}/postgres", cluster.url)]);
     run(psql.args(["-c", &format!("create database {name}")]));
     TestDatabase { url: format!("{}/{name}", cluster.url), _directory: None }
+}
+
+/// The one cluster of this process.
+fn cluster() -> &'static Cluster {
+    static CLUSTER: OnceLock<Cluster> = OnceLock::new();
+    CLUSTER.get_or_init(Cluster::start)
 }
 
 struct Cluster {
@@ -86,16 +115,32 @@ impl Cluster {
             command.current_dir(&directory);
             command
         };
-        run(command("initdb").arg("-D").arg(&data).args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "-N"]));
+        run(command("initdb").arg("-D").arg(&data).args([
+            "-U",
+            "postgres",
+            "-A",
+            "trust",
+            "-E",
+            "UTF8",
+            "--no-locale",
+            "-N",
+        ]));
         let options = format!(
             "-c listen_addresses='' -c unix_socket_directories='{}' -c max_connections=300 -c fsync=off",
             directory.display()
         );
-        run(command("pg_ctl").arg("-D").arg(&data).arg("-l").arg(directory.join("log")).args(["-w", "-o", &options, "start"]));
+        run(command("pg_ctl")
+            .arg("-D")
+            .arg(&data)
+            .arg("-l")
+            .arg(directory.join("log"))
+            .args(["-w", "-o", &options, "start"]));
 
         let stop = command("pg_ctl");
-        let stop: Vec<String> =
-            std::iter::once(stop.get_program()).chain(stop.get_args()).map(|arg| format!("'{}'", arg.display())).collect();
+        let stop: Vec<String> = std::iter::once(stop.get_program())
+            .chain(stop.get_args())
+            .map(|arg| format!("'{}'", arg.display()))
+            .collect();
         let script = format!(
             "read -r line; {} -D '{}' -m immediate stop; rm -rf '{}'",
             stop.join(" "),
@@ -110,7 +155,11 @@ impl Cluster {
             .spawn()
             .expect("a shell to watch over the cluster");
         let host = directory.display().to_string().replace('/', "%2F");
-        Self { url: format!("postgres://postgres@{host}"), psql: programs.join("psql"), _watchdog: Some(watchdog) }
+        Self {
+            url: format!("postgres://postgres@{host}"),
+            psql: programs.join("psql"),
+            _watchdog: Some(watchdog),
+        }
     }
 }
 
@@ -130,10 +179,17 @@ fn server_user() -> Option<&'static str> {
 fn programs() -> PathBuf {
     let on_path = std::env::var_os("PATH").unwrap_or_default();
     let on_path = std::env::split_paths(&on_path);
-    let debian = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten().map(|entry| entry.path());
+    let debian = std::fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path());
     let mut debian: Vec<PathBuf> = debian.collect();
     debian.sort_by_key(|path| {
-        let version = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse::<u32>().ok());
+        let version = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .and_then(|name| name.parse::<u32>().ok());
         std::cmp::Reverse(version)
     });
     on_path

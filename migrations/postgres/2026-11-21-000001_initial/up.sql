@@ -183,8 +183,8 @@ end
 $$;
 
 -- A member of a client record as text: a string's value, else the JSON as sent. PostgreSQL has no
--- text with NUL, so nothing is found in a record that holds an escaped one.
+-- text with NUL, so U+FFFD stands for it.
 create function client_member_text(client text, name text) returns text
 language sql immutable parallel safe as $$
-    select case when strpos(client, '\u0000') = 0 then nullif(client, '')::json ->> name end
+    select replace(nullif(client, ''), '\u0000', '\ufffd')::json ->> name
 $$;

@@ -5,8 +5,8 @@ use std::fmt::Display;
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use devmason_domain::{Build, BuildId, BuildKey, Outcome, Project, Slug, Timestamp};
-use devmason_hypermedia::Resource;
 use devmason_hypermedia::document::{BuildDocument, IncomingBuild};
+use devmason_hypermedia::{Fields, Resource};
 use devmason_repository::{Answer, Claimed, NewBuild, Recorded, Updated};
 
 use crate::call::Call;
@@ -19,27 +19,42 @@ const TRIES: usize = 3;
 const NO_BUILD: ApiError = ApiError::NotFound("there is no such build");
 
 /// The build at this place, which must be there, and its project.
-pub(crate) async fn find(call: &Call<'_>, slug: &Slug, key: &BuildKey) -> Result<(Project, Build), ApiError> {
+pub(crate) async fn find(
+    call: &Call<'_>,
+    slug: &Slug,
+    key: &BuildKey,
+) -> Result<(Project, Build), ApiError> {
     let project = call.project(slug).await?;
     let (id, key) = (project.id, key.clone());
-    let build = call.ask(move |repository| repository.build_find(id, &key)).await?.ok_or(NO_BUILD)?;
+    let build =
+        call.ask(move |repository| repository.build_find(id, &key)).await?.ok_or(NO_BUILD)?;
     Ok((project, build))
 }
 
 /// What a build's representation is made from: itself, its project's rules, whether its user is there.
-fn state(project: &Project, build: &Build) -> [Box<dyn Display>; 4] {
+pub(crate) fn state(project: &Project, build: &Build) -> [Box<dyn Display>; 4] {
     let credited = build.sender.username().is_some();
     [Box::new(build.id), Box::new(build.version), Box::new(project.version), Box::new(credited)]
 }
 
-fn borrowed(state: &[Box<dyn Display>; 4]) -> [&dyn Display; 4] {
+pub(crate) fn borrowed(state: &[Box<dyn Display>; 4]) -> [&dyn Display; 4] {
     state.each_ref().map(|part| &**part)
 }
 
-pub(crate) async fn get(call: &Call<'_>, slug: &Slug, key: &BuildKey) -> Result<HttpResponse, ApiError> {
+pub(crate) async fn get(
+    call: &Call<'_>,
+    slug: &Slug,
+    key: &BuildKey,
+) -> Result<HttpResponse, ApiError> {
     let fields = call.params.fields()?;
     let (project, build) = find(call, slug, key).await?;
-    let etag = call.etag(&borrowed(&state(&project, &build)));
+    let state = state(&project, &build);
+    let [id, version, rules, credited] = borrowed(&state);
+    let etag = if fields == Fields::ALL {
+        call.etag(&[id, version, rules, credited])
+    } else {
+        call.etag(&[id, version, rules, credited, &call.params.choice()])
+    };
     if call.is_known(&etag) {
         return Ok(call.unchanged(&etag));
     }
@@ -83,7 +98,7 @@ pub(crate) async fn post(call: &Call<'_>, slug: &Slug) -> Result<HttpResponse, A
             key: None,
             sender: call.caller.actor()?,
             report: report.clone(),
-            claim: call.claim(201, path.clone())?,
+            claim: call.claim(&format!("builds of {}", project.id.0), 201, path.clone())?,
         };
         match call.app.recorder.record(new, call.body.len()).await? {
             Recorded::New => {
@@ -110,9 +125,14 @@ pub(crate) fn replayed(call: &Call<'_>, claimed: Claimed) -> Result<HttpResponse
     }
 }
 
-pub(crate) async fn put(call: &Call<'_>, slug: &Slug, key: &BuildKey) -> Result<HttpResponse, ApiError> {
+pub(crate) async fn put(
+    call: &Call<'_>,
+    slug: &Slug,
+    key: &BuildKey,
+) -> Result<HttpResponse, ApiError> {
     let project = call.project(slug).await?;
     call.app.settings.policy.report(call.viewer(), &project)?;
+    preconditions(call, slug, key).await?;
     let incoming: IncomingBuild = call.document()?;
     let digest = incoming.digest();
     let report = incoming.into_report(Timestamp::now(), Some(digest))?;
@@ -131,8 +151,15 @@ pub(crate) async fn put(call: &Call<'_>, slug: &Slug, key: &BuildKey) -> Result<
                 let destination = destination(&project, key.clone(), report.outcome);
                 return Ok(leading(StatusCode::CREATED, call.base.location(&destination)));
             }
-            Recorded::Known => return get(call, slug, key).await,
-            Recorded::Differs => return Err(ApiError::Conflict("another build has this id; builds are not updated")),
+            Recorded::Known => {
+                let this = Resource::Build(project.slug.clone(), key.clone());
+                return Ok(leading(StatusCode::OK, call.base.location(&this)));
+            }
+            Recorded::Differs => {
+                return Err(ApiError::Conflict(
+                    "another build has this id; builds are not updated",
+                ));
+            }
             Recorded::NoProject => return Err(ApiError::NotFound("there is no such project")),
             Recorded::UsernameTaken => return Err(ApiError::UsernameTaken),
             Recorded::Clash | Recorded::Claimed(_) => {}
@@ -141,11 +168,31 @@ pub(crate) async fn put(call: &Call<'_>, slug: &Slug, key: &BuildKey) -> Result<
     Err(ApiError::Overloaded)
 }
 
-pub(crate) async fn delete(call: &Call<'_>, slug: &Slug, key: &BuildKey) -> Result<HttpResponse, ApiError> {
+/// Checks what a PUT says of the build that it expects, where it says anything.
+async fn preconditions(call: &Call<'_>, slug: &Slug, key: &BuildKey) -> Result<(), ApiError> {
+    if !call.has_preconditions() {
+        return Ok(());
+    }
+    match find(call, slug, key).await {
+        Ok((project, build)) => {
+            call.expects_something()?;
+            call.seen(build.version, &borrowed(&state(&project, &build))).map(drop)
+        }
+        Err(ApiError::NotFound(_)) => call.seen_nothing(),
+        Err(error) => Err(error),
+    }
+}
+
+pub(crate) async fn delete(
+    call: &Call<'_>,
+    slug: &Slug,
+    key: &BuildKey,
+) -> Result<HttpResponse, ApiError> {
     let (project, build) = find(call, slug, key).await?;
     call.app.settings.policy.delete_build(call.viewer(), &project, &build)?;
     let seen = call.seen(build.version, &borrowed(&state(&project, &build)))?;
-    match call.ask(move |repository| repository.build_delete(build.project, build.id, seen)).await? {
+    match call.ask(move |repository| repository.build_delete(build.project, build.id, seen)).await?
+    {
         Updated::Done(()) => Ok(no_content(None)),
         Updated::Stale => Err(ApiError::PreconditionFailed),
         Updated::Gone => Err(NO_BUILD),

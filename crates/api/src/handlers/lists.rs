@@ -5,7 +5,9 @@ use std::collections::HashMap;
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use devmason_domain::query::Selection;
-use devmason_domain::{Build, PageRequest, Project, ProjectId, Slug, Step, Tag, Username, split_dashed};
+use devmason_domain::{
+    Build, PageRequest, Project, ProjectId, Slug, Step, Tag, Username, split_dashed,
+};
 use devmason_hypermedia::document::{BuildDocument, ListMembers, TagListDocument};
 use devmason_hypermedia::{Fields, Link, ListLinks, Resource, TagSegment};
 use devmason_repository::{BuildQuery, Count, Repository, Scope, Start};
@@ -32,35 +34,53 @@ pub(crate) async fn of_project(call: &Call<'_>, slug: &Slug) -> Result<HttpRespo
     show(call, Scope::Project(project.id), version, None, &links).await
 }
 
-pub(crate) async fn of_tags(call: &Call<'_>, slug: &Slug, segment: &TagSegment) -> Result<HttpResponse, ApiError> {
+pub(crate) async fn of_tags(
+    call: &Call<'_>,
+    slug: &Slug,
+    segment: &TagSegment,
+) -> Result<HttpResponse, ApiError> {
     let (project, tags) = tagged(call, slug, segment).await?;
     let links = |list: &ListLinks| call.view().tagged_links(&project, &tags, list);
     show(call, Scope::Tagged(project.id, tags.clone()), project.version, Some(&tags), &links).await
 }
 
-pub(crate) async fn of_user(call: &Call<'_>, username: &Username) -> Result<HttpResponse, ApiError> {
+pub(crate) async fn of_user(
+    call: &Call<'_>,
+    username: &Username,
+) -> Result<HttpResponse, ApiError> {
     let account = super::users::find(call, username).await?;
     let links = |list: &ListLinks| call.view().user_builds_links(&account.username, list);
     show(call, Scope::Sender(account.id), account.version, None, &links).await
 }
 
-pub(crate) async fn latest_of_project(call: &Call<'_>, slug: &Slug) -> Result<HttpResponse, ApiError> {
+pub(crate) async fn latest_of_project(
+    call: &Call<'_>,
+    slug: &Slug,
+) -> Result<HttpResponse, ApiError> {
     let project = call.project(slug).await?;
     latest(call, Scope::Project(project.id)).await
 }
 
-pub(crate) async fn latest_of_tags(call: &Call<'_>, slug: &Slug, segment: &TagSegment) -> Result<HttpResponse, ApiError> {
+pub(crate) async fn latest_of_tags(
+    call: &Call<'_>,
+    slug: &Slug,
+    segment: &TagSegment,
+) -> Result<HttpResponse, ApiError> {
     let (project, tags) = tagged(call, slug, segment).await?;
     latest(call, Scope::Tagged(project.id, tags)).await
 }
 
-pub(crate) async fn latest_of_user(call: &Call<'_>, username: &Username) -> Result<HttpResponse, ApiError> {
+pub(crate) async fn latest_of_user(
+    call: &Call<'_>,
+    username: &Username,
+) -> Result<HttpResponse, ApiError> {
     let account = super::users::find(call, username).await?;
     latest(call, Scope::Sender(account.id)).await
 }
 
 async fn latest(call: &Call<'_>, scope: Scope) -> Result<HttpResponse, ApiError> {
-    let query = BuildQuery { scope, selection: Selection::default(), start: Start::Offset(0), limit: 1 };
+    let query =
+        BuildQuery { scope, selection: Selection::default(), start: Start::Offset(0), limit: 1 };
     let found = call
         .ask(move |repository| {
             let Some(build) = repository.build_list(&query)?.pop() else { return Ok(None) };
@@ -87,7 +107,11 @@ pub(crate) async fn tags(call: &Call<'_>, slug: &Slug) -> Result<HttpResponse, A
 }
 
 /// The project, and the tags of it that a segment names: all must be known.
-pub(crate) async fn tagged(call: &Call<'_>, slug: &Slug, segment: &TagSegment) -> Result<(Project, Vec<Tag>), ApiError> {
+pub(crate) async fn tagged(
+    call: &Call<'_>,
+    slug: &Slug,
+    segment: &TagSegment,
+) -> Result<(Project, Vec<Tag>), ApiError> {
     let project = call.project(slug).await?;
     let words: Vec<String> = match segment.separated() {
         Some(words) => words.into_iter().map(|word| word.trim().to_owned()).collect(),
@@ -103,7 +127,8 @@ pub(crate) async fn tagged(call: &Call<'_>, slug: &Slug, segment: &TagSegment) -
     let is_known = |word: &str| known.iter().any(|tag| tag == word);
     let mut tags = match segment.separated() {
         Some(_) => {
-            let parse = |word: &String| word.parse::<Tag>().ok().filter(|tag| is_known(tag.as_str()));
+            let parse =
+                |word: &String| word.parse::<Tag>().ok().filter(|tag| is_known(tag.as_str()));
             words.iter().map(parse).collect::<Option<Vec<Tag>>>().filter(|tags| !tags.is_empty())
         }
         None => split_dashed(segment.as_str().trim(), &is_known),
@@ -121,7 +146,9 @@ fn dashed(segment: &str) -> Vec<String> {
         return vec![segment.to_owned()];
     }
     let runs = (0..words.len()).flat_map(|start| (start..words.len()).map(move |end| (start, end)));
-    runs.map(|(start, end)| words[start..=end].join("-")).filter(|run| run.parse::<Tag>().is_ok()).collect()
+    runs.map(|(start, end)| words[start..=end].join("-"))
+        .filter(|run| run.parse::<Tag>().is_ok())
+        .collect()
 }
 
 /// What a page of builds needs from the store.
@@ -149,11 +176,13 @@ async fn show(
 
     let asked = scope.clone();
     let tally = call.ask(move |repository| repository.build_tally(&asked)).await?;
-    let etag = call.etag(&[&version, &tally.changes, &tally.members]);
+    let etag = call.etag(&[&version, &tally.changes, &tally.members, &call.params.choice()]);
     if call.is_known(&etag) {
         return Ok(call.unchanged(&etag));
     }
-    let page = call.ask(move |repository| read(repository, scope, selection, request, position, fields)).await?;
+    let page = call
+        .ask(move |repository| read(repository, scope, selection, request, position, fields))
+        .await?;
 
     let first_seen = page.builds.first().map(|(build, _)| build.id);
     let last_seen = page.builds.last().map(|(build, _)| build.id);
@@ -161,7 +190,8 @@ async fn show(
     let has_next = if backwards { true } else { page.more };
     let has_previous = if backwards { page.more } else { request.page > 1 || position.is_some() };
     let known = request.offset() + page.builds.len() as u64 + u64::from(page.more);
-    let builds_count = if page.count.exact { page.count.builds } else { page.count.builds.max(known) };
+    let builds_count =
+        if page.count.exact { page.count.builds } else { page.count.builds.max(known) };
     let mut pages = request.of(builds_count);
     if !pages.exists() {
         if position.is_none() {
@@ -177,18 +207,21 @@ async fn show(
         first: to(1, None),
         last: page.count.exact.then(|| to(pages.num_pages, None)),
         next: has_next.then(|| to(request.page + 1, at(last_seen.map(Position::After)))),
-        previous: has_previous
-            .then(|| match request.page.saturating_sub(1) {
-                0 | 1 => to(1, None),
-                page => to(page, at(first_seen.map(Position::Before))),
-            }),
+        previous: has_previous.then(|| match request.page.saturating_sub(1) {
+            0 | 1 => to(1, None),
+            page => to(page, at(first_seen.map(Position::Before))),
+        }),
     };
     let documents = page
         .builds
         .iter()
         .filter_map(|(build, steps)| {
             let project = page.projects.get(&build.project)?;
-            let links = if fields.has("links") { call.view().build_links(project, build) } else { Vec::new() };
+            let links = if fields.has("links") {
+                call.view().build_links(project, build)
+            } else {
+                Vec::new()
+            };
             Some(BuildDocument { build, steps, links, fields })
         })
         .collect();
@@ -236,8 +269,10 @@ fn read(
     let mut ids: Vec<ProjectId> = builds.iter().map(|build| build.project).collect();
     ids.sort_unstable();
     ids.dedup();
-    let projects = repository.projects_by_id(&ids)?.into_iter().map(|project| (project.id, project)).collect();
+    let projects =
+        repository.projects_by_id(&ids)?.into_iter().map(|project| (project.id, project)).collect();
     // A build that was deleted since it was read is left out.
-    let builds = builds.into_iter().zip(steps).filter_map(|(build, steps)| Some((build, steps?))).collect();
+    let builds =
+        builds.into_iter().zip(steps).filter_map(|(build, steps)| Some((build, steps?))).collect();
     Ok(Page { builds, projects, count, more })
 }

@@ -6,29 +6,45 @@ use devmason_hypermedia::Resource;
 use devmason_hypermedia::document::{IncomingClosing, IncomingStep};
 use devmason_repository::{Appended, Closed, NewStep};
 
-use super::builds::{find, replayed};
+use super::builds::{borrowed, find, replayed, state};
 use crate::call::Call;
 use crate::error::ApiError;
 use crate::respond::no_content;
 
-pub(crate) async fn get(call: &Call<'_>, slug: &Slug, key: &BuildKey) -> Result<HttpResponse, ApiError> {
-    match find(call, slug, key).await?.1.outcome.state() {
-        State::Running => Ok(HttpResponse::Ok().finish()),
-        State::Finished => Err(ApiError::NotInProgress),
+pub(crate) async fn get(
+    call: &Call<'_>,
+    slug: &Slug,
+    key: &BuildKey,
+) -> Result<HttpResponse, ApiError> {
+    let (project, build) = find(call, slug, key).await?;
+    if build.outcome.state() == State::Finished {
+        return Err(ApiError::NotInProgress);
     }
+    let etag = call.etag(&borrowed(&state(&project, &build)));
+    Ok(if call.is_known(&etag) { call.unchanged(&etag) } else { call.empty(&etag) })
 }
 
 /// The running build at this place, which this client may continue.
-async fn running(call: &Call<'_>, slug: &Slug, key: &BuildKey) -> Result<(Project, Build), ApiError> {
+async fn running(
+    call: &Call<'_>,
+    slug: &Slug,
+    key: &BuildKey,
+) -> Result<(Project, Build), ApiError> {
     let (project, build) = find(call, slug, key).await?;
     call.app.settings.policy.continue_build(call.viewer(), &project, &build)?;
+    call.seen(build.version, &borrowed(&state(&project, &build)))?;
     Ok((project, build))
 }
 
-pub(crate) async fn post(call: &Call<'_>, slug: &Slug, key: &BuildKey) -> Result<HttpResponse, ApiError> {
+pub(crate) async fn post(
+    call: &Call<'_>,
+    slug: &Slug,
+    key: &BuildKey,
+) -> Result<HttpResponse, ApiError> {
     let (project, build) = running(call, slug, key).await?;
     let path = Resource::Build(project.slug.clone(), key.clone()).path();
-    let claim = call.claim(204, path.clone())?;
+    let claim =
+        call.claim(&format!("steps of {} {}", project.id.0, build.id), 204, path.clone())?;
     // A retry of the last step is answered even if the build was closed meanwhile.
     if claim.is_none() && build.outcome.state() == State::Finished {
         return Err(ApiError::NotInProgress);
@@ -46,15 +62,24 @@ pub(crate) async fn post(call: &Call<'_>, slug: &Slug, key: &BuildKey) -> Result
     }
 }
 
-pub(crate) async fn delete(call: &Call<'_>, slug: &Slug, key: &BuildKey) -> Result<HttpResponse, ApiError> {
+pub(crate) async fn delete(
+    call: &Call<'_>,
+    slug: &Slug,
+    key: &BuildKey,
+) -> Result<HttpResponse, ApiError> {
     let (project, build) = running(call, slug, key).await?;
     if build.outcome.state() == State::Finished {
         return Err(ApiError::NotInProgress);
     }
     let closing = call.optional_document::<IncomingClosing>()?.into();
     let now = Timestamp::now();
-    match call.ask(move |repository| repository.build_close(build.project, build.id, closing, now)).await? {
-        Closed::Done => Ok(no_content(Some(call.base.location(&Resource::Build(project.slug, key.clone()))))),
+    match call
+        .ask(move |repository| repository.build_close(build.project, build.id, closing, now))
+        .await?
+    {
+        Closed::Done => {
+            Ok(no_content(Some(call.base.location(&Resource::Build(project.slug, key.clone())))))
+        }
         Closed::Finished => Err(ApiError::NotInProgress),
         Closed::Gone => Err(ApiError::NotFound("there is no such build")),
     }

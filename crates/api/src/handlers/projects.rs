@@ -24,7 +24,7 @@ fn etag(call: &Call<'_>, project: &Project) -> String {
 pub(crate) async fn list(call: &Call<'_>) -> Result<HttpResponse, ApiError> {
     let page = call.params.page(PER_PAGE)?;
     let tally = call.ask(|repository| repository.project_tally()).await?;
-    let etag = call.etag(&[&tally.changes]);
+    let etag = call.etag(&[&tally.changes, &call.params.choice()]);
     let pages = page.of(tally.members);
     if !pages.exists() {
         return Err(ApiError::NotFound("there is no such page"));
@@ -77,7 +77,9 @@ async fn register(call: &Call<'_>, slug: &Slug) -> Result<HttpResponse, ApiError
         Registered::New(project) => {
             // The newcomer is a user now, and this project's owner.
             let viewer = match &project.owner {
-                Some((id, username)) if matches!(call.viewer(), Viewer::Stranger(_)) => Viewer::User(*id, username.clone()),
+                Some((id, username)) if matches!(call.viewer(), Viewer::Stranger(_)) => {
+                    Viewer::User(*id, username.clone())
+                }
                 _ => call.viewer().clone(),
             };
             let caller = crate::auth::Caller { viewer, newcomer: crate::auth::Newcomer::No };

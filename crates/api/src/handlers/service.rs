@@ -14,7 +14,9 @@ use crate::metrics::Metrics;
 pub(crate) async fn methods(call: &Call<'_>) -> Result<Vec<Method>, ApiError> {
     let view = call.view();
     Ok(match call.resource {
-        Resource::Project(slug) => view.methods(Subject::Project(call.find_project(slug).await?.as_ref())),
+        Resource::Project(slug) => {
+            view.methods(Subject::Project(call.find_project(slug).await?.as_ref()))
+        }
         Resource::BuildList(slug) => view.methods(Subject::Builds(&call.project(slug).await?)),
         Resource::Build(slug, key) => {
             let project = call.project(slug).await?;
@@ -53,7 +55,9 @@ pub(crate) async fn methods(call: &Call<'_>) -> Result<Vec<Method>, ApiError> {
 }
 
 pub(crate) fn health() -> HttpResponse {
-    HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(json!({"status": "ok"}))
+    HttpResponse::Ok()
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .json(json!({"status": "ok"}))
 }
 
 pub(crate) async fn ready(call: &Call<'_>) -> Result<HttpResponse, ApiError> {
@@ -62,8 +66,12 @@ pub(crate) async fn ready(call: &Call<'_>) -> Result<HttpResponse, ApiError> {
 }
 
 pub(crate) fn metrics(call: &Call<'_>) -> Result<HttpResponse, ApiError> {
-    let text = call.app.metrics.encode().map_err(|error| ApiError::Unwritable(error.to_string()))?;
-    Ok(HttpResponse::Ok().content_type(Metrics::CONTENT_TYPE).insert_header((header::CACHE_CONTROL, "no-store")).body(text))
+    let text =
+        call.app.metrics.encode().map_err(|error| ApiError::Unwritable(error.to_string()))?;
+    Ok(HttpResponse::Ok()
+        .content_type(Metrics::CONTENT_TYPE)
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .body(text))
 }
 
 pub(crate) fn openapi(call: &Call<'_>) -> Result<HttpResponse, ApiError> {

@@ -31,7 +31,7 @@ fn etag(call: &Call<'_>, account: &Account) -> String {
 pub(crate) async fn list(call: &Call<'_>) -> Result<HttpResponse, ApiError> {
     let page = call.params.page(PER_PAGE)?;
     let tally = call.ask(|repository| repository.user_tally()).await?;
-    let etag = call.etag(&[&tally.changes]);
+    let etag = call.etag(&[&tally.changes, &call.params.choice()]);
     let pages = page.of(tally.members);
     if !pages.exists() {
         return Err(ApiError::NotFound("there is no such page"));
@@ -65,28 +65,44 @@ pub(crate) async fn put(call: &Call<'_>, username: &Username) -> Result<HttpResp
 }
 
 /// The credentials are the new user's; a password in the body may only repeat theirs.
-async fn create(call: &Call<'_>, new: NewAccount, incoming: IncomingUser) -> Result<HttpResponse, ApiError> {
+async fn create(
+    call: &Call<'_>,
+    new: NewAccount,
+    incoming: IncomingUser,
+) -> Result<HttpResponse, ApiError> {
     call.seen_nothing()?;
     if let Some(password) = incoming.password {
         let password = checked(password)?;
         let hash = new.password_hash.clone();
-        if !actix_web::web::block(move || hash.verify(&password)).await.map_err(|_| ApiError::Interrupted)? {
+        if !actix_web::web::block(move || hash.verify(&password))
+            .await
+            .map_err(|_| ApiError::Interrupted)?
+        {
             return Err(bad_password("it is not the one in the credentials"));
         }
     }
-    let account = call.ask(move |repository| repository.user_create(&new)).await?.ok_or(ApiError::UsernameTaken)?;
-    let caller = Caller { viewer: call.app.settings.policy.viewer(&account), newcomer: Newcomer::No };
+    let account = call
+        .ask(move |repository| repository.user_create(&new))
+        .await?
+        .ok_or(ApiError::UsernameTaken)?;
+    let caller =
+        Caller { viewer: call.app.settings.policy.viewer(&account), newcomer: Newcomer::No };
     let call = Call { caller: &caller, ..*call };
     call.created(&etag(&call, &account), &document(&call, &account))
 }
 
-async fn change_password(call: &Call<'_>, username: &Username, incoming: IncomingUser) -> Result<HttpResponse, ApiError> {
+async fn change_password(
+    call: &Call<'_>,
+    username: &Username,
+    incoming: IncomingUser,
+) -> Result<HttpResponse, ApiError> {
     call.expects_something()?;
     let account = find(call, username).await?;
     let seen = call.seen(account.version, &[&account.id.0, &account.version])?;
     let password = checked(incoming.password.ok_or_else(|| bad_password("required"))?)?;
     let hash = call.app.verifier.hash(password).await?;
-    let updated = call.ask(move |repository| repository.user_set_password(account.id, &hash, seen)).await?;
+    let updated =
+        call.ask(move |repository| repository.user_set_password(account.id, &hash, seen)).await?;
     call.app.verifier.forget(username);
     match updated {
         Updated::Done(account) => call.ok(&etag(call, &account), &document(call, &account)),

@@ -49,7 +49,9 @@ pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, DocumentError> {
         DocumentError::new("", format!("the body is not UTF-8 (byte {})", error.valid_up_to()))
     })?;
     // serde would read an array as an object's members in order, too.
-    if !text.trim_ascii_start().starts_with('{') && serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok() {
+    if !text.trim_ascii_start().starts_with('{')
+        && serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
+    {
         return Err(DocumentError::new("", "the body is not a JSON object"));
     }
     // Following the path costs a third more, so only a document that fails is read with it.
@@ -63,7 +65,11 @@ pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, DocumentError> {
 }
 
 fn explain<T: DeserializeOwned>(text: &str, error: &serde_json::Error) -> DocumentError {
-    if !error.is_data() {
+    // A string that is not Unicode is a member's fault, though it stops the parser like a syntax error.
+    let is_member = error.is_data()
+        || error.to_string().contains("surrogate")
+        || error.to_string().contains("hex escape");
+    if !is_member {
         return DocumentError::new("", format!("the body is not JSON: {error}"));
     }
     let mut deserializer = serde_json::Deserializer::from_str(text);
@@ -74,10 +80,21 @@ fn explain<T: DeserializeOwned>(text: &str, error: &serde_json::Error) -> Docume
     let path = if path == "." { String::new() } else { path };
     let problem = message.rsplit_once(" at line ").map_or(message.as_str(), |(problem, _)| problem);
     // serde says of which object a member is missing or doubled; the member itself is meant.
-    for (start, problem_of_member) in [("missing field `", "required"), ("duplicate field `", "given twice")] {
+    for (start, problem_of_member) in
+        [("missing field `", "required"), ("duplicate field `", "given twice")]
+    {
         if let Some(member) = problem.strip_prefix(start).and_then(|rest| rest.strip_suffix('`')) {
-            let dot = if path.is_empty() || path.ends_with(&format!(".{member}")) || path == member { "" } else { "." };
-            let field = if dot.is_empty() && !path.is_empty() { path } else { format!("{path}{dot}{member}") };
+            let dot = if path.is_empty() || path.ends_with(&format!(".{member}")) || path == member
+            {
+                ""
+            } else {
+                "."
+            };
+            let field = if dot.is_empty() && !path.is_empty() {
+                path
+            } else {
+                format!("{path}{dot}{member}")
+            };
             return DocumentError::new(field, problem_of_member);
         }
     }
@@ -107,7 +124,11 @@ fn open<'de, T: Open, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Err
             let mut seen_many = std::collections::HashSet::new();
             while let Some(name) = map.next_key::<String>()? {
                 // A handful is compared faster than hashed; a thousand is not.
-                let doubled = if seen.len() < 16 { seen.contains(&name) } else { seen.contains(&name) || !seen_many.insert(name.clone()) };
+                let doubled = if seen.len() < 16 {
+                    seen.contains(&name)
+                } else {
+                    seen.contains(&name) || !seen_many.insert(name.clone())
+                };
                 if doubled {
                     return Err(A::Error::custom(format!("duplicate field `{name}`")));
                 }
@@ -146,7 +167,10 @@ impl IncomingBuild {
     /// A fingerprint of what the document says, by which a repeated PUT is known.
     pub fn digest(&self) -> [u8; 32] {
         let mut hash = Fingerprint(Sha256::new());
-        hash.flag(self.is_incremental().then_some(true)).flag(self.success).time(self.started).time(self.finished);
+        hash.flag(self.is_incremental().then_some(true))
+            .flag(self.success)
+            .time(self.started)
+            .time(self.finished);
         let mut tags: Vec<&str> = self.tags.iter().flatten().map(Tag::as_str).collect();
         tags.sort_unstable();
         tags.dedup();
@@ -160,7 +184,8 @@ impl IncomingBuild {
         for step in steps {
             hash.text(step.name.as_ref().map_or("", StepName::as_str)).flag(step.success);
             hash.time(step.started).time(step.finished);
-            hash.text(step.output.as_deref().unwrap_or_default()).text(step.errout.as_deref().unwrap_or_default());
+            hash.text(step.output.as_deref().unwrap_or_default())
+                .text(step.errout.as_deref().unwrap_or_default());
             hash.members(&step.extras);
         }
         hash.0.finalize().into()
@@ -170,22 +195,32 @@ impl IncomingBuild {
     ///
     /// # Errors
     /// A member that is missing, or too many tags.
-    pub fn into_report(self, received: Timestamp, digest: Option<[u8; 32]>) -> Result<Report, DocumentError> {
+    pub fn into_report(
+        self,
+        received: Timestamp,
+        digest: Option<[u8; 32]>,
+    ) -> Result<Report, DocumentError> {
         let outcome = match (self.is_incremental(), self.success) {
             (true, _) => Outcome::Running,
-            (false, Some(success)) => Outcome::Finished { success, finished: self.finished.unwrap_or(received) },
+            (false, Some(success)) => {
+                Outcome::Finished { success, finished: self.finished.unwrap_or(received) }
+            }
             (false, None) => return Err(DocumentError::new("success", "required")),
         };
-        let tags = TagSet::new(self.tags.unwrap_or_default()).map_err(|invalid| DocumentError::new("tags", invalid.0))?;
+        let tags = TagSet::new(self.tags.unwrap_or_default())
+            .map_err(|invalid| DocumentError::new("tags", invalid.0))?;
         let steps = self.results.unwrap_or_default().into_iter().enumerate();
         let steps = steps
             .map(|(at, step)| {
-                step.into_step(received)
-                    .map_err(|error| DocumentError { field: format!("results[{at}].{}", error.field), ..error })
+                step.into_step(received).map_err(|error| DocumentError {
+                    field: format!("results[{at}].{}", error.field),
+                    ..error
+                })
             })
             .collect::<Result<_, _>>()?;
         let client = self.client.unwrap_or_default().members;
-        let client = JsonObject::from_members(&client).map_err(|invalid| DocumentError::new("client", invalid.0))?;
+        let client = JsonObject::from_members(&client)
+            .map_err(|invalid| DocumentError::new("client", invalid.0))?;
         Ok(Report {
             started: self.started.unwrap_or(received),
             received,
@@ -374,7 +409,10 @@ mod tests {
         let json = r#"{"success":true,"client":{"zeta": 1.00 ,"host":"h","n":123456789012345678901234567890,"d":{"k":1,"k":2}},
                        "results":[{"name":"s","success":true,"x":[1e999,"\u0000"],"output":"a\u0000\u001b[0m"}]}"#;
         let report = report(json).unwrap();
-        assert_eq!(report.client.0.as_str(), r#"{"zeta":1.00,"host":"h","n":123456789012345678901234567890,"d":{"k":1,"k":2}}"#);
+        assert_eq!(
+            report.client.0.as_str(),
+            r#"{"zeta":1.00,"host":"h","n":123456789012345678901234567890,"d":{"k":1,"k":2}}"#
+        );
         assert_eq!(report.steps[0].extras.as_str(), r#"{"x":[1e999,"\u0000"]}"#);
         assert_eq!(report.steps[0].output, "a\0\u{1b}[0m");
     }
@@ -395,11 +433,30 @@ mod tests {
             (r#"{"success":null}"#, "success: required"),
             (r#"{"success":"yes"}"#, "success: "),
             (r#"{"success":true,"started":"soon"}"#, "started: 'soon'"),
-            (r#"{"success":true,"results":[{"name":"a","success":true},{"success":true}]}"#, "results[1].name: required"),
-            (r#"{"success":true,"results":[{"name":"a","success":true,"started":"x"}]}"#, "results[0].started: 'x'"),
-            (r#"{"success":true,"results":[{"name":"a","success":true,"x":"\ud800"}]}"#, "results[0].x: a lone surrogate"),
-            (r#"{"success":true,"results":[{"name":"a","success":true,"name":"b"}]}"#, "results[0].name: given twice"),
-            (r#"{"success":true,"results":[{"name":"a","success":true,"x":1,"x":2}]}"#, "results[0].x: given twice"),
+            (
+                r#"{"success":true,"results":[{"name":"a","success":true},{"success":true}]}"#,
+                "results[1].name: required",
+            ),
+            (
+                r#"{"success":true,"results":[{"name":"a","success":true,"started":"x"}]}"#,
+                "results[0].started: 'x'",
+            ),
+            (
+                r#"{"success":true,"results":[{"name":"a","success":true,"x":"\ud800"}]}"#,
+                "results[0].x: a lone surrogate",
+            ),
+            (
+                r#"{"success":true,"results":[{"name":"a","success":true,"output":"\ud800"}]}"#,
+                "results[0].output: ",
+            ),
+            (
+                r#"{"success":true,"results":[{"name":"a","success":true,"name":"b"}]}"#,
+                "results[0].name: given twice",
+            ),
+            (
+                r#"{"success":true,"results":[{"name":"a","success":true,"x":1,"x":2}]}"#,
+                "results[0].x: given twice",
+            ),
             (r#"{"success":true,"results":{}}"#, "results: "),
             (r#"{"success":true,"tags":["a","b;c"]}"#, "tags[1]: "),
             (r#"{"success":true,"client":{"host":5}}"#, "client.host: "),
@@ -416,8 +473,15 @@ mod tests {
         }
         assert!(parse::<IncomingBuild>(b"{\"success\":true,\"x\":\"\xff\"}").is_err());
         let many: Vec<_> = (0..101).map(|n| format!("\"{n}\"")).collect();
-        assert!(refused(&format!(r#"{{"success":true,"tags":[{}]}}"#, many.join(","))).starts_with("tags: "));
-        let nested = format!(r#"{{"success":true,"client":{{"x":{}{}}}}}"#, "[".repeat(200), "]".repeat(200));
+        assert!(
+            refused(&format!(r#"{{"success":true,"tags":[{}]}}"#, many.join(",")))
+                .starts_with("tags: ")
+        );
+        let nested = format!(
+            r#"{{"success":true,"client":{{"x":{}{}}}}}"#,
+            "[".repeat(200),
+            "]".repeat(200)
+        );
         assert!(refused(&nested).starts_with("client.x: nested"));
     }
 
@@ -434,8 +498,16 @@ mod tests {
     #[test]
     fn many_members_are_told_apart() {
         let members: Vec<_> = (0..100).map(|n| format!("\"m{n}\":{n}")).collect();
-        assert!(report(&format!(r#"{{"success":true,"client":{{{}}}}}"#, members.join(","))).is_ok());
-        assert!(refused(&format!(r#"{{"success":true,"client":{{{},"m70":1}}}}"#, members.join(","))).starts_with("client.m70"));
-        assert!(refused(&format!(r#"{{"success":true,"client":{{{},"m3":1}}}}"#, members.join(","))).starts_with("client.m3"));
+        assert!(
+            report(&format!(r#"{{"success":true,"client":{{{}}}}}"#, members.join(","))).is_ok()
+        );
+        assert!(
+            refused(&format!(r#"{{"success":true,"client":{{{},"m70":1}}}}"#, members.join(",")))
+                .starts_with("client.m70")
+        );
+        assert!(
+            refused(&format!(r#"{{"success":true,"client":{{{},"m3":1}}}}"#, members.join(",")))
+                .starts_with("client.m3")
+        );
     }
 }

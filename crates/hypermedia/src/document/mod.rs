@@ -5,6 +5,9 @@ mod outgoing;
 mod raw;
 
 pub use incoming::{
-    DocumentError, IncomingBuild, IncomingClosing, IncomingProject, IncomingStep, IncomingUser, parse,
+    DocumentError, IncomingBuild, IncomingClosing, IncomingProject, IncomingStep, IncomingUser,
+    parse,
 };
-pub use outgoing::{BuildDocument, Fields, ListMembers, ProjectDocument, TagListDocument, UserDocument};
+pub use outgoing::{
+    BuildDocument, Fields, ListMembers, ProjectDocument, TagListDocument, UserDocument,
+};

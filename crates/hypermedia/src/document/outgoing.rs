@@ -22,7 +22,10 @@ impl Fields {
 
     /// Whether a member is wanted.
     pub fn has(self, name: &str) -> bool {
-        Self::NAMES.iter().position(|known| *known == name).is_some_and(|at| self.0 & (1 << at) != 0)
+        Self::NAMES
+            .iter()
+            .position(|known| *known == name)
+            .is_some_and(|at| self.0 & (1 << at) != 0)
     }
 
     /// The names of all members.
@@ -39,7 +42,10 @@ impl FromStr for Fields {
     fn from_str(text: &str) -> Result<Self, String> {
         let mut fields = Self(0);
         for name in text.split(',').map(str::trim).filter(|name| !name.is_empty()) {
-            let at = Self::NAMES.iter().position(|known| *known == name).ok_or_else(|| name.to_owned())?;
+            let at = Self::NAMES
+                .iter()
+                .position(|known| *known == name)
+                .ok_or_else(|| name.to_owned())?;
             fields.0 |= 1 << at;
         }
         Ok(fields)
@@ -198,7 +204,13 @@ impl<'a, T> ListMembers<'a, T> {
     }
 
     /// A page of builds; with the tags that they all have, where the list is of those.
-    pub fn builds(builds: Vec<T>, tags: Option<&'a [Tag]>, pages: Pages, exact: bool, links: Vec<Link>) -> Self {
+    pub fn builds(
+        builds: Vec<T>,
+        tags: Option<&'a [Tag]>,
+        pages: Pages,
+        exact: bool,
+        links: Vec<Link>,
+    ) -> Self {
         let count_is_exact = (!exact).then_some(false);
         Self { builds: Some(builds), tags, count_is_exact, ..Self::empty(pages, links) }
     }

@@ -22,7 +22,9 @@ pub(super) fn unfit(json: &str) -> Option<&'static str> {
             b'\\' => {
                 match (bytes.get(at + 1), unit(bytes, at)) {
                     (Some(b'u'), Some(0xD800..=0xDBFF)) => {
-                        let low = (bytes.get(at + 6) == Some(&b'\\')).then(|| unit(bytes, at + 6)).flatten();
+                        let low = (bytes.get(at + 6) == Some(&b'\\'))
+                            .then(|| unit(bytes, at + 6))
+                            .flatten();
                         if !matches!(low, Some(0xDC00..=0xDFFF)) {
                             return Some("a lone surrogate");
                         }
@@ -65,7 +67,13 @@ mod tests {
 
     #[test]
     fn lone_surrogates_are_found_and_pairs_are_not() {
-        for json in [r#""\ud800""#, r#""\udc00""#, r#""\ud800\u0041""#, r#"{"a":["\uDBFFx"]}"#, r#""\\\ud800""#] {
+        for json in [
+            r#""\ud800""#,
+            r#""\udc00""#,
+            r#""\ud800\u0041""#,
+            r#"{"a":["\uDBFFx"]}"#,
+            r#""\\\ud800""#,
+        ] {
             assert_eq!(unfit(json), Some("a lone surrogate"), "{json}");
         }
         for json in [r#""\ud83d\ude00""#, r#""\\ud800""#, r#""\u0000\n\"""#, "1e999", "[]"] {

@@ -45,10 +45,32 @@ impl Fault {
             Diesel::BrokenTransactionManager
             | Diesel::DatabaseError(DatabaseErrorKind::ClosedConnection, _) => Error::Unavailable,
             Diesel::DatabaseError(DatabaseErrorKind::SerializationFailure, _) => Error::Busy,
-            _ if has(&["disk is full", "No space left on device", "could not extend file"]) => Error::Full,
-            _ if has(&["malformed", "is not a database", "invalid page in block"]) => Error::Corrupt,
-            _ if has(&["is locked", "statement timeout", "lock timeout", "deadlock detected", "too many clients"]) => Error::Busy,
-            _ if has(&["unable to open", "disk I/O error", "readonly database", "shutting down", "terminating connection"]) => Error::Unavailable,
+            _ if has(&["disk is full", "No space left on device", "could not extend file"]) => {
+                Error::Full
+            }
+            _ if has(&["malformed", "is not a database", "invalid page in block"]) => {
+                Error::Corrupt
+            }
+            _ if has(&[
+                "is locked",
+                "statement timeout",
+                "lock timeout",
+                "deadlock detected",
+                "too many clients",
+            ]) =>
+            {
+                Error::Busy
+            }
+            _ if has(&[
+                "unable to open",
+                "disk I/O error",
+                "readonly database",
+                "shutting down",
+                "terminating connection",
+            ]) =>
+            {
+                Error::Unavailable
+            }
             _ => Error::Backend,
         };
         kind(error.into())

@@ -131,7 +131,14 @@ diesel::joinable!(project -> account (owner_id));
 diesel::joinable!(build -> account (sender_id));
 diesel::joinable!(build -> project (project_id));
 diesel::joinable!(sender_count -> project (project_id));
-diesel::allow_tables_to_appear_in_same_query!(account, project, build, step, build_tag, sender_count);
+diesel::allow_tables_to_appear_in_same_query!(
+    account,
+    project,
+    build,
+    step,
+    build_tag,
+    sender_count
+);
 
 #[diesel::declare_sql_function]
 extern "SQL" {

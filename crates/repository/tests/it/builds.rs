@@ -126,6 +126,45 @@ conformance! {
         assert_eq!(store.record(with(&project)), Recorded::New);
     }
 
+    fn a_key_that_comes_twice_in_a_batch_that_fails_promises_nothing(store: &Store) {
+        let (project, gone) = (store.project("p"), store.project("gone"));
+        store.project_delete(gone.id, None).unwrap();
+        let with = || NewBuild { claim: claim(1, 1), ..build(&gone, "2026-01-01T00:00:00Z", &[]) };
+        let outcomes = store.build_record_many(&[with(), with()]).unwrap();
+        assert_eq!(outcomes, [Recorded::NoProject, Recorded::Clash]);
+        let new = build(&project, "2026-01-01T00:00:00Z", &[]);
+        store.record(new.clone());
+        let step = || NewStep { project: project.id, build: new.id, step: step("s", true), claim: claim(2, 2) };
+        assert_eq!(store.step_append_many(&[step(), step()]).unwrap(), [Appended::Finished, Appended::Finished]);
+    }
+
+    fn writers_with_steps_of_the_same_builds_do_not_block_each_other(store: &Store) {
+        let project = store.project("p");
+        let builds: Vec<NewBuild> = (0..8).map(|_| running(&project)).collect();
+        store.build_record_many(&builds).unwrap();
+        std::thread::scope(|scope| {
+            for writer in 0..4 {
+                let (project, builds) = (project.id, &builds);
+                scope.spawn(move || {
+                    for _ in 0..10 {
+                        let mut steps: Vec<NewStep> = builds
+                            .iter()
+                            .map(|build| NewStep { project, build: build.id, step: step("s", true), claim: None })
+                            .collect();
+                        if writer % 2 == 0 {
+                            steps.reverse();
+                        }
+                        assert_eq!(store.step_append_many(&steps).unwrap(), vec![Appended::Done; 8]);
+                    }
+                });
+            }
+        });
+        for build in &builds {
+            let found = store.find(&project, build.id);
+            assert_eq!((found.steps, store.steps(&found).len()), (40, 40));
+        }
+    }
+
     fn an_expired_key_is_forgotten(store: &Store) {
         let project = store.project("p");
         let with = || NewBuild { claim: claim(1, 1), ..build(&project, "2026-01-01T00:00:00Z", &[]) };

@@ -42,7 +42,7 @@ conformance! {
         let project = store.project("p");
         let batch: Vec<_> = (0..60).map(|n: u32| {
             let mut words = vec!["all"];
-            if n % 2 == 0 { words.push("even") } else { words.push("odd") }
+            if n.is_multiple_of(2) { words.push("even") } else { words.push("odd") }
             if n.is_multiple_of(3) { words.push("three") }
             if n == 1 { words.push("once") }
             build(&project, &format!("2026-01-01T00:{n:02}:00Z"), &words)
@@ -166,12 +166,16 @@ conformance! {
         assert_eq!(store.select(&scope, "", "started"), [d, a, b, c]);
         assert_eq!(store.select(&scope, "", "finished"), [c, b, a, d]);
         assert_eq!(store.select(&scope, "", "-success,started"), [a, b, c, d]);
+        assert_eq!(store.select(&scope, "", "-state,started"), [d, a, b, c]);
+        assert_eq!(store.select(&scope, "", "state,-started"), [c, b, a, d]);
         let selection = Selection { conditions: parse_where("success:false").unwrap(), sort: vec![] };
         assert_eq!(store.build_count(&scope, &selection).unwrap(), Count { builds: 2, exact: true });
-        // A client record that PostgreSQL cannot look into is no error.
+        // A client record with NUL is no error, and is found by its other members.
         let mut odd = build(&project, "2026-01-01T00:00:00Z", &[]);
-        odd.report.client = ClientRecord(JsonObject::from_stored(r#"{"host":"a\u0000b"}"#.into()));
-        store.record(odd);
+        odd.report.client = ClientRecord(JsonObject::from_stored(r#"{"host":"a\u0000b","os":"x"}"#.into()));
+        store.record(odd.clone());
         assert_eq!(store.select(&scope, "client.host:ci-8", ""), [b]);
+        assert_eq!(store.select(&scope, "client.os:x", ""), [odd.id]);
+        assert_eq!(store.select(&scope, "client.host:", ""), [d]);
     }
 }

@@ -37,7 +37,12 @@ impl Store {
     }
 
     fn project_of(&self, slug: &str, owner: Actor) -> Project {
-        let new = NewProject { slug: slug.parse().unwrap(), name: slug.parse().unwrap(), reporting: Reporting::Anyone, owner };
+        let new = NewProject {
+            slug: slug.parse().unwrap(),
+            name: slug.parse().unwrap(),
+            reporting: Reporting::Anyone,
+            owner,
+        };
         match self.project_register(&new).unwrap() {
             Registered::New(project) => project,
             other => panic!("{other:?}"),
@@ -61,19 +66,27 @@ impl Store {
     }
 
     fn page(&self, scope: &Scope, start: Start, limit: u64) -> Vec<BuildId> {
-        let query = BuildQuery { scope: scope.clone(), selection: Selection::default(), start, limit };
+        let query =
+            BuildQuery { scope: scope.clone(), selection: Selection::default(), start, limit };
         self.build_list(&query).unwrap().iter().map(|build| build.id).collect()
     }
 
     fn select(&self, scope: &Scope, conditions: &str, sort: &str) -> Vec<BuildId> {
-        let selection = Selection { conditions: parse_where(conditions).unwrap(), sort: parse_sort(sort).unwrap() };
-        let query = BuildQuery { scope: scope.clone(), selection, start: Start::Offset(0), limit: 100 };
+        let selection = Selection {
+            conditions: parse_where(conditions).unwrap(),
+            sort: parse_sort(sort).unwrap(),
+        };
+        let query =
+            BuildQuery { scope: scope.clone(), selection, start: Start::Offset(0), limit: 100 };
         self.build_list(&query).unwrap().iter().map(|build| build.id).collect()
     }
 }
 
 fn account(name: &str) -> NewAccount {
-    NewAccount { username: name.parse().unwrap(), password_hash: PasswordHash::from_stored(format!("hash of {name}")) }
+    NewAccount {
+        username: name.parse().unwrap(),
+        password_hash: PasswordHash::from_stored(format!("hash of {name}")),
+    }
 }
 
 fn at(text: &str) -> Timestamp {
@@ -107,7 +120,10 @@ fn build(project: &Project, started: &str, words: &[&str]) -> NewBuild {
         report: Report {
             started,
             received,
-            outcome: Outcome::Finished { success: true, finished: at("Tue, 20 Oct 2009 10:22:00 -0500") },
+            outcome: Outcome::Finished {
+                success: true,
+                finished: at("Tue, 20 Oct 2009 10:22:00 -0500"),
+            },
             tags: tags(words),
             client: ClientRecord::default(),
             steps: vec![step("checkout", true)],

@@ -151,11 +151,34 @@ mod fresh {
     }
 
     #[test]
+    fn connections_that_died_are_replaced() {
+        let store = Store::new(Backend::Postgres);
+        let project = store.project("p");
+        // Several connections, all of them dead then.
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| store.ping().unwrap());
+            }
+        });
+        store.database.sever();
+        // Reading is tried again; a change is not, as nobody can know whether it was done.
+        assert_eq!(store.project_find(&project.slug).unwrap(), Some(project.clone()));
+        assert_eq!(store.record(build(&project, "2026-01-01T00:00:00Z", &[])), Recorded::New);
+        store.database.sever();
+        let change = store.build_record_many(&[build(&project, "2026-01-01T00:00:00Z", &[])]);
+        assert!(matches!(change, Err(Error::Unavailable(_))), "{change:?}");
+        assert_eq!(store.record(build(&project, "2026-01-01T00:00:00Z", &[])), Recorded::New);
+    }
+
+    #[test]
     fn a_file_that_is_no_database_is_corrupt() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("x.db");
-        std::fs::write(&path, "not a database at all, but long enough to look at: ".repeat(100)).unwrap();
-        let error = open(&format!("sqlite:{}", path.display()), &Options::default()).err().expect("an error");
+        std::fs::write(&path, "not a database at all, but long enough to look at: ".repeat(100))
+            .unwrap();
+        let error = open(&format!("sqlite:{}", path.display()), &Options::default())
+            .err()
+            .expect("an error");
         assert!(matches!(error, Error::Corrupt(_)), "{error:?}");
     }
 }

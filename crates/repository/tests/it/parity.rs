@@ -4,7 +4,8 @@ use std::path::Path;
 
 fn tables(backend: &str) -> Vec<(String, Vec<(String, bool)>)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../migrations").join(backend);
-    let mut migrations: Vec<_> = std::fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut migrations: Vec<_> =
+        std::fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path()).collect();
     migrations.sort();
     let mut tables = Vec::new();
     for migration in migrations {
@@ -13,7 +14,12 @@ fn tables(backend: &str) -> Vec<(String, Vec<(String, bool)>)> {
             let (name, rest) = table.split_once(" (").unwrap();
             let columns = rest.split("\n)").next().unwrap().lines().map(str::trim);
             let columns = columns
-                .filter(|line| !line.is_empty() && !["--", "primary key", "check"].iter().any(|start| line.starts_with(start)))
+                .filter(|line| {
+                    !line.is_empty()
+                        && !["--", "primary key", "check"]
+                            .iter()
+                            .any(|start| line.starts_with(start))
+                })
                 .map(|line| {
                     let nullable = !line.contains("not null") && !line.contains("primary key");
                     (line.split_whitespace().next().unwrap().to_owned(), nullable)

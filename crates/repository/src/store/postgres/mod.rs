@@ -24,14 +24,19 @@ pub(crate) fn open(url: &str, options: &Options) -> Result<Arc<dyn Repository>> 
     let mut conn = tuned::connect(url, tuned::Role::Reader)?;
     conn.transaction::<_, Fault, _>(|conn| {
         tuned::lock(conn, MIGRATION_LOCK)?;
-        conn.run_pending_migrations(MIGRATIONS)
-            .map_err(|error| Fault::Corrupt(format!("the schema cannot be brought up to date: {error}")))?;
+        conn.run_pending_migrations(MIGRATIONS).map_err(|error| {
+            Fault::Corrupt(format!("the schema cannot be brought up to date: {error}"))
+        })?;
         Ok(())
     })
     .map_err(|fault| match fault.into_error() {
         Error::Corrupt(cause) => Error::Backend(cause),
         error => error,
     })?;
-    let pool = queries::Pool::new(url, tuned::Role::Reader, options.pool_size.max(tuned::WRITERS as u32 + 1));
+    let pool = queries::Pool::new(
+        url,
+        tuned::Role::Reader,
+        options.pool_size.max(tuned::WRITERS as u32 + 1),
+    );
     Ok(Arc::new(queries::Store { readers: pool.clone(), writers: pool }))
 }

@@ -7,8 +7,8 @@ use diesel::prelude::*;
 use diesel::result::QueryResult;
 use diesel::sql_types::{Array, BigInt, Binary, Bool, Integer, Nullable, SmallInt, Text};
 
-use super::queries::{Insert, Outcome, Sql, establish, joined_tags};
 use super::Conn;
+use super::queries::{Insert, Outcome, Sql, establish, joined_tags};
 use crate::store::columns::{At, Id};
 use crate::store::fault::Fault;
 use crate::store::schema::sql;
@@ -42,10 +42,15 @@ pub(super) fn ping(conn: &mut Conn) -> QueryResult<()> {
 }
 
 pub(super) fn lock(conn: &mut Conn, key: i64) -> QueryResult<()> {
+    // Another server may be migrating for long.
+    Sql::<()>::new("set local statement_timeout = 0").execute(conn)?;
     Sql::<()>::new("select pg_advisory_xact_lock(?)").bind::<BigInt, _>(key).execute(conn).map(drop)
 }
 
-pub(super) fn write<T>(conn: &mut Conn, change: impl FnOnce(&mut Conn) -> Outcome<T>) -> Outcome<T> {
+pub(super) fn write<T>(
+    conn: &mut Conn,
+    change: impl FnOnce(&mut Conn) -> Outcome<T>,
+) -> Outcome<T> {
     conn.transaction(change)
 }
 
@@ -112,7 +117,15 @@ pub(super) fn insert_builds(conn: &mut Conn, inserts: &[Insert<'_>]) -> Outcome<
         (|$id:ident, $position:ident, $step:ident| $value:expr) => {
             inserts
                 .iter()
-                .flat_map(|insert| insert.new.report.steps.iter().enumerate().map(move |(at, step)| (insert.new.id, at, step)))
+                .flat_map(|insert| {
+                    insert
+                        .new
+                        .report
+                        .steps
+                        .iter()
+                        .enumerate()
+                        .map(move |(at, step)| (insert.new.id, at, step))
+                })
                 .map(|($id, $position, $step)| $value)
                 .collect::<Vec<_>>()
         };
@@ -132,14 +145,29 @@ pub(super) fn insert_builds(conn: &mut Conn, inserts: &[Insert<'_>]) -> Outcome<
         .bind::<Array<Nullable<BigInt>>, _>(column!(|i| i.sender))
         .bind::<Instants, _>(column!(|i| At(i.new.report.started.micros())))
         .bind::<Array<SmallInt>, _>(column!(|i| i.new.report.started.offset_minutes()))
-        .bind::<Array<Nullable<sql::Instant>>, _>(column!(|i| finished(i).map(|(_, at)| At(at.micros()))))
-        .bind::<Array<Nullable<SmallInt>>, _>(column!(|i| finished(i).map(|(_, at)| at.offset_minutes())))
+        .bind::<Array<Nullable<sql::Instant>>, _>(column!(
+            |i| finished(i).map(|(_, at)| At(at.micros()))
+        ))
+        .bind::<Array<Nullable<SmallInt>>, _>(column!(
+            |i| finished(i).map(|(_, at)| at.offset_minutes())
+        ))
         .bind::<Array<Nullable<Bool>>, _>(column!(|i| finished(i).map(|(success, _)| success)))
         .bind::<Instants, _>(column!(|i| At(i.new.report.received.micros())))
         .bind::<Array<Text>, _>(column!(|i| joined_tags(i.new)))
         .bind::<Array<Integer>, _>(column!(|i| i.new.report.steps.len() as i32))
-        .bind::<Array<Integer>, _>(column!(|i| i.new.report.steps.iter().filter(|s| !s.success).count() as i32))
-        .bind::<Array<Nullable<Binary>>, _>(column!(|i| i.new.report.digest.as_ref().map(|d| d.as_slice())))
+        .bind::<Array<Integer>, _>(column!(|i| i
+            .new
+            .report
+            .steps
+            .iter()
+            .filter(|s| !s.success)
+            .count() as i32))
+        .bind::<Array<Nullable<Binary>>, _>(column!(|i| i
+            .new
+            .report
+            .digest
+            .as_ref()
+            .map(|d| d.as_slice())))
         .bind::<Array<Text>, _>(column!(|i| i.new.report.client.0.as_str()))
         .bind::<Array<BigInt>, _>((0..inserts.len() as i64).collect::<Vec<_>>())
         .bind::<Uuids, _>(step_column!(|id, _at, _step| Id(id.0)))
@@ -170,11 +198,16 @@ with incoming as (
 ), added as (
     select project_id, build_id, count(*)::int as steps, (count(*) filter (where not success))::int as failed
     from incoming group by project_id, build_id
+), held as (
+    -- In one order, so that two writers with steps of the same builds don't wait for each other.
+    select b.project_id, b.id from build b
+    join added on b.project_id = added.project_id and b.id = added.build_id
+    order by b.project_id, b.id for update of b
 ), b as (
     update build
     set steps = build.steps + added.steps, failed_steps = build.failed_steps + added.failed,
         version = build.version + 1
-    from added
+    from added join held on held.project_id = added.project_id and held.id = added.build_id
     where build.project_id = added.project_id and build.id = added.build_id and build.finished is null
     returning build.project_id, build.id, build.sender_id, build.steps - added.steps as base
 ), s as (
@@ -195,7 +228,10 @@ with incoming as (
 )
 select project_id, id from b";
 
-pub(super) fn append_steps(conn: &mut Conn, new: &[&NewStep]) -> Outcome<HashSet<(ProjectId, BuildId)>> {
+pub(super) fn append_steps(
+    conn: &mut Conn,
+    new: &[&NewStep],
+) -> Outcome<HashSet<(ProjectId, BuildId)>> {
     macro_rules! column {
         (|$step:ident| $value:expr) => {
             new.iter().map(|$step| $value).collect::<Vec<_>>()

@@ -41,7 +41,8 @@ pub(super) struct Row {
 pub(super) type Joined = (Row, Option<String>, Option<String>);
 
 pub(super) fn domain((row, username, username_key): Joined) -> Outcome<Build> {
-    let username = username.filter(|_| username_key.is_some()).map(|name| name.parse()).transpose()?;
+    let username =
+        username.filter(|_| username_key.is_some()).map(|name| name.parse()).transpose()?;
     let outcome = match (row.success, row.finished, row.finished_offset) {
         (Some(success), Some(at), Some(offset)) => {
             Ended::Finished { success, finished: instant(at, offset)? }
@@ -92,11 +93,16 @@ pub(super) fn record_many(conn: &mut Conn, new: &[NewBuild]) -> Outcome<Vec<Reco
             Some(claim) => claims_make(conn, claim)?.map(Recorded::Claimed),
             None => None,
         };
-        let sender =
-            if outcome.is_none() { users::resolve(conn, &build.sender)? } else { Resolved::Id(None) };
+        let sender = if outcome.is_none() {
+            users::resolve(conn, &build.sender)?
+        } else {
+            Resolved::Id(None)
+        };
         if matches!(sender, Resolved::Taken) {
             *outcome = Some(Recorded::UsernameTaken);
-        } else if outcome.is_none() && let Some(known) = server_assigned(conn, build)? {
+        } else if outcome.is_none()
+            && let Some(known) = server_assigned(conn, build)?
+        {
             *outcome = Some(known);
         }
         if outcome.is_none() {
@@ -108,8 +114,15 @@ pub(super) fn record_many(conn: &mut Conn, new: &[NewBuild]) -> Outcome<Vec<Reco
         if inserts.is_empty() { HashSet::new() } else { tuned::insert_builds(conn, &inserts)? };
 
     let mut result = Vec::with_capacity(new.len());
+    let mut withdrawn: HashSet<[u8; 32]> = HashSet::new();
     for ((build, outcome), sender) in new.iter().zip(outcomes).zip(senders) {
         let outcome = match outcome {
+            // The answer of one in this batch that then failed is no answer: ask again.
+            Some(Recorded::Claimed(_))
+                if build.claim.as_ref().is_some_and(|claim| withdrawn.contains(&claim.scope)) =>
+            {
+                Recorded::Clash
+            }
             Some(outcome) => outcome,
             None if inserted.contains(&build.id) => Recorded::New,
             None => not_inserted(conn, build)?,
@@ -119,6 +132,7 @@ pub(super) fn record_many(conn: &mut Conn, new: &[NewBuild]) -> Outcome<Vec<Reco
         }
         if !matches!(outcome, Recorded::New | Recorded::Claimed(_))
             && let Some(claim) = &build.claim
+            && withdrawn.insert(claim.scope)
         {
             claims_withdraw(conn, claim)?;
         }
@@ -136,7 +150,8 @@ fn server_assigned(conn: &mut Conn, new: &NewBuild) -> Outcome<Option<Recorded>>
 }
 
 fn not_inserted(conn: &mut Conn, new: &NewBuild) -> Outcome<Recorded> {
-    let there = project::table.filter(project::id.eq(new.project.0).and(project::slug_key.is_not_null()));
+    let there =
+        project::table.filter(project::id.eq(new.project.0).and(project::slug_key.is_not_null()));
     if !diesel::select(diesel::dsl::exists(there)).get_result::<bool>(conn)? {
         return Ok(Recorded::NoProject);
     }
@@ -150,7 +165,8 @@ fn not_inserted(conn: &mut Conn, new: &NewBuild) -> Outcome<Recorded> {
 }
 
 fn same(new: &NewBuild, digest: Option<Vec<u8>>) -> Recorded {
-    let same = digest.is_some() && digest.as_deref() == new.report.digest.as_ref().map(|d| d.as_slice());
+    let same =
+        digest.is_some() && digest.as_deref() == new.report.digest.as_ref().map(|d| d.as_slice());
     if same { Recorded::Known } else { Recorded::Differs }
 }
 
@@ -191,21 +207,29 @@ pub(super) fn append_many(conn: &mut Conn, new: &[NewStep]) -> Outcome<Vec<Appen
         let claimed = step.claim.as_ref().map(|claim| claims_make(conn, claim)).transpose()?;
         outcomes.push(claimed.flatten().map(Appended::Claimed));
     }
-    let fresh: Vec<&NewStep> =
-        new.iter().zip(&outcomes).filter(|(_, outcome)| outcome.is_none()).map(|(step, _)| step).collect();
+    let fresh: Vec<&NewStep> = new
+        .iter()
+        .zip(&outcomes)
+        .filter(|(_, outcome)| outcome.is_none())
+        .map(|(step, _)| step)
+        .collect();
     let appended: HashSet<(ProjectId, BuildId)> =
         if fresh.is_empty() { HashSet::new() } else { tuned::append_steps(conn, &fresh)? };
 
     let mut result = Vec::with_capacity(new.len());
+    let mut withdrawn: HashMap<[u8; 32], Appended> = HashMap::new();
     for (step, outcome) in new.iter().zip(outcomes) {
+        let failed_before = step.claim.as_ref().and_then(|claim| withdrawn.get(&claim.scope));
         let outcome = match outcome {
-            Some(outcome) => outcome,
+            // What one in this batch was promised came to nothing, so this one fails as that did.
+            Some(outcome) => failed_before.cloned().unwrap_or(outcome),
             None if appended.contains(&(step.project, step.build)) => Appended::Done,
             None if there(conn, step.project, step.build)? => Appended::Finished,
             None => Appended::Gone,
         };
         if matches!(outcome, Appended::Finished | Appended::Gone)
             && let Some(claim) = &step.claim
+            && withdrawn.insert(claim.scope, outcome.clone()).is_none()
         {
             claims_withdraw(conn, claim)?;
         }
@@ -230,7 +254,12 @@ pub(super) fn close(
     now: Timestamp,
 ) -> Outcome<Closed> {
     let running = || {
-        build::table.filter(build::project_id.eq(project.0).and(build::id.eq(Id(id.0))).and(build::finished.is_null()))
+        build::table.filter(
+            build::project_id
+                .eq(project.0)
+                .and(build::id.eq(Id(id.0)))
+                .and(build::finished.is_null()),
+        )
     };
     // The first update holds the row, so that no step comes between reading the steps and the end.
     let held: Option<(i32, Option<i64>)> = diesel::update(running())
@@ -307,7 +336,9 @@ struct StepRow {
 impl TryFrom<StepRow> for Step {
     type Error = Fault;
     fn try_from(row: StepRow) -> Outcome<Self> {
-        let text = |bytes| String::from_utf8(bytes).map_err(|_| Fault::Corrupt("an output is not UTF-8".into()));
+        let text = |bytes| {
+            String::from_utf8(bytes).map_err(|_| Fault::Corrupt("an output is not UTF-8".into()))
+        };
         Ok(Self {
             name: row.name.parse()?,
             success: row.success,
@@ -357,7 +388,12 @@ pub(super) fn steps(conn: &mut Conn, of: &[Build]) -> Outcome<Vec<Option<Vec<Ste
         .collect()
 }
 
-pub(super) fn delete(conn: &mut Conn, project: ProjectId, id: BuildId, seen: Option<i64>) -> Outcome<Updated<()>> {
+pub(super) fn delete(
+    conn: &mut Conn,
+    project: ProjectId,
+    id: BuildId,
+    seen: Option<i64>,
+) -> Outcome<Updated<()>> {
     let this = || build::project_id.eq(project.0).and(build::id.eq(Id(id.0)));
     let deleted: Option<(Option<i64>, String)> = diesel::delete(build::table.filter(this()))
         .filter(build::version.eq(seen.unwrap_or(0)).or(seen.is_none().into_sql::<Bool>()))
@@ -367,7 +403,10 @@ pub(super) fn delete(conn: &mut Conn, project: ProjectId, id: BuildId, seen: Opt
     let Some((sender, tags)) = deleted else {
         return Ok(if there(conn, project, id)? { Updated::Stale } else { Updated::Gone });
     };
-    diesel::delete(step::table.filter(step::project_id.eq(project.0).and(step::build_id.eq(Id(id.0))))).execute(conn)?;
+    diesel::delete(
+        step::table.filter(step::project_id.eq(project.0).and(step::build_id.eq(Id(id.0)))),
+    )
+    .execute(conn)?;
     let tags: Vec<&str> = tags.split(';').filter(|tag| !tag.is_empty()).collect();
     for tag in &tags {
         diesel::delete(build_tag::table.find((project.0, tag, Id(id.0)))).execute(conn)?;

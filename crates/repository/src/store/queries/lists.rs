@@ -35,7 +35,11 @@ pub(in super::super) fn bump<'a>(
              set builds = build_count.builds + excluded.builds, changes = build_count.changes + 1",
             tuned::SHARD
         );
-        Sql::<()>::new(statement).bind::<BigInt, _>(project).bind::<Text, _>(tag).bind::<BigInt, _>(builds).execute(conn)?;
+        Sql::<()>::new(statement)
+            .bind::<BigInt, _>(project)
+            .bind::<Text, _>(tag)
+            .bind::<BigInt, _>(builds)
+            .execute(conn)?;
     }
     if let Some(sender) = sender {
         let statement = format!(
@@ -44,7 +48,11 @@ pub(in super::super) fn bump<'a>(
              set builds = sender_count.builds + excluded.builds, changes = sender_count.changes + 1",
             tuned::SHARD
         );
-        Sql::<()>::new(statement).bind::<BigInt, _>(sender).bind::<BigInt, _>(project).bind::<BigInt, _>(builds).execute(conn)?;
+        Sql::<()>::new(statement)
+            .bind::<BigInt, _>(sender)
+            .bind::<BigInt, _>(project)
+            .bind::<BigInt, _>(builds)
+            .execute(conn)?;
     }
     Ok(())
 }
@@ -94,8 +102,13 @@ pub(super) fn tally(conn: &mut Conn, scope: &Scope) -> Outcome<Tally> {
     Ok(Tally { members: u64::try_from(members).unwrap_or(0), changes: changes.cast_unsigned() })
 }
 
-type Source = diesel::dsl::LeftJoinQuerySource<build::table, account::table, diesel::dsl::Eq<diesel::dsl::Nullable<build::sender_id>, diesel::dsl::Nullable<account::id>>>;
-type Boxed<'a> = diesel::helper_types::IntoBoxed<'a, diesel::dsl::LeftJoin<build::table, account::table>, Db>;
+type Source = diesel::dsl::LeftJoinQuerySource<
+    build::table,
+    account::table,
+    diesel::dsl::Eq<diesel::dsl::Nullable<build::sender_id>, diesel::dsl::Nullable<account::id>>,
+>;
+type Boxed<'a> =
+    diesel::helper_types::IntoBoxed<'a, diesel::dsl::LeftJoin<build::table, account::table>, Db>;
 
 /// The builds of a scope that a selection leaves, in no order yet.
 fn selected<'a>(scope: &'a Scope, selection: &'a Selection) -> Boxed<'a> {
@@ -109,7 +122,8 @@ fn selected<'a>(scope: &'a Scope, selection: &'a Selection) -> Boxed<'a> {
             }
         }
         Scope::Sender(id) => {
-            let there = project::table.filter(project::id.eq(build::project_id).and(project::slug_key.is_not_null()));
+            let there = project::table
+                .filter(project::id.eq(build::project_id).and(project::slug_key.is_not_null()));
             query = query.filter(build::sender_id.eq(id.0)).filter(exists(there));
         }
     }
@@ -140,9 +154,9 @@ fn holds<'a>(query: Boxed<'a>, field: &'a BuildField, value: &'a Value) -> Boxed
                 Err(_) => query.filter(by_key),
             }
         }
-        (F::Project, Value::Text(slug)) => query.filter(exists(
-            project::table.filter(project::id.eq(build::project_id).and(project::slug_key.eq(slug.to_ascii_lowercase()))),
-        )),
+        (F::Project, Value::Text(slug)) => query.filter(exists(project::table.filter(
+            project::id.eq(build::project_id).and(project::slug_key.eq(slug.to_ascii_lowercase())),
+        ))),
         (F::Success, Value::Boolean(success)) => query.filter(build::success.eq(*success)),
         (F::Success | F::Finished, Value::Null) => query.filter(build::finished.is_null()),
         (F::State, Value::Text(state)) => match state.as_str() {
@@ -153,14 +167,24 @@ fn holds<'a>(query: Boxed<'a>, field: &'a BuildField, value: &'a Value) -> Boxed
         (F::Started, Value::Datetime(at)) => query.filter(build::started.eq(At(at.micros()))),
         (F::Finished, Value::Datetime(at)) => query.filter(build::finished.eq(At(at.micros()))),
         (F::CreatedAt, Value::Datetime(at)) => query.filter(build::received.eq(At(at.micros()))),
-        (F::User, Value::Text(name)) => query.filter(account::username_key.eq(name.to_ascii_lowercase())),
+        (F::User, Value::Text(name)) => {
+            query.filter(account::username_key.eq(name.to_ascii_lowercase()))
+        }
         (F::User, Value::Null) => query.filter(account::username_key.is_null()),
         (F::Tags, Value::Text(tag)) => query.filter(has_tag(tag)),
         (F::Tags, Value::Null) => query.filter(build::tags.eq("")),
-        (F::Steps, Value::Number(n)) => query.filter(build::steps.eq(i32::try_from(*n).unwrap_or(-1))),
-        (F::FailedSteps, Value::Number(n)) => query.filter(build::failed_steps.eq(i32::try_from(*n).unwrap_or(-1))),
-        (F::Client(member), Value::Text(text)) => query.filter(client_member_text(build::client, member).eq(text.as_str())),
-        (F::Client(member), Value::Null) => query.filter(client_member_text(build::client, member).is_null()),
+        (F::Steps, Value::Number(n)) => {
+            query.filter(build::steps.eq(i32::try_from(*n).unwrap_or(-1)))
+        }
+        (F::FailedSteps, Value::Number(n)) => {
+            query.filter(build::failed_steps.eq(i32::try_from(*n).unwrap_or(-1)))
+        }
+        (F::Client(member), Value::Text(text)) => {
+            query.filter(client_member_text(build::client, member).eq(text.as_str()))
+        }
+        (F::Client(member), Value::Null) => {
+            query.filter(client_member_text(build::client, member).is_null())
+        }
         // The fields that are never null, and kinds that the parser gives to no such field.
         _ => nothing(query),
     }
@@ -182,14 +206,23 @@ fn sorted<'a>(mut query: Boxed<'a>, selection: &Selection) -> Boxed<'a> {
         query = match key.field {
             // The server's id stands for the client's: both are opaque, and one is always there.
             F::Id => by!(build::id, key),
-            F::Success | F::State => {
+            F::State => by!(build::finished.is_null(), key),
+            F::Success => {
                 let query = query.then_order_by(build::finished.is_null());
-                if key.descending { query.then_order_by(build::success.desc()) } else { query.then_order_by(build::success.asc()) }
+                if key.descending {
+                    query.then_order_by(build::success.desc())
+                } else {
+                    query.then_order_by(build::success.asc())
+                }
             }
             F::Started => by!(build::started, key),
             F::Finished => {
                 let query = query.then_order_by(build::finished.is_null());
-                if key.descending { query.then_order_by(build::finished.desc()) } else { query.then_order_by(build::finished.asc()) }
+                if key.descending {
+                    query.then_order_by(build::finished.desc())
+                } else {
+                    query.then_order_by(build::finished.asc())
+                }
             }
             F::CreatedAt => by!(build::received, key),
             F::Steps => by!(build::steps, key),
@@ -234,17 +267,29 @@ pub(super) fn list(conn: &mut Conn, query: &BuildQuery) -> Outcome<Vec<Build>> {
             let offset = i64::try_from(offset).unwrap_or(i64::MAX);
             load(conn, sorted(all, &query.selection).offset(offset))
         }
-        Start::Behind(_) | Start::Before(_) | Start::FromEnd(_) => load(conn, sorted(all, &query.selection)),
+        Start::Behind(_) | Start::Before(_) | Start::FromEnd(_) => {
+            load(conn, sorted(all, &query.selection))
+        }
     }
 }
 
 /// A part of the list of builds that have all of some tags, by seeking in the tags' own index.
-fn tagged(conn: &mut Conn, project: ProjectId, tags: &[Tag], start: Start, limit: u64) -> Outcome<Vec<Build>> {
+fn tagged(
+    conn: &mut Conn,
+    project: ProjectId,
+    tags: &[Tag],
+    start: Start,
+    limit: u64,
+) -> Outcome<Vec<Build>> {
     let (from, ascending, skip) = match start {
         Start::Offset(offset) => (BuildId::FIRST, false, offset),
         Start::FromEnd(skip) => (BuildId(uuid::Uuid::nil()), true, skip),
-        Start::Behind(id) => (BuildId(uuid::Uuid::from_u128(id.0.as_u128().saturating_sub(1))), false, 0),
-        Start::Before(id) => (BuildId(uuid::Uuid::from_u128(id.0.as_u128().saturating_add(1))), true, 0),
+        Start::Behind(id) => {
+            (BuildId(uuid::Uuid::from_u128(id.0.as_u128().saturating_sub(1))), false, 0)
+        }
+        Start::Before(id) => {
+            (BuildId(uuid::Uuid::from_u128(id.0.as_u128().saturating_add(1))), true, 0)
+        }
     };
     let wanted = skip.saturating_add(limit).min(i64::MAX.unsigned_abs());
     let mut ids = match tags {
@@ -255,7 +300,9 @@ fn tagged(conn: &mut Conn, project: ProjectId, tags: &[Tag], start: Start, limit
     if ascending {
         ids.reverse();
     }
-    let here = builds::builds!().filter(build::project_id.eq(project.0)).filter(build::id.eq_any(ids.clone()));
+    let here = builds::builds!()
+        .filter(build::project_id.eq(project.0))
+        .filter(build::id.eq_any(ids.clone()));
     let rows: Vec<Joined> = here.load(conn)?;
     let mut found: HashMap<Id, Build> = HashMap::new();
     for row in rows {
@@ -291,9 +338,13 @@ fn one_tag(
         .offset(i64::try_from(skip).unwrap_or(i64::MAX))
         .limit(i64::try_from(limit).unwrap_or(i64::MAX));
     Ok(if ascending {
-        here.filter(build_tag::build_id.ge(Id(from.0))).order(build_tag::build_id.asc()).load(conn)?
+        here.filter(build_tag::build_id.ge(Id(from.0)))
+            .order(build_tag::build_id.asc())
+            .load(conn)?
     } else {
-        here.filter(build_tag::build_id.le(Id(from.0))).order(build_tag::build_id.desc()).load(conn)?
+        here.filter(build_tag::build_id.le(Id(from.0)))
+            .order(build_tag::build_id.desc())
+            .load(conn)?
     })
 }
 
@@ -310,7 +361,14 @@ pub(super) fn count(conn: &mut Conn, scope: &Scope, selection: &Selection) -> Ou
             if members > COUNTED_TAGGED {
                 return Ok(Count { builds: 0, exact: false });
             }
-            let ids = tuned::builds_with_tags(conn, *project, tags, BuildId::FIRST, false, COUNTED_TAGGED)?;
+            let ids = tuned::builds_with_tags(
+                conn,
+                *project,
+                tags,
+                BuildId::FIRST,
+                false,
+                COUNTED_TAGGED,
+            )?;
             Count { builds: ids.len() as u64, exact: true }
         }
         _ => Count { builds: members, exact: true },
@@ -326,7 +384,11 @@ pub(super) fn tags(conn: &mut Conn, project: ProjectId) -> Outcome<Vec<Tag>> {
     used.iter().map(|tag| Ok(tag.parse()?)).collect()
 }
 
-pub(super) fn known_tags(conn: &mut Conn, project: ProjectId, words: &[&str]) -> Outcome<Vec<String>> {
+pub(super) fn known_tags(
+    conn: &mut Conn,
+    project: ProjectId,
+    words: &[&str],
+) -> Outcome<Vec<String>> {
     // Wherever a shard's count is not zero a build has or had the tag; which, the sum decides.
     let rows: Vec<(String, i64)> = build_count::table
         .filter(build_count::project_id.eq(project.0).and(build_count::tag.eq_any(words)))

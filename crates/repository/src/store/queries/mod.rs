@@ -84,7 +84,13 @@ impl Builds for Store {
     fn step_append_many(&self, new: &[NewStep]) -> Result<Vec<Appended>> {
         self.write(|conn| builds::append_many(conn, new))
     }
-    fn build_close(&self, project: ProjectId, id: BuildId, closing: Closing, now: Timestamp) -> Result<Closed> {
+    fn build_close(
+        &self,
+        project: ProjectId,
+        id: BuildId,
+        closing: Closing,
+        now: Timestamp,
+    ) -> Result<Closed> {
         self.write(|conn| builds::close(conn, project, id, closing, now))
     }
     fn build_find(&self, project: ProjectId, key: &BuildKey) -> Result<Option<Build>> {
@@ -102,7 +108,12 @@ impl Builds for Store {
     fn step_list(&self, of: &[Build]) -> Result<Vec<Option<Vec<Step>>>> {
         self.read(|conn| builds::steps(conn, of))
     }
-    fn build_delete(&self, project: ProjectId, id: BuildId, seen: Option<i64>) -> Result<Updated<()>> {
+    fn build_delete(
+        &self,
+        project: ProjectId,
+        id: BuildId,
+        seen: Option<i64>,
+    ) -> Result<Updated<()>> {
         self.write(|conn| builds::delete(conn, project, id, seen))
     }
 }
@@ -129,7 +140,12 @@ impl Users for Store {
     fn user_create(&self, new: &NewAccount) -> Result<Option<Account>> {
         self.write(|conn| users::create(conn, new))
     }
-    fn user_set_password(&self, id: AccountId, hash: &PasswordHash, seen: Option<i64>) -> Result<Updated<Account>> {
+    fn user_set_password(
+        &self,
+        id: AccountId,
+        hash: &PasswordHash,
+        seen: Option<i64>,
+    ) -> Result<Updated<Account>> {
         self.write(|conn| users::set_password(conn, id, hash, seen))
     }
     fn user_delete(&self, id: AccountId, seen: Option<i64>) -> Result<Updated<()>> {

@@ -1,7 +1,7 @@
 //! Connections, kept ready, and what happens when one turns out to be dead.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use diesel::Connection;
@@ -12,7 +12,7 @@ use crate::store::fault::Fault;
 use crate::{Error, Result};
 
 /// How long a request waits for a connection before it is told to come back.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// A connection, and when it was made.
 pub(in super::super) struct Link {
@@ -76,7 +76,11 @@ impl Pool {
                 // The pool's error says either that nobody gave a connection back, or why none could be made.
                 let state = self.pool.state();
                 let cause = error.to_string().into();
-                if state.connections >= self.pool.max_size() { Error::Busy(cause) } else { Error::Unavailable(cause) }
+                if state.connections >= self.pool.max_size() {
+                    Error::Busy(cause)
+                } else {
+                    Error::Unavailable(cause)
+                }
             })?;
             if link.epoch < self.epoch.load(Ordering::Acquire) {
                 link.broken = true;
@@ -86,8 +90,12 @@ impl Pool {
         }
     }
 
-    fn run<T>(&self, query: impl Fn(&mut Conn) -> Outcome<T>) -> Result<T> {
-        let mut link = self.get()?;
+    /// Runs a query; where it fails because its connection is dead, says so and drops all such.
+    fn run<T>(
+        &self,
+        link: &mut PooledConnection<Manager>,
+        query: &dyn Fn(&mut Conn) -> Outcome<T>,
+    ) -> Result<T> {
         query(&mut link.conn).map_err(|fault| {
             let alive = matches!(fault, Fault::Corrupt(_)) || tuned::ping(&mut link.conn).is_ok();
             let error = fault.into_error();
@@ -105,15 +113,16 @@ impl Pool {
 
     /// Runs a query that changes nothing; once more where its connection was dead.
     pub(in super::super) fn read<T>(&self, query: impl Fn(&mut Conn) -> Outcome<T>) -> Result<T> {
-        match self.run(&query) {
-            Err(Error::Unavailable(_)) => self.run(query),
+        let first = self.run(&mut self.get()?, &query);
+        match first {
+            Err(Error::Unavailable(_)) => self.run(&mut self.get()?, &query),
             result => result,
         }
     }
 
     /// Runs a query that is not to be repeated.
     pub(in super::super) fn once<T>(&self, query: impl Fn(&mut Conn) -> Outcome<T>) -> Result<T> {
-        self.run(query)
+        self.run(&mut self.get()?, &query)
     }
 }
 

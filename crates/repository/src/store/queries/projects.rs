@@ -1,6 +1,8 @@
 //! Projects.
 
-use devmason_domain::{AccountId, PageRequest, Project, ProjectId, ProjectName, Reporting, Slug, Timestamp};
+use devmason_domain::{
+    AccountId, PageRequest, Project, ProjectId, ProjectName, Reporting, Slug, Timestamp,
+};
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
 
@@ -28,7 +30,8 @@ struct Row {
 }
 
 fn domain((row, owner): (Row, Option<String>)) -> Outcome<Project> {
-    let owner = row.owner_id.zip(owner).map(|(id, name)| Ok::<_, Fault>((AccountId(id), name.parse()?)));
+    let owner =
+        row.owner_id.zip(owner).map(|(id, name)| Ok::<_, Fault>((AccountId(id), name.parse()?)));
     Ok(Project {
         id: ProjectId(row.id),
         slug: row.slug.parse()?,

@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 use std::marker::PhantomData;
 
+use diesel::RunQueryDsl;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::result::QueryResult;
 use diesel::serialize::ToSql;
 use diesel::sql_types::HasSqlType;
-use diesel::RunQueryDsl;
 
 use super::{Conn, Db};
 
@@ -58,7 +58,9 @@ impl<ST> QueryFragment<Db> for Sql<'_, ST> {
     fn walk_ast<'b>(&'b self, mut pass: AstPass<'_, 'b, Db>) -> QueryResult<()> {
         let mut binds = self.binds.iter();
         for (at, text) in self.text.split('?').enumerate() {
-            if at > 0 && let Some(bound) = binds.next() {
+            if at > 0
+                && let Some(bound) = binds.next()
+            {
                 bound.push(&mut pass)?;
             }
             pass.push_sql(text);

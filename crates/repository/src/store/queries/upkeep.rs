@@ -16,8 +16,10 @@ pub(super) fn ping(conn: &mut Conn) -> Outcome<()> {
 }
 
 pub(super) fn tally(conn: &mut Conn, name: &str) -> Outcome<Tally> {
-    let (members, changes): (i64, i64) =
-        collection::table.find(name).select((collection::members, collection::changes)).first(conn)?;
+    let (members, changes): (i64, i64) = collection::table
+        .find(name)
+        .select((collection::members, collection::changes))
+        .first(conn)?;
     Ok(Tally { members: members.unsigned_abs(), changes: changes.unsigned_abs() })
 }
 
@@ -39,8 +41,12 @@ pub(super) fn purge(conn: &mut Conn, now: Timestamp) -> Outcome<bool> {
     .bind::<crate::store::schema::sql::Instant, _>(At(now.micros() - CLAIM_LIFETIME_MICROS))
     .bind::<diesel::sql_types::BigInt, _>(PIECE)
     .execute(conn)?;
-    let deleted: Option<i64> =
-        project::table.filter(project::slug_key.is_null()).order(project::id).select(project::id).first(conn).optional()?;
+    let deleted: Option<i64> = project::table
+        .filter(project::slug_key.is_null())
+        .order(project::id)
+        .select(project::id)
+        .first(conn)
+        .optional()?;
     let Some(deleted) = deleted else { return Ok(expired > 0) };
     for piece in [
         "delete from step where (project_id, build_id, position) in

@@ -55,7 +55,8 @@ pub(super) fn find(conn: &mut Conn, username: &Username) -> Outcome<Option<Accou
 }
 
 fn stale_or_gone<T>(conn: &mut Conn, id: AccountId) -> Outcome<Updated<T>> {
-    let there = account::table.filter(account::id.eq(id.0).and(account::username_key.is_not_null()));
+    let there =
+        account::table.filter(account::id.eq(id.0).and(account::username_key.is_not_null()));
     let there: bool = diesel::select(diesel::dsl::exists(there)).get_result(conn)?;
     Ok(if there { Updated::Stale } else { Updated::Gone })
 }

@@ -23,8 +23,9 @@ pub(crate) fn open(path: &str, options: &Options) -> Result<Arc<dyn Repository>>
     }
     let mut conn = tuned::connect(path, tuned::Role::Writer)?;
     conn.immediate_transaction::<_, Fault, _>(|conn| {
-        conn.run_pending_migrations(MIGRATIONS)
-            .map_err(|error| Fault::Corrupt(format!("the schema cannot be brought up to date: {error}")))?;
+        conn.run_pending_migrations(MIGRATIONS).map_err(|error| {
+            Fault::Corrupt(format!("the schema cannot be brought up to date: {error}"))
+        })?;
         Ok(())
     })
     .map_err(|fault| match fault.into_error() {

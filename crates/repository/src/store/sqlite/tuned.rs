@@ -8,8 +8,8 @@ use diesel::prelude::*;
 use diesel::result::QueryResult;
 use diesel::sql_types::{BigInt, Binary, Bool, Integer, Nullable, SmallInt, Text};
 
-use super::queries::{Insert, Outcome, Sql, bump, establish, joined_tags};
 use super::Conn;
+use super::queries::{Insert, Outcome, Sql, bump, establish, joined_tags};
 use crate::store::columns::{At, Id};
 use crate::store::fault::Fault;
 use crate::store::schema::{build_tag, project, sql};
@@ -37,13 +37,20 @@ pub(super) fn connect(path: &str, role: Role) -> Result<Conn> {
             "pragma busy_timeout = 10000; pragma page_size = 8192; pragma journal_mode = wal; \
              pragma synchronous = full; pragma foreign_keys = on; pragma cache_size = -8000;"
         }
-        Role::Reader => "pragma busy_timeout = 10000; pragma query_only = on; pragma cache_size = -4000;",
+        Role::Reader => {
+            "pragma busy_timeout = 10000; pragma query_only = on; pragma cache_size = -4000;"
+        }
     };
     conn.batch_execute(pragmas)
         .and_then(|()| {
-            crate::store::schema::client_member_text_utils::register_impl(&mut conn, |client: String, name: String| {
-                JsonObject::from_stored(client).member_text(&name)
-            })
+            crate::store::schema::client_member_text_utils::register_impl(
+                &mut conn,
+                |client: String, name: String| {
+                    // As in PostgreSQL, which has no text with NUL.
+                    let text = JsonObject::from_stored(client).member_text(&name);
+                    text.map(|text| text.replace('\0', "\u{fffd}"))
+                },
+            )
         })
         .map_err(|error| Fault::from(error).into_error())?;
     Ok(conn)
@@ -53,7 +60,10 @@ pub(super) fn ping(conn: &mut Conn) -> QueryResult<()> {
     Sql::<()>::new("select 1 from collection").execute(conn).map(drop)
 }
 
-pub(super) fn write<T>(conn: &mut Conn, change: impl FnOnce(&mut Conn) -> Outcome<T>) -> Outcome<T> {
+pub(super) fn write<T>(
+    conn: &mut Conn,
+    change: impl FnOnce(&mut Conn) -> Outcome<T>,
+) -> Outcome<T> {
     conn.immediate_transaction(change)
 }
 
@@ -127,7 +137,13 @@ fn insert_build(conn: &mut Conn, insert: &Insert<'_>) -> Outcome<bool> {
     Ok(true)
 }
 
-fn insert_step(conn: &mut Conn, project: ProjectId, build: BuildId, position: i32, step: &Step) -> Outcome<()> {
+fn insert_step(
+    conn: &mut Conn,
+    project: ProjectId,
+    build: BuildId,
+    position: i32,
+    step: &Step,
+) -> Outcome<()> {
     Sql::<()>::new(INSERT_STEP)
         .bind::<BigInt, _>(project.0)
         .bind::<sql::Uuid, _>(Id(build.0))
@@ -150,7 +166,10 @@ update build set steps = steps + 1, failed_steps = failed_steps + ?, version = v
 where project_id = ? and id = ? and finished is null
 returning steps - 1, sender_id";
 
-pub(super) fn append_steps(conn: &mut Conn, new: &[&NewStep]) -> Outcome<HashSet<(ProjectId, BuildId)>> {
+pub(super) fn append_steps(
+    conn: &mut Conn,
+    new: &[&NewStep],
+) -> Outcome<HashSet<(ProjectId, BuildId)>> {
     let mut appended = BTreeMap::new();
     for step in new {
         let place: Option<(i32, Option<i64>)> = Sql::<(Integer, Nullable<BigInt>)>::new(ADD_STEP)
@@ -186,9 +205,15 @@ pub(super) fn builds_with_tags(
             .select(build_tag::build_id)
             .limit(1);
         Ok(if ascending {
-            here.filter(build_tag::build_id.ge(from)).order(build_tag::build_id.asc()).first(conn).optional()?
+            here.filter(build_tag::build_id.ge(from))
+                .order(build_tag::build_id.asc())
+                .first(conn)
+                .optional()?
         } else {
-            here.filter(build_tag::build_id.le(from)).order(build_tag::build_id.desc()).first(conn).optional()?
+            here.filter(build_tag::build_id.le(from))
+                .order(build_tag::build_id.desc())
+                .first(conn)
+                .optional()?
         })
     };
     let beyond = |id: Id| {

@@ -1,0 +1,219 @@
+//! Lists of builds: order, pages, tags, selections.
+
+use crate::*;
+
+fn with_builds(count: usize) -> Server {
+    let server = Server::new();
+    server.project("pony");
+    for n in 0..count {
+        let tag = if n % 2 == 0 { "even" } else { "odd" };
+        server.build("pony", &format!(r#"{{"success":{},"started":"2026-01-01T00:{:02}:{:02}Z","tags":["{tag}","all"],"client":{{"host":"h{n}"}}}}"#, n % 3 != 0, n / 60, n % 60));
+    }
+    server
+}
+
+fn hosts(answer: &Answer) -> Vec<String> {
+    let json = answer.json();
+    json["builds"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|build| build["client"]["host"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+fn numbered(range: impl Iterator<Item = usize>) -> Vec<String> {
+    range.map(|n| format!("h{n}")).collect()
+}
+
+#[test]
+fn a_list_is_read_by_following_next() {
+    let server = with_builds(23);
+    let mut path = "/pony/builds?per_page=5".to_owned();
+    let mut seen = Vec::new();
+    for number in 1..=5 {
+        let page = server.get(&path);
+        assert_eq!(page.json()["page"], number);
+        seen.extend(hosts(&page));
+        // What is added meanwhile, before or behind, shifts nothing.
+        for start in ["2025-12-31", "2026-06-01"] {
+            server.build(
+                "pony",
+                &format!(r#"{{"success":true,"started":"{start}","client":{{"host":"new"}}}}"#),
+            );
+        }
+        path = page.link("next").unwrap();
+    }
+    assert_eq!(seen[..23], numbered((0..23).rev()));
+}
+
+#[test]
+fn a_list_is_read_backwards_and_from_its_end_too() {
+    let server = with_builds(12);
+    let first = server.get("/pony/builds?per_page=5");
+    assert_eq!(
+        (first.link("previous"), first.link("first").unwrap()),
+        (None, "/pony/builds?per_page=5".to_owned())
+    );
+    let second = server.get(&first.link("next").unwrap());
+    let third = server.get(&second.link("next").unwrap());
+    assert_eq!((hosts(&third), third.link("next")), (vec!["h1".to_owned(), "h0".to_owned()], None));
+    let back = server.get(&third.link("previous").unwrap());
+    assert_eq!(hosts(&back), hosts(&second));
+    assert_eq!(hosts(&server.get(&back.link("previous").unwrap())), hosts(&first));
+    assert_eq!(hosts(&server.get(&first.link("last").unwrap())), hosts(&third));
+    for (page, expected) in [(1, &first), (2, &second), (3, &third)] {
+        assert_eq!(
+            hosts(&server.get(&format!("/pony/builds?per_page=5&page={page}"))),
+            hosts(expected)
+        );
+    }
+}
+
+#[test]
+fn pages_that_cannot_be_are_refused() {
+    let server = with_builds(3);
+    for query in [
+        "page=0",
+        "page=x",
+        "page=-1",
+        "per_page=0",
+        "per_page=101",
+        "per_page=",
+        "page=99999999999999999999",
+        "after=x",
+        "format=pdf",
+    ] {
+        let answer = server.get(&format!("/pony/builds?{query}"));
+        assert_eq!(answer.status, 400, "{query}");
+        assert!(
+            answer.message().starts_with(query.split('=').next().unwrap()),
+            "{}",
+            answer.message()
+        );
+    }
+    assert_eq!(server.get("/pony/builds?page=2").status, 404);
+    assert_eq!(server.get("/?page=2").status, 404);
+    assert_eq!(server.get("/users?page=2").status, 404);
+    server.project("empty");
+    let empty = server.get("/empty/builds").json();
+    assert_eq!(
+        (&empty["count"], &empty["num_pages"], &empty["page"], &empty["paginated"]),
+        (&0.into(), &1.into(), &1.into(), &false.into())
+    );
+    assert_eq!(server.get("/empty/builds/latest").status, 404);
+}
+
+#[test]
+fn tags_in_a_uri_are_all_wanted() {
+    let server = with_builds(6);
+    for path in
+        ["even;all", "even,all", "all;even", "even-all", "all-even", "even;even;all", "even%3Ball"]
+    {
+        let page = server.get(&format!("/pony/tags/{path}"));
+        assert_eq!(page.status, 200, "{path}: {}", page.text());
+        assert_eq!(hosts(&page), ["h4", "h2", "h0"], "{path}");
+        assert_eq!(
+            (page.json()["tags"].clone(), page.json()["count"].clone()),
+            (serde_json::json!(["all", "even"]), 3.into())
+        );
+        assert_eq!(page.link("self").unwrap(), "/pony/tags/all%3Beven");
+    }
+    assert_eq!(server.get("/pony/tags/even;odd").json()["count"], 0);
+    assert_eq!(server.get("/pony/tags/even;odd/latest").status, 404);
+    for unknown in ["none", "even;none", "even-none", ";", "-", "%0A"] {
+        assert_eq!(server.get(&format!("/pony/tags/{unknown}")).status, 404, "{unknown}");
+        assert_eq!(server.get(&format!("/pony/tags/{unknown}/latest")).status, 404, "{unknown}");
+    }
+    let latest = server.get("/pony/tags/odd/latest");
+    assert_eq!(
+        (
+            latest.status,
+            server.get(latest.header("location")).json()["client"]["host"].as_str().unwrap()
+        ),
+        (302, "h5")
+    );
+    let paged = server.get("/pony/tags/all?per_page=4");
+    assert_eq!(hosts(&server.get(&paged.link("next").unwrap())), ["h1", "h0"]);
+}
+
+#[test]
+fn a_dash_separates_only_tags_that_the_project_knows() {
+    let server = Server::new();
+    server.project("pony");
+    let build = |tags: &str, host: &str| {
+        server.build(
+            "pony",
+            &format!(r#"{{"success":true,"tags":[{tags}],"client":{{"host":"{host}"}}}}"#),
+        )
+    };
+    build(r#""python-3.11","linux""#, "both");
+    build(r#""python","3.11-linux""#, "odd");
+    assert_eq!(hosts(&server.get("/pony/tags/python-3.11-linux")), ["both"]);
+    build(r#""python-3.11-linux""#, "whole");
+    assert_eq!(hosts(&server.get("/pony/tags/python-3.11-linux")), ["whole"]);
+    assert_eq!(hosts(&server.get("/pony/tags/python-3.11;linux")), ["both"]);
+    // Odd tags have links that work.
+    build(r#""a/b c?d#e%","..","ü-☃""#, "strange");
+    for tag in server.get("/pony/tags").json()["links"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|link| link["rel"] == "tag")
+    {
+        let href = tag["href"].as_str().unwrap().to_owned();
+        let path = href.strip_prefix(&format!("http://{}", server.address)).unwrap();
+        assert_eq!(server.get(path).status, 200, "{path}");
+    }
+}
+
+#[test]
+fn where_and_sort_narrow_and_order_a_list() {
+    let server = with_builds(9);
+    assert_eq!(hosts(&server.get("/pony/builds?where=success:false")), ["h6", "h3", "h0"]);
+    assert_eq!(hosts(&server.get("/pony/builds?where=success:false,tags:odd")), ["h3"]);
+    assert_eq!(hosts(&server.get("/pony/builds?where=client.host:h4")), ["h4"]);
+    assert_eq!(hosts(&server.get("/pony/tags/odd?where=success:false")), ["h3"]);
+    let sorted = server.get("/pony/builds?sort=started&per_page=4");
+    assert_eq!(hosts(&sorted), ["h0", "h1", "h2", "h3"]);
+    assert_eq!(hosts(&server.get(&sorted.link("next").unwrap())), ["h4", "h5", "h6", "h7"]);
+    let selected = server.get("/pony/builds?where=success:true&per_page=4");
+    assert_eq!(selected.json()["count"], 6);
+    assert_eq!(hosts(&server.get(&selected.link("next").unwrap())), ["h2", "h1"]);
+    let unknown = server.get("/pony/builds?where=colour:red");
+    assert_eq!((unknown.status, unknown.message().as_str()), (400, "Invalid where key: 'colour'"));
+    assert!(
+        unknown.json()["payload"]["Valid where keys"]
+            .as_array()
+            .unwrap()
+            .contains(&"success".into())
+    );
+    for query in
+        ["where=success", "where=success:maybe", "where=%22a", "sort=tags", "where=id:a%00"]
+    {
+        assert_eq!(server.get(&format!("/pony/builds?{query}")).status, 400, "{query}");
+    }
+}
+
+#[test]
+fn every_change_of_a_list_changes_its_etag_and_nothing_else_does() {
+    let server = with_builds(2);
+    let etag = || server.get("/pony/builds").header("etag").to_owned();
+    let first = etag();
+    assert_eq!(etag(), first);
+    assert_eq!(
+        server.send(server.request("GET", "/pony/builds").header("If-None-Match", &first)).status,
+        304
+    );
+    let progress = server.build("pony", r#"{"incremental":true}"#);
+    let second = etag();
+    server.post(&progress, r#"{"name":"s","success":true}"#);
+    let third = etag();
+    server.delete(&progress);
+    let fourth = etag();
+    let all = [&first, &second, &third, &fourth];
+    assert_eq!(all.iter().collect::<std::collections::HashSet<_>>().len(), 4);
+    let tags = server.get("/pony/tags").header("etag").to_owned();
+    server.build("pony", r#"{"success":true,"tags":["new"]}"#);
+    assert_ne!(server.get("/pony/tags").header("etag"), tags);
+}

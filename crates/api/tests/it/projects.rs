@@ -1,0 +1,109 @@
+//! Registering, changing and deleting projects.
+
+use crate::*;
+
+#[test]
+fn anyone_may_register_a_project_and_then_nobody_owns_it() {
+    let server = Server::new();
+    let answer = server.put("/pony", r#"{"name":"Pony"}"#);
+    assert_eq!((answer.status, answer.header("location")), (201, "/pony"));
+    assert_eq!(server.get("/PONY").json()["owner"], Value::Null);
+    // The source document: 403 if it exists.
+    assert_eq!(server.put("/Pony", r#"{"name":"Mine"}"#).status, 403);
+    assert_eq!(server.as_user("bob").send("PUT", "/pony", r#"{"name":"Mine"}"#).status, 403);
+    assert_eq!(server.get("/users/bob").status, 404);
+    assert_eq!(server.delete("/pony").status, 401);
+}
+
+#[test]
+fn its_owner_changes_and_deletes_a_project() {
+    let server = Server::new();
+    let alice = server.as_user("alice");
+    assert_eq!(alice.send("PUT", "/pony", r#"{"name":"Pony","reporting":"owner"}"#).status, 201);
+    assert_eq!(server.get("/pony").methods("self"), "GET");
+    assert_eq!(alice.send("GET", "/pony", "").methods("self"), "GET PUT DELETE");
+    let changed = alice.send("PUT", "/pony", r#"{"name":"Renamed"}"#);
+    assert_eq!(
+        (changed.status, &changed.json()["name"], &changed.json()["reporting"]),
+        (200, &"Renamed".into(), &"owner".into())
+    );
+    assert_eq!(server.as_user("bob").send("DELETE", "/pony", "").status, 403);
+    assert_eq!(alice.send("DELETE", "/pony", "").status, 204);
+    assert_eq!(server.get("/pony").status, 404);
+    assert_eq!(server.get("/").json()["count"], 0);
+}
+
+#[test]
+fn an_administrator_changes_any_project() {
+    let server = Server::of(Registration::Open, Reading::Open, &["root"]);
+    let repository = open(&server.database.url, &Options::default()).unwrap();
+    let password_hash = devmason_domain::Password::new("root-pw").unwrap().hash(4).unwrap();
+    repository
+        .user_create(&devmason_repository::NewAccount {
+            username: "root".parse().unwrap(),
+            password_hash,
+        })
+        .unwrap();
+    server.project("pony");
+    let root = server.as_user("root");
+    assert_eq!(root.send("PUT", "/pony", r#"{"name":"Tidy"}"#).status, 200);
+    assert_eq!(root.send("DELETE", "/pony", "").status, 204);
+}
+
+#[test]
+fn what_is_wrong_with_a_project_is_said() {
+    let server = Server::new();
+    for (body, message) in [
+        ("{}", "name: required"),
+        (r#"{"name":5}"#, "name: invalid type"),
+        (r#"{"name":" "}"#, "name: a project's name"),
+        (r#"{"name":"x","reporting":"nobody"}"#, "reporting: "),
+        (r#"{"name":"x","name":"y"}"#, "name: given twice"),
+        ("[]", "the body is not a JSON object"),
+        ("", "the body is not JSON"),
+    ] {
+        let answer = server.put("/pony", body);
+        assert_eq!(answer.status, 400, "{body}");
+        assert!(answer.message().starts_with(message), "{body}: {}", answer.message());
+    }
+    assert_eq!(server.get("/pony").status, 404);
+}
+
+#[test]
+fn the_servers_own_names_and_malformed_ones_are_refused() {
+    let server =
+        Server::with(|settings| settings.public_url = Base::from_public_url("http://h/ci/x"));
+    for path in
+        ["/api", "/builds", "/static", "/docs", "/favicon.ico", "/a.b", "/a%20b", "/ci", "/CI"]
+    {
+        assert_eq!(server.put(path, r#"{"name":"x"}"#).status, 400, "{path}");
+        assert_eq!(server.get(path).status, 404, "{path}");
+    }
+    for path in ["/users", "/healthz", "/metrics", "/openapi.json"] {
+        assert_eq!(server.put(path, r#"{"name":"x"}"#).status, 405, "{path}");
+    }
+}
+
+#[test]
+fn if_match_is_honoured() {
+    let server = Server::new();
+    let alice = server.as_user("alice");
+    let created = alice.send("PUT", "/pony", r#"{"name":"1"}"#);
+    let etag = alice.send("GET", "/pony", "").header("etag").to_owned();
+    assert_eq!(created.header("etag"), etag);
+    let put = |if_match: &str, name: &str| {
+        let request =
+            server.request("PUT", "/pony").basic("alice", "alice-pw").header("If-Match", if_match);
+        server.send(request.json(format!(r#"{{"name":"{name}"}}"#))).status
+    };
+    assert_eq!(put("\"other\"", "2"), 412);
+    assert_eq!(put(&format!("\"other\", {etag}"), "2"), 200);
+    assert_eq!(put(&etag, "3"), 412);
+    let etag = alice.send("GET", "/pony", "").header("etag").trim_matches('"').to_owned();
+    assert_eq!(put(&etag, "4"), 200);
+    assert_eq!(put("*", "5"), 200);
+    assert_eq!(server.get("/pony").json()["name"], "5");
+    let nothing = server.request("PUT", "/new").header("If-Match", "*").json(r#"{"name":"x"}"#);
+    assert_eq!(server.send(nothing).status, 412);
+    assert_eq!(server.get("/new").status, 404);
+}
