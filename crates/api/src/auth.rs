@@ -13,7 +13,7 @@ use devmason_repository::{Actor, NewAccount};
 use hmac::{Hmac, KeyInit, Mac};
 use moka::sync::Cache;
 use sha2::Sha256;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::app::App;
 use crate::error::ApiError;
@@ -182,6 +182,15 @@ impl Verifier {
             .fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Whether it is the password of that hash, when it is this request's turn.
+    pub(crate) async fn verify(
+        &self,
+        hash: PasswordHash,
+        password: Password,
+    ) -> Result<bool, ApiError> {
+        self.in_turn(move || hash.verify(&password)).await
+    }
+
     /// Hashes a password, when it is this request's turn.
     pub(crate) async fn hash(&self, password: Password) -> Result<PasswordHash, ApiError> {
         let cost = self.cost;
@@ -193,14 +202,34 @@ impl Verifier {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, ApiError> {
+        let _turn = self.turn().await?;
+        web::block(work).await.map_err(|_| ApiError::Interrupted)
+    }
+
+    /// Waits for a turn at bcrypt, unless too many do.
+    async fn turn(&self) -> Result<SemaphorePermit<'_>, ApiError> {
         if self.waiting.fetch_add(1, Ordering::Relaxed) >= WAITING {
             self.waiting.fetch_sub(1, Ordering::Relaxed);
             return Err(ApiError::Overloaded);
         }
         let turn = self.bcrypt.acquire().await;
         self.waiting.fetch_sub(1, Ordering::Relaxed);
-        let _turn = turn.map_err(|_| ApiError::Interrupted)?;
-        web::block(work).await.map_err(|_| ApiError::Interrupted)
+        turn.map_err(|_| ApiError::Interrupted)
+    }
+
+    /// What is known of these credentials without bcrypt: whom they name, or that they are refused.
+    fn known_already(
+        &self,
+        credentials: &Credentials,
+        address: Option<IpAddr>,
+    ) -> Result<Option<Viewer>, ApiError> {
+        match self.recall(credentials) {
+            Some(viewer) => Ok(Some(viewer)),
+            None if self.guesses_too_much(address, &credentials.username) => {
+                Err(ApiError::TooManyFailures)
+            }
+            None => Ok(None),
+        }
     }
 }
 
@@ -217,11 +246,14 @@ pub(crate) async fn authenticate(
         return Ok(Caller::known(Viewer::Anonymous));
     };
     let verifier = &app.verifier;
-    if let Some(viewer) = verifier.recall(&credentials) {
+    if let Some(viewer) = verifier.known_already(&credentials, address)? {
         return Ok(Caller::known(viewer));
     }
-    if verifier.guesses_too_much(address, &credentials.username) {
-        return Err(ApiError::TooManyFailures);
+    let _turn = verifier.turn().await?;
+    // Of many requests at once with one password the first has verified it meanwhile, or of many
+    // guesses enough were wrong.
+    if let Some(viewer) = verifier.known_already(&credentials, address)? {
+        return Ok(Caller::known(viewer));
     }
     let changes = verifier.changes.load(Ordering::Acquire);
     let username = credentials.username.clone();
@@ -229,7 +261,7 @@ pub(crate) async fn authenticate(
     let password = Password::new(credentials.password.as_str());
     match account {
         Some(account) => known(app, &credentials, account, password.ok(), address, changes).await,
-        None => stranger(verifier, credentials.username, password).await,
+        None => stranger(verifier.cost, credentials.username, password).await,
     }
 }
 
@@ -246,7 +278,7 @@ async fn known(
     let verified = match password {
         Some(password) => {
             let hash = account.password_hash;
-            verifier.in_turn(move || hash.verify(&password)).await?
+            web::block(move || hash.verify(&password)).await.map_err(|_| ApiError::Interrupted)?
         }
         None => false,
     };
@@ -257,6 +289,10 @@ async fn known(
     if verifier.changes.load(Ordering::Acquire) == changes {
         let verified = Verified { mac: verifier.mac(credentials), viewer: viewer.clone() };
         verifier.remembered.insert(credentials.username.key(), verified);
+        // A password that was changed just now must not be remembered after all.
+        if verifier.changes.load(Ordering::Acquire) != changes {
+            verifier.remembered.invalidate(&credentials.username.key());
+        }
     }
     Ok(Caller::known(viewer))
 }
@@ -264,13 +300,15 @@ async fn known(
 /// Nobody has that name. Hashing the password takes as long as verifying one, so that the time tells
 /// nobody which names there are; and if the request makes users, the hash is what is stored.
 async fn stranger(
-    verifier: &Verifier,
+    cost: u32,
     username: Username,
     password: Result<Password, devmason_domain::Invalid>,
 ) -> Result<Caller, ApiError> {
     let newcomer = match password {
         Ok(password) => {
-            let password_hash = verifier.hash(password).await?;
+            let hash =
+                web::block(move || password.hash(cost)).await.map_err(|_| ApiError::Interrupted)?;
+            let password_hash = hash.map_err(|invalid| ApiError::Unwritable(invalid.0))?;
             Newcomer::Possible(NewAccount { username: username.clone(), password_hash })
         }
         Err(invalid) => Newcomer::BadPassword(invalid.0),

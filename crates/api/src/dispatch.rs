@@ -1,8 +1,9 @@
 //! From a request to its handler, and from an error to its answer.
 
-use std::time::Instant;
+use std::io::Read;
+use std::time::{Duration, Instant};
 
-use actix_web::dev::{Decompress, Payload};
+use actix_web::dev::Payload;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::web::{Bytes, BytesMut};
 use actix_web::{HttpRequest, HttpResponse, http, web};
@@ -20,6 +21,9 @@ use crate::handlers::{builds, lists, progress, projects, service, users};
 use crate::metrics::{RequestLabels, ResourceLabels};
 use crate::params::Params;
 use crate::respond::{allow, format};
+
+/// How long a client may pause in the middle of a body.
+const BODY_PAUSE: Duration = Duration::from_secs(30);
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -121,7 +125,8 @@ async fn answer(
         }
         _ => Bytes::new(),
     };
-    // Of two requests that make the same user, the second finds the user made: it is tried again.
+    // Of two requests that make the same user or project, the second finds it made: it is tried again,
+    // with a fresh look at whom its credentials name.
     let mut tries = 0;
     loop {
         let caller = if is_open {
@@ -161,7 +166,11 @@ async fn answer(
         };
         tries += 1;
         match result {
-            Err(ApiError::UsernameTaken) if tries < 3 => continue,
+            Err(ApiError::Raced) if tries < 3 => {
+                if let Some(username) = caller.viewer.username() {
+                    app.verifier.forget(username);
+                }
+            }
             result => return result,
         }
     }
@@ -207,19 +216,26 @@ async fn handle(call: &Call<'_>, method: Method) -> Result<HttpResponse, ApiErro
     }
 }
 
-/// Reads a body, decompressed, up to the limit.
-async fn read_body(request: &HttpRequest, payload: Payload, app: &App) -> Result<Bytes, ApiError> {
+/// Reads a body, up to the limit; a compressed one up to the limit both before and after.
+async fn read_body(
+    request: &HttpRequest,
+    mut payload: Payload,
+    app: &App,
+) -> Result<Bytes, ApiError> {
     let limit = app.settings.max_body_bytes;
     let announced = request
         .headers()
         .get(header::CONTENT_LENGTH)
-        .and_then(|length| length.to_str().ok()?.parse().ok());
-    if announced.is_some_and(|length: usize| length > limit) {
+        .and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    if announced.is_some_and(|length| length > limit) {
         return Err(ApiError::TooLarge { limit });
     }
-    let mut payload = Decompress::from_headers(payload, request.headers());
-    let mut body = BytesMut::with_capacity(announced.unwrap_or(0).min(limit));
-    while let Some(chunk) = payload.next().await {
+    let mut body = BytesMut::new();
+    loop {
+        let chunk = tokio::time::timeout(BODY_PAUSE, payload.next())
+            .await
+            .map_err(|_| ApiError::TooSlow)?;
+        let Some(chunk) = chunk else { break };
         let chunk = chunk.map_err(|error| ApiError::BadValue {
             name: "body",
             problem: format!("it cannot be read: {error}"),
@@ -229,5 +245,28 @@ async fn read_body(request: &HttpRequest, payload: Payload, app: &App) -> Result
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(body.freeze())
+    let body = body.freeze();
+    match request
+        .headers()
+        .get(header::CONTENT_ENCODING)
+        .map(|coding| coding.as_bytes().to_ascii_lowercase())
+    {
+        None => Ok(body),
+        Some(coding) if coding == b"identity" => Ok(body),
+        Some(coding) if coding == b"gzip" => {
+            web::block(move || inflate(&body, limit)).await.map_err(|_| ApiError::Interrupted)?
+        }
+        Some(_) => Err(ApiError::UnsupportedCoding),
+    }
+}
+
+/// Inflates a body, and never more of it than the limit: a few kilobytes may hold gigabytes.
+fn inflate(body: &[u8], limit: usize) -> Result<Bytes, ApiError> {
+    let mut inflated = Vec::new();
+    let mut reader = flate2::read::MultiGzDecoder::new(body).take(limit as u64 + 1);
+    reader.read_to_end(&mut inflated).map_err(|error| ApiError::BadValue {
+        name: "body",
+        problem: format!("it is not gzip: {error}"),
+    })?;
+    if inflated.len() > limit { Err(ApiError::TooLarge { limit }) } else { Ok(inflated.into()) }
 }

@@ -25,6 +25,10 @@ pub(crate) enum ApiError {
     BadValue { name: &'static str, problem: String },
     /// The body is of a type that is not understood.
     UnsupportedType,
+    /// The body is compressed in a way that is not understood.
+    UnsupportedCoding,
+    /// The client paused too long in the middle of the body.
+    TooSlow,
     /// The body is too long.
     TooLarge { limit: usize },
     /// The policy says no.
@@ -39,8 +43,8 @@ pub(crate) enum ApiError {
     NotInProgress,
     /// Something else is there already.
     Conflict(&'static str),
-    /// Somebody else took the newcomer's name between two looks; the request is to be tried again.
-    UsernameTaken,
+    /// Something was made or removed between two looks at it; the request is to be tried again.
+    Raced,
     /// If-Match names another version.
     PreconditionFailed,
     /// An Idempotency-Key came with another body before.
@@ -108,6 +112,10 @@ impl ApiError {
             Self::UnsupportedType => {
                 plain(S::UNSUPPORTED_MEDIA_TYPE, "the body must be application/json")
             }
+            Self::UnsupportedCoding => {
+                plain(S::UNSUPPORTED_MEDIA_TYPE, "a compressed body must be gzip")
+            }
+            Self::TooSlow => plain(S::REQUEST_TIMEOUT, "the body did not arrive in time"),
             Self::TooLarge { limit } => (
                 S::PAYLOAD_TOO_LARGE,
                 format!("the body is longer than {limit} bytes"),
@@ -129,10 +137,10 @@ impl ApiError {
             }
             Self::NotInProgress => plain(S::GONE, "the build is finished"),
             Self::Conflict(what) => plain(S::CONFLICT, what),
-            Self::UsernameTaken => plain(S::CONFLICT, "somebody else is just taking this username"),
+            Self::Raced => plain(S::CONFLICT, "another request is just doing the same; try again"),
             Self::PreconditionFailed => plain(
                 S::PRECONDITION_FAILED,
-                "the resource has changed: 'If-Match' does not match its ETag",
+                "the resource is not as 'If-Match' or 'If-None-Match' expects it",
             ),
             Self::KeyReused => {
                 plain(S::UNPROCESSABLE_ENTITY, "this Idempotency-Key came with another body before")

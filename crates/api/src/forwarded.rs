@@ -61,7 +61,7 @@ struct Forwarded {
 }
 
 impl Forwarded {
-    /// Reads `Forwarded` (RFC 7239), or else the `X-Forwarded-*` headers. Of several values the last
+    /// Reads the `X-Forwarded-*` headers, or else `Forwarded` (RFC 7239). Of several values the last
     /// one counts: the nearest proxy, which is trusted, added it.
     fn read(request: &HttpRequest) -> Self {
         let header = |name: &str| {
@@ -72,22 +72,20 @@ impl Forwarded {
                 .collect();
             list
         };
-        let standard = header("forwarded");
-        if standard.is_empty() {
+        let legacy = ["x-forwarded-for", "x-forwarded-proto", "x-forwarded-host"];
+        // A proxy that sets these passes on whatever `Forwarded` its client made up.
+        if legacy.iter().any(|name| request.headers().contains_key(*name)) {
             return Self {
                 clients: header("x-forwarded-for")
                     .iter()
                     .filter_map(|text| address(text))
                     .collect(),
-                scheme: header("x-forwarded-proto")
-                    .into_iter()
-                    .next()
-                    .map(|text| text.to_ascii_lowercase()),
+                scheme: header("x-forwarded-proto").pop().map(|text| text.to_ascii_lowercase()),
                 host: header("x-forwarded-host").pop(),
             };
         }
         let mut forwarded = Self::default();
-        for pair in standard.iter().flat_map(|element| element.split(';')) {
+        for pair in header("forwarded").iter().flat_map(|element| element.split(';')) {
             let Some((name, value)) = pair.trim().split_once('=') else { continue };
             let value = value.trim_matches('"');
             match name.to_ascii_lowercase().as_str() {

@@ -14,7 +14,8 @@ struct Operation {
 }
 
 const PAGE: [&str; 2] = ["page", "per_page"];
-const BUILDS: [&str; 7] = ["page", "per_page", "after", "before", "fields", "where", "sort"];
+const BUILDS: [&str; 8] =
+    ["page", "per_page", "after", "before", "fields", "where", "query", "sort"];
 
 const NOT_THERE: (u16, &str, &str) =
     (404, "Error", "There is nothing at this place, or no such page");
@@ -24,7 +25,8 @@ const UNCHANGED: (u16, &str, &str) =
 const FORBIDDEN: (u16, &str, &str) = (403, "Error", "These credentials do not permit it");
 const STALE: (u16, &str, &str) = (412, "Error", "`If-Match` or `If-None-Match` does not hold");
 const TOO_LARGE: (u16, &str, &str) = (413, "Error", "The body is longer than the limit");
-const NOT_JSON: (u16, &str, &str) = (415, "Error", "The body is not `application/json`");
+const NOT_JSON: (u16, &str, &str) =
+    (415, "Error", "The body is not `application/json`, or compressed otherwise than with gzip");
 const KEY_REUSED: (u16, &str, &str) =
     (422, "Error", "The `Idempotency-Key` came with another body before");
 const NOT_IN_PROGRESS: (u16, &str, &str) = (410, "Error", "The build is finished");
@@ -367,18 +369,39 @@ fn path_item(path: &str) -> Value {
 
 fn describe(operation: &Operation) -> Value {
     let mut responses: Map<String, Value> = Map::new();
-    for (status, schema, meaning) in operation.answers.iter().chain(&ANY) {
+    // Health is told to anybody, whatever the credentials.
+    let is_open = matches!(operation.path, "/healthz" | "/readyz");
+    let any = ANY.iter().filter(|(status, ..)| !is_open || !matches!(status, 401 | 429));
+    for (status, schema, meaning) in operation.answers.iter().chain(any) {
         let mut response = json!({"description": meaning});
         if !schema.is_empty() {
-            response["content"] = json!({"application/json": {"schema": {"$ref": format!("#/components/schemas/{schema}")}}});
-            if *status == 200 && *schema != "Status" {
+            let schema = json!({"$ref": format!("#/components/schemas/{schema}")});
+            response["content"] = json!({"application/json": {"schema": schema}});
+            if *status == 200 && !is_open {
                 response["content"]["text/html"] = json!({"schema": {"type": "string"}});
             }
         }
         responses.insert(status.to_string(), response);
     }
-    let parameters: Vec<Value> = operation
-        .query
+    let answers = |status: u16| operation.answers.iter().any(|(known, ..)| *known == status);
+    let mut names: Vec<&str> = operation.query.to_vec();
+    if operation.answers.iter().any(|(status, schema, _)| *status == 200 && !schema.is_empty())
+        && !is_open
+    {
+        names.push("format");
+    }
+    if answers(413) {
+        let meaning = "The body did not arrive in time";
+        let schema = json!({"$ref": "#/components/schemas/Error"});
+        responses.insert(
+            "408".to_owned(),
+            json!({"description": meaning, "content": {"application/json": {"schema": schema}}}),
+        );
+    }
+    names.extend(answers(304).then_some("If-None-Match"));
+    names.extend(answers(412).then_some("If-Match"));
+    names.extend((operation.method == "post").then_some("Idempotency-Key"));
+    let parameters: Vec<Value> = names
         .iter()
         .map(|name| json!({"$ref": format!("#/components/parameters/{name}")}))
         .collect();
@@ -386,18 +409,16 @@ fn describe(operation: &Operation) -> Value {
         json!({"summary": operation.summary, "parameters": parameters, "responses": responses});
     if let Some(schema) = operation.body {
         let required = !matches!(schema, "Closing" | "NewUser");
-        description["requestBody"] = json!({
-            "required": required,
-            "content": {"application/json": {"schema": {"$ref": format!("#/components/schemas/{schema}")}}},
-        });
-    }
-    if operation.method == "post" {
-        description["parameters"] = json!([{"$ref": "#/components/parameters/Idempotency-Key"}]);
+        let schema = json!({"$ref": format!("#/components/schemas/{schema}")});
+        description["requestBody"] =
+            json!({"required": required, "content": {"application/json": {"schema": schema}}});
     }
     description
 }
 
 fn parameters() -> Value {
+    let text = || json!({"type": "string"});
+    let header = |name: &str, description: &str| json!({"name": name, "in": "header", "schema": {"type": "string"}, "description": description});
     let path = |name: &str, pattern: &str| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string", "pattern": pattern}});
     let query = |name: &str, schema: Value, description: &str| json!({"name": name, "in": "query", "schema": schema, "description": description});
     json!({
@@ -412,6 +433,10 @@ fn parameters() -> Value {
         "fields": query("fields", json!({"type": "string"}), "The members of each build that are wanted, separated by commas"),
         "where": query("where", json!({"type": "string"}), "Conditions that must all hold: `field:value,field:value`"),
         "sort": query("sort", json!({"type": "string"}), "Fields to sort by, `-` before those from the greatest to the least"),
+        "query": query("query", text(), "An expression that must hold: `and(eq(success,false),ge(started,2026-01-01T00:00:00Z))`"),
+        "format": query("format", json!({"enum": ["json", "html"]}), "A representation, whatever `Accept` says"),
+        "If-Match": header("If-Match", "ETags of the states that the request is meant for, or `*`"),
+        "If-None-Match": header("If-None-Match", "ETags of the representations that the client has, or `*`"),
         "Idempotency-Key": {"name": "Idempotency-Key", "in": "header", "schema": {"type": "string", "minLength": 1, "maxLength": 255}, "description": "A retry with the same key and body gets the first answer and stores nothing"},
     })
 }

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use actix_web::web;
-use devmason_domain::query::{Selection, parse_sort, parse_where};
+use devmason_domain::query::{BUILDS, Filter, Selection, parse_query, parse_sort, parse_where};
 use devmason_domain::{BuildId, PageRequest};
 use devmason_hypermedia::Fields;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -91,8 +91,14 @@ impl Params {
 
     pub(crate) fn selection(&self) -> Result<Selection, ApiError> {
         Ok(Selection {
-            conditions: self.get("where").map_or(Ok(Vec::new()), parse_where)?,
-            sort: self.get("sort").map_or(Ok(Vec::new()), parse_sort)?,
+            filter: self
+                .get("where")
+                .map_or(Ok(Filter::default()), |text| parse_where(&BUILDS, text))?
+                .and(
+                    self.get("query")
+                        .map_or(Ok(Filter::default()), |text| parse_query(&BUILDS, text))?,
+                ),
+            sort: self.get("sort").map_or(Ok(Vec::new()), |text| parse_sort(&BUILDS, text))?,
         })
     }
 

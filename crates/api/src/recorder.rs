@@ -5,6 +5,7 @@
 //! the same durability.
 
 use std::collections::VecDeque;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
@@ -64,7 +65,12 @@ impl Recorder {
                 let (repository, shared) = (repository.clone(), shared.clone());
                 std::thread::spawn(move || {
                     while let Some(batch) = shared.take() {
-                        store(&*repository, &shared.metrics, batch);
+                        // A panic has dropped the replies, and so told the clients; the writer goes on.
+                        let stored =
+                            AssertUnwindSafe(|| store(&*repository, &shared.metrics, batch));
+                        if std::panic::catch_unwind(stored).is_err() {
+                            tracing::error!("a writer panicked");
+                        }
                     }
                 })
             })
@@ -105,7 +111,7 @@ impl Drop for Recorder {
         self.shared.lock().closed = true;
         self.shared.filled.notify_all();
         for writer in self.writers.drain(..) {
-            // A writer that panicked has dropped its replies, and so told its clients.
+            // Its panics are caught above.
             let _ = writer.join();
         }
     }
@@ -181,7 +187,8 @@ fn each<T, O>(
             }
         }
         Err(error)
-            if batch.len() == 1 || matches!(error, Error::Unavailable(_) | Error::Full(_)) =>
+            if batch.len() == 1
+                || matches!(error, Error::Unavailable(_) | Error::Full(_) | Error::Busy(_)) =>
         {
             let error = Arc::new(error);
             for reply in replies {

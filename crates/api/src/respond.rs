@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use actix_web::dev::ServiceResponse;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{self, ContentType};
+use actix_web::http::header::{self, ContentType, HeaderName};
 use actix_web::{HttpResponse, HttpResponseBuilder};
 use devmason_domain::Viewer;
 use devmason_hypermedia::{Method, Resource};
@@ -97,12 +97,21 @@ impl Call<'_> {
 
     /// Whether the client has this representation already.
     pub(crate) fn is_known(&self, etag: &str) -> bool {
-        let names = |list: &str| {
-            list.split(',')
-                .map(str::trim)
-                .any(|known| known == "*" || known.trim_start_matches("W/") == etag)
-        };
-        self.header(header::IF_NONE_MATCH).is_some_and(names)
+        let known = self.etags(&header::IF_NONE_MATCH);
+        known.iter().any(|known| known == "*" || known.trim_start_matches("W/") == etag)
+    }
+
+    /// The ETags in all headers of that name; one that is no text is none that there is.
+    fn etags(&self, name: &HeaderName) -> Vec<String> {
+        let values = self.request.headers().get_all(name);
+        let texts = values.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+        texts
+            .flat_map(|text| text.split(',').map(|etag| etag.trim().to_owned()).collect::<Vec<_>>())
+            .collect()
+    }
+
+    fn has(&self, name: &HeaderName) -> bool {
+        self.request.headers().contains_key(name)
     }
 
     /// Checks `If-Match`, where it is sent, against a resource in this state and version.
@@ -113,12 +122,14 @@ impl Call<'_> {
         version: i64,
         state: &[&dyn Display],
     ) -> Result<Option<i64>, ApiError> {
-        let Some(list) = self.header(header::IF_MATCH) else { return Ok(None) };
+        if !self.has(&header::IF_MATCH) {
+            return Ok(None);
+        }
         let etags = [Format::Json, Format::Html].map(|format| self.etag_as(format, state));
         let mut any = false;
-        for known in list.split(',').map(str::trim) {
+        for known in self.etags(&header::IF_MATCH) {
             // Unquoted ones, too: the source document's example sends them so.
-            if etags.iter().any(|etag| etag == known || etag.trim_matches('"') == known) {
+            if etags.iter().any(|etag| *etag == known || etag.trim_matches('"') == known) {
                 return Ok(Some(version));
             }
             any |= known == "*";
@@ -128,21 +139,17 @@ impl Call<'_> {
 
     /// Refuses `If-Match` where there is nothing that it could match.
     pub(crate) fn seen_nothing(&self) -> Result<(), ApiError> {
-        if self.header(header::IF_MATCH).is_some() {
-            Err(ApiError::PreconditionFailed)
-        } else {
-            Ok(())
-        }
+        if self.has(&header::IF_MATCH) { Err(ApiError::PreconditionFailed) } else { Ok(()) }
     }
 
     /// Whether the request says anything of what it expects to find.
     pub(crate) fn has_preconditions(&self) -> bool {
-        self.header(header::IF_MATCH).is_some() || self.header(header::IF_NONE_MATCH).is_some()
+        self.has(&header::IF_MATCH) || self.has(&header::IF_NONE_MATCH)
     }
 
     /// Refuses `If-None-Match: *` where there is something.
     pub(crate) fn expects_something(&self) -> Result<(), ApiError> {
-        let nothing = self.header(header::IF_NONE_MATCH).is_some_and(|list| list.trim() == "*");
+        let nothing = self.etags(&header::IF_NONE_MATCH).iter().any(|etag| etag == "*");
         if nothing { Err(ApiError::PreconditionFailed) } else { Ok(()) }
     }
 

@@ -215,6 +215,10 @@ pub struct Build {
     pub steps: u32,
     /// How many of them failed.
     pub failed_steps: u32,
+    /// How many bytes their outputs have together.
+    pub output_bytes: u64,
+    /// When it last changed, here.
+    pub updated_at: Timestamp,
     /// The fingerprint of the document that a PUT brought.
     pub digest: Option<[u8; 32]>,
     /// Goes up with each change.

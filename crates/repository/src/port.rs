@@ -101,6 +101,8 @@ pub enum Registered {
     New(Project),
     /// One of that slug was there.
     Exists,
+    /// The user who was to own it is gone.
+    NoOwner,
     /// Somebody else took the newcomer's name meanwhile.
     UsernameTaken,
 }
@@ -290,8 +292,8 @@ pub trait Builds {
 pub trait Tags {
     /// The tags that builds of the project have, in byte order.
     fn tag_list(&self, project: ProjectId) -> Result<Vec<Tag>>;
-    /// Those of these words that are such tags.
-    fn tag_known(&self, project: ProjectId, words: &[&str]) -> Result<Vec<String>>;
+    /// Those of these tags that builds of the project have.
+    fn tag_known(&self, project: ProjectId, tags: &[Tag]) -> Result<Vec<Tag>>;
 }
 
 /// Users.

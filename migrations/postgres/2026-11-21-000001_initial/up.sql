@@ -56,7 +56,10 @@ create table build (
     tags            text not null collate "C",
     steps           integer not null,
     failed_steps    integer not null,
+    -- Of all its steps, so that a page can be cut before it is read.
+    output_bytes    bigint not null,
     digest          bytea,
+    updated_at      timestamptz not null,
     version         bigint not null default 1,
     -- JSON text exactly as sent, last because it may be long: jsonb would lose digits, duplicates, order and NUL.
     client          text not null,
@@ -186,5 +189,9 @@ $$;
 -- text with NUL, so U+FFFD stands for it.
 create function client_member_text(client text, name text) returns text
 language sql immutable parallel safe as $$
-    select replace(nullif(client, ''), '\u0000', '\ufffd')::json ->> name
+    select case
+        when strpos(client, '\u0000') = 0 then nullif(client, '')
+        -- Not the text that is a backslash and u0000.
+        else regexp_replace(client, '(?<!\\)((?:\\\\)*)\\u0000', '\1\\ufffd', 'g')
+    end::json ->> name
 $$;

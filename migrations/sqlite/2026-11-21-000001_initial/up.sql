@@ -58,7 +58,10 @@ create table build (
     tags            text not null,
     steps           integer not null,
     failed_steps    integer not null,
+    -- Of all its steps, so that a page can be cut before it is read.
+    output_bytes    integer not null,
     digest          blob,
+    updated_at      integer not null,
     version         integer not null default 1,
     -- JSON text exactly as sent, last because it may be long.
     client          text not null,

@@ -13,9 +13,6 @@ use crate::call::Call;
 use crate::error::ApiError;
 use crate::respond::{leading, no_content};
 
-/// How often another id is assigned where another server assigned the same.
-const TRIES: usize = 3;
-
 const NO_BUILD: ApiError = ApiError::NotFound("there is no such build");
 
 /// The build at this place, which must be there, and its project.
@@ -89,29 +86,37 @@ pub(crate) async fn post(call: &Call<'_>, slug: &Slug) -> Result<HttpResponse, A
     let project = call.project(slug).await?;
     call.app.settings.policy.report(call.viewer(), &project)?;
     let report = call.document::<IncomingBuild>()?.into_report(Timestamp::now(), None)?;
-    for _ in 0..TRIES {
-        let id = BuildId::assign(report.started, report.received);
-        let path = destination(&project, key_of(id)?, report.outcome).path();
-        let new = NewBuild {
-            project: project.id,
-            id,
-            key: None,
-            sender: call.caller.actor()?,
-            report: report.clone(),
-            claim: call.claim(&format!("builds of {}", project.id.0), 201, path.clone())?,
-        };
-        match call.app.recorder.record(new, call.body.len()).await? {
-            Recorded::New => {
-                call.app.metrics.builds.inc();
-                return Ok(leading(StatusCode::CREATED, call.base.under(&path)));
-            }
-            Recorded::Claimed(claimed) => return replayed(call, claimed),
-            Recorded::NoProject => return Err(ApiError::NotFound("there is no such project")),
-            Recorded::UsernameTaken => return Err(ApiError::UsernameTaken),
-            Recorded::Clash | Recorded::Known | Recorded::Differs => {}
+    let id = BuildId::assign(report.started, report.received);
+    let path = destination(&project, key_of(id)?, report.outcome).path();
+    let claim = call.claim(&format!("builds of {}", project.id.0), 201, path.clone())?;
+    let new = NewBuild {
+        project: project.id,
+        id,
+        key: None,
+        sender: call.caller.actor()?,
+        report,
+        claim,
+    };
+    record(call, new, &path).await
+}
+
+/// Stores a build, and says where it leads.
+async fn record(call: &Call<'_>, new: NewBuild, path: &str) -> Result<HttpResponse, ApiError> {
+    match call.app.recorder.record(new, call.body.len()).await? {
+        Recorded::New => {
+            call.app.metrics.builds.inc();
+            Ok(leading(StatusCode::CREATED, call.base.under(path)))
         }
+        Recorded::Known => Ok(leading(StatusCode::OK, call.base.under(path))),
+        Recorded::Differs => {
+            Err(ApiError::Conflict("another build has this id; builds are not updated"))
+        }
+        Recorded::Claimed(claimed) => replayed(call, claimed),
+        Recorded::NoProject => Err(ApiError::NotFound("there is no such project")),
+        Recorded::UsernameTaken => Err(ApiError::Raced),
+        // Two servers assigned one id: too rare to keep the report for another try of our own.
+        Recorded::Clash => Err(ApiError::Overloaded),
     }
-    Err(ApiError::Overloaded)
 }
 
 /// The answer that a request got the first time.
@@ -136,36 +141,16 @@ pub(crate) async fn put(
     let incoming: IncomingBuild = call.document()?;
     let digest = incoming.digest();
     let report = incoming.into_report(Timestamp::now(), Some(digest))?;
-    for _ in 0..TRIES {
-        let new = NewBuild {
-            project: project.id,
-            id: BuildId::assign(report.started, report.received),
-            key: Some(key.clone()),
-            sender: call.caller.actor()?,
-            report: report.clone(),
-            claim: None,
-        };
-        match call.app.recorder.record(new, call.body.len()).await? {
-            Recorded::New => {
-                call.app.metrics.builds.inc();
-                let destination = destination(&project, key.clone(), report.outcome);
-                return Ok(leading(StatusCode::CREATED, call.base.location(&destination)));
-            }
-            Recorded::Known => {
-                let this = Resource::Build(project.slug.clone(), key.clone());
-                return Ok(leading(StatusCode::OK, call.base.location(&this)));
-            }
-            Recorded::Differs => {
-                return Err(ApiError::Conflict(
-                    "another build has this id; builds are not updated",
-                ));
-            }
-            Recorded::NoProject => return Err(ApiError::NotFound("there is no such project")),
-            Recorded::UsernameTaken => return Err(ApiError::UsernameTaken),
-            Recorded::Clash | Recorded::Claimed(_) => {}
-        }
-    }
-    Err(ApiError::Overloaded)
+    let path = destination(&project, key.clone(), report.outcome).path();
+    let new = NewBuild {
+        project: project.id,
+        id: BuildId::assign(report.started, report.received),
+        key: Some(key.clone()),
+        sender: call.caller.actor()?,
+        report,
+        claim: None,
+    };
+    record(call, new, &path).await
 }
 
 /// Checks what a PUT says of the build that it expects, where it says anything.

@@ -20,6 +20,10 @@ use crate::respond::leading;
 /// How many builds a page has unless the client says.
 const PER_PAGE: u64 = 25;
 
+/// How many bytes of output a page shows: then it ends, and `next` goes on. A client that wants long
+/// pages asks for `fields` without `results`.
+const PAGE_BYTES: u64 = 32 << 20;
+
 /// How many words joined with `-` are looked up as tags.
 const DASHED: usize = 24;
 
@@ -113,42 +117,36 @@ pub(crate) async fn tagged(
     segment: &TagSegment,
 ) -> Result<(Project, Vec<Tag>), ApiError> {
     let project = call.project(slug).await?;
-    let words: Vec<String> = match segment.separated() {
-        Some(words) => words.into_iter().map(|word| word.trim().to_owned()).collect(),
-        None => dashed(segment.as_str().trim()),
-    };
-    let (id, asked) = (project.id, words.clone());
-    let known = call
-        .ask(move |repository| {
-            let asked: Vec<&str> = asked.iter().map(String::as_str).collect();
-            repository.tag_known(id, &asked)
-        })
-        .await?;
-    let is_known = |word: &str| known.iter().any(|tag| tag == word);
-    let mut tags = match segment.separated() {
-        Some(_) => {
-            let parse =
-                |word: &String| word.parse::<Tag>().ok().filter(|tag| is_known(tag.as_str()));
-            words.iter().map(parse).collect::<Option<Vec<Tag>>>().filter(|tags| !tags.is_empty())
+    let whole = segment.as_str().trim();
+    // Only what can be a tag is asked for.
+    let asked: Vec<Tag> = match segment.separated() {
+        Some(words) => {
+            words.iter().map(|word| word.parse()).collect::<Result<_, _>>().map_err(|_| NO_TAG)?
         }
-        None => split_dashed(segment.as_str().trim(), &is_known),
-    }
-    .ok_or(NO_TAG)?;
+        None => dashed(whole),
+    };
+    let (id, words) = (project.id, asked.clone());
+    let known = call.ask(move |repository| repository.tag_known(id, &words)).await?;
+    let mut tags = match segment.separated() {
+        Some(_) if known.len() == asked.len() => known,
+        Some(_) => return Err(NO_TAG),
+        None => split_dashed(whole, &|word| known.iter().any(|tag| tag.as_str() == word))
+            .ok_or(NO_TAG)?,
+    };
     tags.sort_unstable();
     tags.dedup();
-    Ok((project, tags))
+    if tags.is_empty() { Err(NO_TAG) } else { Ok((project, tags)) }
 }
 
-/// Everything in a segment that might be a tag: each run of words that `-` joins.
-fn dashed(segment: &str) -> Vec<String> {
+/// Everything in a segment that might be a tag: each run of words that `-` joins; of very many words
+/// only the whole.
+fn dashed(segment: &str) -> Vec<Tag> {
     let words: Vec<&str> = segment.split('-').collect();
     if words.len() > DASHED {
-        return vec![segment.to_owned()];
+        return segment.parse().into_iter().collect();
     }
     let runs = (0..words.len()).flat_map(|start| (start..words.len()).map(move |end| (start, end)));
-    runs.map(|(start, end)| words[start..=end].join("-"))
-        .filter(|run| run.parse::<Tag>().is_ok())
-        .collect()
+    runs.filter_map(|(start, end)| words[start..=end].join("-").parse().ok()).collect()
 }
 
 /// What a page of builds needs from the store.
@@ -228,6 +226,23 @@ async fn show(
     call.ok(&etag, &ListMembers::builds(documents, tags, pages, page.count.exact, links(&list)))
 }
 
+/// The builds whose outputs fit on a page, at least one: from the front, or where the page is read
+/// backwards, from its end.
+fn fitting(builds: &[Build], from_end: bool) -> std::ops::Range<usize> {
+    let mut bytes = 0;
+    let mut fits = |build: &&Build| {
+        bytes += build.output_bytes;
+        bytes <= PAGE_BYTES
+    };
+    let count = if from_end {
+        builds.iter().rev().take_while(&mut fits).count()
+    } else {
+        builds.iter().take_while(&mut fits).count()
+    };
+    let count = count.max(1).min(builds.len());
+    if from_end { builds.len() - count..builds.len() } else { 0..count }
+}
+
 fn read(
     repository: &dyn Repository,
     scope: Scope,
@@ -254,7 +269,7 @@ fn read(
     };
     let query = BuildQuery { scope, selection, start, limit };
     let mut builds = repository.build_list(&query)?;
-    let more = builds.len() as u64 > request.per_page;
+    let mut more = builds.len() as u64 > request.per_page;
     if more {
         match position {
             Some(Position::Before(_)) => drop(builds.remove(0)),
@@ -262,6 +277,9 @@ fn read(
         }
     }
     let steps = if fields.has("results") {
+        let fit = fitting(&builds, matches!(position, Some(Position::Before(_))));
+        more |= fit.len() < builds.len();
+        builds = builds.drain(fit).collect();
         repository.step_list(&builds)?
     } else {
         vec![Some(Vec::new()); builds.len()]

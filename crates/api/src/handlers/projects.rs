@@ -53,15 +53,27 @@ pub(crate) async fn put(call: &Call<'_>, slug: &Slug) -> Result<HttpResponse, Ap
     let policy = &call.app.settings.policy;
     match call.find_project(slug).await? {
         Some(project) => {
+            if policy.change_project(call.viewer(), &project).is_ok() {
+                return update(call, project).await;
+            }
+            if is_user_by_now(call).await? {
+                return Err(ApiError::Raced);
+            }
             // On a project that exists, the source document has 403 for everybody else.
-            policy.change_project(call.viewer(), &project).map_err(|_| Refusal::NotPermitted)?;
-            update(call, project).await
+            Err(Refusal::NotPermitted.into())
         }
         None => {
             policy.register_project(call.viewer())?;
             register(call, slug).await
         }
     }
+}
+
+/// Whether a stranger has become a user since the credentials were looked at, as when somebody's first
+/// requests come all at once.
+async fn is_user_by_now(call: &Call<'_>) -> Result<bool, ApiError> {
+    let Viewer::Stranger(username) = call.viewer().clone() else { return Ok(false) };
+    Ok(call.ask(move |repository| repository.user_find(&username)).await?.is_some())
 }
 
 async fn register(call: &Call<'_>, slug: &Slug) -> Result<HttpResponse, ApiError> {
@@ -86,8 +98,9 @@ async fn register(call: &Call<'_>, slug: &Slug) -> Result<HttpResponse, ApiError
             let call = Call { caller: &caller, ..*call };
             call.created(&etag(&call, &project), &document(&call, &project))
         }
-        Registered::Exists => Err(Refusal::NotPermitted.into()),
-        Registered::UsernameTaken => Err(ApiError::UsernameTaken),
+        Registered::Exists | Registered::UsernameTaken | Registered::NoOwner => {
+            Err(ApiError::Raced)
+        }
     }
 }
 

@@ -74,17 +74,12 @@ async fn create(
     if let Some(password) = incoming.password {
         let password = checked(password)?;
         let hash = new.password_hash.clone();
-        if !actix_web::web::block(move || hash.verify(&password))
-            .await
-            .map_err(|_| ApiError::Interrupted)?
-        {
+        if !call.app.verifier.verify(hash, password).await? {
             return Err(bad_password("it is not the one in the credentials"));
         }
     }
-    let account = call
-        .ask(move |repository| repository.user_create(&new))
-        .await?
-        .ok_or(ApiError::UsernameTaken)?;
+    let account =
+        call.ask(move |repository| repository.user_create(&new)).await?.ok_or(ApiError::Raced)?;
     let caller =
         Caller { viewer: call.app.settings.policy.viewer(&account), newcomer: Newcomer::No };
     let call = Call { caller: &caller, ..*call };

@@ -133,6 +133,11 @@ fn a_compressed_body_is_read_and_bounded_after_decompression() {
     };
     assert_eq!(post(r#"{"success":true}"#), 201);
     assert_eq!(post(&format!(r#"{{"success":true,"x":"{}"}}"#, "x".repeat(1_000_000))), 413);
+    let other = server.request("POST", "/pony/builds").header("Content-Encoding", "br").json("{}");
+    assert_eq!(server.send(other).status, 415);
+    let broken =
+        server.request("POST", "/pony/builds").header("Content-Encoding", "gzip").json("{}");
+    assert_eq!(server.send(broken).status, 400);
 }
 
 #[test]

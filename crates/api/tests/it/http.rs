@@ -144,6 +144,18 @@ fn forwarded_headers_count_only_from_trusted_proxies() {
 }
 
 #[test]
+fn what_a_client_says_of_itself_does_not_beat_its_proxy() {
+    let server =
+        Server::with(|settings| settings.trust_forwarded = vec!["127.0.0.0/8".parse().unwrap()]);
+    let request = server
+        .request("GET", "/")
+        .header("Forwarded", "host=evil.example.org;proto=https")
+        .header("X-Forwarded-Host", "evil.example.org, ci.example.org")
+        .header("X-Forwarded-Proto", "http, https");
+    assert_eq!(server.send(request).json()["links"][0]["href"], "https://ci.example.org/");
+}
+
+#[test]
 fn long_answers_are_compressed_as_the_client_accepts() {
     let server = Server::new();
     server.project("pony");

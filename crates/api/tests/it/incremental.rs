@@ -58,6 +58,17 @@ fn a_build_is_reported_step_by_step() {
 }
 
 #[test]
+fn an_incremental_build_may_have_an_id_of_the_clients() {
+    let server = Server::new();
+    server.project("pony");
+    let begin = || server.put("/pony/builds/17", r#"{"incremental":true}"#);
+    let (first, retry) = (begin(), begin());
+    assert_eq!((first.status, first.header("location")), (201, "/pony/builds/17/progress"));
+    assert_eq!((retry.status, retry.header("location")), (200, "/pony/builds/17/progress"));
+    assert_eq!(server.post("/pony/builds/17/progress", STEP).status, 204);
+}
+
+#[test]
 fn the_closing_may_say_how_it_ended() {
     let server = Server::new();
     server.project("pony");

@@ -174,6 +174,10 @@ fn where_and_sort_narrow_and_order_a_list() {
     assert_eq!(hosts(&server.get("/pony/builds?where=success:false,tags:odd")), ["h3"]);
     assert_eq!(hosts(&server.get("/pony/builds?where=client.host:h4")), ["h4"]);
     assert_eq!(hosts(&server.get("/pony/tags/odd?where=success:false")), ["h3"]);
+    assert_eq!(
+        hosts(&server.get("/pony/builds?query=and(eq(success,false),not(eq(client.host,h3)))")),
+        ["h6", "h0"]
+    );
     let sorted = server.get("/pony/builds?sort=started&per_page=4");
     assert_eq!(hosts(&sorted), ["h0", "h1", "h2", "h3"]);
     assert_eq!(hosts(&server.get(&sorted.link("next").unwrap())), ["h4", "h5", "h6", "h7"]);
@@ -188,11 +192,74 @@ fn where_and_sort_narrow_and_order_a_list() {
             .unwrap()
             .contains(&"success".into())
     );
-    for query in
-        ["where=success", "where=success:maybe", "where=%22a", "sort=tags", "where=id:a%00"]
-    {
+    for query in [
+        "where=success",
+        "where=success:maybe",
+        "where=%22a",
+        "sort=tags",
+        "where=key:a%00",
+        "query=eq(success",
+        "query=eq(success,true)x",
+    ] {
         assert_eq!(server.get(&format!("/pony/builds?{query}")).status, 400, "{query}");
     }
+}
+
+#[test]
+fn a_list_may_be_sorted_by_everything_at_once() {
+    let server = with_builds(3);
+    let all: Vec<String> = devmason_domain::query::BUILDS.names(true);
+    let all: Vec<String> = all.iter().map(|name| name.replace("<member>", "host")).collect();
+    let query =
+        [all.clone(), all.iter().map(|name| format!("-{name}")).collect()].concat().join(",");
+    assert_eq!(server.get(&format!("/pony/builds?sort={query}")).json()["count"], 3);
+    assert_eq!(hosts(&server.get("/pony/builds?sort=-client.host")), ["h2", "h1", "h0"]);
+}
+
+#[test]
+fn more_tags_than_a_build_can_have_are_on_no_build() {
+    let server = Server::new();
+    server.project("pony");
+    for build in 0..2 {
+        let tags: Vec<String> = (0..60).map(|n| format!("\"t{}\"", build * 60 + n)).collect();
+        server.build("pony", &format!(r#"{{"success":true,"tags":[{}]}}"#, tags.join(",")));
+    }
+    let segment = |count: usize| (0..count).map(|n| format!("t{n}")).collect::<Vec<_>>().join(";");
+    for query in ["", "?where=success:true", "?sort=started"] {
+        assert_eq!(
+            server.get(&format!("/pony/tags/{}{query}", segment(60))).json()["count"],
+            1,
+            "{query}"
+        );
+        assert_eq!(
+            server.get(&format!("/pony/tags/{}{query}", segment(120))).json()["count"],
+            0,
+            "{query}"
+        );
+    }
+    for odd in ["a%00;b", "%00;", "%00-%00", &"%00-".repeat(40), &"t1-".repeat(2000)] {
+        assert_eq!(server.get(&format!("/pony/tags/{odd}")).status, 404, "{odd}");
+    }
+}
+
+#[test]
+fn a_page_ends_where_its_outputs_get_long_and_next_goes_on() {
+    let server = Server::with(|settings| settings.max_body_bytes = 64 << 20);
+    server.project("pony");
+    for n in 0..5 {
+        let output = "x".repeat(12 << 20);
+        let body = format!(
+            r#"{{"success":true,"started":"2026-01-01T00:00:0{n}Z","client":{{"host":"h{n}"}},"results":[{{"name":"s","success":true,"output":"{output}"}}]}}"#
+        );
+        server.build("pony", &body);
+    }
+    let first = server.get("/pony/builds");
+    assert_eq!(hosts(&first), ["h4", "h3"]);
+    let second = server.get(&first.link("next").unwrap());
+    assert_eq!(hosts(&second), ["h2", "h1"]);
+    let third = server.get(&second.link("next").unwrap());
+    assert_eq!((hosts(&third), third.link("next")), (vec!["h0".to_owned()], None));
+    assert_eq!(hosts(&server.get("/pony/builds?fields=client")).len(), 5);
 }
 
 #[test]

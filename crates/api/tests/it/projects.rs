@@ -85,6 +85,49 @@ fn the_servers_own_names_and_malformed_ones_are_refused() {
 }
 
 #[test]
+fn an_owner_who_registers_many_times_at_once_is_always_right() {
+    let server = Server::new();
+    for user in ["alice", "new"] {
+        if user == "alice" {
+            server.as_user(user).send("PUT", "/users/alice", "");
+        }
+        let statuses: Vec<u16> = std::thread::scope(|scope| {
+            let put = || {
+                server.as_user(user).send("PUT", &format!("/of-{user}"), r#"{"name":"x"}"#).status
+            };
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(put)).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert_eq!(statuses.iter().filter(|status| **status == 201).count(), 1, "{statuses:?}");
+        assert_eq!(statuses.iter().filter(|status| **status == 200).count(), 7, "{statuses:?}");
+    }
+}
+
+#[test]
+fn an_if_match_that_is_no_text_matches_nothing() {
+    use std::io::{Read, Write};
+    let server = Server::new();
+    let alice = server.as_user("alice");
+    alice.send("PUT", "/pony", r#"{"name":"1"}"#);
+    let body = br#"{"name":"2"}"#;
+    let authorization = devmason_test_support::http::base64(b"alice:alice-pw");
+    let mut stream = std::net::TcpStream::connect(&server.address).unwrap();
+    write!(stream, "PUT /pony HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Basic {authorization}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nIf-Match: ", body.len()).unwrap();
+    stream.write_all(b"\"\xff\"\r\n\r\n").unwrap();
+    stream.write_all(body).unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    assert!(answer.starts_with(b"HTTP/1.1 412"));
+    let etag = alice.send("GET", "/pony", "").header("etag").to_owned();
+    let two = server
+        .request("PUT", "/pony")
+        .basic("alice", "alice-pw")
+        .header("If-Match", "\"x\"")
+        .header("If-Match", &etag);
+    assert_eq!(server.send(two.json(r#"{"name":"3"}"#)).status, 200);
+}
+
+#[test]
 fn if_match_is_honoured() {
     let server = Server::new();
     let alice = server.as_user("alice");

@@ -28,9 +28,9 @@ impl From<devmason_domain::Invalid> for Fault {
 impl Fault {
     /// Sorts an error by what can be done about it.
     ///
-    /// Neither libpq through Diesel nor SQLite gives more than a text for a full disk or a lock, so
-    /// the texts are looked at; both servers write these ones in English in every locale that
-    /// affects only messages for people, and an unknown text falls back to `Backend`.
+    /// Through Diesel neither database gives more than a text for a full disk, a lock or a timeout, so the
+    /// texts are looked at. A server that is set to write its messages in another language than English
+    /// (`lc_messages`) gets `Backend` for them: 500 where 503 would be kinder.
     pub(crate) fn into_error(self) -> Error {
         let error = match self {
             Self::Corrupt(what) => return Error::Corrupt(what.into()),

@@ -1,6 +1,6 @@
 //! The tables, as both databases have them.
 
-use diesel::sql_types::Text;
+use diesel::sql_types::{Binary, Text};
 
 /// Column types that the two databases keep in their own ways.
 pub(crate) mod sql {
@@ -66,7 +66,9 @@ diesel::table! {
         tags -> Text,
         steps -> Integer,
         failed_steps -> Integer,
+        output_bytes -> BigInt,
         digest -> Nullable<Binary>,
+        updated_at -> crate::store::schema::sql::Instant,
         version -> BigInt,
         client -> Text,
     }
@@ -145,4 +147,7 @@ extern "SQL" {
     /// A member of a client record, as text: a string's value, else the JSON as sent. A migration
     /// defines it in PostgreSQL, each connection in SQLite.
     fn client_member_text(client: Text, name: Text) -> Nullable<Text>;
+
+    /// A UUID's text, from its bytes; SQLite's alone, PostgreSQL has a cast.
+    fn uuid_text(id: Binary) -> Text;
 }

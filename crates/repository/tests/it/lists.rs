@@ -83,9 +83,8 @@ conformance! {
         assert_eq!(tags, ["B", "Z", "a", "b", "\u{e9}"]);
         let b = Scope::Tagged(project.id, vec!["b".parse().unwrap()]);
         assert_eq!(store.build_tally(&b).unwrap().members, 2);
-        let mut known = store.tag_known(project.id, &["a", "b", "c", "elsewhere"]).unwrap();
-        known.sort();
-        assert_eq!(known, ["a", "b"]);
+        let asked = ["a", "b", "c", "elsewhere"].map(|word| word.parse::<Tag>().unwrap());
+        assert_eq!(store.tag_known(project.id, &asked).unwrap(), asked[..2]);
     }
 
     fn a_user_has_the_builds_that_it_sent_to_any_project(store: &Store) {
@@ -155,10 +154,10 @@ conformance! {
         assert_eq!(store.select(&scope, "client.host:ci-7,success:false", ""), [c]);
         assert_eq!(store.select(&scope, "client.n:1", ""), [b]);
         assert_eq!(store.select(&scope, "client.host:", ""), [d]);
-        assert_eq!(store.select(&scope, "client.it's \" a $.x:", "").len(), 4);
+        assert_eq!(store.select(&scope, "client.it's $.x:", "").len(), 4);
         assert_eq!(store.select(&scope, "tags:x", ""), [a]);
         assert_eq!(store.select(&scope, "user:ALICE", ""), [b]);
-        assert_eq!(store.select(&scope, "id:chosen", ""), [b]);
+        assert_eq!(store.select(&scope, "key:chosen", ""), [b]);
         assert_eq!(store.select(&scope, &format!("id:{a}"), ""), [a]);
         assert_eq!(store.select(&scope, "started:2026-01-01T01:00:01+01:00", ""), [b]);
         assert_eq!(store.select(&scope, "project:P,steps:1", ""), [c, b, a]);
@@ -168,7 +167,7 @@ conformance! {
         assert_eq!(store.select(&scope, "", "-success,started"), [a, b, c, d]);
         assert_eq!(store.select(&scope, "", "-state,started"), [d, a, b, c]);
         assert_eq!(store.select(&scope, "", "state,-started"), [c, b, a, d]);
-        let selection = Selection { conditions: parse_where("success:false").unwrap(), sort: vec![] };
+        let selection = Selection { filter: parse_where(&BUILDS, "success:false").unwrap(), sort: vec![] };
         assert_eq!(store.build_count(&scope, &selection).unwrap(), Count { builds: 2, exact: true });
         // A client record with NUL is no error, and is found by its other members.
         let mut odd = build(&project, "2026-01-01T00:00:00Z", &[]);

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use devmason_domain::query::{Selection, parse_sort, parse_where};
+use devmason_domain::query::{BUILDS, Selection, parse_sort, parse_where};
 use devmason_domain::*;
 use devmason_repository::*;
 use devmason_test_support::{Backend, TestDatabase};
@@ -73,8 +73,8 @@ impl Store {
 
     fn select(&self, scope: &Scope, conditions: &str, sort: &str) -> Vec<BuildId> {
         let selection = Selection {
-            conditions: parse_where(conditions).unwrap(),
-            sort: parse_sort(sort).unwrap(),
+            filter: parse_where(&BUILDS, conditions).unwrap(),
+            sort: parse_sort(&BUILDS, sort).unwrap(),
         };
         let query =
             BuildQuery { scope: scope.clone(), selection, start: Start::Offset(0), limit: 100 };

@@ -73,6 +73,42 @@ conformance! {
         assert_eq!(store.page(&Scope::Project(project.id), Start::Offset(0), 10), []);
     }
 
+    fn servers_that_purge_at_once_leave_nothing_behind(store: &Store) {
+        let project = store.project("p");
+        let mut batch: Vec<_> = (0..300).map(|_| build(&project, "2026-01-01T00:00:00Z", &["a"])).collect();
+        for build in &mut batch {
+            build.report.steps = (0..10).map(|_| step("s", true)).collect();
+        }
+        store.build_record_many(&batch).unwrap();
+        let build = store.find(&project, batch[0].id);
+        store.project_delete(project.id, None).unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    let other = open(&store.database.url, &Options::default()).unwrap();
+                    while other.purge(Timestamp::now()).unwrap() {}
+                });
+            }
+        });
+        while store.purge(Timestamp::now()).unwrap() {}
+        // Not one step is left of the ten that each build had.
+        let none = Build { steps: 0, ..build.clone() };
+        assert_eq!(store.step_list(&[none, build]).unwrap(), [Some(vec![]), None]);
+        assert_eq!(store.page(&Scope::Project(project.id), Start::Offset(0), 10), []);
+    }
+
+    fn a_user_who_is_gone_owns_nothing_new(store: &Store) {
+        let ghost = store.user("ghost");
+        store.user_delete(ghost.id, None).unwrap();
+        let new = NewProject {
+            slug: "p".parse().unwrap(),
+            name: "p".parse().unwrap(),
+            reporting: Reporting::Anyone,
+            owner: Actor::Account(ghost.id),
+        };
+        assert_eq!(store.project_register(&new).unwrap(), Registered::NoOwner);
+    }
+
     fn users_are_listed_by_name_and_change_their_passwords(store: &Store) {
         let (bob, alice) = (store.user("bob"), store.user("Alice"));
         assert_eq!(store.user_create(&account("ALICE")).unwrap(), None);

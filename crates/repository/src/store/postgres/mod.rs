@@ -10,6 +10,7 @@ use diesel::Connection;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use crate::store::fault::Fault;
+use crate::store::{READERS_WAIT, WRITERS_WAIT};
 use crate::{Error, Options, Repository, Result};
 
 type Conn = diesel::pg::PgConnection;
@@ -21,7 +22,7 @@ const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/postg
 const MIGRATION_LOCK: i64 = 0x6465_766d_6173_6f6e;
 
 pub(crate) fn open(url: &str, options: &Options) -> Result<Arc<dyn Repository>> {
-    let mut conn = tuned::connect(url, tuned::Role::Reader)?;
+    let mut conn = tuned::connect(url, tuned::Role::Any)?;
     conn.transaction::<_, Fault, _>(|conn| {
         tuned::lock(conn, MIGRATION_LOCK)?;
         conn.run_pending_migrations(MIGRATIONS).map_err(|error| {
@@ -33,10 +34,16 @@ pub(crate) fn open(url: &str, options: &Options) -> Result<Arc<dyn Repository>> 
         Error::Corrupt(cause) => Error::Backend(cause),
         error => error,
     })?;
-    let pool = queries::Pool::new(
-        url,
-        tuned::Role::Reader,
-        options.pool_size.max(tuned::WRITERS as u32 + 1),
-    );
-    Ok(Arc::new(queries::Store { readers: pool.clone(), writers: pool }))
+    // Writers have connections of their own, so that no crowd of slow reads keeps reports waiting.
+    let epoch = queries::Epoch::default();
+    Ok(Arc::new(queries::Store {
+        readers: queries::Pool::new(url, tuned::Role::Any, options.pool_size, READERS_WAIT, &epoch),
+        writers: queries::Pool::new(
+            url,
+            tuned::Role::Any,
+            tuned::WRITERS as u32 + 2,
+            WRITERS_WAIT,
+            &epoch,
+        ),
+    }))
 }

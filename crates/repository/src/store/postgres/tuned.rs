@@ -8,7 +8,7 @@ use diesel::result::QueryResult;
 use diesel::sql_types::{Array, BigInt, Binary, Bool, Integer, Nullable, SmallInt, Text};
 
 use super::Conn;
-use super::queries::{Insert, Outcome, Sql, establish, joined_tags};
+use super::queries::{Insert, Outcome, Sql, establish, joined_tags, output_bytes};
 use crate::store::columns::{At, Id};
 use crate::store::fault::Fault;
 use crate::store::schema::sql;
@@ -21,10 +21,16 @@ pub(super) const WRITERS: usize = 2;
 /// The shard of the kept counts that this connection adds to.
 pub(super) const SHARD: &str = "(pg_backend_pid() % 16)::smallint";
 
+/// What follows a text that is compared or sorted by its bytes.
+pub(super) const BY_BYTES: &str = " collate \"C\"";
+
+/// A build's id in URIs.
+pub(super) const BUILD_KEY: &str = "coalesce(build.key, build.id::text)";
+
 /// What a connection is for; here they are all alike.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Role {
-    Reader,
+    Any,
 }
 
 pub(super) fn connect(url: &str, _: Role) -> Result<Conn> {
@@ -47,6 +53,15 @@ pub(super) fn lock(conn: &mut Conn, key: i64) -> QueryResult<()> {
     Sql::<()>::new("select pg_advisory_xact_lock(?)").bind::<BigInt, _>(key).execute(conn).map(drop)
 }
 
+/// A deleted project that nobody else is removing just now.
+pub(super) fn deleted_project(conn: &mut Conn) -> QueryResult<Option<i64>> {
+    Sql::<BigInt>::new(
+        "select id from project where slug_key is null order by id limit 1 for update skip locked",
+    )
+    .get_result(conn)
+    .optional()
+}
+
 pub(super) fn write<T>(
     conn: &mut Conn,
     change: impl FnOnce(&mut Conn) -> Outcome<T>,
@@ -60,18 +75,18 @@ pub(super) fn write<T>(
 /// key is taken, the build is left out with all that belongs to it, and its id is not returned.
 const INSERT_BUILDS: &str = "
 with incoming as (
-    select * from unnest(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    select * from unnest(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
         as n (project_id, id, key, sender_id, started, started_offset, finished, finished_offset, success,
-              received, tags, steps, failed_steps, digest, client, ord)
+              received, tags, steps, failed_steps, output_bytes, digest, client, ord)
 ), alive as (
     select p.id from project p
     where p.id = any (select project_id from incoming) and p.slug_key is not null
     order by p.id for key share
 ), b as (
     insert into build (project_id, id, key, sender_id, started, started_offset, finished, finished_offset,
-                       success, received, tags, steps, failed_steps, digest, client)
+                       success, received, updated_at, tags, steps, failed_steps, output_bytes, digest, client)
     select n.project_id, n.id, n.key, n.sender_id, n.started, n.started_offset, n.finished, n.finished_offset,
-           n.success, n.received, n.tags, n.steps, n.failed_steps, n.digest, n.client
+           n.success, n.received, n.received, n.tags, n.steps, n.failed_steps, n.output_bytes, n.digest, n.client
     from incoming n join alive on alive.id = n.project_id
     order by n.ord
     on conflict do nothing
@@ -162,6 +177,7 @@ pub(super) fn insert_builds(conn: &mut Conn, inserts: &[Insert<'_>]) -> Outcome<
             .iter()
             .filter(|s| !s.success)
             .count() as i32))
+        .bind::<Array<BigInt>, _>(column!(|i| output_bytes(&i.new.report.steps)))
         .bind::<Array<Nullable<Binary>>, _>(column!(|i| i
             .new
             .report
@@ -196,7 +212,8 @@ with incoming as (
         as n (project_id, build_id, ord, name, success, started, started_offset, finished, finished_offset,
               output, errout, extras)
 ), added as (
-    select project_id, build_id, count(*)::int as steps, (count(*) filter (where not success))::int as failed
+    select project_id, build_id, count(*)::int as steps, (count(*) filter (where not success))::int as failed,
+           sum(length(output) + length(errout))::bigint as bytes
     from incoming group by project_id, build_id
 ), held as (
     -- In one order, so that two writers with steps of the same builds don't wait for each other.
@@ -206,7 +223,8 @@ with incoming as (
 ), b as (
     update build
     set steps = build.steps + added.steps, failed_steps = build.failed_steps + added.failed,
-        version = build.version + 1
+        output_bytes = build.output_bytes + added.bytes,
+        version = build.version + 1, updated_at = clock_timestamp()
     from added join held on held.project_id = added.project_id and held.id = added.build_id
     where build.project_id = added.project_id and build.id = added.build_id and build.finished is null
     returning build.project_id, build.id, build.sender_id, build.steps - added.steps as base

@@ -32,7 +32,9 @@ pub(super) struct Row {
     tags: String,
     steps: i32,
     failed_steps: i32,
+    output_bytes: i64,
     digest: Option<Vec<u8>>,
+    updated_at: At,
     version: i64,
     client: String,
 }
@@ -67,6 +69,8 @@ pub(super) fn domain((row, username, username_key): Joined) -> Outcome<Build> {
         client: ClientRecord(JsonObject::from_stored(row.client)),
         steps: size(row.steps)?,
         failed_steps: size(row.failed_steps)?,
+        output_bytes: u64::try_from(row.output_bytes).unwrap_or(0),
+        updated_at: instant(row.updated_at, 0)?,
         digest: row.digest.and_then(|bytes| bytes.try_into().ok()),
         version: row.version,
     })
@@ -76,6 +80,11 @@ pub(super) fn domain((row, username, username_key): Joined) -> Outcome<Build> {
 pub(in super::super) fn joined_tags(new: &NewBuild) -> String {
     let tags: Vec<&str> = new.report.tags.iter().map(|tag| tag.as_str()).collect();
     tags.join(";")
+}
+
+/// How many bytes of output some steps have.
+pub(in super::super) fn output_bytes(steps: &[Step]) -> i64 {
+    steps.iter().map(|step| (step.output.len() + step.errout.len()) as i64).sum()
 }
 
 /// A build that is about to be inserted, its sender found or made.
@@ -185,10 +194,13 @@ fn claims_make(conn: &mut Conn, new: &Claim) -> Outcome<Option<Claimed>> {
     if made > 0 {
         return Ok(None);
     }
-    let (body, status, location): (Vec<u8>, i16, String) = claim::table
+    let made: Option<(Vec<u8>, i16, String)> = claim::table
         .find(new.scope.as_slice())
         .select((claim::body, claim::status, claim::location))
-        .first(conn)?;
+        .first(conn)
+        .optional()?;
+    // One that has just expired is purged between the two statements: then this one is the first.
+    let Some((body, status, location)) = made else { return claims_make(conn, new) };
     Ok(Some(if body == new.body {
         Claimed::Replayed(Answer { status: status.cast_unsigned(), location })
     } else {
@@ -286,6 +298,7 @@ pub(super) fn close(
             build::success.eq(closing.success.unwrap_or(failed == 0)),
             build::finished.eq(At(finished.micros())),
             build::finished_offset.eq(finished.offset_minutes()),
+            build::updated_at.eq(At(now.micros())),
         ))
         .execute(conn)?;
     lists::bump(conn, project.0, std::iter::empty(), sender, 0)?;

@@ -2,16 +2,17 @@
 
 use std::collections::HashMap;
 
-use devmason_domain::query::{BuildField, Selection, Value};
-use devmason_domain::{AccountId, Build, BuildId, ProjectId, Tag};
+use devmason_domain::query::Selection;
+use devmason_domain::{AccountId, Build, BuildId, ProjectId, Tag, TagSet};
 use diesel::dsl::exists;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Bool, Text};
+use diesel::sql_types::{BigInt, Text};
 
 use super::builds::{self, Joined, Row, domain};
+use super::filter::{Columns, Fragment};
 use super::{Conn, Db, Outcome, Sql, projects, tuned, upkeep};
-use crate::store::columns::{At, Id};
-use crate::store::schema::{account, build, build_count, build_tag, client_member_text, project};
+use crate::store::columns::Id;
+use crate::store::schema::{account, build, build_count, build_tag, project};
 use crate::{BuildQuery, Count, Scope, Start, Tally};
 
 /// Up to so many builds that have the rarest of several tags, those that have all are counted.
@@ -102,11 +103,6 @@ pub(super) fn tally(conn: &mut Conn, scope: &Scope) -> Outcome<Tally> {
     Ok(Tally { members: u64::try_from(members).unwrap_or(0), changes: changes.cast_unsigned() })
 }
 
-type Source = diesel::dsl::LeftJoinQuerySource<
-    build::table,
-    account::table,
-    diesel::dsl::Eq<diesel::dsl::Nullable<build::sender_id>, diesel::dsl::Nullable<account::id>>,
->;
 type Boxed<'a> =
     diesel::helper_types::IntoBoxed<'a, diesel::dsl::LeftJoin<build::table, account::table>, Db>;
 
@@ -117,9 +113,7 @@ fn selected<'a>(scope: &'a Scope, selection: &'a Selection) -> Boxed<'a> {
         Scope::Project(project) => query = query.filter(build::project_id.eq(project.0)),
         Scope::Tagged(project, tags) => {
             query = query.filter(build::project_id.eq(project.0));
-            for tag in tags {
-                query = query.filter(has_tag(tag.as_str()));
-            }
+            query = query.filter(has_tags(tags));
         }
         Scope::Sender(id) => {
             let there = project::table
@@ -127,110 +121,62 @@ fn selected<'a>(scope: &'a Scope, selection: &'a Selection) -> Boxed<'a> {
             query = query.filter(build::sender_id.eq(id.0)).filter(exists(there));
         }
     }
-    for condition in &selection.conditions {
-        query = holds(query, &condition.field, &condition.value);
-    }
-    query
-}
-
-fn has_tag(tag: &str) -> Box<dyn BoxableExpression<Source, Db, SqlType = Bool> + '_> {
-    Box::new(exists(
-        build_tag::table
-            .filter(build_tag::project_id.eq(build::project_id))
-            .filter(build_tag::build_id.eq(build::id))
-            .filter(build_tag::tag.eq(tag)),
-    ))
-}
-
-/// Narrows a query to the builds whose field has a value.
-fn holds<'a>(query: Boxed<'a>, field: &'a BuildField, value: &'a Value) -> Boxed<'a> {
-    use BuildField as F;
-    let nothing = |query: Boxed<'a>| query.filter(false.into_sql::<Bool>());
-    match (field, value) {
-        (F::Id, Value::Text(key)) => {
-            let by_key = build::key.eq(key.as_str());
-            match uuid::Uuid::try_parse(key) {
-                Ok(id) => query.filter(by_key.or(build::key.is_null().and(build::id.eq(Id(id))))),
-                Err(_) => query.filter(by_key),
-            }
-        }
-        (F::Project, Value::Text(slug)) => query.filter(exists(project::table.filter(
-            project::id.eq(build::project_id).and(project::slug_key.eq(slug.to_ascii_lowercase())),
-        ))),
-        (F::Success, Value::Boolean(success)) => query.filter(build::success.eq(*success)),
-        (F::Success | F::Finished, Value::Null) => query.filter(build::finished.is_null()),
-        (F::State, Value::Text(state)) => match state.as_str() {
-            "running" => query.filter(build::finished.is_null()),
-            "finished" => query.filter(build::finished.is_not_null()),
-            _ => nothing(query),
-        },
-        (F::Started, Value::Datetime(at)) => query.filter(build::started.eq(At(at.micros()))),
-        (F::Finished, Value::Datetime(at)) => query.filter(build::finished.eq(At(at.micros()))),
-        (F::CreatedAt, Value::Datetime(at)) => query.filter(build::received.eq(At(at.micros()))),
-        (F::User, Value::Text(name)) => {
-            query.filter(account::username_key.eq(name.to_ascii_lowercase()))
-        }
-        (F::User, Value::Null) => query.filter(account::username_key.is_null()),
-        (F::Tags, Value::Text(tag)) => query.filter(has_tag(tag)),
-        (F::Tags, Value::Null) => query.filter(build::tags.eq("")),
-        (F::Steps, Value::Number(n)) => {
-            query.filter(build::steps.eq(i32::try_from(*n).unwrap_or(-1)))
-        }
-        (F::FailedSteps, Value::Number(n)) => {
-            query.filter(build::failed_steps.eq(i32::try_from(*n).unwrap_or(-1)))
-        }
-        (F::Client(member), Value::Text(text)) => {
-            query.filter(client_member_text(build::client, member).eq(text.as_str()))
-        }
-        (F::Client(member), Value::Null) => {
-            query.filter(client_member_text(build::client, member).is_null())
-        }
-        // The fields that are never null, and kinds that the parser gives to no such field.
-        _ => nothing(query),
+    if selection.filter.is_everything() {
+        query
+    } else {
+        query.filter(COLUMNS.filter(&selection.filter))
     }
 }
 
-/// Sorts by the keys asked for, nulls last, then newest first.
-fn sorted<'a>(mut query: Boxed<'a>, selection: &Selection) -> Boxed<'a> {
-    macro_rules! by {
-        ($column:expr, $key:expr) => {
-            if $key.descending {
-                query.then_order_by($column.desc())
-            } else {
-                query.then_order_by($column.asc())
-            }
-        };
+/// That a build has all of some tags: one condition, because PostgreSQL plans ninety for seconds.
+fn has_tags(tags: &[Tag]) -> Fragment {
+    let mut condition = Sql::new(
+        "(select count(*) from build_tag t where t.project_id = build.project_id and t.build_id = build.id and t.tag in (",
+    );
+    for (at, tag) in tags.iter().enumerate() {
+        condition =
+            condition.text(if at > 0 { ", ?" } else { "?" }).bind::<Text, _>(tag.to_string());
     }
-    use BuildField as F;
-    for key in &selection.sort {
-        query = match key.field {
-            // The server's id stands for the client's: both are opaque, and one is always there.
-            F::Id => by!(build::id, key),
-            F::State => by!(build::finished.is_null(), key),
-            F::Success => {
-                let query = query.then_order_by(build::finished.is_null());
-                if key.descending {
-                    query.then_order_by(build::success.desc())
-                } else {
-                    query.then_order_by(build::success.asc())
-                }
-            }
-            F::Started => by!(build::started, key),
-            F::Finished => {
-                let query = query.then_order_by(build::finished.is_null());
-                if key.descending {
-                    query.then_order_by(build::finished.desc())
-                } else {
-                    query.then_order_by(build::finished.asc())
-                }
-            }
-            F::CreatedAt => by!(build::received, key),
-            F::Steps => by!(build::steps, key),
-            F::FailedSteps => by!(build::failed_steps, key),
-            F::Project | F::User | F::Tags | F::Client(_) => query,
-        };
+    let wanted = i64::try_from(tags.len()).unwrap_or(i64::MAX);
+    Fragment(condition.text(")) = ?").bind::<BigInt, _>(wanted))
+}
+
+/// Builds, over `build left join account`.
+const COLUMNS: Columns = Columns {
+    fields: &[
+        ("id", "build.id"),
+        ("key", tuned::BUILD_KEY),
+        ("project", "(select p.slug_key from project p where p.id = build.project_id)"),
+        ("state", "(case when build.finished is null then 'running' else 'finished' end)"),
+        ("success", "build.success"),
+        ("started", "build.started"),
+        ("finished", "build.finished"),
+        ("created_at", "build.received"),
+        ("updated_at", "build.updated_at"),
+        ("user", "account.username_key"),
+        ("steps", "build.steps"),
+        ("failed_steps", "build.failed_steps"),
+    ],
+    folded: &["project", "user"],
+    sets: &[(
+        "tags",
+        "exists (select 1 from build_tag t where t.project_id = build.project_id and t.build_id = build.id and t.tag = ?)",
+        "build.tags = ''",
+    )],
+    open: "build.client",
+};
+
+/// Sorts by the keys asked for, then newest first.
+fn sorted<'a>(query: Boxed<'a>, selection: &Selection) -> Boxed<'a> {
+    if selection.sort.is_empty() {
+        return query.order(build::id.desc());
     }
-    query.then_order_by(build::id.desc())
+    query.order(COLUMNS.order(&selection.sort, "build.id desc"))
+}
+
+/// No build has more tags than a build may have.
+fn has_too_many_tags(scope: &Scope) -> bool {
+    matches!(scope, Scope::Tagged(_, tags) if tags.len() > TagSet::MAX)
 }
 
 fn load(conn: &mut Conn, query: Boxed<'_>) -> Outcome<Vec<Build>> {
@@ -241,6 +187,9 @@ fn load(conn: &mut Conn, query: Boxed<'_>) -> Outcome<Vec<Build>> {
 }
 
 pub(super) fn list(conn: &mut Conn, query: &BuildQuery) -> Outcome<Vec<Build>> {
+    if has_too_many_tags(&query.scope) {
+        return Ok(Vec::new());
+    }
     if let Scope::Tagged(project, tags) = &query.scope
         && query.selection.is_everything()
     {
@@ -349,7 +298,10 @@ fn one_tag(
 }
 
 pub(super) fn count(conn: &mut Conn, scope: &Scope, selection: &Selection) -> Outcome<Count> {
-    if !selection.conditions.is_empty() {
+    if has_too_many_tags(scope) {
+        return Ok(Count { builds: 0, exact: true });
+    }
+    if !selection.filter.is_everything() {
         let some = selected(scope, selection).select(build::version).limit(COUNTED_SELECTED + 1);
         let builds = some.load::<i64>(conn)?.len() as u64;
         let bound = COUNTED_SELECTED.unsigned_abs();
@@ -384,19 +336,16 @@ pub(super) fn tags(conn: &mut Conn, project: ProjectId) -> Outcome<Vec<Tag>> {
     used.iter().map(|tag| Ok(tag.parse()?)).collect()
 }
 
-pub(super) fn known_tags(
-    conn: &mut Conn,
-    project: ProjectId,
-    words: &[&str],
-) -> Outcome<Vec<String>> {
-    // Wherever a shard's count is not zero a build has or had the tag; which, the sum decides.
+pub(super) fn known_tags(conn: &mut Conn, project: ProjectId, asked: &[Tag]) -> Outcome<Vec<Tag>> {
+    let words: Vec<&str> = asked.iter().map(Tag::as_str).collect();
     let rows: Vec<(String, i64)> = build_count::table
         .filter(build_count::project_id.eq(project.0).and(build_count::tag.eq_any(words)))
         .select((build_count::tag, build_count::builds))
         .load(conn)?;
-    let mut sums: HashMap<String, i64> = HashMap::new();
-    for (tag, builds) in rows {
-        *sums.entry(tag).or_default() += builds;
+    let mut builds: HashMap<String, i64> = HashMap::new();
+    for (tag, in_shard) in rows {
+        *builds.entry(tag).or_default() += in_shard;
     }
-    Ok(sums.into_iter().filter(|(_, builds)| *builds > 0).map(|(tag, _)| tag).collect())
+    let is_used = |tag: &&Tag| builds.get(tag.as_str()).is_some_and(|builds| *builds > 0);
+    Ok(asked.iter().filter(is_used).cloned().collect())
 }

@@ -1,6 +1,7 @@
 //! Queries in ordinary Diesel. `super` names the backend: `Conn`, `Db`, and `tuned` for what differs.
 
 mod builds;
+mod filter;
 mod lists;
 mod pool;
 mod projects;
@@ -18,16 +19,16 @@ use super::{Conn, Db, tuned};
 use crate::store::fault::Fault;
 use crate::*;
 
-pub(super) use builds::{Insert, joined_tags};
+pub(super) use builds::{Insert, joined_tags, output_bytes};
 #[allow(unused_imports, reason = "only SQLite counts row by row")]
 pub(super) use lists::bump;
-pub(super) use pool::{Pool, establish};
+pub(super) use pool::{Epoch, Pool, establish};
 pub(super) use sql::Sql;
 
 /// What a query gives inside of a transaction.
 pub(super) type Outcome<T> = std::result::Result<T, Fault>;
 
-/// The store: connections for reading and for writing. PostgreSQL has one pool for both.
+/// The store: connections for reading and for writing.
 pub(super) struct Store {
     pub(super) readers: Pool,
     pub(super) writers: Pool,
@@ -122,8 +123,8 @@ impl Tags for Store {
     fn tag_list(&self, project: ProjectId) -> Result<Vec<Tag>> {
         self.read(|conn| lists::tags(conn, project))
     }
-    fn tag_known(&self, project: ProjectId, words: &[&str]) -> Result<Vec<String>> {
-        self.read(|conn| lists::known_tags(conn, project, words))
+    fn tag_known(&self, project: ProjectId, tags: &[Tag]) -> Result<Vec<Tag>> {
+        self.read(|conn| lists::known_tags(conn, project, tags))
     }
 }
 

@@ -11,8 +11,9 @@ use super::{Conn, Outcome, tuned};
 use crate::store::fault::Fault;
 use crate::{Error, Result};
 
-/// How long a request waits for a connection before it is told to come back.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// Rises when a connection was found dead: all that are older, in any pool of the store, are suspected
+/// and dropped.
+pub(in super::super) type Epoch = Arc<AtomicU64>;
 
 /// A connection, and when it was made.
 pub(in super::super) struct Link {
@@ -25,8 +26,7 @@ pub(in super::super) struct Link {
 /// measured to cost a fifth of the throughput.
 pub(in super::super) struct Manager {
     url: String,
-    /// Rises when a connection was found dead: all that are older are suspected and dropped.
-    epoch: Arc<AtomicU64>,
+    epoch: Epoch,
     role: tuned::Role,
 }
 
@@ -53,18 +53,24 @@ impl ManageConnection for Manager {
 #[derive(Clone)]
 pub(in super::super) struct Pool {
     pool: r2d2::Pool<Manager>,
-    epoch: Arc<AtomicU64>,
+    epoch: Epoch,
 }
 
 impl Pool {
     /// A pool that opens connections as they are needed.
-    pub(in super::super) fn new(url: &str, role: tuned::Role, size: u32) -> Self {
-        let epoch = Arc::new(AtomicU64::new(0));
+    pub(in super::super) fn new(
+        url: &str,
+        role: tuned::Role,
+        size: u32,
+        wait: Duration,
+        epoch: &Epoch,
+    ) -> Self {
+        let epoch = epoch.clone();
         let manager = Manager { url: url.to_owned(), epoch: epoch.clone(), role };
         let pool = r2d2::Pool::builder()
             .max_size(size.max(1))
             .min_idle(Some(0))
-            .connection_timeout(PATIENCE)
+            .connection_timeout(wait)
             .test_on_check_out(false)
             .build_unchecked(manager);
         Self { pool, epoch }

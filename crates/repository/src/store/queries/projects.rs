@@ -11,7 +11,7 @@ use super::{Conn, Outcome, upkeep};
 use crate::store::columns::At;
 use crate::store::fault::Fault;
 use crate::store::schema::{account, project};
-use crate::{NewProject, Registered, Updated};
+use crate::{Actor, NewProject, Registered, Updated};
 
 /// The collection's name in the store.
 pub(super) const COLLECTION: &str = "projects";
@@ -29,7 +29,8 @@ struct Row {
     version: i64,
 }
 
-fn domain((row, owner): (Row, Option<String>)) -> Outcome<Project> {
+fn domain((row, owner, owner_key): (Row, Option<String>, Option<String>)) -> Outcome<Project> {
+    let owner = owner.filter(|_| owner_key.is_some());
     let owner =
         row.owner_id.zip(owner).map(|(id, name)| Ok::<_, Fault>((AccountId(id), name.parse()?)));
     Ok(Project {
@@ -51,7 +52,11 @@ macro_rules! projects {
             .left_join(account::table)
             .filter(project::slug_key.is_not_null())
             .filter($filter)
-            .select((Row::as_select(), account::username.nullable()))
+            .select((
+                Row::as_select(),
+                account::username.nullable(),
+                account::username_key.nullable(),
+            ))
     };
 }
 
@@ -83,6 +88,11 @@ pub(super) fn register(conn: &mut Conn, new: &NewProject) -> Outcome<Registered>
     let owner = users::resolve(conn, &new.owner)?;
     if matches!(owner, Resolved::Taken) {
         return Ok(Registered::UsernameTaken);
+    }
+    if let Actor::Account(id) = new.owner
+        && !users::is_there(conn, id)?
+    {
+        return Ok(Registered::NoOwner);
     }
     let now = At(Timestamp::now().micros());
     let id = diesel::insert_into(project::table)

@@ -17,7 +17,7 @@ use super::{Conn, Db};
 /// becomes part of it: values are bound.
 pub(in super::super) struct Sql<'a, ST> {
     text: Cow<'static, str>,
-    binds: Vec<Box<dyn Bound + 'a>>,
+    binds: Vec<Box<dyn Bound + Send + 'a>>,
     rows: PhantomData<ST>,
 }
 
@@ -42,12 +42,18 @@ impl<'a, ST> Sql<'a, ST> {
         Self { text: text.into(), binds: Vec::new(), rows: PhantomData }
     }
 
+    /// Adds to the text.
+    pub(super) fn text(mut self, text: &'static str) -> Self {
+        self.text += text;
+        self
+    }
+
     /// Binds the next `?`.
     pub(in super::super) fn bind<T, U>(mut self, value: U) -> Self
     where
         Db: HasSqlType<T>,
-        U: ToSql<T, Db> + 'a,
-        T: 'a,
+        U: ToSql<T, Db> + Send + 'a,
+        T: Send + 'a,
     {
         self.binds.push(Box::new(Typed::<T, U>(value, PhantomData)));
         self

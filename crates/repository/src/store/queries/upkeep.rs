@@ -5,7 +5,7 @@ use diesel::prelude::*;
 
 use super::{Conn, Outcome, Sql, tuned};
 use crate::store::columns::At;
-use crate::store::schema::{collection, project};
+use crate::store::schema::collection;
 use crate::{CLAIM_LIFETIME_MICROS, Tally};
 
 /// How many rows one transaction removes: about 10 ms, so that nobody waits long behind it.
@@ -41,13 +41,8 @@ pub(super) fn purge(conn: &mut Conn, now: Timestamp) -> Outcome<bool> {
     .bind::<crate::store::schema::sql::Instant, _>(At(now.micros() - CLAIM_LIFETIME_MICROS))
     .bind::<diesel::sql_types::BigInt, _>(PIECE)
     .execute(conn)?;
-    let deleted: Option<i64> = project::table
-        .filter(project::slug_key.is_null())
-        .order(project::id)
-        .select(project::id)
-        .first(conn)
-        .optional()?;
-    let Some(deleted) = deleted else { return Ok(expired > 0) };
+    // Held until the end of the piece, so that no other server takes the same rows for the last ones.
+    let Some(deleted) = tuned::deleted_project(conn)? else { return Ok(expired > 0) };
     for piece in [
         "delete from step where (project_id, build_id, position) in
              (select project_id, build_id, position from step where project_id = ? limit ?)",

@@ -54,11 +54,15 @@ pub(super) fn find(conn: &mut Conn, username: &Username) -> Outcome<Option<Accou
         .transpose()
 }
 
-fn stale_or_gone<T>(conn: &mut Conn, id: AccountId) -> Outcome<Updated<T>> {
+/// Whether the user is there still.
+pub(super) fn is_there(conn: &mut Conn, id: AccountId) -> Outcome<bool> {
     let there =
         account::table.filter(account::id.eq(id.0).and(account::username_key.is_not_null()));
-    let there: bool = diesel::select(diesel::dsl::exists(there)).get_result(conn)?;
-    Ok(if there { Updated::Stale } else { Updated::Gone })
+    Ok(diesel::select(diesel::dsl::exists(there)).get_result(conn)?)
+}
+
+fn stale_or_gone<T>(conn: &mut Conn, id: AccountId) -> Outcome<Updated<T>> {
+    Ok(if is_there(conn, id)? { Updated::Stale } else { Updated::Gone })
 }
 
 pub(super) fn list(conn: &mut Conn, page: PageRequest) -> Outcome<Vec<Account>> {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use crate::store::fault::Fault;
+use crate::store::{READERS_WAIT, WRITERS_WAIT};
 use crate::{Error, Options, Repository, Result};
 
 type Conn = diesel::sqlite::SqliteConnection;
@@ -32,8 +33,21 @@ pub(crate) fn open(path: &str, options: &Options) -> Result<Arc<dyn Repository>>
         Error::Corrupt(cause) => Error::Backend(cause),
         error => error,
     })?;
+    let epoch = queries::Epoch::default();
     Ok(Arc::new(queries::Store {
-        readers: queries::Pool::new(path, tuned::Role::Reader, options.pool_size),
-        writers: queries::Pool::new(path, tuned::Role::Writer, tuned::WRITERS as u32),
+        readers: queries::Pool::new(
+            path,
+            tuned::Role::Reader,
+            options.pool_size,
+            READERS_WAIT,
+            &epoch,
+        ),
+        writers: queries::Pool::new(
+            path,
+            tuned::Role::Writer,
+            tuned::WRITERS as u32,
+            WRITERS_WAIT,
+            &epoch,
+        ),
     }))
 }

@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use devmason_domain::{BuildId, JsonObject, Outcome as Ended, ProjectId, Step, Tag};
+use devmason_domain::{BuildId, JsonObject, Outcome as Ended, ProjectId, Step, Tag, Timestamp};
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::result::QueryResult;
 use diesel::sql_types::{BigInt, Binary, Bool, Integer, Nullable, SmallInt, Text};
 
 use super::Conn;
-use super::queries::{Insert, Outcome, Sql, bump, establish, joined_tags};
+use super::queries::{Insert, Outcome, Sql, bump, establish, joined_tags, output_bytes};
 use crate::store::columns::{At, Id};
 use crate::store::fault::Fault;
 use crate::store::schema::{build_tag, project, sql};
@@ -20,6 +20,12 @@ pub(super) const WRITERS: usize = 1;
 
 /// One writer needs one shard of the kept counts.
 pub(super) const SHARD: &str = "0";
+
+/// Text is compared and sorted by its bytes here anyway.
+pub(super) const BY_BYTES: &str = "";
+
+/// A build's id in URIs.
+pub(super) const BUILD_KEY: &str = "coalesce(build.key, uuid_text(build.id))";
 
 /// What a connection is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,10 +41,10 @@ pub(super) fn connect(path: &str, role: Role) -> Result<Conn> {
     let pragmas = match role {
         Role::Writer => {
             "pragma busy_timeout = 10000; pragma page_size = 8192; pragma journal_mode = wal; \
-             pragma synchronous = full; pragma foreign_keys = on; pragma cache_size = -8000;"
+             pragma synchronous = full; pragma foreign_keys = on; pragma cache_size = -8000; pragma case_sensitive_like = on;"
         }
         Role::Reader => {
-            "pragma busy_timeout = 10000; pragma query_only = on; pragma cache_size = -4000;"
+            "pragma busy_timeout = 10000; pragma query_only = on; pragma cache_size = -4000; pragma case_sensitive_like = on;"
         }
     };
     conn.batch_execute(pragmas)
@@ -52,12 +58,24 @@ pub(super) fn connect(path: &str, role: Role) -> Result<Conn> {
                 },
             )
         })
+        .and_then(|()| {
+            crate::store::schema::uuid_text_utils::register_impl(&mut conn, |id: Vec<u8>| {
+                uuid::Uuid::from_slice(&id).unwrap_or_default().to_string()
+            })
+        })
         .map_err(|error| Fault::from(error).into_error())?;
     Ok(conn)
 }
 
 pub(super) fn ping(conn: &mut Conn) -> QueryResult<()> {
     Sql::<()>::new("select 1 from collection").execute(conn).map(drop)
+}
+
+/// A deleted project.
+pub(super) fn deleted_project(conn: &mut Conn) -> QueryResult<Option<i64>> {
+    Sql::<BigInt>::new("select id from project where slug_key is null order by id limit 1")
+        .get_result(conn)
+        .optional()
 }
 
 pub(super) fn write<T>(
@@ -69,8 +87,8 @@ pub(super) fn write<T>(
 
 const INSERT_BUILD: &str = "
 insert into build (project_id, id, key, sender_id, started, started_offset, finished, finished_offset, success,
-                   received, tags, steps, failed_steps, digest, client)
-values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                   received, updated_at, tags, steps, failed_steps, output_bytes, digest, client)
+values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 on conflict do nothing";
 
 const INSERT_STEP: &str = "
@@ -112,9 +130,11 @@ fn insert_build(conn: &mut Conn, insert: &Insert<'_>) -> Outcome<bool> {
         .bind::<Nullable<SmallInt>, _>(ended.map(|(_, at)| at.offset_minutes()))
         .bind::<Nullable<Bool>, _>(ended.map(|(success, _)| success))
         .bind::<sql::Instant, _>(At(report.received.micros()))
+        .bind::<sql::Instant, _>(At(report.received.micros()))
         .bind::<Text, _>(joined_tags(new))
         .bind::<Integer, _>(report.steps.len() as i32)
         .bind::<Integer, _>(report.steps.iter().filter(|step| !step.success).count() as i32)
+        .bind::<BigInt, _>(output_bytes(&report.steps))
         .bind::<Nullable<Binary>, _>(report.digest.as_ref().map(|digest| digest.as_slice()))
         .bind::<Text, _>(report.client.0.as_str())
         .execute(conn)?;
@@ -162,7 +182,8 @@ fn insert_step(
 }
 
 const ADD_STEP: &str = "
-update build set steps = steps + 1, failed_steps = failed_steps + ?, version = version + 1
+update build set steps = steps + 1, failed_steps = failed_steps + ?, output_bytes = output_bytes + ?,
+    version = version + 1, updated_at = ?
 where project_id = ? and id = ? and finished is null
 returning steps - 1, sender_id";
 
@@ -170,10 +191,13 @@ pub(super) fn append_steps(
     conn: &mut Conn,
     new: &[&NewStep],
 ) -> Outcome<HashSet<(ProjectId, BuildId)>> {
+    let now = At(Timestamp::now().micros());
     let mut appended = BTreeMap::new();
     for step in new {
         let place: Option<(i32, Option<i64>)> = Sql::<(Integer, Nullable<BigInt>)>::new(ADD_STEP)
             .bind::<Integer, _>(i32::from(!step.step.success))
+            .bind::<BigInt, _>(output_bytes(std::slice::from_ref(&step.step)))
+            .bind::<sql::Instant, _>(now)
             .bind::<BigInt, _>(step.project.0)
             .bind::<sql::Uuid, _>(Id(step.build.0))
             .get_result(conn)
