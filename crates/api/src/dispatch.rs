@@ -17,7 +17,7 @@ use crate::auth::{Caller, Newcomer, authenticate};
 use crate::call::Call;
 use crate::error::ApiError;
 use crate::forwarded::{Origin, origin};
-use crate::handlers::{builds, lists, progress, projects, service, users};
+use crate::handlers::{builds, lists, objects, progress, projects, service, users};
 use crate::metrics::{RequestLabels, ResourceLabels};
 use crate::params::Params;
 use crate::respond::{allow, format};
@@ -209,6 +209,12 @@ async fn handle(call: &Call<'_>, method: Method) -> Result<HttpResponse, ApiErro
         (Resource::User(username), _) => users::get(call, username).await,
         (Resource::UserBuilds(username), _) => lists::of_user(call, username).await,
         (Resource::LatestByUser(username), _) => lists::latest_of_user(call, username).await,
+        (Resource::List(collection), Post) => objects::create(call, *collection).await,
+        (Resource::List(collection), _) => objects::list(call, *collection).await,
+        (Resource::Object(collection, id), Put) => objects::update(call, *collection, id).await,
+        (Resource::Object(collection, id), Delete) => objects::delete(call, *collection, id).await,
+        (Resource::Object(collection, id), _) => objects::get(call, *collection, id).await,
+        (Resource::ComponentsOfType(id), _) => objects::components_of_type(call, id).await,
         (Resource::Health, _) => Ok(service::health()),
         (Resource::Ready, _) => service::ready(call).await,
         (Resource::Metrics, _) => service::metrics(call),

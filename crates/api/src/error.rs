@@ -19,7 +19,7 @@ pub(crate) enum ApiError {
     BadPath(String),
     /// The document in the body was refused.
     Document(DocumentError),
-    /// `where` or `sort` was refused.
+    /// `where`, `query`, `sort` or `embed` was refused.
     Query(QueryError),
     /// A parameter or header has a value that it cannot have.
     BadValue { name: &'static str, problem: String },
@@ -45,6 +45,10 @@ pub(crate) enum ApiError {
     Conflict(&'static str),
     /// Something was made or removed between two looks at it; the request is to be tried again.
     Raced,
+    /// The query face changes nothing without If-Match.
+    IfMatchRequired,
+    /// A name fits several components.
+    Ambiguous(Vec<uuid::Uuid>),
     /// If-Match names another version.
     PreconditionFailed,
     /// An Idempotency-Key came with another body before.
@@ -138,6 +142,12 @@ impl ApiError {
             Self::NotInProgress => plain(S::GONE, "the build is finished"),
             Self::Conflict(what) => plain(S::CONFLICT, what),
             Self::Raced => plain(S::CONFLICT, "another request is just doing the same; try again"),
+            Self::IfMatchRequired => {
+                plain(S::PRECONDITION_FAILED, "'If-match' header must be provided")
+            }
+            Self::Ambiguous(ids) => {
+                (S::CONFLICT, "the name fits several components".to_owned(), json!({"ids": ids}))
+            }
             Self::PreconditionFailed => plain(
                 S::PRECONDITION_FAILED,
                 "the resource is not as 'If-Match' or 'If-None-Match' expects it",

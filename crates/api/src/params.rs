@@ -3,7 +3,9 @@
 use std::str::FromStr;
 
 use actix_web::web;
-use devmason_domain::query::{BUILDS, Filter, Selection, parse_query, parse_sort, parse_where};
+use devmason_domain::query::{
+    Filter, QueryError, Selection, Table, parse_query, parse_sort, parse_where,
+};
 use devmason_domain::{BuildId, PageRequest};
 use devmason_hypermedia::Fields;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -25,6 +27,8 @@ pub(crate) enum Format {
 pub(crate) enum Position {
     After(BuildId),
     Before(BuildId),
+    /// So many builds from the first: in a list with an order of its own, which has no other places.
+    From(u64),
 }
 
 /// The parameters of a request, in the order given.
@@ -54,6 +58,16 @@ impl Params {
         }
     }
 
+    /// How many objects of a list are wanted, and from where on.
+    pub(crate) fn limit_and_offset(&self) -> Result<(u64, u64), ApiError> {
+        let limit = self.number("limit", 20, 1000)?;
+        let Some(text) = self.get("offset") else { return Ok((limit, 0)) };
+        let offset = text
+            .parse::<u32>()
+            .map_err(|_| bad("offset", format!("'{text}' is not a number from 0 on")))?;
+        Ok((limit, u64::from(offset)))
+    }
+
     fn number(&self, name: &'static str, default: u64, max: u64) -> Result<u64, ApiError> {
         let Some(text) = self.get(name) else { return Ok(default) };
         let number = u64::from_str(text).ok().filter(|number| (1..=max).contains(number));
@@ -73,11 +87,17 @@ impl Params {
                 .map(BuildId)
                 .map_err(|_| bad(name, "not a position in this list"))
         };
-        match (self.get("after"), self.get("before")) {
-            (None, None) => Ok(None),
-            (Some(text), None) => id("after", text).map(|id| Some(Position::After(id))),
-            (None, Some(text)) => id("before", text).map(|id| Some(Position::Before(id))),
-            (Some(_), Some(_)) => Err(bad("before", "'after' is given, too")),
+        let from = |text: &str| {
+            text.parse()
+                .map(Position::From)
+                .map_err(|_| bad("from", format!("'{text}' is not a number")))
+        };
+        match (self.get("after"), self.get("before"), self.get("from")) {
+            (None, None, None) => Ok(None),
+            (Some(text), None, None) => id("after", text).map(|id| Some(Position::After(id))),
+            (None, Some(text), None) => id("before", text).map(|id| Some(Position::Before(id))),
+            (None, None, Some(text)) => from(text).map(Some),
+            _ => Err(bad("from", "one of 'after', 'before' and 'from' is enough")),
         }
     }
 
@@ -89,16 +109,40 @@ impl Params {
         })
     }
 
-    pub(crate) fn selection(&self) -> Result<Selection, ApiError> {
+    /// What is to be embedded in each object, of what can be.
+    pub(crate) fn embeds(&self, valid: &'static [&'static str]) -> Result<bool, ApiError> {
+        let Some(text) = self.get("embed") else { return Ok(false) };
+        let names: Vec<&str> =
+            text.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
+        match names.iter().find(|name| !valid.contains(name)) {
+            Some(unknown) => Err(ApiError::Query(QueryError::UnknownKey {
+                parameter: "embed",
+                key: (*unknown).to_owned(),
+                valid: valid.iter().map(|name| (*name).to_owned()).collect(),
+            })),
+            None => Ok(!names.is_empty()),
+        }
+    }
+
+    /// Whether a parameter is `true`.
+    pub(crate) fn flag(&self, name: &'static str) -> Result<bool, ApiError> {
+        match self.get(name) {
+            None | Some("false") => Ok(false),
+            Some("true") => Ok(true),
+            Some(other) => Err(bad(name, format!("'{other}' is neither 'true' nor 'false'"))),
+        }
+    }
+
+    pub(crate) fn selection(&self, table: &Table) -> Result<Selection, ApiError> {
         Ok(Selection {
             filter: self
                 .get("where")
-                .map_or(Ok(Filter::default()), |text| parse_where(&BUILDS, text))?
+                .map_or(Ok(Filter::default()), |text| parse_where(table, text))?
                 .and(
                     self.get("query")
-                        .map_or(Ok(Filter::default()), |text| parse_query(&BUILDS, text))?,
+                        .map_or(Ok(Filter::default()), |text| parse_query(table, text))?,
                 ),
-            sort: self.get("sort").map_or(Ok(Vec::new()), |text| parse_sort(&BUILDS, text))?,
+            sort: self.get("sort").map_or(Ok(Vec::new()), |text| parse_sort(table, text))?,
         })
     }
 
@@ -108,8 +152,9 @@ impl Params {
         let position = position.map(|position| match position {
             Position::After(id) => ("after", id.to_string()),
             Position::Before(id) => ("before", id.to_string()),
+            Position::From(offset) => ("from", offset.to_string()),
         });
-        self.with(number.into_iter().chain(position), &["page", "after", "before"])
+        self.with(number.into_iter().chain(position), &["page", "after", "before", "from"])
     }
 
     /// The query of the same document as JSON.

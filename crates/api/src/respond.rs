@@ -64,6 +64,17 @@ pub(crate) fn format(accept: Option<&str>, params: &Params) -> Result<Format, Ap
     Ok(if html.1 > json.1 { Format::Html } else { Format::Json })
 }
 
+/// The first half of a hash, which is enough to tell two states apart.
+fn hex(hash: &[u8]) -> String {
+    hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The ETag of an object of the query face, without quotes: the same for everybody.
+pub(crate) fn object_etag(kind: &str, state: &[&dyn Display]) -> String {
+    let state: Vec<String> = state.iter().map(ToString::to_string).collect();
+    hex(&Sha256::digest(format!("{kind} {}", state.join(" "))))
+}
+
 impl Call<'_> {
     /// The strong ETag of this resource's representation for this client.
     ///
@@ -90,9 +101,7 @@ impl Call<'_> {
             hash.update((part.len() as u64).to_le_bytes());
             hash.update(part);
         }
-        let hash = hash.finalize();
-        let hex: String = hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-        format!("\"{hex}\"")
+        format!("\"{}\"", hex(&hash.finalize()))
     }
 
     /// Whether the client has this representation already.
@@ -135,6 +144,57 @@ impl Call<'_> {
             any |= known == "*";
         }
         if any { Ok(None) } else { Err(ApiError::PreconditionFailed) }
+    }
+
+    /// Demands `If-Match`, as the query face does, and checks it against an object's ETag.
+    pub(crate) fn must_have_seen(&self, version: i64, etag: &str) -> Result<Option<i64>, ApiError> {
+        if !self.has(&header::IF_MATCH) {
+            return Err(ApiError::IfMatchRequired);
+        }
+        let known = self.etags(&header::IF_MATCH);
+        if known.iter().any(|known| known.trim_matches('"') == etag) {
+            return Ok(Some(version));
+        }
+        if known.iter().any(|known| known == "*") {
+            Ok(None)
+        } else {
+            Err(ApiError::PreconditionFailed)
+        }
+    }
+
+    /// A list whose ETag is made of what it says.
+    pub(crate) fn listed(&self, document: &impl Serialize) -> Result<HttpResponse, ApiError> {
+        let json = serde_json::to_vec(document)
+            .map_err(|error| ApiError::Unwritable(error.to_string()))?;
+        let etag = self.etag(&[&hex(&Sha256::digest(&json))]);
+        if self.is_known(&etag) {
+            return Ok(self.unchanged(&etag));
+        }
+        self.body(self.headed(StatusCode::OK, &etag), json)
+    }
+
+    /// An object of the query face, with the ETag that it names itself.
+    pub(crate) fn object(
+        &self,
+        status: StatusCode,
+        etag: &str,
+        location: Option<String>,
+        document: &impl Serialize,
+    ) -> Result<HttpResponse, ApiError> {
+        let quoted = format!("\"{etag}\"");
+        if status == StatusCode::OK && self.is_known(&quoted) {
+            return Ok(self.unchanged(&quoted));
+        }
+        let mut response = self.headed(status, &quoted);
+        if let Some(location) = location {
+            response.insert_header((header::LOCATION, location));
+        }
+        self.document_response(response, document)
+    }
+
+    /// 204, with an object's new ETag.
+    pub(crate) fn changed(&self, etag: &str) -> HttpResponse {
+        self.headed(StatusCode::NO_CONTENT, &format!("\"{etag}\"")).finish()
     }
 
     /// Refuses `If-Match` where there is nothing that it could match.
@@ -194,11 +254,19 @@ impl Call<'_> {
 
     fn document_response(
         &self,
-        mut response: HttpResponseBuilder,
+        response: HttpResponseBuilder,
         document: &impl Serialize,
     ) -> Result<HttpResponse, ApiError> {
         let json = serde_json::to_vec(document)
             .map_err(|error| ApiError::Unwritable(error.to_string()))?;
+        self.body(response, json)
+    }
+
+    fn body(
+        &self,
+        mut response: HttpResponseBuilder,
+        json: Vec<u8>,
+    ) -> Result<HttpResponse, ApiError> {
         let body = match self.format {
             Format::Json => {
                 response.insert_header(ContentType::json());

@@ -2,6 +2,7 @@
 
 mod account;
 mod build;
+mod component;
 mod json;
 mod name;
 mod page;
@@ -15,6 +16,7 @@ pub use account::{Account, AccountId};
 pub use build::{
     Build, BuildId, ClientRecord, Closing, Outcome, Report, Sender, State, Step, StepName,
 };
+pub use component::{Component, ComponentDetails, ComponentName, ComponentType, PlainText};
 pub use json::JsonObject;
 pub use name::{BuildKey, Invalid, ProjectName, Slug, Tag, TagSet, Username, split_dashed};
 pub use page::{PageRequest, Pages};

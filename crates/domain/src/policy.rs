@@ -196,6 +196,24 @@ impl Policy {
         only(viewer, sent || owns(viewer, project) || viewer.is_administrator())
     }
 
+    /// Creating a component or a component type.
+    pub fn create_component(&self, viewer: &Viewer) -> Verdict {
+        match (self.registration, viewer) {
+            (Registration::Open, Viewer::Anonymous) => Ok(()),
+            _ => self.any_user(viewer),
+        }
+    }
+
+    /// Changing or deleting a component or a component type: who created it and administrators; where
+    /// nobody did, anybody while registration is open.
+    pub fn change_component(&self, viewer: &Viewer, creator: Option<AccountId>) -> Verdict {
+        let permitted = match creator {
+            None => self.registration == Registration::Open,
+            Some(creator) => viewer.account() == Some(creator),
+        };
+        only(viewer, permitted || viewer.is_administrator())
+    }
+
     /// Creating a user, or changing a password: by that user alone.
     pub fn put_user(&self, viewer: &Viewer, username: &Username) -> Verdict {
         self.any_user(viewer)?;
@@ -325,6 +343,22 @@ mod tests {
         let closed = policy(Registration::Closed);
         assert_eq!(closed.report(&stranger(), &project(None, Reporting::Anyone)), NO);
         assert_eq!(closed.report(&Viewer::Anonymous, &project(None, Reporting::Anyone)), Ok(()));
+    }
+
+    #[test]
+    fn a_component_is_changed_by_who_created_it() {
+        let open = policy(Registration::Open);
+        assert_eq!(open.create_component(&Viewer::Anonymous), Ok(()));
+        assert_eq!(open.change_component(&Viewer::Anonymous, None), Ok(()));
+        assert_eq!(open.change_component(&Viewer::Anonymous, Some(AccountId(1))), NEEDS);
+        assert_eq!(open.change_component(&user(2), Some(AccountId(1))), NO);
+        assert_eq!(open.change_component(&user(1), Some(AccountId(1))), Ok(()));
+        assert_eq!(open.change_component(&admin(), Some(AccountId(1))), Ok(()));
+        let authenticated = policy(Registration::Authenticated);
+        assert_eq!(authenticated.create_component(&Viewer::Anonymous), NEEDS);
+        assert_eq!(authenticated.create_component(&stranger()), Ok(()));
+        assert_eq!(authenticated.change_component(&user(1), None), NO);
+        assert_eq!(authenticated.change_component(&admin(), None), Ok(()));
     }
 
     #[test]

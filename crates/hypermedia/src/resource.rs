@@ -66,6 +66,66 @@ impl TagSegment {
     }
 }
 
+/// A kind of object that the query face lists, under `/api/v1`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Collection {
+    /// Kinds of things under test.
+    ComponentTypes,
+    /// Things under test.
+    Components,
+    /// Projects.
+    Projects,
+    /// Builds of all projects.
+    Builds,
+    /// Steps of all builds.
+    Steps,
+    /// Tags of all projects.
+    Tags,
+    /// Users.
+    Users,
+}
+
+impl Collection {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::ComponentTypes,
+        Self::Components,
+        Self::Projects,
+        Self::Builds,
+        Self::Steps,
+        Self::Tags,
+        Self::Users,
+    ];
+
+    /// Its name in URIs and documents.
+    pub fn plural(self) -> &'static str {
+        match self {
+            Self::ComponentTypes => "componenttypes",
+            Self::Components => "components",
+            Self::Projects => "projects",
+            Self::Builds => "builds",
+            Self::Steps => "steps",
+            Self::Tags => "tags",
+            Self::Users => "users",
+        }
+    }
+
+    /// The name of one of it, in documents.
+    pub fn singular(self) -> &'static str {
+        let plural = self.plural();
+        plural.strip_suffix('s').unwrap_or(plural)
+    }
+
+    /// Whether clients create, change and delete its objects here.
+    pub fn is_written(self) -> bool {
+        matches!(self, Self::ComponentTypes | Self::Components)
+    }
+
+    fn parse(plural: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|collection| collection.plural() == plural)
+    }
+}
+
 /// A resource, and so a place in the map of URIs.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Resource {
@@ -95,6 +155,12 @@ pub enum Resource {
     UserBuilds(Username),
     /// `/users/{username}/builds/latest`
     LatestByUser(Username),
+    /// `/api/v1/{collection}`
+    List(Collection),
+    /// `/api/v1/{collection}/{id}`, where components and their types are found by name, too
+    Object(Collection, String),
+    /// `/api/v1/componenttypes/{id}/components`
+    ComponentsOfType(String),
     /// `/healthz`
     Health,
     /// `/readyz`
@@ -155,6 +221,16 @@ impl Resource {
             ["readyz"] => Ok(Self::Ready),
             ["metrics"] => Ok(Self::Metrics),
             ["openapi.json"] => Ok(Self::OpenApi),
+            ["api", "v1", plural] => {
+                Collection::parse(plural).map(Self::List).ok_or(PathError::NotFound)
+            }
+            ["api", "v1", "componenttypes", id, "components"] => {
+                Ok(Self::ComponentsOfType((*id).to_owned()))
+            }
+            ["api", "v1", plural, id] => {
+                let object = |collection| Self::Object(collection, (*id).to_owned());
+                Collection::parse(plural).map(object).ok_or(PathError::NotFound)
+            }
             ["users"] => Ok(Self::UserList),
             ["users", user] => Ok(Self::User(name(user)?)),
             ["users", user, "builds"] => Ok(Self::UserBuilds(name(user)?)),
@@ -198,6 +274,13 @@ impl Resource {
             Self::User(user) => format!("/users/{}", encode(user.as_str())),
             Self::UserBuilds(user) => format!("/users/{}/builds", encode(user.as_str())),
             Self::LatestByUser(user) => format!("/users/{}/builds/latest", encode(user.as_str())),
+            Self::List(collection) => format!("/api/v1/{}", collection.plural()),
+            Self::Object(collection, id) => {
+                format!("/api/v1/{}/{}", collection.plural(), encode(id))
+            }
+            Self::ComponentsOfType(id) => {
+                format!("/api/v1/componenttypes/{}/components", encode(id))
+            }
             Self::Health => "/healthz".to_owned(),
             Self::Ready => "/readyz".to_owned(),
             Self::Metrics => "/metrics".to_owned(),
@@ -221,6 +304,21 @@ impl Resource {
             Self::User(_) => "/users/{username}",
             Self::UserBuilds(_) => "/users/{username}/builds",
             Self::LatestByUser(_) => "/users/{username}/builds/latest",
+            Self::List(Collection::ComponentTypes) => "/api/v1/componenttypes",
+            Self::List(Collection::Components) => "/api/v1/components",
+            Self::List(Collection::Projects) => "/api/v1/projects",
+            Self::List(Collection::Builds) => "/api/v1/builds",
+            Self::List(Collection::Steps) => "/api/v1/steps",
+            Self::List(Collection::Tags) => "/api/v1/tags",
+            Self::List(Collection::Users) => "/api/v1/users",
+            Self::Object(Collection::ComponentTypes, _) => "/api/v1/componenttypes/{id}",
+            Self::Object(Collection::Components, _) => "/api/v1/components/{id}",
+            Self::Object(Collection::Projects, _) => "/api/v1/projects/{id}",
+            Self::Object(Collection::Builds, _) => "/api/v1/builds/{id}",
+            Self::Object(Collection::Steps, _) => "/api/v1/steps/{id}",
+            Self::Object(Collection::Tags, _) => "/api/v1/tags/{id}",
+            Self::Object(Collection::Users, _) => "/api/v1/users/{id}",
+            Self::ComponentsOfType(_) => "/api/v1/componenttypes/{id}/components",
             Self::Health => "/healthz",
             Self::Ready => "/readyz",
             Self::Metrics => "/metrics",
@@ -233,6 +331,8 @@ impl Resource {
         use Method::{Delete, Get, Post, Put};
         match self {
             Self::Project(_) | Self::Build(..) | Self::User(_) => &[Get, Put, Delete],
+            Self::Object(collection, _) if collection.is_written() => &[Get, Put, Delete],
+            Self::List(collection) if collection.is_written() => &[Get, Post],
             Self::BuildList(_) => &[Get, Post],
             Self::Progress(..) => &[Get, Post, Delete],
             Self::ProjectList
@@ -243,6 +343,9 @@ impl Resource {
             | Self::UserList
             | Self::UserBuilds(_)
             | Self::LatestByUser(_)
+            | Self::List(_)
+            | Self::Object(..)
+            | Self::ComponentsOfType(_)
             | Self::Health
             | Self::Ready
             | Self::Metrics
@@ -322,9 +425,10 @@ mod tests {
             for resource in [
                 Resource::Project(slug.clone()), Resource::BuildList(slug.clone()), Resource::LatestBuild(slug.clone()),
                 Resource::Build(slug.clone(), key.clone()), Resource::Progress(slug.clone(), key), Resource::TagList(slug.clone()),
-                Resource::Tagged(slug.clone(), tags.clone()), Resource::LatestTagged(slug, tags), Resource::User(user.clone()),
+                Resource::Tagged(slug.clone(), tags.clone()), Resource::LatestTagged(slug, tags.clone()), Resource::User(user.clone()),
                 Resource::UserBuilds(user.clone()), Resource::LatestByUser(user), Resource::UserList, Resource::ProjectList,
-                Resource::Health, Resource::Ready, Resource::Metrics, Resource::OpenApi,
+                Resource::List(Collection::Steps), Resource::Object(Collection::Tags, tags.as_str().to_owned()),
+                Resource::ComponentsOfType(tags.as_str().to_owned()), Resource::Health, Resource::Ready, Resource::Metrics, Resource::OpenApi,
             ] {
                 prop_assert_eq!(Resource::parse(&resource.path()).unwrap(), resource);
             }

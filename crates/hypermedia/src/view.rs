@@ -1,9 +1,9 @@
 //! What a viewer sees: links, each with what this viewer may do there.
 
-use devmason_domain::{Build, Pages, Policy, Project, State, Tag, Username, Viewer};
+use devmason_domain::{AccountId, Build, Pages, Policy, Project, State, Tag, Username, Viewer};
 use serde::Serialize;
 
-use crate::{Base, Method, Resource, TagSegment};
+use crate::{Base, Collection, Method, Resource, TagSegment};
 
 /// A link, as in the "Build server REST API".
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -36,6 +36,10 @@ pub enum Subject<'a> {
     Progress(&'a Project, &'a Build),
     /// A user, and whether there is one.
     User(&'a Username, bool),
+    /// The components, or their types.
+    Components,
+    /// A component, or a type, and who created it.
+    Component(Option<AccountId>),
 }
 
 /// Documents and links as one viewer sees them.
@@ -101,6 +105,12 @@ impl View<'_> {
                 allow(Method::Post, open);
                 allow(Method::Delete, open);
             }
+            Subject::Components => allow(Method::Post, policy.create_component(viewer).is_ok()),
+            Subject::Component(creator) => {
+                let change = policy.change_component(viewer, creator).is_ok();
+                allow(Method::Put, change);
+                allow(Method::Delete, change);
+            }
             Subject::User(username, there) => {
                 allow(Method::Put, policy.put_user(viewer, username).is_ok());
                 allow(Method::Delete, there && policy.delete_user(viewer, username).is_ok());
@@ -117,6 +127,12 @@ impl View<'_> {
     pub fn root_links(&self) -> Vec<Link> {
         vec![
             self.link("users", &Resource::UserList, Subject::ReadOnly),
+            self.link(
+                "componenttypes",
+                &Resource::List(Collection::ComponentTypes),
+                Subject::Components,
+            ),
+            self.link("components", &Resource::List(Collection::Components), Subject::Components),
             self.link("service-desc", &Resource::OpenApi, Subject::ReadOnly),
         ]
     }

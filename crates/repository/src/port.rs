@@ -2,15 +2,24 @@
 
 use devmason_domain::query::Selection;
 use devmason_domain::{
-    Account, AccountId, Build, BuildId, BuildKey, Closing, PageRequest, PasswordHash, Project,
-    ProjectId, ProjectName, Report, Reporting, Slug, Step, Tag, Timestamp, Username,
+    Account, AccountId, Build, BuildId, BuildKey, Closing, Component, ComponentDetails,
+    ComponentName, ComponentType, PageRequest, PasswordHash, Project, ProjectId, ProjectName,
+    Report, Reporting, Slug, Step, Tag, Timestamp, Username,
 };
+
+use uuid::Uuid;
 
 use crate::Result;
 
 /// Everything a store can do.
-pub trait Repository: Projects + Builds + Tags + Users + Upkeep + Send + Sync {}
-impl<T: Projects + Builds + Tags + Users + Upkeep + Send + Sync> Repository for T {}
+pub trait Repository:
+    Projects + Builds + Tags + Users + Components + Queries + Upkeep + Send + Sync
+{
+}
+impl<T: Projects + Builds + Tags + Users + Components + Queries + Upkeep + Send + Sync> Repository
+    for T
+{
+}
 
 /// A user who is to be made by the request that it comes with, if that succeeds.
 #[derive(Debug, Clone)]
@@ -315,6 +324,172 @@ pub trait Users {
     ) -> Result<Updated<Account>>;
     /// Deletes a user: its projects belong to nobody then, and its builds are credited to nobody.
     fn user_delete(&self, id: AccountId, seen: Option<i64>) -> Result<Updated<()>>;
+}
+
+/// How a component or a component type is addressed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Named {
+    /// By its id.
+    Id(Uuid),
+    /// By its name, which several components of different types may have.
+    Name(String),
+}
+
+/// A part of a list that is sorted and cut as its reader says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Listing {
+    /// What must hold, and the order; without one, the oldest first.
+    pub selection: Selection,
+    /// How many to leave out.
+    pub offset: u64,
+    /// How many at most.
+    pub limit: u64,
+}
+
+/// A part of a list, and how many the whole of it has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed<T> {
+    /// The part.
+    pub items: Vec<T>,
+    /// The whole.
+    pub count: u64,
+}
+
+/// A component to be created.
+#[derive(Debug, Clone)]
+pub struct NewComponent {
+    /// Its name.
+    pub name: ComponentName,
+    /// Its type.
+    pub component_type: Named,
+    /// What is said of it.
+    pub details: ComponentDetails,
+    /// Who creates it.
+    pub creator: Actor,
+}
+
+/// What came of creating something with a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Created<T> {
+    /// It is there now.
+    New(T),
+    /// Another has the name.
+    NameTaken,
+    /// There is no such component type.
+    NoType,
+    /// Somebody else took the newcomer's name meanwhile.
+    UsernameTaken,
+}
+
+/// What came of changing something with a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Changed<T> {
+    /// It is changed.
+    Done(T),
+    /// Another has the name.
+    NameTaken,
+    /// There is no such component type.
+    NoType,
+    /// Somebody else changed it before.
+    Stale,
+    /// It is not there any more.
+    Gone,
+}
+
+/// What came of deleting something that others may need.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Removed {
+    /// It is gone.
+    Done,
+    /// Others need it.
+    InUse,
+    /// Somebody changed it before.
+    Stale,
+    /// It was gone before.
+    Gone,
+}
+
+/// Components and their types.
+pub trait Components {
+    /// Creates a component type.
+    fn component_type_create(
+        &self,
+        name: &ComponentName,
+        creator: &Actor,
+    ) -> Result<Created<ComponentType>>;
+    /// The component type of that id or name.
+    fn component_type_find(&self, named: &Named) -> Result<Option<ComponentType>>;
+    /// Component types by their ids, those that are there.
+    fn component_types_by_id(&self, ids: &[Uuid]) -> Result<Vec<ComponentType>>;
+    /// A part of the list of component types.
+    fn component_type_list(&self, listing: &Listing) -> Result<Listed<ComponentType>>;
+    /// Renames a component type.
+    fn component_type_update(
+        &self,
+        id: Uuid,
+        name: &ComponentName,
+        seen: Option<i64>,
+    ) -> Result<Changed<ComponentType>>;
+    /// Deletes a component type; with its components where `cascade` says so.
+    fn component_type_delete(&self, id: Uuid, cascade: bool, seen: Option<i64>) -> Result<Removed>;
+    /// Creates a component.
+    fn component_create(&self, new: &NewComponent) -> Result<Created<Component>>;
+    /// The components of that id or name.
+    fn component_find(&self, named: &Named) -> Result<Vec<Component>>;
+    /// A part of the list of components, of one type where one is given.
+    fn component_list(&self, of_type: Option<Uuid>, listing: &Listing)
+    -> Result<Listed<Component>>;
+    /// Changes a component; what is not said stays.
+    fn component_update(
+        &self,
+        id: Uuid,
+        name: Option<&ComponentName>,
+        component_type: Option<&Named>,
+        details: &ComponentDetails,
+        seen: Option<i64>,
+    ) -> Result<Changed<Component>>;
+    /// Deletes a component.
+    fn component_delete(&self, id: Uuid, seen: Option<i64>) -> Result<Removed>;
+}
+
+/// A step, and where it belongs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlacedStep {
+    /// The project of its build.
+    pub project: ProjectId,
+    /// Its build.
+    pub build: BuildId,
+    /// Its place among the build's steps, from 0.
+    pub position: u32,
+    /// The step.
+    pub step: Step,
+}
+
+/// A tag of a project, and how many of its builds have it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UsedTag {
+    /// The project's name in URIs.
+    pub project: Slug,
+    /// The tag.
+    pub tag: Tag,
+    /// How many builds have it.
+    pub builds: u64,
+}
+
+/// Every kind of object, selected and sorted as a reader asks, over all projects.
+///
+/// Only what is asked for by an indexed field is found without reading what else there is.
+pub trait Queries {
+    /// Projects, the oldest first.
+    fn project_query(&self, listing: &Listing) -> Result<Listed<Project>>;
+    /// Users, the oldest first.
+    fn user_query(&self, listing: &Listing) -> Result<Listed<Account>>;
+    /// Builds, the oldest first.
+    fn build_query(&self, listing: &Listing) -> Result<Listed<Build>>;
+    /// Steps, those of the oldest build first.
+    fn step_query(&self, listing: &Listing) -> Result<Listed<PlacedStep>>;
+    /// Tags, in order of project and name.
+    fn tag_query(&self, listing: &Listing) -> Result<Listed<UsedTag>>;
 }
 
 /// What keeps a store in order.

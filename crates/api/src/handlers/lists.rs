@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use devmason_domain::query::Selection;
+use devmason_domain::query::{BUILDS, Selection};
 use devmason_domain::{
     Build, PageRequest, Project, ProjectId, Slug, Step, Tag, Username, split_dashed,
 };
@@ -167,10 +167,14 @@ async fn show(
     links: &dyn Fn(&ListLinks) -> Vec<Link>,
 ) -> Result<HttpResponse, ApiError> {
     let (request, fields) = (call.params.page(PER_PAGE)?, call.params.fields()?);
-    let (selection, mut position) = (call.params.selection()?, call.params.position()?);
+    let (selection, mut position) = (call.params.selection(&BUILDS)?, call.params.position()?);
     // A list with an order of its own has no positions; its pages are numbered.
     let positioned = selection.sort.is_empty();
-    position = position.filter(|_| positioned);
+    position = position.filter(|position| positioned != matches!(position, Position::From(_)));
+    let offset = match position {
+        Some(Position::From(offset)) => offset,
+        _ => request.offset(),
+    };
 
     let asked = scope.clone();
     let tally = call.ask(move |repository| repository.build_tally(&asked)).await?;
@@ -187,7 +191,7 @@ async fn show(
     let backwards = matches!(position, Some(Position::Before(_)));
     let has_next = if backwards { true } else { page.more };
     let has_previous = if backwards { page.more } else { request.page > 1 || position.is_some() };
-    let known = request.offset() + page.builds.len() as u64 + u64::from(page.more);
+    let known = offset + page.builds.len() as u64 + u64::from(page.more);
     let builds_count =
         if page.count.exact { page.count.builds } else { page.count.builds.max(known) };
     let mut pages = request.of(builds_count);
@@ -199,15 +203,21 @@ async fn show(
         pages.page = pages.num_pages;
     }
     let to = |page: u64, position| call.params.of_page(page, position);
-    let at = |position: Option<Position>| position.filter(|_| positioned);
+    // Where a list goes on: behind the last build; with an order of its own, so many from the first.
+    let on = if positioned {
+        last_seen.map(Position::After)
+    } else {
+        Some(Position::From(offset + page.builds.len() as u64))
+    };
+    let back = first_seen.map(Position::Before).filter(|_| positioned);
     let list = ListLinks {
         this: to(request.page, position),
         first: to(1, None),
         last: page.count.exact.then(|| to(pages.num_pages, None)),
-        next: has_next.then(|| to(request.page + 1, at(last_seen.map(Position::After)))),
+        next: has_next.then(|| to(request.page + 1, on)),
         previous: has_previous.then(|| match request.page.saturating_sub(1) {
             0 | 1 => to(1, None),
-            page => to(page, at(first_seen.map(Position::Before))),
+            page => to(page, back),
         }),
     };
     let documents = page
@@ -260,6 +270,7 @@ fn read(
     let start = match position {
         Some(Position::After(id)) => Start::Behind(id),
         Some(Position::Before(id)) => Start::Before(id),
+        Some(Position::From(offset)) => Start::Offset(offset),
         None if count.exact && positioned && offset > count.builds / 2 && from_end > 0 => {
             // Nearer to the end: the last pages of a long list cost what the first do.
             limit = limit.min(from_end);

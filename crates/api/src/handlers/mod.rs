@@ -2,6 +2,7 @@
 
 pub(crate) mod builds;
 pub(crate) mod lists;
+pub(crate) mod objects;
 pub(crate) mod progress;
 pub(crate) mod projects;
 pub(crate) mod service;

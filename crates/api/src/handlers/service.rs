@@ -5,7 +5,7 @@ use actix_web::http::header;
 use devmason_hypermedia::{Method, Resource, Subject};
 use serde_json::json;
 
-use super::{builds, lists, users};
+use super::{builds, lists, objects, users};
 use crate::call::Call;
 use crate::error::ApiError;
 use crate::metrics::Metrics;
@@ -47,10 +47,25 @@ pub(crate) async fn methods(call: &Call<'_>) -> Result<Vec<Method>, ApiError> {
             users::find(call, username).await?;
             view.methods(Subject::ReadOnly)
         }
-        Resource::Health | Resource::Ready => vec![Method::Get],
-        Resource::ProjectList | Resource::UserList | Resource::Metrics | Resource::OpenApi => {
+        Resource::List(collection) if collection.is_written() => view.methods(Subject::Components),
+        Resource::Object(collection, id) => {
+            let creator = objects::creator(call, *collection, id).await?;
+            if collection.is_written() {
+                view.methods(Subject::Component(creator))
+            } else {
+                view.methods(Subject::ReadOnly)
+            }
+        }
+        Resource::ComponentsOfType(id) => {
+            objects::component_type(call, id).await?;
             view.methods(Subject::ReadOnly)
         }
+        Resource::Health | Resource::Ready => vec![Method::Get],
+        Resource::List(_)
+        | Resource::ProjectList
+        | Resource::UserList
+        | Resource::Metrics
+        | Resource::OpenApi => view.methods(Subject::ReadOnly),
     })
 }
 

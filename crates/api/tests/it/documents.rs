@@ -95,11 +95,17 @@ fn the_description_has_the_resources_and_methods_that_there_are() {
         Resource::User(user()),
         Resource::UserBuilds(user()),
         Resource::LatestByUser(user()),
+        Resource::ComponentsOfType("x".to_owned()),
         Resource::Health,
         Resource::Ready,
         Resource::Metrics,
         Resource::OpenApi,
     ];
+    let mut all = all.to_vec();
+    for collection in devmason_hypermedia::Collection::ALL {
+        all.push(Resource::List(collection));
+        all.push(Resource::Object(collection, "x".to_owned()));
+    }
     let paths = description["paths"].as_object().unwrap();
     assert_eq!(paths.len(), all.len());
     for resource in all {

@@ -22,6 +22,7 @@ mod documents;
 mod http;
 mod incremental;
 mod lists;
+mod objects;
 mod projects;
 mod users;
 

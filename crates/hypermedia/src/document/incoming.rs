@@ -4,8 +4,8 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use devmason_domain::{
-    ClientRecord, Closing, Invalid, JsonObject, Outcome, ProjectName, Report, Reporting, Step,
-    StepName, Tag, TagSet, Timestamp,
+    ClientRecord, Closing, ComponentDetails, ComponentName, Invalid, JsonObject, Outcome,
+    PlainText, ProjectName, Report, Reporting, Step, StepName, Tag, TagSet, Timestamp,
 };
 use serde::de::{DeserializeOwned, Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -360,6 +360,57 @@ pub struct IncomingProject {
     pub name: ProjectName,
     /// Who may post builds; absent keeps what is.
     pub reporting: Option<Reporting>,
+}
+
+/// A component type, to be created or renamed.
+#[derive(Deserialize)]
+pub struct IncomingComponentType {
+    /// Its name.
+    pub name: ComponentName,
+}
+
+/// A component, to be created or changed. What is absent is not said.
+#[derive(Deserialize)]
+pub struct IncomingComponent {
+    /// Its name.
+    pub name: Option<ComponentName>,
+    componenttype: Option<String>,
+    componenttype_id: Option<String>,
+    title: Option<PlainText>,
+    message: Option<PlainText>,
+    url: Option<PlainText>,
+    canonical_project_name: Option<PlainText>,
+    sha: Option<PlainText>,
+    #[serde(rename = "ref")]
+    reference: Option<PlainText>,
+    git: Option<PlainText>,
+    data: Option<Box<RawValue>>,
+}
+
+impl IncomingComponent {
+    /// The id or the name of its type, by either of its names.
+    pub fn component_type(&self) -> Option<&str> {
+        self.componenttype.as_deref().or(self.componenttype_id.as_deref())
+    }
+
+    /// The error for a member that a new component must have.
+    pub fn missing(field: &str) -> DocumentError {
+        DocumentError::new(field, "required")
+    }
+
+    /// What is said of it.
+    pub fn details(self) -> ComponentDetails {
+        ComponentDetails {
+            title: self.title,
+            message: self.message,
+            url: self.url,
+            canonical_project_name: self.canonical_project_name,
+            sha: self.sha,
+            reference: self.reference,
+            git: self.git,
+            data: self.data.map(|data| data.get().to_owned()),
+        }
+    }
 }
 
 /// A user, to be created or given another password.

@@ -1,12 +1,17 @@
 //! The documents on the wire: what clients send, and what they get.
 
 mod incoming;
+mod objects;
 mod outgoing;
 mod raw;
 
 pub use incoming::{
-    DocumentError, IncomingBuild, IncomingClosing, IncomingProject, IncomingStep, IncomingUser,
-    parse,
+    DocumentError, IncomingBuild, IncomingClosing, IncomingComponent, IncomingComponentType,
+    IncomingProject, IncomingStep, IncomingUser, parse,
+};
+pub use objects::{
+    BuildObject, ComponentObject, ComponentTypeObject, ObjectList, OneObject, ProjectObject,
+    StepObject, TagObject, UserObject,
 };
 pub use outgoing::{
     BuildDocument, Fields, ListMembers, ProjectDocument, TagListDocument, UserDocument,

@@ -44,7 +44,11 @@ impl Fault {
             Diesel::DeserializationError(_) => Error::Corrupt,
             Diesel::BrokenTransactionManager
             | Diesel::DatabaseError(DatabaseErrorKind::ClosedConnection, _) => Error::Unavailable,
-            Diesel::DatabaseError(DatabaseErrorKind::SerializationFailure, _) => Error::Busy,
+            // A name that somebody else took between the look and the change: the next look sees it.
+            Diesel::DatabaseError(
+                DatabaseErrorKind::SerializationFailure | DatabaseErrorKind::UniqueViolation,
+                _,
+            ) => Error::Busy,
             _ if has(&["disk is full", "No space left on device", "could not extend file"]) => {
                 Error::Full
             }

@@ -129,9 +129,41 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    component_type (id) {
+        id -> crate::store::schema::sql::Uuid,
+        name -> Text,
+        creator_id -> Nullable<BigInt>,
+        created_at -> crate::store::schema::sql::Instant,
+        updated_at -> crate::store::schema::sql::Instant,
+        version -> BigInt,
+    }
+}
+
+diesel::table! {
+    component (id) {
+        id -> crate::store::schema::sql::Uuid,
+        component_type_id -> crate::store::schema::sql::Uuid,
+        name -> Text,
+        title -> Nullable<Text>,
+        message -> Nullable<Text>,
+        url -> Nullable<Text>,
+        canonical_project_name -> Nullable<Text>,
+        sha -> Nullable<Text>,
+        reference -> Nullable<Text>,
+        git -> Nullable<Text>,
+        data -> Nullable<Text>,
+        creator_id -> Nullable<BigInt>,
+        created_at -> crate::store::schema::sql::Instant,
+        updated_at -> crate::store::schema::sql::Instant,
+        version -> BigInt,
+    }
+}
+
 diesel::joinable!(project -> account (owner_id));
 diesel::joinable!(build -> account (sender_id));
 diesel::joinable!(build -> project (project_id));
+diesel::joinable!(step -> project (project_id));
 diesel::joinable!(sender_count -> project (project_id));
 diesel::allow_tables_to_appear_in_same_query!(
     account,

@@ -16,7 +16,7 @@ fn tables(backend: &str) -> Vec<(String, Vec<(String, bool)>)> {
             let columns = columns
                 .filter(|line| {
                     !line.is_empty()
-                        && !["--", "primary key", "check"]
+                        && !["--", "primary key", "check", "unique"]
                             .iter()
                             .any(|start| line.starts_with(start))
                 })
@@ -33,6 +33,6 @@ fn tables(backend: &str) -> Vec<(String, Vec<(String, bool)>)> {
 #[test]
 fn both_databases_have_the_same_tables_and_columns() {
     let (postgres, sqlite) = (tables("postgres"), tables("sqlite"));
-    assert_eq!(postgres.len(), 9);
+    assert_eq!(postgres.len(), 11);
     assert_eq!(postgres, sqlite);
 }

@@ -24,6 +24,9 @@ pub(super) const SHARD: &str = "(pg_backend_pid() % 16)::smallint";
 /// What follows a text that is compared or sorted by its bytes.
 pub(super) const BY_BYTES: &str = " collate \"C\"";
 
+/// A step's id: its build's and its place.
+pub(super) const STEP_ID: &str = "(step.build_id::text || ':' || step.position)";
+
 /// A build's id in URIs.
 pub(super) const BUILD_KEY: &str = "coalesce(build.key, build.id::text)";
 

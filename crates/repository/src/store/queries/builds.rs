@@ -9,12 +9,14 @@ use devmason_domain::{
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
 
+use super::filter::{Columns, bounds};
 use super::users::{self, Resolved, instant};
-use super::{Conn, Outcome, lists, tuned};
+use super::{Conn, Db, Outcome, lists, tuned};
 use crate::store::columns::{At, Id};
 use crate::store::fault::Fault;
 use crate::store::schema::{account, build, build_tag, claim, project, step};
 use crate::{Answer, Appended, Claim, Claimed, Closed, NewBuild, NewStep, Recorded, Updated};
+use crate::{Listed, Listing, PlacedStep};
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = build)]
@@ -333,6 +335,7 @@ pub(super) fn find(conn: &mut Conn, project: ProjectId, key: &BuildKey) -> Outco
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = step)]
 struct StepRow {
+    project_id: i64,
     build_id: Id,
     position: i32,
     name: String,
@@ -426,4 +429,51 @@ pub(super) fn delete(
     }
     lists::bump(conn, project.0, tags.iter().copied(), sender, -1)?;
     Ok(Updated::Done(()))
+}
+
+/// Steps, over `step join project`.
+const STEP_COLUMNS: Columns = Columns {
+    fields: &[
+        ("id", tuned::STEP_ID),
+        ("build_id", "step.build_id"),
+        ("project", "project.slug_key"),
+        ("position", "step.position"),
+        ("name", "step.name"),
+        ("success", "step.success"),
+        ("started", "step.started"),
+        ("finished", "step.finished"),
+    ],
+    folded: &["project"],
+    sets: &[],
+    open: "null",
+};
+
+pub(super) fn query_steps(conn: &mut Conn, listing: &Listing) -> Outcome<Listed<PlacedStep>> {
+    let (limit, offset) = bounds(listing);
+    let selected = || {
+        step::table
+            .inner_join(project::table)
+            .into_boxed::<Db>()
+            .filter(project::slug_key.is_not_null())
+            .filter(STEP_COLUMNS.filter(&listing.selection.filter))
+    };
+    let count: i64 = selected().count().get_result(conn)?;
+    let rows: Vec<StepRow> = selected()
+        .order(STEP_COLUMNS.order(&listing.selection.sort, "step.build_id, step.position"))
+        .limit(limit)
+        .offset(offset)
+        .select(StepRow::as_select())
+        .load(conn)?;
+    let placed = |row: StepRow| {
+        Ok(PlacedStep {
+            project: ProjectId(row.project_id),
+            build: BuildId(row.build_id.0),
+            position: row.position.unsigned_abs(),
+            step: row.try_into()?,
+        })
+    };
+    Ok(Listed {
+        items: rows.into_iter().map(placed).collect::<Outcome<_>>()?,
+        count: count.unsigned_abs(),
+    })
 }

@@ -9,6 +9,7 @@ use diesel::result::QueryResult;
 use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 
 use super::{Db, Sql, tuned};
+use crate::Listing;
 use crate::store::columns::{At, Id};
 use crate::store::schema::sql;
 
@@ -138,6 +139,12 @@ impl Columns {
         }
         Fragment(out.text(last))
     }
+}
+
+/// A listing's limit and offset.
+pub(super) fn bounds(listing: &Listing) -> (i64, i64) {
+    let number = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+    (number(listing.limit), number(listing.offset))
 }
 
 /// A piece of SQL in a query that Diesel builds.

@@ -9,11 +9,11 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 
 use super::builds::{self, Joined, Row, domain};
-use super::filter::{Columns, Fragment};
+use super::filter::{Columns, Fragment, bounds};
 use super::{Conn, Db, Outcome, Sql, projects, tuned, upkeep};
 use crate::store::columns::Id;
 use crate::store::schema::{account, build, build_count, build_tag, project};
-use crate::{BuildQuery, Count, Scope, Start, Tally};
+use crate::{BuildQuery, Count, Listed, Listing, Scope, Start, Tally, UsedTag};
 
 /// Up to so many builds that have the rarest of several tags, those that have all are counted.
 const COUNTED_TAGGED: u64 = 1_000;
@@ -348,4 +348,68 @@ pub(super) fn known_tags(conn: &mut Conn, project: ProjectId, asked: &[Tag]) -> 
     }
     let is_used = |tag: &&Tag| builds.get(tag.as_str()).is_some_and(|builds| *builds > 0);
     Ok(asked.iter().filter(is_used).cloned().collect())
+}
+
+/// The builds of all projects that are there, with what a query leaves of them.
+pub(super) fn query(conn: &mut Conn, listing: &Listing) -> Outcome<Listed<Build>> {
+    let (limit, offset) = bounds(listing);
+    let selected = || {
+        let there = project::table
+            .filter(project::id.eq(build::project_id).and(project::slug_key.is_not_null()));
+        build::table
+            .left_join(account::table)
+            .into_boxed::<Db>()
+            .filter(exists(there))
+            .filter(COLUMNS.filter(&listing.selection.filter))
+    };
+    let count: i64 = if listing.selection.filter.is_everything() {
+        // Kept, not counted.
+        Sql::<BigInt>::new(
+            "select cast(coalesce(sum(c.builds), 0) as bigint) from build_count c \
+             join project p on p.id = c.project_id where c.tag = '' and p.slug_key is not null",
+        )
+        .get_result(conn)?
+    } else {
+        selected().count().get_result(conn)?
+    };
+    let order = COLUMNS.order(&listing.selection.sort, "build.id");
+    let items = load(conn, selected().order(order).limit(limit).offset(offset))?;
+    Ok(Listed { items, count: count.unsigned_abs() })
+}
+
+/// Tags, over the counts that are kept of them.
+const TAG_COLUMNS: Columns = Columns {
+    fields: &[("name", "tagged.name"), ("project", "tagged.slug_key"), ("builds", "tagged.builds")],
+    folded: &["project"],
+    sets: &[],
+    open: "null",
+};
+
+const TAGGED: &str = " from (select p.slug, p.slug_key, c.tag as name, cast(sum(c.builds) as bigint) as builds \
+    from build_count c join project p on p.id = c.project_id where c.tag <> '' and p.slug_key is not null \
+    group by p.slug, p.slug_key, c.tag) as tagged where tagged.builds > 0 and ";
+
+pub(super) fn query_tags(conn: &mut Conn, listing: &Listing) -> Outcome<Listed<UsedTag>> {
+    let (limit, offset) = bounds(listing);
+    let filter = || TAG_COLUMNS.filter(&listing.selection.filter).0;
+    let count: i64 =
+        Sql::<BigInt>::new("select count(*)").text(TAGGED).then(filter()).get_result(conn)?;
+    let order = TAG_COLUMNS.order(&listing.selection.sort, "tagged.slug_key, tagged.name").0;
+    let rows: Vec<(String, String, i64)> =
+        Sql::<(Text, Text, BigInt)>::new("select tagged.slug, tagged.name, tagged.builds")
+            .text(TAGGED)
+            .then(filter())
+            .text(" order by ")
+            .then(order)
+            .text(" limit ? offset ?")
+            .bind::<BigInt, _>(limit)
+            .bind::<BigInt, _>(offset)
+            .load(conn)?;
+    let tag = |(project, tag, builds): (String, String, i64)| {
+        Ok(UsedTag { project: project.parse()?, tag: tag.parse()?, builds: builds.unsigned_abs() })
+    };
+    Ok(Listed {
+        items: rows.into_iter().map(tag).collect::<Outcome<_>>()?,
+        count: count.unsigned_abs(),
+    })
 }

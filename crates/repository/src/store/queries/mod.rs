@@ -1,6 +1,7 @@
 //! Queries in ordinary Diesel. `super` names the backend: `Conn`, `Db`, and `tuned` for what differs.
 
 mod builds;
+mod components;
 mod filter;
 mod lists;
 mod pool;
@@ -11,9 +12,12 @@ mod users;
 
 use devmason_domain::query::Selection;
 use devmason_domain::{
-    Account, AccountId, Build, BuildId, BuildKey, Closing, PageRequest, PasswordHash, Project,
-    ProjectId, ProjectName, Reporting, Slug, Step, Tag, Timestamp, Username,
+    Account, AccountId, Build, BuildId, BuildKey, Closing, Component, ComponentDetails,
+    ComponentName, ComponentType, PageRequest, PasswordHash, Project, ProjectId, ProjectName,
+    Reporting, Slug, Step, Tag, Timestamp, Username,
 };
+
+use uuid::Uuid;
 
 use super::{Conn, Db, tuned};
 use crate::store::fault::Fault;
@@ -151,6 +155,80 @@ impl Users for Store {
     }
     fn user_delete(&self, id: AccountId, seen: Option<i64>) -> Result<Updated<()>> {
         self.write(|conn| users::delete(conn, id, seen))
+    }
+}
+
+impl Components for Store {
+    fn component_type_create(
+        &self,
+        name: &ComponentName,
+        creator: &Actor,
+    ) -> Result<Created<ComponentType>> {
+        self.write(|conn| components::create_type(conn, name, creator))
+    }
+    fn component_type_find(&self, named: &Named) -> Result<Option<ComponentType>> {
+        self.read(|conn| components::find_type(conn, named))
+    }
+    fn component_types_by_id(&self, ids: &[Uuid]) -> Result<Vec<ComponentType>> {
+        self.read(|conn| components::types_by_id(conn, ids))
+    }
+    fn component_type_list(&self, listing: &Listing) -> Result<Listed<ComponentType>> {
+        self.read(|conn| components::list_types(conn, listing))
+    }
+    fn component_type_update(
+        &self,
+        id: Uuid,
+        name: &ComponentName,
+        seen: Option<i64>,
+    ) -> Result<Changed<ComponentType>> {
+        self.write(|conn| components::update_type(conn, id, name, seen))
+    }
+    fn component_type_delete(&self, id: Uuid, cascade: bool, seen: Option<i64>) -> Result<Removed> {
+        self.write(|conn| components::delete_type(conn, id, cascade, seen))
+    }
+    fn component_create(&self, new: &NewComponent) -> Result<Created<Component>> {
+        self.write(|conn| components::create(conn, new))
+    }
+    fn component_find(&self, named: &Named) -> Result<Vec<Component>> {
+        self.read(|conn| components::find(conn, named))
+    }
+    fn component_list(
+        &self,
+        of_type: Option<Uuid>,
+        listing: &Listing,
+    ) -> Result<Listed<Component>> {
+        self.read(|conn| components::list(conn, of_type, listing))
+    }
+    fn component_update(
+        &self,
+        id: Uuid,
+        name: Option<&ComponentName>,
+        component_type: Option<&Named>,
+        details: &ComponentDetails,
+        seen: Option<i64>,
+    ) -> Result<Changed<Component>> {
+        self.write(|conn| components::update(conn, id, name, component_type, details, seen))
+    }
+    fn component_delete(&self, id: Uuid, seen: Option<i64>) -> Result<Removed> {
+        self.write(|conn| components::delete(conn, id, seen))
+    }
+}
+
+impl Queries for Store {
+    fn project_query(&self, listing: &Listing) -> Result<Listed<Project>> {
+        self.read(|conn| projects::query(conn, listing))
+    }
+    fn user_query(&self, listing: &Listing) -> Result<Listed<Account>> {
+        self.read(|conn| users::query(conn, listing))
+    }
+    fn build_query(&self, listing: &Listing) -> Result<Listed<Build>> {
+        self.read(|conn| lists::query(conn, listing))
+    }
+    fn step_query(&self, listing: &Listing) -> Result<Listed<PlacedStep>> {
+        self.read(|conn| builds::query_steps(conn, listing))
+    }
+    fn tag_query(&self, listing: &Listing) -> Result<Listed<UsedTag>> {
+        self.read(|conn| lists::query_tags(conn, listing))
     }
 }
 

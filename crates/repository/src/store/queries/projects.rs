@@ -6,12 +6,13 @@ use devmason_domain::{
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
 
+use super::filter::{Columns, bounds};
 use super::users::{self, Resolved};
 use super::{Conn, Outcome, upkeep};
 use crate::store::columns::At;
 use crate::store::fault::Fault;
 use crate::store::schema::{account, project};
-use crate::{Actor, NewProject, Registered, Updated};
+use crate::{Actor, Listed, Listing, NewProject, Registered, Updated};
 
 /// The collection's name in the store.
 pub(super) const COLLECTION: &str = "projects";
@@ -156,4 +157,37 @@ pub(super) fn delete(conn: &mut Conn, id: ProjectId, seen: Option<i64>) -> Outco
     }
     upkeep::collection_changed(conn, COLLECTION, -1)?;
     Ok(Updated::Done(()))
+}
+
+/// Projects, over `project left join account`.
+const COLUMNS: Columns = Columns {
+    fields: &[
+        ("id", "project.slug_key"),
+        ("name", "project.name"),
+        ("owner", "account.username_key"),
+        ("reporting", "project.reporting"),
+        ("created_at", "project.created_at"),
+        ("updated_at", "project.updated_at"),
+    ],
+    folded: &["id", "owner"],
+    sets: &[],
+    open: "null",
+};
+
+pub(super) fn query(conn: &mut Conn, listing: &Listing) -> Outcome<Listed<Project>> {
+    let (limit, offset) = bounds(listing);
+    let filter = || COLUMNS.filter(&listing.selection.filter);
+    let count: i64 = project::table
+        .left_join(account::table)
+        .filter(project::slug_key.is_not_null())
+        .filter(filter())
+        .count()
+        .get_result(conn)?;
+    let rows = projects!(filter())
+        .order(COLUMNS.order(&listing.selection.sort, "project.id"))
+        .limit(limit)
+        .offset(offset)
+        .load(conn)?;
+    let items = rows.into_iter().map(domain).collect::<Outcome<_>>()?;
+    Ok(Listed { items, count: count.unsigned_abs() })
 }

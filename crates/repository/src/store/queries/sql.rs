@@ -48,6 +48,13 @@ impl<'a, ST> Sql<'a, ST> {
         self
     }
 
+    /// Adds another piece with its values.
+    pub(super) fn then<T>(mut self, other: Sql<'a, T>) -> Self {
+        self.text += other.text;
+        self.binds.extend(other.binds);
+        self
+    }
+
     /// Binds the next `?`.
     pub(in super::super) fn bind<T, U>(mut self, value: U) -> Self
     where

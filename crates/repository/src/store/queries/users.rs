@@ -4,11 +4,12 @@ use devmason_domain::{Account, AccountId, PageRequest, PasswordHash, Timestamp, 
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
 
+use super::filter::{Columns, bounds};
 use super::{Conn, Outcome, lists, upkeep};
 use crate::store::columns::At;
 use crate::store::fault::Fault;
 use crate::store::schema::{account, project};
-use crate::{Actor, NewAccount, Updated};
+use crate::{Actor, Listed, Listing, NewAccount, Updated};
 
 /// The collection's name in the store.
 pub(super) const COLLECTION: &str = "users";
@@ -180,4 +181,31 @@ pub(super) fn delete(conn: &mut Conn, id: AccountId, seen: Option<i64>) -> Outco
     }
     lists::credits_changed(conn, id)?;
     Ok(Updated::Done(()))
+}
+
+const COLUMNS: Columns = Columns {
+    fields: &[
+        ("username", "account.username_key"),
+        ("created_at", "account.created_at"),
+        ("updated_at", "account.updated_at"),
+    ],
+    folded: &["username"],
+    sets: &[],
+    open: "null",
+};
+
+pub(super) fn query(conn: &mut Conn, listing: &Listing) -> Outcome<Listed<Account>> {
+    let (limit, offset) = bounds(listing);
+    let there = || account::table.filter(account::username_key.is_not_null());
+    let filter = || COLUMNS.filter(&listing.selection.filter);
+    let count: i64 = there().filter(filter()).count().get_result(conn)?;
+    let rows = there()
+        .filter(filter())
+        .order(COLUMNS.order(&listing.selection.sort, "account.id"))
+        .limit(limit)
+        .offset(offset)
+        .select(Row::as_select())
+        .load(conn)?;
+    let items = rows.into_iter().map(Account::try_from).collect::<Outcome<_>>()?;
+    Ok(Listed { items, count: count.unsigned_abs() })
 }

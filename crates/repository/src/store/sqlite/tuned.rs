@@ -24,6 +24,9 @@ pub(super) const SHARD: &str = "0";
 /// Text is compared and sorted by its bytes here anyway.
 pub(super) const BY_BYTES: &str = "";
 
+/// A step's id: its build's and its place.
+pub(super) const STEP_ID: &str = "(uuid_text(step.build_id) || ':' || step.position)";
+
 /// A build's id in URIs.
 pub(super) const BUILD_KEY: &str = "coalesce(build.key, uuid_text(build.id))";
 

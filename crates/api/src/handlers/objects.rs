@@ -1,0 +1,469 @@
+//! The query face: every kind of object under `/api/v1`, listed, selected and sorted as asked;
+//! components and their types created, changed and deleted.
+
+use std::collections::HashMap;
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use devmason_domain::query::{self, Comparison, Filter, Key, Kind, Selection, Table, Value};
+use devmason_domain::{AccountId, Build, Component, ComponentType, Project, ProjectId};
+use devmason_hypermedia::document::{
+    BuildObject, ComponentObject, ComponentTypeObject, IncomingComponent, IncomingComponentType,
+    ObjectList, OneObject, ProjectObject, StepObject, TagObject, UserObject,
+};
+use devmason_hypermedia::{Collection, Resource};
+use devmason_repository::{
+    Changed, Created, Listed, Listing, Named, NewComponent, PlacedStep, Removed, UsedTag,
+};
+use uuid::Uuid;
+
+use crate::call::Call;
+use crate::error::ApiError;
+use crate::respond::{no_content, object_etag};
+
+const NO_OBJECT: ApiError = ApiError::NotFound("there is no such object");
+
+fn table(collection: Collection) -> &'static Table {
+    match collection {
+        Collection::ComponentTypes => &query::COMPONENT_TYPES,
+        Collection::Components => &query::COMPONENTS,
+        Collection::Projects => &query::PROJECTS,
+        Collection::Builds => &query::BUILDS,
+        Collection::Steps => &query::STEPS,
+        Collection::Tags => &query::TAGS,
+        Collection::Users => &query::USERS,
+    }
+}
+
+/// A UUID is an id, anything else a name.
+fn named(text: &str) -> Named {
+    Uuid::try_parse(text).map_or_else(|_| Named::Name(text.to_owned()), Named::Id)
+}
+
+fn type_etag(of: &ComponentType) -> String {
+    object_etag("componenttype", &[&of.id, &of.version])
+}
+
+fn type_object(of: &ComponentType) -> ComponentTypeObject<'_> {
+    ComponentTypeObject::new(of, type_etag(of))
+}
+
+fn component_etag(of: &Component) -> String {
+    object_etag("component", &[&of.id, &of.version])
+}
+
+/// What a list of this collection is to show.
+fn listing(call: &Call<'_>, collection: Collection) -> Result<Listing, ApiError> {
+    let (limit, offset) = call.params.limit_and_offset()?;
+    Ok(Listing { selection: call.params.selection(table(collection))?, offset, limit })
+}
+
+/// Components may have their types embedded; nothing else has anything to embed.
+fn embeds(call: &Call<'_>, collection: Collection) -> Result<bool, ApiError> {
+    call.params.embeds(if collection == Collection::Components { &["componenttype"] } else { &[] })
+}
+
+pub(crate) async fn list(
+    call: &Call<'_>,
+    collection: Collection,
+) -> Result<HttpResponse, ApiError> {
+    embeds(call, collection)?;
+    let listing = listing(call, collection)?;
+    match collection {
+        Collection::ComponentTypes => {
+            let listed =
+                call.ask(move |repository| repository.component_type_list(&listing)).await?;
+            show(call, collection, listed.count, listed.items.iter().map(type_object).collect())
+        }
+        Collection::Components => list_components(call, None, listing).await,
+        Collection::Projects => {
+            let listed = call.ask(move |repository| repository.project_query(&listing)).await?;
+            show(call, collection, listed.count, listed.items.iter().map(project_object).collect())
+        }
+        Collection::Users => {
+            let listed = call.ask(move |repository| repository.user_query(&listing)).await?;
+            let user = |of| UserObject::new(of, object_etag("user", &[&of.id.0, &of.version]));
+            show(call, collection, listed.count, listed.items.iter().map(user).collect())
+        }
+        Collection::Builds => {
+            let (listed, projects) = builds(call, listing).await?;
+            show(
+                call,
+                collection,
+                listed.count,
+                listed.items.iter().filter_map(|of| build_object(of, &projects)).collect(),
+            )
+        }
+        Collection::Steps => {
+            let (listed, projects) = steps(call, listing).await?;
+            show(
+                call,
+                collection,
+                listed.count,
+                listed.items.iter().filter_map(|of| step_object(of, &projects)).collect(),
+            )
+        }
+        Collection::Tags => {
+            let listed = call.ask(move |repository| repository.tag_query(&listing)).await?;
+            show(call, collection, listed.count, listed.items.iter().map(tag_object).collect())
+        }
+    }
+}
+
+fn show<T: serde::Serialize>(
+    call: &Call<'_>,
+    collection: Collection,
+    count: u64,
+    items: Vec<T>,
+) -> Result<HttpResponse, ApiError> {
+    call.listed(&ObjectList { collection, items, count })
+}
+
+fn project_object(of: &Project) -> ProjectObject<'_> {
+    ProjectObject::new(of, object_etag("project", &[&of.id.0, &of.version]))
+}
+
+type Projects = HashMap<ProjectId, Project>;
+
+fn by_id(projects: Vec<Project>) -> Projects {
+    projects.into_iter().map(|project| (project.id, project)).collect()
+}
+
+async fn builds(call: &Call<'_>, listing: Listing) -> Result<(Listed<Build>, Projects), ApiError> {
+    call.ask(move |repository| {
+        let listed = repository.build_query(&listing)?;
+        let ids: Vec<ProjectId> = listed.items.iter().map(|build| build.project).collect();
+        let projects = by_id(repository.projects_by_id(&ids)?);
+        Ok((listed, projects))
+    })
+    .await
+}
+
+async fn steps(
+    call: &Call<'_>,
+    listing: Listing,
+) -> Result<(Listed<PlacedStep>, Projects), ApiError> {
+    call.ask(move |repository| {
+        let listed = repository.step_query(&listing)?;
+        let ids: Vec<ProjectId> = listed.items.iter().map(|step| step.project).collect();
+        let projects = by_id(repository.projects_by_id(&ids)?);
+        Ok((listed, projects))
+    })
+    .await
+}
+
+fn build_object<'a>(of: &'a Build, projects: &'a Projects) -> Option<BuildObject<'a>> {
+    let project = projects.get(&of.project)?;
+    let credited = of.sender.username().is_some();
+    Some(BuildObject::new(of, project, object_etag("build", &[&of.id, &of.version, &credited])))
+}
+
+fn step_object<'a>(of: &'a PlacedStep, projects: &'a Projects) -> Option<StepObject<'a>> {
+    let project = projects.get(&of.project)?;
+    let etag = object_etag("step", &[&of.build, &of.position]);
+    Some(StepObject::new(&of.step, of.build.0, of.position, project, etag))
+}
+
+fn tag_object(of: &UsedTag) -> TagObject<'_> {
+    let etag = object_etag("tag", &[&of.project, &of.tag, &of.builds]);
+    TagObject::new(of.tag.as_str(), of.project.as_str(), of.builds, etag)
+}
+
+pub(crate) async fn components_of_type(
+    call: &Call<'_>,
+    id: &str,
+) -> Result<HttpResponse, ApiError> {
+    embeds(call, Collection::Components)?;
+    let listing = listing(call, Collection::Components)?;
+    let of_type = component_type(call, id).await?;
+    list_components(call, Some(of_type.id), listing).await
+}
+
+async fn list_components(
+    call: &Call<'_>,
+    of_type: Option<Uuid>,
+    listing: Listing,
+) -> Result<HttpResponse, ApiError> {
+    let whole = embeds(call, Collection::Components)?;
+    let (listed, types) = call
+        .ask(move |repository| {
+            let listed = repository.component_list(of_type, &listing)?;
+            let ids: Vec<Uuid> =
+                listed.items.iter().map(|component| component.component_type).collect();
+            let types = if whole { repository.component_types_by_id(&ids)? } else { Vec::new() };
+            Ok((listed, types))
+        })
+        .await?;
+    let component = |of| component_object(of, &types);
+    show(call, Collection::Components, listed.count, listed.items.iter().map(component).collect())
+}
+
+/// A component, its type embedded where that is among those given.
+fn component_object<'a>(of: &'a Component, types: &'a [ComponentType]) -> ComponentObject<'a> {
+    let embedded = types.iter().find(|known| known.id == of.component_type).map(type_object);
+    ComponentObject::new(of, component_etag(of), embedded)
+}
+
+/// The component type of that id or name, which must be there.
+pub(crate) async fn component_type(call: &Call<'_>, id: &str) -> Result<ComponentType, ApiError> {
+    let wanted = named(id);
+    call.ask(move |repository| repository.component_type_find(&wanted)).await?.ok_or(NO_OBJECT)
+}
+
+/// The component of that id or name, which must be there and one.
+async fn component(call: &Call<'_>, id: &str) -> Result<Component, ApiError> {
+    let wanted = named(id);
+    let mut found = call.ask(move |repository| repository.component_find(&wanted)).await?;
+    match found.len() {
+        0 | 1 => found.pop().ok_or(NO_OBJECT),
+        _ => Err(ApiError::Ambiguous(found.iter().map(|component| component.id).collect())),
+    }
+}
+
+/// Who created an object, which must be there.
+pub(crate) async fn creator(
+    call: &Call<'_>,
+    collection: Collection,
+    id: &str,
+) -> Result<Option<AccountId>, ApiError> {
+    match collection {
+        Collection::ComponentTypes => Ok(component_type(call, id).await?.creator),
+        Collection::Components => Ok(component(call, id).await?.creator),
+        _ => get(call, collection, id).await.map(|_| None),
+    }
+}
+
+/// The listing of the one object whose field has a value.
+fn only(field: &'static str, kind: Kind, value: Value) -> Listing {
+    let key = Key { field, kind, member: None };
+    let filter = Filter::Compare(key, Comparison::Equal, value);
+    Listing { selection: Selection { filter, sort: Vec::new() }, offset: 0, limit: 1 }
+}
+
+pub(crate) async fn get(
+    call: &Call<'_>,
+    collection: Collection,
+    id: &str,
+) -> Result<HttpResponse, ApiError> {
+    let whole = embeds(call, collection)?;
+    match collection {
+        Collection::ComponentTypes => {
+            let of = component_type(call, id).await?;
+            one(call, collection, type_etag(&of), type_object(&of))
+        }
+        Collection::Components => {
+            let of = component(call, id).await?;
+            let type_id = of.component_type;
+            let types = if whole {
+                call.ask(move |repository| repository.component_types_by_id(&[type_id])).await?
+            } else {
+                Vec::new()
+            };
+            one(call, collection, component_etag(&of), component_object(&of, &types))
+        }
+        Collection::Projects => {
+            let slug = id.parse().map_err(|_| NO_OBJECT)?;
+            let of = call.project(&slug).await?;
+            one(
+                call,
+                collection,
+                object_etag("project", &[&of.id.0, &of.version]),
+                project_object(&of),
+            )
+        }
+        Collection::Users => {
+            let username = id.parse().map_err(|_| NO_OBJECT)?;
+            let of = super::users::find(call, &username).await?;
+            let etag = object_etag("user", &[&of.id.0, &of.version]);
+            one(call, collection, etag.clone(), UserObject::new(&of, etag))
+        }
+        Collection::Builds => {
+            let id = Uuid::try_parse(id).map_err(|_| NO_OBJECT)?;
+            let (listed, projects) = builds(call, only("id", Kind::Uuid, Value::Uuid(id))).await?;
+            let of = listed.items.first().ok_or(NO_OBJECT)?;
+            let etag =
+                object_etag("build", &[&of.id, &of.version, &of.sender.username().is_some()]);
+            one(call, collection, etag, build_object(of, &projects).ok_or(NO_OBJECT)?)
+        }
+        Collection::Steps => step(call, id).await,
+        Collection::Tags => {
+            let (project, name) = id.split_once('/').ok_or(NO_OBJECT)?;
+            let project = call.project(&project.parse().map_err(|_| NO_OBJECT)?).await?;
+            let tag: devmason_domain::Tag = name.parse().map_err(|_| NO_OBJECT)?;
+            let scope = devmason_repository::Scope::Tagged(project.id, vec![tag.clone()]);
+            let builds = call.ask(move |repository| repository.build_tally(&scope)).await?.members;
+            if builds == 0 {
+                return Err(NO_OBJECT);
+            }
+            let of = UsedTag { project: project.slug, tag, builds };
+            one(
+                call,
+                collection,
+                object_etag("tag", &[&of.project, &of.tag, &of.builds]),
+                tag_object(&of),
+            )
+        }
+    }
+}
+
+/// A step by its id, its build's and its place: found by its build, which has an index.
+async fn step(call: &Call<'_>, id: &str) -> Result<HttpResponse, ApiError> {
+    let (build, position) = id.split_once(':').ok_or(NO_OBJECT)?;
+    let build = Uuid::try_parse(build).map_err(|_| NO_OBJECT)?;
+    let position: u32 = position.parse().map_err(|_| NO_OBJECT)?;
+    let (listed, projects) = builds(call, only("id", Kind::Uuid, Value::Uuid(build))).await?;
+    let of = listed.items.into_iter().next().ok_or(NO_OBJECT)?;
+    let project = projects.get(&of.project).ok_or(NO_OBJECT)?;
+    let steps = call
+        .ask(move |repository| repository.step_list(&[of]))
+        .await?
+        .pop()
+        .flatten()
+        .ok_or(NO_OBJECT)?;
+    let step = steps.get(position as usize).ok_or(NO_OBJECT)?;
+    let etag = object_etag("step", &[&build, &position]);
+    one(
+        call,
+        Collection::Steps,
+        etag.clone(),
+        StepObject::new(step, build, position, project, etag),
+    )
+}
+
+fn one<T: serde::Serialize>(
+    call: &Call<'_>,
+    collection: Collection,
+    etag: String,
+    object: T,
+) -> Result<HttpResponse, ApiError> {
+    call.object(StatusCode::OK, &etag, None, &OneObject { collection, object })
+}
+
+pub(crate) async fn create(
+    call: &Call<'_>,
+    collection: Collection,
+) -> Result<HttpResponse, ApiError> {
+    call.app.settings.policy.create_component(call.viewer())?;
+    if collection == Collection::ComponentTypes {
+        let incoming: IncomingComponentType = call.document()?;
+        let creator = call.caller.actor()?;
+        let of = created(
+            call.ask(move |repository| repository.component_type_create(&incoming.name, &creator))
+                .await?,
+        )?;
+        return made(call, collection, of.id, type_etag(&of), type_object(&of));
+    }
+    let incoming: IncomingComponent = call.document()?;
+    let name = incoming.name.clone().ok_or_else(|| IncomingComponent::missing("name"))?;
+    let component_type = incoming
+        .component_type()
+        .map(named)
+        .ok_or_else(|| IncomingComponent::missing("componenttype"))?;
+    let new = NewComponent {
+        name,
+        component_type,
+        details: incoming.details(),
+        creator: call.caller.actor()?,
+    };
+    let of = created(call.ask(move |repository| repository.component_create(&new)).await?)?;
+    made(call, collection, of.id, component_etag(&of), component_object(&of, &[]))
+}
+
+fn created<T>(outcome: Created<T>) -> Result<T, ApiError> {
+    match outcome {
+        Created::New(object) => Ok(object),
+        Created::NameTaken => Err(NAME_TAKEN),
+        Created::NoType => Err(no_type()),
+        Created::UsernameTaken => Err(ApiError::Raced),
+    }
+}
+
+const NAME_TAKEN: ApiError = ApiError::Conflict("another one has this name");
+
+fn no_type() -> ApiError {
+    ApiError::BadValue {
+        name: "componenttype",
+        problem: "there is no such component type".to_owned(),
+    }
+}
+
+fn made<T: serde::Serialize>(
+    call: &Call<'_>,
+    collection: Collection,
+    id: Uuid,
+    etag: String,
+    object: T,
+) -> Result<HttpResponse, ApiError> {
+    let location = call.base.location(&Resource::Object(collection, id.to_string()));
+    call.object(StatusCode::CREATED, &etag, Some(location), &OneObject { collection, object })
+}
+
+pub(crate) async fn update(
+    call: &Call<'_>,
+    collection: Collection,
+    id: &str,
+) -> Result<HttpResponse, ApiError> {
+    let policy = &call.app.settings.policy;
+    if collection == Collection::ComponentTypes {
+        let of = component_type(call, id).await?;
+        policy.change_component(call.viewer(), of.creator)?;
+        let seen = call.must_have_seen(of.version, &type_etag(&of))?;
+        let incoming: IncomingComponentType = call.document()?;
+        let of = changed(
+            call.ask(move |repository| {
+                repository.component_type_update(of.id, &incoming.name, seen)
+            })
+            .await?,
+        )?;
+        return Ok(call.changed(&type_etag(&of)));
+    }
+    let of = component(call, id).await?;
+    policy.change_component(call.viewer(), of.creator)?;
+    let seen = call.must_have_seen(of.version, &component_etag(&of))?;
+    let incoming: IncomingComponent = call.document()?;
+    let (name, component_type) = (incoming.name.clone(), incoming.component_type().map(named));
+    let details = incoming.details();
+    let update = move |repository: &dyn devmason_repository::Repository| {
+        repository.component_update(of.id, name.as_ref(), component_type.as_ref(), &details, seen)
+    };
+    let of = changed(call.ask(update).await?)?;
+    made(call, collection, of.id, component_etag(&of), component_object(&of, &[]))
+}
+
+fn changed<T>(outcome: Changed<T>) -> Result<T, ApiError> {
+    match outcome {
+        Changed::Done(object) => Ok(object),
+        Changed::NameTaken => Err(NAME_TAKEN),
+        Changed::NoType => Err(no_type()),
+        Changed::Stale => Err(ApiError::PreconditionFailed),
+        Changed::Gone => Err(NO_OBJECT),
+    }
+}
+
+pub(crate) async fn delete(
+    call: &Call<'_>,
+    collection: Collection,
+    id: &str,
+) -> Result<HttpResponse, ApiError> {
+    let policy = &call.app.settings.policy;
+    let cascade = call.params.flag("cascade")?;
+    let removed = if collection == Collection::ComponentTypes {
+        let of = component_type(call, id).await?;
+        policy.change_component(call.viewer(), of.creator)?;
+        let seen = call.must_have_seen(of.version, &type_etag(&of))?;
+        call.ask(move |repository| repository.component_type_delete(of.id, cascade, seen)).await?
+    } else {
+        let of = component(call, id).await?;
+        policy.change_component(call.viewer(), of.creator)?;
+        let seen = call.must_have_seen(of.version, &component_etag(&of))?;
+        call.ask(move |repository| repository.component_delete(of.id, seen)).await?
+    };
+    match removed {
+        Removed::Done => Ok(no_content(None)),
+        Removed::InUse => {
+            Err(ApiError::Conflict("it has components; 'cascade=true' deletes them, too"))
+        }
+        Removed::Stale => Err(ApiError::PreconditionFailed),
+        Removed::Gone => Err(NO_OBJECT),
+    }
+}

@@ -1,0 +1,167 @@
+//! What documents and parameters look like.
+
+use serde_json::{Value, json};
+
+/// The parameters, by their names.
+pub(super) fn parameters() -> Value {
+    let text = || json!({"type": "string"});
+    let header = |name: &str, description: &str| json!({"name": name, "in": "header", "schema": {"type": "string"}, "description": description});
+    let path = |name: &str, pattern: &str| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string", "pattern": pattern}});
+    let query = |name: &str, schema: Value, description: &str| json!({"name": name, "in": "query", "schema": schema, "description": description});
+    json!({
+        "id": {"name": "id", "in": "path", "required": true, "schema": {"type": "string"}, "description": "An object's id; a component's or a component type's name, too"},
+        "limit": query("limit", json!({"type": "integer", "minimum": 1, "maximum": 1000, "default": 20}), "How many at most"),
+        "offset": query("offset", json!({"type": "integer", "minimum": 0, "default": 0}), "How many to leave out"),
+        "embed": query("embed", text(), "`componenttype`, to have components with their whole types"),
+        "cascade": query("cascade", json!({"type": "boolean", "default": false}), "Whether a component type's components go, too"),
+        "project": path("project", "^[A-Za-z0-9_-]{1,100}$"),
+        "build": path("build", "^[A-Za-z0-9._~-]{1,100}$"),
+        "username": path("username", "^[A-Za-z0-9_.@+-]{1,150}$"),
+        "tags": {"name": "tags", "in": "path", "required": true, "schema": {"type": "string"}, "description": "One tag, or several separated by ; or , (or by -, where the project's tags leave no doubt)"},
+        "page": query("page", json!({"type": "integer", "minimum": 1, "default": 1}), "Which page"),
+        "per_page": query("per_page", json!({"type": "integer", "minimum": 1, "maximum": 100}), "How long a page is"),
+        "after": query("after", json!({"type": "string", "format": "uuid"}), "A position in the list, as `next` links carry it"),
+        "before": query("before", json!({"type": "string", "format": "uuid"}), "A position in the list, as `previous` links carry it"),
+        "fields": query("fields", json!({"type": "string"}), "The members of each build that are wanted, separated by commas"),
+        "where": query("where", json!({"type": "string"}), "Conditions that must all hold: `field:value,field:value`"),
+        "sort": query("sort", json!({"type": "string"}), "Fields to sort by, `-` before those from the greatest to the least"),
+        "query": query("query", text(), "An expression that must hold: `and(eq(success,false),ge(started,2026-01-01T00:00:00Z))`"),
+        "format": query("format", json!({"enum": ["json", "html"]}), "A representation, whatever `Accept` says"),
+        "If-Match": header("If-Match", "ETags of the states that the request is meant for, or `*`"),
+        "If-None-Match": header("If-None-Match", "ETags of the representations that the client has, or `*`"),
+        "Idempotency-Key": {"name": "Idempotency-Key", "in": "header", "schema": {"type": "string", "minLength": 1, "maxLength": 255}, "description": "A retry with the same key and body gets the first answer and stores nothing"},
+    })
+}
+
+/// The schemas of the hypermedia face.
+pub(super) fn documents() -> Value {
+    let reference = |name: &str| json!({"$ref": format!("#/components/schemas/{name}")});
+    let list = |name: &str| json!({"type": "array", "items": reference(name)});
+    let text = || json!({"type": "string"});
+    let date = || json!({"type": "string", "description": "RFC 2822, in the offset that the client sent; RFC 3339 is read, too"});
+    let nullable = |schema: &str| json!({"type": [schema, "null"]});
+    let tag = || json!({"type": "string", "minLength": 1, "maxLength": 100});
+    let page = |name: &str, members: Value| {
+        let mut schema = json!({
+            "type": "object",
+            "required": [name, "count", "num_pages", "page", "paginated", "per_page", "links"],
+            "properties": {
+                "count": {"type": "integer"},
+                "count_is_exact": {"const": false, "description": "There, and false, where there may be more than `count`"},
+                "num_pages": {"type": "integer"}, "page": {"type": "integer"}, "paginated": {"type": "boolean"},
+                "per_page": {"type": "integer"}, "links": list("Link"),
+            },
+        });
+        schema["properties"][name] = members;
+        schema
+    };
+    let mut builds = page("builds", list("Build"));
+    builds["properties"]["tags"] = json!({"type": "array", "items": tag(), "description": "The tags that all of them have, where the list is of those"});
+    json!({
+        "Link": {"type": "object", "required": ["rel", "href", "allowed_methods"], "properties": {
+            "rel": text(), "href": {"type": "string", "format": "uri"},
+            "allowed_methods": {"type": "array", "items": {"enum": ["GET", "POST", "PUT", "DELETE"]}}}},
+        "Error": {"type": "object", "required": ["message", "payload", "status_code"], "properties": {
+            "message": text(), "payload": {"type": "object"}, "status_code": {"type": "integer"}}},
+        "Status": {"type": "object", "required": ["status"], "properties": {"status": {"const": "ok"}}},
+        "NewProject": {"type": "object", "required": ["name"], "properties": {
+            "name": {"type": "string", "minLength": 1, "maxLength": 200}, "reporting": {"enum": ["anyone", "authenticated", "owner", null]}}},
+        "Project": {"type": "object", "required": ["name", "owner", "reporting", "links"], "properties": {
+            "name": text(), "owner": nullable("string"), "reporting": {"enum": ["anyone", "authenticated", "owner"]}, "links": list("Link")}},
+        "ProjectList": page("projects", list("Project")),
+        "Client": {"type": "object", "properties": {"host": nullable("string"), "user": nullable("string"), "arch": nullable("string")}, "additionalProperties": true},
+        "Step": {"type": "object", "required": ["name", "success"], "properties": {
+            "name": text(), "success": {"type": "boolean"}, "started": date(), "finished": date(),
+            "output": text(), "errout": text()}, "additionalProperties": true},
+        "NewBuild": {"type": "object", "properties": {
+            "success": nullable("boolean"), "incremental": nullable("boolean"), "started": date(), "finished": date(),
+            "tags": {"type": "array", "items": tag()}, "client": reference("Client"), "results": list("Step")},
+            "anyOf": [{"required": ["success"]}, {"required": ["incremental"]}]},
+        "Build": {"type": "object", "description": "With `fields`, only the members asked for", "properties": {
+            "id": text(), "state": {"enum": ["running", "finished"]}, "success": nullable("boolean"), "started": date(),
+            "finished": nullable("string"), "tags": {"type": "array", "items": tag()}, "client": reference("Client"),
+            "results": list("Step"), "links": list("Link")}},
+        "BuildList": builds,
+        "Closing": {"type": "object", "properties": {"success": nullable("boolean"), "finished": {"type": ["string", "null"]}}},
+        "TagList": {"type": "object", "required": ["tags", "links"], "properties": {"tags": {"type": "array", "items": tag()}, "links": list("Link")}},
+        "NewUser": {"type": "object", "properties": {"password": nullable("string")}},
+        "User": {"type": "object", "required": ["username", "links"], "properties": {"username": text(), "links": list("Link")}},
+        "UserList": page("users", list("User")),
+    })
+}
+
+/// The schemas of the query face.
+pub(super) fn objects() -> Value {
+    let reference = |name: &str| json!({"$ref": format!("#/components/schemas/{name}")});
+    let list = |name: &str| json!({"type": "array", "items": reference(name)});
+    let text = || json!({"type": "string"});
+    let id = || json!({"type": "string", "format": "uuid"});
+    let utc = || json!({"type": "string", "format": "date-time"});
+    let maybe = || json!({"type": ["string", "null"]});
+    let one = |singular: &str, name: &str| json!({"type": "object", "required": [singular], "properties": {singular: reference(name)}});
+    let objects = |plural: &str, name: &str| {
+        json!({"type": "object", "required": [plural, "_meta"], "properties": {
+            plural: list(name),
+            "_meta": {"type": "object", "required": ["count"], "properties": {"count": {"type": "integer"}}}}})
+    };
+    let object = |members: Value| {
+        let mut schema =
+            json!({"type": "object", "required": ["id", "etag"], "properties": members});
+        schema["properties"]["etag"] = text();
+        schema
+    };
+    let component_members = |new: bool| {
+        let mut members = json!({
+            "name": {"type": "string", "minLength": 1, "maxLength": 200},
+            "componenttype": {"description": "The type's id; a name is taken, too"}, "componenttype_id": text(),
+            "title": maybe(), "message": maybe(), "url": maybe(), "canonical_project_name": maybe(),
+            "sha": maybe(), "ref": maybe(), "git": maybe(), "data": {}});
+        if !new {
+            members["id"] = id();
+            members["created_at"] = utc();
+            members["updated_at"] = utc();
+        }
+        members
+    };
+    let mut schemas = json!({});
+    schemas["NewComponentType"] = json!({"type": "object", "required": ["name"], "properties": {
+            "name": {"type": "string", "minLength": 1, "maxLength": 200}}});
+    schemas["NewComponent"] = json!({"type": "object", "required": ["name", "componenttype"], "properties": component_members(true)});
+    schemas["ComponentChange"] = json!({"type": "object", "properties": component_members(true)});
+    schemas["ComponentType"] =
+        object(json!({"id": id(), "name": text(), "created_at": utc(), "updated_at": utc()}));
+    schemas["ComponentTypes"] = objects("componenttypes", "ComponentType");
+    schemas["OneComponentType"] = one("componenttype", "ComponentType");
+    schemas["Component"] = object(component_members(false));
+    schemas["Components"] = objects("components", "Component");
+    schemas["OneComponent"] = one("component", "Component");
+    schemas["ProjectObject"] = object(
+        json!({"id": text(), "name": text(), "owner": maybe(), "reporting": text(), "created_at": utc(), "updated_at": utc()}),
+    );
+    schemas["ProjectObjects"] = objects("projects", "ProjectObject");
+    schemas["OneProjectObject"] = one("project", "ProjectObject");
+    schemas["BuildObject"] = object(
+        json!({"id": id(), "key": text(), "project": text(), "state": text(), "success": {"type": ["boolean", "null"]},
+            "started": utc(), "finished": {"type": ["string", "null"]}, "user": maybe(), "tags": {"type": "array", "items": text()},
+            "client": {"type": "object"}, "steps": {"type": "integer"}, "failed_steps": {"type": "integer"}, "created_at": utc(), "updated_at": utc()}),
+    );
+    schemas["BuildObjects"] = objects("builds", "BuildObject");
+    schemas["OneBuildObject"] = one("build", "BuildObject");
+    schemas["StepObject"] = object(
+        json!({"id": text(), "build_id": id(), "project": text(), "position": {"type": "integer"}, "name": text(),
+            "success": {"type": "boolean"}, "started": utc(), "finished": utc(), "output": text(), "errout": text(),
+            "extras": {"type": "object"}, "created_at": utc(), "updated_at": utc()}),
+    );
+    schemas["StepObjects"] = objects("steps", "StepObject");
+    schemas["OneStepObject"] = one("step", "StepObject");
+    schemas["TagObject"] = object(
+        json!({"id": text(), "name": text(), "project": text(), "builds": {"type": "integer"}}),
+    );
+    schemas["TagObjects"] = objects("tags", "TagObject");
+    schemas["OneTagObject"] = one("tag", "TagObject");
+    schemas["UserObject"] =
+        object(json!({"id": text(), "username": text(), "created_at": utc(), "updated_at": utc()}));
+    schemas["UserObjects"] = objects("users", "UserObject");
+    schemas["OneUserObject"] = one("user", "UserObject");
+    schemas
+}

@@ -1,0 +1,85 @@
+//! Components: the things under test, each of a type.
+
+use uuid::Uuid;
+
+use crate::name::text_value;
+use crate::{AccountId, Invalid, Timestamp};
+
+text_value! {
+    /// The name of a component or a component type: 1 to 200 characters, no control characters.
+    ComponentName, |text| {
+        if text.trim().is_empty() || text.chars().count() > 200 || text.chars().any(char::is_control) {
+            return Err(Invalid::new("a name has 1 to 200 characters and no control characters"));
+        }
+        Ok(text.to_owned())
+    }
+}
+
+text_value! {
+    /// Text of any length, without NUL, which databases refuse.
+    PlainText, |text| {
+        if text.contains('\0') {
+            return Err(Invalid::new("may not contain NUL"));
+        }
+        Ok(text.to_owned())
+    }
+}
+
+/// A kind of thing under test: a package, an image, a commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ComponentType {
+    /// Its id.
+    pub id: Uuid,
+    /// Its name, which no other type has.
+    pub name: ComponentName,
+    /// Who created it, unless that was nobody.
+    pub creator: Option<AccountId>,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+    /// Goes up with each change.
+    pub version: i64,
+}
+
+/// What is said of a component, apart from its name and type.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ComponentDetails {
+    /// A title, for people.
+    pub title: Option<PlainText>,
+    /// A message, such as a commit's.
+    pub message: Option<PlainText>,
+    /// Where it is.
+    pub url: Option<PlainText>,
+    /// The project and version that it is known by.
+    pub canonical_project_name: Option<PlainText>,
+    /// A commit's hash.
+    pub sha: Option<PlainText>,
+    /// A branch or a tag of a repository.
+    pub reference: Option<PlainText>,
+    /// A repository.
+    pub git: Option<PlainText>,
+    /// Whatever else clients say of it: JSON text, exactly as sent.
+    pub data: Option<String>,
+}
+
+/// A thing under test.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Component {
+    /// Its id.
+    pub id: Uuid,
+    /// Its name, which no other component of its type has.
+    pub name: ComponentName,
+    /// Its type.
+    pub component_type: Uuid,
+    /// What is said of it.
+    pub details: ComponentDetails,
+    /// Who created it, unless that was nobody.
+    pub creator: Option<AccountId>,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+    /// Goes up with each change.
+    pub version: i64,
+}

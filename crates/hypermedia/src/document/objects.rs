@@ -1,0 +1,327 @@
+//! The objects of the query face: flat, with `id`, `created_at`, `updated_at` and `etag`.
+
+use devmason_domain::{
+    Account, Build, Component, ComponentType, JsonObject, Outcome, Project, Step, Timestamp,
+};
+use serde::ser::{Error as _, SerializeMap};
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
+use uuid::Uuid;
+
+use crate::Collection;
+
+/// A part of a list: `{"components": [...], "_meta": {"count": N}}`.
+#[derive(Debug)]
+pub struct ObjectList<T> {
+    /// What it is a list of.
+    pub collection: Collection,
+    /// The part.
+    pub items: Vec<T>,
+    /// How many the whole list has.
+    pub count: u64,
+}
+
+impl<T: Serialize> Serialize for ObjectList<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Meta {
+            count: u64,
+        }
+        let mut map = serializer.serialize_map(Some(2))?;
+        map.serialize_entry(self.collection.plural(), &self.items)?;
+        map.serialize_entry("_meta", &Meta { count: self.count })?;
+        map.end()
+    }
+}
+
+/// One object under its singular name: `{"component": {...}}`.
+#[derive(Debug)]
+pub struct OneObject<T> {
+    /// What it is one of.
+    pub collection: Collection,
+    /// The object.
+    pub object: T,
+}
+
+impl<T: Serialize> Serialize for OneObject<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(1))?;
+        map.serialize_entry(self.collection.singular(), &self.object)?;
+        map.end()
+    }
+}
+
+fn utc<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&at.to_rfc3339_utc())
+}
+
+fn maybe_utc<S: Serializer>(at: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
+    at.map(Timestamp::to_rfc3339_utc).serialize(serializer)
+}
+
+fn raw<S: Serializer>(json: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    let raw: &RawValue = serde_json::from_str(json).map_err(S::Error::custom)?;
+    raw.serialize(serializer)
+}
+
+fn object<S: Serializer>(object: &&JsonObject, serializer: S) -> Result<S::Ok, S::Error> {
+    raw(if object.as_str().is_empty() { "{}" } else { object.as_str() }, serializer)
+}
+
+fn maybe_raw<S: Serializer>(json: &Option<&str>, serializer: S) -> Result<S::Ok, S::Error> {
+    raw(json.unwrap_or("null"), serializer)
+}
+
+/// A component type.
+#[derive(Debug, Serialize)]
+pub struct ComponentTypeObject<'a> {
+    id: Uuid,
+    name: &'a str,
+    #[serde(serialize_with = "utc")]
+    created_at: Timestamp,
+    #[serde(serialize_with = "utc")]
+    updated_at: Timestamp,
+    etag: String,
+}
+
+impl<'a> ComponentTypeObject<'a> {
+    /// A component type and its ETag.
+    pub fn new(of: &'a ComponentType, etag: String) -> Self {
+        Self {
+            id: of.id,
+            name: of.name.as_str(),
+            created_at: of.created_at,
+            updated_at: of.updated_at,
+            etag,
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum TypeOf<'a> {
+    Id(Uuid),
+    Whole(ComponentTypeObject<'a>),
+}
+
+/// A component.
+#[derive(Debug, Serialize)]
+pub struct ComponentObject<'a> {
+    id: Uuid,
+    name: &'a str,
+    componenttype: TypeOf<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    componenttype_id: Option<Uuid>,
+    title: Option<&'a str>,
+    message: Option<&'a str>,
+    url: Option<&'a str>,
+    canonical_project_name: Option<&'a str>,
+    sha: Option<&'a str>,
+    #[serde(rename = "ref")]
+    reference: Option<&'a str>,
+    git: Option<&'a str>,
+    #[serde(serialize_with = "maybe_raw")]
+    data: Option<&'a str>,
+    #[serde(serialize_with = "utc")]
+    created_at: Timestamp,
+    #[serde(serialize_with = "utc")]
+    updated_at: Timestamp,
+    etag: String,
+}
+
+impl<'a> ComponentObject<'a> {
+    /// A component and its ETag, with its whole type where that is embedded.
+    pub fn new(of: &'a Component, etag: String, embedded: Option<ComponentTypeObject<'a>>) -> Self {
+        let details = &of.details;
+        Self {
+            id: of.id,
+            name: of.name.as_str(),
+            componenttype_id: embedded.is_none().then_some(of.component_type),
+            componenttype: embedded.map_or(TypeOf::Id(of.component_type), TypeOf::Whole),
+            title: details.title.as_ref().map(|text| text.as_str()),
+            message: details.message.as_ref().map(|text| text.as_str()),
+            url: details.url.as_ref().map(|text| text.as_str()),
+            canonical_project_name: details
+                .canonical_project_name
+                .as_ref()
+                .map(|text| text.as_str()),
+            sha: details.sha.as_ref().map(|text| text.as_str()),
+            reference: details.reference.as_ref().map(|text| text.as_str()),
+            git: details.git.as_ref().map(|text| text.as_str()),
+            data: details.data.as_deref(),
+            created_at: of.created_at,
+            updated_at: of.updated_at,
+            etag,
+        }
+    }
+}
+
+/// A project; its id is its name in URIs.
+#[derive(Debug, Serialize)]
+pub struct ProjectObject<'a> {
+    id: &'a str,
+    name: &'a str,
+    owner: Option<&'a str>,
+    reporting: &'static str,
+    #[serde(serialize_with = "utc")]
+    created_at: Timestamp,
+    #[serde(serialize_with = "utc")]
+    updated_at: Timestamp,
+    etag: String,
+}
+
+impl<'a> ProjectObject<'a> {
+    /// A project and its ETag.
+    pub fn new(of: &'a Project, etag: String) -> Self {
+        Self {
+            id: of.slug.as_str(),
+            name: of.name.as_str(),
+            owner: of.owner.as_ref().map(|(_, username)| username.as_str()),
+            reporting: of.reporting.as_str(),
+            created_at: of.created_at,
+            updated_at: of.updated_at,
+            etag,
+        }
+    }
+}
+
+/// A user; its id is its name.
+#[derive(Debug, Serialize)]
+pub struct UserObject<'a> {
+    id: &'a str,
+    username: &'a str,
+    #[serde(serialize_with = "utc")]
+    created_at: Timestamp,
+    #[serde(serialize_with = "utc")]
+    updated_at: Timestamp,
+    etag: String,
+}
+
+impl<'a> UserObject<'a> {
+    /// A user and its ETag.
+    pub fn new(of: &'a Account, etag: String) -> Self {
+        let username = of.username.as_str();
+        Self { id: username, username, created_at: of.created_at, updated_at: of.updated_at, etag }
+    }
+}
+
+/// A build, without its steps; `key` is its id in URIs.
+#[derive(Debug, Serialize)]
+pub struct BuildObject<'a> {
+    id: Uuid,
+    key: String,
+    project: &'a str,
+    state: &'static str,
+    success: Option<bool>,
+    #[serde(serialize_with = "utc")]
+    started: Timestamp,
+    #[serde(serialize_with = "maybe_utc")]
+    finished: Option<Timestamp>,
+    user: Option<&'a str>,
+    tags: &'a [devmason_domain::Tag],
+    #[serde(serialize_with = "object")]
+    client: &'a JsonObject,
+    steps: u32,
+    failed_steps: u32,
+    #[serde(serialize_with = "utc")]
+    created_at: Timestamp,
+    #[serde(serialize_with = "utc")]
+    updated_at: Timestamp,
+    etag: String,
+}
+
+impl<'a> BuildObject<'a> {
+    /// A build of a project and its ETag.
+    pub fn new(of: &'a Build, project: &'a Project, etag: String) -> Self {
+        let (success, finished) = match of.outcome {
+            Outcome::Running => (None, None),
+            Outcome::Finished { success, finished } => (Some(success), Some(finished)),
+        };
+        Self {
+            id: of.id.0,
+            key: of.key(),
+            project: project.slug.as_str(),
+            state: of.outcome.state().as_str(),
+            success,
+            started: of.started,
+            finished,
+            user: of.sender.username().map(|username| username.as_str()),
+            tags: of.tags.as_slice(),
+            client: &of.client.0,
+            steps: of.steps,
+            failed_steps: of.failed_steps,
+            created_at: of.received,
+            updated_at: of.updated_at,
+            etag,
+        }
+    }
+}
+
+/// A step; it never changes, so it was created and updated when it ended.
+#[derive(Debug, Serialize)]
+pub struct StepObject<'a> {
+    id: String,
+    build_id: Uuid,
+    project: &'a str,
+    position: u32,
+    name: &'a str,
+    success: bool,
+    #[serde(serialize_with = "utc")]
+    started: Timestamp,
+    #[serde(serialize_with = "utc")]
+    finished: Timestamp,
+    output: &'a str,
+    errout: &'a str,
+    #[serde(serialize_with = "object")]
+    extras: &'a JsonObject,
+    #[serde(serialize_with = "utc")]
+    created_at: Timestamp,
+    #[serde(serialize_with = "utc")]
+    updated_at: Timestamp,
+    etag: String,
+}
+
+impl<'a> StepObject<'a> {
+    /// The step at a place of a build, and its ETag.
+    pub fn new(
+        of: &'a Step,
+        build: Uuid,
+        position: u32,
+        project: &'a Project,
+        etag: String,
+    ) -> Self {
+        Self {
+            id: format!("{build}:{position}"),
+            build_id: build,
+            project: project.slug.as_str(),
+            position,
+            name: of.name.as_str(),
+            success: of.success,
+            started: of.started,
+            finished: of.finished,
+            output: &of.output,
+            errout: &of.errout,
+            extras: &of.extras,
+            created_at: of.finished,
+            updated_at: of.finished,
+            etag,
+        }
+    }
+}
+
+/// A tag of a project, and how many of its builds have it.
+#[derive(Debug, Serialize)]
+pub struct TagObject<'a> {
+    id: String,
+    name: &'a str,
+    project: &'a str,
+    builds: u64,
+    etag: String,
+}
+
+impl<'a> TagObject<'a> {
+    /// A tag and its ETag.
+    pub fn new(name: &'a str, project: &'a str, builds: u64, etag: String) -> Self {
+        Self { id: format!("{project}/{name}"), name, project, builds, etag }
+    }
+}

@@ -1,0 +1,381 @@
+//! Components and their types.
+
+use devmason_domain::{
+    AccountId, Component, ComponentDetails, ComponentName, ComponentType, PlainText, Timestamp,
+};
+use diesel::prelude::*;
+use diesel::sql_types::Bool;
+use uuid::Uuid;
+
+use super::filter::{Columns, bounds};
+use super::users::{self, Resolved, instant};
+use super::{Conn, Db, Outcome};
+use crate::store::columns::{At, Id};
+use crate::store::fault::Fault;
+use crate::store::schema::{component, component_type};
+use crate::{Actor, Changed, Created, Listed, Listing, Named, NewComponent, Removed};
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = component_type)]
+struct TypeRow {
+    id: Id,
+    name: String,
+    creator_id: Option<i64>,
+    created_at: At,
+    updated_at: At,
+    version: i64,
+}
+
+impl TryFrom<TypeRow> for ComponentType {
+    type Error = Fault;
+    fn try_from(row: TypeRow) -> Outcome<Self> {
+        Ok(Self {
+            id: row.id.0,
+            name: row.name.parse()?,
+            creator: row.creator_id.map(AccountId),
+            created_at: instant(row.created_at, 0)?,
+            updated_at: instant(row.updated_at, 0)?,
+            version: row.version,
+        })
+    }
+}
+
+const TYPE_COLUMNS: Columns = Columns {
+    fields: &[
+        ("id", "component_type.id"),
+        ("name", "component_type.name"),
+        ("created_at", "component_type.created_at"),
+        ("updated_at", "component_type.updated_at"),
+    ],
+    folded: &[],
+    sets: &[],
+    open: "null",
+};
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = component)]
+struct Row {
+    id: Id,
+    component_type_id: Id,
+    name: String,
+    title: Option<String>,
+    message: Option<String>,
+    url: Option<String>,
+    canonical_project_name: Option<String>,
+    sha: Option<String>,
+    reference: Option<String>,
+    git: Option<String>,
+    data: Option<String>,
+    creator_id: Option<i64>,
+    created_at: At,
+    updated_at: At,
+    version: i64,
+}
+
+impl TryFrom<Row> for Component {
+    type Error = Fault;
+    fn try_from(row: Row) -> Outcome<Self> {
+        Ok(Self {
+            id: row.id.0,
+            name: row.name.parse()?,
+            component_type: row.component_type_id.0,
+            details: ComponentDetails {
+                title: plain(row.title)?,
+                message: plain(row.message)?,
+                url: plain(row.url)?,
+                canonical_project_name: plain(row.canonical_project_name)?,
+                sha: plain(row.sha)?,
+                reference: plain(row.reference)?,
+                git: plain(row.git)?,
+                data: row.data,
+            },
+            creator: row.creator_id.map(AccountId),
+            created_at: instant(row.created_at, 0)?,
+            updated_at: instant(row.updated_at, 0)?,
+            version: row.version,
+        })
+    }
+}
+
+fn plain(text: Option<String>) -> Outcome<Option<PlainText>> {
+    Ok(text.map(|text| text.parse()).transpose()?)
+}
+
+fn text(text: &Option<PlainText>) -> Option<&str> {
+    text.as_ref().map(PlainText::as_str)
+}
+
+const COLUMNS: Columns = Columns {
+    fields: &[
+        ("id", "component.id"),
+        ("name", "component.name"),
+        ("componenttype", "component.component_type_id"),
+        ("componenttype_id", "component.component_type_id"),
+        ("title", "component.title"),
+        ("message", "component.message"),
+        ("url", "component.url"),
+        ("canonical_project_name", "component.canonical_project_name"),
+        ("sha", "component.sha"),
+        ("ref", "component.reference"),
+        ("git", "component.git"),
+        ("created_at", "component.created_at"),
+        ("updated_at", "component.updated_at"),
+    ],
+    folded: &[],
+    sets: &[],
+    open: "component.data",
+};
+
+fn now() -> At {
+    At(Timestamp::now().micros())
+}
+
+pub(super) fn create_type(
+    conn: &mut Conn,
+    name: &ComponentName,
+    creator: &Actor,
+) -> Outcome<Created<ComponentType>> {
+    let creator = users::resolve(conn, creator)?;
+    if matches!(creator, Resolved::Taken) {
+        return Ok(Created::UsernameTaken);
+    }
+    let created = diesel::insert_into(component_type::table)
+        .values((
+            component_type::id.eq(Id(Uuid::now_v7())),
+            component_type::name.eq(name.as_str()),
+            component_type::creator_id.eq(creator.id()),
+            component_type::created_at.eq(now()),
+            component_type::updated_at.eq(now()),
+        ))
+        .on_conflict_do_nothing()
+        .returning(TypeRow::as_returning())
+        .get_result(conn)
+        .optional()?;
+    let Some(row) = created else {
+        users::withdraw(conn, &creator)?;
+        return Ok(Created::NameTaken);
+    };
+    Ok(Created::New(row.try_into()?))
+}
+
+pub(super) fn find_type(conn: &mut Conn, named: &Named) -> Outcome<Option<ComponentType>> {
+    let all = component_type::table.select(TypeRow::as_select()).into_boxed::<Db>();
+    let row = match named {
+        Named::Id(id) => all.filter(component_type::id.eq(Id(*id))).first(conn),
+        Named::Name(name) => all.filter(component_type::name.eq(name)).first(conn),
+    };
+    row.optional()?.map(ComponentType::try_from).transpose()
+}
+
+pub(super) fn types_by_id(conn: &mut Conn, ids: &[Uuid]) -> Outcome<Vec<ComponentType>> {
+    let ids: Vec<Id> = ids.iter().copied().map(Id).collect();
+    let rows = component_type::table
+        .filter(component_type::id.eq_any(ids))
+        .select(TypeRow::as_select())
+        .load(conn)?;
+    rows.into_iter().map(ComponentType::try_from).collect()
+}
+
+pub(super) fn list_types(conn: &mut Conn, listing: &Listing) -> Outcome<Listed<ComponentType>> {
+    let (limit, offset) = bounds(listing);
+    let filter = || TYPE_COLUMNS.filter(&listing.selection.filter);
+    let count: i64 = component_type::table.filter(filter()).count().get_result(conn)?;
+    let rows = component_type::table
+        .filter(filter())
+        .order(
+            TYPE_COLUMNS
+                .order(&listing.selection.sort, "component_type.created_at, component_type.id"),
+        )
+        .limit(limit)
+        .offset(offset)
+        .select(TypeRow::as_select())
+        .load(conn)?;
+    let items = rows.into_iter().map(ComponentType::try_from).collect::<Outcome<_>>()?;
+    Ok(Listed { items, count: count.unsigned_abs() })
+}
+
+pub(super) fn update_type(
+    conn: &mut Conn,
+    id: Uuid,
+    name: &ComponentName,
+    seen: Option<i64>,
+) -> Outcome<Changed<ComponentType>> {
+    let taken = component_type::table
+        .filter(component_type::name.eq(name.as_str()).and(component_type::id.ne(Id(id))));
+    if diesel::select(diesel::dsl::exists(taken)).get_result(conn)? {
+        return Ok(Changed::NameTaken);
+    }
+    let row = diesel::update(component_type::table.find(Id(id)))
+        .filter(component_type::version.eq(seen.unwrap_or(0)).or(seen.is_none().into_sql::<Bool>()))
+        .set((
+            component_type::name.eq(name.as_str()),
+            component_type::updated_at.eq(now()),
+            component_type::version.eq(component_type::version + 1),
+        ))
+        .returning(TypeRow::as_returning())
+        .get_result(conn)
+        .optional()?;
+    match row {
+        Some(row) => Ok(Changed::Done(row.try_into()?)),
+        None if find_type(conn, &Named::Id(id))?.is_some() => Ok(Changed::Stale),
+        None => Ok(Changed::Gone),
+    }
+}
+
+pub(super) fn delete_type(
+    conn: &mut Conn,
+    id: Uuid,
+    cascade: bool,
+    seen: Option<i64>,
+) -> Outcome<Removed> {
+    // Held first: no component of it comes after this.
+    let held = diesel::update(component_type::table.find(Id(id)))
+        .filter(component_type::version.eq(seen.unwrap_or(0)).or(seen.is_none().into_sql::<Bool>()))
+        .set(component_type::updated_at.eq(component_type::updated_at))
+        .execute(conn)?;
+    if held == 0 {
+        let there = find_type(conn, &Named::Id(id))?.is_some();
+        return Ok(if there { Removed::Stale } else { Removed::Gone });
+    }
+    let of_it = component::table.filter(component::component_type_id.eq(Id(id)));
+    if cascade {
+        diesel::delete(of_it).execute(conn)?;
+    } else if diesel::select(diesel::dsl::exists(of_it)).get_result(conn)? {
+        return Ok(Removed::InUse);
+    }
+    diesel::delete(component_type::table.find(Id(id))).execute(conn)?;
+    Ok(Removed::Done)
+}
+
+pub(super) fn create(conn: &mut Conn, new: &NewComponent) -> Outcome<Created<Component>> {
+    let Some(of_type) = find_type(conn, &new.component_type)? else { return Ok(Created::NoType) };
+    let creator = users::resolve(conn, &new.creator)?;
+    if matches!(creator, Resolved::Taken) {
+        return Ok(Created::UsernameTaken);
+    }
+    let details = &new.details;
+    let created = diesel::insert_into(component::table)
+        .values((
+            component::id.eq(Id(Uuid::now_v7())),
+            component::component_type_id.eq(Id(of_type.id)),
+            component::name.eq(new.name.as_str()),
+            component::title.eq(text(&details.title)),
+            component::message.eq(text(&details.message)),
+            component::url.eq(text(&details.url)),
+            component::canonical_project_name.eq(text(&details.canonical_project_name)),
+            component::sha.eq(text(&details.sha)),
+            component::reference.eq(text(&details.reference)),
+            component::git.eq(text(&details.git)),
+            component::data.eq(&details.data),
+            component::creator_id.eq(creator.id()),
+            component::created_at.eq(now()),
+            component::updated_at.eq(now()),
+        ))
+        .on_conflict_do_nothing()
+        .returning(Row::as_returning())
+        .get_result(conn)
+        .optional()?;
+    let Some(row) = created else {
+        users::withdraw(conn, &creator)?;
+        return Ok(Created::NameTaken);
+    };
+    Ok(Created::New(row.try_into()?))
+}
+
+pub(super) fn find(conn: &mut Conn, named: &Named) -> Outcome<Vec<Component>> {
+    let all = component::table.order(component::id).select(Row::as_select()).into_boxed::<Db>();
+    let rows: Vec<Row> = match named {
+        Named::Id(id) => all.filter(component::id.eq(Id(*id))).load(conn)?,
+        Named::Name(name) => all.filter(component::name.eq(name)).load(conn)?,
+    };
+    rows.into_iter().map(Component::try_from).collect()
+}
+
+pub(super) fn list(
+    conn: &mut Conn,
+    of_type: Option<Uuid>,
+    listing: &Listing,
+) -> Outcome<Listed<Component>> {
+    let (limit, offset) = bounds(listing);
+    let selected = || {
+        let all =
+            component::table.filter(COLUMNS.filter(&listing.selection.filter)).into_boxed::<Db>();
+        match of_type {
+            Some(id) => all.filter(component::component_type_id.eq(Id(id))),
+            None => all,
+        }
+    };
+    let count: i64 = selected().count().get_result(conn)?;
+    let rows: Vec<Row> = selected()
+        .order(COLUMNS.order(&listing.selection.sort, "component.created_at, component.id"))
+        .limit(limit)
+        .offset(offset)
+        .select(Row::as_select())
+        .load(conn)?;
+    let items = rows.into_iter().map(Component::try_from).collect::<Outcome<_>>()?;
+    Ok(Listed { items, count: count.unsigned_abs() })
+}
+
+pub(super) fn update(
+    conn: &mut Conn,
+    id: Uuid,
+    name: Option<&ComponentName>,
+    component_type: Option<&Named>,
+    details: &ComponentDetails,
+    seen: Option<i64>,
+) -> Outcome<Changed<Component>> {
+    let Some(current) = find(conn, &Named::Id(id))?.pop() else { return Ok(Changed::Gone) };
+    let of_type = match component_type {
+        Some(named) => match find_type(conn, named)? {
+            Some(of_type) => of_type.id,
+            None => return Ok(Changed::NoType),
+        },
+        None => current.component_type,
+    };
+    let name = name.unwrap_or(&current.name);
+    let taken = component::table.filter(
+        component::component_type_id
+            .eq(Id(of_type))
+            .and(component::name.eq(name.as_str()))
+            .and(component::id.ne(Id(id))),
+    );
+    if diesel::select(diesel::dsl::exists(taken)).get_result(conn)? {
+        return Ok(Changed::NameTaken);
+    }
+    // What is absent stays: `None` is left out of the statement.
+    let row = diesel::update(component::table.find(Id(id)))
+        .filter(component::version.eq(seen.unwrap_or(0)).or(seen.is_none().into_sql::<Bool>()))
+        .set((
+            component::name.eq(name.as_str()),
+            component::component_type_id.eq(Id(of_type)),
+            text(&details.title).map(|text| component::title.eq(text)),
+            text(&details.message).map(|text| component::message.eq(text)),
+            text(&details.url).map(|text| component::url.eq(text)),
+            text(&details.canonical_project_name)
+                .map(|text| component::canonical_project_name.eq(text)),
+            text(&details.sha).map(|text| component::sha.eq(text)),
+            text(&details.reference).map(|text| component::reference.eq(text)),
+            text(&details.git).map(|text| component::git.eq(text)),
+            details.data.as_ref().map(|text| component::data.eq(text)),
+            component::updated_at.eq(now()),
+            component::version.eq(component::version + 1),
+        ))
+        .returning(Row::as_returning())
+        .get_result(conn)
+        .optional()?;
+    match row {
+        Some(row) => Ok(Changed::Done(row.try_into()?)),
+        None if !find(conn, &Named::Id(id))?.is_empty() => Ok(Changed::Stale),
+        None => Ok(Changed::Gone),
+    }
+}
+
+pub(super) fn delete(conn: &mut Conn, id: Uuid, seen: Option<i64>) -> Outcome<Removed> {
+    let deleted = diesel::delete(component::table.find(Id(id)))
+        .filter(component::version.eq(seen.unwrap_or(0)).or(seen.is_none().into_sql::<Bool>()))
+        .execute(conn)?;
+    if deleted > 0 {
+        return Ok(Removed::Done);
+    }
+    Ok(if find(conn, &Named::Id(id))?.is_empty() { Removed::Gone } else { Removed::Stale })
+}

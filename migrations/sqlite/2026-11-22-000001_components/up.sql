@@ -1,0 +1,33 @@
+-- Components, the things under test, and their types; builds by their id alone.
+
+create index build_by_id on build (id);
+
+create table component_type (
+    id         blob primary key not null,
+    name       text not null unique,
+    creator_id integer,
+    created_at integer not null,
+    updated_at integer not null,
+    version    integer not null default 1
+) strict;
+
+create table component (
+    id                     blob primary key not null,
+    component_type_id      blob not null references component_type (id),
+    name                   text not null,
+    title                  text,
+    message                text,
+    url                    text,
+    canonical_project_name text,
+    sha                    text,
+    reference              text,
+    git                    text,
+    -- JSON text exactly as sent.
+    data                   text,
+    creator_id             integer,
+    created_at             integer not null,
+    updated_at             integer not null,
+    version                integer not null default 1,
+    unique (component_type_id, name)
+) strict;
+create index component_by_name on component (name);
