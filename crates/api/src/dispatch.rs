@@ -215,6 +215,7 @@ async fn handle(call: &Call<'_>, method: Method) -> Result<HttpResponse, ApiErro
         (Resource::Object(collection, id), Delete) => objects::delete(call, *collection, id).await,
         (Resource::Object(collection, id), _) => objects::get(call, *collection, id).await,
         (Resource::ComponentsOfType(id), _) => objects::components_of_type(call, id).await,
+        (Resource::BuildsOfComponent(id), _) => objects::builds_of_component(call, id).await,
         (Resource::Health, _) => Ok(service::health()),
         (Resource::Ready, _) => service::ready(call).await,
         (Resource::Metrics, _) => service::metrics(call),

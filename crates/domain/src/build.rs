@@ -211,6 +211,8 @@ pub struct Build {
     pub tags: TagSet,
     /// What the client said of itself.
     pub client: ClientRecord,
+    /// The components that it tested.
+    pub components: Vec<Uuid>,
     /// How many steps it has.
     pub steps: u32,
     /// How many of them failed.

@@ -161,6 +161,8 @@ pub enum Resource {
     Object(Collection, String),
     /// `/api/v1/componenttypes/{id}/components`
     ComponentsOfType(String),
+    /// `/api/v1/components/{id}/builds`
+    BuildsOfComponent(String),
     /// `/healthz`
     Health,
     /// `/readyz`
@@ -227,6 +229,9 @@ impl Resource {
             ["api", "v1", "componenttypes", id, "components"] => {
                 Ok(Self::ComponentsOfType((*id).to_owned()))
             }
+            ["api", "v1", "components", id, "builds"] => {
+                Ok(Self::BuildsOfComponent((*id).to_owned()))
+            }
             ["api", "v1", plural, id] => {
                 let object = |collection| Self::Object(collection, (*id).to_owned());
                 Collection::parse(plural).map(object).ok_or(PathError::NotFound)
@@ -281,6 +286,7 @@ impl Resource {
             Self::ComponentsOfType(id) => {
                 format!("/api/v1/componenttypes/{}/components", encode(id))
             }
+            Self::BuildsOfComponent(id) => format!("/api/v1/components/{}/builds", encode(id)),
             Self::Health => "/healthz".to_owned(),
             Self::Ready => "/readyz".to_owned(),
             Self::Metrics => "/metrics".to_owned(),
@@ -319,6 +325,7 @@ impl Resource {
             Self::Object(Collection::Tags, _) => "/api/v1/tags/{id}",
             Self::Object(Collection::Users, _) => "/api/v1/users/{id}",
             Self::ComponentsOfType(_) => "/api/v1/componenttypes/{id}/components",
+            Self::BuildsOfComponent(_) => "/api/v1/components/{id}/builds",
             Self::Health => "/healthz",
             Self::Ready => "/readyz",
             Self::Metrics => "/metrics",
@@ -346,6 +353,7 @@ impl Resource {
             | Self::List(_)
             | Self::Object(..)
             | Self::ComponentsOfType(_)
+            | Self::BuildsOfComponent(_)
             | Self::Health
             | Self::Ready
             | Self::Metrics

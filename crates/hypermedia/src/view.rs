@@ -184,6 +184,10 @@ impl View<'_> {
         }
         links.push(self.project_link(project));
         links.extend(build.sender.username().map(|username| self.user_link("user", username)));
+        links.extend(build.components.iter().map(|id| {
+            let builds = Resource::BuildsOfComponent(id.to_string());
+            self.link("builds-of-component", &builds, Subject::ReadOnly)
+        }));
         links
             .extend(build.tags.iter().map(|tag| self.tag_link(project, std::slice::from_ref(tag))));
         links

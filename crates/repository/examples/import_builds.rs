@@ -92,6 +92,7 @@ fn build(project: ProjectId, n: usize) -> Result<NewBuild, Box<dyn Error>> {
             steps: vec![step("checkout")?, step("build")?, step("test")?],
             digest: None,
         },
+        components: Vec::new(),
         claim: None,
     })
 }

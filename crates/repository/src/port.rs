@@ -153,6 +153,8 @@ pub struct NewBuild {
     pub sender: Actor,
     /// What was reported.
     pub report: Report,
+    /// The components that it tested, each once, all of which are there.
+    pub components: Vec<Uuid>,
     /// The request's `Idempotency-Key`.
     pub claim: Option<Claim>,
 }
@@ -434,6 +436,12 @@ pub trait Components {
     fn component_type_delete(&self, id: Uuid, cascade: bool, seen: Option<i64>) -> Result<Removed>;
     /// Creates a component.
     fn component_create(&self, new: &NewComponent) -> Result<Created<Component>>;
+    /// The component of that name and type, by the type's id or name.
+    fn component_find_of_type(
+        &self,
+        component_type: &Named,
+        name: &str,
+    ) -> Result<Option<Component>>;
     /// The components of that id or name.
     fn component_find(&self, named: &Named) -> Result<Vec<Component>>;
     /// A part of the list of components, of one type where one is given.
@@ -448,8 +456,8 @@ pub trait Components {
         details: &ComponentDetails,
         seen: Option<i64>,
     ) -> Result<Changed<Component>>;
-    /// Deletes a component.
-    fn component_delete(&self, id: Uuid, seen: Option<i64>) -> Result<Removed>;
+    /// Deletes a component; where builds name it, only if `cascade` says so, and they stay without it.
+    fn component_delete(&self, id: Uuid, cascade: bool, seen: Option<i64>) -> Result<Removed>;
 }
 
 /// A step, and where it belongs.
@@ -484,8 +492,8 @@ pub trait Queries {
     fn project_query(&self, listing: &Listing) -> Result<Listed<Project>>;
     /// Users, the oldest first.
     fn user_query(&self, listing: &Listing) -> Result<Listed<Account>>;
-    /// Builds, the oldest first.
-    fn build_query(&self, listing: &Listing) -> Result<Listed<Build>>;
+    /// Builds, the oldest first; those that tested a component where one is given.
+    fn build_query(&self, of_component: Option<Uuid>, listing: &Listing) -> Result<Listed<Build>>;
     /// Steps, those of the oldest build first.
     fn step_query(&self, listing: &Listing) -> Result<Listed<PlacedStep>>;
     /// Tags, in order of project and name.

@@ -32,3 +32,15 @@ create table component (
     unique (component_type_id, name)
 );
 create index component_by_name on component (name);
+
+-- The components that a build tested, for its own representation: their ids, each followed by ';'.
+alter table build add column components text not null default '';
+
+-- And the builds that tested a component, in list order.
+create table build_component (
+    component_id uuid not null,
+    build_id     uuid not null,
+    project_id   bigint not null,
+    primary key (component_id, build_id)
+);
+create index build_component_by_project on build_component (project_id, build_id);

@@ -31,3 +31,15 @@ create table component (
     unique (component_type_id, name)
 ) strict;
 create index component_by_name on component (name);
+
+-- The components that a build tested, for its own representation: their ids, each followed by ';'.
+alter table build add column components text not null default '';
+
+-- And the builds that tested a component, in list order.
+create table build_component (
+    component_id blob not null,
+    build_id     blob not null,
+    project_id   integer not null,
+    primary key (component_id, build_id)
+) strict, without rowid;
+create index build_component_by_project on build_component (project_id, build_id);

@@ -5,10 +5,12 @@ use std::fmt::Display;
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use devmason_domain::{Build, BuildId, BuildKey, Outcome, Project, Slug, Timestamp};
-use devmason_hypermedia::document::{BuildDocument, IncomingBuild};
+use devmason_hypermedia::document::{BuildDocument, ComponentRef, IncomingBuild};
 use devmason_hypermedia::{Fields, Resource};
-use devmason_repository::{Answer, Claimed, NewBuild, Recorded, Updated};
+use devmason_repository::{Answer, Claimed, Named, NewBuild, Recorded, Updated};
+use uuid::Uuid;
 
+use super::objects::named;
 use crate::call::Call;
 use crate::error::ApiError;
 use crate::respond::{leading, no_content};
@@ -85,7 +87,9 @@ fn key_of(id: BuildId) -> Result<BuildKey, ApiError> {
 pub(crate) async fn post(call: &Call<'_>, slug: &Slug) -> Result<HttpResponse, ApiError> {
     let project = call.project(slug).await?;
     call.app.settings.policy.report(call.viewer(), &project)?;
-    let report = call.document::<IncomingBuild>()?.into_report(Timestamp::now(), None)?;
+    let incoming: IncomingBuild = call.document()?;
+    let components = components(call, &incoming).await?;
+    let report = incoming.into_report(Timestamp::now(), None)?;
     let id = BuildId::assign(report.started, report.received);
     let path = destination(&project, key_of(id)?, report.outcome).path();
     let claim = call.claim(&format!("builds of {}", project.id.0), 201, path.clone())?;
@@ -95,9 +99,35 @@ pub(crate) async fn post(call: &Call<'_>, slug: &Slug) -> Result<HttpResponse, A
         key: None,
         sender: call.caller.actor()?,
         report,
+        components,
         claim,
     };
     record(call, new, &path).await
+}
+
+/// The components that a build says it tested, each once; all of them must be there.
+async fn components(call: &Call<'_>, incoming: &IncomingBuild) -> Result<Vec<Uuid>, ApiError> {
+    let named_so = incoming.components();
+    if named_so.is_empty() {
+        return Ok(Vec::new());
+    }
+    let found = call
+        .ask(move |repository| {
+            let find = |reference: &ComponentRef| match reference {
+                ComponentRef::Id(id) => Ok(repository.component_find(&Named::Id(*id))?.pop()),
+                ComponentRef::Name { component_type, name } => repository
+                    .component_find_of_type(&named(component_type.as_str()), name.as_str()),
+            };
+            named_so.iter().map(find).collect::<Result<Vec<_>, _>>()
+        })
+        .await?;
+    let mut ids = Vec::with_capacity(found.len());
+    for (at, component) in found.into_iter().enumerate() {
+        ids.push(component.ok_or_else(|| IncomingBuild::unknown_component(at))?.id);
+    }
+    ids.sort_unstable();
+    ids.dedup();
+    Ok(ids)
 }
 
 /// Stores a build, and says where it leads.
@@ -139,6 +169,7 @@ pub(crate) async fn put(
     call.app.settings.policy.report(call.viewer(), &project)?;
     preconditions(call, slug, key).await?;
     let incoming: IncomingBuild = call.document()?;
+    let components = components(call, &incoming).await?;
     let digest = incoming.digest();
     let report = incoming.into_report(Timestamp::now(), Some(digest))?;
     let path = destination(&project, key.clone(), report.outcome).path();
@@ -148,6 +179,7 @@ pub(crate) async fn put(
         key: Some(key.clone()),
         sender: call.caller.actor()?,
         report,
+        components,
         claim: None,
     };
     record(call, new, &path).await

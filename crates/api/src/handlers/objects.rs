@@ -36,7 +36,7 @@ fn table(collection: Collection) -> &'static Table {
 }
 
 /// A UUID is an id, anything else a name.
-fn named(text: &str) -> Named {
+pub(crate) fn named(text: &str) -> Named {
     Uuid::try_parse(text).map_or_else(|_| Named::Name(text.to_owned()), Named::Id)
 }
 
@@ -86,7 +86,7 @@ pub(crate) async fn list(
             show(call, collection, listed.count, listed.items.iter().map(user).collect())
         }
         Collection::Builds => {
-            let (listed, projects) = builds(call, listing).await?;
+            let (listed, projects) = builds(call, None, listing).await?;
             show(
                 call,
                 collection,
@@ -129,9 +129,13 @@ fn by_id(projects: Vec<Project>) -> Projects {
     projects.into_iter().map(|project| (project.id, project)).collect()
 }
 
-async fn builds(call: &Call<'_>, listing: Listing) -> Result<(Listed<Build>, Projects), ApiError> {
+async fn builds(
+    call: &Call<'_>,
+    of_component: Option<Uuid>,
+    listing: Listing,
+) -> Result<(Listed<Build>, Projects), ApiError> {
     call.ask(move |repository| {
-        let listed = repository.build_query(&listing)?;
+        let listed = repository.build_query(of_component, &listing)?;
         let ids: Vec<ProjectId> = listed.items.iter().map(|build| build.project).collect();
         let projects = by_id(repository.projects_by_id(&ids)?);
         Ok((listed, projects))
@@ -167,6 +171,18 @@ fn step_object<'a>(of: &'a PlacedStep, projects: &'a Projects) -> Option<StepObj
 fn tag_object(of: &UsedTag) -> TagObject<'_> {
     let etag = object_etag("tag", &[&of.project, &of.tag, &of.builds]);
     TagObject::new(of.tag.as_str(), of.project.as_str(), of.builds, etag)
+}
+
+pub(crate) async fn builds_of_component(
+    call: &Call<'_>,
+    id: &str,
+) -> Result<HttpResponse, ApiError> {
+    embeds(call, Collection::Builds)?;
+    let listing = listing(call, Collection::Builds)?;
+    let of = component(call, id).await?;
+    let (listed, projects) = builds(call, Some(of.id), listing).await?;
+    let items = listed.items.iter().filter_map(|of| build_object(of, &projects)).collect();
+    show(call, Collection::Builds, listed.count, items)
 }
 
 pub(crate) async fn components_of_type(
@@ -211,7 +227,7 @@ pub(crate) async fn component_type(call: &Call<'_>, id: &str) -> Result<Componen
 }
 
 /// The component of that id or name, which must be there and one.
-async fn component(call: &Call<'_>, id: &str) -> Result<Component, ApiError> {
+pub(crate) async fn component(call: &Call<'_>, id: &str) -> Result<Component, ApiError> {
     let wanted = named(id);
     let mut found = call.ask(move |repository| repository.component_find(&wanted)).await?;
     match found.len() {
@@ -279,7 +295,8 @@ pub(crate) async fn get(
         }
         Collection::Builds => {
             let id = Uuid::try_parse(id).map_err(|_| NO_OBJECT)?;
-            let (listed, projects) = builds(call, only("id", Kind::Uuid, Value::Uuid(id))).await?;
+            let (listed, projects) =
+                builds(call, None, only("id", Kind::Uuid, Value::Uuid(id))).await?;
             let of = listed.items.first().ok_or(NO_OBJECT)?;
             let etag =
                 object_etag("build", &[&of.id, &of.version, &of.sender.username().is_some()]);
@@ -311,7 +328,7 @@ async fn step(call: &Call<'_>, id: &str) -> Result<HttpResponse, ApiError> {
     let (build, position) = id.split_once(':').ok_or(NO_OBJECT)?;
     let build = Uuid::try_parse(build).map_err(|_| NO_OBJECT)?;
     let position: u32 = position.parse().map_err(|_| NO_OBJECT)?;
-    let (listed, projects) = builds(call, only("id", Kind::Uuid, Value::Uuid(build))).await?;
+    let (listed, projects) = builds(call, None, only("id", Kind::Uuid, Value::Uuid(build))).await?;
     let of = listed.items.into_iter().next().ok_or(NO_OBJECT)?;
     let project = projects.get(&of.project).ok_or(NO_OBJECT)?;
     let steps = call
@@ -456,12 +473,12 @@ pub(crate) async fn delete(
         let of = component(call, id).await?;
         policy.change_component(call.viewer(), of.creator)?;
         let seen = call.must_have_seen(of.version, &component_etag(&of))?;
-        call.ask(move |repository| repository.component_delete(of.id, seen)).await?
+        call.ask(move |repository| repository.component_delete(of.id, cascade, seen)).await?
     };
     match removed {
         Removed::Done => Ok(no_content(None)),
         Removed::InUse => {
-            Err(ApiError::Conflict("it has components; 'cascade=true' deletes them, too"))
+            Err(ApiError::Conflict("others need it; 'cascade=true' deletes it all the same"))
         }
         Removed::Stale => Err(ApiError::PreconditionFailed),
         Removed::Gone => Err(NO_OBJECT),

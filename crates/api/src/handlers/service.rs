@@ -60,6 +60,10 @@ pub(crate) async fn methods(call: &Call<'_>) -> Result<Vec<Method>, ApiError> {
             objects::component_type(call, id).await?;
             view.methods(Subject::ReadOnly)
         }
+        Resource::BuildsOfComponent(id) => {
+            objects::component(call, id).await?;
+            view.methods(Subject::ReadOnly)
+        }
         Resource::Health | Resource::Ready => vec![Method::Get],
         Resource::List(_)
         | Resource::ProjectList

@@ -499,6 +499,20 @@ pub(super) const OPERATIONS: &[Operation] = &[
     },
     Operation {
         method: "get",
+        path: "/api/v1/components/{id}/builds",
+        summary: "List the builds that tested a component",
+        query: &OBJECTS,
+        body: None,
+        answers: &[
+            (200, "BuildObjects", "A part of the list"),
+            UNCHANGED,
+            FORBIDDEN,
+            NOT_THERE,
+            (409, "Error", "The name fits several components"),
+        ],
+    },
+    Operation {
+        method: "get",
         path: "/healthz",
         summary: "See whether the process lives",
         query: &[],

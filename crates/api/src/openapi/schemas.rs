@@ -75,7 +75,7 @@ pub(super) fn documents() -> Value {
             "output": text(), "errout": text()}, "additionalProperties": true},
         "NewBuild": {"type": "object", "properties": {
             "success": nullable("boolean"), "incremental": nullable("boolean"), "started": date(), "finished": date(),
-            "tags": {"type": "array", "items": tag()}, "client": reference("Client"), "results": list("Step")},
+            "tags": {"type": "array", "items": tag()}, "client": reference("Client"), "results": list("Step"), "components": {"type": ["array", "null"]}},
             "anyOf": [{"required": ["success"]}, {"required": ["incremental"]}]},
         "Build": {"type": "object", "description": "With `fields`, only the members asked for", "properties": {
             "id": text(), "state": {"enum": ["running", "finished"]}, "success": nullable("boolean"), "started": date(),
@@ -142,7 +142,7 @@ pub(super) fn objects() -> Value {
     schemas["OneProjectObject"] = one("project", "ProjectObject");
     schemas["BuildObject"] = object(
         json!({"id": id(), "key": text(), "project": text(), "state": text(), "success": {"type": ["boolean", "null"]},
-            "started": utc(), "finished": {"type": ["string", "null"]}, "user": maybe(), "tags": {"type": "array", "items": text()},
+            "started": utc(), "finished": {"type": ["string", "null"]}, "user": maybe(), "tags": {"type": "array", "items": text()}, "components": {"type": "array", "items": id()},
             "client": {"type": "object"}, "steps": {"type": "integer"}, "failed_steps": {"type": "integer"}, "created_at": utc(), "updated_at": utc()}),
     );
     schemas["BuildObjects"] = objects("builds", "BuildObject");

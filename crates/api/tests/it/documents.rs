@@ -96,6 +96,7 @@ fn the_description_has_the_resources_and_methods_that_there_are() {
         Resource::UserBuilds(user()),
         Resource::LatestByUser(user()),
         Resource::ComponentsOfType("x".to_owned()),
+        Resource::BuildsOfComponent("x".to_owned()),
         Resource::Health,
         Resource::Ready,
         Resource::Metrics,

@@ -310,3 +310,77 @@ fn of_many_writers_with_one_etag_exactly_one_wins() {
     assert_eq!(statuses.iter().filter(|status| **status == 201).count(), 1, "{statuses:?}");
     assert_eq!(statuses.iter().filter(|status| **status == 412).count(), 11, "{statuses:?}");
 }
+
+#[test]
+fn builds_name_the_components_that_they_tested() {
+    let server = Server::new();
+    server.project("pony");
+    with_components(&server, "kernel", &["6.12", "6.13"]);
+    with_components(&server, "image", &["6.12"]);
+    let kernel =
+        server.get("/api/v1/componenttypes/kernel/components?where=name:6.12").json()["components"]
+            [0]["id"]
+            .clone();
+    let kernel = kernel.as_str().unwrap();
+    let by_name = r#"{"type":"kernel","name":"6.12"}"#;
+    let first =
+        server.build("pony", &format!(r#"{{"success":true,"components":["{kernel}",{by_name}]}}"#));
+    assert_eq!(server.put("/pony/builds/2", &format!(r#"{{"success":false,"components":[{by_name},{{"type":"image","name":"6.12"}}]}}"#)).status, 201);
+    server.build("pony", r#"{"success":false,"components":[{"type":"kernel","name":"6.13"}]}"#);
+
+    // Which builds tested kernel 6.12, and which of them failed?
+    let builds = |query: &str| {
+        let answer = server.get(&format!("/api/v1/components/{kernel}/builds{query}"));
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let json = answer.json();
+        (
+            json["_meta"]["count"].as_u64().unwrap(),
+            json["builds"][0]["key"].as_str().unwrap().to_owned(),
+        )
+    };
+    assert_eq!(builds("?sort=-success").0, 2);
+    assert_eq!(builds("?where=success:false"), (1, "2".to_owned()));
+    assert_eq!(
+        server.get("/api/v1/builds?where=components:6.12,success:false").json()["_meta"]["count"],
+        1
+    );
+    assert_eq!(
+        server.get(&format!("/pony/builds?query=not_contains(components,{kernel})")).json()["count"],
+        1
+    );
+    let got = server.get(&first);
+    assert_eq!(got.json()["components"], serde_json::json!([kernel]));
+    assert_eq!(server.get(&got.link("builds-of-component").unwrap()).json()["_meta"]["count"], 2);
+
+    for (components, field) in [
+        (r#"["00000000-0000-7000-8000-000000000000"]"#, "components[0]"),
+        (&format!(r#"["{kernel}",{{"type":"kernel","name":"7"}}]"#), "components[1]"),
+        (r#"[{"type":"none","name":"6.12"}]"#, "components[0]"),
+        (r#"["6.12"]"#, "components[0]"),
+        (r#"[{"type":"kernel"}]"#, "components[0]"),
+    ] {
+        let answer = server
+            .post("/pony/builds", &format!(r#"{{"success":true,"components":{components}}}"#));
+        assert_eq!(
+            (answer.status, &answer.json()["payload"]["field"]),
+            (400, &field.into()),
+            "{components}: {}",
+            answer.text()
+        );
+    }
+    let delete = |query: &str| {
+        server
+            .send(
+                server
+                    .request("DELETE", &format!("/api/v1/components/{kernel}{query}"))
+                    .header("If-match", "*"),
+            )
+            .status
+    };
+    let etag = server.get("/pony/builds").header("etag").to_owned();
+    assert_eq!((delete(""), delete("?cascade=true")), (409, 204));
+    assert_eq!(server.get(&first).json()["components"], serde_json::json!([]));
+    assert_ne!(server.get("/pony/builds").header("etag"), etag);
+    // With a build its mention of a component goes.
+    assert_eq!(server.get("/api/v1/components/6.13/builds").json()["_meta"]["count"], 1);
+}

@@ -57,6 +57,7 @@ pub const BUILDS: Table = Table {
         field("updated_at", Kind::Datetime),
         field("user", Kind::Text),
         field("tags", Kind::Set),
+        field("components", Kind::Set),
         field("steps", Kind::Number),
         field("failed_steps", Kind::Number),
     ],

@@ -11,6 +11,7 @@ use serde::de::{DeserializeOwned, Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
+use uuid::Uuid;
 
 use super::raw::{Kept, unfit};
 
@@ -156,9 +157,39 @@ pub struct IncomingBuild {
     tags: Option<Vec<Tag>>,
     client: Option<IncomingClient>,
     results: Option<Vec<IncomingStep>>,
+    components: Option<Vec<ComponentRef>>,
+}
+
+/// How a build names a component that it tested: by its id, or by its type and name.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "a component is named by its id or by {\"type\": ..., \"name\": ...}"
+)]
+pub enum ComponentRef {
+    /// By its id.
+    Id(Uuid),
+    /// By its type's id or name, and its name.
+    Name {
+        /// The type's id or name.
+        #[serde(rename = "type")]
+        component_type: PlainText,
+        /// The component's name.
+        name: PlainText,
+    },
 }
 
 impl IncomingBuild {
+    /// The components that it says it tested.
+    pub fn components(&self) -> Vec<ComponentRef> {
+        self.components.clone().unwrap_or_default()
+    }
+
+    /// The error for a component that is not there.
+    pub fn unknown_component(at: usize) -> DocumentError {
+        DocumentError::new(format!("components[{at}]"), "there is no such component")
+    }
+
     /// Whether steps are still to come.
     pub fn is_incremental(&self) -> bool {
         self.incremental == Some(true)
@@ -187,6 +218,16 @@ impl IncomingBuild {
             hash.text(step.output.as_deref().unwrap_or_default())
                 .text(step.errout.as_deref().unwrap_or_default());
             hash.members(&step.extras);
+        }
+        let components = self.components.as_deref().unwrap_or_default();
+        hash.number(components.len());
+        for component in components {
+            match component {
+                ComponentRef::Id(id) => hash.text(&id.to_string()),
+                ComponentRef::Name { component_type, name } => {
+                    hash.text(component_type.as_str()).text(name.as_str())
+                }
+            };
         }
         hash.0.finalize().into()
     }

@@ -6,8 +6,8 @@ mod outgoing;
 mod raw;
 
 pub use incoming::{
-    DocumentError, IncomingBuild, IncomingClosing, IncomingComponent, IncomingComponentType,
-    IncomingProject, IncomingStep, IncomingUser, parse,
+    ComponentRef, DocumentError, IncomingBuild, IncomingClosing, IncomingComponent,
+    IncomingComponentType, IncomingProject, IncomingStep, IncomingUser, parse,
 };
 pub use objects::{
     BuildObject, ComponentObject, ComponentTypeObject, ObjectList, OneObject, ProjectObject,

@@ -219,6 +219,7 @@ pub struct BuildObject<'a> {
     finished: Option<Timestamp>,
     user: Option<&'a str>,
     tags: &'a [devmason_domain::Tag],
+    components: &'a [Uuid],
     #[serde(serialize_with = "object")]
     client: &'a JsonObject,
     steps: u32,
@@ -247,6 +248,7 @@ impl<'a> BuildObject<'a> {
             finished,
             user: of.sender.username().map(|username| username.as_str()),
             tags: of.tags.as_slice(),
+            components: &of.components,
             client: &of.client.0,
             steps: of.steps,
             failed_steps: of.failed_steps,

@@ -14,8 +14,18 @@ use crate::Link;
 pub struct Fields(u16);
 
 impl Fields {
-    const NAMES: [&'static str; 9] =
-        ["id", "state", "success", "started", "finished", "tags", "client", "results", "links"];
+    const NAMES: [&'static str; 10] = [
+        "id",
+        "state",
+        "success",
+        "started",
+        "finished",
+        "tags",
+        "client",
+        "components",
+        "results",
+        "links",
+    ];
 
     /// All of them.
     pub const ALL: Self = Self((1 << Self::NAMES.len()) - 1);
@@ -81,6 +91,7 @@ impl Serialize for BuildDocument<'_> {
                 "finished" => map.serialize_entry(name, &finished.map(|at| at.to_rfc2822()))?,
                 "tags" => map.serialize_entry(name, build.tags.as_slice())?,
                 "client" => map.serialize_entry(name, raw::<S>(&build.client.0)?)?,
+                "components" => map.serialize_entry(name, &build.components)?,
                 "results" => map.serialize_entry(name, &Steps(self.steps))?,
                 _ => map.serialize_entry(name, &self.links)?,
             }

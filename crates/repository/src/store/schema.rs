@@ -71,6 +71,7 @@ diesel::table! {
         updated_at -> crate::store::schema::sql::Instant,
         version -> BigInt,
         client -> Text,
+        components -> Text,
     }
 }
 
@@ -160,12 +161,21 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    build_component (component_id, build_id) {
+        component_id -> crate::store::schema::sql::Uuid,
+        build_id -> crate::store::schema::sql::Uuid,
+        project_id -> BigInt,
+    }
+}
+
 diesel::joinable!(project -> account (owner_id));
 diesel::joinable!(build -> account (sender_id));
 diesel::joinable!(build -> project (project_id));
 diesel::joinable!(step -> project (project_id));
 diesel::joinable!(sender_count -> project (project_id));
 diesel::allow_tables_to_appear_in_same_query!(
+    build_component,
     account,
     project,
     build,

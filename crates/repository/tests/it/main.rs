@@ -9,6 +9,7 @@ use devmason_repository::*;
 use devmason_test_support::{Backend, TestDatabase};
 
 mod builds;
+mod components;
 mod lists;
 mod others;
 mod parity;
@@ -129,6 +130,7 @@ fn build(project: &Project, started: &str, words: &[&str]) -> NewBuild {
             steps: vec![step("checkout", true)],
             digest: None,
         },
+        components: Vec::new(),
         claim: None,
     }
 }

@@ -8,7 +8,9 @@ use diesel::result::QueryResult;
 use diesel::sql_types::{Array, BigInt, Binary, Bool, Integer, Nullable, SmallInt, Text};
 
 use super::Conn;
-use super::queries::{Insert, Outcome, Sql, establish, joined_tags, output_bytes};
+use super::queries::{
+    Insert, Outcome, Sql, establish, joined_components, joined_tags, output_bytes,
+};
 use crate::store::columns::{At, Id};
 use crate::store::fault::Fault;
 use crate::store::schema::sql;
@@ -23,6 +25,10 @@ pub(super) const SHARD: &str = "(pg_backend_pid() % 16)::smallint";
 
 /// What follows a text that is compared or sorted by its bytes.
 pub(super) const BY_BYTES: &str = " collate \"C\"";
+
+/// That a build tested a component of that id or name.
+pub(super) const HAS_COMPONENT: &str = "exists (select 1 from build_component bc join component c on c.id = bc.component_id \
+    where bc.project_id = build.project_id and bc.build_id = build.id and ? in (c.name, c.id::text))";
 
 /// A step's id: its build's and its place.
 pub(super) const STEP_ID: &str = "(step.build_id::text || ':' || step.position)";
@@ -78,18 +84,18 @@ pub(super) fn write<T>(
 /// key is taken, the build is left out with all that belongs to it, and its id is not returned.
 const INSERT_BUILDS: &str = "
 with incoming as (
-    select * from unnest(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    select * from unnest(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
         as n (project_id, id, key, sender_id, started, started_offset, finished, finished_offset, success,
-              received, tags, steps, failed_steps, output_bytes, digest, client, ord)
+              received, tags, steps, failed_steps, output_bytes, digest, client, components, ord)
 ), alive as (
     select p.id from project p
     where p.id = any (select project_id from incoming) and p.slug_key is not null
     order by p.id for key share
 ), b as (
     insert into build (project_id, id, key, sender_id, started, started_offset, finished, finished_offset,
-                       success, received, updated_at, tags, steps, failed_steps, output_bytes, digest, client)
+                       success, received, updated_at, tags, steps, failed_steps, output_bytes, digest, client, components)
     select n.project_id, n.id, n.key, n.sender_id, n.started, n.started_offset, n.finished, n.finished_offset,
-           n.success, n.received, n.received, n.tags, n.steps, n.failed_steps, n.output_bytes, n.digest, n.client
+           n.success, n.received, n.received, n.tags, n.steps, n.failed_steps, n.output_bytes, n.digest, n.client, n.components
     from incoming n join alive on alive.id = n.project_id
     order by n.ord
     on conflict do nothing
@@ -107,6 +113,9 @@ with incoming as (
     select b.project_id, n.tag, b.id from unnest(?, ?) as n (build_id, tag) join b on b.id = n.build_id
 ), t as (
     insert into build_tag (project_id, tag, build_id) select project_id, tag, id from labels
+), tested as (
+    insert into build_component (component_id, build_id, project_id)
+    select n.component_id, b.id, b.project_id from unnest(?, ?) as n (build_id, component_id) join b on b.id = n.build_id
 ), c as (
     insert into build_count (project_id, tag, shard, builds, changes)
     select project_id, tag, (pg_backend_pid() % 16)::smallint, count(*), count(*)
@@ -156,6 +165,12 @@ pub(super) fn insert_builds(conn: &mut Conn, inserts: &[Insert<'_>]) -> Outcome<
         .iter()
         .flat_map(|i| i.new.report.tags.iter().map(move |tag| (Id(i.new.id.0), tag.as_str())))
         .unzip();
+    let (component_builds, components): (Vec<Id>, Vec<Id>) = inserts
+        .iter()
+        .flat_map(|i| {
+            i.new.components.iter().map(move |component| (Id(i.new.id.0), Id(*component)))
+        })
+        .unzip();
     let ids: Vec<Id> = Sql::<sql::Uuid>::new(INSERT_BUILDS)
         .bind::<Array<BigInt>, _>(column!(|i| i.new.project.0))
         .bind::<Uuids, _>(column!(|i| Id(i.new.id.0)))
@@ -188,6 +203,7 @@ pub(super) fn insert_builds(conn: &mut Conn, inserts: &[Insert<'_>]) -> Outcome<
             .as_ref()
             .map(|d| d.as_slice())))
         .bind::<Array<Text>, _>(column!(|i| i.new.report.client.0.as_str()))
+        .bind::<Array<Text>, _>(column!(|i| joined_components(i.new)))
         .bind::<Array<BigInt>, _>((0..inserts.len() as i64).collect::<Vec<_>>())
         .bind::<Uuids, _>(step_column!(|id, _at, _step| Id(id.0)))
         .bind::<Array<Integer>, _>(step_column!(|_id, at, _step| at as i32))
@@ -202,6 +218,8 @@ pub(super) fn insert_builds(conn: &mut Conn, inserts: &[Insert<'_>]) -> Outcome<
         .bind::<Array<Text>, _>(step_column!(|_id, _at, step| step.extras.as_str()))
         .bind::<Uuids, _>(tag_ids)
         .bind::<Array<Text>, _>(tags)
+        .bind::<Uuids, _>(component_builds)
+        .bind::<Uuids, _>(components)
         .load(conn)?;
     Ok(ids.into_iter().map(|id| BuildId(id.0)).collect())
 }

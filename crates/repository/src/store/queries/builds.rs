@@ -8,13 +8,14 @@ use devmason_domain::{
 };
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
+use uuid::Uuid;
 
 use super::filter::{Columns, bounds};
 use super::users::{self, Resolved, instant};
 use super::{Conn, Db, Outcome, lists, tuned};
 use crate::store::columns::{At, Id};
 use crate::store::fault::Fault;
-use crate::store::schema::{account, build, build_tag, claim, project, step};
+use crate::store::schema::{account, build, build_component, build_tag, claim, project, step};
 use crate::{Answer, Appended, Claim, Claimed, Closed, NewBuild, NewStep, Recorded, Updated};
 use crate::{Listed, Listing, PlacedStep};
 
@@ -39,6 +40,7 @@ pub(super) struct Row {
     updated_at: At,
     version: i64,
     client: String,
+    components: String,
 }
 
 /// A build with its sender's name, and the key that the name has while the user is there.
@@ -69,6 +71,7 @@ pub(super) fn domain((row, username, username_key): Joined) -> Outcome<Build> {
         outcome,
         tags: tags.map(str::parse).collect::<Result<_, _>>()?,
         client: ClientRecord(JsonObject::from_stored(row.client)),
+        components: components(&row.components)?,
         steps: size(row.steps)?,
         failed_steps: size(row.failed_steps)?,
         output_bytes: u64::try_from(row.output_bytes).unwrap_or(0),
@@ -76,6 +79,16 @@ pub(super) fn domain((row, username, username_key): Joined) -> Outcome<Build> {
         digest: row.digest.and_then(|bytes| bytes.try_into().ok()),
         version: row.version,
     })
+}
+
+fn components(joined: &str) -> Outcome<Vec<Uuid>> {
+    let ids = joined.split_terminator(';').map(Uuid::try_parse);
+    ids.collect::<Result<_, _>>().map_err(|_| Fault::Corrupt("a component's id is not one".into()))
+}
+
+/// Components as a build's row keeps them: each id with a `;` behind it, so that one is easily cut out.
+pub(in super::super) fn joined_components(new: &NewBuild) -> String {
+    new.components.iter().map(|id| format!("{id};")).collect()
 }
 
 /// Tags as a build's row keeps them.
@@ -423,6 +436,9 @@ pub(super) fn delete(
         step::table.filter(step::project_id.eq(project.0).and(step::build_id.eq(Id(id.0)))),
     )
     .execute(conn)?;
+    let of_it =
+        build_component::project_id.eq(project.0).and(build_component::build_id.eq(Id(id.0)));
+    diesel::delete(build_component::table.filter(of_it)).execute(conn)?;
     let tags: Vec<&str> = tags.split(';').filter(|tag| !tag.is_empty()).collect();
     for tag in &tags {
         diesel::delete(build_tag::table.find((project.0, tag, Id(id.0)))).execute(conn)?;

@@ -4,15 +4,15 @@ use devmason_domain::{
     AccountId, Component, ComponentDetails, ComponentName, ComponentType, PlainText, Timestamp,
 };
 use diesel::prelude::*;
-use diesel::sql_types::Bool;
+use diesel::sql_types::{Bool, Text};
 use uuid::Uuid;
 
 use super::filter::{Columns, bounds};
 use super::users::{self, Resolved, instant};
-use super::{Conn, Db, Outcome};
+use super::{Conn, Db, Outcome, Sql};
 use crate::store::columns::{At, Id};
 use crate::store::fault::Fault;
-use crate::store::schema::{component, component_type};
+use crate::store::schema::{build_component, component, component_type, sql};
 use crate::{Actor, Changed, Created, Listed, Listing, Named, NewComponent, Removed};
 
 #[derive(Queryable, Selectable)]
@@ -239,6 +239,10 @@ pub(super) fn delete_type(
     }
     let of_it = component::table.filter(component::component_type_id.eq(Id(id)));
     if cascade {
+        let ids: Vec<Id> = of_it.select(component::id).load(conn)?;
+        for component in ids {
+            forget(conn, component.0)?;
+        }
         diesel::delete(of_it).execute(conn)?;
     } else if diesel::select(diesel::dsl::exists(of_it)).get_result(conn)? {
         return Ok(Removed::InUse);
@@ -370,12 +374,57 @@ pub(super) fn update(
     }
 }
 
-pub(super) fn delete(conn: &mut Conn, id: Uuid, seen: Option<i64>) -> Outcome<Removed> {
+pub(super) fn find_of_type(
+    conn: &mut Conn,
+    component_type: &Named,
+    name: &str,
+) -> Outcome<Option<Component>> {
+    let Some(of_type) = find_type(conn, component_type)? else { return Ok(None) };
+    let row: Option<Row> = component::table
+        .filter(component::component_type_id.eq(Id(of_type.id)).and(component::name.eq(name)))
+        .select(Row::as_select())
+        .first(conn)
+        .optional()?;
+    row.map(Component::try_from).transpose()
+}
+
+pub(super) fn delete(
+    conn: &mut Conn,
+    id: Uuid,
+    cascade: bool,
+    seen: Option<i64>,
+) -> Outcome<Removed> {
+    let tested = build_component::table.filter(build_component::component_id.eq(Id(id)));
+    if !cascade && diesel::select(diesel::dsl::exists(tested)).get_result(conn)? {
+        return Ok(Removed::InUse);
+    }
     let deleted = diesel::delete(component::table.find(Id(id)))
         .filter(component::version.eq(seen.unwrap_or(0)).or(seen.is_none().into_sql::<Bool>()))
         .execute(conn)?;
-    if deleted > 0 {
-        return Ok(Removed::Done);
+    if deleted == 0 {
+        return Ok(if find(conn, &Named::Id(id))?.is_empty() {
+            Removed::Gone
+        } else {
+            Removed::Stale
+        });
     }
-    Ok(if find(conn, &Named::Id(id))?.is_empty() { Removed::Gone } else { Removed::Stale })
+    forget(conn, id)?;
+    Ok(Removed::Done)
+}
+
+/// Takes a component out of the builds that tested it.
+fn forget(conn: &mut Conn, id: Uuid) -> Outcome<()> {
+    for statement in [
+        "update build set components = replace(components, ?, ''), version = version + 1 where exists \
+         (select 1 from build_component bc where bc.project_id = build.project_id and bc.build_id = build.id and bc.component_id = ?)",
+        "update build_count set changes = changes + 1 where ? <> '' and tag = '' and project_id in \
+         (select project_id from build_component where component_id = ?)",
+        "delete from build_component where ? <> '' and component_id = ?",
+    ] {
+        Sql::<()>::new(statement)
+            .bind::<Text, _>(format!("{id};"))
+            .bind::<sql::Uuid, _>(Id(id))
+            .execute(conn)?;
+    }
+    Ok(())
 }

@@ -7,12 +7,13 @@ use devmason_domain::{AccountId, Build, BuildId, ProjectId, Tag, TagSet};
 use diesel::dsl::exists;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
+use uuid::Uuid;
 
 use super::builds::{self, Joined, Row, domain};
 use super::filter::{Columns, Fragment, bounds};
 use super::{Conn, Db, Outcome, Sql, projects, tuned, upkeep};
 use crate::store::columns::Id;
-use crate::store::schema::{account, build, build_count, build_tag, project};
+use crate::store::schema::{account, build, build_component, build_count, build_tag, project};
 use crate::{BuildQuery, Count, Listed, Listing, Scope, Start, Tally, UsedTag};
 
 /// Up to so many builds that have the rarest of several tags, those that have all are counted.
@@ -158,11 +159,14 @@ const COLUMNS: Columns = Columns {
         ("failed_steps", "build.failed_steps"),
     ],
     folded: &["project", "user"],
-    sets: &[(
-        "tags",
-        "exists (select 1 from build_tag t where t.project_id = build.project_id and t.build_id = build.id and t.tag = ?)",
-        "build.tags = ''",
-    )],
+    sets: &[
+        (
+            "tags",
+            "exists (select 1 from build_tag t where t.project_id = build.project_id and t.build_id = build.id and t.tag = ?)",
+            "build.tags = ''",
+        ),
+        ("components", tuned::HAS_COMPONENT, "build.components = ''"),
+    ],
     open: "build.client",
 };
 
@@ -232,13 +236,9 @@ fn tagged(
 ) -> Outcome<Vec<Build>> {
     let (from, ascending, skip) = match start {
         Start::Offset(offset) => (BuildId::FIRST, false, offset),
-        Start::FromEnd(skip) => (BuildId(uuid::Uuid::nil()), true, skip),
-        Start::Behind(id) => {
-            (BuildId(uuid::Uuid::from_u128(id.0.as_u128().saturating_sub(1))), false, 0)
-        }
-        Start::Before(id) => {
-            (BuildId(uuid::Uuid::from_u128(id.0.as_u128().saturating_add(1))), true, 0)
-        }
+        Start::FromEnd(skip) => (BuildId(Uuid::nil()), true, skip),
+        Start::Behind(id) => (BuildId(Uuid::from_u128(id.0.as_u128().saturating_sub(1))), false, 0),
+        Start::Before(id) => (BuildId(Uuid::from_u128(id.0.as_u128().saturating_add(1))), true, 0),
     };
     let wanted = skip.saturating_add(limit).min(i64::MAX.unsigned_abs());
     let mut ids = match tags {
@@ -351,18 +351,29 @@ pub(super) fn known_tags(conn: &mut Conn, project: ProjectId, asked: &[Tag]) -> 
 }
 
 /// The builds of all projects that are there, with what a query leaves of them.
-pub(super) fn query(conn: &mut Conn, listing: &Listing) -> Outcome<Listed<Build>> {
+pub(super) fn query(
+    conn: &mut Conn,
+    of_component: Option<Uuid>,
+    listing: &Listing,
+) -> Outcome<Listed<Build>> {
     let (limit, offset) = bounds(listing);
     let selected = || {
         let there = project::table
             .filter(project::id.eq(build::project_id).and(project::slug_key.is_not_null()));
-        build::table
+        let all = build::table
             .left_join(account::table)
             .into_boxed::<Db>()
             .filter(exists(there))
-            .filter(COLUMNS.filter(&listing.selection.filter))
+            .filter(COLUMNS.filter(&listing.selection.filter));
+        match of_component {
+            Some(id) => {
+                let of_it = build_component::table.filter(build_component::component_id.eq(Id(id)));
+                all.filter(build::id.eq_any(of_it.select(build_component::build_id)))
+            }
+            None => all,
+        }
     };
-    let count: i64 = if listing.selection.filter.is_everything() {
+    let count: i64 = if of_component.is_none() && listing.selection.filter.is_everything() {
         // Kept, not counted.
         Sql::<BigInt>::new(
             "select cast(coalesce(sum(c.builds), 0) as bigint) from build_count c \

@@ -23,7 +23,7 @@ use super::{Conn, Db, tuned};
 use crate::store::fault::Fault;
 use crate::*;
 
-pub(super) use builds::{Insert, joined_tags, output_bytes};
+pub(super) use builds::{Insert, joined_components, joined_tags, output_bytes};
 #[allow(unused_imports, reason = "only SQLite counts row by row")]
 pub(super) use lists::bump;
 pub(super) use pool::{Epoch, Pool, establish};
@@ -189,6 +189,13 @@ impl Components for Store {
     fn component_create(&self, new: &NewComponent) -> Result<Created<Component>> {
         self.write(|conn| components::create(conn, new))
     }
+    fn component_find_of_type(
+        &self,
+        component_type: &Named,
+        name: &str,
+    ) -> Result<Option<Component>> {
+        self.read(|conn| components::find_of_type(conn, component_type, name))
+    }
     fn component_find(&self, named: &Named) -> Result<Vec<Component>> {
         self.read(|conn| components::find(conn, named))
     }
@@ -209,8 +216,8 @@ impl Components for Store {
     ) -> Result<Changed<Component>> {
         self.write(|conn| components::update(conn, id, name, component_type, details, seen))
     }
-    fn component_delete(&self, id: Uuid, seen: Option<i64>) -> Result<Removed> {
-        self.write(|conn| components::delete(conn, id, seen))
+    fn component_delete(&self, id: Uuid, cascade: bool, seen: Option<i64>) -> Result<Removed> {
+        self.write(|conn| components::delete(conn, id, cascade, seen))
     }
 }
 
@@ -221,8 +228,8 @@ impl Queries for Store {
     fn user_query(&self, listing: &Listing) -> Result<Listed<Account>> {
         self.read(|conn| users::query(conn, listing))
     }
-    fn build_query(&self, listing: &Listing) -> Result<Listed<Build>> {
-        self.read(|conn| lists::query(conn, listing))
+    fn build_query(&self, of_component: Option<Uuid>, listing: &Listing) -> Result<Listed<Build>> {
+        self.read(|conn| lists::query(conn, of_component, listing))
     }
     fn step_query(&self, listing: &Listing) -> Result<Listed<PlacedStep>> {
         self.read(|conn| builds::query_steps(conn, listing))

@@ -9,10 +9,12 @@ use diesel::result::QueryResult;
 use diesel::sql_types::{BigInt, Binary, Bool, Integer, Nullable, SmallInt, Text};
 
 use super::Conn;
-use super::queries::{Insert, Outcome, Sql, bump, establish, joined_tags, output_bytes};
+use super::queries::{
+    Insert, Outcome, Sql, bump, establish, joined_components, joined_tags, output_bytes,
+};
 use crate::store::columns::{At, Id};
 use crate::store::fault::Fault;
-use crate::store::schema::{build_tag, project, sql};
+use crate::store::schema::{build_component, build_tag, project, sql};
 use crate::{NewStep, Result};
 
 /// SQLite has one writer at a time.
@@ -23,6 +25,10 @@ pub(super) const SHARD: &str = "0";
 
 /// Text is compared and sorted by its bytes here anyway.
 pub(super) const BY_BYTES: &str = "";
+
+/// That a build tested a component of that id or name.
+pub(super) const HAS_COMPONENT: &str = "exists (select 1 from build_component bc join component c on c.id = bc.component_id \
+    where bc.project_id = build.project_id and bc.build_id = build.id and ? in (c.name, uuid_text(c.id)))";
 
 /// A step's id: its build's and its place.
 pub(super) const STEP_ID: &str = "(uuid_text(step.build_id) || ':' || step.position)";
@@ -90,8 +96,8 @@ pub(super) fn write<T>(
 
 const INSERT_BUILD: &str = "
 insert into build (project_id, id, key, sender_id, started, started_offset, finished, finished_offset, success,
-                   received, updated_at, tags, steps, failed_steps, output_bytes, digest, client)
-values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                   received, updated_at, tags, steps, failed_steps, output_bytes, digest, client, components)
+values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 on conflict do nothing";
 
 const INSERT_STEP: &str = "
@@ -140,6 +146,7 @@ fn insert_build(conn: &mut Conn, insert: &Insert<'_>) -> Outcome<bool> {
         .bind::<BigInt, _>(output_bytes(&report.steps))
         .bind::<Nullable<Binary>, _>(report.digest.as_ref().map(|digest| digest.as_slice()))
         .bind::<Text, _>(report.client.0.as_str())
+        .bind::<Text, _>(joined_components(new))
         .execute(conn)?;
     if stored == 0 {
         return Ok(false);
@@ -153,6 +160,15 @@ fn insert_build(conn: &mut Conn, insert: &Insert<'_>) -> Outcome<bool> {
                 build_tag::project_id.eq(new.project.0),
                 build_tag::tag.eq(tag.as_str()),
                 build_tag::build_id.eq(Id(new.id.0)),
+            ))
+            .execute(conn)?;
+    }
+    for component in &new.components {
+        diesel::insert_into(build_component::table)
+            .values((
+                build_component::component_id.eq(Id(*component)),
+                build_component::build_id.eq(Id(new.id.0)),
+                build_component::project_id.eq(new.project.0),
             ))
             .execute(conn)?;
     }

@@ -1,0 +1,130 @@
+//! Components, and the builds that tested them.
+
+use crate::conformance;
+
+use super::*;
+
+fn of_type(store: &Store, component_type: &str, names: &[&str]) -> Vec<Component> {
+    let created =
+        store.component_type_create(&component_type.parse().unwrap(), &Actor::Nobody).unwrap();
+    let Created::New(created) = created else { panic!("{created:?}") };
+    let new = |name: &&str| NewComponent {
+        name: name.parse().unwrap(),
+        component_type: Named::Id(created.id),
+        details: ComponentDetails {
+            data: Some(r#"{"n":1.50}"#.into()),
+            ..ComponentDetails::default()
+        },
+        creator: Actor::Nobody,
+    };
+    names
+        .iter()
+        .map(|name| match store.component_create(&new(name)).unwrap() {
+            Created::New(component) => component,
+            other => panic!("{other:?}"),
+        })
+        .collect()
+}
+
+conformance! {
+    fn a_component_comes_back_as_it_was_created(store: &Store) {
+        let created = super::of_type(store, "kernel", &["6.12"]).remove(0);
+        assert_eq!(store.component_find(&Named::Id(created.id)).unwrap(), [created.clone()]);
+        assert_eq!(store.component_find(&Named::Name("6.12".into())).unwrap(), [created.clone()]);
+        assert_eq!(created.details.data.as_deref(), Some(r#"{"n":1.50}"#));
+        let again = NewComponent {
+            name: "6.12".parse().unwrap(),
+            component_type: Named::Name("kernel".into()),
+            details: ComponentDetails::default(),
+            creator: Actor::Newcomer(account("zoe")),
+        };
+        assert_eq!(store.component_create(&again).unwrap(), Created::NameTaken);
+        assert_eq!(store.user_find(&"zoe".parse().unwrap()).unwrap(), None);
+        let no_type = NewComponent { component_type: Named::Name("none".into()), ..again };
+        assert_eq!(store.component_create(&no_type).unwrap(), Created::NoType);
+    }
+
+    fn a_change_of_a_component_names_the_version_that_it_saw(store: &Store) {
+        let created = super::of_type(store, "kernel", &["6.12", "6.13"]).remove(0);
+        let details = ComponentDetails { title: Some("t".parse().unwrap()), ..ComponentDetails::default() };
+        let update = |name: Option<&str>, seen| {
+            let name = name.map(|name| name.parse().unwrap());
+            store.component_update(created.id, name.as_ref(), None, &details, seen).unwrap()
+        };
+        assert_eq!(update(None, Some(9)), Changed::Stale);
+        assert_eq!(update(Some("6.13"), Some(1)), Changed::NameTaken);
+        let Changed::Done(changed) = update(None, Some(1)) else { panic!() };
+        assert_eq!((changed.version, changed.name.as_str(), &changed.details.data), (2, "6.12", &created.details.data));
+        assert_eq!(store.component_delete(created.id, false, Some(1)).unwrap(), Removed::Stale);
+        assert_eq!(store.component_delete(created.id, false, Some(2)).unwrap(), Removed::Done);
+        assert_eq!(store.component_delete(created.id, false, None).unwrap(), Removed::Gone);
+    }
+
+    fn builds_of_a_component_are_found_and_forget_it(store: &Store) {
+        let project = store.project("p");
+        let components = super::of_type(store, "kernel", &["6.12", "6.13"]);
+        let (one, two) = (components[0].id, components[1].id);
+        let record = |start: &str, components: &[uuid::Uuid]| {
+            let new = NewBuild { components: components.to_vec(), ..build(&project, start, &[]) };
+            store.record(new.clone());
+            new.id
+        };
+        let both = record("2026-01-01T00:00:00Z", &[one, two]);
+        let second = record("2026-01-02T00:00:00Z", &[two]);
+        record("2026-01-03T00:00:00Z", &[]);
+        let listing = Listing { limit: 9, ..Listing::default() };
+        let of = |id| {
+            let listed = store.build_query(Some(id), &listing).unwrap();
+            (listed.count, listed.items.iter().map(|build| build.id).collect::<Vec<_>>())
+        };
+        assert_eq!((of(one), of(two)), ((1, vec![both]), (2, vec![both, second])));
+        assert_eq!(store.find(&project, both).components, [one, two]);
+        assert_eq!(store.select(&Scope::Project(project.id), "components:6.12", ""), [both]);
+        assert_eq!(store.select(&Scope::Project(project.id), &format!("components:{two}"), ""), [second, both]);
+        assert_eq!(store.component_delete(one, false, None).unwrap(), Removed::InUse);
+        assert_eq!(store.component_delete(one, true, None).unwrap(), Removed::Done);
+        assert_eq!(store.find(&project, both).components, [two]);
+        store.build_delete(project.id, both, None).unwrap();
+        assert_eq!(of(two), (1, vec![second]));
+        let kernel = store.component_type_find(&Named::Name("kernel".into())).unwrap().unwrap();
+        assert_eq!(store.component_type_delete(kernel.id, false, None).unwrap(), Removed::InUse);
+        assert_eq!(store.component_type_delete(kernel.id, true, None).unwrap(), Removed::Done);
+        assert!(store.find(&project, second).components.is_empty());
+    }
+
+    fn every_field_of_every_table_can_be_asked_for(store: &Store) {
+        use devmason_domain::query::{self, Kind, Table, parse_query};
+        let project = store.project("p");
+        super::of_type(store, "kernel", &["6.12"]);
+        store.record(build(&project, "2026-01-01T00:00:00Z", &["t"]));
+        let ask = |table: &Table, run: &dyn Fn(&Listing)| {
+            for field in table.fields {
+                let value = match field.kind {
+                    Kind::Text | Kind::Set => "x",
+                    Kind::Boolean => "true",
+                    Kind::Number => "1",
+                    Kind::Uuid => "00000000-0000-7000-8000-000000000000",
+                    Kind::Datetime => "2026-01-01T00:00:00Z",
+                };
+                let name = field.name;
+                let texts = match field.kind {
+                    Kind::Set => vec![format!("contains({name},{value})"), format!("null({name})")],
+                    Kind::Text => vec![format!("or(like({name},x%),ilike({name},X_),ge({name},x),null({name}))")],
+                    _ => vec![format!("or(eq({name},{value}),lt({name},{value}),not(null({name})))")],
+                };
+                for text in texts {
+                    let filter = parse_query(table, &text).unwrap();
+                    let sort = if field.sortable { parse_sort(table, &format!("-{name}")).unwrap() } else { vec![] };
+                    run(&Listing { selection: Selection { filter, sort }, offset: 0, limit: 9 });
+                }
+            }
+        };
+        ask(&query::BUILDS, &|listing| drop(store.build_query(None, listing).unwrap()));
+        ask(&query::STEPS, &|listing| drop(store.step_query(listing).unwrap()));
+        ask(&query::PROJECTS, &|listing| drop(store.project_query(listing).unwrap()));
+        ask(&query::TAGS, &|listing| drop(store.tag_query(listing).unwrap()));
+        ask(&query::USERS, &|listing| drop(store.user_query(listing).unwrap()));
+        ask(&query::COMPONENT_TYPES, &|listing| drop(store.component_type_list(listing).unwrap()));
+        ask(&query::COMPONENTS, &|listing| drop(store.component_list(None, listing).unwrap()));
+    }
+}
