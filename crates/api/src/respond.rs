@@ -152,7 +152,7 @@ impl Call<'_> {
             return Err(ApiError::IfMatchRequired);
         }
         let known = self.etags(&header::IF_MATCH);
-        if known.iter().any(|known| known.trim_matches('"') == etag) {
+        if known.iter().any(|known| known.trim_matches('"').trim_end_matches("-html") == etag) {
             return Ok(Some(version));
         }
         if known.iter().any(|known| known == "*") {
@@ -181,7 +181,11 @@ impl Call<'_> {
         location: Option<String>,
         document: &impl Serialize,
     ) -> Result<HttpResponse, ApiError> {
-        let quoted = format!("\"{etag}\"");
+        // A page is another representation than the object.
+        let quoted = match self.format {
+            Format::Json => format!("\"{etag}\""),
+            Format::Html => format!("\"{etag}-html\""),
+        };
         if status == StatusCode::OK && self.is_known(&quoted) {
             return Ok(self.unchanged(&quoted));
         }

@@ -494,7 +494,7 @@ pub trait Queries {
     fn user_query(&self, listing: &Listing) -> Result<Listed<Account>>;
     /// Builds, the oldest first; those that tested a component where one is given.
     fn build_query(&self, of_component: Option<Uuid>, listing: &Listing) -> Result<Listed<Build>>;
-    /// Steps, those of the oldest build first.
+    /// Steps without their outputs, those of the oldest build first.
     fn step_query(&self, listing: &Listing) -> Result<Listed<PlacedStep>>;
     /// Tags, in order of project and name.
     fn tag_query(&self, listing: &Listing) -> Result<Listed<UsedTag>>;

@@ -35,9 +35,12 @@ fn table(collection: Collection) -> &'static Table {
     }
 }
 
-/// A UUID is an id, anything else a name.
+/// A UUID, in the form that the server writes, is an id; anything else is a name.
 pub(crate) fn named(text: &str) -> Named {
-    Uuid::try_parse(text).map_or_else(|_| Named::Name(text.to_owned()), Named::Id)
+    match Uuid::try_parse(text) {
+        Ok(id) if id.to_string() == text.to_ascii_lowercase() => Named::Id(id),
+        _ => Named::Name(text.to_owned()),
+    }
 }
 
 fn type_etag(of: &ComponentType) -> String {
@@ -165,7 +168,7 @@ fn build_object<'a>(of: &'a Build, projects: &'a Projects) -> Option<BuildObject
 fn step_object<'a>(of: &'a PlacedStep, projects: &'a Projects) -> Option<StepObject<'a>> {
     let project = projects.get(&of.project)?;
     let etag = object_etag("step", &[&of.build, &of.position]);
-    Some(StepObject::new(&of.step, of.build.0, of.position, project, etag))
+    Some(StepObject::new(&of.step, of.build.0, of.position, project, false, etag))
 }
 
 fn tag_object(of: &UsedTag) -> TagObject<'_> {
@@ -275,6 +278,11 @@ pub(crate) async fn get(
             } else {
                 Vec::new()
             };
+            // With its whole type in it, it changes when the type does.
+            if let Some(embedded) = types.first() {
+                let etag = object_etag("component", &[&of.id, &of.version, &embedded.version]);
+                return one(call, collection, etag, component_object(&of, &types));
+            }
             one(call, collection, component_etag(&of), component_object(&of, &types))
         }
         Collection::Projects => {
@@ -328,6 +336,10 @@ async fn step(call: &Call<'_>, id: &str) -> Result<HttpResponse, ApiError> {
     let (build, position) = id.split_once(':').ok_or(NO_OBJECT)?;
     let build = Uuid::try_parse(build).map_err(|_| NO_OBJECT)?;
     let position: u32 = position.parse().map_err(|_| NO_OBJECT)?;
+    // One object has one address: no sign, no zeros in front.
+    if format!("{build}:{position}") != id {
+        return Err(NO_OBJECT);
+    }
     let (listed, projects) = builds(call, None, only("id", Kind::Uuid, Value::Uuid(build))).await?;
     let of = listed.items.into_iter().next().ok_or(NO_OBJECT)?;
     let project = projects.get(&of.project).ok_or(NO_OBJECT)?;
@@ -343,7 +355,7 @@ async fn step(call: &Call<'_>, id: &str) -> Result<HttpResponse, ApiError> {
         call,
         Collection::Steps,
         etag.clone(),
-        StepObject::new(step, build, position, project, etag),
+        StepObject::new(step, build, position, project, true, etag),
     )
 }
 

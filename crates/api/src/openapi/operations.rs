@@ -12,8 +12,8 @@ pub(super) struct Operation {
 }
 
 const PAGE: [&str; 2] = ["page", "per_page"];
-const BUILDS: [&str; 8] =
-    ["page", "per_page", "after", "before", "fields", "where", "query", "sort"];
+const BUILDS: [&str; 9] =
+    ["page", "per_page", "after", "before", "from", "fields", "where", "query", "sort"];
 
 const OBJECTS: [&str; 6] = ["limit", "offset", "where", "query", "sort", "embed"];
 

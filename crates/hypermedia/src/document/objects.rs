@@ -272,8 +272,10 @@ pub struct StepObject<'a> {
     started: Timestamp,
     #[serde(serialize_with = "utc")]
     finished: Timestamp,
-    output: &'a str,
-    errout: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    errout: Option<&'a str>,
     #[serde(serialize_with = "object")]
     extras: &'a JsonObject,
     #[serde(serialize_with = "utc")]
@@ -290,6 +292,7 @@ impl<'a> StepObject<'a> {
         build: Uuid,
         position: u32,
         project: &'a Project,
+        with_outputs: bool,
         etag: String,
     ) -> Self {
         Self {
@@ -301,8 +304,8 @@ impl<'a> StepObject<'a> {
             success: of.success,
             started: of.started,
             finished: of.finished,
-            output: &of.output,
-            errout: &of.errout,
+            output: with_outputs.then_some(of.output.as_str()),
+            errout: with_outputs.then_some(of.errout.as_str()),
             extras: &of.extras,
             created_at: of.finished,
             updated_at: of.finished,

@@ -44,9 +44,12 @@ impl Fault {
             Diesel::DeserializationError(_) => Error::Corrupt,
             Diesel::BrokenTransactionManager
             | Diesel::DatabaseError(DatabaseErrorKind::ClosedConnection, _) => Error::Unavailable,
-            // A name that somebody else took between the look and the change: the next look sees it.
+            // Something that somebody else made or removed between the look and the change: the next look
+            // sees it.
             Diesel::DatabaseError(
-                DatabaseErrorKind::SerializationFailure | DatabaseErrorKind::UniqueViolation,
+                DatabaseErrorKind::SerializationFailure
+                | DatabaseErrorKind::UniqueViolation
+                | DatabaseErrorKind::ForeignKeyViolation,
                 _,
             ) => Error::Busy,
             _ if has(&["disk is full", "No space left on device", "could not extend file"]) => {

@@ -1,6 +1,6 @@
 //! The tables, as both databases have them.
 
-use diesel::sql_types::{Binary, Text};
+use diesel::sql_types::{Binary, Nullable, Text};
 
 /// Column types that the two databases keep in their own ways.
 pub(crate) mod sql {
@@ -188,7 +188,7 @@ diesel::allow_tables_to_appear_in_same_query!(
 extern "SQL" {
     /// A member of a client record, as text: a string's value, else the JSON as sent. A migration
     /// defines it in PostgreSQL, each connection in SQLite.
-    fn client_member_text(client: Text, name: Text) -> Nullable<Text>;
+    fn client_member_text(client: Nullable<Text>, name: Text) -> Nullable<Text>;
 
     /// A UUID's text, from its bytes; SQLite's alone, PostgreSQL has a cast.
     fn uuid_text(id: Binary) -> Text;

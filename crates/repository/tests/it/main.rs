@@ -13,6 +13,7 @@ mod components;
 mod lists;
 mod others;
 mod parity;
+mod queries;
 
 /// A repository of the test's own. `Deref`s to the port.
 struct Store {

@@ -348,7 +348,6 @@ pub(super) fn find(conn: &mut Conn, project: ProjectId, key: &BuildKey) -> Outco
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = step)]
 struct StepRow {
-    project_id: i64,
     build_id: Id,
     position: i32,
     name: String,
@@ -464,6 +463,22 @@ const STEP_COLUMNS: Columns = Columns {
     open: "null",
 };
 
+/// A step in a list: without its outputs, of which a thousand may be more than a server holds.
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = step)]
+struct PlacedRow {
+    project_id: i64,
+    build_id: Id,
+    position: i32,
+    name: String,
+    success: bool,
+    started: At,
+    started_offset: i16,
+    finished: At,
+    finished_offset: i16,
+    extras: String,
+}
+
 pub(super) fn query_steps(conn: &mut Conn, listing: &Listing) -> Outcome<Listed<PlacedStep>> {
     let (limit, offset) = bounds(listing);
     let selected = || {
@@ -474,18 +489,26 @@ pub(super) fn query_steps(conn: &mut Conn, listing: &Listing) -> Outcome<Listed<
             .filter(STEP_COLUMNS.filter(&listing.selection.filter))
     };
     let count: i64 = selected().count().get_result(conn)?;
-    let rows: Vec<StepRow> = selected()
+    let rows: Vec<PlacedRow> = selected()
         .order(STEP_COLUMNS.order(&listing.selection.sort, "step.build_id, step.position"))
         .limit(limit)
         .offset(offset)
-        .select(StepRow::as_select())
+        .select(PlacedRow::as_select())
         .load(conn)?;
-    let placed = |row: StepRow| {
+    let placed = |row: PlacedRow| {
         Ok(PlacedStep {
             project: ProjectId(row.project_id),
             build: BuildId(row.build_id.0),
             position: row.position.unsigned_abs(),
-            step: row.try_into()?,
+            step: Step {
+                name: row.name.parse()?,
+                success: row.success,
+                started: instant(row.started, row.started_offset)?,
+                finished: instant(row.finished, row.finished_offset)?,
+                output: String::new(),
+                errout: String::new(),
+                extras: JsonObject::from_stored(row.extras),
+            },
         })
     };
     Ok(Listed {

@@ -139,13 +139,14 @@ pub(super) fn create_type(
     if matches!(creator, Resolved::Taken) {
         return Ok(Created::UsernameTaken);
     }
+    let now = now();
     let created = diesel::insert_into(component_type::table)
         .values((
             component_type::id.eq(Id(Uuid::now_v7())),
             component_type::name.eq(name.as_str()),
             component_type::creator_id.eq(creator.id()),
-            component_type::created_at.eq(now()),
-            component_type::updated_at.eq(now()),
+            component_type::created_at.eq(now),
+            component_type::updated_at.eq(now),
         ))
         .on_conflict_do_nothing()
         .returning(TypeRow::as_returning())
@@ -258,6 +259,7 @@ pub(super) fn create(conn: &mut Conn, new: &NewComponent) -> Outcome<Created<Com
         return Ok(Created::UsernameTaken);
     }
     let details = &new.details;
+    let now = now();
     let created = diesel::insert_into(component::table)
         .values((
             component::id.eq(Id(Uuid::now_v7())),
@@ -272,8 +274,8 @@ pub(super) fn create(conn: &mut Conn, new: &NewComponent) -> Outcome<Created<Com
             component::git.eq(text(&details.git)),
             component::data.eq(&details.data),
             component::creator_id.eq(creator.id()),
-            component::created_at.eq(now()),
-            component::updated_at.eq(now()),
+            component::created_at.eq(now),
+            component::updated_at.eq(now),
         ))
         .on_conflict_do_nothing()
         .returning(Row::as_returning())

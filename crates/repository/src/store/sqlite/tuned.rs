@@ -60,9 +60,9 @@ pub(super) fn connect(path: &str, role: Role) -> Result<Conn> {
         .and_then(|()| {
             crate::store::schema::client_member_text_utils::register_impl(
                 &mut conn,
-                |client: String, name: String| {
+                |client: Option<String>, name: String| {
                     // As in PostgreSQL, which has no text with NUL.
-                    let text = JsonObject::from_stored(client).member_text(&name);
+                    let text = JsonObject::from_stored(client?).member_text(&name);
                     text.map(|text| text.replace('\0', "\u{fffd}"))
                 },
             )
