@@ -54,7 +54,7 @@ fn describe(operation: &Operation) -> Value {
         if !schema.is_empty() {
             let schema = json!({"$ref": format!("#/components/schemas/{schema}")});
             response["content"] = json!({"application/json": {"schema": schema}});
-            if *status == 200 && !is_open {
+            if matches!(status, 200 | 201) && !is_open {
                 response["content"]["text/html"] = json!({"schema": {"type": "string"}});
             }
         }
