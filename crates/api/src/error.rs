@@ -163,6 +163,10 @@ impl ApiError {
                 StoreError::Busy(_) => {
                     plain(S::SERVICE_UNAVAILABLE, "the database is busy; try again")
                 }
+                StoreError::TooLong(_) => plain(
+                    S::SERVICE_UNAVAILABLE,
+                    "the query took too long; narrow it, best by project, id, user, tags or components",
+                ),
                 StoreError::Full(_) => {
                     plain(S::SERVICE_UNAVAILABLE, "the database has no space left")
                 }

@@ -12,6 +12,9 @@ pub enum Error {
     /// It is there and has no time: no free connection, a lock held too long, a statement cut off.
     #[error("the database is busy")]
     Busy(#[source] Cause),
+    /// A statement took longer than any may: what was asked for reads too much.
+    #[error("the query took too long")]
+    TooLong(#[source] Cause),
     /// It has no room left.
     #[error("the database has no space left")]
     Full(#[source] Cause),

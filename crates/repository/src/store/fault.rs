@@ -52,20 +52,14 @@ impl Fault {
                 | DatabaseErrorKind::ForeignKeyViolation,
                 _,
             ) => Error::Busy,
+            _ if has(&["statement timeout"]) => Error::TooLong,
             _ if has(&["disk is full", "No space left on device", "could not extend file"]) => {
                 Error::Full
             }
             _ if has(&["malformed", "is not a database", "invalid page in block"]) => {
                 Error::Corrupt
             }
-            _ if has(&[
-                "is locked",
-                "statement timeout",
-                "lock timeout",
-                "deadlock detected",
-                "too many clients",
-            ]) =>
-            {
+            _ if has(&["is locked", "lock timeout", "deadlock detected", "too many clients"]) => {
                 Error::Busy
             }
             _ if has(&[
@@ -81,5 +75,33 @@ impl Fault {
             _ => Error::Backend,
         };
         kind(error.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_are_sorted_by_what_can_be_done_about_them() {
+        let error = |text: &str| {
+            let information = Box::new(text.to_owned());
+            Fault::Database(Diesel::DatabaseError(DatabaseErrorKind::Unknown, information))
+                .into_error()
+        };
+        assert!(matches!(error("canceling statement due to statement timeout"), Error::TooLong(_)));
+        assert!(matches!(error("deadlock detected"), Error::Busy(_)));
+        assert!(matches!(error("database is locked"), Error::Busy(_)));
+        assert!(matches!(error("database or disk is full"), Error::Full(_)));
+        assert!(matches!(
+            error("could not extend file \"x\": No space left on device"),
+            Error::Full(_)
+        ));
+        assert!(matches!(error("database disk image is malformed"), Error::Corrupt(_)));
+        assert!(matches!(
+            error("terminating connection due to administrator command"),
+            Error::Unavailable(_)
+        ));
+        assert!(matches!(error("syntax error"), Error::Backend(_)));
     }
 }

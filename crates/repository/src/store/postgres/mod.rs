@@ -22,7 +22,7 @@ const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/postg
 const MIGRATION_LOCK: i64 = 0x6465_766d_6173_6f6e;
 
 pub(crate) fn open(url: &str, options: &Options) -> Result<Arc<dyn Repository>> {
-    let mut conn = tuned::connect(url, tuned::Role::Any)?;
+    let mut conn = tuned::connect(url, tuned::Role::Writer)?;
     conn.transaction::<_, Fault, _>(|conn| {
         tuned::lock(conn, MIGRATION_LOCK)?;
         conn.run_pending_migrations(MIGRATIONS).map_err(|error| {
@@ -37,10 +37,16 @@ pub(crate) fn open(url: &str, options: &Options) -> Result<Arc<dyn Repository>> 
     // Writers have connections of their own, so that no crowd of slow reads keeps reports waiting.
     let epoch = queries::Epoch::default();
     Ok(Arc::new(queries::Store {
-        readers: queries::Pool::new(url, tuned::Role::Any, options.pool_size, READERS_WAIT, &epoch),
+        readers: queries::Pool::new(
+            url,
+            tuned::Role::Reader,
+            options.pool_size,
+            READERS_WAIT,
+            &epoch,
+        ),
         writers: queries::Pool::new(
             url,
-            tuned::Role::Any,
+            tuned::Role::Writer,
             tuned::WRITERS as u32 + 2,
             WRITERS_WAIT,
             &epoch,

@@ -36,16 +36,21 @@ pub(super) const STEP_ID: &str = "(step.build_id::text || ':' || step.position)"
 /// A build's id in URIs.
 pub(super) const BUILD_KEY: &str = "coalesce(build.key, build.id::text)";
 
-/// What a connection is for; here they are all alike.
+/// What a connection is for.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Role {
-    Any,
+    Reader,
+    Writer,
 }
 
-pub(super) fn connect(url: &str, _: Role) -> Result<Conn> {
+pub(super) fn connect(url: &str, role: Role) -> Result<Conn> {
     let mut conn = establish(url)?;
     // A statement that runs away, or waits for somebody's lock, ends: it must not hold the pool.
-    Sql::<()>::new("set statement_timeout = '30s'")
+    let limit = match role {
+        Role::Reader => "set statement_timeout = '10s'",
+        Role::Writer => "set statement_timeout = '30s'",
+    };
+    Sql::<()>::new(limit)
         .execute(&mut conn)
         .and_then(|_| Sql::<()>::new("set client_min_messages = 'warning'").execute(&mut conn))
         .map_err(|error| Fault::from(error).into_error())?;
