@@ -12,12 +12,11 @@ use uuid::Uuid;
 
 use super::filter::{Columns, bounds};
 use super::users::{self, Resolved, instant};
-use super::{Conn, Db, Outcome, lists, tuned};
+use super::{Conn, Db, Outcome, claims, lists, tuned};
 use crate::store::columns::{At, Id};
 use crate::store::fault::Fault;
-use crate::store::schema::{account, build, build_component, build_tag, claim, project, step};
-use crate::{Answer, Appended, Claim, Claimed, Closed, NewBuild, NewStep, Recorded, Updated};
-use crate::{Listed, Listing, PlacedStep};
+use crate::store::schema::{account, build, build_component, build_tag, project, step};
+use crate::{Appended, Closed, Listed, Listing, NewBuild, NewStep, PlacedStep, Recorded, Updated};
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = build)]
@@ -114,7 +113,7 @@ pub(super) fn record_many(conn: &mut Conn, new: &[NewBuild]) -> Outcome<Vec<Reco
     let mut inserts: Vec<Insert<'_>> = Vec::with_capacity(new.len());
     for (build, outcome) in new.iter().zip(&mut outcomes) {
         *outcome = match &build.claim {
-            Some(claim) => claims_make(conn, claim)?.map(Recorded::Claimed),
+            Some(claim) => claims::make(conn, claim)?.map(Recorded::Claimed),
             None => None,
         };
         let sender = if outcome.is_none() {
@@ -158,7 +157,7 @@ pub(super) fn record_many(conn: &mut Conn, new: &[NewBuild]) -> Outcome<Vec<Reco
             && let Some(claim) = &build.claim
             && withdrawn.insert(claim.scope)
         {
-            claims_withdraw(conn, claim)?;
+            claims::withdraw(conn, claim)?;
         }
         result.push(outcome);
     }
@@ -194,44 +193,10 @@ fn same(new: &NewBuild, digest: Option<Vec<u8>>) -> Recorded {
     if same { Recorded::Known } else { Recorded::Differs }
 }
 
-fn claims_make(conn: &mut Conn, new: &Claim) -> Outcome<Option<Claimed>> {
-    let made = diesel::insert_into(claim::table)
-        .values((
-            claim::scope.eq(new.scope.as_slice()),
-            claim::body.eq(new.body.as_slice()),
-            claim::status.eq(new.answer.status.cast_signed()),
-            claim::location.eq(&new.answer.location),
-            claim::created_at.eq(At(Timestamp::now().micros())),
-        ))
-        .on_conflict(claim::scope)
-        .do_nothing()
-        .execute(conn)?;
-    if made > 0 {
-        return Ok(None);
-    }
-    let made: Option<(Vec<u8>, i16, String)> = claim::table
-        .find(new.scope.as_slice())
-        .select((claim::body, claim::status, claim::location))
-        .first(conn)
-        .optional()?;
-    // One that has just expired is purged between the two statements: then this one is the first.
-    let Some((body, status, location)) = made else { return claims_make(conn, new) };
-    Ok(Some(if body == new.body {
-        Claimed::Replayed(Answer { status: status.cast_unsigned(), location })
-    } else {
-        Claimed::KeyReused
-    }))
-}
-
-fn claims_withdraw(conn: &mut Conn, made: &Claim) -> Outcome<()> {
-    diesel::delete(claim::table.find(made.scope.as_slice())).execute(conn)?;
-    Ok(())
-}
-
 pub(super) fn append_many(conn: &mut Conn, new: &[NewStep]) -> Outcome<Vec<Appended>> {
     let mut outcomes: Vec<Option<Appended>> = Vec::with_capacity(new.len());
     for step in new {
-        let claimed = step.claim.as_ref().map(|claim| claims_make(conn, claim)).transpose()?;
+        let claimed = step.claim.as_ref().map(|claim| claims::make(conn, claim)).transpose()?;
         outcomes.push(claimed.flatten().map(Appended::Claimed));
     }
     let fresh: Vec<&NewStep> = new
@@ -258,7 +223,7 @@ pub(super) fn append_many(conn: &mut Conn, new: &[NewStep]) -> Outcome<Vec<Appen
             && let Some(claim) = &step.claim
             && withdrawn.insert(claim.scope, outcome.clone()).is_none()
         {
-            claims_withdraw(conn, claim)?;
+            claims::withdraw(conn, claim)?;
         }
         result.push(outcome);
     }

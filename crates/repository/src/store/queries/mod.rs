@@ -1,6 +1,7 @@
 //! Queries in ordinary Diesel. `super` names the backend: `Conn`, `Db`, and `tuned` for what differs.
 
 mod builds;
+mod claims;
 mod components;
 mod filter;
 mod lists;

@@ -1,0 +1,45 @@
+//! Idempotency keys, claimed in the transaction of the request that carries one.
+
+use devmason_domain::Timestamp;
+use diesel::prelude::*;
+
+use super::{Conn, Outcome};
+use crate::store::columns::At;
+use crate::store::schema::claim;
+use crate::{Answer, Claim, Claimed};
+
+/// Claims a request's `Idempotency-Key` for it; what is found instead where it came before.
+pub(super) fn make(conn: &mut Conn, new: &Claim) -> Outcome<Option<Claimed>> {
+    let made = diesel::insert_into(claim::table)
+        .values((
+            claim::scope.eq(new.scope.as_slice()),
+            claim::body.eq(new.body.as_slice()),
+            claim::status.eq(new.answer.status.cast_signed()),
+            claim::location.eq(&new.answer.location),
+            claim::created_at.eq(At(Timestamp::now().micros())),
+        ))
+        .on_conflict(claim::scope)
+        .do_nothing()
+        .execute(conn)?;
+    if made > 0 {
+        return Ok(None);
+    }
+    let made: Option<(Vec<u8>, i16, String)> = claim::table
+        .find(new.scope.as_slice())
+        .select((claim::body, claim::status, claim::location))
+        .first(conn)
+        .optional()?;
+    // One that has just expired is purged between the two statements: then this one is the first.
+    let Some((body, status, location)) = made else { return make(conn, new) };
+    Ok(Some(if body == new.body {
+        Claimed::Replayed(Answer { status: status.cast_unsigned(), location })
+    } else {
+        Claimed::KeyReused
+    }))
+}
+
+/// Frees the key of a request that failed after all.
+pub(super) fn withdraw(conn: &mut Conn, made: &Claim) -> Outcome<()> {
+    diesel::delete(claim::table.find(made.scope.as_slice())).execute(conn)?;
+    Ok(())
+}
