@@ -8,7 +8,7 @@ use std::net::TcpListener;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches};
-use devmason_repository::{Options, open};
+use devmason_repository::open;
 use tracing_subscriber::EnvFilter;
 
 use settings::{Cli, Command, LogFormat, Settings};
@@ -49,8 +49,8 @@ fn parse() -> Result<Cli, String> {
 
 fn serve(settings: Settings) -> Result<(), String> {
     log_to_stderr(&settings)?;
-    let options = Options { pool_size: settings.pool_size };
-    let repository = open(&settings.database_url, &options).map_err(|error| error.chain())?;
+    let repository =
+        open(&settings.database_url, &settings.storage).map_err(|error| error.chain())?;
     let listener = TcpListener::bind(&settings.listen)
         .map_err(|error| format!("cannot listen on {}: {error}", settings.listen))?;
     let address = listener.local_addr().map_err(|error| error.to_string())?;

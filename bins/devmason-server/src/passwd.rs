@@ -13,8 +13,8 @@ pub(crate) fn run(settings: &Settings, username: &str) -> Result<(), String> {
     let password = Password::new(read(&username)?).map_err(|error| error.to_string())?;
     let password_hash = password.hash(PasswordHash::COST).map_err(|error| error.to_string())?;
 
-    let repository =
-        open(&settings.database_url, &Options { pool_size: 1 }).map_err(|error| error.chain())?;
+    let repository = open(&settings.database_url, &Options { pool_size: 1, ..Options::default() })
+        .map_err(|error| error.chain())?;
     let new = NewAccount { username: username.clone(), password_hash: password_hash.clone() };
     let done = match repository.user_create(&new).map_err(|error| error.chain())? {
         Some(_) => "created",

@@ -1,10 +1,12 @@
 //! Settings: a flag, else an environment variable, else a key of a TOML file, else the default.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use devmason_api::Base;
 use devmason_domain::{Policy, Username};
+use devmason_repository::Options;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use serde::Deserialize;
@@ -82,6 +84,10 @@ pub(crate) struct Layer {
     #[arg(long, env = "DEVMASON_POOL_SIZE", value_name = "N")]
     pool_size: Option<u32>,
 
+    /// How many seconds a query may read before it ends with 503 [default: 10]
+    #[arg(long, env = "DEVMASON_QUERY_TIMEOUT", value_name = "SECONDS")]
+    query_timeout: Option<u32>,
+
     /// The address or network of a proxy whose forwarded headers are believed; may be given several times
     #[arg(long, env = "DEVMASON_TRUST_FORWARDED", value_name = "ADDRESS", value_delimiter = ',')]
     #[serde(default)]
@@ -122,6 +128,7 @@ impl Layer {
             admin: list(self.admin, below.admin),
             max_body_bytes: self.max_body_bytes.or(below.max_body_bytes),
             pool_size: self.pool_size.or(below.pool_size),
+            query_timeout: self.query_timeout.or(below.query_timeout),
             trust_forwarded: list(self.trust_forwarded, below.trust_forwarded),
             tls_cert: self.tls_cert.or(below.tls_cert),
             tls_key: self.tls_key.or(below.tls_key),
@@ -145,7 +152,7 @@ pub(crate) enum LogFormat {
 pub(crate) struct Settings {
     pub(crate) listen: String,
     pub(crate) database_url: String,
-    pub(crate) pool_size: u32,
+    pub(crate) storage: Options,
     pub(crate) log: String,
     pub(crate) log_format: LogFormat,
     pub(crate) api: devmason_api::Settings,
@@ -182,18 +189,24 @@ impl Settings {
             ),
             None => None,
         };
-        let defaults = devmason_api::Settings::default();
+        let (defaults, storage) = (devmason_api::Settings::default(), Options::default());
         let positive = |name: &str, number: Option<u64>| match number {
             Some(0) => Err(format!("{name}: must be at least 1")),
             _ => Ok(()),
         };
         positive("max_body_bytes", layer.max_body_bytes.map(|n| n as u64))?;
         positive("pool_size", layer.pool_size.map(u64::from))?;
+        positive("query_timeout", layer.query_timeout.map(u64::from))?;
         positive("login_failures_per_minute", layer.login_failures_per_minute.map(u64::from))?;
         Ok(Self {
             listen: layer.listen.unwrap_or_else(|| "127.0.0.1:8080".to_owned()),
             database_url: layer.database_url.unwrap_or_else(|| "sqlite:devmason.db".to_owned()),
-            pool_size: layer.pool_size.unwrap_or(8),
+            storage: Options {
+                pool_size: layer.pool_size.unwrap_or(storage.pool_size),
+                query_timeout: layer
+                    .query_timeout
+                    .map_or(storage.query_timeout, |seconds| Duration::from_secs(seconds.into())),
+            },
             log: layer.log.unwrap_or_else(|| "info,actix_server=warn".to_owned()),
             log_format: match layer.log_format.as_deref() {
                 None | Some("text") => LogFormat::Text,

@@ -162,6 +162,21 @@ pub struct Step {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ClientRecord(pub JsonObject);
 
+impl ClientRecord {
+    /// How many characters of the host builds are found by: an index has no room for any length.
+    pub const HOST_CHARS: usize = 100;
+
+    /// The first characters of the host, as a store keeps them to find builds by; `None` without a host.
+    pub fn host_key(&self) -> Option<String> {
+        self.0.member_text("host").map(|host| Self::key_of_host(&host))
+    }
+
+    /// What of a host builds are found by.
+    pub fn key_of_host(host: &str) -> String {
+        host.chars().take(Self::HOST_CHARS).collect()
+    }
+}
+
 /// What a client reports of a build, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {

@@ -7,6 +7,7 @@ mod port;
 mod store;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use error::{Cause, Error, Result};
 pub use port::*;
@@ -16,11 +17,13 @@ pub use port::*;
 pub struct Options {
     /// Connections kept for reading (PostgreSQL: for everything).
     pub pool_size: u32,
+    /// How long a query may read before it is ended with [`Error::TooLong`].
+    pub query_timeout: Duration,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { pool_size: 8 }
+        Self { pool_size: 8, query_timeout: Duration::from_secs(10) }
     }
 }
 

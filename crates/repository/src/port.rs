@@ -357,9 +357,24 @@ pub struct Listed<T> {
     pub count: u64,
 }
 
+/// A component type to be created.
+#[derive(Debug, Clone)]
+pub struct NewComponentType {
+    /// Its id.
+    pub id: Uuid,
+    /// Its name.
+    pub name: ComponentName,
+    /// Who creates it.
+    pub creator: Actor,
+    /// The request's `Idempotency-Key`.
+    pub claim: Option<Claim>,
+}
+
 /// A component to be created.
 #[derive(Debug, Clone)]
 pub struct NewComponent {
+    /// Its id.
+    pub id: Uuid,
     /// Its name.
     pub name: ComponentName,
     /// Its type.
@@ -368,6 +383,8 @@ pub struct NewComponent {
     pub details: ComponentDetails,
     /// Who creates it.
     pub creator: Actor,
+    /// The request's `Idempotency-Key`.
+    pub claim: Option<Claim>,
 }
 
 /// What came of creating something with a name.
@@ -381,6 +398,8 @@ pub enum Created<T> {
     NoType,
     /// Somebody else took the newcomer's name meanwhile.
     UsernameTaken,
+    /// The request was made before.
+    Claimed(Claimed),
 }
 
 /// What came of changing something with a name.
@@ -414,11 +433,7 @@ pub enum Removed {
 /// Components and their types.
 pub trait Components {
     /// Creates a component type.
-    fn component_type_create(
-        &self,
-        name: &ComponentName,
-        creator: &Actor,
-    ) -> Result<Created<ComponentType>>;
+    fn component_type_create(&self, new: &NewComponentType) -> Result<Created<ComponentType>>;
     /// The component type of that id or name.
     fn component_type_find(&self, named: &Named) -> Result<Option<ComponentType>>;
     /// Component types by their ids, those that are there.
@@ -482,6 +497,10 @@ pub struct UsedTag {
     pub tag: Tag,
     /// How many builds have it.
     pub builds: u64,
+    /// When a build first had it.
+    pub created_at: Timestamp,
+    /// When a build last came or went that has it.
+    pub updated_at: Timestamp,
 }
 
 /// Every kind of object, selected and sorted as a reader asks, over all projects.
@@ -494,7 +513,7 @@ pub trait Queries {
     fn user_query(&self, listing: &Listing) -> Result<Listed<Account>>;
     /// Builds, the oldest first; those that tested a component where one is given.
     fn build_query(&self, of_component: Option<Uuid>, listing: &Listing) -> Result<Listed<Build>>;
-    /// Steps without their outputs, those of the oldest build first.
+    /// Steps without their outputs, by project, those of the build that started first before the others.
     fn step_query(&self, listing: &Listing) -> Result<Listed<PlacedStep>>;
     /// Tags, in order of project and name.
     fn tag_query(&self, listing: &Listing) -> Result<Listed<UsedTag>>;

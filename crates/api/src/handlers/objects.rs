@@ -13,7 +13,8 @@ use devmason_hypermedia::document::{
 };
 use devmason_hypermedia::{Collection, Resource};
 use devmason_repository::{
-    Changed, Created, Listed, Listing, Named, NewComponent, PlacedStep, Removed, UsedTag,
+    Changed, Claimed, Created, Listed, Listing, Named, NewComponent, NewComponentType, PlacedStep,
+    Removed, UsedTag,
 };
 use uuid::Uuid;
 
@@ -171,9 +172,13 @@ fn step_object<'a>(of: &'a PlacedStep, projects: &'a Projects) -> Option<StepObj
     Some(StepObject::new(&of.step, of.build.0, of.position, project, false, etag))
 }
 
+fn tag_etag(of: &UsedTag) -> String {
+    object_etag("tag", &[&of.project, &of.tag, &of.builds, &of.updated_at.micros()])
+}
+
 fn tag_object(of: &UsedTag) -> TagObject<'_> {
-    let etag = object_etag("tag", &[&of.project, &of.tag, &of.builds]);
-    TagObject::new(of.tag.as_str(), of.project.as_str(), of.builds, etag)
+    let used = (of.created_at, of.updated_at);
+    TagObject::new(of.tag.as_str(), of.project.as_str(), of.builds, used, tag_etag(of))
 }
 
 pub(crate) async fn builds_of_component(
@@ -314,19 +319,12 @@ pub(crate) async fn get(
         Collection::Tags => {
             let (project, name) = id.split_once('/').ok_or(NO_OBJECT)?;
             let project = call.project(&project.parse().map_err(|_| NO_OBJECT)?).await?;
-            let tag: devmason_domain::Tag = name.parse().map_err(|_| NO_OBJECT)?;
-            let scope = devmason_repository::Scope::Tagged(project.id, vec![tag.clone()]);
-            let builds = call.ask(move |repository| repository.build_tally(&scope)).await?.members;
-            if builds == 0 {
-                return Err(NO_OBJECT);
-            }
-            let of = UsedTag { project: project.slug, tag, builds };
-            one(
-                call,
-                collection,
-                object_etag("tag", &[&of.project, &of.tag, &of.builds]),
-                tag_object(&of),
-            )
+            let mut wanted = only("name", Kind::Text, Value::Text(name.to_owned()));
+            let of_project = only("project", Kind::Text, Value::Text(project.slug.to_string()));
+            wanted.selection.filter = wanted.selection.filter.and(of_project.selection.filter);
+            let listed = call.ask(move |repository| repository.tag_query(&wanted)).await?;
+            let of = listed.items.first().ok_or(NO_OBJECT)?;
+            one(call, collection, tag_etag(of), tag_object(of))
         }
     }
 }
@@ -373,13 +371,19 @@ pub(crate) async fn create(
     collection: Collection,
 ) -> Result<HttpResponse, ApiError> {
     call.app.settings.policy.create_component(call.viewer())?;
+    let id = Uuid::now_v7();
+    let path = Resource::Object(collection, id.to_string()).path();
+    let claim = call.claim(collection.plural(), 201, path)?;
     if collection == Collection::ComponentTypes {
         let incoming: IncomingComponentType = call.document()?;
-        let creator = call.caller.actor()?;
-        let of = created(
-            call.ask(move |repository| repository.component_type_create(&incoming.name, &creator))
-                .await?,
-        )?;
+        let new =
+            NewComponentType { id, name: incoming.name, creator: call.caller.actor()?, claim };
+        let of = match created(
+            call.ask(move |repository| repository.component_type_create(&new)).await?,
+        )? {
+            Ok(of) => of,
+            Err(before) => component_type(call, &before).await?,
+        };
         return made(call, collection, of.id, type_etag(&of), type_object(&of));
     }
     let incoming: IncomingComponent = call.document()?;
@@ -389,18 +393,28 @@ pub(crate) async fn create(
         .map(named)
         .ok_or_else(|| IncomingComponent::missing("componenttype"))?;
     let new = NewComponent {
+        id,
         name,
         component_type,
         details: incoming.details(),
         creator: call.caller.actor()?,
+        claim,
     };
-    let of = created(call.ask(move |repository| repository.component_create(&new)).await?)?;
+    let of = match created(call.ask(move |repository| repository.component_create(&new)).await?)? {
+        Ok(of) => of,
+        Err(before) => component(call, &before).await?,
+    };
     made(call, collection, of.id, component_etag(&of), component_object(&of, &[]))
 }
 
-fn created<T>(outcome: Created<T>) -> Result<T, ApiError> {
+/// The object that was created; or the id of the one that this request created when it came before.
+fn created<T>(outcome: Created<T>) -> Result<Result<T, String>, ApiError> {
     match outcome {
-        Created::New(object) => Ok(object),
+        Created::New(object) => Ok(Ok(object)),
+        Created::Claimed(Claimed::Replayed(answer)) => {
+            Ok(Err(answer.location.rsplit('/').next().unwrap_or_default().to_owned()))
+        }
+        Created::Claimed(Claimed::KeyReused) => Err(ApiError::KeyReused),
         Created::NameTaken => Err(NAME_TAKEN),
         Created::NoType => Err(no_type()),
         Created::UsernameTaken => Err(ApiError::Raced),

@@ -77,9 +77,7 @@ fn describe(operation: &Operation) -> Value {
     }
     names.extend(answers(304).then_some("If-None-Match"));
     names.extend(answers(412).then_some("If-Match"));
-    // Of components the name, taken at the second try, does what such a key is for.
-    let takes_key = operation.method == "post" && !operation.path.starts_with("/api/");
-    names.extend(takes_key.then_some("Idempotency-Key"));
+    names.extend(answers(422).then_some("Idempotency-Key"));
     let parameters: Vec<Value> = names
         .iter()
         .map(|name| json!({"$ref": format!("#/components/parameters/{name}")}))

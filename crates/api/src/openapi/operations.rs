@@ -303,6 +303,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
             (409, "Error", "Another one has the name"),
             TOO_LARGE,
             NOT_JSON,
+            KEY_REUSED,
         ],
     },
     Operation {
@@ -363,6 +364,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
             (409, "Error", "Another one has the name"),
             TOO_LARGE,
             NOT_JSON,
+            KEY_REUSED,
         ],
     },
     Operation {

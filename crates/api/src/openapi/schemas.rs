@@ -106,8 +106,7 @@ pub(super) fn objects() -> Value {
             "_meta": {"type": "object", "required": ["count"], "properties": {"count": {"type": "integer"}}}}})
     };
     let object = |members: Value| {
-        let mut schema =
-            json!({"type": "object", "required": ["id", "etag"], "properties": members});
+        let mut schema = json!({"type": "object", "required": ["id", "created_at", "updated_at", "etag"], "properties": members});
         schema["properties"]["etag"] = text();
         schema
     };
@@ -156,7 +155,7 @@ pub(super) fn objects() -> Value {
     schemas["StepObjects"] = objects("steps", "StepObject");
     schemas["OneStepObject"] = one("step", "StepObject");
     schemas["TagObject"] = object(
-        json!({"id": text(), "name": text(), "project": text(), "builds": {"type": "integer"}}),
+        json!({"id": text(), "name": text(), "project": text(), "builds": {"type": "integer"}, "created_at": utc(), "updated_at": utc()}),
     );
     schemas["TagObjects"] = objects("tags", "TagObject");
     schemas["OneTagObject"] = one("tag", "TagObject");

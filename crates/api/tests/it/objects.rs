@@ -415,3 +415,56 @@ fn builds_name_the_components_that_they_tested() {
     // With a build its mention of a component goes.
     assert_eq!(server.get("/api/v1/components/6.13/builds").json()["_meta"]["count"], 1);
 }
+
+#[test]
+fn a_retry_with_the_same_idempotency_key_creates_nothing_again() {
+    let server = Server::new();
+    let post = |path: &str, key: &str, body: &str| {
+        server.send(server.request("POST", path).header("Idempotency-Key", key).json(body))
+    };
+    let (types, components) = ("/api/v1/componenttypes", "/api/v1/components");
+    let first = post(types, "k", r#"{"name":"kernel"}"#);
+    let again = post(types, "k", r#"{"name":"kernel"}"#);
+    assert_eq!((first.status, again.status), (201, 201));
+    assert_eq!((again.header("location"), again.json()), (first.header("location"), first.json()));
+    assert_eq!(post(types, "k", r#"{"name":"image"}"#).status, 422);
+    // Keys are apart for each resource, and one whose request failed is free.
+    let body = r#"{"name":"6.12","componenttype":"kernel"}"#;
+    assert_eq!(post(components, "k", r#"{"name":"6.12","componenttype":"none"}"#).status, 400);
+    let first = post(components, "k", body);
+    let again = post(components, "k", body);
+    assert_eq!((first.status, again.status, again.json()), (201, 201, first.json()));
+    assert_eq!(post(components, "other", body).status, 409);
+    assert_eq!(server.get(components).json()["_meta"]["count"], 1);
+}
+
+#[test]
+fn builds_and_steps_of_one_project_or_machine_are_found() {
+    let server = Server::new();
+    for project in ["pony", "other"] {
+        server.project(project);
+        for host in ["ci-7", "ci-8"] {
+            let body = format!(
+                r#"{{"success":true,"tags":["t"],"client":{{"host":"{host}"}},"results":[{{"name":"a","success":true}},{{"name":"b","success":false}}]}}"#
+            );
+            server.build(project, &body);
+        }
+    }
+    let builds = server.get("/api/v1/builds?where=project:PONY,client.host:ci-7").json();
+    assert_eq!(builds["_meta"]["count"], 1);
+    let id = builds["builds"][0]["id"].as_str().unwrap();
+    let steps = server.get(&format!("/api/v1/steps?where=build_id:{id}")).json();
+    assert_eq!((&steps["_meta"]["count"], &steps["steps"][1]["name"]), (&2.into(), &"b".into()));
+    let failed = server.get("/api/v1/steps?where=project:pony,success:false").json();
+    assert_eq!(failed["_meta"]["count"], 2);
+    let nothing = server.get("/api/v1/steps?where=project:nobody").json();
+    assert_eq!(nothing["_meta"]["count"], 0);
+    let nothing = format!("/api/v1/steps?where=build_id:{}", uuid::Uuid::nil());
+    assert_eq!(server.get(&nothing).json()["_meta"]["count"], 0);
+    let tags = server.get("/api/v1/tags?where=project:pony,name:t").json();
+    assert_eq!(tags["_meta"]["count"], 1);
+    assert_eq!(tags["tags"][0], server.get("/api/v1/tags/pony%2Ft").json()["tag"]);
+    assert!(tags["tags"][0]["created_at"].as_str().unwrap() >= "2026");
+    let list = server.get("/pony/builds?where=client.host:ci-8").json();
+    assert_eq!((&list["count"], &list["builds"][0]["client"]["host"]), (&1.into(), &"ci-8".into()));
+}

@@ -93,6 +93,19 @@ impl Filter {
         matches!(self, Self::All(filters) if filters.is_empty())
     }
 
+    /// The value that this field must have in whatever passes, where the filter says so outright.
+    pub fn required(&self, field: &str) -> Option<&Value> {
+        match self {
+            Self::Compare(key, Comparison::Equal, value)
+                if key.field == field && key.member.is_none() =>
+            {
+                Some(value)
+            }
+            Self::All(filters) => filters.iter().find_map(|filter| filter.required(field)),
+            _ => None,
+        }
+    }
+
     /// What passes both.
     pub fn and(self, other: Self) -> Self {
         match (self, other) {

@@ -98,6 +98,8 @@ pub const TAGS: Table = Table {
         field("name", Kind::Text),
         field("project", Kind::Text),
         field("builds", Kind::Number),
+        field("created_at", Kind::Datetime),
+        field("updated_at", Kind::Datetime),
     ],
     open: None,
 };

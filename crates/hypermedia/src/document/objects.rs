@@ -321,12 +321,30 @@ pub struct TagObject<'a> {
     name: &'a str,
     project: &'a str,
     builds: u64,
+    #[serde(serialize_with = "utc")]
+    created_at: Timestamp,
+    #[serde(serialize_with = "utc")]
+    updated_at: Timestamp,
     etag: String,
 }
 
 impl<'a> TagObject<'a> {
-    /// A tag and its ETag.
-    pub fn new(name: &'a str, project: &'a str, builds: u64, etag: String) -> Self {
-        Self { id: format!("{project}/{name}"), name, project, builds, etag }
+    /// A tag, when a build first had it and when one last came or went, and its ETag.
+    pub fn new(
+        name: &'a str,
+        project: &'a str,
+        builds: u64,
+        (created_at, updated_at): (Timestamp, Timestamp),
+        etag: String,
+    ) -> Self {
+        Self {
+            id: format!("{project}/{name}"),
+            name,
+            project,
+            builds,
+            created_at,
+            updated_at,
+            etag,
+        }
     }
 }

@@ -72,6 +72,7 @@ diesel::table! {
         version -> BigInt,
         client -> Text,
         components -> Text,
+        host -> Nullable<Text>,
     }
 }
 
@@ -107,6 +108,8 @@ diesel::table! {
         shard -> SmallInt,
         builds -> BigInt,
         changes -> BigInt,
+        created_at -> crate::store::schema::sql::Instant,
+        updated_at -> crate::store::schema::sql::Instant,
     }
 }
 
@@ -189,6 +192,10 @@ extern "SQL" {
     /// A member of a client record, as text: a string's value, else the JSON as sent. A migration
     /// defines it in PostgreSQL, each connection in SQLite.
     fn client_member_text(client: Nullable<Text>, name: Text) -> Nullable<Text>;
+
+    /// True, or an error once the statement has run for longer than any may; SQLite's alone, PostgreSQL
+    /// has a setting.
+    fn within_time() -> diesel::sql_types::Bool;
 
     /// A UUID's text, from its bytes; SQLite's alone, PostgreSQL has a cast.
     fn uuid_text(id: Binary) -> Text;

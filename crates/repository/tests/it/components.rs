@@ -5,10 +5,16 @@ use crate::conformance;
 use super::*;
 
 fn of_type(store: &Store, component_type: &str, names: &[&str]) -> Vec<Component> {
-    let created =
-        store.component_type_create(&component_type.parse().unwrap(), &Actor::Nobody).unwrap();
+    let new = NewComponentType {
+        id: Uuid::now_v7(),
+        name: component_type.parse().unwrap(),
+        creator: Actor::Nobody,
+        claim: None,
+    };
+    let created = store.component_type_create(&new).unwrap();
     let Created::New(created) = created else { panic!("{created:?}") };
     let new = |name: &&str| NewComponent {
+        id: Uuid::now_v7(),
         name: name.parse().unwrap(),
         component_type: Named::Id(created.id),
         details: ComponentDetails {
@@ -16,6 +22,7 @@ fn of_type(store: &Store, component_type: &str, names: &[&str]) -> Vec<Component
             ..ComponentDetails::default()
         },
         creator: Actor::Nobody,
+        claim: None,
     };
     names
         .iter()
@@ -33,10 +40,12 @@ conformance! {
         assert_eq!(store.component_find(&Named::Name("6.12".into())).unwrap(), std::slice::from_ref(&created));
         assert_eq!(created.details.data.as_deref(), Some(r#"{"n":1.50}"#));
         let again = NewComponent {
+            id: Uuid::now_v7(),
             name: "6.12".parse().unwrap(),
             component_type: Named::Name("kernel".into()),
             details: ComponentDetails::default(),
             creator: Actor::Newcomer(account("zoe")),
+            claim: None,
         };
         assert_eq!(store.component_create(&again).unwrap(), Created::NameTaken);
         assert_eq!(store.user_find(&"zoe".parse().unwrap()).unwrap(), None);

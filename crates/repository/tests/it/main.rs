@@ -7,6 +7,7 @@ use devmason_domain::query::{BUILDS, Selection, parse_sort, parse_where};
 use devmason_domain::*;
 use devmason_repository::*;
 use devmason_test_support::{Backend, TestDatabase};
+use uuid::Uuid;
 
 mod builds;
 mod components;

@@ -24,7 +24,16 @@ fn tables(backend: &str) -> Vec<(String, Vec<(String, bool)>)> {
                     let nullable = !line.contains("not null") && !line.contains("primary key");
                     (line.split_whitespace().next().unwrap().to_owned(), nullable)
                 });
-            tables.push((name.to_owned(), columns.collect()));
+            tables.push((name.to_owned(), columns.collect::<Vec<_>>()));
+        }
+        for added in sql.split("alter table ").skip(1) {
+            let statement = added.split(';').next().unwrap();
+            let Some((table, column)) = statement.split_once(" add column ") else { continue };
+            let column = (
+                column.split_whitespace().next().unwrap().to_owned(),
+                !column.contains("not null"),
+            );
+            tables.iter_mut().find(|(name, _)| name == table).unwrap().1.push(column);
         }
     }
     tables

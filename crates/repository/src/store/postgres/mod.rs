@@ -39,7 +39,7 @@ pub(crate) fn open(url: &str, options: &Options) -> Result<Arc<dyn Repository>> 
     Ok(Arc::new(queries::Store {
         readers: queries::Pool::new(
             url,
-            tuned::Role::Reader,
+            tuned::Role::Reader { timeout: options.query_timeout },
             options.pool_size,
             READERS_WAIT,
             &epoch,

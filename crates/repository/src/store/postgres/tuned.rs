@@ -1,6 +1,7 @@
 //! What PostgreSQL does its own way: whole batches in one statement, array binds, row locks.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use devmason_domain::{BuildId, Outcome as Ended, ProjectId, Tag};
 use diesel::prelude::*;
@@ -9,7 +10,7 @@ use diesel::sql_types::{Array, BigInt, Binary, Bool, Integer, Nullable, SmallInt
 
 use super::Conn;
 use super::queries::{
-    Insert, Outcome, Sql, establish, joined_components, joined_tags, output_bytes,
+    Insert, Outcome, Sql, establish, host_key, joined_components, joined_tags, output_bytes,
 };
 use crate::store::columns::{At, Id};
 use crate::store::fault::Fault;
@@ -22,6 +23,12 @@ pub(super) const WRITERS: usize = 2;
 
 /// The shard of the kept counts that this connection adds to.
 pub(super) const SHARD: &str = "(pg_backend_pid() % 16)::smallint";
+
+/// The present, as the store writes it.
+pub(super) const NOW: &str = "now()";
+
+/// What a condition that may scan starts with: nothing, because statements are timed by the server.
+pub(super) const IN_TIME: &str = "";
 
 /// What follows a text that is compared or sorted by its bytes.
 pub(super) const BY_BYTES: &str = " collate \"C\"";
@@ -39,7 +46,7 @@ pub(super) const BUILD_KEY: &str = "coalesce(build.key, build.id::text)";
 /// What a connection is for.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Role {
-    Reader,
+    Reader { timeout: Duration },
     Writer,
 }
 
@@ -47,15 +54,19 @@ pub(super) fn connect(url: &str, role: Role) -> Result<Conn> {
     let mut conn = establish(url)?;
     // A statement that runs away, or waits for somebody's lock, ends: it must not hold the pool.
     let limit = match role {
-        Role::Reader => "set statement_timeout = '10s'",
-        Role::Writer => "set statement_timeout = '30s'",
+        Role::Reader { timeout } => timeout,
+        Role::Writer => Duration::from_secs(30),
     };
-    Sql::<()>::new(limit)
+    Sql::<()>::new("select set_config('statement_timeout', ?, false)")
+        .bind::<Text, _>(limit.as_millis().max(1).to_string())
         .execute(&mut conn)
         .and_then(|_| Sql::<()>::new("set client_min_messages = 'warning'").execute(&mut conn))
         .map_err(|error| Fault::from(error).into_error())?;
     Ok(conn)
 }
+
+/// Statements are timed by the server.
+pub(super) fn start_clock(_: Role) {}
 
 pub(super) fn ping(conn: &mut Conn) -> QueryResult<()> {
     Sql::<()>::new("select 1").execute(conn).map(drop)
@@ -89,18 +100,18 @@ pub(super) fn write<T>(
 /// key is taken, the build is left out with all that belongs to it, and its id is not returned.
 const INSERT_BUILDS: &str = "
 with incoming as (
-    select * from unnest(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    select * from unnest(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
         as n (project_id, id, key, sender_id, started, started_offset, finished, finished_offset, success,
-              received, tags, steps, failed_steps, output_bytes, digest, client, components, ord)
+              received, tags, steps, failed_steps, output_bytes, digest, client, components, host, ord)
 ), alive as (
     select p.id from project p
     where p.id = any (select project_id from incoming) and p.slug_key is not null
     order by p.id for key share
 ), b as (
     insert into build (project_id, id, key, sender_id, started, started_offset, finished, finished_offset,
-                       success, received, updated_at, tags, steps, failed_steps, output_bytes, digest, client, components)
+                       success, received, updated_at, tags, steps, failed_steps, output_bytes, digest, client, components, host)
     select n.project_id, n.id, n.key, n.sender_id, n.started, n.started_offset, n.finished, n.finished_offset,
-           n.success, n.received, n.received, n.tags, n.steps, n.failed_steps, n.output_bytes, n.digest, n.client, n.components
+           n.success, n.received, n.received, n.tags, n.steps, n.failed_steps, n.output_bytes, n.digest, n.client, n.components, n.host
     from incoming n join alive on alive.id = n.project_id
     order by n.ord
     on conflict do nothing
@@ -127,7 +138,8 @@ with incoming as (
     from (select project_id, '' as tag from b union all select project_id, tag from labels) as added
     group by project_id, tag order by project_id, tag
     on conflict (project_id, tag, shard) do update
-    set builds = build_count.builds + excluded.builds, changes = build_count.changes + excluded.changes
+    set builds = build_count.builds + excluded.builds, changes = build_count.changes + excluded.changes,
+        updated_at = excluded.updated_at
 ), u as (
     insert into sender_count (sender_id, project_id, shard, builds, changes)
     select sender_id, project_id, (pg_backend_pid() % 16)::smallint, count(*), count(*)
@@ -209,6 +221,7 @@ pub(super) fn insert_builds(conn: &mut Conn, inserts: &[Insert<'_>]) -> Outcome<
             .map(|d| d.as_slice())))
         .bind::<Array<Text>, _>(column!(|i| i.new.report.client.0.as_str()))
         .bind::<Array<Text>, _>(column!(|i| joined_components(i.new)))
+        .bind::<Array<Nullable<Text>>, _>(column!(|i| host_key(i.new)))
         .bind::<Array<BigInt>, _>((0..inserts.len() as i64).collect::<Vec<_>>())
         .bind::<Uuids, _>(step_column!(|id, _at, _step| Id(id.0)))
         .bind::<Array<Integer>, _>(step_column!(|_id, at, _step| at as i32))

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use devmason_domain::query::{Filter, Value};
 use devmason_domain::{
     AccountId, Build, BuildId, BuildKey, ClientRecord, Closing, JsonObject, Outcome as Ended,
     ProjectId, Sender, Step, Timestamp,
@@ -12,7 +13,7 @@ use uuid::Uuid;
 
 use super::filter::{Columns, bounds};
 use super::users::{self, Resolved, instant};
-use super::{Conn, Db, Outcome, claims, lists, tuned};
+use super::{Conn, Db, Outcome, claims, lists, projects, tuned};
 use crate::store::columns::{At, Id};
 use crate::store::fault::Fault;
 use crate::store::schema::{account, build, build_component, build_tag, project, step};
@@ -88,6 +89,11 @@ fn components(joined: &str) -> Outcome<Vec<Uuid>> {
 /// Components as a build's row keeps them: each id with a `;` behind it, so that one is easily cut out.
 pub(in super::super) fn joined_components(new: &NewBuild) -> String {
     new.components.iter().map(|id| format!("{id};")).collect()
+}
+
+/// What a build is found by its host by; databases have no text with NUL.
+pub(in super::super) fn host_key(new: &NewBuild) -> Option<String> {
+    new.report.client.host_key().map(|host| host.replace('\0', "\u{fffd}"))
 }
 
 /// Tags as a build's row keeps them.
@@ -426,6 +432,7 @@ const STEP_COLUMNS: Columns = Columns {
     folded: &["project"],
     sets: &[],
     open: "null",
+    indexed: &[],
 };
 
 /// A step in a list: without its outputs, of which a thousand may be more than a server holds.
@@ -444,18 +451,41 @@ struct PlacedRow {
     extras: String,
 }
 
+/// The project and the build that all steps of a selection are of, where it says so: what the key of the
+/// table begins with.
+fn place(conn: &mut Conn, filter: &Filter) -> Outcome<(Option<ProjectId>, Option<Id>)> {
+    let Some(Value::Uuid(id)) = filter.required("build_id") else {
+        return Ok((projects::required(conn, filter)?, None));
+    };
+    let id = Id(*id);
+    let project: Option<i64> =
+        build::table.filter(build::id.eq(id)).select(build::project_id).first(conn).optional()?;
+    Ok((Some(project.map_or(projects::NONE, ProjectId)), Some(id)))
+}
+
 pub(super) fn query_steps(conn: &mut Conn, listing: &Listing) -> Outcome<Listed<PlacedStep>> {
     let (limit, offset) = bounds(listing);
+    let (of_project, of_build) = place(conn, &listing.selection.filter)?;
     let selected = || {
-        step::table
+        let mut all = step::table
             .inner_join(project::table)
             .into_boxed::<Db>()
             .filter(project::slug_key.is_not_null())
-            .filter(STEP_COLUMNS.filter(&listing.selection.filter))
+            .filter(STEP_COLUMNS.filter(&listing.selection.filter));
+        if let Some(id) = of_project {
+            all = all.filter(step::project_id.eq(id.0));
+        }
+        if let Some(id) = of_build {
+            all = all.filter(step::build_id.eq(id));
+        }
+        all
     };
     let count: i64 = selected().count().get_result(conn)?;
     let rows: Vec<PlacedRow> = selected()
-        .order(STEP_COLUMNS.order(&listing.selection.sort, "step.build_id, step.position"))
+        .order(
+            STEP_COLUMNS
+                .order(&listing.selection.sort, "step.project_id, step.build_id, step.position"),
+        )
         .limit(limit)
         .offset(offset)
         .select(PlacedRow::as_select())

@@ -6,7 +6,7 @@ use diesel::prelude::*;
 use super::{Conn, Outcome};
 use crate::store::columns::At;
 use crate::store::schema::claim;
-use crate::{Answer, Claim, Claimed};
+use crate::{Answer, Claim, Claimed, Created};
 
 /// Claims a request's `Idempotency-Key` for it; what is found instead where it came before.
 pub(super) fn make(conn: &mut Conn, new: &Claim) -> Outcome<Option<Claimed>> {
@@ -36,6 +36,23 @@ pub(super) fn make(conn: &mut Conn, new: &Claim) -> Outcome<Option<Claimed>> {
     } else {
         Claimed::KeyReused
     }))
+}
+
+/// Creates something, unless the request that carries this key did before.
+pub(super) fn once<T>(
+    conn: &mut Conn,
+    new: Option<&Claim>,
+    create: impl FnOnce(&mut Conn) -> Outcome<Created<T>>,
+) -> Outcome<Created<T>> {
+    let Some(new) = new else { return create(conn) };
+    if let Some(claimed) = make(conn, new)? {
+        return Ok(Created::Claimed(claimed));
+    }
+    let created = create(conn)?;
+    if !matches!(created, Created::New(_)) {
+        withdraw(conn, new)?;
+    }
+    Ok(created)
 }
 
 /// Frees the key of a request that failed after all.

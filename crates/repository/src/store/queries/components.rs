@@ -13,7 +13,7 @@ use super::{Conn, Db, Outcome, Sql};
 use crate::store::columns::{At, Id};
 use crate::store::fault::Fault;
 use crate::store::schema::{build_component, component, component_type, sql};
-use crate::{Actor, Changed, Created, Listed, Listing, Named, NewComponent, Removed};
+use crate::{Changed, Created, Listed, Listing, Named, NewComponent, NewComponentType, Removed};
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = component_type)]
@@ -50,6 +50,7 @@ const TYPE_COLUMNS: Columns = Columns {
     folded: &[],
     sets: &[],
     open: "null",
+    indexed: &[],
 };
 
 #[derive(Queryable, Selectable)]
@@ -124,6 +125,7 @@ const COLUMNS: Columns = Columns {
     folded: &[],
     sets: &[],
     open: "component.data",
+    indexed: &[],
 };
 
 fn now() -> At {
@@ -132,18 +134,17 @@ fn now() -> At {
 
 pub(super) fn create_type(
     conn: &mut Conn,
-    name: &ComponentName,
-    creator: &Actor,
+    new: &NewComponentType,
 ) -> Outcome<Created<ComponentType>> {
-    let creator = users::resolve(conn, creator)?;
+    let creator = users::resolve(conn, &new.creator)?;
     if matches!(creator, Resolved::Taken) {
         return Ok(Created::UsernameTaken);
     }
     let now = now();
     let created = diesel::insert_into(component_type::table)
         .values((
-            component_type::id.eq(Id(Uuid::now_v7())),
-            component_type::name.eq(name.as_str()),
+            component_type::id.eq(Id(new.id)),
+            component_type::name.eq(new.name.as_str()),
             component_type::creator_id.eq(creator.id()),
             component_type::created_at.eq(now),
             component_type::updated_at.eq(now),
@@ -262,7 +263,7 @@ pub(super) fn create(conn: &mut Conn, new: &NewComponent) -> Outcome<Created<Com
     let now = now();
     let created = diesel::insert_into(component::table)
         .values((
-            component::id.eq(Id(Uuid::now_v7())),
+            component::id.eq(Id(new.id)),
             component::component_type_id.eq(Id(of_type.id)),
             component::name.eq(new.name.as_str()),
             component::title.eq(text(&details.title)),

@@ -1,5 +1,6 @@
 //! From the domain's query tree to SQL. Every value is bound; no text of a client's becomes SQL.
 
+use devmason_domain::ClientRecord;
 use devmason_domain::query::{Comparison, Filter, Key, Kind, SortKey, Value};
 use diesel::expression::{
     AppearsOnTable, Expression, SelectableExpression, ValidGrouping, is_aggregate,
@@ -23,6 +24,8 @@ pub(super) struct Columns {
     pub(super) sets: &'static [(&'static str, &'static str, &'static str)],
     /// The column with JSON of the clients' own, whose members are fields.
     pub(super) open: &'static str,
+    /// Members of it that are indexed, and the column with the first characters of each.
+    pub(super) indexed: &'static [(&'static str, &'static str)],
 }
 
 impl Columns {
@@ -52,7 +55,7 @@ impl Columns {
             Filter::Null(key) => self.write(key, out.text("(")).text(") is null"),
             Filter::Has(key, value) => out.text(self.set(key).1).bind::<Text, _>(value.clone()),
             Filter::Compare(key, comparison, value) => {
-                self.comparison(key, *comparison, value, out)
+                self.comparison(key, *comparison, value, out.text("(")).text(")")
             }
         }
     }
@@ -106,6 +109,19 @@ impl Columns {
                 return self.bound(key, value, out.text(") escape '\\'"));
             }
         };
+        let column = key.member.as_deref().and_then(|member| {
+            let (_, column) = self.indexed.iter().find(|(name, _)| *name == member)?;
+            Some(*column)
+        });
+        let out = match (comparison, column, value) {
+            // Of two hosts that begin alike, the whole text tells.
+            (Comparison::Equal, Some(column), Value::Text(text)) => out
+                .text(column)
+                .text(" = ?")
+                .bind::<Text, _>(ClientRecord::key_of_host(text))
+                .text(" and "),
+            _ => out,
+        };
         let out = self.write(key, out).text(operator);
         self.bound(key, value, out)
     }
@@ -125,7 +141,7 @@ impl Columns {
 
     /// The filter, as a condition of a query over the tables that the columns are of.
     pub(super) fn filter(&self, filter: &Filter) -> Fragment {
-        Fragment(self.condition(filter, Sql::new("")))
+        Fragment(self.condition(filter, Sql::new(tuned::IN_TIME)))
     }
 
     /// The whole order, nulls last, and what decides between equals. One flat piece: Diesel walks an

@@ -2,18 +2,18 @@
 
 use std::collections::HashMap;
 
-use devmason_domain::query::Selection;
+use devmason_domain::query::{Selection, Value};
 use devmason_domain::{AccountId, Build, BuildId, ProjectId, Tag, TagSet};
 use diesel::dsl::exists;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Text};
+use diesel::sql_types::{BigInt, Bool, Text};
 use uuid::Uuid;
 
 use super::builds::{self, Joined, Row, domain};
 use super::filter::{Columns, Fragment, bounds};
-use super::{Conn, Db, Outcome, Sql, projects, tuned, upkeep};
-use crate::store::columns::Id;
-use crate::store::schema::{account, build, build_component, build_count, build_tag, project};
+use super::{Conn, Db, Outcome, Sql, projects, tuned, upkeep, users};
+use crate::store::columns::{At, Id};
+use crate::store::schema::{account, build, build_component, build_count, build_tag, project, sql};
 use crate::{BuildQuery, Count, Listed, Listing, Scope, Start, Tally, UsedTag};
 
 /// Up to so many builds that have the rarest of several tags, those that have all are counted.
@@ -32,10 +32,13 @@ pub(in super::super) fn bump<'a>(
 ) -> Outcome<()> {
     for tag in std::iter::once("").chain(tags) {
         let statement = format!(
-            "insert into build_count (project_id, tag, shard, builds, changes) values (?, ?, {}, ?, 1) \
+            "insert into build_count (project_id, tag, shard, builds, changes, created_at, updated_at) \
+             values (?, ?, {}, ?, 1, {now}, {now}) \
              on conflict (project_id, tag, shard) do update \
-             set builds = build_count.builds + excluded.builds, changes = build_count.changes + 1",
-            tuned::SHARD
+             set builds = build_count.builds + excluded.builds, changes = build_count.changes + 1, \
+                 updated_at = excluded.updated_at",
+            tuned::SHARD,
+            now = tuned::NOW
         );
         Sql::<()>::new(statement)
             .bind::<BigInt, _>(project)
@@ -122,11 +125,7 @@ fn selected<'a>(scope: &'a Scope, selection: &'a Selection) -> Boxed<'a> {
             query = query.filter(build::sender_id.eq(id.0)).filter(exists(there));
         }
     }
-    if selection.filter.is_everything() {
-        query
-    } else {
-        query.filter(COLUMNS.filter(&selection.filter))
-    }
+    if selection.is_everything() { query } else { query.filter(COLUMNS.filter(&selection.filter)) }
 }
 
 /// That a build has all of some tags: one condition, because PostgreSQL plans ninety for seconds.
@@ -168,6 +167,7 @@ const COLUMNS: Columns = Columns {
         ("components", tuned::HAS_COMPONENT, "build.components = ''"),
     ],
     open: "build.client",
+    indexed: &[("host", "build.host")],
 };
 
 /// Sorts by the keys asked for, then newest first.
@@ -357,14 +357,18 @@ pub(super) fn query(
     listing: &Listing,
 ) -> Outcome<Listed<Build>> {
     let (limit, offset) = bounds(listing);
+    let of_project = projects::required(conn, &listing.selection.filter)?;
     let selected = || {
         let there = project::table
             .filter(project::id.eq(build::project_id).and(project::slug_key.is_not_null()));
-        let all = build::table
+        let mut all = build::table
             .left_join(account::table)
             .into_boxed::<Db>()
             .filter(exists(there))
             .filter(COLUMNS.filter(&listing.selection.filter));
+        if let Some(id) = of_project {
+            all = all.filter(build::project_id.eq(id.0));
+        }
         match of_component {
             Some(id) => {
                 let of_it = build_component::table.filter(build_component::component_id.eq(Id(id)));
@@ -383,41 +387,70 @@ pub(super) fn query(
     } else {
         selected().count().get_result(conn)?
     };
-    let order = COLUMNS.order(&listing.selection.sort, "build.id");
+    let order = COLUMNS.order(&listing.selection.sort, "build.received, build.id");
     let items = load(conn, selected().order(order).limit(limit).offset(offset))?;
     Ok(Listed { items, count: count.unsigned_abs() })
 }
 
 /// Tags, over the counts that are kept of them.
 const TAG_COLUMNS: Columns = Columns {
-    fields: &[("name", "tagged.name"), ("project", "tagged.slug_key"), ("builds", "tagged.builds")],
+    fields: &[
+        ("name", "tagged.name"),
+        ("project", "tagged.slug_key"),
+        ("builds", "tagged.builds"),
+        ("created_at", "tagged.created_at"),
+        ("updated_at", "tagged.updated_at"),
+    ],
     folded: &["project"],
     sets: &[],
     open: "null",
+    indexed: &[],
 };
 
-const TAGGED: &str = " from (select p.slug, p.slug_key, c.tag as name, cast(sum(c.builds) as bigint) as builds \
-    from build_count c join project p on p.id = c.project_id where c.tag <> '' and p.slug_key is not null \
-    group by p.slug, p.slug_key, c.tag) as tagged where tagged.builds > 0 and ";
+/// Tags with their counts; those of one project, or of one name, are found by the key of the counts.
+fn used_tags(of_project: Option<ProjectId>, name: Option<&Value>) -> Sql<'static, Bool> {
+    let mut tagged = Sql::new(
+        " from (select p.slug, p.slug_key, c.tag as name, cast(sum(c.builds) as bigint) as builds, \
+          min(c.created_at) as created_at, max(c.updated_at) as updated_at \
+          from build_count c join project p on p.id = c.project_id where c.tag <> '' and p.slug_key is not null",
+    );
+    if let Some(id) = of_project {
+        tagged = tagged.text(" and c.project_id = ?").bind::<BigInt, _>(id.0);
+    }
+    if let Some(Value::Text(name)) = name {
+        tagged = tagged.text(" and c.tag = ?").bind::<Text, _>(name.clone());
+    }
+    tagged.text(" group by p.slug, p.slug_key, c.tag) as tagged where tagged.builds > 0 and ")
+}
 
 pub(super) fn query_tags(conn: &mut Conn, listing: &Listing) -> Outcome<Listed<UsedTag>> {
     let (limit, offset) = bounds(listing);
-    let filter = || TAG_COLUMNS.filter(&listing.selection.filter).0;
-    let count: i64 =
-        Sql::<BigInt>::new("select count(*)").text(TAGGED).then(filter()).get_result(conn)?;
+    let filter = &listing.selection.filter;
+    let of_project = projects::required(conn, filter)?;
+    let tagged =
+        || used_tags(of_project, filter.required("name")).then(TAG_COLUMNS.filter(filter).0);
+    let count: i64 = Sql::<BigInt>::new("select count(*)").then(tagged()).get_result(conn)?;
     let order = TAG_COLUMNS.order(&listing.selection.sort, "tagged.slug_key, tagged.name").0;
-    let rows: Vec<(String, String, i64)> =
-        Sql::<(Text, Text, BigInt)>::new("select tagged.slug, tagged.name, tagged.builds")
-            .text(TAGGED)
-            .then(filter())
-            .text(" order by ")
-            .then(order)
-            .text(" limit ? offset ?")
-            .bind::<BigInt, _>(limit)
-            .bind::<BigInt, _>(offset)
-            .load(conn)?;
-    let tag = |(project, tag, builds): (String, String, i64)| {
-        Ok(UsedTag { project: project.parse()?, tag: tag.parse()?, builds: builds.unsigned_abs() })
+    type Columns = (Text, Text, BigInt, sql::Instant, sql::Instant);
+    type Row = (String, String, i64, At, At);
+    let rows: Vec<Row> = Sql::<Columns>::new(
+        "select tagged.slug, tagged.name, tagged.builds, tagged.created_at, tagged.updated_at",
+    )
+    .then(tagged())
+    .text(" order by ")
+    .then(order)
+    .text(" limit ? offset ?")
+    .bind::<BigInt, _>(limit)
+    .bind::<BigInt, _>(offset)
+    .load(conn)?;
+    let tag = |(project, tag, builds, created_at, updated_at): Row| {
+        Ok(UsedTag {
+            project: project.parse()?,
+            tag: tag.parse()?,
+            builds: builds.unsigned_abs(),
+            created_at: users::instant(created_at, 0)?,
+            updated_at: users::instant(updated_at, 0)?,
+        })
     };
     Ok(Listed {
         items: rows.into_iter().map(tag).collect::<Outcome<_>>()?,

@@ -24,7 +24,7 @@ use super::{Conn, Db, tuned};
 use crate::store::fault::Fault;
 use crate::*;
 
-pub(super) use builds::{Insert, joined_components, joined_tags, output_bytes};
+pub(super) use builds::{Insert, host_key, joined_components, joined_tags, output_bytes};
 #[allow(unused_imports, reason = "only SQLite counts row by row")]
 pub(super) use lists::bump;
 pub(super) use pool::{Epoch, Pool, establish};
@@ -160,12 +160,10 @@ impl Users for Store {
 }
 
 impl Components for Store {
-    fn component_type_create(
-        &self,
-        name: &ComponentName,
-        creator: &Actor,
-    ) -> Result<Created<ComponentType>> {
-        self.write(|conn| components::create_type(conn, name, creator))
+    fn component_type_create(&self, new: &NewComponentType) -> Result<Created<ComponentType>> {
+        self.write(|conn| {
+            claims::once(conn, new.claim.as_ref(), |conn| components::create_type(conn, new))
+        })
     }
     fn component_type_find(&self, named: &Named) -> Result<Option<ComponentType>> {
         self.read(|conn| components::find_type(conn, named))
@@ -188,7 +186,9 @@ impl Components for Store {
         self.write(|conn| components::delete_type(conn, id, cascade, seen))
     }
     fn component_create(&self, new: &NewComponent) -> Result<Created<Component>> {
-        self.write(|conn| components::create(conn, new))
+        self.write(|conn| {
+            claims::once(conn, new.claim.as_ref(), |conn| components::create(conn, new))
+        })
     }
     fn component_find_of_type(
         &self,

@@ -54,6 +54,7 @@ impl ManageConnection for Manager {
 pub(in super::super) struct Pool {
     pool: r2d2::Pool<Manager>,
     epoch: Epoch,
+    role: tuned::Role,
 }
 
 impl Pool {
@@ -73,7 +74,7 @@ impl Pool {
             .connection_timeout(wait)
             .test_on_check_out(false)
             .build_unchecked(manager);
-        Self { pool, epoch }
+        Self { pool, epoch, role }
     }
 
     fn get(&self) -> Result<PooledConnection<Manager>> {
@@ -102,6 +103,7 @@ impl Pool {
         link: &mut PooledConnection<Manager>,
         query: &dyn Fn(&mut Conn) -> Outcome<T>,
     ) -> Result<T> {
+        tuned::start_clock(self.role);
         query(&mut link.conn).map_err(|fault| {
             let alive = matches!(fault, Fault::Corrupt(_)) || tuned::ping(&mut link.conn).is_ok();
             let error = fault.into_error();

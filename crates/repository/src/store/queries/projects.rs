@@ -1,5 +1,6 @@
 //! Projects.
 
+use devmason_domain::query::{Filter, Value};
 use devmason_domain::{
     AccountId, PageRequest, Project, ProjectId, ProjectName, Reporting, Slug, Timestamp,
 };
@@ -44,6 +45,20 @@ fn domain((row, owner, owner_key): (Row, Option<String>, Option<String>)) -> Out
         updated_at: users::instant(row.updated_at, 0)?,
         version: row.version,
     })
+}
+
+/// A project that there is not.
+pub(super) const NONE: ProjectId = ProjectId(-1);
+
+/// The project that everything in a selection belongs to, where it says so: what keys begin with.
+pub(super) fn required(conn: &mut Conn, filter: &Filter) -> Outcome<Option<ProjectId>> {
+    let Some(Value::Text(slug)) = filter.required("project") else { return Ok(None) };
+    let id: Option<i64> = project::table
+        .filter(project::slug_key.eq(slug.to_ascii_lowercase()))
+        .select(project::id)
+        .first(conn)
+        .optional()?;
+    Ok(Some(id.map_or(NONE, ProjectId)))
 }
 
 /// Projects that are there, with their owners' names.
@@ -172,6 +187,7 @@ const COLUMNS: Columns = Columns {
     folded: &["id", "owner"],
     sets: &[],
     open: "null",
+    indexed: &[],
 };
 
 pub(super) fn query(conn: &mut Conn, listing: &Listing) -> Outcome<Listed<Project>> {

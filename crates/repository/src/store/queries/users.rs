@@ -192,6 +192,7 @@ const COLUMNS: Columns = Columns {
     folded: &["username"],
     sets: &[],
     open: "null",
+    indexed: &[],
 };
 
 pub(super) fn query(conn: &mut Conn, listing: &Listing) -> Outcome<Listed<Account>> {

@@ -37,7 +37,7 @@ pub(crate) fn open(path: &str, options: &Options) -> Result<Arc<dyn Repository>>
     Ok(Arc::new(queries::Store {
         readers: queries::Pool::new(
             path,
-            tuned::Role::Reader,
+            tuned::Role::Reader { timeout: options.query_timeout },
             options.pool_size,
             READERS_WAIT,
             &epoch,

@@ -1,16 +1,20 @@
 //! What SQLite does its own way: one writer, row by row, without a round trip to save.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, HashSet};
+use std::time::{Duration, Instant};
 
 use devmason_domain::{BuildId, JsonObject, Outcome as Ended, ProjectId, Step, Tag, Timestamp};
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::result::QueryResult;
+use diesel::serialize::{self, Output, ToSql};
 use diesel::sql_types::{BigInt, Binary, Bool, Integer, Nullable, SmallInt, Text};
+use diesel::sqlite::Sqlite;
 
 use super::Conn;
 use super::queries::{
-    Insert, Outcome, Sql, bump, establish, joined_components, joined_tags, output_bytes,
+    Insert, Outcome, Sql, bump, establish, host_key, joined_components, joined_tags, output_bytes,
 };
 use crate::store::columns::{At, Id};
 use crate::store::fault::Fault;
@@ -36,10 +40,43 @@ pub(super) const STEP_ID: &str = "(uuid_text(step.build_id) || ':' || step.posit
 /// A build's id in URIs.
 pub(super) const BUILD_KEY: &str = "coalesce(build.key, uuid_text(build.id))";
 
+/// The present, as the store writes it.
+pub(super) const NOW: &str = "cast(unixepoch('subsec') * 1000000 as integer)";
+
+/// What a condition that may scan starts with: each row that it looks at asks whether there is time left.
+pub(super) const IN_TIME: &str = "within_time() and ";
+
+thread_local! {
+    /// When the query that this thread runs must end. A connection runs on one thread at a time.
+    static DEADLINE: Cell<Option<Instant>> = const { Cell::new(None) };
+}
+
+/// Starts the time that a query has.
+pub(super) fn start_clock(role: Role) {
+    DEADLINE.set(match role {
+        Role::Reader { timeout } => Instant::now().checked_add(timeout),
+        Role::Writer => None,
+    });
+}
+
+/// What `within_time()` gives: true, or the error that ends the statement.
+#[derive(Debug)]
+struct WithinTime;
+
+impl ToSql<Bool, Sqlite> for WithinTime {
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Sqlite>) -> serialize::Result {
+        if DEADLINE.get().is_some_and(|deadline| Instant::now() >= deadline) {
+            return Err("statement timeout".into());
+        }
+        out.set_value(1i32);
+        Ok(serialize::IsNull::No)
+    }
+}
+
 /// What a connection is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
-    Reader,
+    Reader { timeout: Duration },
     Writer,
 }
 
@@ -52,7 +89,7 @@ pub(super) fn connect(path: &str, role: Role) -> Result<Conn> {
             "pragma busy_timeout = 10000; pragma page_size = 8192; pragma journal_mode = wal; \
              pragma synchronous = full; pragma foreign_keys = on; pragma cache_size = -8000; pragma case_sensitive_like = on;"
         }
-        Role::Reader => {
+        Role::Reader { .. } => {
             "pragma busy_timeout = 10000; pragma query_only = on; pragma cache_size = -4000; pragma case_sensitive_like = on;"
         }
     };
@@ -70,6 +107,11 @@ pub(super) fn connect(path: &str, role: Role) -> Result<Conn> {
         .and_then(|()| {
             crate::store::schema::uuid_text_utils::register_impl(&mut conn, |id: Vec<u8>| {
                 uuid::Uuid::from_slice(&id).unwrap_or_default().to_string()
+            })
+        })
+        .and_then(|()| {
+            crate::store::schema::within_time_utils::register_nondeterministic_impl(&conn, || {
+                WithinTime
             })
         })
         .map_err(|error| Fault::from(error).into_error())?;
@@ -96,8 +138,8 @@ pub(super) fn write<T>(
 
 const INSERT_BUILD: &str = "
 insert into build (project_id, id, key, sender_id, started, started_offset, finished, finished_offset, success,
-                   received, updated_at, tags, steps, failed_steps, output_bytes, digest, client, components)
-values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                   received, updated_at, tags, steps, failed_steps, output_bytes, digest, client, components, host)
+values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 on conflict do nothing";
 
 const INSERT_STEP: &str = "
@@ -147,6 +189,7 @@ fn insert_build(conn: &mut Conn, insert: &Insert<'_>) -> Outcome<bool> {
         .bind::<Nullable<Binary>, _>(report.digest.as_ref().map(|digest| digest.as_slice()))
         .bind::<Text, _>(report.client.0.as_str())
         .bind::<Text, _>(joined_components(new))
+        .bind::<Nullable<Text>, _>(host_key(new))
         .execute(conn)?;
     if stored == 0 {
         return Ok(false);
