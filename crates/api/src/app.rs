@@ -7,6 +7,7 @@ use actix_web::web;
 use devmason_repository::Repository;
 
 use crate::auth::Verifier;
+use crate::cache::Cache;
 use crate::error::ApiError;
 use crate::metrics::Metrics;
 use crate::recorder::Recorder;
@@ -18,6 +19,7 @@ pub(crate) struct App {
     pub(crate) repository: Arc<dyn Repository>,
     pub(crate) recorder: Recorder,
     pub(crate) verifier: Verifier,
+    pub(crate) cache: Cache,
     pub(crate) metrics: Arc<Metrics>,
     /// Where the server listens, for a request that doesn't say where it was sent.
     pub(crate) address: SocketAddr,
@@ -35,7 +37,7 @@ impl App {
         let queue_bytes = settings.max_body_bytes.saturating_mul(2).saturating_add(32 << 20);
         let recorder = Recorder::start(repository.clone(), metrics.clone(), queue_bytes);
         let verifier = Verifier::new(settings.password_cost, settings.login_failures_per_minute);
-        Self { settings, repository, recorder, verifier, metrics, address }
+        Self { settings, repository, recorder, verifier, cache: Cache::new(), metrics, address }
     }
 
     /// Asks the repository, off the workers that serve connections.

@@ -51,8 +51,7 @@ impl Call<'_> {
 
     /// The project of that name.
     pub(crate) async fn find_project(&self, slug: &Slug) -> Result<Option<Project>, ApiError> {
-        let slug = slug.clone();
-        self.ask(move |repository| repository.project_find(&slug)).await
+        self.app.cache.project(self.app, slug).await
     }
 
     /// The document in the body.

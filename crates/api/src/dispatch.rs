@@ -84,9 +84,9 @@ fn request_id(request: &HttpRequest) -> HeaderValue {
 }
 
 /// Methods that the server doesn't know are one, so that nobody fills the metrics with names.
-fn method_label(method: &http::Method) -> String {
+fn method_label(method: &http::Method) -> &'static str {
     let known = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "DELETE"];
-    if known.contains(&method.as_str()) { method.to_string() } else { "other".to_owned() }
+    known.into_iter().find(|known| *known == method.as_str()).unwrap_or("other")
 }
 
 /// What a request asks for, of what resources have.
@@ -158,7 +158,11 @@ async fn answer(
         let result = match asked {
             Asked::Allowed => options(&call).await,
             Asked::Do(method) if resource.methods().contains(&method) => {
-                handle(&call, method).await
+                let result = handle(&call, method).await;
+                if may_change(method, resource) {
+                    app.cache.changed();
+                }
+                result
             }
             Asked::Do(_) | Asked::Unknown => Err(ApiError::MethodNotAllowed(
                 service::methods(&call).await.unwrap_or_else(|_| resource.methods().to_vec()),
@@ -173,6 +177,14 @@ async fn answer(
             }
             result => return result,
         }
+    }
+}
+
+/// Whether a request may change or remove what was there: all but reading, and reporting, which adds.
+fn may_change(method: Method, resource: &Resource) -> bool {
+    match (method, resource) {
+        (_, Resource::Progress(..)) | (Method::Put, Resource::Build(..)) => false,
+        (method, _) => matches!(method, Method::Put | Method::Delete),
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod app;
 mod auth;
+mod cache;
 mod call;
 mod dispatch;
 mod error;

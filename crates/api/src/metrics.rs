@@ -9,7 +9,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct RequestLabels {
-    pub(crate) method: String,
+    pub(crate) method: &'static str,
     pub(crate) resource: &'static str,
     pub(crate) status: u16,
 }

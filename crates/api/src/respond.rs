@@ -5,6 +5,7 @@ use std::fmt::Display;
 use actix_web::dev::ServiceResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, ContentType, HeaderName};
+use actix_web::web::Bytes;
 use actix_web::{HttpResponse, HttpResponseBuilder};
 use devmason_domain::Viewer;
 use devmason_hypermedia::{Method, Resource};
@@ -69,6 +70,10 @@ fn hex(hash: &[u8]) -> String {
     hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
 
+fn json(document: &impl Serialize) -> Result<Vec<u8>, ApiError> {
+    serde_json::to_vec(document).map_err(|error| ApiError::Unwritable(error.to_string()))
+}
+
 /// The ETag of an object of the query face, without quotes: the same for everybody.
 pub(crate) fn object_etag(kind: &str, state: &[&dyn Display]) -> String {
     let state: Vec<String> = state.iter().map(ToString::to_string).collect();
@@ -108,6 +113,17 @@ impl Call<'_> {
     pub(crate) fn is_known(&self, etag: &str) -> bool {
         let known = self.etags(&header::IF_NONE_MATCH);
         known.iter().any(|known| known == "*" || known.trim_start_matches("W/") == etag)
+    }
+
+    /// The answer for which nothing more needs to be read: 304 where the client has this representation,
+    /// else the body that was made for this ETag before.
+    pub(crate) fn ready(&self, etag: &str) -> Option<HttpResponse> {
+        if self.is_known(etag) {
+            return Some(self.unchanged(etag));
+        }
+        // A page says more than its ETag does: the parameters that its address came with.
+        let body = self.app.cache.body(etag).filter(|_| self.format == Format::Json)?;
+        Some(self.typed(self.headed(StatusCode::OK, etag), body))
     }
 
     /// The ETags in all headers of that name; one that is no text is none that there is.
@@ -164,13 +180,11 @@ impl Call<'_> {
 
     /// A list whose ETag is made of what it says.
     pub(crate) fn listed(&self, document: &impl Serialize) -> Result<HttpResponse, ApiError> {
-        let json = serde_json::to_vec(document)
-            .map_err(|error| ApiError::Unwritable(error.to_string()))?;
-        let etag = self.etag(&[&hex(&Sha256::digest(&json))]);
+        let etag = self.etag(&[&hex(&Sha256::digest(json(document)?))]);
         if self.is_known(&etag) {
             return Ok(self.unchanged(&etag));
         }
-        self.body(self.headed(StatusCode::OK, &etag), json)
+        Ok(self.typed(self.headed(StatusCode::OK, &etag), self.body(document)?.into()))
     }
 
     /// An object of the query face, with the ETag that it names itself.
@@ -193,7 +207,7 @@ impl Call<'_> {
         if let Some(location) = location {
             response.insert_header((header::LOCATION, location));
         }
-        self.document_response(response, document)
+        Ok(self.typed(response, self.body(document)?.into()))
     }
 
     /// 204, with an object's new ETag.
@@ -242,7 +256,11 @@ impl Call<'_> {
         etag: &str,
         document: &impl Serialize,
     ) -> Result<HttpResponse, ApiError> {
-        self.document_response(self.headed(StatusCode::OK, etag), document)
+        let body = Bytes::from(self.body(document)?);
+        if self.format == Format::Json {
+            self.app.cache.keep_body(etag, &body);
+        }
+        Ok(self.typed(self.headed(StatusCode::OK, etag), body))
     }
 
     /// A document with status 201 and the resource's `Location`.
@@ -253,42 +271,31 @@ impl Call<'_> {
     ) -> Result<HttpResponse, ApiError> {
         let mut response = self.headed(StatusCode::CREATED, etag);
         response.insert_header((header::LOCATION, self.base.location(self.resource)));
-        self.document_response(response, document)
+        Ok(self.typed(response, self.body(document)?.into()))
     }
 
-    fn document_response(
-        &self,
-        response: HttpResponseBuilder,
-        document: &impl Serialize,
-    ) -> Result<HttpResponse, ApiError> {
-        let json = serde_json::to_vec(document)
-            .map_err(|error| ApiError::Unwritable(error.to_string()))?;
-        self.body(response, json)
+    /// A document as JSON, or as a page.
+    fn body(&self, document: &impl Serialize) -> Result<Vec<u8>, ApiError> {
+        let json = json(document)?;
+        match self.format {
+            Format::Json => Ok(json),
+            Format::Html => self.page(&json),
+        }
     }
 
-    fn body(
-        &self,
-        mut response: HttpResponseBuilder,
-        json: Vec<u8>,
-    ) -> Result<HttpResponse, ApiError> {
-        let body = match self.format {
-            Format::Json => {
-                response.insert_header(ContentType::json());
-                json
-            }
-            Format::Html => {
-                response.insert_header(ContentType::html());
-                response.insert_header((
-                    header::CONTENT_SECURITY_POLICY,
-                    "default-src 'none'; style-src 'unsafe-inline'",
-                ));
-                self.page(&json)?
-            }
+    /// An answer with a body, and what is to be said of it.
+    fn typed(&self, mut response: HttpResponseBuilder, body: Bytes) -> HttpResponse {
+        match self.format {
+            Format::Json => response.insert_header(ContentType::json()),
+            Format::Html => response.insert_header(ContentType::html()).insert_header((
+                header::CONTENT_SECURITY_POLICY,
+                "default-src 'none'; style-src 'unsafe-inline'",
+            )),
         };
         if body.len() < COMPRESSED_FROM {
             response.insert_header((header::CONTENT_ENCODING, "identity"));
         }
-        Ok(response.body(body))
+        response.body(body)
     }
 
     fn page(&self, json: &[u8]) -> Result<Vec<u8>, ApiError> {

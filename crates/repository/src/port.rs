@@ -226,6 +226,14 @@ pub enum Scope {
     Sender(AccountId),
 }
 
+impl Scope {
+    /// Whether the members of the scope's [`Tally`] are how many builds a selection of it has, so that
+    /// none need to be counted.
+    pub fn keeps_count_of(&self, selection: &Selection) -> bool {
+        selection.filter.is_everything() && !matches!(self, Self::Tagged(_, tags) if tags.len() > 1)
+    }
+}
+
 /// Which part of a list to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Start {
@@ -523,6 +531,9 @@ pub trait Queries {
 pub trait Upkeep {
     /// Whether the database answers.
     fn ping(&self) -> Result<()>;
+    /// A number that rises whenever a project, a user, or a build that is finished is changed or removed,
+    /// in the transaction that does it: what was read under this number holds while it stays.
+    fn changes(&self) -> Result<u64>;
     /// Removes a piece of what was deleted or has expired before `now`; true while there may be more.
     fn purge(&self, now: Timestamp) -> Result<bool>;
 }

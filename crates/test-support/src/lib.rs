@@ -38,14 +38,7 @@ impl TestDatabase {
         let statement = format!(
             "select pg_terminate_backend(pid) from pg_stat_activity where datname = '{name}'"
         );
-        run(Command::new(&cluster().psql).args([
-            "-X",
-            "-q",
-            "-d",
-            &format!("{server}/postgres"),
-            "-c",
-            &statement,
-        ]));
+        cluster().sql(&format!("{server}/postgres"), &statement);
     }
 }
 
@@ -67,21 +60,22 @@ fn sqlite() -> TestDatabase {
 
 fn postgres() -> TestDatabase {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
-    let cluster = cluster();
     let name = format!("test_{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
-    let mut psql = Command::new(&cluster.psql);
-    psql.args(["-X", "-q", "-d", &format!("{}/postgres", cluster.url)]);
-    run(psql.args(["-c", &format!("create database {name}")]));
-    TestDatabase { url: format!("{}/{name}", cluster.url), _directory: None }
+    TestDatabase { url: cluster().create_database(&name), _directory: None }
 }
 
 /// The one cluster of this process.
 fn cluster() -> &'static Cluster {
     static CLUSTER: OnceLock<Cluster> = OnceLock::new();
-    CLUSTER.get_or_init(Cluster::start)
+    CLUSTER.get_or_init(|| match std::env::var("DEVMASON_TEST_POSTGRES_URL") {
+        Ok(url) => Cluster::at(&url),
+        // Tests need no durability.
+        Err(_) => Cluster::start(&["max_connections=300", "fsync=off"]),
+    })
 }
 
-struct Cluster {
+/// A PostgreSQL cluster: one of this process's own, which ends with it, or one that is there.
+pub struct Cluster {
     url: String,
     psql: PathBuf,
     /// A shell that waits for its standard input to end, as it does when this process ends, and then
@@ -90,11 +84,31 @@ struct Cluster {
 }
 
 impl Cluster {
-    fn start() -> Self {
-        if let Ok(url) = std::env::var("DEVMASON_TEST_POSTGRES_URL") {
-            let url = url.trim_end_matches('/').to_owned();
-            return Self { url, psql: "psql".into(), _watchdog: None };
-        }
+    fn at(url: &str) -> Self {
+        let url = url.trim_end_matches('/').to_owned();
+        Self { url, psql: "psql".into(), _watchdog: None }
+    }
+
+    /// Makes a database; gives its URL.
+    pub fn create_database(&self, name: &str) -> String {
+        self.sql(&format!("{}/postgres", self.url), &format!("create database {name}"));
+        format!("{}/{name}", self.url)
+    }
+
+    /// Runs SQL in the database of that URL.
+    pub fn sql(&self, url: &str, statements: &str) {
+        run(Command::new(&self.psql)
+            .args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", url])
+            .args(["-c", statements]));
+    }
+
+    /// One of PostgreSQL's programs beside `psql`, such as `pgbench`.
+    pub fn program(&self, name: &str) -> PathBuf {
+        self.psql.with_file_name(name)
+    }
+
+    /// Starts a cluster with these settings on a Unix socket in a temporary directory.
+    pub fn start(settings: &[&str]) -> Self {
         let programs = programs();
         let directory = TempDir::with_prefix("devmason-pg").expect("a temporary directory").keep();
         let user = server_user();
@@ -125,10 +139,11 @@ impl Cluster {
             "--no-locale",
             "-N",
         ]));
-        let options = format!(
-            "-c listen_addresses='' -c unix_socket_directories='{}' -c max_connections=300 -c fsync=off",
-            directory.display()
-        );
+        let mut options =
+            format!("-c listen_addresses='' -c unix_socket_directories='{}'", directory.display());
+        for setting in settings {
+            options += &format!(" -c {setting}");
+        }
         run(command("pg_ctl")
             .arg("-D")
             .arg(&data)

@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use devmason_domain::{Build, BuildId, BuildKey, Outcome, Project, Slug, Timestamp};
+use devmason_domain::{Build, BuildId, BuildKey, Outcome, Project, Slug, Step, Timestamp};
 use devmason_hypermedia::document::{BuildDocument, ComponentRef, IncomingBuild};
 use devmason_hypermedia::{Fields, Resource};
 use devmason_repository::{Answer, Claimed, Named, NewBuild, Recorded, Updated};
@@ -23,11 +23,59 @@ pub(crate) async fn find(
     slug: &Slug,
     key: &BuildKey,
 ) -> Result<(Project, Build), ApiError> {
-    let project = call.project(slug).await?;
-    let (id, key) = (project.id, key.clone());
-    let build =
-        call.ask(move |repository| repository.build_find(id, &key)).await?.ok_or(NO_BUILD)?;
+    let (project, build, _) = look(call, slug, key, Wanted::Build).await?;
     Ok((project, build))
+}
+
+/// The same, where it is enough to know which build it is and who sent it: what else is said of one that
+/// runs may have changed since.
+pub(crate) async fn identify(
+    call: &Call<'_>,
+    slug: &Slug,
+    key: &BuildKey,
+) -> Result<(Project, Build), ApiError> {
+    let (project, build, _) = look(call, slug, key, Wanted::Identity).await?;
+    Ok((project, build))
+}
+
+/// What is wanted of a build.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    /// Which it is, and who sent it.
+    Identity,
+    /// All but its steps.
+    Build,
+    /// Its steps as well, if it has to be read anyway.
+    Steps,
+}
+
+async fn look(
+    call: &Call<'_>,
+    slug: &Slug,
+    key: &BuildKey,
+    wanted: Wanted,
+) -> Result<(Project, Build, Option<Vec<Step>>), ApiError> {
+    let project = call.project(slug).await?;
+    let (kept, changes) =
+        call.app.cache.build(call.app, project.id, key, wanted == Wanted::Identity).await?;
+    if let Some(build) = kept {
+        return Ok((project, build, None));
+    }
+    let (id, sought) = (project.id, key.clone());
+    let (build, steps) = call
+        .ask(move |repository| {
+            let Some(build) = repository.build_find(id, &sought)? else { return Ok(None) };
+            let of_it = std::slice::from_ref(&build);
+            let steps = match wanted {
+                Wanted::Steps => repository.step_list(of_it)?.pop().flatten(),
+                Wanted::Build | Wanted::Identity => None,
+            };
+            Ok(Some((build, steps)))
+        })
+        .await?
+        .ok_or(NO_BUILD)?;
+    call.app.cache.keep_build(key, &build, changes);
+    Ok((project, build, steps))
 }
 
 /// What a build's representation is made from: itself, its project's rules, whether its user is there.
@@ -46,7 +94,9 @@ pub(crate) async fn get(
     key: &BuildKey,
 ) -> Result<HttpResponse, ApiError> {
     let fields = call.params.fields()?;
-    let (project, build) = find(call, slug, key).await?;
+    let wanted = fields.has("results");
+    let at_once = if wanted && !call.has_preconditions() { Wanted::Steps } else { Wanted::Build };
+    let (project, build, steps) = look(call, slug, key, at_once).await?;
     let state = state(&project, &build);
     let [id, version, rules, credited] = borrowed(&state);
     let etag = if fields == Fields::ALL {
@@ -54,19 +104,21 @@ pub(crate) async fn get(
     } else {
         call.etag(&[id, version, rules, credited, &call.params.choice()])
     };
-    if call.is_known(&etag) {
-        return Ok(call.unchanged(&etag));
+    if let Some(answer) = call.ready(&etag) {
+        return Ok(answer);
     }
-    let (build, steps) = if fields.has("results") {
-        let (build, steps) = call
-            .ask(move |repository| {
-                let steps = repository.step_list(std::slice::from_ref(&build))?.pop();
-                Ok((build, steps))
-            })
-            .await?;
-        (build, steps.flatten().ok_or(NO_BUILD)?)
-    } else {
-        (build, Vec::new())
+    let (build, steps) = match steps {
+        Some(steps) => (build, steps),
+        None if !wanted => (build, Vec::new()),
+        None => {
+            let (build, steps) = call
+                .ask(move |repository| {
+                    let steps = repository.step_list(std::slice::from_ref(&build))?.pop();
+                    Ok((build, steps))
+                })
+                .await?;
+            (build, steps.flatten().ok_or(NO_BUILD)?)
+        }
     };
     let links = call.view().build_links(&project, &build);
     call.ok(&etag, &BuildDocument { build: &build, steps: &steps, links, fields })

@@ -33,9 +33,8 @@ const NO_BUILD: ApiError = ApiError::NotFound("there is no build yet");
 
 pub(crate) async fn of_project(call: &Call<'_>, slug: &Slug) -> Result<HttpResponse, ApiError> {
     let project = call.project(slug).await?;
-    let version = project.version;
     let links = |list: &ListLinks| call.view().build_list_links(&project, list);
-    show(call, Scope::Project(project.id), version, None, &links).await
+    show(call, Scope::Project(project.id), project.version, Some(&project), &links).await
 }
 
 pub(crate) async fn of_tags(
@@ -45,7 +44,8 @@ pub(crate) async fn of_tags(
 ) -> Result<HttpResponse, ApiError> {
     let (project, tags) = tagged(call, slug, segment).await?;
     let links = |list: &ListLinks| call.view().tagged_links(&project, &tags, list);
-    show(call, Scope::Tagged(project.id, tags.clone()), project.version, Some(&tags), &links).await
+    let scope = Scope::Tagged(project.id, tags.clone());
+    show(call, scope, project.version, Some(&project), &links).await
 }
 
 pub(crate) async fn of_user(
@@ -102,8 +102,8 @@ pub(crate) async fn tags(call: &Call<'_>, slug: &Slug) -> Result<HttpResponse, A
     let (id, version) = (project.id, project.version);
     let tally = call.ask(move |repository| repository.build_tally(&Scope::Project(id))).await?;
     let etag = call.etag(&[&id.0, &version, &tally.changes]);
-    if call.is_known(&etag) {
-        return Ok(call.unchanged(&etag));
+    if let Some(answer) = call.ready(&etag) {
+        return Ok(answer);
     }
     let tags = call.ask(move |repository| repository.tag_list(id)).await?;
     let links = call.view().tag_list_links(&project, &tags);
@@ -149,21 +149,25 @@ fn dashed(segment: &str) -> Vec<Tag> {
     runs.filter_map(|(start, end)| words[start..=end].join("-").parse().ok()).collect()
 }
 
+/// A build and its steps, where they are shown.
+type WithSteps = (Build, Vec<Step>);
+
 /// What a page of builds needs from the store.
 struct Page {
-    builds: Vec<(Build, Vec<Step>)>,
+    builds: Vec<WithSteps>,
     projects: HashMap<ProjectId, Project>,
     count: Count,
     /// Whether there are builds beyond the page, in the direction in which it was read.
     more: bool,
 }
 
-/// Shows a page of a list of builds.
+/// Shows a page of a list of builds, all of one project where one is given; `version` is that of what the
+/// list belongs to.
 async fn show(
     call: &Call<'_>,
     scope: Scope,
     version: i64,
-    tags: Option<&[Tag]>,
+    project: Option<&Project>,
     links: &dyn Fn(&ListLinks) -> Vec<Link>,
 ) -> Result<HttpResponse, ApiError> {
     let (request, fields) = (call.params.page(PER_PAGE)?, call.params.fields()?);
@@ -179,11 +183,35 @@ async fn show(
     let asked = scope.clone();
     let tally = call.ask(move |repository| repository.build_tally(&asked)).await?;
     let etag = call.etag(&[&version, &tally.changes, &tally.members, &call.params.choice()]);
-    if call.is_known(&etag) {
-        return Ok(call.unchanged(&etag));
+    if let Some(answer) = call.ready(&etag) {
+        return Ok(answer);
     }
+    let tags = match &scope {
+        Scope::Tagged(_, tags) => Some(tags.clone()),
+        Scope::Project(_) | Scope::Sender(_) => None,
+    };
+    let known = project.cloned();
     let page = call
-        .ask(move |repository| read(repository, scope, selection, request, position, fields))
+        .ask(move |repository| {
+            let count = if scope.keeps_count_of(&selection) {
+                Count { builds: tally.members, exact: true }
+            } else {
+                repository.build_count(&scope, &selection)?
+            };
+            let (builds, more) =
+                read(repository, scope, selection, count, request, position, fields)?;
+            let projects = match known {
+                Some(project) => vec![project],
+                None => {
+                    let mut ids: Vec<_> = builds.iter().map(|(build, _)| build.project).collect();
+                    ids.sort_unstable();
+                    ids.dedup();
+                    repository.projects_by_id(&ids)?
+                }
+            };
+            let projects = projects.into_iter().map(|project| (project.id, project)).collect();
+            Ok(Page { builds, projects, count, more })
+        })
         .await?;
 
     let first_seen = page.builds.first().map(|(build, _)| build.id);
@@ -233,6 +261,7 @@ async fn show(
             Some(BuildDocument { build, steps, links, fields })
         })
         .collect();
+    let tags = tags.as_deref();
     call.ok(&etag, &ListMembers::builds(documents, tags, pages, page.count.exact, links(&list)))
 }
 
@@ -253,15 +282,16 @@ fn fitting(builds: &[Build], from_end: bool) -> std::ops::Range<usize> {
     if from_end { builds.len() - count..builds.len() } else { 0..count }
 }
 
+/// The builds of a page with their steps, and whether there are more in the direction of reading.
 fn read(
     repository: &dyn Repository,
     scope: Scope,
     selection: Selection,
+    count: Count,
     request: PageRequest,
     position: Option<Position>,
     fields: Fields,
-) -> devmason_repository::Result<Page> {
-    let count = repository.build_count(&scope, &selection)?;
+) -> devmason_repository::Result<(Vec<WithSteps>, bool)> {
     let positioned = selection.sort.is_empty();
     let offset = request.offset();
     let from_end = count.builds.saturating_sub(offset);
@@ -295,13 +325,8 @@ fn read(
     } else {
         vec![Some(Vec::new()); builds.len()]
     };
-    let mut ids: Vec<ProjectId> = builds.iter().map(|build| build.project).collect();
-    ids.sort_unstable();
-    ids.dedup();
-    let projects =
-        repository.projects_by_id(&ids)?.into_iter().map(|project| (project.id, project)).collect();
     // A build that was deleted since it was read is left out.
     let builds =
         builds.into_iter().zip(steps).filter_map(|(build, steps)| Some((build, steps?))).collect();
-    Ok(Page { builds, projects, count, more })
+    Ok((builds, more))
 }

@@ -6,7 +6,7 @@ use devmason_hypermedia::Resource;
 use devmason_hypermedia::document::{IncomingClosing, IncomingStep};
 use devmason_repository::{Appended, Closed, NewStep};
 
-use super::builds::{borrowed, find, replayed, state};
+use super::builds::{borrowed, find, identify, replayed, state};
 use crate::call::Call;
 use crate::error::ApiError;
 use crate::respond::no_content;
@@ -24,13 +24,17 @@ pub(crate) async fn get(
     Ok(if call.is_known(&etag) { call.unchanged(&etag) } else { call.empty(&etag) })
 }
 
-/// The running build at this place, which this client may continue.
+/// The build at this place, which this client may continue if it runs still.
 async fn running(
     call: &Call<'_>,
     slug: &Slug,
     key: &BuildKey,
 ) -> Result<(Project, Build), ApiError> {
-    let (project, build) = find(call, slug, key).await?;
+    let (project, build) = if call.has_preconditions() {
+        find(call, slug, key).await?
+    } else {
+        identify(call, slug, key).await?
+    };
     call.app.settings.policy.continue_build(call.viewer(), &project, &build)?;
     call.seen(build.version, &borrowed(&state(&project, &build)))?;
     Ok((project, build))

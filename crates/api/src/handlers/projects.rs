@@ -29,8 +29,8 @@ pub(crate) async fn list(call: &Call<'_>) -> Result<HttpResponse, ApiError> {
     if !pages.exists() {
         return Err(ApiError::NotFound("there is no such page"));
     }
-    if call.is_known(&etag) {
-        return Ok(call.unchanged(&etag));
+    if let Some(answer) = call.ready(&etag) {
+        return Ok(answer);
     }
     let projects = call.ask(move |repository| repository.project_list(page)).await?;
     let links = ListLinks::numbered(&|page| call.params.of_page(page, None), pages);
@@ -43,8 +43,8 @@ pub(crate) async fn list(call: &Call<'_>) -> Result<HttpResponse, ApiError> {
 pub(crate) async fn get(call: &Call<'_>, slug: &Slug) -> Result<HttpResponse, ApiError> {
     let project = call.project(slug).await?;
     let etag = etag(call, &project);
-    if call.is_known(&etag) {
-        return Ok(call.unchanged(&etag));
+    if let Some(answer) = call.ready(&etag) {
+        return Ok(answer);
     }
     call.ok(&etag, &document(call, &project))
 }

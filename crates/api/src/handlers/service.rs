@@ -95,8 +95,8 @@ pub(crate) fn metrics(call: &Call<'_>) -> Result<HttpResponse, ApiError> {
 
 pub(crate) fn openapi(call: &Call<'_>) -> Result<HttpResponse, ApiError> {
     let etag = call.etag(&[&env!("CARGO_PKG_VERSION")]);
-    if call.is_known(&etag) {
-        return Ok(call.unchanged(&etag));
+    if let Some(answer) = call.ready(&etag) {
+        return Ok(answer);
     }
     let server = call.base.href(&Resource::ProjectList);
     call.ok(&etag, &crate::openapi::document(server.trim_end_matches('/')))

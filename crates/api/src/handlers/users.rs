@@ -36,8 +36,8 @@ pub(crate) async fn list(call: &Call<'_>) -> Result<HttpResponse, ApiError> {
     if !pages.exists() {
         return Err(ApiError::NotFound("there is no such page"));
     }
-    if call.is_known(&etag) {
-        return Ok(call.unchanged(&etag));
+    if let Some(answer) = call.ready(&etag) {
+        return Ok(answer);
     }
     let users = call.ask(move |repository| repository.user_list(page)).await?;
     let links = ListLinks::numbered(&|page| call.params.of_page(page, None), pages);
@@ -49,8 +49,8 @@ pub(crate) async fn list(call: &Call<'_>) -> Result<HttpResponse, ApiError> {
 pub(crate) async fn get(call: &Call<'_>, username: &Username) -> Result<HttpResponse, ApiError> {
     let account = find(call, username).await?;
     let etag = etag(call, &account);
-    if call.is_known(&etag) {
-        return Ok(call.unchanged(&etag));
+    if let Some(answer) = call.ready(&etag) {
+        return Ok(answer);
     }
     call.ok(&etag, &document(call, &account))
 }

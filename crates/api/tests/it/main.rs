@@ -18,6 +18,7 @@ use tokio::sync::oneshot;
 
 mod auth;
 mod builds;
+mod cache;
 mod documents;
 mod http;
 mod incremental;

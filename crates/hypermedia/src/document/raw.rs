@@ -8,6 +8,12 @@ const MAX_DEPTH: usize = 128;
 /// What makes text that is JSON unfit to be kept: strings that are not Unicode, or bottomless nesting.
 pub(super) fn unfit(json: &str) -> Option<&'static str> {
     let bytes = json.as_bytes();
+    // Most texts have no such escape and few brackets at all: then there is nothing to look at closely.
+    if memchr::memmem::find(bytes, b"\\u").is_none()
+        && memchr::memchr2_iter(b'[', b'{', bytes).nth(MAX_DEPTH).is_none()
+    {
+        return None;
+    }
     let (mut at, mut depth, mut in_string) = (0, 0usize, false);
     while let Some(byte) = bytes.get(at) {
         match byte {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 mod columns;
 mod fault;
+mod packed;
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
 mod schema;

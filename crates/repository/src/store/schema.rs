@@ -90,6 +90,7 @@ diesel::table! {
         output -> Binary,
         errout -> Binary,
         extras -> Text,
+        packed -> SmallInt,
     }
 }
 

@@ -3,6 +3,59 @@
 use crate::conformance;
 
 conformance! {
+    fn changes_rise_with_every_change_and_with_no_report(store: &Store) {
+        let owner = store.user("alice");
+        let project = store.project_of("p", Actor::Account(owner.id));
+        let new = build(&project, "2026-01-01T00:00:00Z", &["a"]);
+        let open = running(&project);
+        let mut before = store.changes().unwrap();
+        store.build_record_many(&[new.clone(), open.clone()]).unwrap();
+        let added = NewStep { project: project.id, build: open.id, step: step("s", true), claim: None };
+        store.step_append_many(&[added]).unwrap();
+        assert_eq!(store.changes().unwrap(), before);
+
+        let mut rises = |what: &str| {
+            let now = store.changes().unwrap();
+            assert!(now > before, "{what}");
+            before = now;
+        };
+        store.build_delete(project.id, new.id, None).unwrap();
+        rises("a build was deleted");
+        store.project_update(project.id, &"q".parse().unwrap(), None, None).unwrap();
+        rises("a project was renamed");
+        store.user_delete(owner.id, None).unwrap();
+        rises("a user was deleted");
+        store.project_delete(project.id, None).unwrap();
+        rises("a project was deleted");
+    }
+
+    fn outputs_that_are_stored_compressed_come_back_as_sent(store: &Store) {
+        let project = store.project("p");
+        let mut new = build(&project, "2026-01-01T00:00:00Z", &[]);
+        let long = "\u{1b}[31mred\u{0} and \u{e9}\n".repeat(5000);
+        let outputs = [
+            ("short", ""),
+            (long.as_str(), ""),
+            ("", long.as_str()),
+            (long.as_str(), long.as_str()),
+        ];
+        new.report.steps = outputs
+            .iter()
+            .map(|(output, errout)| Step {
+                output: (*output).to_owned(),
+                errout: (*errout).to_owned(),
+                ..step("s", true)
+            })
+            .collect();
+        let id = new.id;
+        let steps = new.report.steps.clone();
+        store.record(new);
+        let found = store.find(&project, id);
+        assert_eq!(store.steps(&found), steps);
+        // The size that pages are cut by is that of the texts.
+        assert_eq!(found.output_bytes, 5 + 4 * long.len() as u64);
+    }
+
     fn a_project_is_found_whatever_the_case_and_keeps_its_own(store: &Store) {
         let project = store.project("Pony");
         let found = store.project_find(&"pONY".parse().unwrap()).unwrap().unwrap();

@@ -14,12 +14,16 @@ use super::queries::{
 };
 use crate::store::columns::{At, Id};
 use crate::store::fault::Fault;
+use crate::store::packed::Packed;
 use crate::store::schema::sql;
 use crate::{NewStep, Result};
 
 /// Two writers keep PostgreSQL busy while one of them waits for its commit; a third was measured to
 /// add nothing.
 pub(super) const WRITERS: usize = 2;
+
+/// One statement stores a batch of builds, or of steps.
+pub(super) const ONE_STATEMENT: bool = true;
 
 /// The shard of the kept counts that this connection adds to.
 pub(super) const SHARD: &str = "(pg_backend_pid() % 16)::smallint";
@@ -61,6 +65,14 @@ pub(super) fn connect(url: &str, role: Role) -> Result<Conn> {
         .bind::<Text, _>(limit.as_millis().max(1).to_string())
         .execute(&mut conn)
         .and_then(|_| Sql::<()>::new("set client_min_messages = 'warning'").execute(&mut conn))
+        .and_then(|_| match role {
+            // The statements that store batches never gain from being planned anew, which costs more than
+            // they do.
+            Role::Writer => {
+                Sql::<()>::new("set plan_cache_mode = 'force_generic_plan'").execute(&mut conn)
+            }
+            Role::Reader { .. } => Ok(0),
+        })
         .map_err(|error| Fault::from(error).into_error())?;
     Ok(conn)
 }
@@ -118,12 +130,12 @@ with incoming as (
     returning project_id, id, sender_id
 ), s as (
     insert into step (project_id, build_id, position, name, success, started, started_offset, finished,
-                      finished_offset, output, errout, extras)
+                      finished_offset, output, errout, extras, packed)
     select b.project_id, b.id, n.position, n.name, n.success, n.started, n.started_offset, n.finished,
-           n.finished_offset, n.output, n.errout, n.extras
-    from unnest(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+           n.finished_offset, n.output, n.errout, n.extras, n.packed
+    from unnest(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
         as n (build_id, position, name, success, started, started_offset, finished, finished_offset, output,
-              errout, extras)
+              errout, extras, packed)
     join b on b.id = n.build_id
 ), labels as (
     select b.project_id, n.tag, b.id from unnest(?, ?) as n (build_id, tag) join b on b.id = n.build_id
@@ -188,6 +200,7 @@ pub(super) fn insert_builds(conn: &mut Conn, inserts: &[Insert<'_>]) -> Outcome<
             i.new.components.iter().map(move |component| (Id(i.new.id.0), Id(*component)))
         })
         .unzip();
+    let packed: Vec<Packed<'_>> = step_column!(|_id, _at, step| Packed::new(step));
     let ids: Vec<Id> = Sql::<sql::Uuid>::new(INSERT_BUILDS)
         .bind::<Array<BigInt>, _>(column!(|i| i.new.project.0))
         .bind::<Uuids, _>(column!(|i| Id(i.new.id.0)))
@@ -231,9 +244,10 @@ pub(super) fn insert_builds(conn: &mut Conn, inserts: &[Insert<'_>]) -> Outcome<
         .bind::<Array<SmallInt>, _>(step_column!(|_id, _at, step| step.started.offset_minutes()))
         .bind::<Instants, _>(step_column!(|_id, _at, step| At(step.finished.micros())))
         .bind::<Array<SmallInt>, _>(step_column!(|_id, _at, step| step.finished.offset_minutes()))
-        .bind::<Array<Binary>, _>(step_column!(|_id, _at, step| step.output.as_bytes()))
-        .bind::<Array<Binary>, _>(step_column!(|_id, _at, step| step.errout.as_bytes()))
+        .bind::<Array<Binary>, _>(packed.iter().map(|step| &*step.output).collect::<Vec<_>>())
+        .bind::<Array<Binary>, _>(packed.iter().map(|step| &*step.errout).collect::<Vec<_>>())
         .bind::<Array<Text>, _>(step_column!(|_id, _at, step| step.extras.as_str()))
+        .bind::<Array<SmallInt>, _>(packed.iter().map(|step| step.flags).collect::<Vec<_>>())
         .bind::<Uuids, _>(tag_ids)
         .bind::<Array<Text>, _>(tags)
         .bind::<Uuids, _>(component_builds)
@@ -247,12 +261,12 @@ pub(super) fn insert_builds(conn: &mut Conn, inserts: &[Insert<'_>]) -> Outcome<
 const APPEND_STEPS: &str = "
 with incoming as (
     select n.*, row_number() over (partition by project_id, build_id order by ord) as nth
-    from unnest(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    from unnest(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
         as n (project_id, build_id, ord, name, success, started, started_offset, finished, finished_offset,
-              output, errout, extras)
+              output, errout, extras, packed, bytes)
 ), added as (
     select project_id, build_id, count(*)::int as steps, (count(*) filter (where not success))::int as failed,
-           sum(length(output) + length(errout))::bigint as bytes
+           sum(bytes)::bigint as bytes
     from incoming group by project_id, build_id
 ), held as (
     -- In one order, so that two writers with steps of the same builds don't wait for each other.
@@ -269,9 +283,9 @@ with incoming as (
     returning build.project_id, build.id, build.sender_id, build.steps - added.steps as base
 ), s as (
     insert into step (project_id, build_id, position, name, success, started, started_offset, finished,
-                      finished_offset, output, errout, extras)
+                      finished_offset, output, errout, extras, packed)
     select n.project_id, n.build_id, b.base + n.nth - 1, n.name, n.success, n.started, n.started_offset,
-           n.finished, n.finished_offset, n.output, n.errout, n.extras
+           n.finished, n.finished_offset, n.output, n.errout, n.extras, n.packed
     from incoming n join b on b.project_id = n.project_id and b.id = n.build_id
 ), c as (
     insert into build_count (project_id, tag, shard, builds, changes)
@@ -294,6 +308,7 @@ pub(super) fn append_steps(
             new.iter().map(|$step| $value).collect::<Vec<_>>()
         };
     }
+    let packed: Vec<Packed<'_>> = column!(|n| Packed::new(&n.step));
     let appended: Vec<(i64, Id)> = Sql::<(BigInt, sql::Uuid)>::new(APPEND_STEPS)
         .bind::<Array<BigInt>, _>(column!(|n| n.project.0))
         .bind::<Array<sql::Uuid>, _>(column!(|n| Id(n.build.0)))
@@ -304,9 +319,11 @@ pub(super) fn append_steps(
         .bind::<Array<SmallInt>, _>(column!(|n| n.step.started.offset_minutes()))
         .bind::<Array<sql::Instant>, _>(column!(|n| At(n.step.finished.micros())))
         .bind::<Array<SmallInt>, _>(column!(|n| n.step.finished.offset_minutes()))
-        .bind::<Array<Binary>, _>(column!(|n| n.step.output.as_bytes()))
-        .bind::<Array<Binary>, _>(column!(|n| n.step.errout.as_bytes()))
+        .bind::<Array<Binary>, _>(packed.iter().map(|step| &*step.output).collect::<Vec<_>>())
+        .bind::<Array<Binary>, _>(packed.iter().map(|step| &*step.errout).collect::<Vec<_>>())
         .bind::<Array<Text>, _>(column!(|n| n.step.extras.as_str()))
+        .bind::<Array<SmallInt>, _>(packed.iter().map(|step| step.flags).collect::<Vec<_>>())
+        .bind::<Array<BigInt>, _>(column!(|n| output_bytes(std::slice::from_ref(&n.step))))
         .load(conn)?;
     Ok(appended.into_iter().map(|(project, id)| (ProjectId(project), BuildId(id.0))).collect())
 }

@@ -13,11 +13,15 @@ use uuid::Uuid;
 
 use super::filter::{Columns, bounds};
 use super::users::{self, Resolved, instant};
-use super::{Conn, Db, Outcome, claims, lists, projects, tuned};
+use super::{Conn, Db, Outcome, claims, lists, projects, tuned, upkeep};
 use crate::store::columns::{At, Id};
 use crate::store::fault::Fault;
+use crate::store::packed::unpack;
 use crate::store::schema::{account, build, build_component, build_tag, project, step};
 use crate::{Appended, Closed, Listed, Listing, NewBuild, NewStep, PlacedStep, Recorded, Updated};
+
+/// The collection's name in the store: it counts changes of builds that were there, and no members.
+pub(super) const COLLECTION: &str = "builds";
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = build)]
@@ -330,21 +334,20 @@ struct StepRow {
     output: Vec<u8>,
     errout: Vec<u8>,
     extras: String,
+    packed: i16,
 }
 
 impl TryFrom<StepRow> for Step {
     type Error = Fault;
     fn try_from(row: StepRow) -> Outcome<Self> {
-        let text = |bytes| {
-            String::from_utf8(bytes).map_err(|_| Fault::Corrupt("an output is not UTF-8".into()))
-        };
+        let (output, errout) = unpack(row.output, row.errout, row.packed)?;
         Ok(Self {
             name: row.name.parse()?,
             success: row.success,
             started: instant(row.started, row.started_offset)?,
             finished: instant(row.finished, row.finished_offset)?,
-            output: text(row.output)?,
-            errout: text(row.errout)?,
+            output,
+            errout,
             extras: JsonObject::from_stored(row.extras),
         })
     }
@@ -414,6 +417,7 @@ pub(super) fn delete(
         diesel::delete(build_tag::table.find((project.0, tag, Id(id.0)))).execute(conn)?;
     }
     lists::bump(conn, project.0, tags.iter().copied(), sender, -1)?;
+    upkeep::collection_changed(conn, COLLECTION, 0)?;
     Ok(Updated::Done(()))
 }
 

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::filter::{Columns, bounds};
 use super::users::{self, Resolved, instant};
-use super::{Conn, Db, Outcome, Sql};
+use super::{Conn, Db, Outcome, Sql, builds, upkeep};
 use crate::store::columns::{At, Id};
 use crate::store::fault::Fault;
 use crate::store::schema::{build_component, component, component_type, sql};
@@ -429,5 +429,5 @@ fn forget(conn: &mut Conn, id: Uuid) -> Outcome<()> {
             .bind::<sql::Uuid, _>(Id(id))
             .execute(conn)?;
     }
-    Ok(())
+    upkeep::collection_changed(conn, builds::COLLECTION, 0)
 }

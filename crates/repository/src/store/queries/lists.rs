@@ -309,7 +309,7 @@ pub(super) fn count(conn: &mut Conn, scope: &Scope, selection: &Selection) -> Ou
     }
     let members = tally(conn, scope)?.members;
     Ok(match scope {
-        Scope::Tagged(project, tags) if tags.len() > 1 => {
+        Scope::Tagged(project, tags) if !scope.keeps_count_of(selection) => {
             if members > COUNTED_TAGGED {
                 return Ok(Count { builds: 0, exact: false });
             }

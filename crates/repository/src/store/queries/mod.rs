@@ -44,6 +44,12 @@ impl Store {
         self.readers.read(query)
     }
 
+    /// What one statement does is whole without a transaction around it, where the store has such a
+    /// statement: that saves two round trips.
+    fn write_at_once<T>(&self, query: impl Fn(&mut Conn) -> Outcome<T>) -> Result<T> {
+        if tuned::ONE_STATEMENT { self.writers.once(query) } else { self.write(query) }
+    }
+
     /// One transaction. It is not tried again: whether a lost COMMIT was done, nobody knows.
     fn write<T>(&self, query: impl Fn(&mut Conn) -> Outcome<T>) -> Result<T> {
         self.writers.once(|conn| tuned::write(conn, |conn| query(conn)))
@@ -85,10 +91,20 @@ impl Builds for Store {
         tuned::WRITERS
     }
     fn build_record_many(&self, new: &[NewBuild]) -> Result<Vec<Recorded>> {
-        self.write(|conn| builds::record_many(conn, new))
+        let needs_more =
+            |new: &NewBuild| new.claim.is_some() || matches!(new.sender, Actor::Newcomer(_));
+        if new.iter().any(needs_more) {
+            self.write(|conn| builds::record_many(conn, new))
+        } else {
+            self.write_at_once(|conn| builds::record_many(conn, new))
+        }
     }
     fn step_append_many(&self, new: &[NewStep]) -> Result<Vec<Appended>> {
-        self.write(|conn| builds::append_many(conn, new))
+        if new.iter().any(|new| new.claim.is_some()) {
+            self.write(|conn| builds::append_many(conn, new))
+        } else {
+            self.write_at_once(|conn| builds::append_many(conn, new))
+        }
     }
     fn build_close(
         &self,
@@ -243,6 +259,9 @@ impl Queries for Store {
 impl Upkeep for Store {
     fn ping(&self) -> Result<()> {
         self.read(upkeep::ping)
+    }
+    fn changes(&self) -> Result<u64> {
+        self.read(upkeep::changes)
     }
     fn purge(&self, now: Timestamp) -> Result<bool> {
         self.write(|conn| upkeep::purge(conn, now))

@@ -15,6 +15,14 @@ pub(super) fn ping(conn: &mut Conn) -> Outcome<()> {
     Ok(tuned::ping(conn)?)
 }
 
+pub(super) fn changes(conn: &mut Conn) -> Outcome<u64> {
+    let sum: i64 = Sql::<diesel::sql_types::BigInt>::new(
+        "select cast(sum(changes) as bigint) from collection",
+    )
+    .get_result(conn)?;
+    Ok(sum.unsigned_abs())
+}
+
 pub(super) fn tally(conn: &mut Conn, name: &str) -> Outcome<Tally> {
     let (members, changes): (i64, i64) = collection::table
         .find(name)

@@ -18,11 +18,15 @@ use super::queries::{
 };
 use crate::store::columns::{At, Id};
 use crate::store::fault::Fault;
+use crate::store::packed::Packed;
 use crate::store::schema::{build_component, build_tag, project, sql};
 use crate::{NewStep, Result};
 
 /// SQLite has one writer at a time.
 pub(super) const WRITERS: usize = 1;
+
+/// Builds and steps are stored row by row.
+pub(super) const ONE_STATEMENT: bool = false;
 
 /// One writer needs one shard of the kept counts.
 pub(super) const SHARD: &str = "0";
@@ -144,8 +148,8 @@ on conflict do nothing";
 
 const INSERT_STEP: &str = "
 insert into step (project_id, build_id, position, name, success, started, started_offset, finished,
-                  finished_offset, output, errout, extras)
-values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+                  finished_offset, output, errout, extras, packed)
+values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 
 pub(super) fn insert_builds(conn: &mut Conn, inserts: &[Insert<'_>]) -> Outcome<HashSet<BuildId>> {
     let projects: HashSet<i64> = inserts.iter().map(|insert| insert.new.project.0).collect();
@@ -226,6 +230,7 @@ fn insert_step(
     position: i32,
     step: &Step,
 ) -> Outcome<()> {
+    let packed = Packed::new(step);
     Sql::<()>::new(INSERT_STEP)
         .bind::<BigInt, _>(project.0)
         .bind::<sql::Uuid, _>(Id(build.0))
@@ -236,9 +241,10 @@ fn insert_step(
         .bind::<SmallInt, _>(step.started.offset_minutes())
         .bind::<sql::Instant, _>(At(step.finished.micros()))
         .bind::<SmallInt, _>(step.finished.offset_minutes())
-        .bind::<Binary, _>(step.output.as_bytes())
-        .bind::<Binary, _>(step.errout.as_bytes())
+        .bind::<Binary, _>(&*packed.output)
+        .bind::<Binary, _>(&*packed.errout)
         .bind::<Text, _>(step.extras.as_str())
+        .bind::<SmallInt, _>(packed.flags)
         .execute(conn)?;
     Ok(())
 }

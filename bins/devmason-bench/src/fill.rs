@@ -1,0 +1,123 @@
+//! Databases of any size, filled through the repository's bulk path.
+
+use std::time::Instant;
+
+use devmason_domain::{BuildId, PasswordHash, ProjectId, Reporting, Tag, Timestamp};
+use devmason_repository::{
+    Actor, NewAccount, NewBuild, NewProject, Options, Recorded, Registered, Repository, open,
+};
+use uuid::Uuid;
+
+use crate::Result;
+use crate::sample::{self, PROJECTS};
+
+/// How many builds go into one transaction.
+const BATCH: u64 = 64;
+
+/// How many threads store them, at most: as many as the server has writers.
+const THREADS: u64 = 2;
+
+/// The name of the nth project.
+pub(crate) fn slug(project: u64) -> String {
+    format!("p{project}")
+}
+
+/// The id of the nth build: numbers in order, so that anybody can tell which there are.
+pub(crate) fn build_id(n: u64) -> Uuid {
+    Uuid::from_u64_pair(n, 1 << 63)
+}
+
+/// How builds are spread over projects.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Spread {
+    /// Evenly over all of them.
+    Even,
+    /// The first project has half of all builds, the others share the rest.
+    FirstHasHalf,
+}
+
+/// Makes the projects (numbered from 1) and builds number 1 to `count`, as somebody's; gives the builds
+/// stored a second.
+///
+/// Tags are of every kind that a filter may meet: `common` and `even`/`odd` (disjoint halves), one of
+/// ten `ten-n`, `rare` (one in ten thousand), `old` (the first hundredth alone).
+pub(crate) fn fill(url: &str, count: u64, spread: Spread, output: usize) -> Result<f64> {
+    let repository = open(url, &Options::default())?;
+    let sender = account(&*repository)?;
+    for project in 1..=PROJECTS as u64 {
+        let new = NewProject {
+            slug: slug(project).parse()?,
+            name: slug(project).parse()?,
+            reporting: Reporting::Anyone,
+            owner: sender.clone(),
+        };
+        if !matches!(repository.project_register(&new)?, Registered::New(_)) {
+            return Err("a project is there already".into());
+        }
+    }
+    let threads = THREADS.min(repository.writers() as u64);
+    let start = Instant::now();
+    std::thread::scope(|scope| -> Result<()> {
+        let handles: Vec<_> = (0..threads)
+            .map(|thread| {
+                let (repository, sender) = (&*repository, &sender);
+                scope.spawn(move || -> std::result::Result<(), String> {
+                    let batches = count.div_ceil(BATCH);
+                    for batch in (thread..batches).step_by(threads as usize) {
+                        let numbers = batch * BATCH + 1..=((batch + 1) * BATCH).min(count);
+                        let builds = numbers
+                            .map(|n| numbered(n, count, spread, sender, output))
+                            .collect::<Result<Vec<_>>>()
+                            .map_err(|error| error.to_string())?;
+                        let outcomes =
+                            repository.build_record_many(&builds).map_err(|error| error.chain())?;
+                        if outcomes.iter().any(|outcome| *outcome != Recorded::New) {
+                            return Err("a build was not stored".to_owned());
+                        }
+                    }
+                    Ok(())
+                })
+            })
+            .collect();
+        for handle in handles {
+            handle.join().map_err(|_| "a filling thread panicked")??;
+        }
+        Ok(())
+    })?;
+    Ok(count as f64 / start.elapsed().as_secs_f64())
+}
+
+/// The user whose builds these are. Nobody logs in as it.
+fn account(repository: &dyn Repository) -> Result<Actor> {
+    let new = NewAccount {
+        username: "filler".parse()?,
+        password_hash: PasswordHash::from_stored("none".to_owned()),
+    };
+    let account = repository.user_create(&new)?.ok_or("the user is there already")?;
+    Ok(Actor::Account(account.id))
+}
+
+fn numbered(n: u64, count: u64, spread: Spread, sender: &Actor, output: usize) -> Result<NewBuild> {
+    let project = match spread {
+        Spread::Even => 1 + n % PROJECTS as u64,
+        Spread::FirstHasHalf if n.is_multiple_of(2) => 1,
+        Spread::FirstHasHalf => 2 + n / 2 % (PROJECTS as u64 - 1),
+    };
+    let started = Timestamp::from_parts(1_700_000_000_000_000 + n as i64 * 1_000_000, 0)
+        .ok_or("no such time")?;
+    let half = if n / 2 % 2 == 0 { "even" } else { "odd" };
+    let third = if (n / 2).is_multiple_of(10_000) {
+        "rare".to_owned()
+    } else if n <= count / 100 {
+        "old".to_owned()
+    } else {
+        format!("ten-{}", n / 2 % 10)
+    };
+    let tags: Vec<Tag> = ["common", half, &third]
+        .iter()
+        .map(|tag| tag.parse())
+        .collect::<std::result::Result<_, _>>()?;
+    let project = ProjectId(project as i64);
+    let build = sample::build(project, started, n as usize, &tags, sender.clone(), output)?;
+    Ok(NewBuild { id: BuildId(build_id(n)), ..build })
+}

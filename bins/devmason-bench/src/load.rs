@@ -1,0 +1,174 @@
+//! Load over HTTP/1.1: requests made beforehand, connections kept, one thread, so that the generator
+//! takes as little of the machine as it can.
+
+use std::io::{Error, Result};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// How requests follow each other.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Pace {
+    /// Each connection sends the next request when it has the answer to the last one.
+    Closed,
+    /// So many requests a second, whatever the answers take; a request's time counts from when it was
+    /// due, so that one which waits for a slow answer before it shows that.
+    Fixed(f64),
+}
+
+/// What a run of load gave.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Outcome {
+    /// Answers of 2xx and 3xx a second.
+    pub(crate) rate: f64,
+    /// Answers of other kinds.
+    pub(crate) refused: u64,
+    /// Times to the answer, sorted, in microseconds.
+    micros: Vec<u32>,
+}
+
+impl Outcome {
+    /// The time within which this part of the answers came, in milliseconds.
+    pub(crate) fn millis(&self, part: f64) -> f64 {
+        let last = self.micros.len().saturating_sub(1);
+        let at = (last as f64 * part).round() as usize;
+        f64::from(self.micros.get(at).copied().unwrap_or(0)) / 1e3
+    }
+}
+
+/// A whole request as it goes over the wire.
+pub(crate) fn request(method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Vec<u8> {
+    let mut text = format!("{method} {path} HTTP/1.1\r\nHost: bench\r\n");
+    for (name, value) in headers {
+        text += &format!("{name}: {value}\r\n");
+    }
+    if !body.is_empty() {
+        let length = body.len();
+        text += &format!("Content-Type: application/json\r\nContent-Length: {length}\r\n");
+    }
+    text += "\r\n";
+    text += body;
+    text.into_bytes()
+}
+
+/// Sends requests for a time: each connection those of its own list, again and again.
+pub(crate) fn run(
+    address: &str,
+    lists: Vec<Rc<Vec<Vec<u8>>>>,
+    pace: Pace,
+    time: Duration,
+) -> Result<Outcome> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let local = tokio::task::LocalSet::new();
+    local.block_on(&runtime, async {
+        let connections = lists.len();
+        let mut sockets = Vec::with_capacity(connections);
+        for _ in 0..connections {
+            let socket = TcpStream::connect(address).await?;
+            socket.set_nodelay(true)?;
+            sockets.push(socket);
+        }
+        let start = Instant::now();
+        let tasks: Vec<_> = sockets
+            .into_iter()
+            .zip(lists)
+            .enumerate()
+            .map(|(nth, (socket, list))| {
+                let client = Client { socket, buffer: Vec::with_capacity(64 << 10) };
+                let due = match pace {
+                    Pace::Closed => None,
+                    Pace::Fixed(rate) => Some((nth as f64 / rate, connections as f64 / rate)),
+                };
+                tokio::task::spawn_local(client.send_all(list, nth, due, start, time))
+            })
+            .collect();
+        let mut outcome = Outcome::default();
+        let mut answered = 0u64;
+        for task in tasks {
+            let (micros, refused) = task.await.map_err(Error::other)??;
+            answered += micros.len() as u64 - refused;
+            outcome.refused += refused;
+            outcome.micros.extend(micros);
+        }
+        outcome.rate = answered as f64 / start.elapsed().as_secs_f64();
+        outcome.micros.sort_unstable();
+        Ok(outcome)
+    })
+}
+
+struct Client {
+    socket: TcpStream,
+    buffer: Vec<u8>,
+}
+
+impl Client {
+    async fn send_all(
+        mut self,
+        list: Rc<Vec<Vec<u8>>>,
+        nth: usize,
+        due: Option<(f64, f64)>,
+        start: Instant,
+        time: Duration,
+    ) -> Result<(Vec<u32>, u64)> {
+        let (mut micros, mut refused) = (Vec::new(), 0);
+        // Not all connections begin with the same request.
+        for (sent, request) in list.iter().cycle().skip(nth * 7 % list.len()).enumerate() {
+            let began = match due {
+                None => Instant::now(),
+                Some((first, every)) => {
+                    let at = start + Duration::from_secs_f64(first + every * sent as f64);
+                    tokio::time::sleep_until(at.into()).await;
+                    at
+                }
+            };
+            if began.duration_since(start) >= time {
+                break;
+            }
+            self.socket.write_all(request).await?;
+            let status = self.answer().await?;
+            micros.push(u32::try_from(began.elapsed().as_micros()).unwrap_or(u32::MAX));
+            if !(200..400).contains(&status) {
+                refused += 1;
+            }
+        }
+        Ok((micros, refused))
+    }
+
+    /// Reads one answer to its end; gives its status.
+    async fn answer(&mut self) -> Result<u16> {
+        self.buffer.clear();
+        loop {
+            if let Some((status, end)) = whole(&self.buffer)
+                && self.buffer.len() >= end
+            {
+                return Ok(status);
+            }
+            if self.socket.read_buf(&mut self.buffer).await? == 0 {
+                return Err(Error::other("the server closed the connection"));
+            }
+        }
+    }
+}
+
+/// The status of the answer in the buffer, and how long it is; `None` until that is known.
+fn whole(buffer: &[u8]) -> Option<(u16, usize)> {
+    let head = buffer.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
+    let text = std::str::from_utf8(buffer.get(..head)?).ok()?;
+    let status = text.split(' ').nth(1)?.parse().ok()?;
+    let header = |name: &str| {
+        text.lines().find_map(|line| {
+            let (known, value) = line.split_once(':')?;
+            known.eq_ignore_ascii_case(name).then(|| value.trim())
+        })
+    };
+    if let Some(length) = header("content-length") {
+        return Some((status, head + length.parse::<usize>().ok()?));
+    }
+    if header("transfer-encoding").is_some() {
+        // Compressed answers come in pieces; the last one is empty.
+        return buffer.ends_with(b"0\r\n\r\n").then_some((status, buffer.len()));
+    }
+    Some((status, head))
+}

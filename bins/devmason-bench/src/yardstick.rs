@@ -1,0 +1,190 @@
+//! What the server is held against: pgbench with the least SQL, SQLite without anything around it, and
+//! an HTTP server that answers from memory.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use actix_web::middleware::{Compress, Condition};
+use actix_web::{App, HttpResponse, HttpServer, web};
+use devmason_test_support::Cluster;
+
+use crate::sample::{self, PROJECTS, STEPS};
+use crate::{Result, sample::log};
+
+/// Runs a script of pgbench's, prepared, its texts sent as parameters; gives transactions a second.
+pub(crate) fn pgbench(
+    cluster: &Cluster,
+    url: &str,
+    script: &str,
+    clients: usize,
+    time: Duration,
+) -> Result<f64> {
+    let mut file = tempfile::NamedTempFile::new()?;
+    file.write_all(script.as_bytes())?;
+    let mut command = Command::new(cluster.program("pgbench"));
+    command.args(["-n", "-M", "prepared", "-j", if clients > 1 { "2" } else { "1" }]);
+    command.args(["-c", &clients.to_string(), "-T", &time.as_secs().max(1).to_string()]);
+    for at in 0..STEPS {
+        command.arg("-D").arg(format!("output{at}={}", log(at, 1024)));
+        command.arg("-D").arg(format!("errout{at}={}", log(at + 1, 200)));
+    }
+    command.arg("-D").arg(format!("client={}", sample::client()));
+    let output = command.arg("-f").arg(file.path()).arg(url).stdin(Stdio::null()).output()?;
+    let text = String::from_utf8_lossy(if output.status.success() { &output.stdout } else { &[] });
+    let rate = text
+        .lines()
+        .find_map(|line| line.strip_prefix("tps = ")?.split(' ').next()?.parse::<f64>().ok());
+    rate.ok_or_else(|| format!("pgbench: {}", String::from_utf8_lossy(&output.stderr)).into())
+}
+
+/// What pgbench's scripts need beside the product's own tables.
+pub(crate) fn prepare(cluster: &Cluster, url: &str) {
+    cluster.sql(
+        url,
+        &format!(
+            "create sequence bench_id cache 100;
+             insert into project (slug, slug_key, name, reporting, created_at, updated_at)
+             select 'y' || n, 'y' || n, 'y', 'anyone', now(), now() from generate_series(1, {PROJECTS}) n"
+        ),
+    );
+}
+
+const BUILD: &str = "insert into build (project_id, id, started, started_offset, finished, finished_offset, success,
+    received, updated_at, tags, steps, failed_steps, output_bytes, client, host)
+  values (:p, (encode(int8send(nextval('bench_id')), 'hex') || '8000000000000000')::uuid, now(), 0, now(), 0, true,
+    now(), now(), 'linux;nightly;python-3.11', 5, 0, 6120, :client, 'ci-7.example.org')
+  returning project_id, id";
+
+fn step_rows() -> String {
+    let rows: Vec<String> =
+        (0..STEPS).map(|at| format!("({at}, :output{at}::bytea, :errout{at}::bytea)")).collect();
+    rows.join(", ")
+}
+
+/// A build with its steps and tags: one statement, one transaction.
+pub(crate) fn insert_build() -> String {
+    format!(
+        "\\set p random(1, {PROJECTS})
+with b as ({BUILD}), s as (
+  insert into step (project_id, build_id, position, name, success, started, started_offset, finished, finished_offset, output, errout, extras)
+  select b.project_id, b.id, n.position, 'step', true, now(), 0, now(), 0, n.output, n.errout, ''
+  from b, (values {}) n (position, output, errout))
+insert into build_tag (project_id, tag, build_id)
+select b.project_id, t.tag, b.id from b, (values ('linux'), ('nightly'), ('python-3.11')) t (tag);
+",
+        step_rows()
+    )
+    .replace("\n  ", " ")
+}
+
+/// The same for sixteen builds a transaction.
+pub(crate) fn insert_builds() -> String {
+    format!("begin;\n{}commit;\n", insert_build().repeat(16))
+}
+
+/// A step, and the row of its build that says how many it has.
+pub(crate) fn append_step() -> String {
+    "\\set p random(1, 16)
+with b as (
+  update build set steps = steps + 1, output_bytes = output_bytes + 1224, version = version + 1, updated_at = now()
+  where project_id = :p and id = (select id from build where project_id = :p order by id limit 1)
+  returning project_id, id, steps - 1 as position)
+insert into step (project_id, build_id, position, name, success, started, started_offset, finished, finished_offset, output, errout, extras)
+select project_id, id, position, 'step', true, now(), 0, now(), 0, :output0::bytea, :errout0::bytea, '' from b;
+"
+    .replace("\n  ", " ")
+}
+
+/// Reads a build and its steps, of those that [`crate::fill`] made.
+pub(crate) fn read_build(builds: u64) -> String {
+    let id = "(lpad(to_hex(:n::int), 16, '0') || '8000000000000000')::uuid";
+    format!(
+        "\\set n random(1, {builds})
+\\set p 1 + :n % {PROJECTS}
+select * from build where project_id = :p and id = {id};
+select * from step where project_id = :p and build_id = {id} order by position;
+"
+    )
+}
+
+/// Reads a page of builds, and where wanted their steps.
+pub(crate) fn read_page(project: i64, with_steps: bool) -> String {
+    let page =
+        format!("select * from build where project_id = {project} order by id desc limit 25");
+    let steps = format!(
+        "select * from step where project_id = {project} and build_id in \
+         (select id from build where project_id = {project} order by id desc limit 25) order by build_id, position;\n"
+    );
+    format!("{page};\n{}", if with_steps { steps.as_str() } else { "" })
+}
+
+/// Serves a body from memory, and nothing else: what a server in this framework can do at most.
+pub(crate) fn serve_bare(body: String, compress: bool) -> Result<()> {
+    let body = web::Bytes::from(body);
+    actix_web::rt::System::new().block_on(async move {
+        let server = HttpServer::new(move || {
+            let body = body.clone();
+            App::new().wrap(Condition::new(compress, Compress::default())).default_service(web::to(
+                move || {
+                    let body = body.clone();
+                    async move { HttpResponse::Ok().content_type("application/json").body(body) }
+                },
+            ))
+        })
+        .tcp_nodelay(true)
+        .bind("127.0.0.1:0")?;
+        for address in server.addrs() {
+            writeln!(std::io::stdout(), "ready at http://{address}")?;
+        }
+        server.run().await?;
+        Ok(())
+    })
+}
+
+/// The rows of builds through SQLite alone, as many to a commit as the server takes; builds a second.
+pub(crate) fn sqlite(path: &std::path::Path, time: Duration) -> Result<f64> {
+    let conn = rusqlite::Connection::open(path)?;
+    conn.execute_batch(
+        "pragma page_size = 8192; pragma journal_mode = wal; pragma synchronous = full; pragma cache_size = -8000;",
+    )?;
+    let tables: i64 =
+        conn.query_row("select count(*) from sqlite_schema where name = 'build'", [], |row| {
+            row.get(0)
+        })?;
+    if tables == 0 {
+        return Err("the yardstick's database has no tables".into());
+    }
+    let (outputs, errouts): (Vec<_>, Vec<_>) =
+        (0..STEPS).map(|at| (log(at, 1024), log(at + 1, 200))).unzip();
+    let client = sample::client().to_string();
+    let mut build = conn.prepare(
+        "insert into build (project_id, id, started, started_offset, finished, finished_offset, success, received,
+             updated_at, tags, steps, failed_steps, output_bytes, client, host)
+         values (?, ?, 0, 0, 0, 0, 1, ?, 0, 'linux;nightly;python-3.11', 5, 0, 6120, ?, 'ci-7.example.org')",
+    )?;
+    let mut step = conn.prepare(
+        "insert into step (project_id, build_id, position, name, success, started, started_offset, finished,
+             finished_offset, output, errout, extras) values (?, ?, ?, 'step', 1, 0, 0, 0, 0, ?, ?, '')",
+    )?;
+    let mut tag =
+        conn.prepare("insert into build_tag (project_id, tag, build_id) values (?, ?, ?)")?;
+    let (start, mut builds) = (Instant::now(), 0u64);
+    while start.elapsed() < time {
+        conn.execute_batch("begin immediate")?;
+        for _ in 0..16 {
+            builds += 1;
+            let id = *uuid::Uuid::now_v7().as_bytes();
+            let project = builds as i64 % PROJECTS as i64 + 1;
+            build.execute((project, id, builds as i64, &client))?;
+            for (at, (output, errout)) in outputs.iter().zip(&errouts).enumerate() {
+                step.execute((project, id, at as i64, output.as_bytes(), errout.as_bytes()))?;
+            }
+            for word in ["linux", "nightly", "python-3.11"] {
+                tag.execute((project, word, id))?;
+            }
+        }
+        conn.execute_batch("commit")?;
+    }
+    Ok(builds as f64 / start.elapsed().as_secs_f64())
+}

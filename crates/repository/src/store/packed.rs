@@ -1,0 +1,58 @@
+//! Outputs, compressed where that saves something.
+
+use std::borrow::Cow;
+
+use devmason_domain::Step;
+
+use super::fault::Fault;
+
+/// From this length on a text is worth compressing, in bytes.
+const WORTH: usize = 256;
+
+/// A step's output and errors as they are stored.
+pub(crate) struct Packed<'a> {
+    pub(crate) output: Cow<'a, [u8]>,
+    pub(crate) errout: Cow<'a, [u8]>,
+    /// Which of them are compressed: 1 the output, 2 the errors.
+    pub(crate) flags: i16,
+}
+
+impl<'a> Packed<'a> {
+    pub(crate) fn new(step: &'a Step) -> Self {
+        let (output, errout) = (pack(&step.output), pack(&step.errout));
+        let flag = |bytes: &Cow<'_, [u8]>, flag| match bytes {
+            Cow::Owned(_) => flag,
+            Cow::Borrowed(_) => 0,
+        };
+        Self { flags: flag(&output, 1) | flag(&errout, 2), output, errout }
+    }
+}
+
+/// Compresses a text, unless that saves less than an eighth.
+fn pack(text: &str) -> Cow<'_, [u8]> {
+    if text.len() >= WORTH {
+        let packed = lz4_flex::compress_prepend_size(text.as_bytes());
+        if packed.len() < text.len() - text.len() / 8 {
+            return Cow::Owned(packed);
+        }
+    }
+    Cow::Borrowed(text.as_bytes())
+}
+
+/// The output and the errors that were stored so.
+pub(crate) fn unpack(
+    output: Vec<u8>,
+    errout: Vec<u8>,
+    flags: i16,
+) -> Result<(String, String), Fault> {
+    let text = |bytes: Vec<u8>, flag| {
+        let bytes = if flags & flag == 0 {
+            bytes
+        } else {
+            lz4_flex::decompress_size_prepended(&bytes)
+                .map_err(|error| Fault::Corrupt(format!("an output cannot be unpacked: {error}")))?
+        };
+        String::from_utf8(bytes).map_err(|_| Fault::Corrupt("an output is not UTF-8".into()))
+    };
+    Ok((text(output, 1)?, text(errout, 2)?))
+}
