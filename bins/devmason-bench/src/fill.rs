@@ -39,7 +39,8 @@ pub(crate) enum Spread {
 /// Makes the projects (numbered from 1) and builds number 1 to `count`, as somebody's; gives the builds
 /// stored a second.
 ///
-/// Tags are of every kind that a filter may meet: `common` and `even`/`odd` (disjoint halves), one of
+/// Tags are of every kind that a filter may meet: `common`, `early`/`late` (disjoint halves), `even`/`odd`
+/// (which take turns and never meet), one of
 /// ten `ten-n`, `rare` (one in ten thousand), `old` (the first hundredth alone).
 pub(crate) fn fill(url: &str, count: u64, spread: Spread, output: usize) -> Result<f64> {
     let repository = open(url, &Options::default())?;
@@ -105,15 +106,16 @@ fn numbered(n: u64, count: u64, spread: Spread, sender: &Actor, output: usize) -
     };
     let started = Timestamp::from_parts(1_700_000_000_000_000 + n as i64 * 1_000_000, 0)
         .ok_or("no such time")?;
-    let half = if n / 2 % 2 == 0 { "even" } else { "odd" };
-    let third = if (n / 2).is_multiple_of(10_000) {
+    let half = if n <= count / 2 { "early" } else { "late" };
+    let turn = if (n / 2).is_multiple_of(2) { "even" } else { "odd" };
+    let third = if n / 2 % 10_000 == 5 {
         "rare".to_owned()
     } else if n <= count / 100 {
         "old".to_owned()
     } else {
         format!("ten-{}", n / 2 % 10)
     };
-    let tags: Vec<Tag> = ["common", half, &third]
+    let tags: Vec<Tag> = ["common", half, turn, &third]
         .iter()
         .map(|tag| tag.parse())
         .collect::<std::result::Result<_, _>>()?;

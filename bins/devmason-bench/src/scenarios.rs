@@ -104,9 +104,12 @@ impl Bench {
     }
 
     fn load(&self, server: &Server, lists: Vec<Requests>, pace: Pace) -> Result<Outcome> {
-        let outcome = load::run(&server.address, lists, pace, self.time)?;
+        let outcome = load::run(&server.address, lists.clone(), pace, self.time)?;
         if outcome.refused > 0 {
-            return Err(format!("{} requests were refused", outcome.refused).into());
+            let first = lists.first().and_then(|list| list.first()).cloned().unwrap_or_default();
+            let first =
+                String::from_utf8_lossy(&first).lines().next().unwrap_or_default().to_owned();
+            return Err(format!("{} requests like '{first}' were refused", outcome.refused).into());
         }
         Ok(outcome)
     }
@@ -397,7 +400,8 @@ impl Bench {
             ("7", "tags common;even", Goal::AtLeast(0.12)),
             ("7", "tags rare;common", Goal::AtLeast(0.12)),
             ("7", "tags common;old", Goal::AtLeast(0.12)),
-            ("7", "tags even;odd (disjoint)", Goal::AtLeast(0.12)),
+            ("7", "tags early;late (disjoint halves)", Goal::AtLeast(0.12)),
+            ("7", "tags even;odd (taking turns), a page", Goal::Shown),
             ("7", "tags common;even;ten-2", Goal::AtLeast(0.08)),
         ];
         let mut rates = vec![vec![Vec::new(); cases.len()]; servers.len()];
@@ -422,6 +426,7 @@ impl Bench {
                     path(&tagged("common;even")),
                     path(&tagged("rare;common")),
                     path(&tagged("common;old")),
+                    path(&tagged("early;late")),
                     path(&tagged("even;odd")),
                     path(&tagged("common;even;ten-2")),
                 ];

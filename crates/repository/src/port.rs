@@ -260,6 +260,16 @@ pub struct BuildQuery {
     pub limit: u64,
 }
 
+/// A part of a list of builds, as it was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BuildPart {
+    /// The builds.
+    pub builds: Vec<Build>,
+    /// Where the search for more was given up, because tags that hardly meet made it long: a position to
+    /// go on from, [`Start::Behind`] or [`Start::Before`], that no build there need have.
+    pub stopped: Option<BuildId>,
+}
+
 /// How many builds a list has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Count {
@@ -289,7 +299,7 @@ pub trait Builds {
     /// The build of that key, which a client chose or the server assigned.
     fn build_find(&self, project: ProjectId, key: &BuildKey) -> Result<Option<Build>>;
     /// A part of a list of builds.
-    fn build_list(&self, query: &BuildQuery) -> Result<Vec<Build>>;
+    fn build_list(&self, query: &BuildQuery) -> Result<BuildPart>;
     /// How many builds a selection has. Where counting them all would take long, it stops.
     fn build_count(&self, scope: &Scope, selection: &Selection) -> Result<Count>;
     /// How many builds a project has, or a user sent, and how often they changed. Those with tags

@@ -32,6 +32,13 @@ pub enum Backend {
 }
 
 impl TestDatabase {
+    /// Has the database count what its tables hold, as it does by itself in time.
+    pub fn analyze(&self) {
+        if self.url.starts_with("postgres") {
+            cluster().sql(&self.url, "vacuum analyze");
+        }
+    }
+
     /// Ends all connections that PostgreSQL has with this database, as its restart would.
     pub fn sever(&self) {
         let (server, name) = self.url.rsplit_once('/').unwrap_or_default();

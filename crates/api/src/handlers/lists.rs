@@ -6,7 +6,7 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use devmason_domain::query::{BUILDS, Selection};
 use devmason_domain::{
-    Build, PageRequest, Project, ProjectId, Slug, Step, Tag, Username, split_dashed,
+    Build, BuildId, PageRequest, Project, ProjectId, Slug, Step, Tag, Username, split_dashed,
 };
 use devmason_hypermedia::document::{BuildDocument, ListMembers, TagListDocument};
 use devmason_hypermedia::{Fields, Link, ListLinks, Resource, TagSegment};
@@ -26,6 +26,10 @@ const PAGE_BYTES: u64 = 32 << 20;
 
 /// How many words joined with `-` are looked up as tags.
 const DASHED: usize = 24;
+
+/// How often the latest build with several tags is searched for, each time from where the last search was
+/// given up: some 0.2 s.
+const LATEST_SEARCHES: usize = 20;
 
 const NO_TAG: ApiError = ApiError::NotFound("the project has no such tag");
 const NO_PAGE: ApiError = ApiError::NotFound("there is no such page");
@@ -83,13 +87,22 @@ pub(crate) async fn latest_of_user(
 }
 
 async fn latest(call: &Call<'_>, scope: Scope) -> Result<HttpResponse, ApiError> {
-    let query =
+    let mut query =
         BuildQuery { scope, selection: Selection::default(), start: Start::Offset(0), limit: 1 };
     let found = call
         .ask(move |repository| {
-            let Some(build) = repository.build_list(&query)?.pop() else { return Ok(None) };
-            let project = repository.projects_by_id(&[build.project])?.pop();
-            Ok(project.map(|project| (project.slug, build.key())))
+            for _ in 0..LATEST_SEARCHES {
+                let mut part = repository.build_list(&query)?;
+                match (part.builds.pop(), part.stopped) {
+                    (Some(build), _) => {
+                        let project = repository.projects_by_id(&[build.project])?.pop();
+                        return Ok(project.map(|project| (project.slug, build.key())));
+                    }
+                    (None, Some(position)) => query.start = Start::Behind(position),
+                    (None, None) => return Ok(None),
+                }
+            }
+            Err(devmason_repository::Error::TooLong("these tags hardly meet".into()))
         })
         .await?;
     let (slug, key) = found.ok_or(NO_BUILD)?;
@@ -157,8 +170,10 @@ struct Page {
     builds: Vec<WithSteps>,
     projects: HashMap<ProjectId, Project>,
     count: Count,
-    /// Whether there are builds beyond the page, in the direction in which it was read.
+    /// Whether there are, or may be, builds beyond the page, in the direction in which it was read.
     more: bool,
+    /// Where the search for more was given up.
+    stopped: Option<BuildId>,
 }
 
 /// Shows a page of a list of builds, all of one project where one is given; `version` is that of what the
@@ -198,7 +213,7 @@ async fn show(
             } else {
                 repository.build_count(&scope, &selection)?
             };
-            let (builds, more) =
+            let (builds, more, stopped) =
                 read(repository, scope, selection, count, request, position, fields)?;
             let projects = match known {
                 Some(project) => vec![project],
@@ -210,13 +225,21 @@ async fn show(
                 }
             };
             let projects = projects.into_iter().map(|project| (project.id, project)).collect();
-            Ok(Page { builds, projects, count, more })
+            Ok(Page { builds, projects, count, more, stopped })
         })
         .await?;
 
-    let first_seen = page.builds.first().map(|(build, _)| build.id);
-    let last_seen = page.builds.last().map(|(build, _)| build.id);
     let backwards = matches!(position, Some(Position::Before(_)));
+    let (mut first_seen, mut last_seen) = (
+        page.builds.first().map(|(build, _)| build.id),
+        page.builds.last().map(|(build, _)| build.id),
+    );
+    // A page that was cut goes on where its search was given up.
+    let end = if backwards { &mut first_seen } else { &mut last_seen };
+    *end = page.stopped.or(*end);
+    if let (None, Some(Position::After(id))) = (first_seen, position) {
+        first_seen = Some(BuildId(uuid::Uuid::from_u128(id.0.as_u128().saturating_sub(1))));
+    }
     let has_next = if backwards { true } else { page.more };
     let has_previous = if backwards { page.more } else { request.page > 1 || position.is_some() };
     let known = offset + page.builds.len() as u64 + u64::from(page.more);
@@ -291,7 +314,7 @@ fn read(
     request: PageRequest,
     position: Option<Position>,
     fields: Fields,
-) -> devmason_repository::Result<(Vec<WithSteps>, bool)> {
+) -> devmason_repository::Result<(Vec<WithSteps>, bool, Option<BuildId>)> {
     let positioned = selection.sort.is_empty();
     let offset = request.offset();
     let from_end = count.builds.saturating_sub(offset);
@@ -309,9 +332,11 @@ fn read(
         None => Start::Offset(offset),
     };
     let query = BuildQuery { scope, selection, start, limit };
-    let mut builds = repository.build_list(&query)?;
+    let part = repository.build_list(&query)?;
+    let (mut builds, mut stopped) = (part.builds, part.stopped);
     let mut more = builds.len() as u64 > request.per_page;
     if more {
+        stopped = None;
         match position {
             Some(Position::Before(_)) => drop(builds.remove(0)),
             _ => drop(builds.pop()),
@@ -319,7 +344,9 @@ fn read(
     }
     let steps = if fields.has("results") {
         let fit = fitting(&builds, matches!(position, Some(Position::Before(_))));
-        more |= fit.len() < builds.len();
+        if fit.len() < builds.len() {
+            (more, stopped) = (true, None);
+        }
         builds = builds.drain(fit).collect();
         repository.step_list(&builds)?
     } else {
@@ -328,5 +355,5 @@ fn read(
     // A build that was deleted since it was read is left out.
     let builds =
         builds.into_iter().zip(steps).filter_map(|(build, steps)| Some((build, steps?))).collect();
-    Ok((builds, more))
+    Ok((builds, more || stopped.is_some(), stopped))
 }

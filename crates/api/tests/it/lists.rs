@@ -27,6 +27,29 @@ fn numbered(range: impl Iterator<Item = usize>) -> Vec<String> {
 }
 
 #[test]
+fn the_next_links_lead_through_tags_that_hardly_meet() {
+    let server = Server::new();
+    server.project("p");
+    server.build("p", r#"{"success":true,"started":"2020-01-01","tags":["x","y"]}"#);
+    for n in 0..1400 {
+        let tag = if n % 2 == 0 { "x" } else { "y" };
+        server.build("p", &format!(r#"{{"success":true,"tags":["{tag}"]}}"#));
+    }
+    let (mut page, mut pages, mut builds) = ("/p/tags/x;y".to_owned(), 0, 0);
+    loop {
+        let answer = server.get(&page);
+        assert_eq!(answer.status, 200);
+        pages += 1;
+        builds += answer.json()["builds"].as_array().unwrap().len();
+        let Some(next) = answer.link("next") else { break };
+        page = next;
+    }
+    assert_eq!(builds, 1);
+    assert!(pages > 1);
+    assert_eq!(server.get("/p/tags/x;y/latest").status, 302);
+}
+
+#[test]
 fn a_list_is_read_by_following_next() {
     let server = with_builds(23);
     let mut path = "/pony/builds?per_page=5".to_owned();

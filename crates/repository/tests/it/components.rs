@@ -4,7 +4,7 @@ use crate::conformance;
 
 use super::*;
 
-fn of_type(store: &Store, component_type: &str, names: &[&str]) -> Vec<Component> {
+pub(crate) fn of_type(store: &Store, component_type: &str, names: &[&str]) -> Vec<Component> {
     let new = NewComponentType {
         id: Uuid::now_v7(),
         name: component_type.parse().unwrap(),

@@ -72,6 +72,38 @@ conformance! {
         }
     }
 
+    fn tags_that_hardly_meet_cost_no_more_than_some_looks_a_page(store: &Store) {
+        let project = store.project("p");
+        let mut builds: Vec<_> = (0..2400u32)
+            .map(|n| {
+                let started = format!("2026-01-{:02}T{:02}:{:02}:00Z", 2 + n / 1440, n / 60 % 24, n % 60);
+                build(&project, &started, &[if n.is_multiple_of(2) { "x" } else { "y" }])
+            })
+            .collect();
+        builds.push(build(&project, "2026-01-01T00:00:00Z", &["x", "y"]));
+        let both = builds.last().unwrap().id;
+        for batch in builds.chunks(100) {
+            store.build_record_many(batch).unwrap();
+        }
+        let scope = Scope::Tagged(project.id, vec!["x".parse().unwrap(), "y".parse().unwrap()]);
+        let part = |start| {
+            let query = BuildQuery { scope: scope.clone(), selection: Selection::default(), start, limit: 10 };
+            store.build_list(&query).unwrap()
+        };
+        let (mut start, mut found, mut parts) = (Start::Offset(0), Vec::new(), 0);
+        loop {
+            let part = part(start);
+            parts += 1;
+            found.extend(part.builds.iter().map(|build| build.id));
+            let Some(stopped) = part.stopped else { break };
+            start = Start::Behind(stopped);
+        }
+        assert_eq!(found, [both]);
+        assert!(parts > 1);
+        // Against the order it is found at once.
+        assert_eq!(part(Start::Before(BuildId(Uuid::nil()))).builds[0].id, both);
+    }
+
     fn tags_are_listed_in_byte_order_and_counted(store: &Store) {
         let project = store.project("p");
         let other = store.project("q");

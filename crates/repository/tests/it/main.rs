@@ -14,6 +14,7 @@ mod components;
 mod lists;
 mod others;
 mod parity;
+mod plans;
 mod queries;
 
 /// A repository of the test's own. `Deref`s to the port.
@@ -71,7 +72,7 @@ impl Store {
     fn page(&self, scope: &Scope, start: Start, limit: u64) -> Vec<BuildId> {
         let query =
             BuildQuery { scope: scope.clone(), selection: Selection::default(), start, limit };
-        self.build_list(&query).unwrap().iter().map(|build| build.id).collect()
+        self.build_list(&query).unwrap().builds.iter().map(|build| build.id).collect()
     }
 
     fn select(&self, scope: &Scope, conditions: &str, sort: &str) -> Vec<BuildId> {
@@ -81,7 +82,7 @@ impl Store {
         };
         let query =
             BuildQuery { scope: scope.clone(), selection, start: Start::Offset(0), limit: 100 };
-        self.build_list(&query).unwrap().iter().map(|build| build.id).collect()
+        self.build_list(&query).unwrap().builds.iter().map(|build| build.id).collect()
     }
 }
 

@@ -377,7 +377,7 @@ fn builds(backend: Backend) {
     let scope = Scope::Project(project.id);
     let everything =
         BuildQuery { scope, selection: Selection::default(), start: Start::Offset(0), limit: 1000 };
-    let rows = store.build_list(&everything).unwrap();
+    let rows = store.build_list(&everything).unwrap().builds;
     const TEXT: &[&str] = &["client.host", "client.n", "client.none"];
     const ALL: &[&str] = &["client.host", "state", "success", "started", "finished", "steps"];
     let condition =
@@ -387,7 +387,7 @@ fn builds(backend: Backend) {
         // The same query within the project selects the same builds.
         let query = BuildQuery { selection: listing.selection.clone(), ..everything.clone() };
         let mut within: Vec<_> =
-            store.build_list(&query).unwrap().iter().map(|build| build.id).collect();
+            store.build_list(&query).unwrap().builds.iter().map(|build| build.id).collect();
         let mut over_all: Vec<_> = found.items.iter().map(|build| build.id).collect();
         within.sort_unstable();
         over_all.sort_unstable();

@@ -10,7 +10,7 @@ use diesel::sql_types::{Array, BigInt, Binary, Bool, Integer, Nullable, SmallInt
 
 use super::Conn;
 use super::queries::{
-    Insert, Outcome, Sql, establish, host_key, joined_components, joined_tags, output_bytes,
+    Insert, Met, Outcome, Sql, establish, host_key, joined_components, joined_tags, output_bytes,
 };
 use crate::store::columns::{At, Id};
 use crate::store::fault::Fault;
@@ -335,13 +335,24 @@ pub(super) fn builds_with_tags(
     from: BuildId,
     ascending: bool,
     limit: u64,
-) -> Outcome<Vec<Id>> {
-    let ids = Sql::<sql::Uuid>::new("select * from builds_with_tags(?, ?, ?, ?, ?)")
+    seeks: u64,
+) -> Outcome<Met> {
+    let statement = "select build_id, is_found from builds_with_tags(?, ?, ?, ?, ?, ?)";
+    let rows: Vec<(Id, bool)> = Sql::<(sql::Uuid, Bool)>::new(statement)
         .bind::<BigInt, _>(project.0)
         .bind::<Array<Text>, _>(tags.iter().map(Tag::as_str).collect::<Vec<_>>())
         .bind::<sql::Uuid, _>(Id(from.0))
         .bind::<Bool, _>(ascending)
         .bind::<BigInt, _>(i64::try_from(limit).unwrap_or(i64::MAX))
+        .bind::<BigInt, _>(i64::try_from(seeks).unwrap_or(i64::MAX))
         .load(conn)?;
-    Ok(ids)
+    let mut met = Met::default();
+    for (id, is_found) in rows {
+        if is_found {
+            met.ids.push(id);
+        } else {
+            met.stopped = Some(id);
+        }
+    }
+    Ok(met)
 }

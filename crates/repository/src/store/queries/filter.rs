@@ -114,12 +114,16 @@ impl Columns {
             Some(*column)
         });
         let out = match (comparison, column, value) {
-            // Of two hosts that begin alike, the whole text tells.
-            (Comparison::Equal, Some(column), Value::Text(text)) => out
-                .text(column)
-                .text(" = ?")
-                .bind::<Text, _>(ClientRecord::key_of_host(text))
-                .text(" and "),
+            (Comparison::Equal, Some(column), Value::Text(text)) => {
+                let first = ClientRecord::key_of_host(text);
+                let is_whole = first.len() < ClientRecord::HOST_CHARS;
+                let out = out.text(column).text(" = ?").bind::<Text, _>(first);
+                if is_whole {
+                    return out;
+                }
+                // Of two texts that begin alike, the rest tells.
+                out.text(" and ")
+            }
             _ => out,
         };
         let out = self.write(key, out).text(operator);

@@ -13,11 +13,23 @@ use super::builds::{self, Joined, Row, domain};
 use super::filter::{Columns, Fragment, bounds};
 use super::{Conn, Db, Outcome, Sql, projects, tuned, upkeep, users};
 use crate::store::columns::{At, Id};
-use crate::store::schema::{account, build, build_component, build_count, build_tag, project, sql};
-use crate::{BuildQuery, Count, Listed, Listing, Scope, Start, Tally, UsedTag};
+use crate::store::schema::{account, build, build_count, build_tag, project, sql};
+use crate::{BuildPart, BuildQuery, Count, Listed, Listing, Scope, Start, Tally, UsedTag};
 
 /// Up to so many builds that have the rarest of several tags, those that have all are counted.
 const COUNTED_TAGGED: u64 = 1_000;
+
+/// How often a page of builds with several tags looks into their index before it is cut, beside what it
+/// needs for the builds that it shows: some 10 ms.
+const SEEKS: u64 = 1_000;
+
+/// The builds that have all of some tags, and where the search for more was given up.
+#[derive(Default)]
+pub(in super::super) struct Met {
+    pub(in super::super) ids: Vec<Id>,
+    /// The next that could be one.
+    pub(in super::super) stopped: Option<Id>,
+}
 
 /// Up to so many builds of a selection are counted.
 const COUNTED_SELECTED: i64 = 10_000;
@@ -190,14 +202,19 @@ fn load(conn: &mut Conn, query: Boxed<'_>) -> Outcome<Vec<Build>> {
     rows.into_iter().map(domain).collect()
 }
 
-pub(super) fn list(conn: &mut Conn, query: &BuildQuery) -> Outcome<Vec<Build>> {
-    if has_too_many_tags(&query.scope) {
-        return Ok(Vec::new());
-    }
+pub(super) fn list(conn: &mut Conn, query: &BuildQuery) -> Outcome<BuildPart> {
     if let Scope::Tagged(project, tags) = &query.scope
         && query.selection.is_everything()
+        && !has_too_many_tags(&query.scope)
     {
         return tagged(conn, *project, tags, query.start, query.limit);
+    }
+    Ok(BuildPart { builds: list_all(conn, query)?, stopped: None })
+}
+
+fn list_all(conn: &mut Conn, query: &BuildQuery) -> Outcome<Vec<Build>> {
+    if has_too_many_tags(&query.scope) {
+        return Ok(Vec::new());
     }
     let limit = i64::try_from(query.limit).unwrap_or(i64::MAX);
     let all = selected(&query.scope, &query.selection).limit(limit);
@@ -233,7 +250,7 @@ fn tagged(
     tags: &[Tag],
     start: Start,
     limit: u64,
-) -> Outcome<Vec<Build>> {
+) -> Outcome<BuildPart> {
     let (from, ascending, skip) = match start {
         Start::Offset(offset) => (BuildId::FIRST, false, offset),
         Start::FromEnd(skip) => (BuildId(Uuid::nil()), true, skip),
@@ -241,11 +258,25 @@ fn tagged(
         Start::Before(id) => (BuildId(Uuid::from_u128(id.0.as_u128().saturating_add(1))), true, 0),
     };
     let wanted = skip.saturating_add(limit).min(i64::MAX.unsigned_abs());
-    let mut ids = match tags {
-        [tag] => one_tag(conn, project, tag, from, ascending, skip, limit)?,
-        _ => tuned::builds_with_tags(conn, project, tags, from, ascending, wanted)?
-            .split_off_front(usize::try_from(skip).unwrap_or(usize::MAX)),
+    let Met { mut ids, stopped } = match tags {
+        [tag] => {
+            Met { ids: one_tag(conn, project, tag, from, ascending, skip, limit)?, stopped: None }
+        }
+        _ => {
+            let needed = wanted.saturating_mul(2 * tags.len() as u64);
+            let seeks = needed.saturating_add(SEEKS);
+            let mut met =
+                tuned::builds_with_tags(conn, project, tags, from, ascending, wanted, seeks)?;
+            met.ids.drain(..met.ids.len().min(usize::try_from(skip).unwrap_or(usize::MAX)));
+            met
+        }
     };
+    // A position lies beside the builds that are still to be looked at.
+    let stopped = stopped.map(|Id(id)| {
+        let number = id.as_u128();
+        let beside = if ascending { number.saturating_sub(1) } else { number.saturating_add(1) };
+        BuildId(Uuid::from_u128(beside))
+    });
     if ascending {
         ids.reverse();
     }
@@ -258,18 +289,8 @@ fn tagged(
         let build = domain(row)?;
         found.insert(Id(build.id.0), build);
     }
-    Ok(ids.iter().filter_map(|id| found.remove(id)).collect())
-}
-
-trait SplitOffFront {
-    fn split_off_front(self, skip: usize) -> Self;
-}
-
-impl<T> SplitOffFront for Vec<T> {
-    fn split_off_front(mut self, skip: usize) -> Self {
-        self.drain(..skip.min(self.len()));
-        self
-    }
+    let builds = ids.iter().filter_map(|id| found.remove(id)).collect();
+    Ok(BuildPart { builds, stopped })
 }
 
 fn one_tag(
@@ -313,15 +334,17 @@ pub(super) fn count(conn: &mut Conn, scope: &Scope, selection: &Selection) -> Ou
             if members > COUNTED_TAGGED {
                 return Ok(Count { builds: 0, exact: false });
             }
-            let ids = tuned::builds_with_tags(
+            // No more looks than the rarest of the tags has builds.
+            let met = tuned::builds_with_tags(
                 conn,
                 *project,
                 tags,
                 BuildId::FIRST,
                 false,
                 COUNTED_TAGGED,
+                u64::MAX,
             )?;
-            Count { builds: ids.len() as u64, exact: true }
+            Count { builds: met.ids.len() as u64, exact: true }
         }
         _ => Count { builds: members, exact: true },
     })
@@ -371,8 +394,12 @@ pub(super) fn query(
         }
         match of_component {
             Some(id) => {
-                let of_it = build_component::table.filter(build_component::component_id.eq(Id(id)));
-                all.filter(build::id.eq_any(of_it.select(build_component::build_id)))
+                // Both halves of the key, so that each build is found by it.
+                let of_it = Sql::new(
+                    "(build.project_id, build.id) in \
+                     (select bc.project_id, bc.build_id from build_component bc where bc.component_id = ?)",
+                );
+                all.filter(Fragment(of_it.bind::<sql::Uuid, _>(Id(id))))
             }
             None => all,
         }

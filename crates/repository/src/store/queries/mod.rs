@@ -25,6 +25,7 @@ use crate::store::fault::Fault;
 use crate::*;
 
 pub(super) use builds::{Insert, host_key, joined_components, joined_tags, output_bytes};
+pub(super) use lists::Met;
 #[allow(unused_imports, reason = "only SQLite counts row by row")]
 pub(super) use lists::bump;
 pub(super) use pool::{Epoch, Pool, establish};
@@ -118,7 +119,7 @@ impl Builds for Store {
     fn build_find(&self, project: ProjectId, key: &BuildKey) -> Result<Option<Build>> {
         self.read(|conn| builds::find(conn, project, key))
     }
-    fn build_list(&self, query: &BuildQuery) -> Result<Vec<Build>> {
+    fn build_list(&self, query: &BuildQuery) -> Result<BuildPart> {
         self.read(|conn| lists::list(conn, query))
     }
     fn build_count(&self, scope: &Scope, selection: &Selection) -> Result<Count> {

@@ -14,7 +14,8 @@ use diesel::sqlite::Sqlite;
 
 use super::Conn;
 use super::queries::{
-    Insert, Outcome, Sql, bump, establish, host_key, joined_components, joined_tags, output_bytes,
+    Insert, Met, Outcome, Sql, bump, establish, host_key, joined_components, joined_tags,
+    output_bytes,
 };
 use crate::store::columns::{At, Id};
 use crate::store::fault::Fault;
@@ -282,7 +283,8 @@ pub(super) fn append_steps(
 }
 
 /// Leapfrog: each tag in turn seeks the first build at or beyond the candidate; when all agree on it,
-/// it is one. The cost is a few seeks for each build found or ruled out, wherever they lie.
+/// it is one. The cost is a few seeks for each build found or ruled out, wherever they lie; after so many
+/// of them it stops.
 pub(super) fn builds_with_tags(
     conn: &mut Conn,
     project: ProjectId,
@@ -290,7 +292,8 @@ pub(super) fn builds_with_tags(
     from: BuildId,
     ascending: bool,
     limit: u64,
-) -> Outcome<Vec<Id>> {
+    seeks: u64,
+) -> Outcome<Met> {
     let mut seek = |tag: &Tag, from: Id| -> Outcome<Option<Id>> {
         let here = build_tag::table
             .filter(build_tag::project_id.eq(project.0).and(build_tag::tag.eq(tag.as_str())))
@@ -313,21 +316,25 @@ pub(super) fn builds_with_tags(
         let next = if ascending { number.checked_add(1) } else { number.checked_sub(1) };
         next.map(|number| Id(uuid::Uuid::from_u128(number)))
     };
-    let mut found = Vec::new();
+    let mut met = Met::default();
     let (mut candidate, mut agreed) = (Id(from.0), 0);
-    for tag in tags.iter().cycle() {
-        if found.len() as u64 >= limit {
+    for (sought, tag) in (0..).zip(tags.iter().cycle()) {
+        if met.ids.len() as u64 >= limit {
+            break;
+        }
+        if sought >= seeks {
+            met.stopped = Some(candidate);
             break;
         }
         let Some(id) = seek(tag, candidate)? else { break };
         agreed = if id == candidate { agreed + 1 } else { 1 };
         candidate = id;
         if agreed == tags.len() {
-            found.push(candidate);
+            met.ids.push(candidate);
             agreed = 0;
             let Some(next) = beyond(candidate) else { break };
             candidate = next;
         }
     }
-    Ok(found)
+    Ok(met)
 }

@@ -1,0 +1,157 @@
+//! CTest's Test.xml.
+
+use std::io::Read;
+
+use base64::Engine;
+
+use crate::input::Input;
+use crate::number;
+use crate::xml::{Element, Handler, walk};
+use crate::{Case, Failure, Note, NoteKind, ReadError, Sink, Status, Suite};
+
+/// How much of a test's compressed output is kept, in bytes.
+const MAX_OUTPUT: u64 = 8 << 20;
+
+#[derive(Default)]
+struct Ctest {
+    suite: Suite,
+    case: Option<Case>,
+    measurement: Option<String>,
+}
+
+pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), ReadError> {
+    walk(input, sink, &mut Ctest::default())
+}
+
+impl Handler for Ctest {
+    fn start(
+        &mut self,
+        element: &mut Element,
+        _: &[Element],
+        sink: &mut dyn Sink,
+    ) -> Result<(), ReadError> {
+        match element.name.as_str() {
+            "Site" => {
+                self.suite.host = element.first(&["Hostname", "Name"]).map(str::to_owned);
+                self.suite.path = vec![element.get("BuildName").unwrap_or_default().to_owned()];
+                for name in ["BuildStamp", "Generator", "CompilerName", "OSName", "OSPlatform"] {
+                    self.suite
+                        .properties
+                        .extend(element.owned(name).map(|value| (name.to_owned(), value)));
+                }
+            }
+            // Within <TestList> the tests are only named.
+            "Test" if element.get("Status").is_some() => {
+                let status = match element.get("Status").unwrap_or_default() {
+                    "passed" => Status::Passed,
+                    "failed" => Status::Failed,
+                    "notrun" => Status::Skipped,
+                    other => {
+                        let text =
+                            format!("the status '{other}' is not known; it counts as an error");
+                        sink.note(Note { line: Some(element.line), kind: NoteKind::Guessed, text });
+                        Status::Error
+                    }
+                };
+                self.case = Some(Case {
+                    suites: self.suite.path.clone(),
+                    status: Some(status),
+                    report_line: Some(element.line),
+                    ..Case::default()
+                });
+            }
+            "NamedMeasurement" => self.measurement = element.owned("name"),
+            "Measurement" => self.measurement = Some("output".to_owned()),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn end(
+        &mut self,
+        element: Element,
+        open: &mut [Element],
+        sink: &mut dyn Sink,
+    ) -> Result<(), ReadError> {
+        let within = open.last().map_or("", |open| open.name.as_str());
+        match (element.name.as_str(), &mut self.case) {
+            ("Site", _) => sink.suite(std::mem::take(&mut self.suite)),
+            ("Test", _) => self.case.take().into_iter().for_each(|case| sink.case(case)),
+            ("Name", Some(case)) if within == "Test" => {
+                case.name = element.trimmed().unwrap_or_default();
+            }
+            ("FullCommandLine" | "Path", Some(case)) if within == "Test" => {
+                case.properties.extend(element.trimmed().map(|text| (element.name.clone(), text)));
+            }
+            ("Value", Some(case)) => value(&element, self.measurement.as_deref(), case, sink),
+            ("Label", Some(case)) => {
+                case.properties.extend(element.trimmed().map(|text| ("Label".to_owned(), text)));
+            }
+            ("StartDateTime" | "StartTestTime", None) => {
+                let at = element.trimmed().and_then(|text| match text.parse::<i64>() {
+                    Ok(seconds) => {
+                        devmason_domain::Timestamp::from_parts(seconds.checked_mul(1_000_000)?, 0)
+                    }
+                    Err(_) => text.parse().ok(),
+                });
+                self.suite.started = self.suite.started.or(at);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+fn value(element: &Element, measurement: Option<&str>, case: &mut Case, sink: &mut dyn Sink) {
+    let text = element.trimmed().unwrap_or_default();
+    match measurement {
+        Some("output") => match output(element) {
+            Some(output) => case.stdout += &output,
+            None => {
+                let text =
+                    "an output is compressed in a way that is not understood; it is left out"
+                        .to_owned();
+                sink.note(Note { line: Some(element.line), kind: NoteKind::Dropped, text });
+            }
+        },
+        Some("Execution Time") => case.micros = number::seconds(&text).map(|(micros, _)| micros),
+        Some("Exit Code") => {
+            // What ended a test from outside did not fail a check of its own.
+            if matches!(
+                text.as_str(),
+                "Timeout"
+                    | "SEGFAULT"
+                    | "Exception"
+                    | "Interrupt"
+                    | "ILLEGAL"
+                    | "NUMERICAL"
+                    | "OTHER_FAULT"
+            ) && case.status == Some(Status::Failed)
+            {
+                case.status = Some(Status::Error);
+            }
+            case.failure.get_or_insert_with(Failure::default).kind = Some(text);
+        }
+        Some("Completion Status") if case.status != Some(Status::Passed) => {
+            case.failure.get_or_insert_with(Failure::default).message = Some(text);
+        }
+        Some(name) => case.properties.push((name.to_owned(), text)),
+        None => {}
+    }
+}
+
+/// An output, which may be compressed.
+fn output(element: &Element) -> Option<String> {
+    if element.get("encoding").is_none() && element.get("compression").is_none() {
+        return Some(element.text.clone());
+    }
+    let packed: String = element.text.chars().filter(|c| !c.is_whitespace()).collect();
+    let bytes = base64::engine::general_purpose::STANDARD.decode(packed).ok()?;
+    let mut text = Vec::new();
+    // What CTest calls gzip is a zlib stream.
+    flate2::read::ZlibDecoder::new(bytes.as_slice())
+        .take(MAX_OUTPUT)
+        .read_to_end(&mut text)
+        .ok()?;
+    Some(String::from_utf8_lossy(&text).into_owned())
+}

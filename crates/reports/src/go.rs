@@ -1,0 +1,186 @@
+//! `go test -json`: a line for each event.
+
+use std::collections::BTreeMap;
+
+use devmason_domain::Timestamp;
+use serde::Deserialize;
+
+use crate::input::Input;
+use crate::junit::Doubled;
+use crate::number;
+use crate::{Case, Failure, Note, NoteKind, ReadError, Sink, Status, Suite};
+
+/// How much of a test's output is kept, in bytes.
+const MAX_OUTPUT: usize = 8 << 20;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Event {
+    time: Option<String>,
+    action: String,
+    package: Option<String>,
+    import_path: Option<String>,
+    test: Option<String>,
+    elapsed: Option<f64>,
+    output: Option<String>,
+}
+
+#[derive(Default)]
+struct Running {
+    line: u64,
+    started: Option<Timestamp>,
+    output: String,
+    cut: bool,
+}
+
+#[derive(Default)]
+struct Package {
+    running: BTreeMap<String, Running>,
+    own: Running,
+    failed: u64,
+}
+
+pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), ReadError> {
+    let mut packages: BTreeMap<String, Package> = BTreeMap::new();
+    let mut doubled = Doubled::default();
+    let mut events = 0u64;
+    loop {
+        let line = input.line();
+        let Some(text) = input.next_line()? else { break };
+        if text.trim().is_empty() {
+            continue;
+        }
+        let Ok(event) = serde_json::from_str::<Event>(&text) else {
+            // The go command itself writes between the events, as when a package cannot be built.
+            if events == 0 && text.trim_start().starts_with('{') {
+                return Err(ReadError::new(Some(line), "this is no event of go test"));
+            }
+            packages.entry(String::new()).or_default().own.add(&format!("{text}\n"), line, sink);
+            continue;
+        };
+        events += 1;
+        let name = event.package.or(event.import_path).unwrap_or_default();
+        let package = packages.entry(name.clone()).or_default();
+        let at = event.time.as_deref().and_then(|time| time.parse().ok());
+        match (event.action.as_str(), event.test) {
+            ("output" | "build-output", test) => {
+                let running = match test {
+                    Some(test) => package.running.entry(test).or_default(),
+                    None => &mut package.own,
+                };
+                running.add(event.output.as_deref().unwrap_or_default(), line, sink);
+            }
+            ("run", Some(test)) => {
+                let running = package.running.entry(test).or_default();
+                running.line = line;
+                running.started = at;
+            }
+            ("pass" | "fail" | "skip" | "bench", Some(test)) => {
+                let running = package.running.remove(&test).unwrap_or_default();
+                let status = match event.action.as_str() {
+                    "fail" => Status::Failed,
+                    "skip" => Status::Skipped,
+                    _ => Status::Passed,
+                };
+                package.failed += u64::from(status == Status::Failed);
+                let case = running.case(&name, test, status, event.elapsed);
+                doubled.check(&case, sink);
+                sink.case(case);
+            }
+            ("pass" | "fail" | "skip", None) => {
+                if let Some(package) = packages.remove(&name) {
+                    end(&name, package, event.action == "fail", event.elapsed, sink);
+                }
+            }
+            // A package that cannot be built: its `fail` follows.
+            ("start" | "pause" | "cont" | "run" | "build-fail" | "bench", _) => {}
+            (other, _) => {
+                let text = format!("the action '{other}' is not known; it is left out");
+                sink.note(Note { line: Some(line), kind: NoteKind::Dropped, text });
+            }
+        }
+    }
+    if events == 0 {
+        return Err(ReadError::new(None, "there is no event in it"));
+    }
+    for (name, package) in packages {
+        let is_cut_off = !name.is_empty() && !package.running.is_empty();
+        if is_cut_off {
+            let text = format!("the file ends before the package '{name}' does");
+            sink.note(Note { line: None, kind: NoteKind::Odd, text });
+        }
+        end(&name, package, is_cut_off, None, sink);
+    }
+    Ok(())
+}
+
+/// A package has ended: what still ran in it broke, and so did the package if it failed for nothing else.
+fn end(name: &str, mut package: Package, failed: bool, elapsed: Option<f64>, sink: &mut dyn Sink) {
+    for (test, running) in std::mem::take(&mut package.running) {
+        package.failed += 1;
+        let mut case = running.case(name, test, Status::Error, None);
+        case.failure.get_or_insert_with(Failure::default).message =
+            Some("it did not end".to_owned());
+        sink.case(case);
+    }
+    let output = without_frame(&package.own.output);
+    if failed && package.failed == 0 {
+        let failure = Failure { text: Some(output.clone()), ..Failure::default() };
+        sink.case(Case {
+            class: Some(name.to_owned()),
+            name: "the package itself".to_owned(),
+            status: Some(Status::Error),
+            failure: Some(failure),
+            ..Case::default()
+        });
+    }
+    let suite = Suite {
+        path: vec![name.to_owned()],
+        micros: elapsed.and_then(number::micros),
+        stdout: output,
+        ..Suite::default()
+    };
+    sink.suite(suite);
+}
+
+impl Running {
+    fn add(&mut self, text: &str, line: u64, sink: &mut dyn Sink) {
+        if self.output.len() + text.len() <= MAX_OUTPUT {
+            self.output += text;
+        } else if !self.cut {
+            self.cut = true;
+            let text = format!("an output is longer than {MAX_OUTPUT} bytes; the rest is left out");
+            sink.note(Note { line: Some(line), kind: NoteKind::Cut, text });
+        }
+    }
+
+    fn case(self, package: &str, test: String, status: Status, elapsed: Option<f64>) -> Case {
+        let output = without_frame(&self.output);
+        let (stdout, failure) = match status {
+            Status::Passed | Status::Flaky => (output, None),
+            _ => (String::new(), Some(Failure { text: Some(output), ..Failure::default() })),
+        };
+        Case {
+            class: Some(package.to_owned()),
+            name: test,
+            status: Some(status),
+            micros: elapsed.and_then(number::micros),
+            started: self.started,
+            failure,
+            stdout,
+            report_line: Some(self.line),
+            ..Case::default()
+        }
+    }
+}
+
+/// An output without the lines by which the go command frames tests.
+fn without_frame(output: &str) -> String {
+    let frames = ["=== RUN ", "=== PAUSE ", "=== CONT ", "=== NAME "];
+    let outcomes = ["--- PASS: ", "--- FAIL: ", "--- SKIP: "];
+    let is_frame = |line: &str| {
+        frames.iter().any(|frame| line.starts_with(frame))
+            || outcomes.iter().any(|outcome| line.trim_start().starts_with(outcome))
+    };
+    output.split_inclusive('\n').filter(|line| !is_frame(line)).collect()
+}

@@ -1,0 +1,330 @@
+//! JUnit XML: Ant's, Maven Surefire's, pytest's, Jest's, nextest's, PHPUnit's and the others'.
+
+use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
+
+use crate::input::Input;
+use crate::number;
+use crate::xml::{Element, Handler, walk};
+use crate::{Case, Claim, Failure, Note, NoteKind, ReadError, Sink, Status, Suite};
+
+pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), ReadError> {
+    let mut junit = Junit::default();
+    walk(input, sink, &mut junit)
+}
+
+#[derive(Default)]
+struct Junit {
+    suites: Vec<Open>,
+    case: Option<Case>,
+    /// What is said of a try within a case, from its `stackTrace`, `system-out` and `system-err`.
+    doubled: Doubled,
+    dropped: HashSet<String>,
+}
+
+/// Whether a case was there before; of each only a hash is kept.
+#[derive(Default)]
+pub(crate) struct Doubled {
+    seen: HashSet<u64>,
+    state: RandomState,
+}
+
+impl Doubled {
+    /// Notes that a case is there, and tells if it was before.
+    pub(crate) fn check(&mut self, case: &Case, sink: &mut dyn Sink) {
+        let key = self.state.hash_one((&case.suites, &case.class, &case.name));
+        if !self.seen.insert(key) {
+            let text = format!("'{}' is there twice; both are kept", case.name);
+            sink.note(Note { line: case.report_line, kind: NoteKind::Doubled, text });
+        }
+    }
+}
+
+/// A suite that has not ended, and what was counted in it.
+#[derive(Default)]
+struct Open {
+    suite: Suite,
+    line: u64,
+    own: Count,
+    /// With those of the suites in it.
+    all: Count,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Count {
+    tests: u64,
+    failures: u64,
+    errors: u64,
+    skipped: u64,
+}
+
+impl Count {
+    fn add(&mut self, status: Status) {
+        self.tests += 1;
+        match status {
+            Status::Failed => self.failures += 1,
+            Status::Error => self.errors += 1,
+            Status::Skipped => self.skipped += 1,
+            Status::Passed | Status::Flaky => {}
+        }
+    }
+}
+
+/// What an attribute says of a duration; a guess is told.
+pub(crate) fn duration(element: &Element, name: &str, sink: &mut dyn Sink) -> Option<u64> {
+    let text = element.get(name).filter(|text| !text.trim().is_empty())?;
+    match number::seconds(text) {
+        Some((micros, guessed)) => {
+            if guessed {
+                let text = format!("{name}=\"{text}\" is read as {} seconds", micros / 1_000_000);
+                sink.note(Note { line: Some(element.line), kind: NoteKind::Guessed, text });
+            }
+            Some(micros)
+        }
+        None => {
+            let text = format!("{name}=\"{text}\" is no duration");
+            sink.note(Note { line: Some(element.line), kind: NoteKind::Odd, text });
+            None
+        }
+    }
+}
+
+/// What an attribute says of a point in time.
+pub(crate) fn time(
+    element: &Element,
+    name: &str,
+    sink: &mut dyn Sink,
+) -> Option<devmason_domain::Timestamp> {
+    let text = element.get(name).filter(|text| !text.trim().is_empty())?;
+    match text.parse() {
+        Ok(at) => Some(at),
+        Err(_) => {
+            let text = format!("{name}=\"{text}\" is no date");
+            sink.note(Note { line: Some(element.line), kind: NoteKind::Odd, text });
+            None
+        }
+    }
+}
+
+fn count(element: &Element, names: &[&str]) -> Option<u64> {
+    let text = element.first(names)?;
+    let text: String = text.chars().filter(|c| !matches!(c, ',' | '.' | ' ')).collect();
+    text.parse().ok()
+}
+
+impl Junit {
+    fn path(&self) -> Vec<String> {
+        self.suites.last().map_or_else(Vec::new, |open| open.suite.path.clone())
+    }
+
+    fn open_suite(&mut self, element: &Element, sink: &mut dyn Sink) {
+        let mut path = self.path();
+        // <testsuites> is only around the suites, unless it has a name of its own.
+        if element.name == "testsuite" || element.get("name").is_some_and(|name| !name.is_empty()) {
+            path.push(element.get("name").unwrap_or_default().to_owned());
+        }
+        let mut suite = Suite {
+            path,
+            started: time(element, "timestamp", sink),
+            micros: duration(element, "time", sink),
+            host: element.owned("hostname"),
+            claim: Claim {
+                tests: count(element, &["tests"]),
+                failures: count(element, &["failures"]),
+                errors: count(element, &["errors"]),
+                skipped: count(element, &["skipped", "skips", "skip"]),
+            },
+            ..Suite::default()
+        };
+        for name in ["package", "file", "id"] {
+            suite.properties.extend(element.owned(name).map(|value| (name.to_owned(), value)));
+        }
+        self.suites.push(Open { suite, line: element.line, ..Open::default() });
+    }
+
+    fn close_suite(&mut self, sink: &mut dyn Sink) {
+        let Some(open) = self.suites.pop() else { return };
+        let claim = open.suite.claim;
+        let said = [
+            ("tests", claim.tests, open.own.tests, open.all.tests),
+            ("failures", claim.failures, open.own.failures, open.all.failures),
+            ("errors", claim.errors, open.own.errors, open.all.errors),
+            ("skipped", claim.skipped, open.own.skipped, open.all.skipped),
+        ];
+        for (what, said, own, all) in said {
+            if let Some(said) = said.filter(|said| *said != own && *said != all) {
+                let name = open.suite.path.last().map_or("", String::as_str);
+                let text = format!("the suite '{name}' says {what}=\"{said}\"; there are {all}");
+                sink.note(Note { line: Some(open.line), kind: NoteKind::Odd, text });
+            }
+        }
+        if let Some(outer) = self.suites.last_mut() {
+            outer.all.tests += open.all.tests;
+            outer.all.failures += open.all.failures;
+            outer.all.errors += open.all.errors;
+            outer.all.skipped += open.all.skipped;
+        }
+        sink.suite(open.suite);
+    }
+
+    fn open_case(&mut self, element: &Element, sink: &mut dyn Sink) {
+        let mut case = Case {
+            suites: self.path(),
+            class: element.first(&["classname", "class"]).map(str::to_owned),
+            name: element.get("name").unwrap_or_default().to_owned(),
+            micros: duration(element, "time", sink),
+            started: time(element, "timestamp", sink),
+            file: element.owned("file"),
+            line: element.get("line").and_then(|line| line.parse().ok()),
+            report_line: Some(element.line),
+            ..Case::default()
+        };
+        // What GoogleTest and others say of a case that was not run.
+        let status = element.get("status").unwrap_or_default().to_ascii_lowercase();
+        let result = element.get("result").unwrap_or_default().to_ascii_lowercase();
+        if matches!(status.as_str(), "notrun" | "disabled" | "skipped" | "ignored" | "pending")
+            || matches!(result.as_str(), "suppressed" | "skipped")
+        {
+            case.status = Some(Status::Skipped);
+        }
+        if case.name.is_empty() {
+            let text = "a case without a name".to_owned();
+            sink.note(Note { line: Some(element.line), kind: NoteKind::Odd, text });
+        }
+        for name in ["assertions", "id"] {
+            case.properties.extend(element.owned(name).map(|value| (name.to_owned(), value)));
+        }
+        self.case = Some(case);
+    }
+
+    fn close_case(&mut self, sink: &mut dyn Sink) {
+        let Some(mut case) = self.case.take() else { return };
+        let status = *case.status.get_or_insert(Status::Passed);
+        if let Some(open) = self.suites.last_mut() {
+            open.own.add(status);
+            open.all.add(status);
+        }
+        self.doubled.check(&case, sink);
+        sink.case(case);
+    }
+
+    /// What came of a case, told by an element in it: what is worse counts.
+    fn judge(&mut self, element: &Element, status: Status) {
+        let Some(case) = self.case.as_mut() else { return };
+        let failure = Failure {
+            kind: element.owned("type"),
+            message: element.owned("message"),
+            text: element.trimmed(),
+        };
+        let is_reason = case.status.is_none_or(|known| known < status);
+        match (&mut case.failure, is_reason) {
+            (None, _) => case.failure = Some(failure),
+            (Some(known), true) if case.status == Some(Status::Flaky) => *known = failure,
+            (Some(known), _) => {
+                let more = [failure.message, failure.text].into_iter().flatten();
+                let text = known.text.get_or_insert_default();
+                for more in more {
+                    if !text.is_empty() {
+                        text.push_str("\n\n");
+                    }
+                    text.push_str(&more);
+                }
+            }
+        }
+        case.status = Some(case.status.map_or(status, |known| known.max(status)));
+    }
+
+    fn retried(&mut self, element: &Element, flaky: bool) {
+        if let Some(case) = self.case.as_mut() {
+            case.retries += 1;
+            if flaky {
+                self.judge(element, Status::Flaky);
+            }
+        }
+    }
+
+    fn drop(&mut self, element: &Element, sink: &mut dyn Sink) {
+        if self.dropped.insert(element.name.clone()) {
+            let text =
+                format!("<{}> is not known; it is left out, here and further on", element.name);
+            sink.note(Note { line: Some(element.line), kind: NoteKind::Dropped, text });
+        }
+    }
+}
+
+/// A try that came before the last one.
+fn is_try(name: &str) -> bool {
+    matches!(name, "flakyFailure" | "flakyError" | "rerunFailure" | "rerunError" | "rerun")
+}
+
+impl Handler for Junit {
+    fn start(
+        &mut self,
+        element: &mut Element,
+        open: &[Element],
+        sink: &mut dyn Sink,
+    ) -> Result<(), ReadError> {
+        match element.name.as_str() {
+            "testsuites" | "testsuite" if self.case.is_none() => self.open_suite(element, sink),
+            "testcase" if self.case.is_none() => self.open_case(element, sink),
+            "testcase" | "testsuite" | "testsuites" => {
+                let problem = format!("<{}> within a <testcase>", element.name);
+                return Err(ReadError::new(Some(element.line), problem));
+            }
+            _ if open.is_empty() => {
+                let problem = format!("<{}> is not the root of JUnit XML", element.name);
+                return Err(ReadError::new(Some(element.line), problem));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn end(
+        &mut self,
+        mut element: Element,
+        open: &mut [Element],
+        sink: &mut dyn Sink,
+    ) -> Result<(), ReadError> {
+        let within = open.last().map_or("", |open| open.name.as_str()).to_owned();
+        match element.name.as_str() {
+            "testsuites" | "testsuite" => self.close_suite(sink),
+            "testcase" => self.close_case(sink),
+            "failure" => self.judge(&element, Status::Failed),
+            "error" => self.judge(&element, Status::Error),
+            "skipped" => self.judge(&element, Status::Skipped),
+            "flakyFailure" | "flakyError" => self.retried(&element, true),
+            "rerunFailure" | "rerunError" | "rerun" => self.retried(&element, false),
+            "stackTrace" if is_try(&within) => {
+                // It is the text of the try.
+                if let Some(outer) = open.last_mut() {
+                    outer.text += &element.text;
+                }
+            }
+            "system-out" | "system-err" => {
+                let text = std::mem::take(&mut element.text);
+                let is_out = element.name == "system-out";
+                let (out, err) = match (&mut self.case, self.suites.last_mut()) {
+                    (Some(case), _) => (&mut case.stdout, &mut case.stderr),
+                    (None, Some(open)) => (&mut open.suite.stdout, &mut open.suite.stderr),
+                    (None, None) => return Ok(()),
+                };
+                let to = if is_out { out } else { err };
+                to.push_str(&text);
+            }
+            "property" => {
+                let value =
+                    element.get("value").map_or_else(|| element.text.clone(), str::to_owned);
+                let property = (element.get("name").unwrap_or_default().to_owned(), value);
+                match (&mut self.case, self.suites.last_mut()) {
+                    (Some(case), _) => case.properties.push(property),
+                    (None, Some(open)) => open.suite.properties.push(property),
+                    (None, None) => {}
+                }
+            }
+            "properties" => {}
+            _ => self.drop(&element, sink),
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,216 @@
+//! The JSON of Rust's libtest, and of nextest, which writes the same with more in it.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::input::Input;
+use crate::number;
+use crate::{Case, Claim, Failure, Note, NoteKind, ReadError, Sink, Status, Suite};
+
+#[derive(Deserialize)]
+struct Event {
+    #[serde(rename = "type")]
+    kind: String,
+    event: Option<String>,
+    name: Option<String>,
+    test_count: Option<u64>,
+    exec_time: Option<serde_json::Value>,
+    stdout: Option<String>,
+    message: Option<String>,
+    reason: Option<String>,
+    nextest: Option<Nextest>,
+}
+
+#[derive(Deserialize)]
+struct Nextest {
+    #[serde(rename = "crate")]
+    krate: Option<String>,
+    test_binary: Option<String>,
+}
+
+/// A suite of tests: one program.
+#[derive(Default)]
+struct Open {
+    name: Option<String>,
+    line: u64,
+    planned: Option<u64>,
+    running: BTreeMap<String, u64>,
+    /// Tests that failed and may be tried again, by name.
+    failed: BTreeMap<String, Case>,
+    seen: u64,
+}
+
+pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), ReadError> {
+    let mut open = Open::default();
+    let (mut events, mut nth) = (0u64, 0u32);
+    loop {
+        let line = input.line();
+        let Some(text) = input.next_line()? else { break };
+        let text = text.trim();
+        if text.is_empty() {
+            continue;
+        }
+        let Ok(event) = serde_json::from_str::<Event>(text) else {
+            if events == 0 {
+                return Err(ReadError::new(Some(line), "this is no event of libtest"));
+            }
+            let text = "a line that is no event is left out".to_owned();
+            sink.note(Note { line: Some(line), kind: NoteKind::Dropped, text });
+            continue;
+        };
+        events += 1;
+        match (event.kind.as_str(), event.event.as_deref().unwrap_or_default()) {
+            ("suite", "started") => {
+                end(std::mem::take(&mut open), sink);
+                nth += 1;
+                let name =
+                    event.nextest.and_then(|nextest| match (nextest.krate, nextest.test_binary) {
+                        (Some(krate), Some(binary)) => Some(format!("{krate}::{binary}")),
+                        (name, _) => name,
+                    });
+                open = Open { name, line, planned: event.test_count, ..Open::default() };
+            }
+            ("suite", _) => end(std::mem::take(&mut open), sink),
+            ("test", "started") => {
+                open.running.insert(event.name.unwrap_or_default(), line);
+            }
+            ("test", outcome) => test(&mut open, outcome.to_owned(), event, line, sink),
+            ("bench", _) => {
+                let case = Case {
+                    status: Some(Status::Passed),
+                    report_line: Some(line),
+                    ..named(event.name)
+                };
+                open.seen += 1;
+                sink.case(case);
+            }
+            ("report", _) => {}
+            (other, _) => {
+                let text = format!("the event '{other}' is not known; it is left out");
+                sink.note(Note { line: Some(line), kind: NoteKind::Dropped, text });
+            }
+        }
+    }
+    if events == 0 {
+        return Err(ReadError::new(None, "there is no event in it"));
+    }
+    if nth == 0 {
+        let text = "no suite is started in it".to_owned();
+        sink.note(Note { line: None, kind: NoteKind::Odd, text });
+    }
+    end(open, sink);
+    Ok(())
+}
+
+/// `crate::binary$module::test` of nextest, or `module::test`.
+fn named(name: Option<String>) -> Case {
+    let name = name.unwrap_or_default();
+    match name.split_once('$') {
+        Some((binary, test)) => {
+            Case { class: Some(binary.to_owned()), name: test.to_owned(), ..Case::default() }
+        }
+        None => Case { name, ..Case::default() },
+    }
+}
+
+fn test(open: &mut Open, outcome: String, event: Event, line: u64, sink: &mut dyn Sink) {
+    let full = event.name.unwrap_or_default();
+    let begun = open.running.remove(&full).unwrap_or(line);
+    // nextest tells the second try by #2 behind the name.
+    let (name, tries) = match full.rsplit_once('#') {
+        Some((name, number)) => match number.parse::<u32>() {
+            Ok(number) => (name.to_owned(), number),
+            Err(_) => (full, 1),
+        },
+        None => (full, 1),
+    };
+    let status = match outcome.as_str() {
+        "ok" => Status::Passed,
+        "failed" => Status::Failed,
+        "ignored" => Status::Skipped,
+        "timeout" => {
+            // It is only told that it takes long; how it ends follows.
+            open.running.insert(name, begun);
+            return;
+        }
+        other => {
+            let text = format!("the event '{other}' of a test is not known; it counts as an error");
+            sink.note(Note { line: Some(line), kind: NoteKind::Guessed, text });
+            Status::Error
+        }
+    };
+    let seconds = match event.exec_time {
+        Some(serde_json::Value::Number(number)) => number.as_f64().and_then(number::micros),
+        Some(serde_json::Value::String(text)) => number::seconds(&text).map(|(micros, _)| micros),
+        _ => None,
+    };
+    let output = event.stdout.unwrap_or_default();
+    let (stdout, failure) = if status == Status::Passed {
+        (output, None)
+    } else {
+        let text = (!output.is_empty()).then_some(output);
+        (String::new(), Some(Failure { kind: event.reason, message: event.message, text }))
+    };
+    let mut case = Case {
+        status: Some(status),
+        micros: seconds,
+        failure,
+        stdout,
+        retries: tries.saturating_sub(1),
+        report_line: Some(begun),
+        ..named(Some(name.clone()))
+    };
+    if case.class.is_none() {
+        case.suites.extend(open.name.clone());
+    }
+    let before = open.failed.remove(&name);
+    match (status, before) {
+        (Status::Failed, _) => {
+            open.failed.insert(name, case);
+        }
+        (Status::Passed, Some(before)) => {
+            open.seen += 1;
+            sink.case(Case {
+                status: Some(Status::Flaky),
+                failure: before.failure,
+                retries: case.retries.max(1),
+                ..case
+            });
+        }
+        _ => {
+            open.seen += 1;
+            sink.case(case);
+        }
+    }
+}
+
+fn end(open: Open, sink: &mut dyn Sink) {
+    if open.planned.is_none() && open.failed.is_empty() && open.running.is_empty() {
+        return;
+    }
+    let mut seen = open.seen;
+    for (_, case) in open.failed {
+        seen += 1;
+        sink.case(case);
+    }
+    for (name, line) in open.running {
+        seen += 1;
+        let failure = Failure { message: Some("it did not end".to_owned()), ..Failure::default() };
+        sink.case(Case {
+            status: Some(Status::Error),
+            failure: Some(failure),
+            report_line: Some(line),
+            ..named(Some(name))
+        });
+    }
+    if let Some(planned) = open.planned.filter(|planned| *planned != seen) {
+        let text = format!("the suite says test_count={planned}; there are {seen}");
+        sink.note(Note { line: Some(open.line), kind: NoteKind::Odd, text });
+    }
+    sink.suite(Suite {
+        path: open.name.into_iter().collect(),
+        claim: Claim { tests: open.planned, ..Claim::default() },
+        ..Suite::default()
+    });
+}

@@ -1,0 +1,152 @@
+//! NUnit's XML, versions 2 and 3.
+
+use crate::input::Input;
+use crate::junit::{duration, time};
+use crate::xml::{Element, Handler, walk};
+use crate::{Case, Claim, Failure, Note, NoteKind, ReadError, Sink, Status, Suite};
+
+#[derive(Default)]
+struct Nunit {
+    suites: Vec<Suite>,
+    case: Option<Case>,
+}
+
+pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), ReadError> {
+    walk(input, sink, &mut Nunit::default())
+}
+
+/// What version 3 and version 2 say of a case.
+fn status(element: &Element, sink: &mut dyn Sink) -> Status {
+    if element.get("executed") == Some("False") {
+        return Status::Skipped;
+    }
+    match element.get("result").unwrap_or_default() {
+        "Passed" | "Success" | "Warning" => Status::Passed,
+        "Failed" | "Failure" if element.get("label") == Some("Error") => Status::Error,
+        "Failed" | "Failure" => Status::Failed,
+        "Error" | "Cancelled" => Status::Error,
+        "Skipped" | "Ignored" | "Inconclusive" | "NotRunnable" => Status::Skipped,
+        "" if element.get("success") == Some("True") => Status::Passed,
+        "" if element.get("success") == Some("False") => Status::Failed,
+        other => {
+            let text = format!("the result '{other}' is not known; it counts as an error");
+            sink.note(Note { line: Some(element.line), kind: NoteKind::Guessed, text });
+            Status::Error
+        }
+    }
+}
+
+impl Handler for Nunit {
+    fn start(
+        &mut self,
+        element: &mut Element,
+        open: &[Element],
+        sink: &mut dyn Sink,
+    ) -> Result<(), ReadError> {
+        let path = || self.suites.last().map_or_else(Vec::new, |suite| suite.path.clone());
+        match element.name.as_str() {
+            "test-run" | "test-results" | "test-suite" => {
+                let mut path = path();
+                if element.name == "test-suite" {
+                    path.push(element.get("name").unwrap_or_default().to_owned());
+                }
+                let number = |name: &str| element.get(name).and_then(|text| text.parse().ok());
+                let suite = Suite {
+                    path,
+                    started: time(element, "start-time", sink),
+                    micros: duration(
+                        element,
+                        if element.get("duration").is_some() { "duration" } else { "time" },
+                        sink,
+                    ),
+                    claim: Claim {
+                        tests: number("total"),
+                        failures: number("failed").or_else(|| number("failures")),
+                        errors: number("errors"),
+                        skipped: number("skipped"),
+                    },
+                    ..Suite::default()
+                };
+                self.suites.push(suite);
+            }
+            "test-case" => {
+                let name = element.get("name").unwrap_or_default();
+                let full = element.get("fullname").unwrap_or(name);
+                let class = element
+                    .owned("classname")
+                    .or_else(|| full.strip_suffix(name)?.strip_suffix('.').map(str::to_owned))
+                    .filter(|class| !class.is_empty());
+                let name = class
+                    .as_deref()
+                    .and_then(|class| name.strip_prefix(class)?.strip_prefix('.'))
+                    .unwrap_or(name)
+                    .to_owned();
+                self.case = Some(Case {
+                    suites: path(),
+                    class,
+                    name,
+                    status: Some(status(element, sink)),
+                    micros: duration(
+                        element,
+                        if element.get("duration").is_some() { "duration" } else { "time" },
+                        sink,
+                    ),
+                    started: time(element, "start-time", sink),
+                    report_line: Some(element.line),
+                    ..Case::default()
+                });
+            }
+            "property" => {
+                let property = (
+                    element.get("name").unwrap_or_default().to_owned(),
+                    element.get("value").unwrap_or_default().to_owned(),
+                );
+                match (&mut self.case, self.suites.last_mut()) {
+                    (Some(case), _) => case.properties.push(property),
+                    (None, Some(suite)) => suite.properties.push(property),
+                    (None, None) => {}
+                }
+            }
+            "environment" => {
+                if let Some(suite) = self.suites.last_mut() {
+                    suite.host = element.owned("machine-name");
+                }
+            }
+            _ if open.is_empty() => {
+                let problem = format!("<{}> is not the root of NUnit's XML", element.name);
+                return Err(ReadError::new(Some(element.line), problem));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn end(
+        &mut self,
+        element: Element,
+        open: &mut [Element],
+        sink: &mut dyn Sink,
+    ) -> Result<(), ReadError> {
+        let within = open.last().map_or("", |open| open.name.as_str());
+        match (element.name.as_str(), &mut self.case) {
+            ("test-run" | "test-results" | "test-suite", _) => {
+                self.suites.pop().into_iter().for_each(|suite| sink.suite(suite));
+            }
+            ("test-case", _) => self.case.take().into_iter().for_each(|case| sink.case(case)),
+            ("output", Some(case)) => case.stdout += &element.text,
+            ("output", None) => {
+                if let Some(suite) = self.suites.last_mut() {
+                    suite.stdout += &element.text;
+                }
+            }
+            ("message", Some(case)) if matches!(within, "failure" | "reason") => {
+                case.failure.get_or_insert_with(Failure::default).message = element.trimmed();
+            }
+            ("stack-trace", Some(case)) if within == "failure" => {
+                case.failure.get_or_insert_with(Failure::default).text = element.trimmed();
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}

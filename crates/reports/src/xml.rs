@@ -1,0 +1,263 @@
+//! XML as elements that start and end, with their lines; entities are never expanded and nothing is fetched.
+
+use quick_xml::Reader;
+use quick_xml::events::Event;
+
+use crate::input::Input;
+use crate::{Note, NoteKind, ReadError, Sink};
+
+/// How deep elements may lie in each other.
+const MAX_DEPTH: usize = 512;
+
+/// How much text of one element is kept, in bytes.
+const MAX_TEXT: usize = 8 << 20;
+
+/// An element, from its start to its end.
+#[derive(Debug, Default)]
+pub(crate) struct Element {
+    /// Its name, without a prefix.
+    pub(crate) name: String,
+    attributes: Vec<(String, String)>,
+    /// The line that it starts on.
+    pub(crate) line: u64,
+    /// Its own text so far, without that of the elements in it.
+    pub(crate) text: String,
+    cut: bool,
+}
+
+impl Element {
+    /// The value of an attribute.
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.attributes.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The value of the first of these attributes that is there and not empty.
+    pub(crate) fn first(&self, names: &[&str]) -> Option<&str> {
+        names.iter().find_map(|name| self.get(name).filter(|value| !value.is_empty()))
+    }
+
+    /// An attribute's value, owned.
+    pub(crate) fn owned(&self, name: &str) -> Option<String> {
+        self.get(name).filter(|value| !value.is_empty()).map(str::to_owned)
+    }
+
+    /// Its text, without the white space around it; `None` if there is no other.
+    pub(crate) fn trimmed(&self) -> Option<String> {
+        let text = self.text.trim_matches(['\n', '\r', ' ', '\t']);
+        (!text.is_empty()).then(|| text.to_owned())
+    }
+}
+
+/// Makes cases of elements.
+pub(crate) trait Handler {
+    /// An element starts, in those that are open.
+    fn start(
+        &mut self,
+        element: &mut Element,
+        open: &[Element],
+        sink: &mut dyn Sink,
+    ) -> Result<(), ReadError>;
+    /// An element ends, in those that are still open.
+    fn end(
+        &mut self,
+        element: Element,
+        open: &mut [Element],
+        sink: &mut dyn Sink,
+    ) -> Result<(), ReadError>;
+}
+
+/// The name of the root element, from the first of a file.
+pub(crate) fn root(text: &str) -> Option<&str> {
+    let mut rest = text;
+    loop {
+        rest = rest.get(rest.find('<')? + 1..)?;
+        if let Some(comment) = rest.strip_prefix("!--") {
+            rest = comment.get(comment.find("-->")? + 3..)?;
+        } else if !rest.starts_with(['?', '!']) {
+            let name = rest.split(|c: char| c.is_whitespace() || matches!(c, '>' | '/')).next()?;
+            return Some(local(name));
+        }
+    }
+}
+
+fn local(name: &str) -> &str {
+    name.rsplit(':').next().unwrap_or(name)
+}
+
+/// The line is that which the reader has come to: where an element ends, or where it stumbled.
+pub(crate) fn walk(
+    input: &mut Input<'_>,
+    sink: &mut dyn Sink,
+    handler: &mut dyn Handler,
+) -> Result<(), ReadError> {
+    let mut reader = Reader::from_reader(input);
+    let config = reader.config_mut();
+    config.allow_dangling_amp = true;
+    config.check_comments = false;
+    let mut buffer = Vec::new();
+    let mut open: Vec<Element> = Vec::new();
+    let mut roots = 0u32;
+    loop {
+        buffer.clear();
+        let line = reader.get_ref().line();
+        let event = reader.read_event_into(&mut buffer);
+        let event = match event {
+            Ok(event) => event,
+            Err(error) => {
+                let within = open.last().map(|open| {
+                    format!(" (in <{}>, which starts on line {})", open.name, open.line)
+                });
+                let line = Some(reader.get_ref().line());
+                return Err(ReadError::new(
+                    line,
+                    format!("the XML is broken: {error}{}", within.unwrap_or_default()),
+                ));
+            }
+        };
+        match event {
+            Event::Start(start) => {
+                let mut element = element(&start, line, sink)?;
+                if open.is_empty() {
+                    roots += 1;
+                }
+                if open.len() >= MAX_DEPTH {
+                    return Err(ReadError::new(
+                        Some(line),
+                        format!("elements lie more than {MAX_DEPTH} deep"),
+                    ));
+                }
+                handler.start(&mut element, &open, sink)?;
+                open.push(element);
+            }
+            Event::Empty(start) => {
+                let mut element = element(&start, line, sink)?;
+                if open.is_empty() {
+                    roots += 1;
+                }
+                handler.start(&mut element, &open, sink)?;
+                handler.end(element, &mut open, sink)?;
+            }
+            Event::End(_) => {
+                // The reader has checked that it ends what is open.
+                if let Some(element) = open.pop() {
+                    handler.end(element, &mut open, sink)?;
+                }
+            }
+            Event::Text(text) => add(&mut open, &text, line, sink)?,
+            Event::CData(text) => add(&mut open, &text, line, sink)?,
+            Event::GeneralRef(reference) => {
+                let text = resolve(&reference, line, sink)?;
+                add(&mut open, text.encode_utf8(&mut [0; 4]), line, sink)?;
+            }
+            Event::Eof => break,
+            Event::Comment(_) | Event::Decl(_) | Event::PI(_) | Event::DocType(_) => {}
+        }
+    }
+    if let Some(last) = open.last() {
+        let problem =
+            format!("the file ends within <{}>, which starts on line {}", last.name, last.line);
+        return Err(ReadError::new(Some(reader.get_ref().line()), problem));
+    }
+    match roots {
+        0 => Err(ReadError::new(None, "there is no element in it")),
+        1 => Ok(()),
+        _ => {
+            let text = format!("{roots} documents stand one after the other; all are read");
+            sink.note(Note { line: None, kind: NoteKind::Odd, text });
+            Ok(())
+        }
+    }
+}
+
+fn element(
+    start: &quick_xml::events::BytesStart<'_>,
+    line: u64,
+    sink: &mut dyn Sink,
+) -> Result<Element, ReadError> {
+    let name = local(start.name().0).to_owned();
+    let mut attributes = Vec::new();
+    for attribute in start.attributes().with_checks(false) {
+        let attribute = attribute.map_err(|error| {
+            ReadError::new(Some(line), format!("the XML is broken: <{name}>: {error}"))
+        })?;
+        attributes
+            .push((local(attribute.key.0).to_owned(), unescape(&attribute.value, line, sink)?));
+    }
+    Ok(Element { name, attributes, line, text: String::new(), cut: false })
+}
+
+/// Adds to the text of the innermost open element.
+fn add(open: &mut [Element], text: &str, line: u64, sink: &mut dyn Sink) -> Result<(), ReadError> {
+    let Some(element) = open.last_mut() else {
+        return if text.trim().is_empty() {
+            Ok(())
+        } else {
+            Err(ReadError::new(Some(line), "the XML is broken: text outside of any element"))
+        };
+    };
+    let room = MAX_TEXT - element.text.len().min(MAX_TEXT);
+    let fits = text.len().min(room);
+    let fits = (0..=fits).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    element.text += text.get(..fits).unwrap_or_default();
+    if fits < text.len() && !element.cut {
+        element.cut = true;
+        let text = format!(
+            "the text of <{}> is longer than {MAX_TEXT} bytes; the rest is left out",
+            element.name
+        );
+        sink.note(Note { line: Some(element.line), kind: NoteKind::Cut, text });
+    }
+    Ok(())
+}
+
+/// The character that `&name;` or `&#10;` stands for.
+fn resolve(reference: &str, line: u64, sink: &mut dyn Sink) -> Result<char, ReadError> {
+    Ok(match reference {
+        "amp" => '&',
+        "lt" => '<',
+        "gt" => '>',
+        "quot" => '"',
+        "apos" => '\'',
+        _ => {
+            let Some(number) = reference.strip_prefix('#') else {
+                let problem = format!(
+                    "the entity &{reference}; is not known: what a document declares is not expanded"
+                );
+                return Err(ReadError::new(Some(line), problem));
+            };
+            let code = match number.strip_prefix(['x', 'X']) {
+                Some(hex) => u32::from_str_radix(hex, 16).ok(),
+                None => number.parse().ok(),
+            };
+            code.and_then(char::from_u32).unwrap_or_else(|| {
+                let text = format!("&{reference}; is no character and was replaced by U+FFFD");
+                sink.note(Note { line: Some(line), kind: NoteKind::Odd, text });
+                char::REPLACEMENT_CHARACTER
+            })
+        }
+    })
+}
+
+fn unescape(raw: &str, line: u64, sink: &mut dyn Sink) -> Result<String, ReadError> {
+    let mut text = String::with_capacity(raw.len());
+    let mut rest = raw;
+    while let Some(at) = rest.find('&') {
+        let (before, reference) = rest.split_at(at);
+        text += before;
+        let reference = reference.get(1..).unwrap_or_default();
+        match reference.find(';').filter(|end| *end <= 32) {
+            Some(end) => {
+                let (name, behind) = reference.split_at(end);
+                text.push(resolve(name, line, sink)?);
+                rest = behind.get(1..).unwrap_or_default();
+            }
+            // A lone & stands for itself.
+            None => {
+                text.push('&');
+                rest = reference;
+            }
+        }
+    }
+    text += rest;
+    Ok(text)
+}

@@ -1,0 +1,131 @@
+//! xUnit.net's XML, versions 2 and 3.
+
+use crate::input::Input;
+use crate::junit::duration;
+use crate::xml::{Element, Handler, walk};
+use crate::{Case, Failure, Note, NoteKind, ReadError, Sink, Status, Suite};
+
+#[derive(Default)]
+struct Xunit {
+    suite: Suite,
+    collection: Option<String>,
+    case: Option<Case>,
+}
+
+pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), ReadError> {
+    walk(input, sink, &mut Xunit::default())
+}
+
+impl Handler for Xunit {
+    fn start(
+        &mut self,
+        element: &mut Element,
+        _: &[Element],
+        sink: &mut dyn Sink,
+    ) -> Result<(), ReadError> {
+        match element.name.as_str() {
+            "assembly" => {
+                let started = match (element.get("run-date"), element.get("run-time")) {
+                    (Some(date), Some(time)) => format!("{date}T{time}").parse().ok(),
+                    _ => element.get("start-rtf").and_then(|at| at.parse().ok()),
+                };
+                let name = element.get("name").unwrap_or_default();
+                // A path of Windows or of Unix; its last part names the assembly.
+                let name = name.rsplit(['/', '\\']).next().unwrap_or_default().to_owned();
+                self.suite = Suite {
+                    path: vec![name],
+                    started,
+                    micros: duration(element, "time", sink),
+                    ..Suite::default()
+                };
+                self.suite.properties.extend(
+                    element.owned("environment").map(|value| ("environment".to_owned(), value)),
+                );
+            }
+            "collection" => self.collection = element.owned("name"),
+            "test" => {
+                let class = element.owned("type");
+                let name = element.get("name").unwrap_or_default();
+                let own = class
+                    .as_deref()
+                    .and_then(|class| name.strip_prefix(class)?.strip_prefix('.'))
+                    .unwrap_or(name)
+                    .to_owned();
+                let status = match element.get("result").unwrap_or_default() {
+                    "Pass" => Status::Passed,
+                    "Fail" => Status::Failed,
+                    "Skip" | "NotRun" => Status::Skipped,
+                    other => {
+                        let text =
+                            format!("the result '{other}' is not known; it counts as an error");
+                        sink.note(Note { line: Some(element.line), kind: NoteKind::Guessed, text });
+                        Status::Error
+                    }
+                };
+                let mut suites = self.suite.path.clone();
+                suites.extend(self.collection.clone());
+                self.case = Some(Case {
+                    suites,
+                    class,
+                    name: own,
+                    status: Some(status),
+                    micros: duration(element, "time", sink),
+                    file: element.owned("source-file"),
+                    line: element.get("source-line").and_then(|line| line.parse().ok()),
+                    report_line: Some(element.line),
+                    ..Case::default()
+                });
+            }
+            "failure" => {
+                if let Some(case) = &mut self.case {
+                    case.failure.get_or_insert_with(Failure::default).kind =
+                        element.owned("exception-type");
+                }
+            }
+            "trait" => {
+                if let (Some(case), Some(name)) = (&mut self.case, element.owned("name")) {
+                    case.properties
+                        .push((name, element.get("value").unwrap_or_default().to_owned()));
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn end(
+        &mut self,
+        element: Element,
+        open: &mut [Element],
+        sink: &mut dyn Sink,
+    ) -> Result<(), ReadError> {
+        let within_error = open.iter().any(|open| open.name == "errors");
+        match (element.name.as_str(), &mut self.case) {
+            ("assembly", _) => sink.suite(std::mem::take(&mut self.suite)),
+            ("test", _) => self.case.take().into_iter().for_each(|case| sink.case(case)),
+            ("output", Some(case)) => case.stdout += &element.text,
+            ("reason", Some(case)) => {
+                case.failure.get_or_insert_with(Failure::default).message = element.trimmed();
+            }
+            ("message", Some(case)) => {
+                case.failure.get_or_insert_with(Failure::default).message = element.trimmed();
+            }
+            ("stack-trace", Some(case)) => {
+                case.failure.get_or_insert_with(Failure::default).text = element.trimmed();
+            }
+            // What broke outside of any test, such as a fixture.
+            ("message", None) if within_error => {
+                sink.case(Case {
+                    suites: self.suite.path.clone(),
+                    name: "error outside of the tests".to_owned(),
+                    status: Some(Status::Error),
+                    failure: Some(Failure { message: element.trimmed(), ..Failure::default() }),
+                    report_line: Some(element.line),
+                    ..Case::default()
+                });
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,387 @@
+//! The SQL of the hot queries, and that each is answered by its index: the text of every one is a golden
+//! file (`snapshots/`), and each is explained on a filled table.
+
+use std::cell::RefCell;
+
+use devmason_domain::query::{parse_query, parse_where};
+use diesel::connection::{InstrumentationEvent, set_default_instrumentation};
+use diesel::prelude::*;
+use diesel::sql_types::Text;
+
+use super::*;
+
+thread_local! {
+    /// The statements that this thread ran, while somebody listens.
+    static HEARD: RefCell<Option<Vec<String>>> = const { RefCell::new(None) };
+}
+
+fn note(event: InstrumentationEvent<'_>) {
+    if let InstrumentationEvent::StartQuery { query, .. } = event {
+        HEARD.with_borrow_mut(|heard| heard.iter_mut().for_each(|all| all.push(query.to_string())));
+    }
+}
+
+/// Runs something, and gives the statements that it took, with their values.
+fn statements(run: impl FnOnce()) -> Vec<(String, Vec<String>)> {
+    HEARD.set(Some(Vec::new()));
+    run();
+    let heard = HEARD.take().unwrap();
+    heard.iter().map(|statement| split(statement)).collect()
+}
+
+/// A statement and its values, as Diesel shows them: `select ... -- binds: [1, Id(...)]`.
+fn split(shown: &str) -> (String, Vec<String>) {
+    let (sql, binds) = shown.split_once(" -- binds: ").unwrap_or((shown, "[]"));
+    let inner = binds.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap();
+    let (mut values, mut value, mut depth, mut quoted) = (Vec::new(), String::new(), 0, false);
+    for c in inner.chars() {
+        match c {
+            '"' => quoted = !quoted,
+            '[' | '(' if !quoted => depth += 1,
+            ']' | ')' if !quoted => depth -= 1,
+            _ => {}
+        }
+        if c == ',' && depth == 0 && !quoted {
+            values.push(value.trim().to_owned());
+            value.clear();
+        } else {
+            value.push(c);
+        }
+    }
+    if !value.trim().is_empty() {
+        values.push(value.trim().to_owned());
+    }
+    (sql.to_owned(), values)
+}
+
+/// A value as a literal.
+fn literal(backend: Backend, value: &str) -> String {
+    if let Some(id) = value.strip_prefix("Id(").and_then(|rest| rest.strip_suffix(')')) {
+        return match backend {
+            Backend::Postgres => format!("'{id}'::uuid"),
+            Backend::Sqlite => format!("x'{}'", id.replace('-', "")),
+        };
+    }
+    if let Some(items) = value.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        let items: Vec<_> = items.split(", ").map(|item| literal(backend, item)).collect();
+        return format!("array[{}]", items.join(", "));
+    }
+    match value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
+        Some(text) => format!("'{text}'"),
+        None => value.to_owned(),
+    }
+}
+
+/// The statement with its values written into it, so that it is planned as it runs.
+fn whole(backend: Backend, (sql, values): &(String, Vec<String>)) -> String {
+    let mut whole = sql.clone();
+    match backend {
+        Backend::Postgres => {
+            for (at, value) in values.iter().enumerate().rev() {
+                whole = whole.replace(&format!("${}", at + 1), &literal(backend, value));
+            }
+        }
+        Backend::Sqlite => {
+            for value in values {
+                whole = whole.replacen('?', &literal(backend, value), 1);
+            }
+        }
+    }
+    whole
+}
+
+#[derive(QueryableByName)]
+struct PostgresLine {
+    #[diesel(sql_type = Text, column_name = "QUERY PLAN")]
+    line: String,
+}
+
+#[derive(QueryableByName)]
+struct SqliteLine {
+    #[diesel(sql_type = Text)]
+    detail: String,
+}
+
+fn plan(backend: Backend, url: &str, statement: &str) -> String {
+    let lines: Vec<String> = match backend {
+        Backend::Postgres => {
+            let mut conn = PgConnection::establish(url).unwrap();
+            let lines: Vec<PostgresLine> = diesel::sql_query(format!("explain {statement}"))
+                .load(&mut conn)
+                .unwrap_or_else(|error| panic!("{error}: {statement}"));
+            lines.into_iter().map(|line| line.line).collect()
+        }
+        Backend::Sqlite => {
+            let path = url.strip_prefix("sqlite:").unwrap();
+            let mut conn = SqliteConnection::establish(path).unwrap();
+            // The functions that the repository gives each connection change no plan.
+            let plain = statement
+                .replace("within_time()", "true")
+                .replace("client_member_text", "json_extract")
+                .replace("uuid_text", "hex");
+            let explain = format!("explain query plan {plain}");
+            let lines: Vec<SqliteLine> = diesel::sql_query(explain)
+                .load(&mut conn)
+                .unwrap_or_else(|error| panic!("{error}: {statement}"));
+            lines.into_iter().map(|line| line.detail).collect()
+        }
+    };
+    lines.join("\n")
+}
+
+/// A hot query: how it is asked, and what its plan must say on PostgreSQL and on SQLite.
+struct Hot<'a> {
+    name: &'static str,
+    ask: Box<dyn Fn() + 'a>,
+    postgres: &'static [&'static str],
+    sqlite: &'static [&'static str],
+}
+
+fn hot<'a>(
+    name: &'static str,
+    postgres: &'static [&'static str],
+    sqlite: &'static [&'static str],
+    ask: impl Fn() + 'a,
+) -> Hot<'a> {
+    Hot { name, ask: Box::new(ask), postgres, sqlite }
+}
+
+fn hot_queries_are_answered_by_their_indexes(backend: Backend) {
+    set_default_instrumentation(|| Some(Box::new(note))).unwrap();
+    let store = Store::new(backend);
+    let alice = store.user("alice");
+    let kernels = components::of_type(&store, "kernel", &["6.12", "6.13"]);
+    let kernel = &kernels[0];
+    let mut projects = Vec::new();
+    let mut one = None;
+    for at in 0..4 {
+        let project = store.project_of(&format!("p{at}"), Actor::Account(alice.id));
+        for batch in 0..15 {
+            let builds: Vec<_> = (0..100)
+                .map(|n| {
+                    let started = format!("2026-01-{:02}T00:{:02}:00Z", 1 + batch, n % 60);
+                    let ten = format!("ten-{}", n % 10);
+                    let mut new = build(&project, &started, &["common", &ten]);
+                    new.sender = if n % 2 == 0 { Actor::Account(alice.id) } else { Actor::Nobody };
+                    let host = format!(r#"{{"host":"ci-{}"}}"#, n % 25);
+                    new.report.client = ClientRecord(JsonObject::from_stored(host));
+                    new.key = (n % 3 == 0).then(|| format!("{batch}-{n}").parse().unwrap());
+                    new.components = vec![kernels[usize::from((n, batch) != (7, 3))].id];
+                    new
+                })
+                .collect();
+            store.build_record_many(&builds).unwrap();
+            if batch == 7 {
+                one = Some(builds[50].clone());
+            }
+        }
+        projects.push(project);
+    }
+    // Of a handful of rows an index saves nothing.
+    for at in 0..400 {
+        let other = store.project(&format!("other-{at}"));
+        let sender = store.user(&format!("user-{at}"));
+        let mut new = build(&other, "2026-02-01T00:00:00Z", &["common", "a", "b"]);
+        new.sender = Actor::Account(sender.id);
+        store.record(new);
+    }
+    store.database.analyze();
+    let project = projects.last().unwrap();
+    let one = store.find(project, one.unwrap().id);
+    let scope = Scope::Project(project.id);
+    let tagged = |words: &[&str]| {
+        Scope::Tagged(project.id, words.iter().map(|word| word.parse().unwrap()).collect())
+    };
+    let page = |scope: &Scope, start: Start| drop(store.page(scope, start, 26));
+    let of = |conditions: &str, query: &str| {
+        let filter = parse_where(&BUILDS, conditions).unwrap();
+        let filter = if query.is_empty() {
+            filter
+        } else {
+            filter.and(parse_query(&BUILDS, query).unwrap())
+        };
+        let selection = Selection { filter, sort: Vec::new() };
+        BuildQuery { scope: scope.clone(), selection, start: Start::Offset(0), limit: 26 }
+    };
+    let listing = |conditions: &str| {
+        let filter = parse_where(&BUILDS, conditions).unwrap();
+        Listing { selection: Selection { filter, sort: Vec::new() }, offset: 0, limit: 20 }
+    };
+    let (key, chosen) = (one.id.to_string(), "0-0".to_owned());
+    let queries = [
+        hot(
+            "a project by its name",
+            &["project_slug_key_key"],
+            &["SEARCH project USING INDEX"],
+            || {
+                drop(store.project_find(&project.slug).unwrap());
+            },
+        ),
+        hot(
+            "a user by name",
+            &["account_username_key_key"],
+            &["SEARCH account USING INDEX"],
+            || {
+                drop(store.user_find(&"alice".parse().unwrap()).unwrap());
+            },
+        ),
+        hot(
+            "a build by the server's id",
+            &["Index Scan using build_"],
+            &["SEARCH build USING INDEX build_1 (project_id=?"],
+            || {
+                drop(store.build_find(project.id, &key.parse().unwrap()).unwrap());
+            },
+        ),
+        hot("a build by the client's id", &["build_by_key"], &["USING INDEX build_by_key"], || {
+            drop(store.build_find(project.id, &chosen.parse().unwrap()).unwrap());
+        }),
+        hot(
+            "the steps of a build",
+            &["step_pkey"],
+            &["SEARCH step USING INDEX step_1 (project_id=? AND build_id=?)"],
+            || drop(store.steps(&one)),
+        ),
+        hot(
+            "the first page",
+            &["build_pkey"],
+            &["SEARCH build USING INDEX build_1 (project_id=?"],
+            || page(&scope, Start::Offset(0)),
+        ),
+        hot(
+            "the page behind a build",
+            &["build_pkey"],
+            &["SEARCH build USING INDEX build_1 (project_id=?"],
+            || page(&scope, Start::Behind(one.id)),
+        ),
+        hot(
+            "the page before a build",
+            &["build_pkey"],
+            &["SEARCH build USING INDEX build_1 (project_id=?"],
+            || page(&scope, Start::Before(one.id)),
+        ),
+        hot(
+            "the page from the end",
+            &["build_pkey"],
+            &["SEARCH build USING INDEX build_1 (project_id=?"],
+            || page(&scope, Start::FromEnd(0)),
+        ),
+        hot("the builds of a user", &["build_by_sender"], &["USING INDEX build_by_sender"], || {
+            page(&Scope::Sender(alice.id), Start::Offset(0));
+        }),
+        hot(
+            "the builds with a tag",
+            &["build_tag_pkey", "build_pkey"],
+            &[
+                "SEARCH build_tag USING PRIMARY KEY (project_id=? AND tag=?",
+                "SEARCH build USING INDEX build_1 (project_id=?",
+            ],
+            || {
+                page(&tagged(&["ten-3"]), Start::Offset(0));
+            },
+        ),
+        hot(
+            "the builds of a machine",
+            &["build_by_host"],
+            &["USING INDEX build_by_host (project_id=? AND host=?)"],
+            || {
+                drop(store.build_list(&of("client.host:ci-7", "")).unwrap());
+            },
+        ),
+        hot(
+            "how many builds, and how often they changed",
+            &["build_count_pkey"],
+            &["SEARCH build_count USING PRIMARY KEY (project_id=? AND tag=?)"],
+            || {
+                _ = store.build_tally(&scope).unwrap();
+            },
+        ),
+        hot(
+            "how many builds of a user",
+            &["sender_count_pkey"],
+            &["SEARCH c USING PRIMARY KEY (sender_id=?)"],
+            || {
+                _ = store.build_tally(&Scope::Sender(alice.id)).unwrap();
+            },
+        ),
+        hot(
+            "which tags a project knows",
+            &["build_count_pkey"],
+            &["SEARCH build_count USING PRIMARY KEY (project_id=? AND tag=?)"],
+            || {
+                let asked = ["common".parse().unwrap(), "none".parse().unwrap()];
+                drop(store.tag_known(project.id, &asked).unwrap());
+            },
+        ),
+        hot(
+            "the builds that tested a component",
+            &["build_component_pkey"],
+            &["SEARCH bc USING PRIMARY KEY (component_id=?)"],
+            || {
+                drop(store.build_query(Some(kernel.id), &listing("")).unwrap());
+            },
+        ),
+        hot(
+            "the builds of all projects",
+            &["build_by_received"],
+            &["USING INDEX build_by_received"],
+            || {
+                drop(store.build_query(None, &listing("")).unwrap());
+            },
+        ),
+        hot(
+            "a build by its id alone",
+            &["build_by_id"],
+            &["USING INDEX build_by_id (id=?)"],
+            || {
+                drop(store.build_query(None, &listing(&format!("id:{key}"))).unwrap());
+            },
+        ),
+    ];
+    let mut golden = String::new();
+    for Hot { name: what, ask, postgres, sqlite } in &queries {
+        let ran = statements(ask);
+        golden += &format!("-- {what}\n");
+        ran.iter().for_each(|(sql, _)| golden += &format!("{sql};\n"));
+        golden += "\n";
+        let plans: Vec<String> = ran
+            .iter()
+            .map(|statement| plan(backend, &store.database.url, &whole(backend, statement)))
+            .collect();
+        let plans = plans.join("\n\n").replace("sqlite_autoindex_", "");
+        let wanted = match backend {
+            Backend::Postgres => postgres,
+            Backend::Sqlite => sqlite,
+        };
+        for index in *wanted {
+            assert!(plans.contains(index), "{what}: {index} in\n{plans}");
+        }
+        // Small tables are read whole, and rightly: projects, users and the like.
+        for table in ["build", "step", "build_tag", "build_count", "build_component"] {
+            // The count of all builds is the sum over all projects.
+            if (what, table) == (&"the builds of all projects", "build_count") {
+                continue;
+            }
+            let scans = match backend {
+                Backend::Postgres => format!("Seq Scan on {table} "),
+                Backend::Sqlite => format!("SCAN {table}\n"),
+            };
+            assert!(!format!("{plans}\n").contains(&scans), "{what}: {table} in\n{plans}");
+        }
+        let sorts = ["Sort", "TEMP B-TREE FOR ORDER BY"].iter().any(|sort| plans.contains(sort));
+        let is_in_order = ["page", "builds of"].iter().any(|word| what.contains(word));
+        assert!(!sorts || !is_in_order, "{what}:\n{plans}");
+    }
+    let name = format!("{backend:?} hot queries").to_lowercase();
+    insta::with_settings!({omit_expression => true}, { insta::assert_snapshot!(name, golden) });
+}
+
+#[test]
+fn sqlite_answers_hot_queries_by_their_indexes() {
+    hot_queries_are_answered_by_their_indexes(Backend::Sqlite);
+}
+
+#[test]
+fn postgres_answers_hot_queries_by_their_indexes() {
+    hot_queries_are_answered_by_their_indexes(Backend::Postgres);
+}
