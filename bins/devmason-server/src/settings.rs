@@ -197,6 +197,9 @@ impl Settings {
         positive("max_body_bytes", layer.max_body_bytes.map(|n| n as u64))?;
         positive("pool_size", layer.pool_size.map(u64::from))?;
         positive("query_timeout", layer.query_timeout.map(u64::from))?;
+        if layer.query_timeout.is_some_and(|seconds| seconds > 86_400) {
+            return Err("query_timeout: must be at most 86400".to_owned());
+        }
         positive("login_failures_per_minute", layer.login_failures_per_minute.map(u64::from))?;
         Ok(Self {
             listen: layer.listen.unwrap_or_else(|| "127.0.0.1:8080".to_owned()),

@@ -36,8 +36,9 @@ impl App {
         // the small ones before it.
         let queue_bytes = settings.max_body_bytes.saturating_mul(2).saturating_add(32 << 20);
         let recorder = Recorder::start(repository.clone(), metrics.clone(), queue_bytes);
+        let cache = Cache::new(settings.fresh);
         let verifier = Verifier::new(settings.password_cost, settings.login_failures_per_minute);
-        Self { settings, repository, recorder, verifier, cache: Cache::new(), metrics, address }
+        Self { settings, repository, recorder, verifier, cache, metrics, address }
     }
 
     /// Asks the repository, off the workers that serve connections.

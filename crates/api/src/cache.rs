@@ -3,21 +3,19 @@
 //! The store keeps a number that rises whenever anything that was there is changed or removed
 //! ([`devmason_repository::Upkeep::changes`]); new builds and steps don't touch it. What is kept here
 //! counts while that number is the one it was read under. The number is asked for when it is needed, at
-//! most once in [`FRESH`] and once for all requests that wait for it, so an idle server asks nothing
+//! most once in `Settings::fresh` and once for all requests that wait for it, so an idle server asks nothing
 //! and a busy one hardly anything, and what another server changed counts here after that time.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use actix_web::web::Bytes;
 use devmason_domain::{Build, BuildKey, Project, ProjectId, Slug, State};
+use devmason_repository::Error;
 use moka::sync::Cache as Kept;
 
 use crate::app::App;
 use crate::error::ApiError;
-
-/// How long the store's number holds without being asked for again.
-const FRESH: Duration = Duration::from_millis(5);
 
 /// How many projects are kept.
 const PROJECTS: u64 = 10_000;
@@ -41,16 +39,21 @@ struct Read<T> {
     changes: u64,
 }
 
+/// What the store answered when it was asked for its number, or why it could not.
+type Answer = Result<u64, Arc<Error>>;
+
 #[derive(Default)]
 struct Changes {
-    /// The number, and when it was asked for.
-    known: Option<(u64, Instant)>,
+    /// The last answer, and when it was asked for.
+    known: Option<(Answer, Instant)>,
     /// Rises when this server changes something: a number that was asked for before that is not taken.
     own: u64,
 }
 
 /// What was read before and still holds.
 pub(crate) struct Cache {
+    /// How long the number holds without being asked for again.
+    fresh: Duration,
     changes: Mutex<Changes>,
     /// One request asks for the number, the others wait for it.
     asking: tokio::sync::Mutex<()>,
@@ -64,7 +67,7 @@ fn weight(bytes: usize) -> u32 {
 }
 
 impl Cache {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(fresh: Duration) -> Self {
         let of_build = |key: &(ProjectId, BuildKey), read: &Read<Build>| {
             let build = &read.value;
             let tags: usize = build.tags.iter().map(|tag| tag.as_str().len() + 24).sum();
@@ -72,6 +75,7 @@ impl Cache {
             weight(key.1.as_str().len() + client + tags + build.components.len() * 16)
         };
         Self {
+            fresh,
             changes: Mutex::default(),
             asking: tokio::sync::Mutex::default(),
             projects: Kept::new(PROJECTS),
@@ -85,37 +89,52 @@ impl Cache {
 
     /// This server changes, or may have changed, something that was there.
     pub(crate) fn changed(&self) {
-        let mut changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut changes = self.lock();
         changes.own += 1;
         changes.known = None;
     }
 
-    /// The number, if it is fresh; else how many changes this server made by now.
-    fn fresh(&self) -> Result<u64, u64> {
-        let changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
-        match changes.known {
-            Some((number, asked)) if asked.elapsed() < FRESH => Ok(number),
-            _ => Err(changes.own),
+    fn lock(&self) -> MutexGuard<'_, Changes> {
+        self.changes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The number, if it is fresh.
+    fn fresh(&self) -> Option<u64> {
+        match &self.lock().known {
+            Some((Ok(number), asked)) if asked.elapsed() < self.fresh => Some(*number),
+            _ => None,
         }
     }
 
     /// The store's number.
     async fn number(&self, app: &App) -> Result<u64, ApiError> {
-        if let Ok(number) = self.fresh() {
+        if let Some(number) = self.fresh() {
             return Ok(number);
         }
+        let arrived = Instant::now();
         let _turn = self.asking.lock().await;
-        let own = match self.fresh() {
-            Ok(number) => return Ok(number),
-            Err(own) => own,
+        let own = {
+            let changes = self.lock();
+            // What was asked for while this request waited is as good as what it would ask for now: the
+            // number, or that there is none to be had.
+            if let Some((answer, asked)) = &changes.known
+                && (*asked >= arrived || (answer.is_ok() && asked.elapsed() < self.fresh))
+            {
+                return answer.clone().map_err(ApiError::Store);
+            }
+            changes.own
         };
         let asked = Instant::now();
-        let number = app.run(|repository| repository.changes()).await?;
-        let mut changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        let answer = match app.run(|repository| repository.changes()).await {
+            Ok(number) => Ok(number),
+            Err(ApiError::Store(error)) => Err(error),
+            Err(error) => return Err(error),
+        };
+        let mut changes = self.lock();
         if changes.own == own {
-            changes.known = Some((number, asked));
+            changes.known = Some((answer.clone(), asked));
         }
-        Ok(number)
+        answer.map_err(ApiError::Store)
     }
 
     /// The project of that name.

@@ -162,9 +162,10 @@ impl Params {
         self.with([("format", "json".to_owned())], &["format"])
     }
 
-    /// What chooses between a resource's representations, apart from the format.
+    /// What chooses between a resource's representations. The format is part of it, even where it is the
+    /// same without: links to other pages repeat it.
     pub(crate) fn choice(&self) -> String {
-        self.with([], &["format"])
+        self.with([], &[])
     }
 
     /// A query of some pairs and the request's own without those of some names.

@@ -180,11 +180,13 @@ impl Call<'_> {
 
     /// A list whose ETag is made of what it says.
     pub(crate) fn listed(&self, document: &impl Serialize) -> Result<HttpResponse, ApiError> {
-        let etag = self.etag(&[&hex(&Sha256::digest(json(document)?))]);
+        let json = json(document)?;
+        let etag = self.etag(&[&hex(&Sha256::digest(&json))]);
         if self.is_known(&etag) {
             return Ok(self.unchanged(&etag));
         }
-        Ok(self.typed(self.headed(StatusCode::OK, &etag), self.body(document)?.into()))
+        let body = self.formatted(json)?.into();
+        Ok(self.typed(self.headed(StatusCode::OK, &etag), body))
     }
 
     /// An object of the query face, with the ETag that it names itself.
@@ -256,7 +258,9 @@ impl Call<'_> {
         etag: &str,
         document: &impl Serialize,
     ) -> Result<HttpResponse, ApiError> {
-        let body = Bytes::from(self.body(document)?);
+        let mut body = self.body(document)?;
+        body.shrink_to_fit();
+        let body = Bytes::from(body);
         if self.format == Format::Json {
             self.app.cache.keep_body(etag, &body);
         }
@@ -276,7 +280,10 @@ impl Call<'_> {
 
     /// A document as JSON, or as a page.
     fn body(&self, document: &impl Serialize) -> Result<Vec<u8>, ApiError> {
-        let json = json(document)?;
+        self.formatted(json(document)?)
+    }
+
+    fn formatted(&self, json: Vec<u8>) -> Result<Vec<u8>, ApiError> {
         match self.format {
             Format::Json => Ok(json),
             Format::Html => self.page(&json),

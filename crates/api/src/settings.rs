@@ -1,5 +1,7 @@
 //! What an administrator decides about the server.
 
+use std::time::Duration;
+
 use devmason_domain::Policy;
 use devmason_hypermedia::Base;
 use ipnet::IpNet;
@@ -21,6 +23,8 @@ pub struct Settings {
     pub password_cost: u32,
     /// How many wrong passwords an address, or a username, has in a minute.
     pub login_failures_per_minute: u32,
+    /// How long a change that another server made may go unseen.
+    pub fresh: Duration,
 }
 
 impl Default for Settings {
@@ -33,6 +37,7 @@ impl Default for Settings {
             tls: None,
             password_cost: devmason_domain::PasswordHash::COST,
             login_failures_per_minute: 60,
+            fresh: Duration::from_millis(5),
         }
     }
 }

@@ -200,6 +200,8 @@ pub enum Appended {
     Finished,
     /// The build is not there.
     Gone,
+    /// It was not added, and the store failed before it could tell why; try again.
+    Unclear,
     /// The request was made before.
     Claimed(Claimed),
 }
@@ -283,9 +285,9 @@ pub struct Count {
 pub trait Builds {
     /// How many writers at once this store gains from.
     fn writers(&self) -> usize;
-    /// Stores builds, all in one transaction, each with an outcome of its own.
+    /// Stores builds, all at once or none, each with an outcome of its own.
     fn build_record_many(&self, builds: &[NewBuild]) -> Result<Vec<Recorded>>;
-    /// Adds steps to running builds, in the order given, all in one transaction.
+    /// Adds steps to running builds, in the order given, all at once or none.
     fn step_append_many(&self, steps: &[NewStep]) -> Result<Vec<Appended>>;
     /// Closes an incremental build. What `closing` leaves open follows from the steps; without any,
     /// the build succeeded and ended at `now`.

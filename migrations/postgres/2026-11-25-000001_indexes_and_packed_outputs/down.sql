@@ -56,6 +56,8 @@ $$;
 -- Compressed outputs cannot be unpacked in SQL: those steps stay as they are, and no older server reads them.
 alter table build reset (fillfactor);
 alter table step drop column packed;
+alter table step alter column output set storage extended;
+alter table step alter column errout set storage extended;
 delete from collection where name = 'builds';
 alter table build_count drop column updated_at;
 alter table build_count drop column created_at;

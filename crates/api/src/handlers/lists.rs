@@ -197,7 +197,12 @@ async fn show(
 
     let asked = scope.clone();
     let tally = call.ask(move |repository| repository.build_tally(&asked)).await?;
-    let etag = call.etag(&[&version, &tally.changes, &tally.members, &call.params.choice()]);
+    // A project, or a user, that is made anew under an old name is another one.
+    let of = match &scope {
+        Scope::Project(id) | Scope::Tagged(id, _) => id.0,
+        Scope::Sender(id) => id.0,
+    };
+    let etag = call.etag(&[&of, &version, &tally.changes, &tally.members, &call.params.choice()]);
     if let Some(answer) = call.ready(&etag) {
         return Ok(answer);
     }

@@ -319,7 +319,8 @@ pub(crate) async fn get(
         Collection::Tags => {
             let (project, name) = id.split_once('/').ok_or(NO_OBJECT)?;
             let project = call.project(&project.parse().map_err(|_| NO_OBJECT)?).await?;
-            let mut wanted = only("name", Kind::Text, Value::Text(name.to_owned()));
+            let name: devmason_domain::Tag = name.parse().map_err(|_| NO_OBJECT)?;
+            let mut wanted = only("name", Kind::Text, Value::Text(name.to_string()));
             let of_project = only("project", Kind::Text, Value::Text(project.slug.to_string()));
             wanted.selection.filter = wanted.selection.filter.and(of_project.selection.filter);
             let listed = call.ask(move |repository| repository.tag_query(&wanted)).await?;

@@ -61,6 +61,7 @@ pub(crate) async fn post(
             Ok(no_content(Some(call.base.under(&path))))
         }
         Appended::Finished => Err(ApiError::NotInProgress),
+        Appended::Unclear => Err(ApiError::Overloaded),
         Appended::Gone => Err(ApiError::NotFound("there is no such build")),
         Appended::Claimed(claimed) => replayed(call, claimed),
     }

@@ -1,12 +1,19 @@
 //! What the server keeps in memory is never older than what it says.
 
+use std::time::Duration;
+
 use devmason_repository::Updated;
 
 use crate::*;
 
+/// A server that hardly ever asks whether others changed something: what it sees of changes is its own.
+fn alone() -> Server {
+    Server::with(|settings| settings.fresh = Duration::from_secs(3600))
+}
+
 #[test]
 fn what_this_server_changes_counts_at_once() {
-    let server = Server::new();
+    let server = alone();
     let alice = server.as_user("alice");
     assert_eq!(alice.send("PUT", "/pony", r#"{"name":"Pony"}"#).status, 201);
     let built =
@@ -26,7 +33,7 @@ fn what_this_server_changes_counts_at_once() {
 
 #[test]
 fn a_deleted_build_is_gone_at_once_and_so_is_a_component_that_builds_named() {
-    let server = Server::new();
+    let server = alone();
     let alice = server.as_user("alice");
     assert_eq!(alice.send("PUT", "/pony", r#"{"name":"Pony"}"#).status, 201);
     assert_eq!(alice.send("POST", "/api/v1/componenttypes", r#"{"name":"kernel"}"#).status, 201);
@@ -35,19 +42,21 @@ fn a_deleted_build_is_gone_at_once_and_so_is_a_component_that_builds_named() {
     let document = r#"{"success":true,"components":[{"type":"kernel","name":"6.12"}]}"#;
     let built = alice.send("POST", "/pony/builds", document).header("location").to_owned();
     assert_eq!(server.get(&built).json()["components"].as_array().unwrap().len(), 1);
+    let of_alice = || server.get("/users/alice/builds").json()["builds"][0]["components"].clone();
+    assert_eq!(of_alice().as_array().unwrap().len(), 1);
 
     let path = "/api/v1/components/6.12?cascade=true";
     let request = server.request("DELETE", path).basic("alice", "alice-pw").header("If-Match", "*");
     assert_eq!(server.send(request).status, 204);
     assert_eq!(server.get(&built).json()["components"], serde_json::json!([]));
+    assert_eq!(of_alice(), serde_json::json!([]));
 
     assert_eq!(alice.send("DELETE", &built, "").status, 204);
     assert_eq!(server.get(&built).status, 404);
 }
 
-#[test]
-fn what_another_server_changed_counts_soon() {
-    let server = Server::new();
+/// A build that is read, deleted by another server, and read until it is gone, so many times at most.
+fn is_gone_in_the_end(server: &Server, tries: usize) -> bool {
     server.project("pony");
     let built = server.build("pony", r#"{"success":true,"results":[{"name":"a","success":true}]}"#);
     assert_eq!((server.get(&built).status, server.get(&built).status), (200, 200));
@@ -57,8 +66,51 @@ fn what_another_server_changed_counts_soon() {
     let key = built.rsplit('/').next().unwrap().parse().unwrap();
     let build = other.build_find(project.id, &key).unwrap().unwrap();
     assert_eq!(other.build_delete(project.id, build.id, None).unwrap(), Updated::Done(()));
-    let gone = (0..100_000).any(|_| server.get(&built).status == 404);
-    assert!(gone);
+    (0..tries).any(|_| server.get(&built).status == 404)
+}
+
+#[test]
+fn what_another_server_changed_counts_when_its_time_is_over() {
+    assert!(is_gone_in_the_end(&Server::new(), 100_000));
+    // Until then a build that was read needs no database.
+    assert!(!is_gone_in_the_end(&alone(), 100));
+}
+
+#[test]
+fn a_project_or_a_user_made_anew_under_an_old_name_is_another_one() {
+    let server = alone();
+    let (alice, bob) = (server.as_user("alice"), server.as_user("bob"));
+    let lists = ["/pony/builds", "/pony/tags/t", "/users/bob/builds"];
+    let mut seen = Vec::new();
+    for host in ["ci-7", "ci-8"] {
+        assert_eq!(alice.send("PUT", "/pony", r#"{"name":"Pony"}"#).status, 201);
+        let body = format!(r#"{{"success":true,"tags":["t"],"client":{{"host":"{host}"}}}}"#);
+        assert_eq!(bob.send("POST", "/pony/builds", &body).status, 201);
+        for list in lists {
+            let answer = server.get(list);
+            assert_eq!(answer.json()["builds"][0]["client"]["host"], host, "{list}");
+            seen.push(answer.header("etag").to_owned());
+        }
+        assert_eq!(bob.send("DELETE", "/users/bob", "").status, 204);
+        assert_eq!(alice.send("DELETE", "/pony", "").status, 204);
+    }
+    seen.sort_unstable();
+    seen.dedup();
+    assert_eq!(seen.len(), 2 * lists.len());
+}
+
+#[test]
+fn links_to_other_pages_say_the_format_only_where_the_request_did() {
+    let server = Server::new();
+    server.project("pony");
+    for _ in 0..3 {
+        server.build("pony", r#"{"success":true}"#);
+    }
+    let next = |path: &str| server.get(path).link("next").unwrap();
+    for _ in 0..2 {
+        assert!(!next("/pony/builds?per_page=1").contains("format"));
+        assert!(next("/pony/builds?per_page=1&format=json").contains("format=json"));
+    }
 }
 
 #[test]

@@ -46,13 +46,20 @@ pub(crate) fn unpack(
     flags: i16,
 ) -> Result<(String, String), Fault> {
     let text = |bytes: Vec<u8>, flag| {
-        let bytes = if flags & flag == 0 {
-            bytes
-        } else {
-            lz4_flex::decompress_size_prepended(&bytes)
-                .map_err(|error| Fault::Corrupt(format!("an output cannot be unpacked: {error}")))?
-        };
+        let bytes = if flags & flag == 0 { bytes } else { decompress(&bytes)? };
         String::from_utf8(bytes).map_err(|_| Fault::Corrupt("an output is not UTF-8".into()))
     };
     Ok((text(output, 1)?, text(errout, 2)?))
+}
+
+fn decompress(bytes: &[u8]) -> Result<Vec<u8>, Fault> {
+    let corrupt = |what: String| Fault::Corrupt(format!("an output cannot be unpacked: {what}"));
+    let (length, block) =
+        lz4_flex::block::uncompressed_size(bytes).map_err(|error| corrupt(error.to_string()))?;
+    // One byte of a block is at most 255 of a text: a length beyond that is none.
+    if length > block.len().saturating_mul(255) {
+        return Err(corrupt(format!("{length} bytes in {}", block.len())));
+    }
+    let text = lz4_flex::decompress(block, length).map_err(|error| corrupt(error.to_string()))?;
+    if text.len() == length { Ok(text) } else { Err(corrupt("it is too short".to_owned())) }
 }

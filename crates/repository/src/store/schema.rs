@@ -196,7 +196,7 @@ extern "SQL" {
 
     /// True, or an error once the statement has run for longer than any may; SQLite's alone, PostgreSQL
     /// has a setting.
-    fn within_time() -> diesel::sql_types::Bool;
+    fn within_time(of_a_row: diesel::sql_types::BigInt) -> diesel::sql_types::Bool;
 
     /// A UUID's text, from its bytes; SQLite's alone, PostgreSQL has a cast.
     fn uuid_text(id: Binary) -> Text;

@@ -32,7 +32,9 @@ pub(super) const SHARD: &str = "(pg_backend_pid() % 16)::smallint";
 pub(super) const NOW: &str = "now()";
 
 /// What a condition that may scan starts with: nothing, because statements are timed by the server.
-pub(super) const IN_TIME: &str = "";
+pub(super) fn in_time(_: &'static str) -> Sql<'static, Bool> {
+    Sql::new("")
+}
 
 /// What follows a text that is compared or sorted by its bytes.
 pub(super) const BY_BYTES: &str = " collate \"C\"";
@@ -61,10 +63,9 @@ pub(super) fn connect(url: &str, role: Role) -> Result<Conn> {
         Role::Reader { timeout } => timeout,
         Role::Writer => Duration::from_secs(30),
     };
-    Sql::<()>::new("select set_config('statement_timeout', ?, false)")
-        .bind::<Text, _>(limit.as_millis().max(1).to_string())
+    let milliseconds = limit.as_millis().max(1).to_string();
+    Sql::<()>::new("set client_min_messages = 'warning'")
         .execute(&mut conn)
-        .and_then(|_| Sql::<()>::new("set client_min_messages = 'warning'").execute(&mut conn))
         .and_then(|_| match role {
             // The statements that store batches never gain from being planned anew, which costs more than
             // they do.
@@ -72,6 +73,11 @@ pub(super) fn connect(url: &str, role: Role) -> Result<Conn> {
                 Sql::<()>::new("set plan_cache_mode = 'force_generic_plan'").execute(&mut conn)
             }
             Role::Reader { .. } => Ok(0),
+        })
+        .and_then(|_| {
+            Sql::<()>::new("select set_config('statement_timeout', ?, false)")
+                .bind::<Text, _>(milliseconds)
+                .execute(&mut conn)
         })
         .map_err(|error| Fault::from(error).into_error())?;
     Ok(conn)

@@ -117,7 +117,13 @@ pub(in super::super) struct Insert<'a> {
     pub(in super::super) sender: Option<i64>,
 }
 
-pub(super) fn record_many(conn: &mut Conn, new: &[NewBuild]) -> Outcome<Vec<Recorded>> {
+/// Stores builds; what follows on the statement that does it fails with it only `in_transaction`: else it
+/// is done, and a failure is that of one build.
+pub(super) fn record_many(
+    conn: &mut Conn,
+    new: &[NewBuild],
+    in_transaction: bool,
+) -> Outcome<Vec<Recorded>> {
     let mut outcomes: Vec<Option<Recorded>> = vec![None; new.len()];
     let mut senders: Vec<Resolved> = Vec::with_capacity(new.len());
     let mut inserts: Vec<Insert<'_>> = Vec::with_capacity(new.len());
@@ -158,7 +164,13 @@ pub(super) fn record_many(conn: &mut Conn, new: &[NewBuild]) -> Outcome<Vec<Reco
             }
             Some(outcome) => outcome,
             None if inserted.contains(&build.id) => Recorded::New,
-            None => not_inserted(conn, build)?,
+            None => match not_inserted(conn, build) {
+                Err(fault) if !in_transaction => {
+                    tracing::warn!(?fault, "nobody knows why a build was not stored");
+                    Recorded::Clash
+                }
+                outcome => outcome?,
+            },
         };
         if !matches!(outcome, Recorded::New | Recorded::Known) {
             users::withdraw(conn, &sender)?;
@@ -203,7 +215,12 @@ fn same(new: &NewBuild, digest: Option<Vec<u8>>) -> Recorded {
     if same { Recorded::Known } else { Recorded::Differs }
 }
 
-pub(super) fn append_many(conn: &mut Conn, new: &[NewStep]) -> Outcome<Vec<Appended>> {
+/// Adds steps, as [`record_many`] stores builds.
+pub(super) fn append_many(
+    conn: &mut Conn,
+    new: &[NewStep],
+    in_transaction: bool,
+) -> Outcome<Vec<Appended>> {
     let mut outcomes: Vec<Option<Appended>> = Vec::with_capacity(new.len());
     for step in new {
         let claimed = step.claim.as_ref().map(|claim| claims::make(conn, claim)).transpose()?;
@@ -226,8 +243,15 @@ pub(super) fn append_many(conn: &mut Conn, new: &[NewStep]) -> Outcome<Vec<Appen
             // What one in this batch was promised came to nothing, so this one fails as that did.
             Some(outcome) => failed_before.cloned().unwrap_or(outcome),
             None if appended.contains(&(step.project, step.build)) => Appended::Done,
-            None if there(conn, step.project, step.build)? => Appended::Finished,
-            None => Appended::Gone,
+            None => match there(conn, step.project, step.build) {
+                Ok(true) => Appended::Finished,
+                Ok(false) => Appended::Gone,
+                Err(fault) if in_transaction => return Err(fault),
+                Err(fault) => {
+                    tracing::warn!(?fault, "nobody knows why a step was not added");
+                    Appended::Unclear
+                }
+            },
         };
         if matches!(outcome, Appended::Finished | Appended::Gone)
             && let Some(claim) = &step.claim
@@ -436,6 +460,7 @@ const STEP_COLUMNS: Columns = Columns {
     folded: &["project"],
     sets: &[],
     open: "null",
+    scanned: "step.position",
     indexed: &[],
 };
 

@@ -50,6 +50,7 @@ const TYPE_COLUMNS: Columns = Columns {
     folded: &[],
     sets: &[],
     open: "null",
+    scanned: "component_type.version",
     indexed: &[],
 };
 
@@ -125,6 +126,7 @@ const COLUMNS: Columns = Columns {
     folded: &[],
     sets: &[],
     open: "component.data",
+    scanned: "component.version",
     indexed: &[],
 };
 

@@ -24,6 +24,8 @@ pub(super) struct Columns {
     pub(super) sets: &'static [(&'static str, &'static str, &'static str)],
     /// The column with JSON of the clients' own, whose members are fields.
     pub(super) open: &'static str,
+    /// A column of the table whose rows are many: each that is looked at asks whether there is time left.
+    pub(super) scanned: &'static str,
     /// Members of it that are indexed, and the column with the first characters of each.
     pub(super) indexed: &'static [(&'static str, &'static str)],
 }
@@ -145,7 +147,7 @@ impl Columns {
 
     /// The filter, as a condition of a query over the tables that the columns are of.
     pub(super) fn filter(&self, filter: &Filter) -> Fragment {
-        Fragment(self.condition(filter, Sql::new(tuned::IN_TIME)))
+        Fragment(self.condition(filter, tuned::in_time(self.scanned)))
     }
 
     /// The whole order, nulls last, and what decides between equals. One flat piece: Diesel walks an

@@ -111,9 +111,10 @@ pub(super) fn tally(conn: &mut Conn, scope: &Scope) -> Outcome<Tally> {
             )
             .bind::<BigInt, _>(id.0)
             .get_result::<(i64, i64)>(conn)?;
-            // With a project its changes leave the sum; that the projects changed tells it apart.
-            let projects = upkeep::tally(conn, projects::COLLECTION)?.changes.cast_signed();
-            (members, changes.wrapping_mul(1 << 32).wrapping_add(projects))
+            // With a project its changes leave the sum, and a component that is deleted is taken out of
+            // builds: that these changed tells it apart.
+            let others = upkeep::changes(conn)?.cast_signed();
+            (members, changes.wrapping_mul(1 << 32).wrapping_add(others))
         }
     };
     Ok(Tally { members: u64::try_from(members).unwrap_or(0), changes: changes.cast_unsigned() })
@@ -179,6 +180,7 @@ const COLUMNS: Columns = Columns {
         ("components", tuned::HAS_COMPONENT, "build.components = ''"),
     ],
     open: "build.client",
+    scanned: "build.version",
     indexed: &[("host", "build.host")],
 };
 
@@ -263,8 +265,11 @@ fn tagged(
             Met { ids: one_tag(conn, project, tag, from, ascending, skip, limit)?, stopped: None }
         }
         _ => {
-            let needed = wanted.saturating_mul(2 * tags.len() as u64);
-            let seeks = needed.saturating_add(SEEKS);
+            // Only a page that begins at a place can go on from another; a numbered one has to count.
+            let seeks = match start {
+                Start::Offset(1..) | Start::FromEnd(_) => u64::MAX,
+                _ => wanted.saturating_mul(2 * tags.len() as u64).saturating_add(SEEKS),
+            };
             let mut met =
                 tuned::builds_with_tags(conn, project, tags, from, ascending, wanted, seeks)?;
             met.ids.drain(..met.ids.len().min(usize::try_from(skip).unwrap_or(usize::MAX)));
@@ -431,6 +436,8 @@ const TAG_COLUMNS: Columns = Columns {
     folded: &["project"],
     sets: &[],
     open: "null",
+    // Of the counts, which are summed before anything is compared.
+    scanned: "tagged.builds",
     indexed: &[],
 };
 
@@ -439,8 +446,10 @@ fn used_tags(of_project: Option<ProjectId>, name: Option<&Value>) -> Sql<'static
     let mut tagged = Sql::new(
         " from (select p.slug, p.slug_key, c.tag as name, cast(sum(c.builds) as bigint) as builds, \
           min(c.created_at) as created_at, max(c.updated_at) as updated_at \
-          from build_count c join project p on p.id = c.project_id where c.tag <> '' and p.slug_key is not null",
-    );
+          from build_count c join project p on p.id = c.project_id where ",
+    )
+    .then(tuned::in_time("c.builds"))
+    .text("c.tag <> '' and p.slug_key is not null");
     if let Some(id) = of_project {
         tagged = tagged.text(" and c.project_id = ?").bind::<BigInt, _>(id.0);
     }
@@ -456,7 +465,8 @@ pub(super) fn query_tags(conn: &mut Conn, listing: &Listing) -> Outcome<Listed<U
     let of_project = projects::required(conn, filter)?;
     let tagged =
         || used_tags(of_project, filter.required("name")).then(TAG_COLUMNS.filter(filter).0);
-    let count: i64 = Sql::<BigInt>::new("select count(*)").then(tagged()).get_result(conn)?;
+    let count: i64 =
+        Sql::<BigInt>::new("select count(*)").then(tagged()).once().get_result(conn)?;
     let order = TAG_COLUMNS.order(&listing.selection.sort, "tagged.slug_key, tagged.name").0;
     type Columns = (Text, Text, BigInt, sql::Instant, sql::Instant);
     type Row = (String, String, i64, At, At);
@@ -469,6 +479,7 @@ pub(super) fn query_tags(conn: &mut Conn, listing: &Listing) -> Outcome<Listed<U
     .text(" limit ? offset ?")
     .bind::<BigInt, _>(limit)
     .bind::<BigInt, _>(offset)
+    .once()
     .load(conn)?;
     let tag = |(project, tag, builds, created_at, updated_at): Row| {
         Ok(UsedTag {

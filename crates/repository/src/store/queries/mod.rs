@@ -95,16 +95,16 @@ impl Builds for Store {
         let needs_more =
             |new: &NewBuild| new.claim.is_some() || matches!(new.sender, Actor::Newcomer(_));
         if new.iter().any(needs_more) {
-            self.write(|conn| builds::record_many(conn, new))
+            self.write(|conn| builds::record_many(conn, new, true))
         } else {
-            self.write_at_once(|conn| builds::record_many(conn, new))
+            self.write_at_once(|conn| builds::record_many(conn, new, !tuned::ONE_STATEMENT))
         }
     }
     fn step_append_many(&self, new: &[NewStep]) -> Result<Vec<Appended>> {
         if new.iter().any(|new| new.claim.is_some()) {
-            self.write(|conn| builds::append_many(conn, new))
+            self.write(|conn| builds::append_many(conn, new, true))
         } else {
-            self.write_at_once(|conn| builds::append_many(conn, new))
+            self.write_at_once(|conn| builds::append_many(conn, new, !tuned::ONE_STATEMENT))
         }
     }
     fn build_close(

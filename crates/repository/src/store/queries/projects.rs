@@ -187,6 +187,7 @@ const COLUMNS: Columns = Columns {
     folded: &["id", "owner"],
     sets: &[],
     open: "null",
+    scanned: "project.version",
     indexed: &[],
 };
 

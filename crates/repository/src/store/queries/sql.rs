@@ -18,6 +18,7 @@ use super::{Conn, Db};
 pub(in super::super) struct Sql<'a, ST> {
     text: Cow<'static, str>,
     binds: Vec<Box<dyn Bound + Send + 'a>>,
+    once: bool,
     rows: PhantomData<ST>,
 }
 
@@ -39,11 +40,11 @@ where
 
 impl<'a, ST> Sql<'a, ST> {
     pub(in super::super) fn new(text: impl Into<Cow<'static, str>>) -> Self {
-        Self { text: text.into(), binds: Vec::new(), rows: PhantomData }
+        Self { text: text.into(), binds: Vec::new(), once: false, rows: PhantomData }
     }
 
     /// Adds to the text.
-    pub(super) fn text(mut self, text: &'static str) -> Self {
+    pub(in super::super) fn text(mut self, text: &'static str) -> Self {
         self.text += text;
         self
     }
@@ -52,6 +53,12 @@ impl<'a, ST> Sql<'a, ST> {
     pub(super) fn then<T>(mut self, other: Sql<'a, T>) -> Self {
         self.text += other.text;
         self.binds.extend(other.binds);
+        self
+    }
+
+    /// Is not kept prepared: clients make as many different ones as they like.
+    pub(super) fn once(mut self) -> Self {
+        self.once = true;
         self
     }
 
@@ -69,6 +76,9 @@ impl<'a, ST> Sql<'a, ST> {
 
 impl<ST> QueryFragment<Db> for Sql<'_, ST> {
     fn walk_ast<'b>(&'b self, mut pass: AstPass<'_, 'b, Db>) -> QueryResult<()> {
+        if self.once {
+            pass.unsafe_to_cache_prepared();
+        }
         let mut binds = self.binds.iter();
         for (at, text) in self.text.split('?').enumerate() {
             if at > 0

@@ -43,31 +43,31 @@ pub(super) fn collection_changed(conn: &mut Conn, name: &str, members: i64) -> O
 }
 
 pub(super) fn purge(conn: &mut Conn, now: Timestamp) -> Outcome<bool> {
-    let expired = Sql::<()>::new(
-        "delete from claim where scope in (select scope from claim where created_at < ? order by created_at limit ?)",
-    )
+    // In the text: of a limit that is bound the planner knows nothing, and reads whole tables.
+    let piece_of = |statement: &str| statement.replace("{PIECE}", &PIECE.to_string());
+    let expired = Sql::<()>::new(piece_of(
+        "delete from claim where scope in (select scope from claim where created_at < ? order by created_at limit {PIECE})",
+    ))
     .bind::<crate::store::schema::sql::Instant, _>(At(now.micros() - CLAIM_LIFETIME_MICROS))
-    .bind::<diesel::sql_types::BigInt, _>(PIECE)
     .execute(conn)?;
     // Held until the end of the piece, so that no other server takes the same rows for the last ones.
     let Some(deleted) = tuned::deleted_project(conn)? else { return Ok(expired > 0) };
     for piece in [
         "delete from step where (project_id, build_id, position) in
-             (select project_id, build_id, position from step where project_id = ? limit ?)",
+             (select project_id, build_id, position from step where project_id = ? limit {PIECE})",
         "delete from build_tag where (project_id, tag, build_id) in
-             (select project_id, tag, build_id from build_tag where project_id = ? limit ?)",
+             (select project_id, tag, build_id from build_tag where project_id = ? limit {PIECE})",
         "delete from build_component where (component_id, build_id) in
-             (select component_id, build_id from build_component where project_id = ? limit ?)",
-        "delete from build where (project_id, id) in (select project_id, id from build where project_id = ? limit ?)",
+             (select component_id, build_id from build_component where project_id = ? limit {PIECE})",
+        "delete from build where (project_id, id) in (select project_id, id from build where project_id = ? limit {PIECE})",
         "delete from build_count where (project_id, tag, shard) in
-             (select project_id, tag, shard from build_count where project_id = ? limit ?)",
+             (select project_id, tag, shard from build_count where project_id = ? limit {PIECE})",
         "delete from sender_count where (sender_id, project_id, shard) in
-             (select sender_id, project_id, shard from sender_count where project_id = ? limit ?)",
-        "delete from project where id in (select id from project where id = ? limit ?)",
+             (select sender_id, project_id, shard from sender_count where project_id = ? limit {PIECE})",
+        "delete from project where id in (select id from project where id = ? limit {PIECE})",
     ] {
-        let removed = Sql::<()>::new(piece)
+        let removed = Sql::<()>::new(piece_of(piece))
             .bind::<diesel::sql_types::BigInt, _>(deleted)
-            .bind::<diesel::sql_types::BigInt, _>(PIECE)
             .execute(conn)?;
         if removed > 0 {
             return Ok(true);

@@ -192,6 +192,7 @@ const COLUMNS: Columns = Columns {
     folded: &["username"],
     sets: &[],
     open: "null",
+    scanned: "account.version",
     indexed: &[],
 };
 

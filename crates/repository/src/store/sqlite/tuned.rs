@@ -49,7 +49,10 @@ pub(super) const BUILD_KEY: &str = "coalesce(build.key, uuid_text(build.id))";
 pub(super) const NOW: &str = "cast(unixepoch('subsec') * 1000000 as integer)";
 
 /// What a condition that may scan starts with: each row that it looks at asks whether there is time left.
-pub(super) const IN_TIME: &str = "within_time() and ";
+/// Its column is named, because SQLite asks for what depends on no row of a table only outside of it.
+pub(super) fn in_time(scanned: &'static str) -> Sql<'static, Bool> {
+    Sql::new("within_time(").text(scanned).text(") and ")
+}
 
 thread_local! {
     /// When the query that this thread runs must end. A connection runs on one thread at a time.
@@ -64,13 +67,17 @@ pub(super) fn start_clock(role: Role) {
     });
 }
 
+fn is_over() -> bool {
+    DEADLINE.get().is_some_and(|deadline| Instant::now() >= deadline)
+}
+
 /// What `within_time()` gives: true, or the error that ends the statement.
 #[derive(Debug)]
 struct WithinTime;
 
 impl ToSql<Bool, Sqlite> for WithinTime {
     fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Sqlite>) -> serialize::Result {
-        if DEADLINE.get().is_some_and(|deadline| Instant::now() >= deadline) {
+        if is_over() {
             return Err("statement timeout".into());
         }
         out.set_value(1i32);
@@ -115,9 +122,10 @@ pub(super) fn connect(path: &str, role: Role) -> Result<Conn> {
             })
         })
         .and_then(|()| {
-            crate::store::schema::within_time_utils::register_nondeterministic_impl(&conn, || {
-                WithinTime
-            })
+            crate::store::schema::within_time_utils::register_nondeterministic_impl(
+                &mut conn,
+                |_: i64| WithinTime,
+            )
         })
         .map_err(|error| Fault::from(error).into_error())?;
     Ok(conn)
@@ -321,6 +329,10 @@ pub(super) fn builds_with_tags(
     for (sought, tag) in (0..).zip(tags.iter().cycle()) {
         if met.ids.len() as u64 >= limit {
             break;
+        }
+        if is_over() {
+            let over = diesel::result::Error::QueryBuilderError("statement timeout".into());
+            return Err(Fault::Database(over));
         }
         if sought >= seeks {
             met.stopped = Some(candidate);

@@ -1,0 +1,75 @@
+//! What is no report, or a broken one, is refused with its line.
+
+use super::*;
+
+fn problem(text: &str) -> String {
+    Read::from_bytes(text.as_bytes(), None).unwrap_err().to_string()
+}
+
+#[test]
+fn broken_xml_is_refused_with_its_line() {
+    assert_eq!(
+        problem("<testsuite>\n<testcase name='a'>\n</testsuite>"),
+        "line 3: the XML is broken: ill-formed document: expected `</testcase>`, but `</testsuite>` was found (in <testcase>, which starts on line 2)"
+    );
+    assert_eq!(
+        problem("<testsuite>\n<testcase name='a'/>\n"),
+        "line 3: the file ends within <testsuite>, which starts on line 1"
+    );
+    assert!(problem("<testsuite>\n<testcase name='a").starts_with("line 2: the XML is broken"));
+    assert!(
+        problem("<testsuite>\n<testcase name=/></testsuite>")
+            .starts_with("line 2: the XML is broken")
+    );
+    assert_eq!(
+        problem("<testsuite><testcase name='a'><testcase name='b'/></testcase></testsuite>"),
+        "line 1: <testcase> within a <testcase>"
+    );
+}
+
+#[test]
+fn entities_are_never_expanded_and_nothing_is_fetched() {
+    let bomb = "<!DOCTYPE t [<!ENTITY a 'aaaa'><!ENTITY b '&a;&a;&a;'>]>\n<testsuite name='s'><testcase name='x'><failure>&b;</failure></testcase></testsuite>";
+    let refused = "line 2: the entity &b; is not known: what a document declares is not expanded";
+    assert_eq!(problem(bomb), refused);
+    let external =
+        "<!DOCTYPE t [<!ENTITY b SYSTEM 'file:///etc/passwd'>]>\n<testsuite name='&b;'/>";
+    assert_eq!(problem(external), refused);
+    // A declaration that is not used harms nobody.
+    let read = read(
+        "<!DOCTYPE t [<!ENTITY a 'aaaa'>]><testsuite name='s'><testcase name='x'/></testsuite>",
+    );
+    assert_eq!(cases(&read), ["s::x passed"]);
+}
+
+#[test]
+fn elements_do_not_lie_in_each_other_without_end() {
+    let deep = format!("<testsuite>{}", "<a>".repeat(100_000));
+    assert_eq!(problem(&deep), "line 1: elements lie more than 512 deep");
+}
+
+#[test]
+fn what_is_no_report_is_refused() {
+    for text in
+        ["", "hello", "{}", "[]", "{\"success\": true}", "<html></html>", "okay\n", "\0\0\0"]
+    {
+        assert_eq!(problem(text), "this is no report of a known format", "{text:?}");
+    }
+    let as_format = |format, text: &str| {
+        Read::from_bytes(text.as_bytes(), Some(format)).unwrap_err().to_string()
+    };
+    assert_eq!(as_format(Format::Junit, "<html/>"), "line 1: <html> is not the root of JUnit XML");
+    assert_eq!(as_format(Format::Tap, "hello\n"), "there is neither a plan nor a test in it");
+    assert_eq!(as_format(Format::Go, "{\"a\":1}\n"), "line 1: this is no event of go test");
+    assert_eq!(as_format(Format::Libtest, "nothing\n"), "line 1: this is no event of libtest");
+    assert!(as_format(Format::Ctrf, "{\n\"results\": 1}").starts_with("line 2: this is no CTRF"));
+    assert_eq!(as_format(Format::Junit, ""), "there is no element in it");
+}
+
+#[test]
+fn formats_have_words() {
+    for format in Format::ALL {
+        assert_eq!(Format::from_word(format.as_str()), Some(format));
+    }
+    assert_eq!(Format::from_word("html"), None);
+}

@@ -1,0 +1,1 @@
+//! Files that real tools wrote; `fixtures/README.md` has the commands.
