@@ -45,7 +45,8 @@ impl Handler for Ctest {
                 let status = match element.get("Status").unwrap_or_default() {
                     "passed" => Status::Passed,
                     "failed" => Status::Failed,
-                    "notrun" => Status::Skipped,
+                    // What was to run and could not; why it was not to, the completion status says.
+                    "notrun" => Status::Error,
                     other => {
                         let text =
                             format!("the status '{other}' is not known; it counts as an error");
@@ -133,6 +134,9 @@ fn value(element: &Element, measurement: Option<&str>, case: &mut Case, sink: &m
             case.failure.get_or_insert_with(Failure::default).kind = Some(text);
         }
         Some("Completion Status") if case.status != Some(Status::Passed) => {
+            if text == "Disabled" || text.starts_with("SKIP") {
+                case.status = Some(Status::Skipped);
+            }
             case.failure.get_or_insert_with(Failure::default).message = Some(text);
         }
         Some(name) => case.properties.push((name.to_owned(), text)),

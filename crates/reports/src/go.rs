@@ -13,6 +13,9 @@ use crate::{Case, Failure, Note, NoteKind, ReadError, Sink, Status, Suite};
 /// How much of a test's output is kept, in bytes.
 const MAX_OUTPUT: usize = 8 << 20;
 
+/// The name of the case that stands for a package which broke outside of its tests.
+const ITSELF: &str = "the package itself";
+
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Event {
@@ -55,7 +58,25 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
             if events == 0 && text.trim_start().starts_with('{') {
                 return Err(ReadError::new(Some(line), "this is no event of go test"));
             }
-            packages.entry(String::new()).or_default().own.add(&format!("{text}\n"), line, sink);
+            let whole = packages.entry(String::new()).or_default();
+            whole.own.add(&format!("{text}\n"), line, sink);
+            // Before Go 1.24 a package that cannot be built is told by such a line alone.
+            let unbuilt = text.strip_prefix("FAIL\t").and_then(|rest| rest.split_once(" ["));
+            if let Some((name, reason)) = unbuilt {
+                let failure = Failure {
+                    message: Some(reason.trim_end_matches(']').to_owned()),
+                    text: Some(std::mem::take(&mut whole.own.output)),
+                    ..Failure::default()
+                };
+                sink.case(Case {
+                    class: Some(name.to_owned()),
+                    name: ITSELF.to_owned(),
+                    status: Some(Status::Error),
+                    failure: Some(failure),
+                    report_line: Some(line),
+                    ..Case::default()
+                });
+            }
             continue;
         };
         events += 1;
@@ -128,7 +149,7 @@ fn end(name: &str, mut package: Package, failed: bool, elapsed: Option<f64>, sin
         let failure = Failure { text: Some(output.clone()), ..Failure::default() };
         sink.case(Case {
             class: Some(name.to_owned()),
-            name: "the package itself".to_owned(),
+            name: ITSELF.to_owned(),
             status: Some(Status::Error),
             failure: Some(failure),
             ..Case::default()

@@ -17,7 +17,8 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
 struct Junit {
     suites: Vec<Open>,
     case: Option<Case>,
-    /// What is said of a try within a case, from its `stackTrace`, `system-out` and `system-err`.
+    /// Whether the case is still to be done: then its failure does not count.
+    todo: bool,
     doubled: Doubled,
     dropped: HashSet<String>,
 }
@@ -132,7 +133,13 @@ impl Junit {
                 tests: count(element, &["tests"]),
                 failures: count(element, &["failures"]),
                 errors: count(element, &["errors"]),
-                skipped: count(element, &["skipped", "skips", "skip"]),
+                skipped: match (
+                    count(element, &["skipped", "skips", "skip"]),
+                    count(element, &["disabled"]),
+                ) {
+                    (Some(skipped), Some(disabled)) => Some(skipped + disabled),
+                    (skipped, _) => skipped,
+                },
             },
             ..Suite::default()
         };
@@ -199,6 +206,9 @@ impl Junit {
 
     fn close_case(&mut self, sink: &mut dyn Sink) {
         let Some(mut case) = self.case.take() else { return };
+        if std::mem::take(&mut self.todo) {
+            case.status = Some(Status::Skipped);
+        }
         let status = *case.status.get_or_insert(Status::Passed);
         if let Some(open) = self.suites.last_mut() {
             open.own.add(status);
@@ -292,7 +302,10 @@ impl Handler for Junit {
             "testcase" => self.close_case(sink),
             "failure" => self.judge(&element, Status::Failed),
             "error" => self.judge(&element, Status::Error),
-            "skipped" => self.judge(&element, Status::Skipped),
+            "skipped" => {
+                self.todo |= element.get("type") == Some("todo");
+                self.judge(&element, Status::Skipped);
+            }
             "flakyFailure" | "flakyError" => self.retried(&element, true),
             "rerunFailure" | "rerunError" | "rerun" => self.retried(&element, false),
             "stackTrace" if is_try(&within) => {

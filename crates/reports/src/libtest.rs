@@ -43,6 +43,8 @@ struct Open {
 
 pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), ReadError> {
     let mut open = Open::default();
+    // nextest starts a suite again and again, whenever results of it come.
+    let mut named_suites: BTreeMap<String, Open> = BTreeMap::new();
     let (mut events, mut nth) = (0u64, 0u32);
     loop {
         let line = input.line();
@@ -62,16 +64,22 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
         events += 1;
         match (event.kind.as_str(), event.event.as_deref().unwrap_or_default()) {
             ("suite", "started") => {
-                end(std::mem::take(&mut open), sink);
+                put_aside(std::mem::take(&mut open), &mut named_suites, sink);
                 nth += 1;
                 let name =
                     event.nextest.and_then(|nextest| match (nextest.krate, nextest.test_binary) {
                         (Some(krate), Some(binary)) => Some(format!("{krate}::{binary}")),
                         (name, _) => name,
                     });
-                open = Open { name, line, planned: event.test_count, ..Open::default() };
+                let begun = name.as_ref().and_then(|name| named_suites.remove(name));
+                open = begun.unwrap_or(Open {
+                    name,
+                    line,
+                    planned: event.test_count,
+                    ..Open::default()
+                });
             }
-            ("suite", _) => end(std::mem::take(&mut open), sink),
+            ("suite", _) => put_aside(std::mem::take(&mut open), &mut named_suites, sink),
             ("test", "started") => {
                 open.running.insert(event.name.unwrap_or_default(), line);
             }
@@ -99,8 +107,17 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
         let text = "no suite is started in it".to_owned();
         sink.note(Note { line: None, kind: NoteKind::Odd, text });
     }
-    end(open, sink);
+    put_aside(open, &mut named_suites, sink);
+    named_suites.into_values().for_each(|suite| end(suite, sink));
     Ok(())
+}
+
+/// A suite with a name may go on; one without has ended.
+fn put_aside(suite: Open, named_suites: &mut BTreeMap<String, Open>, sink: &mut dyn Sink) {
+    match suite.name.clone() {
+        Some(name) => drop(named_suites.insert(name, suite)),
+        None => end(suite, sink),
+    }
 }
 
 /// `crate::binary$module::test` of nextest, or `module::test`.
@@ -116,7 +133,7 @@ fn named(name: Option<String>) -> Case {
 
 fn test(open: &mut Open, outcome: String, event: Event, line: u64, sink: &mut dyn Sink) {
     let full = event.name.unwrap_or_default();
-    let begun = open.running.remove(&full).unwrap_or(line);
+    let begun = open.running.remove(&full);
     // nextest tells the second try by #2 behind the name.
     let (name, tries) = match full.rsplit_once('#') {
         Some((name, number)) => match number.parse::<u32>() {
@@ -125,7 +142,9 @@ fn test(open: &mut Open, outcome: String, event: Event, line: u64, sink: &mut dy
         },
         None => (full, 1),
     };
+    let begun = begun.or_else(|| open.running.remove(&name)).unwrap_or(line);
     let status = match outcome.as_str() {
+        "ok" if tries > 1 => Status::Flaky,
         "ok" => Status::Passed,
         "failed" => Status::Failed,
         "ignored" => Status::Skipped,
@@ -146,7 +165,7 @@ fn test(open: &mut Open, outcome: String, event: Event, line: u64, sink: &mut dy
         _ => None,
     };
     let output = event.stdout.unwrap_or_default();
-    let (stdout, failure) = if status == Status::Passed {
+    let (stdout, failure) = if matches!(status, Status::Passed | Status::Flaky) {
         (output, None)
     } else {
         let text = (!output.is_empty()).then_some(output);
@@ -169,7 +188,7 @@ fn test(open: &mut Open, outcome: String, event: Event, line: u64, sink: &mut dy
         (Status::Failed, _) => {
             open.failed.insert(name, case);
         }
-        (Status::Passed, Some(before)) => {
+        (Status::Passed | Status::Flaky, Some(before)) => {
             open.seen += 1;
             sink.case(Case {
                 status: Some(Status::Flaky),

@@ -81,9 +81,10 @@ fn ctests_test_xml_is_read_and_its_compressed_output_unpacked() {
   <Test Status="passed"><Name>a</Name><Path>.</Path><Results><NamedMeasurement type="numeric/double" name="Execution Time"><Value>0.25</Value></NamedMeasurement><Measurement><Value>plain</Value></Measurement></Results></Test>
   <Test Status="failed"><Name>b</Name><Results><NamedMeasurement type="text/string" name="Exit Code"><Value>SEGFAULT</Value></NamedMeasurement><Measurement><Value encoding="base64" compression="gzip">eJzLSM3JyQcABiwCFQ==</Value></Measurement></Results></Test>
   <Test Status="notrun"><Name>c</Name></Test>
+  <Test Status="notrun"><Name>d</Name><Results><NamedMeasurement type="text/string" name="Completion Status"><Value>Disabled</Value></NamedMeasurement></Results></Test>
 </Testing></Site>"#,
     );
-    assert_eq!(cases(&read), ["gcc::a passed", "gcc::b error", "gcc::c skipped"]);
+    assert_eq!(cases(&read), ["gcc::a passed", "gcc::b error", "gcc::c error", "gcc::d skipped"]);
     assert_eq!((read.cases[0].micros, read.cases[0].stdout.as_str()), (Some(250_000), "plain"));
     assert_eq!(read.cases[1].stdout, "hello");
     assert_eq!(read.suites[0].started.unwrap().to_rfc3339_utc(), "2026-01-02T03:04:05Z");
