@@ -107,6 +107,8 @@ pub(crate) fn build(
             digest: None,
         },
         components: Vec::new(),
+        tests: Vec::new(),
+        receipt: None,
         claim: None,
     })
 }

@@ -413,7 +413,11 @@ impl Bench {
                 let etag = once(server, &get(&build(2)), "etag")?;
                 let known: Requests =
                     Rc::new(vec![request("GET", &build(2), &[("If-None-Match", &etag)], "")]);
-                let path = |path: &str| -> Requests { Rc::new(vec![get(path)]) };
+                // Each a little different, so that no answer is one that was kept.
+                let path = |path: &str| -> Requests {
+                    let mark = if path.contains('?') { '&' } else { '?' };
+                    Rc::new((0..3000).map(|n| get(&format!("{path}{mark}n={n}"))).collect())
+                };
                 let requests = [
                     path(&format!("/p1/builds?{FIELDS}")),
                     path(&deep(server)?),

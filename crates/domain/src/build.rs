@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use uuid::Uuid;
 
 use crate::name::text_value;
-use crate::{AccountId, BuildKey, Invalid, JsonObject, ProjectId, TagSet, Timestamp, Username};
+use crate::{
+    AccountId, BuildKey, Invalid, JsonObject, ProjectId, TagSet, TestSummary, Timestamp, Username,
+};
 
 /// A build's id: a UUIDv7 (RFC 9562) whose order is the order of build lists.
 ///
@@ -232,6 +234,8 @@ pub struct Build {
     pub steps: u32,
     /// How many of them failed.
     pub failed_steps: u32,
+    /// What its test cases come to, if any are reported.
+    pub tests: TestSummary,
     /// How many bytes their outputs have together.
     pub output_bytes: u64,
     /// When it last changed, here.

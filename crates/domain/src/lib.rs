@@ -10,6 +10,7 @@ mod password;
 pub mod policy;
 mod project;
 pub mod query;
+mod test;
 mod time;
 
 pub use account::{Account, AccountId};
@@ -23,4 +24,5 @@ pub use page::{PageRequest, Pages};
 pub use password::{MAX_PASSWORD_BYTES, Password, PasswordHash};
 pub use policy::{Policy, Reading, Refusal, Registration, Viewer};
 pub use project::{Project, ProjectId, Reporting};
+pub use test::{TestDetails, TestFailure, TestResult, TestStatus, TestSummary, full_test_name};
 pub use time::Timestamp;

@@ -16,7 +16,8 @@ mod xunit;
 
 use std::io::BufRead;
 
-pub use model::{Case, Claim, Failure, Note, NoteKind, ReadError, Sink, Status, Suite};
+pub use devmason_domain::{TestFailure as Failure, TestStatus as Status};
+pub use model::{Case, Claim, Note, NoteKind, ReadError, Sink, Suite};
 
 use input::Input;
 

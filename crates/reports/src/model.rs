@@ -1,54 +1,6 @@
 //! What every format is read into.
 
-use devmason_domain::Timestamp;
-
-/// What came of a case.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Status {
-    /// It passed, at the first try.
-    Passed,
-    /// It passed in the end, after it had failed in the same run.
-    Flaky,
-    /// It was not run, or its outcome was said not to count.
-    Skipped,
-    /// What it checks does not hold.
-    Failed,
-    /// It broke before it could tell.
-    Error,
-}
-
-impl Status {
-    /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::Passed, Self::Flaky, Self::Skipped, Self::Failed, Self::Error];
-
-    /// The word for it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Passed => "passed",
-            Self::Flaky => "flaky",
-            Self::Skipped => "skipped",
-            Self::Failed => "failed",
-            Self::Error => "error",
-        }
-    }
-
-    /// Whether a build with such a case failed.
-    pub fn is_bad(self) -> bool {
-        matches!(self, Self::Failed | Self::Error)
-    }
-}
-
-/// Why a case failed, broke or was skipped.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Failure {
-    /// The kind, such as an exception's class.
-    pub kind: Option<String>,
-    /// The message, a line or so.
-    pub message: Option<String>,
-    /// The whole of it, such as a stack trace.
-    pub text: Option<String>,
-}
+use devmason_domain::{TestFailure as Failure, TestStatus as Status, Timestamp};
 
 /// A single test and what came of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -93,6 +93,8 @@ fn build(project: ProjectId, n: usize) -> Result<NewBuild, Box<dyn Error>> {
             digest: None,
         },
         components: Vec::new(),
+        tests: Vec::new(),
+        receipt: None,
         claim: None,
     })
 }

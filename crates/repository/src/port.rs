@@ -4,7 +4,7 @@ use devmason_domain::query::Selection;
 use devmason_domain::{
     Account, AccountId, Build, BuildId, BuildKey, Closing, Component, ComponentDetails,
     ComponentName, ComponentType, PageRequest, PasswordHash, Project, ProjectId, ProjectName,
-    Report, Reporting, Slug, Step, Tag, Timestamp, Username,
+    Report, Reporting, Slug, Step, Tag, TestResult, TestStatus, Timestamp, Username,
 };
 
 use uuid::Uuid;
@@ -13,11 +13,11 @@ use crate::Result;
 
 /// Everything a store can do.
 pub trait Repository:
-    Projects + Builds + Tags + Users + Components + Queries + Upkeep + Send + Sync
+    Projects + Builds + Tests + Tags + Users + Components + Queries + Upkeep + Send + Sync
 {
 }
-impl<T: Projects + Builds + Tags + Users + Components + Queries + Upkeep + Send + Sync> Repository
-    for T
+impl<T> Repository for T where
+    T: Projects + Builds + Tests + Tags + Users + Components + Queries + Upkeep + Send + Sync
 {
 }
 
@@ -155,6 +155,10 @@ pub struct NewBuild {
     pub report: Report,
     /// The components that it tested, each once, all of which are there.
     pub components: Vec<Uuid>,
+    /// What its test cases came to, in order.
+    pub tests: Vec<TestResult>,
+    /// What the upload was read as: JSON text, where it was no document of the API.
+    pub receipt: Option<String>,
     /// The request's `Idempotency-Key`.
     pub claim: Option<Claim>,
 }
@@ -187,6 +191,10 @@ pub struct NewStep {
     pub build: BuildId,
     /// The step.
     pub step: Step,
+    /// What its test cases came to, in order.
+    pub tests: Vec<TestResult>,
+    /// What the upload was read as: JSON text, where it was no document of the API.
+    pub receipt: Option<String>,
     /// The request's `Idempotency-Key`.
     pub claim: Option<Claim>,
 }
@@ -317,6 +325,60 @@ pub trait Builds {
         id: BuildId,
         seen: Option<i64>,
     ) -> Result<Updated<()>>;
+}
+
+/// A part of a build's test cases.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TestQuery {
+    /// The build's project.
+    pub project: ProjectId,
+    /// The build.
+    pub build: BuildId,
+    /// Only cases of these; of all where there is none.
+    pub statuses: Vec<TestStatus>,
+    /// Only cases of this suite.
+    pub suite: Option<String>,
+    /// Only cases with this in their whole name.
+    pub text: Option<String>,
+    /// From this place on.
+    pub from: u32,
+    /// How many at most.
+    pub limit: u64,
+}
+
+/// A test case, and its place among its build's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlacedTest {
+    /// Its place, from 0.
+    pub position: u32,
+    /// The case.
+    pub result: TestResult,
+}
+
+/// What came of a test in one build.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TestRun {
+    /// The build.
+    pub build: Build,
+    /// What came of it there.
+    pub test: PlacedTest,
+}
+
+/// Test cases.
+pub trait Tests {
+    /// A part of a build's cases, in order.
+    fn test_list(&self, query: &TestQuery) -> Result<Vec<PlacedTest>>;
+    /// What came of the test of that whole name in a project's builds, in list order, behind a build where
+    /// one is given; `None` where the project never had it.
+    fn test_history(
+        &self,
+        project: ProjectId,
+        full_name: &str,
+        behind: Option<BuildId>,
+        limit: u64,
+    ) -> Result<Option<Vec<TestRun>>>;
+    /// What a build's uploads were read as, in order; empty where all were documents of the API.
+    fn receipt_list(&self, project: ProjectId, build: BuildId) -> Result<Vec<String>>;
 }
 
 /// Tags.

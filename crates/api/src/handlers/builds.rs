@@ -152,6 +152,8 @@ pub(crate) async fn post(call: &Call<'_>, slug: &Slug) -> Result<HttpResponse, A
         sender: call.caller.actor()?,
         report,
         components,
+        tests: Vec::new(),
+        receipt: None,
         claim,
     };
     record(call, new, &path).await
@@ -232,6 +234,8 @@ pub(crate) async fn put(
         sender: call.caller.actor()?,
         report,
         components,
+        tests: Vec::new(),
+        receipt: None,
         claim: None,
     };
     record(call, new, &path).await

@@ -54,7 +54,14 @@ pub(crate) async fn post(
         return Err(ApiError::NotInProgress);
     }
     let step = call.document::<IncomingStep>()?.into_step(Timestamp::now())?;
-    let new = NewStep { project: project.id, build: build.id, step, claim };
+    let new = NewStep {
+        project: project.id,
+        build: build.id,
+        step,
+        tests: Vec::new(),
+        receipt: None,
+        claim,
+    };
     match call.app.recorder.append(new, call.body.len()).await? {
         Appended::Done => {
             call.app.metrics.steps.inc();

@@ -29,7 +29,7 @@ impl<'a> Packed<'a> {
 }
 
 /// Compresses a text, unless that saves less than an eighth.
-fn pack(text: &str) -> Cow<'_, [u8]> {
+pub(crate) fn pack(text: &str) -> Cow<'_, [u8]> {
     if text.len() >= WORTH {
         let packed = lz4_flex::compress_prepend_size(text.as_bytes());
         if packed.len() < text.len() - text.len() / 8 {
@@ -45,11 +45,13 @@ pub(crate) fn unpack(
     errout: Vec<u8>,
     flags: i16,
 ) -> Result<(String, String), Fault> {
-    let text = |bytes: Vec<u8>, flag| {
-        let bytes = if flags & flag == 0 { bytes } else { decompress(&bytes)? };
-        String::from_utf8(bytes).map_err(|_| Fault::Corrupt("an output is not UTF-8".into()))
-    };
-    Ok((text(output, 1)?, text(errout, 2)?))
+    Ok((text(output, flags & 1 != 0)?, text(errout, flags & 2 != 0)?))
+}
+
+/// A text that was stored so: compressed, or as it is.
+pub(crate) fn text(bytes: Vec<u8>, packed: bool) -> Result<String, Fault> {
+    let bytes = if packed { decompress(&bytes)? } else { bytes };
+    String::from_utf8(bytes).map_err(|_| Fault::Corrupt("an output is not UTF-8".into()))
 }
 
 fn decompress(bytes: &[u8]) -> Result<Vec<u8>, Fault> {

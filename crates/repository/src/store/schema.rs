@@ -73,6 +73,7 @@ diesel::table! {
         client -> Text,
         components -> Text,
         host -> Nullable<Text>,
+        tests -> Text,
     }
 }
 
@@ -91,6 +92,48 @@ diesel::table! {
         errout -> Binary,
         extras -> Text,
         packed -> SmallInt,
+    }
+}
+
+diesel::table! {
+    test (id) {
+        id -> BigInt,
+        project_id -> BigInt,
+        key -> Binary,
+        suite -> Text,
+        name -> Text,
+    }
+}
+
+diesel::table! {
+    test_failure (project_id, key) {
+        project_id -> BigInt,
+        key -> Binary,
+        body -> Binary,
+        packed -> SmallInt,
+    }
+}
+
+diesel::table! {
+    test_result (project_id, build_id, position) {
+        project_id -> BigInt,
+        build_id -> crate::store::schema::sql::Uuid,
+        position -> Integer,
+        test_id -> BigInt,
+        status -> SmallInt,
+        micros -> Nullable<BigInt>,
+        failure_key -> Nullable<Binary>,
+        details -> Nullable<Binary>,
+        packed -> SmallInt,
+    }
+}
+
+diesel::table! {
+    receipt (project_id, build_id, nth) {
+        project_id -> BigInt,
+        build_id -> crate::store::schema::sql::Uuid,
+        nth -> Integer,
+        document -> Text,
     }
 }
 
@@ -174,10 +217,12 @@ diesel::table! {
 }
 
 diesel::joinable!(project -> account (owner_id));
+diesel::joinable!(test_result -> test (test_id));
 diesel::joinable!(build -> account (sender_id));
 diesel::joinable!(build -> project (project_id));
 diesel::joinable!(step -> project (project_id));
 diesel::joinable!(sender_count -> project (project_id));
+diesel::allow_tables_to_appear_in_same_query!(test, test_result, test_failure);
 diesel::allow_tables_to_appear_in_same_query!(
     build_component,
     account,

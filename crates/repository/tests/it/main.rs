@@ -16,6 +16,7 @@ mod others;
 mod parity;
 mod plans;
 mod queries;
+mod tests;
 
 /// A repository of the test's own. `Deref`s to the port.
 struct Store {
@@ -134,6 +135,8 @@ fn build(project: &Project, started: &str, words: &[&str]) -> NewBuild {
             digest: None,
         },
         components: Vec::new(),
+        tests: Vec::new(),
+        receipt: None,
         claim: None,
     }
 }

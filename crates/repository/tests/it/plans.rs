@@ -63,6 +63,15 @@ fn literal(backend: Backend, value: &str) -> String {
         };
     }
     if let Some(items) = value.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        // Sixteen bytes are a key.
+        let bytes: Option<Vec<u8>> = items.split(", ").map(|item| item.parse().ok()).collect();
+        if let Some(bytes) = bytes.filter(|bytes| bytes.len() == 16) {
+            let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            return match backend {
+                Backend::Postgres => format!("'\\x{hex}'::bytea"),
+                Backend::Sqlite => format!("x'{hex}'"),
+            };
+        }
         let items: Vec<_> = items.split(", ").map(|item| literal(backend, item)).collect();
         return format!("array[{}]", items.join(", "));
     }
@@ -167,6 +176,10 @@ fn hot_queries_are_answered_by_their_indexes(backend: Backend) {
                     new.report.client = ClientRecord(JsonObject::from_stored(host));
                     new.key = (n % 3 == 0).then(|| format!("{batch}-{n}").parse().unwrap());
                     new.components = vec![kernels[usize::from((n, batch) != (7, 3))].id];
+                    if n % 10 == 0 {
+                        let test = |at| tests::result("s", &format!("t{at}"), TestStatus::Passed);
+                        new.tests = (0..30).map(test).collect();
+                    }
                     new
                 })
                 .collect();
@@ -183,6 +196,7 @@ fn hot_queries_are_answered_by_their_indexes(backend: Backend) {
         let sender = store.user(&format!("user-{at}"));
         let mut new = build(&other, "2026-02-01T00:00:00Z", &["common", "a", "b"]);
         new.sender = Actor::Account(sender.id);
+        new.tests = ["a", "b", "c"].map(|name| tests::result("s", name, TestStatus::Passed)).into();
         store.record(new);
     }
     store.database.analyze();
@@ -206,6 +220,15 @@ fn hot_queries_are_answered_by_their_indexes(backend: Backend) {
     let listing = |conditions: &str| {
         let filter = parse_where(&BUILDS, conditions).unwrap();
         Listing { selection: Selection { filter, sort: Vec::new() }, offset: 0, limit: 20 }
+    };
+    let cases = TestQuery {
+        project: project.id,
+        build: one.id,
+        statuses: Vec::new(),
+        suite: None,
+        text: None,
+        from: 0,
+        limit: 100,
     };
     let (key, chosen) = (one.id.to_string(), "0-0".to_owned());
     let queries = [
@@ -289,6 +312,23 @@ fn hot_queries_are_answered_by_their_indexes(backend: Backend) {
             },
         ),
         hot(
+            "the test cases of a build",
+            &["test_result_pkey"],
+            &[
+                "SEARCH test_result USING INDEX test_result_1 (project_id=? AND build_id=? AND position>?)",
+            ],
+            || drop(store.test_list(&cases).unwrap()),
+        ),
+        hot(
+            "the history of a test",
+            &["test_project_id_key_key", "test_result_by_test"],
+            &[
+                "SEARCH test USING INDEX test_1 (project_id=? AND key=?)",
+                "USING INDEX test_result_by_test (project_id=? AND test_id=? AND build_id<?)",
+            ],
+            || drop(store.test_history(project.id, "s::t7", None, 26).unwrap()),
+        ),
+        hot(
             "how many builds, and how often they changed",
             &["build_count_pkey"],
             &["SEARCH build_count USING PRIMARY KEY (project_id=? AND tag=?)"],
@@ -357,7 +397,8 @@ fn hot_queries_are_answered_by_their_indexes(backend: Backend) {
             assert!(plans.contains(index), "{what}: {index} in\n{plans}");
         }
         // Small tables are read whole, and rightly: projects, users and the like.
-        for table in ["build", "step", "build_tag", "build_count", "build_component"] {
+        for table in ["build", "step", "build_tag", "build_count", "build_component", "test_result"]
+        {
             // The count of all builds is the sum over all projects.
             if (what, table) == (&"the builds of all projects", "build_count") {
                 continue;

@@ -10,7 +10,8 @@ use diesel::sql_types::{Array, BigInt, Binary, Bool, Integer, Nullable, SmallInt
 
 use super::Conn;
 use super::queries::{
-    Insert, Met, Outcome, Sql, establish, host_key, joined_components, joined_tags, output_bytes,
+    FailureRow, Insert, Met, NameRow, Outcome, ResultRow, Sql, establish, host_key,
+    joined_components, joined_tags, output_bytes,
 };
 use crate::store::columns::{At, Id};
 use crate::store::fault::Fault;
@@ -260,6 +261,60 @@ pub(super) fn insert_builds(conn: &mut Conn, inserts: &[Insert<'_>]) -> Outcome<
         .bind::<Uuids, _>(components)
         .load(conn)?;
     Ok(ids.into_iter().map(|id| BuildId(id.0)).collect())
+}
+
+/// Stores cases, their names and failures, by a statement each; a name or a failure that is there already
+/// is left as it is.
+pub(super) fn insert_tests(
+    conn: &mut Conn,
+    project: ProjectId,
+    build: BuildId,
+    names: &[NameRow],
+    failures: &[FailureRow],
+    rows: &[ResultRow],
+) -> Outcome<()> {
+    macro_rules! column {
+        ($rows:ident, |$row:ident| $value:expr) => {
+            $rows.iter().map(|$row| $value).collect::<Vec<_>>()
+        };
+    }
+    Sql::<()>::new(
+        "insert into test (project_id, key, suite, name)
+         select ?, n.key, n.suite, n.name from unnest(?, ?, ?) as n (key, suite, name) order by n.key
+         on conflict do nothing",
+    )
+    .bind::<BigInt, _>(project.0)
+    .bind::<Array<Binary>, _>(column!(names, |name| name.key.as_slice()))
+    .bind::<Array<Text>, _>(column!(names, |name| name.suite.as_str()))
+    .bind::<Array<Text>, _>(column!(names, |name| name.name.as_str()))
+    .execute(conn)?;
+    Sql::<()>::new(
+        "insert into test_failure (project_id, key, body, packed)
+         select ?, n.key, n.body, n.packed from unnest(?, ?, ?) as n (key, body, packed) order by n.key
+         on conflict do nothing",
+    )
+    .bind::<BigInt, _>(project.0)
+    .bind::<Array<Binary>, _>(column!(failures, |failure| failure.key.as_slice()))
+    .bind::<Array<Binary>, _>(column!(failures, |failure| failure.body.as_slice()))
+    .bind::<Array<SmallInt>, _>(column!(failures, |failure| failure.packed))
+    .execute(conn)?;
+    Sql::<()>::new(
+        "insert into test_result (project_id, build_id, position, test_id, status, micros, failure_key, details, packed)
+         select t.project_id, ?, n.position, t.id, n.status, n.micros, n.failure, n.details, n.packed
+         from unnest(?, ?, ?, ?, ?, ?, ?) as n (position, test, status, micros, failure, details, packed)
+         join test t on t.project_id = ? and t.key = n.test",
+    )
+    .bind::<sql::Uuid, _>(Id(build.0))
+    .bind::<Array<Integer>, _>(column!(rows, |row| row.position))
+    .bind::<Array<Binary>, _>(column!(rows, |row| row.test.as_slice()))
+    .bind::<Array<SmallInt>, _>(column!(rows, |row| row.status))
+    .bind::<Array<Nullable<BigInt>>, _>(column!(rows, |row| row.micros))
+    .bind::<Array<Nullable<Binary>>, _>(column!(rows, |row| row.failure.as_ref().map(|key| key.as_slice())))
+    .bind::<Array<Nullable<Binary>>, _>(column!(rows, |row| row.details.as_deref()))
+    .bind::<Array<SmallInt>, _>(column!(rows, |row| row.packed))
+    .bind::<BigInt, _>(project.0)
+    .execute(conn)?;
+    Ok(())
 }
 
 /// Adds steps behind those that each build has; the builds' rows hold the next position, so steps

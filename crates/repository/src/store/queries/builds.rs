@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::filter::{Columns, bounds};
 use super::users::{self, Resolved, instant};
-use super::{Conn, Db, Outcome, claims, lists, projects, tuned, upkeep};
+use super::{Conn, Db, Outcome, claims, lists, projects, tests, tuned, upkeep};
 use crate::store::columns::{At, Id};
 use crate::store::fault::Fault;
 use crate::store::packed::unpack;
@@ -45,6 +45,7 @@ pub(super) struct Row {
     version: i64,
     client: String,
     components: String,
+    tests: String,
 }
 
 /// A build with its sender's name, and the key that the name has while the user is there.
@@ -78,6 +79,7 @@ pub(super) fn domain((row, username, username_key): Joined) -> Outcome<Build> {
         components: components(&row.components)?,
         steps: size(row.steps)?,
         failed_steps: size(row.failed_steps)?,
+        tests: tests::summary(&row.tests)?,
         output_bytes: u64::try_from(row.output_bytes).unwrap_or(0),
         updated_at: instant(row.updated_at, 0)?,
         digest: row.digest.and_then(|bytes| bytes.try_into().ok()),
@@ -163,7 +165,10 @@ pub(super) fn record_many(
                 Recorded::Clash
             }
             Some(outcome) => outcome,
-            None if inserted.contains(&build.id) => Recorded::New,
+            None if inserted.contains(&build.id) => {
+                tests::add(conn, build.project, build.id, &build.tests, build.receipt.as_deref())?;
+                Recorded::New
+            }
             None => match not_inserted(conn, build) {
                 Err(fault) if !in_transaction => {
                     tracing::warn!(?fault, "nobody knows why a build was not stored");
@@ -242,7 +247,10 @@ pub(super) fn append_many(
         let outcome = match outcome {
             // What one in this batch was promised came to nothing, so this one fails as that did.
             Some(outcome) => failed_before.cloned().unwrap_or(outcome),
-            None if appended.contains(&(step.project, step.build)) => Appended::Done,
+            None if appended.contains(&(step.project, step.build)) => {
+                tests::add(conn, step.project, step.build, &step.tests, step.receipt.as_deref())?;
+                Appended::Done
+            }
             None => match there(conn, step.project, step.build) {
                 Ok(true) => Appended::Finished,
                 Ok(false) => Appended::Gone,
@@ -436,6 +444,7 @@ pub(super) fn delete(
     let of_it =
         build_component::project_id.eq(project.0).and(build_component::build_id.eq(Id(id.0)));
     diesel::delete(build_component::table.filter(of_it)).execute(conn)?;
+    tests::forget(conn, project, id)?;
     let tags: Vec<&str> = tags.split(';').filter(|tag| !tag.is_empty()).collect();
     for tag in &tags {
         diesel::delete(build_tag::table.find((project.0, tag, Id(id.0)))).execute(conn)?;

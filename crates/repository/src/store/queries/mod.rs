@@ -8,6 +8,7 @@ mod lists;
 mod pool;
 mod projects;
 mod sql;
+mod tests;
 mod upkeep;
 mod users;
 
@@ -30,6 +31,7 @@ pub(super) use lists::Met;
 pub(super) use lists::bump;
 pub(super) use pool::{Epoch, Pool, establish};
 pub(super) use sql::Sql;
+pub(super) use tests::{FailureRow, NameRow, ResultRow};
 
 /// What a query gives inside of a transaction.
 pub(super) type Outcome<T> = std::result::Result<T, Fault>;
@@ -92,8 +94,12 @@ impl Builds for Store {
         tuned::WRITERS
     }
     fn build_record_many(&self, new: &[NewBuild]) -> Result<Vec<Recorded>> {
-        let needs_more =
-            |new: &NewBuild| new.claim.is_some() || matches!(new.sender, Actor::Newcomer(_));
+        let needs_more = |new: &NewBuild| {
+            new.claim.is_some()
+                || matches!(new.sender, Actor::Newcomer(_))
+                || !new.tests.is_empty()
+                || new.receipt.is_some()
+        };
         if new.iter().any(needs_more) {
             self.write(|conn| builds::record_many(conn, new, true))
         } else {
@@ -101,7 +107,9 @@ impl Builds for Store {
         }
     }
     fn step_append_many(&self, new: &[NewStep]) -> Result<Vec<Appended>> {
-        if new.iter().any(|new| new.claim.is_some()) {
+        let needs_more =
+            |new: &NewStep| new.claim.is_some() || !new.tests.is_empty() || new.receipt.is_some();
+        if new.iter().any(needs_more) {
             self.write(|conn| builds::append_many(conn, new, true))
         } else {
             self.write_at_once(|conn| builds::append_many(conn, new, !tuned::ONE_STATEMENT))
@@ -138,6 +146,24 @@ impl Builds for Store {
         seen: Option<i64>,
     ) -> Result<Updated<()>> {
         self.write(|conn| builds::delete(conn, project, id, seen))
+    }
+}
+
+impl Tests for Store {
+    fn test_list(&self, query: &TestQuery) -> Result<Vec<PlacedTest>> {
+        self.read(|conn| tests::list(conn, query))
+    }
+    fn test_history(
+        &self,
+        project: ProjectId,
+        full_name: &str,
+        behind: Option<BuildId>,
+        limit: u64,
+    ) -> Result<Option<Vec<TestRun>>> {
+        self.read(|conn| tests::history(conn, project, full_name, behind, limit))
+    }
+    fn receipt_list(&self, project: ProjectId, build: BuildId) -> Result<Vec<String>> {
+        self.read(|conn| tests::receipts(conn, project, build))
     }
 }
 

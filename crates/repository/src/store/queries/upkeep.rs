@@ -55,6 +55,13 @@ pub(super) fn purge(conn: &mut Conn, now: Timestamp) -> Outcome<bool> {
     for piece in [
         "delete from step where (project_id, build_id, position) in
              (select project_id, build_id, position from step where project_id = ? limit {PIECE})",
+        "delete from test_result where (project_id, build_id, position) in
+             (select project_id, build_id, position from test_result where project_id = ? limit {PIECE})",
+        "delete from receipt where (project_id, build_id, nth) in
+             (select project_id, build_id, nth from receipt where project_id = ? limit {PIECE})",
+        "delete from test_failure where (project_id, key) in
+             (select project_id, key from test_failure where project_id = ? limit {PIECE})",
+        "delete from test where (project_id, key) in (select project_id, key from test where project_id = ? limit {PIECE})",
         "delete from build_tag where (project_id, tag, build_id) in
              (select project_id, tag, build_id from build_tag where project_id = ? limit {PIECE})",
         "delete from build_component where (component_id, build_id) in

@@ -1,0 +1,194 @@
+//! Test cases of builds: single tests, and what came of them.
+
+use serde::{Deserialize, Serialize};
+
+/// What came of a test case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TestStatus {
+    /// It passed, at the first try.
+    Passed,
+    /// It passed in the end, after it had failed in the same run.
+    Flaky,
+    /// It was not run, or its outcome was said not to count.
+    Skipped,
+    /// What it checks does not hold.
+    Failed,
+    /// It broke before it could tell.
+    Error,
+}
+
+impl TestStatus {
+    /// All of them; a store numbers them in this order.
+    pub const ALL: [Self; 5] =
+        [Self::Passed, Self::Flaky, Self::Skipped, Self::Failed, Self::Error];
+
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::Flaky => "flaky",
+            Self::Skipped => "skipped",
+            Self::Failed => "failed",
+            Self::Error => "error",
+        }
+    }
+
+    /// The status of that word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.as_str() == word)
+    }
+
+    /// Whether a build with such a case failed.
+    pub fn is_bad(self) -> bool {
+        matches!(self, Self::Failed | Self::Error)
+    }
+}
+
+/// Why a case failed, broke or was skipped.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TestFailure {
+    /// The kind, such as an exception's class.
+    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// The message, a line or so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// The whole of it, such as a stack trace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+}
+
+/// What else is said of a case.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TestDetails {
+    /// What it wrote to standard output.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub stdout: String,
+    /// What it wrote to standard error.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub stderr: String,
+    /// What else is said of it, in order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub properties: Vec<(String, String)>,
+    /// How many times it was run beyond the first.
+    #[serde(skip_serializing_if = "is_none")]
+    pub retries: u32,
+    /// The file that it is in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// Its line there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<u32>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_none(count: &u32) -> bool {
+    *count == 0
+}
+
+/// A test case of a build, and what came of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TestResult {
+    /// What it belongs to: a class, a module, suites; empty where the report says nothing.
+    pub suite: String,
+    /// Its own name.
+    pub name: String,
+    /// What came of it.
+    pub status: TestStatus,
+    /// How long it took, in microseconds.
+    pub micros: Option<u64>,
+    /// Why it failed, broke or was skipped.
+    pub failure: Option<TestFailure>,
+    /// What else is said of it.
+    pub details: TestDetails,
+}
+
+/// The whole name of a case, by which a project knows it: `suite::name`.
+pub fn full_test_name(suite: &str, name: &str) -> String {
+    if suite.is_empty() { name.to_owned() } else { format!("{suite}::{name}") }
+}
+
+/// How many slowest cases a summary names.
+const SLOWEST: usize = 5;
+
+/// What a build's cases come to.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TestSummary {
+    /// How many cases there are.
+    pub total: u64,
+    /// Those that passed at the first try.
+    pub passed: u64,
+    /// Those that passed in the end.
+    pub flaky: u64,
+    /// Those that were not run.
+    pub skipped: u64,
+    /// Those that failed.
+    pub failed: u64,
+    /// Those that broke.
+    pub error: u64,
+    /// How long they took together, in microseconds.
+    pub micros: u64,
+    /// The slowest of them, by their whole names, with their microseconds.
+    pub slowest: Vec<(String, u64)>,
+}
+
+impl TestSummary {
+    /// Adds cases to it.
+    pub fn add(&mut self, results: &[TestResult]) {
+        for result in results {
+            self.total += 1;
+            *match result.status {
+                TestStatus::Passed => &mut self.passed,
+                TestStatus::Flaky => &mut self.flaky,
+                TestStatus::Skipped => &mut self.skipped,
+                TestStatus::Failed => &mut self.failed,
+                TestStatus::Error => &mut self.error,
+            } += 1;
+            let Some(micros) = result.micros else { continue };
+            self.micros = self.micros.saturating_add(micros);
+            if self.slowest.len() == SLOWEST
+                && self.slowest.last().is_some_and(|last| last.1 >= micros)
+            {
+                continue;
+            }
+            let at = self.slowest.partition_point(|(_, slow)| *slow >= micros);
+            self.slowest.insert(at, (full_test_name(&result.suite, &result.name), micros));
+            self.slowest.truncate(SLOWEST);
+        }
+    }
+
+    /// Whether there is no case at all.
+    pub fn is_empty(&self) -> bool {
+        self.total == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_summary_counts_and_names_the_slowest() {
+        let result = |n: u64, status| TestResult {
+            suite: "s".to_owned(),
+            name: format!("t{n}"),
+            status,
+            micros: Some(n * 7 % 10),
+            failure: None,
+            details: TestDetails::default(),
+        };
+        let mut summary = TestSummary::default();
+        let all: Vec<_> = (0..10)
+            .zip(TestStatus::ALL.into_iter().cycle())
+            .map(|(n, status)| result(n, status))
+            .collect();
+        summary.add(&all[..4]);
+        summary.add(&all[4..]);
+        assert_eq!((summary.total, summary.failed, summary.flaky, summary.micros), (10, 2, 2, 45));
+        let slowest: Vec<_> =
+            summary.slowest.iter().map(|(name, micros)| (name.as_str(), *micros)).collect();
+        assert_eq!(slowest, [("s::t7", 9), ("s::t4", 8), ("s::t1", 7), ("s::t8", 6), ("s::t5", 5)]);
+    }
+}
