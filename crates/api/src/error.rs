@@ -23,6 +23,8 @@ pub(crate) enum ApiError {
     Query(QueryError),
     /// A parameter or header has a value that it cannot have.
     BadValue { name: &'static str, problem: String },
+    /// The report file in the body was refused; what was seen of it is in the receipt.
+    Report { problem: String, receipt: Box<serde_json::Value> },
     /// The body is of a type that is not understood.
     UnsupportedType,
     /// The body is compressed in a way that is not understood.
@@ -113,9 +115,13 @@ impl ApiError {
             Self::BadValue { name, problem } => {
                 (S::BAD_REQUEST, format!("{name}: {problem}"), json!({"field": name}))
             }
-            Self::UnsupportedType => {
-                plain(S::UNSUPPORTED_MEDIA_TYPE, "the body must be application/json")
+            Self::Report { problem, receipt } => {
+                (S::BAD_REQUEST, problem.clone(), (**receipt).clone())
             }
+            Self::UnsupportedType => plain(
+                S::UNSUPPORTED_MEDIA_TYPE,
+                "the body must be application/json, or where builds are reported a report file",
+            ),
             Self::UnsupportedCoding => {
                 plain(S::UNSUPPORTED_MEDIA_TYPE, "a compressed body must be gzip")
             }

@@ -14,6 +14,7 @@ mod params;
 mod recorder;
 mod respond;
 mod settings;
+mod upload;
 
 use std::future::Future;
 use std::net::TcpListener;

@@ -45,6 +45,23 @@ impl Params {
             .map_err(|error| bad("query", error.to_string()))
     }
 
+    /// The first value of a name.
+    pub(crate) fn first(&self, name: &str) -> Option<&str> {
+        self.get(name)
+    }
+
+    /// Every value of a name.
+    pub(crate) fn all(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.0.iter().filter(move |(given, _)| given == name).map(|(_, value)| value.as_str())
+    }
+
+    /// What has a name that begins so, by the rest of its name.
+    pub(crate) fn with_prefix(&self, prefix: &str) -> impl Iterator<Item = (String, String)> {
+        self.0.iter().filter_map(move |(name, value)| {
+            Some((name.strip_prefix(prefix)?.to_owned(), value.clone()))
+        })
+    }
+
     fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(given, _)| given == name).map(|(_, value)| value.as_str())
     }
@@ -68,7 +85,12 @@ impl Params {
         Ok((limit, u64::from(offset)))
     }
 
-    fn number(&self, name: &'static str, default: u64, max: u64) -> Result<u64, ApiError> {
+    pub(crate) fn number(
+        &self,
+        name: &'static str,
+        default: u64,
+        max: u64,
+    ) -> Result<u64, ApiError> {
         let Some(text) = self.get(name) else { return Ok(default) };
         let number = u64::from_str(text).ok().filter(|number| (1..=max).contains(number));
         number.ok_or_else(|| bad(name, format!("'{text}' is not a number from 1 to {max}")))

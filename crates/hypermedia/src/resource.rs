@@ -141,6 +141,12 @@ pub enum Resource {
     Build(Slug, BuildKey),
     /// `/{project}/builds/{build}/progress`
     Progress(Slug, BuildKey),
+    /// `/{project}/builds/{build}/tests`
+    TestList(Slug, BuildKey),
+    /// `/{project}/builds/{build}/receipt`
+    Receipt(Slug, BuildKey),
+    /// `/{project}/tests/{test}`, the whole name of a test, slashes and all
+    TestHistory(Slug, String),
     /// `/{project}/tags`
     TagList(Slug),
     /// `/{project}/tags/{tags}`
@@ -251,6 +257,14 @@ impl Resource {
             [project, "builds", build, "progress"] => {
                 Ok(Self::Progress(name(project)?, name(build)?))
             }
+            [project, "builds", build, "tests"] => Ok(Self::TestList(name(project)?, name(build)?)),
+            [project, "builds", build, "receipt"] => {
+                Ok(Self::Receipt(name(project)?, name(build)?))
+            }
+            // A client that leaves slashes as they are means the same.
+            [project, "tests", test @ ..] if !test.is_empty() => {
+                Ok(Self::TestHistory(name(project)?, test.join("/")))
+            }
             [project, "tags"] => Ok(Self::TagList(name(project)?)),
             [project, "tags", segment] => Ok(Self::Tagged(name(project)?, tags(segment))),
             [project, "tags", segment, "latest"] => {
@@ -270,6 +284,9 @@ impl Resource {
             Self::LatestBuild(project) => format!("/{project}/builds/latest"),
             Self::Build(project, build) => format!("/{project}/builds/{build}"),
             Self::Progress(project, build) => format!("/{project}/builds/{build}/progress"),
+            Self::TestList(project, build) => format!("/{project}/builds/{build}/tests"),
+            Self::Receipt(project, build) => format!("/{project}/builds/{build}/receipt"),
+            Self::TestHistory(project, test) => format!("/{project}/tests/{}", encode(test)),
             Self::TagList(project) => format!("/{project}/tags"),
             Self::Tagged(project, tags) => format!("/{project}/tags/{}", encode(tags.as_str())),
             Self::LatestTagged(project, tags) => {
@@ -303,6 +320,9 @@ impl Resource {
             Self::LatestBuild(_) => "/{project}/builds/latest",
             Self::Build(..) => "/{project}/builds/{build}",
             Self::Progress(..) => "/{project}/builds/{build}/progress",
+            Self::TestList(..) => "/{project}/builds/{build}/tests",
+            Self::Receipt(..) => "/{project}/builds/{build}/receipt",
+            Self::TestHistory(..) => "/{project}/tests/{test}",
             Self::TagList(_) => "/{project}/tags",
             Self::Tagged(..) => "/{project}/tags/{tags}",
             Self::LatestTagged(..) => "/{project}/tags/{tags}/latest",
@@ -344,6 +364,9 @@ impl Resource {
             Self::Progress(..) => &[Get, Post, Delete],
             Self::ProjectList
             | Self::LatestBuild(_)
+            | Self::TestList(..)
+            | Self::Receipt(..)
+            | Self::TestHistory(..)
             | Self::TagList(_)
             | Self::Tagged(..)
             | Self::LatestTagged(..)
@@ -432,7 +455,8 @@ mod tests {
             let tags = TagSegment(tags);
             for resource in [
                 Resource::Project(slug.clone()), Resource::BuildList(slug.clone()), Resource::LatestBuild(slug.clone()),
-                Resource::Build(slug.clone(), key.clone()), Resource::Progress(slug.clone(), key), Resource::TagList(slug.clone()),
+                Resource::Build(slug.clone(), key.clone()), Resource::Progress(slug.clone(), key.clone()), Resource::TestList(slug.clone(), key.clone()), Resource::Receipt(slug.clone(), key),
+                Resource::TestHistory(slug.clone(), tags.as_str().to_owned()), Resource::TagList(slug.clone()),
                 Resource::Tagged(slug.clone(), tags.clone()), Resource::LatestTagged(slug, tags.clone()), Resource::User(user.clone()),
                 Resource::UserBuilds(user.clone()), Resource::LatestByUser(user), Resource::UserList, Resource::ProjectList,
                 Resource::List(Collection::Steps), Resource::Object(Collection::Tags, tags.as_str().to_owned()),

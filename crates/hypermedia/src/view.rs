@@ -1,6 +1,8 @@
 //! What a viewer sees: links, each with what this viewer may do there.
 
-use devmason_domain::{AccountId, Build, Pages, Policy, Project, State, Tag, Username, Viewer};
+use devmason_domain::{
+    AccountId, Build, BuildKey, Pages, Policy, Project, State, Tag, Username, Viewer,
+};
 use serde::Serialize;
 
 use crate::{Base, Collection, Method, Resource, TagSegment};
@@ -182,6 +184,14 @@ impl View<'_> {
                 ));
             }
         }
+        if let Ok(key) = build.key().parse::<BuildKey>() {
+            let slug = || project.slug.clone();
+            if !build.tests.is_empty() {
+                let tests = Resource::TestList(slug(), key.clone());
+                links.push(self.link("tests", &tests, Subject::ReadOnly));
+            }
+            links.push(self.link("receipt", &Resource::Receipt(slug(), key), Subject::ReadOnly));
+        }
         links.push(self.project_link(project));
         links.extend(build.sender.username().map(|username| self.user_link("user", username)));
         links.extend(build.components.iter().map(|id| {
@@ -191,6 +201,45 @@ impl View<'_> {
         links
             .extend(build.tags.iter().map(|tag| self.tag_link(project, std::slice::from_ref(tag))));
         links
+    }
+
+    /// The links of what belongs to a build: to itself, with its query, to its next part where there is one,
+    /// and to the build.
+    pub fn part_links(
+        &self,
+        project: &Project,
+        build: &Build,
+        this: &Resource,
+        query: &str,
+        next: Option<String>,
+    ) -> Vec<Link> {
+        let list = ListLinks { this: query.to_owned(), next, ..ListLinks::default() };
+        let mut links = self.page_links(this, Subject::ReadOnly, &list);
+        if let Ok(key) = build.key().parse() {
+            let of = Resource::Build(project.slug.clone(), key);
+            links.push(self.link("build", &of, Subject::Build(project, Some(build))));
+        }
+        links
+    }
+
+    /// The links of a test's history.
+    pub fn history_links(&self, project: &Project, name: &str, list: &ListLinks) -> Vec<Link> {
+        let this = Resource::TestHistory(project.slug.clone(), name.to_owned());
+        let mut links = self.page_links(&this, Subject::ReadOnly, list);
+        links.push(self.project_link(project));
+        links
+    }
+
+    /// The link from a test case to its history.
+    pub fn history_link(&self, project: &Project, name: &str) -> Link {
+        let history = Resource::TestHistory(project.slug.clone(), name.to_owned());
+        self.link("history", &history, Subject::ReadOnly)
+    }
+
+    /// The link from a test's run to its build.
+    pub fn run_link(&self, project: &Project, build: &Build) -> Option<Link> {
+        let of = Resource::Build(project.slug.clone(), build.key().parse().ok()?);
+        Some(self.link("build", &of, Subject::Build(project, Some(build))))
     }
 
     /// The links of a project's tag list.

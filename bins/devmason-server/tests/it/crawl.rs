@@ -116,6 +116,10 @@ fn fill(server: &Server) {
             201
         );
     }
+    let junit = "<testsuite name='s'><testcase classname='a b/c' name='d[e/f] %41'/><testcase name='x'><failure/></testcase></testsuite>";
+    let upload =
+        server.request("POST", "/pony/builds?tag=a").header("Content-Type", "application/xml");
+    assert_eq!(upload.body(junit.as_bytes()).send().status, 201);
     assert_eq!(server.send("alice", "POST", "/strict/builds", r#"{"success": true}"#).status, 201);
 }
 

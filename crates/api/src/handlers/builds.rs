@@ -4,7 +4,9 @@ use std::fmt::Display;
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use devmason_domain::{Build, BuildId, BuildKey, Outcome, Project, Slug, Step, Timestamp};
+use devmason_domain::{
+    Build, BuildId, BuildKey, Outcome, Project, Report, Slug, Step, TestResult, Timestamp,
+};
 use devmason_hypermedia::document::{BuildDocument, ComponentRef, IncomingBuild};
 use devmason_hypermedia::{Fields, Resource};
 use devmason_repository::{Answer, Claimed, Named, NewBuild, Recorded, Updated};
@@ -14,6 +16,7 @@ use super::objects::named;
 use crate::call::Call;
 use crate::error::ApiError;
 use crate::respond::{leading, no_content};
+use crate::upload::{self, Upload};
 
 const NO_BUILD: ApiError = ApiError::NotFound("there is no such build");
 
@@ -139,9 +142,7 @@ fn key_of(id: BuildId) -> Result<BuildKey, ApiError> {
 pub(crate) async fn post(call: &Call<'_>, slug: &Slug) -> Result<HttpResponse, ApiError> {
     let project = call.project(slug).await?;
     call.app.settings.policy.report(call.viewer(), &project)?;
-    let incoming: IncomingBuild = call.document()?;
-    let components = components(call, &incoming).await?;
-    let report = incoming.into_report(Timestamp::now(), None)?;
+    let Reported { report, components, tests, receipt } = reported(call, |_| None).await?;
     let id = BuildId::assign(report.started, report.received);
     let path = destination(&project, key_of(id)?, report.outcome).path();
     let claim = call.claim(&format!("builds of {}", project.id.0), 201, path.clone())?;
@@ -152,16 +153,40 @@ pub(crate) async fn post(call: &Call<'_>, slug: &Slug) -> Result<HttpResponse, A
         sender: call.caller.actor()?,
         report,
         components,
-        tests: Vec::new(),
-        receipt: None,
+        tests,
+        receipt,
         claim,
     };
     record(call, new, &path).await
 }
 
+/// What a request reports: a document of the API, or a report file.
+struct Reported {
+    report: Report,
+    components: Vec<Uuid>,
+    tests: Vec<TestResult>,
+    receipt: Option<String>,
+}
+
+async fn reported(
+    call: &Call<'_>,
+    digest: impl FnOnce(Option<&IncomingBuild>) -> Option<[u8; 32]>,
+) -> Result<Reported, ApiError> {
+    if let Some(upload) = upload::read(call).await? {
+        let components = components(call, upload::components(call)?).await?;
+        let report = upload.report(call, digest(None))?;
+        let (tests, receipt) = (upload.tests(), Some(upload.receipt));
+        return Ok(Reported { report, components, tests, receipt });
+    }
+    let incoming: IncomingBuild = call.document()?;
+    let components = components(call, incoming.components()).await?;
+    let digest = digest(Some(&incoming));
+    let report = incoming.into_report(Timestamp::now(), digest)?;
+    Ok(Reported { report, components, tests: Vec::new(), receipt: None })
+}
+
 /// The components that a build says it tested, each once; all of them must be there.
-async fn components(call: &Call<'_>, incoming: &IncomingBuild) -> Result<Vec<Uuid>, ApiError> {
-    let named_so = incoming.components();
+async fn components(call: &Call<'_>, named_so: Vec<ComponentRef>) -> Result<Vec<Uuid>, ApiError> {
     if named_so.is_empty() {
         return Ok(Vec::new());
     }
@@ -222,10 +247,10 @@ pub(crate) async fn put(
     let project = call.project(slug).await?;
     call.app.settings.policy.report(call.viewer(), &project)?;
     preconditions(call, slug, key).await?;
-    let incoming: IncomingBuild = call.document()?;
-    let components = components(call, &incoming).await?;
-    let digest = incoming.digest();
-    let report = incoming.into_report(Timestamp::now(), Some(digest))?;
+    let digest = |incoming: Option<&IncomingBuild>| {
+        Some(incoming.map_or_else(|| Upload::digest(call), IncomingBuild::digest))
+    };
+    let Reported { report, components, tests, receipt } = reported(call, digest).await?;
     let path = destination(&project, key.clone(), report.outcome).path();
     let new = NewBuild {
         project: project.id,
@@ -234,8 +259,8 @@ pub(crate) async fn put(
         sender: call.caller.actor()?,
         report,
         components,
-        tests: Vec::new(),
-        receipt: None,
+        tests,
+        receipt,
         claim: None,
     };
     record(call, new, &path).await

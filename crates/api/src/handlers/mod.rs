@@ -6,4 +6,5 @@ pub(crate) mod objects;
 pub(crate) mod progress;
 pub(crate) mod projects;
 pub(crate) mod service;
+pub(crate) mod tests;
 pub(crate) mod users;

@@ -10,6 +10,7 @@ use super::builds::{borrowed, find, identify, replayed, state};
 use crate::call::Call;
 use crate::error::ApiError;
 use crate::respond::no_content;
+use crate::upload;
 
 pub(crate) async fn get(
     call: &Call<'_>,
@@ -53,15 +54,14 @@ pub(crate) async fn post(
     if claim.is_none() && build.outcome.state() == State::Finished {
         return Err(ApiError::NotInProgress);
     }
-    let step = call.document::<IncomingStep>()?.into_step(Timestamp::now())?;
-    let new = NewStep {
-        project: project.id,
-        build: build.id,
-        step,
-        tests: Vec::new(),
-        receipt: None,
-        claim,
+    let (step, tests, receipt) = match upload::read(call).await? {
+        Some(upload) => (upload.step(call)?, upload.tests(), Some(upload.receipt)),
+        None => {
+            let step = call.document::<IncomingStep>()?.into_step(Timestamp::now())?;
+            (step, Vec::new(), None)
+        }
     };
+    let new = NewStep { project: project.id, build: build.id, step, tests, receipt, claim };
     match call.app.recorder.append(new, call.body.len()).await? {
         Appended::Done => {
             call.app.metrics.steps.inc();

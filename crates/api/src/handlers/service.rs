@@ -30,7 +30,11 @@ pub(crate) async fn methods(call: &Call<'_>) -> Result<Vec<Method>, ApiError> {
             let (project, build) = builds::find(call, slug, key).await?;
             view.methods(Subject::Progress(&project, &build))
         }
-        Resource::LatestBuild(slug) | Resource::TagList(slug) => {
+        Resource::TestList(slug, key) | Resource::Receipt(slug, key) => {
+            builds::find(call, slug, key).await?;
+            view.methods(Subject::ReadOnly)
+        }
+        Resource::LatestBuild(slug) | Resource::TagList(slug) | Resource::TestHistory(slug, _) => {
             call.project(slug).await?;
             view.methods(Subject::ReadOnly)
         }

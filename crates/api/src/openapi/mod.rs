@@ -87,8 +87,14 @@ fn describe(operation: &Operation) -> Value {
     if let Some(schema) = operation.body {
         let required = !matches!(schema, "Closing" | "NewUser");
         let schema = json!({"$ref": format!("#/components/schemas/{schema}")});
-        description["requestBody"] =
-            json!({"required": required, "content": {"application/json": {"schema": schema}}});
+        let mut content = json!({"application/json": {"schema": schema}});
+        if operation.query.contains(&"report") {
+            for media_type in ["application/xml", "text/plain", "application/x-ndjson"] {
+                content[media_type] =
+                    json!({"schema": {"type": "string", "description": "A report file"}});
+            }
+        }
+        description["requestBody"] = json!({"required": required, "content": content});
     }
     description
 }

@@ -11,6 +11,10 @@ pub(super) struct Operation {
     pub(super) answers: &'static [(u16, &'static str, &'static str)],
 }
 
+/// What a request says of a report file.
+const REPORTED: [&str; 8] =
+    ["report", "tag", "host", "arch", "user", "started", "name", "component"];
+
 const PAGE: [&str; 2] = ["page", "per_page"];
 const BUILDS: [&str; 9] =
     ["page", "per_page", "after", "before", "from", "fields", "where", "query", "sort"];
@@ -25,8 +29,11 @@ const UNCHANGED: (u16, &str, &str) =
 const FORBIDDEN: (u16, &str, &str) = (403, "Error", "These credentials do not permit it");
 const STALE: (u16, &str, &str) = (412, "Error", "`If-Match` or `If-None-Match` does not hold");
 const TOO_LARGE: (u16, &str, &str) = (413, "Error", "The body is longer than the limit");
-const NOT_JSON: (u16, &str, &str) =
-    (415, "Error", "The body is not `application/json`, or compressed otherwise than with gzip");
+const NOT_JSON: (u16, &str, &str) = (
+    415,
+    "Error",
+    "The body is neither `application/json` nor, where builds are reported, a report file, or compressed otherwise than with gzip",
+);
 const KEY_REUSED: (u16, &str, &str) =
     (422, "Error", "The `Idempotency-Key` came with another body before");
 const NOT_IN_PROGRESS: (u16, &str, &str) = (410, "Error", "The build is finished");
@@ -98,8 +105,8 @@ pub(super) const OPERATIONS: &[Operation] = &[
     Operation {
         method: "post",
         path: "/{project}/builds",
-        summary: "Report a build, or begin an incremental one",
-        query: &[],
+        summary: "Report a build, whole or as a report file, or begin an incremental one",
+        query: &REPORTED,
         body: Some("NewBuild"),
         answers: &[
             (201, "", "Stored: `Location` is the build, or its progress"),
@@ -131,7 +138,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         method: "put",
         path: "/{project}/builds/{build}",
         summary: "Report a build under an id of the client's",
-        query: &[],
+        query: &REPORTED,
         body: Some("NewBuild"),
         answers: &[
             (200, "", "The same document was stored before"),
@@ -167,8 +174,8 @@ pub(super) const OPERATIONS: &[Operation] = &[
     Operation {
         method: "post",
         path: "/{project}/builds/{build}/progress",
-        summary: "Add a step to a build in progress",
-        query: &[],
+        summary: "Add a step, or a report file as one, to a build in progress",
+        query: &["report", "started", "name"],
         body: Some("Step"),
         answers: &[
             (204, "", "Added; `Location` is the build"),
@@ -196,6 +203,30 @@ pub(super) const OPERATIONS: &[Operation] = &[
             TOO_LARGE,
             NOT_JSON,
         ],
+    },
+    Operation {
+        method: "get",
+        path: "/{project}/builds/{build}/tests",
+        summary: "List a build's test cases",
+        query: &["status", "suite", "text", "from", "per_page"],
+        body: None,
+        answers: &[(200, "TestList", "A part of the cases"), UNCHANGED, FORBIDDEN, NOT_THERE],
+    },
+    Operation {
+        method: "get",
+        path: "/{project}/builds/{build}/receipt",
+        summary: "Read what a build's uploads were read as",
+        query: &[],
+        body: None,
+        answers: &[(200, "Receipt", "The receipt"), UNCHANGED, FORBIDDEN, NOT_THERE],
+    },
+    Operation {
+        method: "get",
+        path: "/{project}/tests/{test}",
+        summary: "List what came of a test in the builds that had it",
+        query: &["after", "per_page"],
+        body: None,
+        answers: &[(200, "TestHistory", "A part of its runs"), UNCHANGED, FORBIDDEN, NOT_THERE],
     },
     Operation {
         method: "get",

@@ -25,6 +25,7 @@ mod incremental;
 mod lists;
 mod objects;
 mod projects;
+mod reports;
 mod users;
 
 struct Server {

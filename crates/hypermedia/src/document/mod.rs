@@ -4,6 +4,7 @@ mod incoming;
 mod objects;
 mod outgoing;
 mod raw;
+mod tests;
 
 pub use incoming::{
     ComponentRef, DocumentError, IncomingBuild, IncomingClosing, IncomingComponent,
@@ -16,3 +17,4 @@ pub use objects::{
 pub use outgoing::{
     BuildDocument, Fields, ListMembers, ProjectDocument, TagListDocument, UserDocument,
 };
+pub use tests::{HistoryDocument, ReceiptDocument, RunDocument, TestDocument, TestListDocument};

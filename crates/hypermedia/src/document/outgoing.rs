@@ -7,6 +7,7 @@ use serde::ser::{Error as _, SerializeMap};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
+use super::tests::summary;
 use crate::Link;
 
 /// Which members of a build are wanted.
@@ -14,7 +15,7 @@ use crate::Link;
 pub struct Fields(u16);
 
 impl Fields {
-    const NAMES: [&'static str; 10] = [
+    const NAMES: [&'static str; 11] = [
         "id",
         "state",
         "success",
@@ -23,6 +24,7 @@ impl Fields {
         "tags",
         "client",
         "components",
+        "tests",
         "results",
         "links",
     ];
@@ -92,6 +94,7 @@ impl Serialize for BuildDocument<'_> {
                 "tags" => map.serialize_entry(name, build.tags.as_slice())?,
                 "client" => map.serialize_entry(name, raw::<S>(&build.client.0)?)?,
                 "components" => map.serialize_entry(name, &build.components)?,
+                "tests" => map.serialize_entry(name, &summary(&build.tests))?,
                 "results" => map.serialize_entry(name, &Steps(self.steps))?,
                 _ => map.serialize_entry(name, &self.links)?,
             }

@@ -1,0 +1,160 @@
+//! Test cases of builds, the history of one test, and receipts.
+
+use actix_web::HttpResponse;
+use devmason_domain::{BuildKey, Slug, TestStatus, full_test_name};
+use devmason_hypermedia::document::{
+    HistoryDocument, ReceiptDocument, RunDocument, TestDocument, TestListDocument,
+};
+use devmason_hypermedia::{ListLinks, Resource};
+use devmason_repository::{PlacedTest, Scope, TestQuery, TestRun};
+use serde_json::value::RawValue;
+
+use super::builds::{borrowed, find, state};
+use crate::call::Call;
+use crate::error::ApiError;
+use crate::params::Position;
+
+/// How many cases, or runs, a page has unless the client says, and at most.
+const PER_PAGE: (u64, u64) = (100, 1000);
+
+pub(crate) async fn list(
+    call: &Call<'_>,
+    slug: &Slug,
+    key: &BuildKey,
+) -> Result<HttpResponse, ApiError> {
+    let limit = call.params.number("per_page", PER_PAGE.0, PER_PAGE.1)?;
+    let from = match call.params.position()? {
+        None => 0,
+        Some(Position::From(from)) => u32::try_from(from).unwrap_or(u32::MAX),
+        Some(_) => {
+            let problem = "this list is read on by 'from'".to_owned();
+            return Err(ApiError::BadValue { name: "after", problem });
+        }
+    };
+    let statuses = call.params.first("status").map_or(Ok(Vec::new()), statuses)?;
+    let (project, build) = find(call, slug, key).await?;
+    let state = state(&project, &build);
+    let [id, version, rules, credited] = borrowed(&state);
+    let etag = call.etag(&[id, version, rules, credited, &call.params.choice()]);
+    if let Some(answer) = call.ready(&etag) {
+        return Ok(answer);
+    }
+    let query = TestQuery {
+        project: project.id,
+        build: build.id,
+        statuses,
+        suite: call.params.first("suite").map(str::to_owned),
+        text: call.params.first("text").map(str::to_owned),
+        from,
+        limit: limit + 1,
+    };
+    let mut tests = call.ask(move |repository| repository.test_list(&query)).await?;
+    let next =
+        (tests.len() as u64 > limit).then(|| tests.pop().map(|test| test.position)).flatten();
+    let next = next.map(|position| call.params.of_page(1, Some(Position::From(position.into()))));
+    let view = call.view();
+    let this = Resource::TestList(slug.clone(), key.clone());
+    let links = view.part_links(&project, &build, &this, &call.params.choice(), next);
+    let tests = tests
+        .iter()
+        .map(|PlacedTest { position, result }| {
+            let name = full_test_name(&result.suite, &result.name);
+            TestDocument::new(*position, result, vec![view.history_link(&project, &name)])
+        })
+        .collect();
+    call.ok(&etag, &TestListDocument { tests, count: build.tests.total, links })
+}
+
+/// `failed,error`
+fn statuses(text: &str) -> Result<Vec<TestStatus>, ApiError> {
+    let one = |word: &str| {
+        TestStatus::from_word(word).ok_or_else(|| {
+            let words: Vec<&str> = TestStatus::ALL.iter().map(|status| status.as_str()).collect();
+            let problem = format!("'{word}' is none of {}", words.join(", "));
+            ApiError::BadValue { name: "status", problem }
+        })
+    };
+    text.split(',').map(str::trim).filter(|word| !word.is_empty()).map(one).collect()
+}
+
+pub(crate) async fn history(
+    call: &Call<'_>,
+    slug: &Slug,
+    name: &str,
+) -> Result<HttpResponse, ApiError> {
+    let limit = call.params.number("per_page", PER_PAGE.0, PER_PAGE.1)?;
+    let behind = match call.params.position()? {
+        None => None,
+        Some(Position::After(id)) => Some(id),
+        Some(_) => {
+            let problem = "this list is read on by 'after'".to_owned();
+            return Err(ApiError::BadValue { name: "from", problem });
+        }
+    };
+    let project = call.project(slug).await?;
+    let id = project.id;
+    let tally = call.ask(move |repository| repository.build_tally(&Scope::Project(id))).await?;
+    let etag = call.etag(&[&id.0, &project.version, &tally.changes, &call.params.choice()]);
+    if let Some(answer) = call.ready(&etag) {
+        return Ok(answer);
+    }
+    let full_name = name.to_owned();
+    let mut runs = call
+        .ask(move |repository| repository.test_history(id, &full_name, behind, limit + 1))
+        .await?
+        .ok_or(ApiError::NotFound("the project has no such test"))?;
+    // A build may have a test twice: it is not cut in two.
+    let more = runs.len() as u64 > limit;
+    if more {
+        let last = runs.last().map(|run| run.build.id);
+        let whole = runs.iter().filter(|run| Some(run.build.id) != last).count();
+        runs.truncate(if whole == 0 { runs.len() } else { whole });
+    }
+    let last = runs.last().map(|run| Position::After(run.build.id)).filter(|_| more);
+    let list = ListLinks {
+        this: call.params.choice(),
+        first: call.params.of_page(1, None),
+        next: last.map(|position| call.params.of_page(1, Some(position))),
+        ..ListLinks::default()
+    };
+    let view = call.view();
+    let links = view.history_links(&project, name, &list);
+    let runs = runs
+        .iter()
+        .map(|TestRun { build, test }| {
+            let links = view.run_link(&project, build).into_iter().collect();
+            RunDocument {
+                build: build.key(),
+                started: build.started.to_rfc2822(),
+                test: TestDocument::new(test.position, &test.result, links),
+            }
+        })
+        .collect();
+    call.ok(&etag, &HistoryDocument { full_name: name, runs, links })
+}
+
+pub(crate) async fn receipt(
+    call: &Call<'_>,
+    slug: &Slug,
+    key: &BuildKey,
+) -> Result<HttpResponse, ApiError> {
+    let (project, build) = find(call, slug, key).await?;
+    let etag = call.etag(&borrowed(&state(&project, &build)));
+    if let Some(answer) = call.ready(&etag) {
+        return Ok(answer);
+    }
+    let (id, of) = (project.id, build.id);
+    let mut documents = call.ask(move |repository| repository.receipt_list(id, of)).await?;
+    if documents.is_empty() {
+        // A document of the API is stored as it is: its steps are all there is to tell.
+        documents.push(serde_json::json!({"format": "devmason", "recognized": "as the request says", "steps": build.steps, "notes": [], "notes_total": 0}).to_string());
+    }
+    let uploads = documents
+        .into_iter()
+        .map(RawValue::from_string)
+        .collect::<Result<_, _>>()
+        .map_err(|error| ApiError::Unwritable(error.to_string()))?;
+    let this = Resource::Receipt(slug.clone(), key.clone());
+    let links = call.view().part_links(&project, &build, &this, "", None);
+    call.ok(&etag, &ReceiptDocument { uploads, links })
+}

@@ -1,0 +1,261 @@
+//! Report files: uploaded as they are, kept down to the single test, each with a receipt.
+
+use crate::*;
+
+const JUNIT: &str = r#"<testsuites><testsuite name="suite" tests="4" timestamp="2026-01-02T03:04:05" time="2.5" hostname="ci-7">
+<testcase classname="a.B" name="passes" time="0.5"/>
+<testcase classname="a.B" name="fails [1/2]" time="1.5"><failure type="E" message="no">at line 7</failure><system-out>out</system-out></testcase>
+<testcase classname="a.B" name="skipped"><skipped message="later"/></testcase>
+<system-out>of the suite</system-out>
+</testsuite></testsuites>"#;
+
+fn upload(server: &Server, method: &str, path: &str, media_type: &str, body: &str) -> Answer {
+    let request = server.request(method, path).header("Content-Type", media_type);
+    server.send(request.body(body.as_bytes()))
+}
+
+/// A project with a build that came as a JUnit file; the build's path.
+fn with_report(server: &Server) -> String {
+    server.project("pony");
+    let path = "/pony/builds?tag=linux&tag=nightly&arch=x86&client.branch=main&name=unit";
+    let answer = upload(server, "POST", path, "application/xml", JUNIT);
+    assert_eq!(answer.status, 201, "{}", answer.text());
+    answer.header("location").to_owned()
+}
+
+#[test]
+fn a_report_file_becomes_a_build_of_one_step() {
+    let server = Server::new();
+    let build = server.get(&with_report(&server)).json();
+    assert_eq!((&build["success"], &build["state"]), (&false.into(), &"finished".into()));
+    assert_eq!(build["started"], "Fri, 02 Jan 2026 03:04:05 +0000");
+    assert_eq!(build["finished"], "Fri, 02 Jan 2026 03:04:07 +0000");
+    assert_eq!(build["tags"], serde_json::json!(["linux", "nightly"]));
+    assert_eq!(
+        build["client"],
+        serde_json::json!({"arch": "x86", "branch": "main", "host": "ci-7"})
+    );
+    let step = &build["results"][0];
+    assert_eq!(
+        (&step["name"], &step["success"], &step["output"]),
+        (&"unit".into(), &false.into(), &"of the suite".into())
+    );
+    assert_eq!(
+        build["tests"],
+        serde_json::json!({
+            "total": 3, "passed": 1, "flaky": 0, "skipped": 1, "failed": 1, "error": 0, "duration": 2.0,
+            "slowest": [{"name": "a.B::fails [1/2]", "duration": 1.5}, {"name": "a.B::passes", "duration": 0.5}]
+        })
+    );
+}
+
+#[test]
+fn the_cases_of_a_build_are_listed_selected_and_paged() {
+    let server = Server::new();
+    let build = server.get(&with_report(&server));
+    let tests = build.link("tests").unwrap();
+    let all = server.get(&tests);
+    assert_eq!((all.status, &all.json()["count"]), (200, &3.into()));
+    let failed = server.get(&format!("{tests}?status=failed,error")).json();
+    let case = &failed["tests"][0];
+    assert_eq!(failed["tests"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        case["failure"],
+        serde_json::json!({"type": "E", "message": "no", "text": "at line 7"})
+    );
+    assert_eq!(
+        (&case["stdout"], &case["suite"], &case["duration"]),
+        (&"out".into(), &"a.B".into(), &1.5.into())
+    );
+    assert_eq!(server.get(&format!("{tests}?text=PASS")).json()["tests"][0]["name"], "passes");
+    assert_eq!(server.get(&format!("{tests}?suite=other")).json()["tests"], serde_json::json!([]));
+
+    let (mut page, mut names) = (format!("{tests}?per_page=2"), Vec::new());
+    loop {
+        let answer = server.get(&page);
+        let found = answer.json()["tests"].clone();
+        names.extend(
+            found.as_array().unwrap().iter().map(|case| case["name"].as_str().unwrap().to_owned()),
+        );
+        let Some(next) = answer.link("next") else { break };
+        page = next;
+    }
+    assert_eq!(names, ["passes", "fails [1/2]", "skipped"]);
+    for wrong in [
+        "status=bad",
+        "per_page=0",
+        "per_page=1001",
+        "from=x",
+        "after=00000000-0000-0000-0000-000000000000",
+    ] {
+        assert_eq!(server.get(&format!("{tests}?{wrong}")).status, 400, "{wrong}");
+    }
+    let etag = all.header("etag").to_owned();
+    let again = server.request("GET", &tests).header("If-None-Match", &etag);
+    assert_eq!(server.send(again).status, 304);
+}
+
+#[test]
+fn the_history_of_a_test_is_found_by_its_name_whatever_is_in_it() {
+    let server = Server::new();
+    server.project("pony");
+    for (day, body) in [(1, "<failure/>"), (2, ""), (3, "<failure/>")] {
+        let junit = format!(
+            "<testsuite name='s' timestamp='2026-01-0{day}T00:00:00'><testcase classname='a b/c' name='d[e/f] %41 ü'>{body}</testcase></testsuite>"
+        );
+        assert_eq!(upload(&server, "POST", "/pony/builds", "text/xml", &junit).status, 201);
+    }
+    let latest = server.get("/pony/builds/latest").header("location").to_owned();
+    let case = server.get(&format!("{latest}/tests")).json()["tests"][0].clone();
+    let href = case["links"][0]["href"].as_str().unwrap();
+    let path = href.strip_prefix(&format!("http://{}", server.address)).unwrap();
+    let history = server.get(path).json();
+    assert_eq!(history["full_name"], "a b/c::d[e/f] %41 ü");
+    let runs = |history: &Value| -> Vec<String> {
+        history["runs"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|run| run["status"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(runs(&history), ["failed", "passed", "failed"]);
+    // Slashes may stay as they are.
+    let plain = server.get("/pony/tests/a%20b/c::d[e/f]%20%2541%20%C3%BC").json();
+    assert_eq!(runs(&plain), runs(&history));
+    let first = server.get(&format!("{path}?per_page=2"));
+    let next = first.link("next").unwrap();
+    assert_eq!(
+        (runs(&first.json()).len(), runs(&server.get(&next).json())),
+        (2, vec!["failed".to_owned()])
+    );
+    assert_eq!(server.get("/pony/tests/nothing").status, 404);
+    assert_eq!(server.get("/nobody/tests/nothing").status, 404);
+}
+
+#[test]
+fn every_upload_has_a_receipt_that_says_what_was_odd() {
+    let server = Server::new();
+    let build = server.get(&with_report(&server));
+    let receipt = server.get(&build.link("receipt").unwrap()).json();
+    let upload = &receipt["uploads"][0];
+    assert_eq!(
+        (&upload["format"], &upload["recognized"]),
+        (&"junit".into(), &"from the bytes".into())
+    );
+    assert_eq!((&upload["bytes"], &upload["tests"]["total"]), (&JUNIT.len().into(), &3.into()));
+    assert!(upload["digest"].as_str().unwrap().starts_with("sha256:"));
+    assert_eq!(upload["notes"][0]["text"], "the suite 'suite' says tests=\"4\"; there are 3");
+    assert_eq!((&upload["notes"][0]["line"], &upload["notes_total"]), (&1.into(), &1.into()));
+
+    let json = server.build("pony", r#"{"success":true}"#);
+    let receipt = server.get(&server.get(&json).link("receipt").unwrap()).json();
+    assert_eq!(receipt["uploads"][0]["format"], "devmason");
+}
+
+#[test]
+fn what_is_refused_is_told_with_its_line_and_stores_nothing() {
+    let server = Server::new();
+    server.project("pony");
+    let broken =
+        upload(&server, "POST", "/pony/builds", "application/xml", "<testsuite>\n<testcase>\n");
+    assert_eq!(broken.status, 400);
+    let error = broken.json();
+    assert_eq!(error["message"], "line 3: the file ends within <testcase>, which starts on line 2");
+    assert_eq!(
+        (&error["payload"]["line"], &error["payload"]["field"]),
+        (&3.into(), &"body".into())
+    );
+    assert!(error["payload"]["digest"].is_string());
+    for (media_type, body, status) in [
+        ("application/xml", "<html/>", 415),
+        ("text/plain", "hello", 415),
+        ("image/png", "<testsuite/>", 415),
+        ("application/json", "<testsuite/>", 400),
+        ("text/plain", "", 400),
+    ] {
+        let answer = upload(&server, "POST", "/pony/builds", media_type, body);
+        assert_eq!(answer.status, status, "{media_type} {body}: {}", answer.text());
+    }
+    for query in [
+        "report=html",
+        "tag=a%3Bb",
+        "started=soon",
+        "component=nothing",
+        "component=a:b",
+        "host=a&client.host=b",
+    ] {
+        let answer =
+            upload(&server, "POST", &format!("/pony/builds?{query}"), "application/xml", JUNIT);
+        assert_eq!(answer.status, 400, "{query}: {}", answer.text());
+    }
+    assert_eq!(server.get("/pony/builds").json()["count"], 0);
+    assert_eq!(server.get("/pony/tests/a.B::passes").status, 404);
+}
+
+#[test]
+fn a_retry_of_a_put_is_known_and_another_file_is_not() {
+    let server = Server::new();
+    server.project("pony");
+    let put = |body: &str| {
+        upload(&server, "PUT", "/pony/builds/17?tag=a", "application/xml", body).status
+    };
+    assert_eq!(
+        (put(JUNIT), put(JUNIT), put("<testsuite name='x'><testcase name='y'/></testsuite>")),
+        (201, 200, 409)
+    );
+    assert_eq!(server.get("/pony/builds/17").json()["tests"]["total"], 3);
+}
+
+#[test]
+fn files_go_into_a_build_in_progress_one_by_one() {
+    let server = Server::new();
+    server.project("pony");
+    let progress = server.build("pony", r#"{"incremental":true}"#);
+    assert_eq!(upload(&server, "POST", &progress, "application/xml", JUNIT).status, 204);
+    let tap = "1..2\nok 1 - a\nok 2 - b\n";
+    assert_eq!(
+        upload(&server, "POST", &format!("{progress}?name=taps"), "text/plain", tap).status,
+        204
+    );
+    let step = r#"{"name":"plain","success":true}"#;
+    assert_eq!(server.post(&progress, step).status, 204);
+    assert_eq!(server.delete(&progress).status, 204);
+    let path = progress.strip_suffix("/progress").unwrap();
+    let build = server.get(path).json();
+    let names: Vec<&str> = build["results"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|step| step["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, ["suite", "taps", "plain"]);
+    assert_eq!((&build["success"], &build["tests"]["total"]), (&false.into(), &5.into()));
+    let receipt = server.get(&format!("{path}/receipt")).json();
+    let formats: Vec<&str> = receipt["uploads"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|upload| upload["format"].as_str().unwrap())
+        .collect();
+    assert_eq!(formats, ["junit", "tap"]);
+}
+
+#[test]
+fn json_is_a_report_only_where_it_cannot_be_a_build() {
+    let server = Server::new();
+    server.project("pony");
+    let ctrf = r#"{"results":{"tool":{"name":"jest"},"tests":[{"name":"a","status":"passed"}]}}"#;
+    let built = upload(&server, "POST", "/pony/builds", "application/json", ctrf)
+        .header("location")
+        .to_owned();
+    assert_eq!(server.get(&built).json()["tests"]["passed"], 1);
+    // A build that says something of a tool is a build.
+    let build = r#"{"client":{"tool":"x"},"success":true,"results":[{"name":"s","success":true}]}"#;
+    let built = server.build("pony", build);
+    assert_eq!(server.get(&built).json()["tests"], Value::Null);
+    let go = "{\"Action\":\"pass\",\"Package\":\"p\",\"Test\":\"T\"}\n{\"Action\":\"pass\",\"Package\":\"p\"}\n";
+    assert_eq!(upload(&server, "POST", "/pony/builds", "application/x-ndjson", go).status, 201);
+    let by_word = upload(&server, "POST", "/pony/builds?report=go", "text/plain", go);
+    assert_eq!(server.get(by_word.header("location")).json()["tests"]["passed"], 1);
+}

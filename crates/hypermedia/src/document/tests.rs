@@ -1,0 +1,137 @@
+//! Test cases, their history, and receipts.
+
+use devmason_domain::{TestFailure, TestResult, TestStatus, TestSummary, full_test_name};
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
+
+use crate::Link;
+
+/// What a build's cases come to; nothing where there are none.
+pub(super) fn summary(of: &TestSummary) -> Option<SummaryDocument<'_>> {
+    (!of.is_empty()).then(|| SummaryDocument {
+        total: of.total,
+        passed: of.passed,
+        flaky: of.flaky,
+        skipped: of.skipped,
+        failed: of.failed,
+        error: of.error,
+        duration: of.micros as f64 / 1e6,
+        slowest: of
+            .slowest
+            .iter()
+            .map(|(name, micros)| Slow { name, duration: *micros as f64 / 1e6 })
+            .collect(),
+    })
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct SummaryDocument<'a> {
+    total: u64,
+    passed: u64,
+    flaky: u64,
+    skipped: u64,
+    failed: u64,
+    error: u64,
+    duration: f64,
+    slowest: Vec<Slow<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct Slow<'a> {
+    name: &'a str,
+    duration: f64,
+}
+
+/// A test case of a build.
+#[derive(Debug, Serialize)]
+pub struct TestDocument<'a> {
+    position: u32,
+    full_name: String,
+    suite: &'a str,
+    name: &'a str,
+    status: TestStatus,
+    duration: Option<f64>,
+    failure: Option<&'a TestFailure>,
+    stdout: &'a str,
+    stderr: &'a str,
+    #[serde(serialize_with = "properties")]
+    properties: &'a [(String, String)],
+    retries: u32,
+    file: Option<&'a str>,
+    line: Option<u32>,
+    links: Vec<Link>,
+}
+
+fn properties<S: Serializer>(pairs: &[(String, String)], serializer: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct Property<'a> {
+        name: &'a str,
+        value: &'a str,
+    }
+    serializer.collect_seq(pairs.iter().map(|(name, value)| Property { name, value }))
+}
+
+impl<'a> TestDocument<'a> {
+    /// A case and its place among its build's.
+    pub fn new(position: u32, of: &'a TestResult, links: Vec<Link>) -> Self {
+        Self {
+            position,
+            full_name: full_test_name(&of.suite, &of.name),
+            suite: &of.suite,
+            name: &of.name,
+            status: of.status,
+            duration: of.micros.map(|micros| micros as f64 / 1e6),
+            failure: of.failure.as_ref(),
+            stdout: &of.details.stdout,
+            stderr: &of.details.stderr,
+            properties: &of.details.properties,
+            retries: of.details.retries,
+            file: of.details.file.as_deref(),
+            line: of.details.line,
+            links,
+        }
+    }
+}
+
+/// A part of a build's test cases.
+#[derive(Debug, Serialize)]
+pub struct TestListDocument<'a> {
+    /// The part.
+    pub tests: Vec<TestDocument<'a>>,
+    /// How many cases the build has, whatever was asked for.
+    pub count: u64,
+    /// The links.
+    pub links: Vec<Link>,
+}
+
+/// What came of a test in one build.
+#[derive(Debug, Serialize)]
+pub struct RunDocument<'a> {
+    /// The build's id in URIs.
+    pub build: String,
+    /// When the build started.
+    pub started: String,
+    /// The case.
+    #[serde(flatten)]
+    pub test: TestDocument<'a>,
+}
+
+/// What came of a test in the builds that had it, the newest first.
+#[derive(Debug, Serialize)]
+pub struct HistoryDocument<'a> {
+    /// The whole name of the test.
+    pub full_name: &'a str,
+    /// A part of its runs.
+    pub runs: Vec<RunDocument<'a>>,
+    /// The links.
+    pub links: Vec<Link>,
+}
+
+/// What a build's uploads were read as.
+#[derive(Debug, Serialize)]
+pub struct ReceiptDocument {
+    /// Each upload that was a report file, in order; or one that says that it was a document of the API.
+    pub uploads: Vec<Box<RawValue>>,
+    /// The links.
+    pub links: Vec<Link>,
+}
