@@ -39,11 +39,11 @@ struct Cli {
     #[arg(long, default_value_t = 2)]
     seconds: u64,
 
-    /// Which groups of scenarios: ingest, sqlite, append, reads, scale, scale-sqlite, tail, memory, bulk, project
+    /// Which groups of scenarios: ingest, sqlite, append, reads, scale, scale-sqlite, tail, memory, bulk, project, reports
     #[arg(
         long,
         value_delimiter = ',',
-        default_value = "ingest,sqlite,append,reads,tail,project,memory,bulk,scale,scale-sqlite"
+        default_value = "ingest,sqlite,append,reads,tail,project,memory,bulk,reports,scale,scale-sqlite"
     )]
     only: Vec<String>,
 
@@ -114,6 +114,7 @@ fn measure(cli: Cli) -> Result<()> {
             "project" => bench.one_project()?,
             "memory" => bench.memory(cli.memory_builds)?,
             "bulk" => bench.bulk()?,
+            "reports" => bench.reports()?,
             "scale" => bench.scale(&cli.sizes, Kind::Postgres)?,
             "scale-sqlite" => bench.scale(&cli.sizes, Kind::Sqlite)?,
             other => return Err(format!("there is no group '{other}'").into()),

@@ -108,7 +108,7 @@ pub(crate) fn build(
         },
         components: Vec::new(),
         tests: Vec::new(),
-        receipt: None,
+        receipts: Vec::new(),
         claim: None,
     })
 }

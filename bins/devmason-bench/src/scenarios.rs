@@ -601,6 +601,41 @@ impl Bench {
         Ok(figures)
     }
 
+    /// How fast JUnit XML is read, against a library that only goes through it.
+    pub(crate) fn reports(&self) -> Result<Vec<Figure>> {
+        let case = |n: usize| {
+            let body = match n % 10 {
+                0 => format!("<failure message=\"no\">{}</failure>", sample::log(n, 600)),
+                1 => format!("<system-out>{}</system-out>", sample::log(n, 300)),
+                _ => String::new(),
+            };
+            format!(
+                "<testcase classname=\"a.b.C{}\" name=\"case {n}\" time=\"0.{n:03}\">{body}</testcase>\n",
+                n % 97
+            )
+        };
+        let cases: String = (0..100_000).map(case).collect();
+        let text = format!("<testsuite name=\"s\" tests=\"100000\">{cases}</testsuite>");
+        let (mut ours, mut yardstick) = (vec![], vec![]);
+        for _ in 0..self.rounds {
+            yardstick.push(yardstick::xml(&text)?);
+            let start = std::time::Instant::now();
+            let read = devmason_reports::Read::from_bytes(text.as_bytes(), None)?;
+            if read.cases.len() != 100_000 {
+                return Err("a case was lost".into());
+            }
+            ours.push(text.len() as f64 / 1e6 / start.elapsed().as_secs_f64());
+        }
+        Ok(vec![Figure {
+            nth: "-",
+            what: "JUnit XML of 100k cases, read, against going through it".to_owned(),
+            unit: "MB/s",
+            ours,
+            yardstick,
+            goal: Goal::AtLeast(1.0 / 3.0),
+        }])
+    }
+
     /// Goal 12: the repository's bulk path against pgbench with sixteen builds a commit.
     pub(crate) fn bulk(&self) -> Result<Vec<Figure>> {
         let (yard_server, yard) = self.server("bulk_yard", Kind::Postgres)?;

@@ -142,6 +142,22 @@ pub(crate) fn serve_bare(body: String, compress: bool) -> Result<()> {
     })
 }
 
+/// Goes through XML and does nothing with it; megabytes a second.
+pub(crate) fn xml(text: &str) -> Result<f64> {
+    let start = Instant::now();
+    let mut reader = quick_xml::Reader::from_reader(text.as_bytes());
+    let (mut buffer, mut events) = (Vec::new(), 0u64);
+    loop {
+        buffer.clear();
+        match reader.read_event_into(&mut buffer)? {
+            quick_xml::events::Event::Eof => break,
+            _ => events += 1,
+        }
+    }
+    std::hint::black_box(events);
+    Ok(text.len() as f64 / 1e6 / start.elapsed().as_secs_f64())
+}
+
 /// The rows of builds through SQLite alone, as many to a commit as the server takes; builds a second.
 pub(crate) fn sqlite(path: &std::path::Path, time: Duration) -> Result<f64> {
     let conn = rusqlite::Connection::open(path)?;

@@ -276,19 +276,29 @@ async fn read_body(
         None => Ok(body),
         Some(coding) if coding == b"identity" => Ok(body),
         Some(coding) if coding == b"gzip" => {
-            web::block(move || inflate(&body, limit)).await.map_err(|_| ApiError::Interrupted)?
+            let inflate = move || inflate(flate2::read::MultiGzDecoder::new(&*body), "gzip", limit);
+            web::block(inflate).await.map_err(|_| ApiError::Interrupted)?
+        }
+        Some(coding) if coding == b"zstd" => {
+            let inflate = move || {
+                let decoder = zstd::stream::read::Decoder::new(&*body).map_err(|error| {
+                    ApiError::BadValue { name: "body", problem: format!("it is not zstd: {error}") }
+                })?;
+                inflate(decoder, "zstd", limit)
+            };
+            web::block(inflate).await.map_err(|_| ApiError::Interrupted)?
         }
         Some(_) => Err(ApiError::UnsupportedCoding),
     }
 }
 
 /// Inflates a body, and never more of it than the limit: a few kilobytes may hold gigabytes.
-fn inflate(body: &[u8], limit: usize) -> Result<Bytes, ApiError> {
+fn inflate(decoder: impl Read, coding: &str, limit: usize) -> Result<Bytes, ApiError> {
     let mut inflated = Vec::new();
-    let mut reader = flate2::read::MultiGzDecoder::new(body).take(limit as u64 + 1);
+    let mut reader = decoder.take(limit as u64 + 1);
     reader.read_to_end(&mut inflated).map_err(|error| ApiError::BadValue {
         name: "body",
-        problem: format!("it is not gzip: {error}"),
+        problem: format!("it is not {coding}: {error}"),
     })?;
     if inflated.len() > limit { Err(ApiError::TooLarge { limit }) } else { Ok(inflated.into()) }
 }

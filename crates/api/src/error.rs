@@ -25,6 +25,8 @@ pub(crate) enum ApiError {
     BadValue { name: &'static str, problem: String },
     /// The report file in the body was refused; what was seen of it is in the receipt.
     Report { problem: String, receipt: Box<serde_json::Value> },
+    /// None of the files in the body is a report.
+    NoReport,
     /// The body is of a type that is not understood.
     UnsupportedType,
     /// The body is compressed in a way that is not understood.
@@ -118,12 +120,16 @@ impl ApiError {
             Self::Report { problem, receipt } => {
                 (S::BAD_REQUEST, problem.clone(), (**receipt).clone())
             }
+            Self::NoReport => plain(
+                S::UNSUPPORTED_MEDIA_TYPE,
+                "none of the files in the body is a report of a known format",
+            ),
             Self::UnsupportedType => plain(
                 S::UNSUPPORTED_MEDIA_TYPE,
                 "the body must be application/json, or where builds are reported a report file",
             ),
             Self::UnsupportedCoding => {
-                plain(S::UNSUPPORTED_MEDIA_TYPE, "a compressed body must be gzip")
+                plain(S::UNSUPPORTED_MEDIA_TYPE, "a compressed body must be gzip or zstd")
             }
             Self::TooSlow => plain(S::REQUEST_TIMEOUT, "the body did not arrive in time"),
             Self::TooLarge { limit } => (

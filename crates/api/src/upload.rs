@@ -1,4 +1,5 @@
-//! Report files: what came in a request's body, made into a build or a step, with a receipt.
+//! Report files: what came in a request's body, one or several, made into a build or a step, each with a
+//! receipt.
 
 use std::time::Instant;
 
@@ -35,18 +36,29 @@ const MEDIA_TYPES: [&str; 11] = [
     "application/vnd.ctrf+json",
 ];
 
-/// A report file that came in a request.
+/// How many files may come in one request.
+const MAX_FILES: usize = 10_000;
+
+/// The report files that came in a request.
 pub(crate) struct Upload {
-    read: Read,
-    /// What it was read as: JSON text.
-    pub(crate) receipt: String,
+    files: Vec<File>,
     received: Timestamp,
 }
 
-/// The report file in the body, or nothing where the body is a document of the API.
+/// A report file.
+struct File {
+    /// What it is called, where it came with others.
+    name: Option<String>,
+    /// What was read; nothing where it is no report.
+    read: Option<Read>,
+    /// What it was read as: JSON text.
+    receipt: String,
+}
+
+/// The report files in the body, or nothing where the body is a document of the API.
 ///
 /// # Errors
-/// A media type that is neither, a file that is no report or a broken one.
+/// A media type that is neither, a body without any report, a report that is broken.
 pub(crate) async fn read(call: &Call<'_>) -> Result<Option<Upload>, ApiError> {
     let asked = match call.params.first("report") {
         Some(word) => Some(Format::from_word(word).ok_or_else(|| unknown_format(word))?),
@@ -58,35 +70,122 @@ pub(crate) async fn read(call: &Call<'_>) -> Result<Option<Upload>, ApiError> {
     if asked.is_none() && (call.body.is_empty() || (is_json && !is_report_in_json(call.body))) {
         return Ok(None);
     }
-    if !is_json && !MEDIA_TYPES.contains(&media_type.as_str()) {
-        return Err(ApiError::UnsupportedType);
-    }
-    let start = call.body.get(..8192).unwrap_or(call.body);
-    let format = asked.or_else(|| Format::recognize(start)).ok_or(ApiError::UnsupportedType)?;
-    let (body, started) = (call.body.clone(), Instant::now());
-    let read = web::block(move || Read::from_bytes(&body, Some(format)))
-        .await
-        .map_err(|_| ApiError::Interrupted)?;
-    let mut receipt = json!({
-        "format": format.as_str(),
-        "recognized": if asked.is_some() { "as the request says" } else { "from the bytes" },
-        "bytes": call.body.len(),
-        "digest": format!("sha256:{}", hex(&Sha256::digest(call.body))),
+    let files = match media_type.as_str() {
+        "multipart/form-data" => multipart(content_type, call.body.clone()).await?,
+        "application/x-tar" => tar(call.body)?,
+        known if is_json || MEDIA_TYPES.contains(&known) => {
+            vec![(None, call.body.clone())]
+        }
+        _ => return Err(ApiError::UnsupportedType),
+    };
+    let is_alone = files.iter().all(|(name, _)| name.is_none());
+    let read = web::block(move || {
+        files
+            .into_iter()
+            .map(|(name, body)| file(name, &body, asked))
+            .collect::<Result<Vec<_>, _>>()
     });
-    let read = match read {
+    let files = read.await.map_err(|_| ApiError::Interrupted)??;
+    if files.iter().all(|file| file.read.is_none()) {
+        return Err(if is_alone { ApiError::UnsupportedType } else { ApiError::NoReport });
+    }
+    Ok(Some(Upload { files, received: Timestamp::now() }))
+}
+
+/// The files of a form.
+async fn multipart(
+    content_type: &str,
+    body: web::Bytes,
+) -> Result<Vec<(Option<String>, web::Bytes)>, ApiError> {
+    let bad = |error: multer::Error| ApiError::BadValue {
+        name: "body",
+        problem: format!("it is no multipart/form-data: {error}"),
+    };
+    let boundary = multer::parse_boundary(content_type).map_err(bad)?;
+    let stream = futures_util::stream::iter([Ok::<_, std::convert::Infallible>(body)]);
+    let mut form = multer::Multipart::new(stream, boundary);
+    let mut files = Vec::new();
+    while let Some(field) = form.next_field().await.map_err(bad)? {
+        let Some(name) = field.file_name().map(str::to_owned) else {
+            let field = field.name().unwrap_or_default();
+            let problem =
+                format!("'{field}' is no file; what is said of files goes into the query");
+            return Err(ApiError::BadValue { name: "body", problem });
+        };
+        if files.len() >= MAX_FILES {
+            return Err(too_many_files());
+        }
+        files.push((Some(name), field.bytes().await.map_err(bad)?));
+    }
+    Ok(files)
+}
+
+/// The files of an archive, by their paths in it. They lie in the body: nothing is unpacked.
+fn tar(body: &web::Bytes) -> Result<Vec<(Option<String>, web::Bytes)>, ApiError> {
+    let bad = |error: std::io::Error| ApiError::BadValue {
+        name: "body",
+        problem: format!("it is no tar archive: {error}"),
+    };
+    let mut archive = tar::Archive::new(std::io::Cursor::new(body));
+    let mut files = Vec::new();
+    for entry in archive.entries().map_err(bad)? {
+        let entry = entry.map_err(bad)?;
+        if !entry.header().entry_type().is_file() {
+            continue;
+        }
+        if files.len() >= MAX_FILES {
+            return Err(too_many_files());
+        }
+        let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+        let start = usize::try_from(entry.raw_file_position()).unwrap_or(usize::MAX);
+        let end = start.saturating_add(usize::try_from(entry.size()).unwrap_or(usize::MAX));
+        if end > body.len() {
+            return Err(ApiError::BadValue {
+                name: "body",
+                problem: format!("'{name}' is cut off"),
+            });
+        }
+        files.push((Some(name), body.slice(start..end)));
+    }
+    Ok(files)
+}
+
+fn too_many_files() -> ApiError {
+    ApiError::BadValue { name: "body", problem: format!("more than {MAX_FILES} files") }
+}
+
+/// Reads a file. One among others that is no report is left out, and its receipt says so.
+fn file(name: Option<String>, body: &[u8], asked: Option<Format>) -> Result<File, ApiError> {
+    let start = Instant::now();
+    let format = asked.or_else(|| Format::recognize(body.get(..8192).unwrap_or(body)));
+    let mut receipt = json!({
+        "file": name,
+        "format": format.map(Format::as_str),
+        "recognized": if asked.is_some() { "as the request says" } else { "from the bytes" },
+        "bytes": body.len(),
+        "digest": format!("sha256:{}", hex(&Sha256::digest(body))),
+    });
+    let Some(format) = format else {
+        let text = "this is no report of a known format; it is left out";
+        receipt["notes"] = json!([{"line": null, "kind": "dropped", "text": text}]);
+        receipt["notes_total"] = json!(1);
+        return Ok(File { name, read: None, receipt: receipt.to_string() });
+    };
+    let read = match Read::from_bytes(body, Some(format)) {
         Ok(read) => read,
         Err(error) => {
             receipt["line"] = json!(error.line);
             receipt["field"] = json!("body");
-            return Err(ApiError::Report {
-                problem: error.to_string(),
-                receipt: Box::new(receipt),
-            });
+            let problem = match &name {
+                Some(name) => format!("{name}: {error}"),
+                None => error.to_string(),
+            };
+            return Err(ApiError::Report { problem, receipt: Box::new(receipt) });
         }
     };
     let mut summary = TestSummary::default();
     summary.add(&results(&read));
-    receipt["seconds"] = json!(started.elapsed().as_secs_f64());
+    receipt["seconds"] = json!(start.elapsed().as_secs_f64());
     receipt["suites"] = json!(read.suites.len());
     receipt["tests"] = json!({
         "total": summary.total, "passed": summary.passed, "flaky": summary.flaky,
@@ -95,7 +194,7 @@ pub(crate) async fn read(call: &Call<'_>) -> Result<Option<Upload>, ApiError> {
     let note = |note: &devmason_reports::Note| json!({"line": note.line, "kind": note.kind.as_str(), "text": note.text});
     receipt["notes"] = read.notes.iter().take(NOTES).map(note).collect();
     receipt["notes_total"] = json!(read.notes.len());
-    Ok(Some(Upload { read, receipt: receipt.to_string(), received: Timestamp::now() }))
+    Ok(File { name, read: Some(read), receipt: receipt.to_string() })
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -144,12 +243,22 @@ fn results(read: &Read) -> Vec<TestResult> {
 }
 
 impl Upload {
-    /// The test cases in it.
-    pub(crate) fn tests(&self) -> Vec<TestResult> {
-        results(&self.read)
+    /// Those of the files that are reports.
+    fn reads(&self) -> impl Iterator<Item = (Option<&str>, &Read)> {
+        self.files.iter().filter_map(|file| Some((file.name.as_deref(), file.read.as_ref()?)))
     }
 
-    /// The fingerprint by which a repeated PUT is known: of the file, and of what the request says of it.
+    /// The test cases in all of them.
+    pub(crate) fn tests(&self) -> Vec<TestResult> {
+        self.reads().flat_map(|(_, read)| results(read)).collect()
+    }
+
+    /// What each file was read as.
+    pub(crate) fn receipts(&self) -> Vec<String> {
+        self.files.iter().map(|file| file.receipt.clone()).collect()
+    }
+
+    /// The fingerprint by which a repeated PUT is known: of the body, and of what the request says of it.
     pub(crate) fn digest(call: &Call<'_>) -> [u8; 32] {
         let mut hash = Sha256::new();
         hash.update(call.request.query_string());
@@ -158,61 +267,27 @@ impl Upload {
         hash.finalize().into()
     }
 
-    fn success(&self) -> bool {
-        !self.read.cases.iter().any(|case| TestStatus::is_bad(case.outcome()))
+    /// A step for each file.
+    fn steps(&self, call: &Call<'_>) -> Result<Vec<Step>, ApiError> {
+        self.reads().map(|(name, read)| step(call, name, read, self.received)).collect()
     }
 
-    /// When it began and ended, by the best that the request and the file say.
-    fn times(&self, call: &Call<'_>) -> Result<(Timestamp, Timestamp), ApiError> {
-        let asked = match call.params.first("started") {
-            Some(text) => Some(text.parse().map_err(|invalid: devmason_domain::Invalid| {
-                ApiError::BadValue { name: "started", problem: invalid.0 }
-            })?),
-            None => None,
-        };
-        let suites = self.read.suites.iter().filter_map(|suite| suite.started);
-        let said = suites.chain(self.read.cases.iter().filter_map(|case| case.started));
-        let Some(started) = asked.or(said.min()) else { return Ok((self.received, self.received)) };
-        let of_suites = self.read.suites.iter().filter_map(|suite| suite.micros).max();
-        let of_cases = self.read.cases.iter().filter_map(|case| case.micros).sum();
-        let micros = i64::try_from(of_suites.unwrap_or(of_cases)).unwrap_or(0);
-        let finished = started
-            .micros()
-            .checked_add(micros)
-            .and_then(|micros| Timestamp::from_parts(micros, started.offset_minutes()));
-        Ok((started, finished.unwrap_or(started)))
-    }
-
-    /// The file as a step: its name, what its suites printed, whether all of it passed.
+    /// All files as one step.
     pub(crate) fn step(&self, call: &Call<'_>) -> Result<Step, ApiError> {
-        let (started, finished) = self.times(call)?;
-        let suites = &self.read.suites;
-        let named = || {
-            let firsts = suites.iter().filter_map(|suite| suite.path.first());
-            firsts.into_iter().find(|name| !name.is_empty())
-        };
-        let name = call.params.first("name").or(named().map(String::as_str));
-        let name = name.unwrap_or(self.read.format.as_str()).replace('\0', "\u{fffd}");
-        let joined =
-            |of: fn(&devmason_reports::Suite) -> &str| suites.iter().map(of).collect::<String>();
-        let report = serde_json::value::to_raw_value(self.read.format.as_str())
-            .map_err(|error| ApiError::Unwritable(error.to_string()))?;
-        Ok(Step {
-            name: name.parse().map_err(|invalid: devmason_domain::Invalid| ApiError::BadValue {
-                name: "name",
-                problem: invalid.0,
-            })?,
-            success: self.success(),
-            started,
-            finished,
-            output: joined(|suite| &suite.stdout),
-            errout: joined(|suite| &suite.stderr),
-            extras: JsonObject::from_members(&[("report".to_owned(), report)])
-                .map_err(|invalid| ApiError::Unwritable(invalid.0))?,
-        })
+        let mut steps = self.steps(call)?.into_iter();
+        // There is one at least.
+        let mut whole = steps.next().ok_or(ApiError::NoReport)?;
+        for step in steps {
+            whole.success &= step.success;
+            whole.started = whole.started.min(step.started);
+            whole.finished = whole.finished.max(step.finished);
+            whole.output += &step.output;
+            whole.errout += &step.errout;
+        }
+        Ok(whole)
     }
 
-    /// The file as a build of one step, with what the request's parameters say of it.
+    /// The files as a build, with what the request's parameters say of it.
     pub(crate) fn report(
         &self,
         call: &Call<'_>,
@@ -221,36 +296,37 @@ impl Upload {
         let bad = |name: &'static str| {
             move |invalid: devmason_domain::Invalid| ApiError::BadValue { name, problem: invalid.0 }
         };
-        let step = self.step(call)?;
+        let steps = self.steps(call)?;
         let tags: Vec<Tag> =
             call.params.all("tag").map(str::parse).collect::<Result<_, _>>().map_err(bad("tag"))?;
+        let finished = steps.iter().map(|step| step.finished).max().unwrap_or(self.received);
         Ok(Report {
-            started: step.started,
+            started: steps.iter().map(|step| step.started).min().unwrap_or(self.received),
             received: self.received,
-            outcome: Outcome::Finished { success: step.success, finished: step.finished },
+            outcome: Outcome::Finished { success: steps.iter().all(|step| step.success), finished },
             tags: TagSet::new(tags).map_err(bad("tag"))?,
             client: self.client(call)?,
-            steps: vec![step],
+            steps,
             digest,
         })
     }
 
-    /// The client record: `host`, `arch` and `user`, any `client.x`, and the host that the file names.
+    /// The client record: `host`, `arch` and `user`, any `client.x`, and the host that a file names.
     fn client(&self, call: &Call<'_>) -> Result<ClientRecord, ApiError> {
         let mut members: Vec<(String, String)> = Vec::new();
         let named = ["host", "arch", "user"].into_iter();
         let given =
             named.filter_map(|name| Some((name.to_owned(), call.params.first(name)?.to_owned())));
-        let open = call.params.with_prefix("client.");
-        for (name, value) in given.chain(open) {
+        for (name, value) in given.chain(call.params.with_prefix("client.")) {
             if members.iter().any(|(known, _)| *known == name) {
                 let problem = format!("'{name}' is given twice");
                 return Err(ApiError::BadValue { name: "client", problem });
             }
             members.push((name, value));
         }
+        let mut suites = self.reads().flat_map(|(_, read)| &read.suites);
         if !members.iter().any(|(name, _)| name == "host")
-            && let Some(host) = self.read.suites.iter().find_map(|suite| suite.host.clone())
+            && let Some(host) = suites.find_map(|suite| suite.host.clone())
         {
             members.push(("host".to_owned(), host));
         }
@@ -265,6 +341,61 @@ impl Upload {
             .map(ClientRecord)
             .map_err(|invalid| ApiError::Unwritable(invalid.0))
     }
+}
+
+/// When a file's tests began and ended, by the best that the request and the file say.
+fn times(
+    call: &Call<'_>,
+    read: &Read,
+    received: Timestamp,
+) -> Result<(Timestamp, Timestamp), ApiError> {
+    let asked = match call.params.first("started") {
+        Some(text) => Some(text.parse().map_err(|invalid: devmason_domain::Invalid| {
+            ApiError::BadValue { name: "started", problem: invalid.0 }
+        })?),
+        None => None,
+    };
+    let suites = read.suites.iter().filter_map(|suite| suite.started);
+    let said = suites.chain(read.cases.iter().filter_map(|case| case.started));
+    let Some(started) = asked.or(said.min()) else { return Ok((received, received)) };
+    let of_suites = read.suites.iter().filter_map(|suite| suite.micros).max();
+    let of_cases = read.cases.iter().filter_map(|case| case.micros).sum();
+    let micros = i64::try_from(of_suites.unwrap_or(of_cases)).unwrap_or(0);
+    let finished = started
+        .micros()
+        .checked_add(micros)
+        .and_then(|micros| Timestamp::from_parts(micros, started.offset_minutes()));
+    Ok((started, finished.unwrap_or(started)))
+}
+
+/// A file as a step: its name, what its suites printed, whether all of it passed.
+fn step(
+    call: &Call<'_>,
+    file: Option<&str>,
+    read: &Read,
+    received: Timestamp,
+) -> Result<Step, ApiError> {
+    let (started, finished) = times(call, read, received)?;
+    let named =
+        read.suites.iter().filter_map(|suite| suite.path.first()).find(|name| !name.is_empty());
+    let name = file.or(call.params.first("name")).or(named.map(String::as_str));
+    let name = name.unwrap_or(read.format.as_str()).replace('\0', "\u{fffd}");
+    let joined = |of: fn(&devmason_reports::Suite) -> &str| read.suites.iter().map(of).collect();
+    let report = serde_json::value::to_raw_value(read.format.as_str())
+        .map_err(|error| ApiError::Unwritable(error.to_string()))?;
+    Ok(Step {
+        name: name.parse().map_err(|invalid: devmason_domain::Invalid| ApiError::BadValue {
+            name: "name",
+            problem: invalid.0,
+        })?,
+        success: !read.cases.iter().any(|case| TestStatus::is_bad(case.outcome())),
+        started,
+        finished,
+        output: joined(|suite| &suite.stdout),
+        errout: joined(|suite| &suite.stderr),
+        extras: JsonObject::from_members(&[("report".to_owned(), report)])
+            .map_err(|invalid| ApiError::Unwritable(invalid.0))?,
+    })
 }
 
 /// The components that the request's parameters name: by id, or as `type:name`.

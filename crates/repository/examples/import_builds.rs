@@ -94,7 +94,7 @@ fn build(project: ProjectId, n: usize) -> Result<NewBuild, Box<dyn Error>> {
         },
         components: Vec::new(),
         tests: Vec::new(),
-        receipt: None,
+        receipts: Vec::new(),
         claim: None,
     })
 }

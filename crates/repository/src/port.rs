@@ -157,8 +157,8 @@ pub struct NewBuild {
     pub components: Vec<Uuid>,
     /// What its test cases came to, in order.
     pub tests: Vec<TestResult>,
-    /// What the upload was read as: JSON text, where it was no document of the API.
-    pub receipt: Option<String>,
+    /// What each file of the upload was read as: JSON text; none where it was a document of the API.
+    pub receipts: Vec<String>,
     /// The request's `Idempotency-Key`.
     pub claim: Option<Claim>,
 }
@@ -193,8 +193,8 @@ pub struct NewStep {
     pub step: Step,
     /// What its test cases came to, in order.
     pub tests: Vec<TestResult>,
-    /// What the upload was read as: JSON text, where it was no document of the API.
-    pub receipt: Option<String>,
+    /// What each file of the upload was read as: JSON text; none where it was a document of the API.
+    pub receipts: Vec<String>,
     /// The request's `Idempotency-Key`.
     pub claim: Option<Claim>,
 }

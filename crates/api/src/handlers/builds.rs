@@ -142,7 +142,7 @@ fn key_of(id: BuildId) -> Result<BuildKey, ApiError> {
 pub(crate) async fn post(call: &Call<'_>, slug: &Slug) -> Result<HttpResponse, ApiError> {
     let project = call.project(slug).await?;
     call.app.settings.policy.report(call.viewer(), &project)?;
-    let Reported { report, components, tests, receipt } = reported(call, |_| None).await?;
+    let Reported { report, components, tests, receipts } = reported(call, |_| None).await?;
     let id = BuildId::assign(report.started, report.received);
     let path = destination(&project, key_of(id)?, report.outcome).path();
     let claim = call.claim(&format!("builds of {}", project.id.0), 201, path.clone())?;
@@ -154,7 +154,7 @@ pub(crate) async fn post(call: &Call<'_>, slug: &Slug) -> Result<HttpResponse, A
         report,
         components,
         tests,
-        receipt,
+        receipts,
         claim,
     };
     record(call, new, &path).await
@@ -165,7 +165,7 @@ struct Reported {
     report: Report,
     components: Vec<Uuid>,
     tests: Vec<TestResult>,
-    receipt: Option<String>,
+    receipts: Vec<String>,
 }
 
 async fn reported(
@@ -175,14 +175,14 @@ async fn reported(
     if let Some(upload) = upload::read(call).await? {
         let components = components(call, upload::components(call)?).await?;
         let report = upload.report(call, digest(None))?;
-        let (tests, receipt) = (upload.tests(), Some(upload.receipt));
-        return Ok(Reported { report, components, tests, receipt });
+        let (tests, receipts) = (upload.tests(), upload.receipts());
+        return Ok(Reported { report, components, tests, receipts });
     }
     let incoming: IncomingBuild = call.document()?;
     let components = components(call, incoming.components()).await?;
     let digest = digest(Some(&incoming));
     let report = incoming.into_report(Timestamp::now(), digest)?;
-    Ok(Reported { report, components, tests: Vec::new(), receipt: None })
+    Ok(Reported { report, components, tests: Vec::new(), receipts: Vec::new() })
 }
 
 /// The components that a build says it tested, each once; all of them must be there.
@@ -250,7 +250,7 @@ pub(crate) async fn put(
     let digest = |incoming: Option<&IncomingBuild>| {
         Some(incoming.map_or_else(|| Upload::digest(call), IncomingBuild::digest))
     };
-    let Reported { report, components, tests, receipt } = reported(call, digest).await?;
+    let Reported { report, components, tests, receipts } = reported(call, digest).await?;
     let path = destination(&project, key.clone(), report.outcome).path();
     let new = NewBuild {
         project: project.id,
@@ -260,7 +260,7 @@ pub(crate) async fn put(
         report,
         components,
         tests,
-        receipt,
+        receipts,
         claim: None,
     };
     record(call, new, &path).await

@@ -54,14 +54,14 @@ pub(crate) async fn post(
     if claim.is_none() && build.outcome.state() == State::Finished {
         return Err(ApiError::NotInProgress);
     }
-    let (step, tests, receipt) = match upload::read(call).await? {
-        Some(upload) => (upload.step(call)?, upload.tests(), Some(upload.receipt)),
+    let (step, tests, receipts) = match upload::read(call).await? {
+        Some(upload) => (upload.step(call)?, upload.tests(), upload.receipts()),
         None => {
             let step = call.document::<IncomingStep>()?.into_step(Timestamp::now())?;
-            (step, Vec::new(), None)
+            (step, Vec::new(), Vec::new())
         }
     };
-    let new = NewStep { project: project.id, build: build.id, step, tests, receipt, claim };
+    let new = NewStep { project: project.id, build: build.id, step, tests, receipts, claim };
     match call.app.recorder.append(new, call.body.len()).await? {
         Appended::Done => {
             call.app.metrics.steps.inc();

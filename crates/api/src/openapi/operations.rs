@@ -32,7 +32,7 @@ const TOO_LARGE: (u16, &str, &str) = (413, "Error", "The body is longer than the
 const NOT_JSON: (u16, &str, &str) = (
     415,
     "Error",
-    "The body is neither `application/json` nor, where builds are reported, a report file, or compressed otherwise than with gzip",
+    "The body is neither `application/json` nor, where builds are reported, a report file, or compressed otherwise than with gzip or zstd",
 );
 const KEY_REUSED: (u16, &str, &str) =
     (422, "Error", "The `Idempotency-Key` came with another body before");

@@ -259,3 +259,103 @@ fn json_is_a_report_only_where_it_cannot_be_a_build() {
     let by_word = upload(&server, "POST", "/pony/builds?report=go", "text/plain", go);
     assert_eq!(server.get(by_word.header("location")).json()["tests"]["passed"], 1);
 }
+
+const TAP: &str = "1..2\nok 1 - a\nok 2 - b\n";
+
+fn names_of_steps(build: &Value) -> Vec<String> {
+    let steps = build["results"].as_array().unwrap();
+    steps.iter().map(|step| step["name"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn several_files_come_in_one_form() {
+    let server = Server::new();
+    server.project("pony");
+    let part = |name: &str, body: &str| {
+        format!(
+            "--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\r\n{body}\r\n"
+        )
+    };
+    let form =
+        part("unit.xml", JUNIT) + &part("more.tap", TAP) + &part("notes.md", "hello") + "--x--\r\n";
+    let media_type = "multipart/form-data; boundary=x";
+    let answer = upload(&server, "POST", "/pony/builds?tag=t", media_type, &form);
+    assert_eq!(answer.status, 201, "{}", answer.text());
+    let build = server.get(answer.header("location"));
+    assert_eq!(names_of_steps(&build.json()), ["unit.xml", "more.tap"]);
+    assert_eq!(
+        (&build.json()["success"], &build.json()["tests"]["total"]),
+        (&false.into(), &5.into())
+    );
+    let receipt = server.get(&build.link("receipt").unwrap()).json();
+    let left_out = &receipt["uploads"][2];
+    assert_eq!((&left_out["file"], &left_out["format"]), (&"notes.md".into(), &Value::Null));
+    assert_eq!(left_out["notes"][0]["kind"], "dropped");
+
+    let broken = part("unit.xml", JUNIT) + &part("bad.xml", "<testsuite>") + "--x--\r\n";
+    let refused = upload(&server, "POST", "/pony/builds", media_type, &broken);
+    assert_eq!(refused.status, 400);
+    assert!(
+        refused.message().starts_with("bad.xml: line 1: the file ends within"),
+        "{}",
+        refused.message()
+    );
+    let none = part("notes.md", "hello") + "--x--\r\n";
+    assert_eq!(upload(&server, "POST", "/pony/builds", media_type, &none).status, 415);
+    let field = "--x\r\nContent-Disposition: form-data; name=\"tag\"\r\n\r\nt\r\n--x--\r\n";
+    assert_eq!(upload(&server, "POST", "/pony/builds", media_type, field).status, 400);
+    for (media_type, body) in [(media_type, "nothing"), ("multipart/form-data", form.as_str())] {
+        assert_eq!(upload(&server, "POST", "/pony/builds", media_type, body).status, 400);
+    }
+    assert_eq!(server.get("/pony/builds").json()["count"], 1);
+}
+
+#[test]
+fn several_files_come_in_one_archive_compressed_or_not() {
+    let server = Server::new();
+    server.project("pony");
+    let mut archive = tar::Builder::new(Vec::new());
+    for (name, body) in [("a/unit.xml", JUNIT), ("a/readme", "hello"), ("b/more.tap", TAP)] {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(body.len() as u64);
+        header.set_entry_type(tar::EntryType::Regular);
+        archive.append_data(&mut header, name, body.as_bytes()).unwrap();
+    }
+    let archive = archive.into_inner().unwrap();
+    let post = |coding: &str, body: &[u8]| {
+        let request =
+            server.request("POST", "/pony/builds").header("Content-Type", "application/x-tar");
+        let request =
+            if coding.is_empty() { request } else { request.header("Content-Encoding", coding) };
+        server.send(request.body(body))
+    };
+    let zstd = zstd::stream::encode_all(archive.as_slice(), 3).unwrap();
+    for (coding, body) in [("", archive.as_slice()), ("zstd", zstd.as_slice())] {
+        let answer = post(coding, body);
+        assert_eq!(answer.status, 201, "{}", answer.text());
+        let build = server.get(answer.header("location")).json();
+        assert_eq!(names_of_steps(&build), ["a/unit.xml", "b/more.tap"]);
+        assert_eq!(build["tests"]["total"], 5);
+    }
+    assert_eq!(post("zstd", b"nothing").status, 400);
+    assert_eq!(post("br", &archive).status, 415);
+    assert_eq!(post("", &archive[..700]).status, 400);
+}
+
+#[test]
+fn files_that_come_together_are_one_step_of_a_build_in_progress() {
+    let server = Server::new();
+    server.project("pony");
+    let progress = server.build("pony", r#"{"incremental":true}"#);
+    let form = "--x\r\nContent-Disposition: form-data; name=\"f\"; filename=\"a.tap\"\r\n\r\n1..1\nok 1 - a\n\r\n--x\r\nContent-Disposition: form-data; name=\"f\"; filename=\"b.tap\"\r\n\r\n1..1\nnot ok 1 - b\n\r\n--x--\r\n";
+    assert_eq!(
+        upload(&server, "POST", &progress, "multipart/form-data; boundary=x", form).status,
+        204
+    );
+    let build = server.get(progress.strip_suffix("/progress").unwrap()).json();
+    assert_eq!(
+        (names_of_steps(&build), &build["results"][0]["success"]),
+        (vec!["a.tap".to_owned()], &false.into())
+    );
+    assert_eq!(build["tests"]["total"], 2);
+}

@@ -136,7 +136,7 @@ fn build(project: &Project, started: &str, words: &[&str]) -> NewBuild {
         },
         components: Vec::new(),
         tests: Vec::new(),
-        receipt: None,
+        receipts: Vec::new(),
         claim: None,
     }
 }

@@ -10,7 +10,7 @@ conformance! {
         let open = running(&project);
         let mut before = store.changes().unwrap();
         store.build_record_many(&[new.clone(), open.clone()]).unwrap();
-        let added = NewStep { project: project.id, build: open.id, step: step("s", true), tests: Vec::new(), receipt: None, claim: None };
+        let added = NewStep { project: project.id, build: open.id, step: step("s", true), tests: Vec::new(), receipts: Vec::new(), claim: None };
         store.step_append_many(&[added]).unwrap();
         assert_eq!(store.changes().unwrap(), before);
 

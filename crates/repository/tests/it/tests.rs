@@ -23,7 +23,7 @@ pub(crate) fn result(suite: &str, name: &str, status: TestStatus) -> TestResult 
 fn with_tests(project: &Project, started: &str, tests: Vec<TestResult>) -> NewBuild {
     NewBuild {
         tests,
-        receipt: Some("{\"format\":\"junit\"}".into()),
+        receipts: vec!["{\"format\":\"junit\"}".into()],
         ..build(project, started, &[])
     }
 }
@@ -127,7 +127,7 @@ conformance! {
                 build: id,
                 step: step(name, true),
                 tests: vec![super::result("s", name, TestStatus::Passed)],
-                receipt: Some(format!("\"{name}\"")),
+                receipts: vec![format!("\"{name}\"")],
                 claim: None,
             };
             assert_eq!(store.step_append_many(&[new]).unwrap(), [Appended::Done]);

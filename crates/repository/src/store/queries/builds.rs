@@ -166,7 +166,7 @@ pub(super) fn record_many(
             }
             Some(outcome) => outcome,
             None if inserted.contains(&build.id) => {
-                tests::add(conn, build.project, build.id, &build.tests, build.receipt.as_deref())?;
+                tests::add(conn, build.project, build.id, &build.tests, &build.receipts)?;
                 Recorded::New
             }
             None => match not_inserted(conn, build) {
@@ -248,7 +248,7 @@ pub(super) fn append_many(
             // What one in this batch was promised came to nothing, so this one fails as that did.
             Some(outcome) => failed_before.cloned().unwrap_or(outcome),
             None if appended.contains(&(step.project, step.build)) => {
-                tests::add(conn, step.project, step.build, &step.tests, step.receipt.as_deref())?;
+                tests::add(conn, step.project, step.build, &step.tests, &step.receipts)?;
                 Appended::Done
             }
             None => match there(conn, step.project, step.build) {

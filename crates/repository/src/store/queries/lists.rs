@@ -17,7 +17,7 @@ use crate::store::schema::{account, build, build_count, build_tag, project, sql}
 use crate::{BuildPart, BuildQuery, Count, Listed, Listing, Scope, Start, Tally, UsedTag};
 
 /// Up to so many builds that have the rarest of several tags, those that have all are counted.
-const COUNTED_TAGGED: u64 = 1_000;
+const COUNTED_TAGGED: u64 = 100;
 
 /// How often a page of builds with several tags looks into their index before it is cut, beside what it
 /// needs for the builds that it shows: some 10 ms.

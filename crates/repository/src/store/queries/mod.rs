@@ -98,7 +98,7 @@ impl Builds for Store {
             new.claim.is_some()
                 || matches!(new.sender, Actor::Newcomer(_))
                 || !new.tests.is_empty()
-                || new.receipt.is_some()
+                || !new.receipts.is_empty()
         };
         if new.iter().any(needs_more) {
             self.write(|conn| builds::record_many(conn, new, true))
@@ -107,8 +107,9 @@ impl Builds for Store {
         }
     }
     fn step_append_many(&self, new: &[NewStep]) -> Result<Vec<Appended>> {
-        let needs_more =
-            |new: &NewStep| new.claim.is_some() || !new.tests.is_empty() || new.receipt.is_some();
+        let needs_more = |new: &NewStep| {
+            new.claim.is_some() || !new.tests.is_empty() || !new.receipts.is_empty()
+        };
         if new.iter().any(needs_more) {
             self.write(|conn| builds::append_many(conn, new, true))
         } else {

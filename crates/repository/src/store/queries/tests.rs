@@ -72,7 +72,7 @@ pub(super) fn add(
     project: ProjectId,
     id: BuildId,
     tests: &[TestResult],
-    read_as: Option<&str>,
+    receipts: &[String],
 ) -> Outcome<()> {
     let this = || build::table.find((project.0, Id(id.0)));
     if !tests.is_empty() {
@@ -85,11 +85,14 @@ pub(super) fn add(
         summary.add(tests);
         diesel::update(this()).set(build::tests.eq(json(&summary)?)).execute(conn)?;
     }
-    if let Some(document) = read_as {
-        let nth: i64 = receipt::table
-            .filter(receipt::project_id.eq(project.0).and(receipt::build_id.eq(Id(id.0))))
-            .count()
-            .get_result(conn)?;
+    if receipts.is_empty() {
+        return Ok(());
+    }
+    let known: i64 = receipt::table
+        .filter(receipt::project_id.eq(project.0).and(receipt::build_id.eq(Id(id.0))))
+        .count()
+        .get_result(conn)?;
+    for (nth, document) in (known..).zip(receipts) {
         diesel::insert_into(receipt::table)
             .values((
                 receipt::project_id.eq(project.0),
