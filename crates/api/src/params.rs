@@ -123,6 +123,21 @@ impl Params {
         }
     }
 
+    /// A place in a list of what came of one test: behind a build, or from a case of it on, as a build may
+    /// have a test more than once.
+    pub(crate) fn place(&self) -> Result<Option<(BuildId, u32)>, ApiError> {
+        let Some(after) = self.get("after") else {
+            let without = self.get("from").map(|_| bad("from", "it goes with 'after'"));
+            return without.map_or(Ok(None), Err);
+        };
+        let id = uuid::Uuid::try_parse(after)
+            .map_err(|_| bad("after", "not a position in this list"))?;
+        let from = self.get("from").map_or(Ok(u32::MAX), |text| {
+            text.parse().map_err(|_| bad("from", format!("'{text}' is not a number")))
+        });
+        from.map(|from| Some((BuildId(id), from)))
+    }
+
     pub(crate) fn fields(&self) -> Result<Fields, ApiError> {
         self.get("fields").map_or(Ok(Fields::ALL), |text| {
             text.parse().map_err(|unknown| {
@@ -177,6 +192,11 @@ impl Params {
             Position::From(offset) => ("from", offset.to_string()),
         });
         self.with(number.into_iter().chain(position), &["page", "after", "before", "from"])
+    }
+
+    /// The query of the same list from a case of a build on.
+    pub(crate) fn of_place(&self, build: BuildId, from: u32) -> String {
+        self.with([("after", build.to_string()), ("from", from.to_string())], &["after", "from"])
     }
 
     /// The query of the same document as JSON.

@@ -18,9 +18,6 @@ use sha2::{Digest, Sha256};
 use crate::call::Call;
 use crate::error::ApiError;
 
-/// How many notes a receipt lists; how many there are it says all the same.
-const NOTES: usize = 1_000;
-
 /// Media types that report files come as. What they are is seen from the bytes.
 const MEDIA_TYPES: [&str; 11] = [
     "application/xml",
@@ -192,8 +189,8 @@ fn file(name: Option<String>, body: &[u8], asked: Option<Format>) -> Result<File
         "skipped": summary.skipped, "failed": summary.failed, "error": summary.error,
     });
     let note = |note: &devmason_reports::Note| json!({"line": note.line, "kind": note.kind.as_str(), "text": note.text});
-    receipt["notes"] = read.notes.iter().take(NOTES).map(note).collect();
-    receipt["notes_total"] = json!(read.notes.len());
+    receipt["notes"] = read.notes.iter().map(note).collect();
+    receipt["notes_total"] = json!(read.notes_total);
     Ok(File { name, read: Some(read), receipt: receipt.to_string() })
 }
 
@@ -207,18 +204,38 @@ fn unknown_format(word: &str) -> ApiError {
     ApiError::BadValue { name: "report", problem }
 }
 
-/// Whether JSON is a report, not a document of the API. A build may say anything of a tool, so what looks
-/// like CTRF must also have an object where a build has its steps.
+/// Whether JSON is a report, not a document of the API, whose clients may add members of any name: only
+/// what has the whole vocabulary of a report's first event, or of CTRF, and says nothing of success.
 fn is_report_in_json(body: &[u8]) -> bool {
     #[derive(serde::Deserialize)]
-    struct Probe<'a> {
+    struct Ctrf<'a> {
         #[serde(borrow)]
-        results: &'a RawValue,
+        results: CtrfResults<'a>,
+    }
+    #[derive(serde::Deserialize)]
+    struct CtrfResults<'a> {
+        #[serde(borrow)]
+        tests: &'a RawValue,
+    }
+    let first = body.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let event: Value = serde_json::from_slice(first).unwrap_or_default();
+    let word = |name: &str| event[name].as_str().unwrap_or_default();
+    if event.get("success").is_some() {
+        return false;
     }
     match Format::recognize(body.get(..8192).unwrap_or(body)) {
-        Some(Format::Ctrf) => serde_json::from_slice::<Probe<'_>>(body)
-            .is_ok_and(|probe| probe.results.get().starts_with('{')),
-        Some(Format::Go | Format::Libtest) => true,
+        Some(Format::Go) => {
+            let actions =
+                ["start", "run", "output", "pass", "fail", "skip", "build-output", "build-fail"];
+            actions.contains(&word("Action"))
+                && (event.get("Package").is_some() || event.get("ImportPath").is_some())
+        }
+        Some(Format::Libtest) => {
+            let events = ["started", "ok", "failed", "ignored", "timeout"];
+            ["suite", "test", "bench"].contains(&word("type")) && events.contains(&word("event"))
+        }
+        Some(Format::Ctrf) => serde_json::from_slice::<Ctrf<'_>>(body)
+            .is_ok_and(|ctrf| ctrf.results.tests.get().starts_with('[')),
         _ => false,
     }
 }
@@ -269,7 +286,8 @@ impl Upload {
 
     /// A step for each file.
     fn steps(&self, call: &Call<'_>) -> Result<Vec<Step>, ApiError> {
-        self.reads().map(|(name, read)| step(call, name, read, self.received)).collect()
+        let is_alone = self.reads().count() == 1;
+        self.reads().map(|(name, read)| step(call, name, is_alone, read, self.received)).collect()
     }
 
     /// All files as one step.
@@ -283,6 +301,14 @@ impl Upload {
             whole.finished = whole.finished.max(step.finished);
             whole.output += &step.output;
             whole.errout += &step.errout;
+        }
+        if let Some(name) = call.params.first("name") {
+            whole.name = name.replace('\0', "\u{fffd}").parse().map_err(
+                |invalid: devmason_domain::Invalid| ApiError::BadValue {
+                    name: "name",
+                    problem: invalid.0,
+                },
+            )?;
         }
         Ok(whole)
     }
@@ -359,8 +385,8 @@ fn times(
     let said = suites.chain(read.cases.iter().filter_map(|case| case.started));
     let Some(started) = asked.or(said.min()) else { return Ok((received, received)) };
     let of_suites = read.suites.iter().filter_map(|suite| suite.micros).max();
-    let of_cases = read.cases.iter().filter_map(|case| case.micros).sum();
-    let micros = i64::try_from(of_suites.unwrap_or(of_cases)).unwrap_or(0);
+    let of_cases = || read.cases.iter().filter_map(|case| case.micros).fold(0, u64::saturating_add);
+    let micros = i64::try_from(of_suites.unwrap_or_else(of_cases)).unwrap_or(0);
     let finished = started
         .micros()
         .checked_add(micros)
@@ -372,13 +398,15 @@ fn times(
 fn step(
     call: &Call<'_>,
     file: Option<&str>,
+    is_alone: bool,
     read: &Read,
     received: Timestamp,
 ) -> Result<Step, ApiError> {
     let (started, finished) = times(call, read, received)?;
     let named =
         read.suites.iter().filter_map(|suite| suite.path.first()).find(|name| !name.is_empty());
-    let name = file.or(call.params.first("name")).or(named.map(String::as_str));
+    let name =
+        call.params.first("name").filter(|_| is_alone).or(file).or(named.map(String::as_str));
     let name = name.unwrap_or(read.format.as_str()).replace('\0', "\u{fffd}");
     let joined = |of: fn(&devmason_reports::Suite) -> &str| read.suites.iter().map(of).collect();
     let report = serde_json::value::to_raw_value(read.format.as_str())

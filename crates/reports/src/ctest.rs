@@ -9,14 +9,18 @@ use crate::number;
 use crate::xml::{Element, Handler, walk};
 use crate::{Case, Failure, Note, NoteKind, ReadError, Sink, Status, Suite};
 
-/// How much of a test's compressed output is kept, in bytes.
-const MAX_OUTPUT: u64 = 8 << 20;
+/// How much of a test's output is kept, in bytes.
+const MAX_OUTPUT: usize = 8 << 20;
+
+/// How much of all compressed outputs together is unpacked, in bytes: a small file may hold gigabytes.
+const MAX_UNPACKED: usize = 64 << 20;
 
 #[derive(Default)]
 struct Ctest {
     suite: Suite,
     case: Option<Case>,
     measurement: Option<String>,
+    unpacked: usize,
 }
 
 pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), ReadError> {
@@ -84,7 +88,9 @@ impl Handler for Ctest {
             ("FullCommandLine" | "Path", Some(case)) if within == "Test" => {
                 case.properties.extend(element.trimmed().map(|text| (element.name.clone(), text)));
             }
-            ("Value", Some(case)) => value(&element, self.measurement.as_deref(), case, sink),
+            ("Value", Some(case)) => {
+                value(&element, self.measurement.as_deref(), case, &mut self.unpacked, sink)
+            }
             ("Label", Some(case)) => {
                 case.properties.extend(element.trimmed().map(|text| ("Label".to_owned(), text)));
             }
@@ -103,18 +109,33 @@ impl Handler for Ctest {
     }
 }
 
-fn value(element: &Element, measurement: Option<&str>, case: &mut Case, sink: &mut dyn Sink) {
+fn value(
+    element: &Element,
+    measurement: Option<&str>,
+    case: &mut Case,
+    unpacked: &mut usize,
+    sink: &mut dyn Sink,
+) {
     let text = element.trimmed().unwrap_or_default();
     match measurement {
-        Some("output") => match output(element) {
-            Some(output) => case.stdout += &output,
-            None => {
+        Some("output") => {
+            let room = MAX_OUTPUT.saturating_sub(case.stdout.len());
+            let Some((output, is_cut)) = output(element, room, unpacked) else {
                 let text =
-                    "an output is compressed in a way that is not understood; it is left out"
-                        .to_owned();
-                sink.note(Note { line: Some(element.line), kind: NoteKind::Dropped, text });
+                    "an output is compressed in a way that is not understood; it is left out";
+                sink.note(Note {
+                    line: Some(element.line),
+                    kind: NoteKind::Dropped,
+                    text: text.to_owned(),
+                });
+                return;
+            };
+            case.stdout += &output;
+            if is_cut {
+                let text = "an output is too long; the rest is left out".to_owned();
+                sink.note(Note { line: Some(element.line), kind: NoteKind::Cut, text });
             }
-        },
+        }
         Some("Execution Time") => case.micros = number::seconds(&text).map(|(micros, _)| micros),
         Some("Exit Code") => {
             // What ended a test from outside did not fail a check of its own.
@@ -144,18 +165,27 @@ fn value(element: &Element, measurement: Option<&str>, case: &mut Case, sink: &m
     }
 }
 
-/// An output, which may be compressed.
-fn output(element: &Element) -> Option<String> {
-    if element.get("encoding").is_none() && element.get("compression").is_none() {
-        return Some(element.text.clone());
+/// An output, which may be compressed, as far as there is room for it; and whether it is cut.
+fn output(element: &Element, room: usize, unpacked: &mut usize) -> Option<(String, bool)> {
+    let (text, is_cut) =
+        if element.get("encoding").is_none() && element.get("compression").is_none() {
+            (element.text.clone(), false)
+        } else {
+            let packed: String = element.text.chars().filter(|c| !c.is_whitespace()).collect();
+            let bytes = base64::engine::general_purpose::STANDARD.decode(packed).ok()?;
+            let room = room.min(MAX_UNPACKED.saturating_sub(*unpacked));
+            let mut text = Vec::new();
+            // What CTest calls gzip is a zlib stream.
+            let decoder = flate2::read::ZlibDecoder::new(bytes.as_slice());
+            decoder.take(room as u64 + 1).read_to_end(&mut text).ok()?;
+            *unpacked += text.len();
+            let is_cut = text.len() > room;
+            text.truncate(room);
+            (String::from_utf8_lossy(&text).into_owned(), is_cut)
+        };
+    if text.len() <= room {
+        return Some((text, is_cut));
     }
-    let packed: String = element.text.chars().filter(|c| !c.is_whitespace()).collect();
-    let bytes = base64::engine::general_purpose::STANDARD.decode(packed).ok()?;
-    let mut text = Vec::new();
-    // What CTest calls gzip is a zlib stream.
-    flate2::read::ZlibDecoder::new(bytes.as_slice())
-        .take(MAX_OUTPUT)
-        .read_to_end(&mut text)
-        .ok()?;
-    Some(String::from_utf8_lossy(&text).into_owned())
+    let end = (0..=room).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    Some((text.get(..end).unwrap_or_default().to_owned(), true))
 }

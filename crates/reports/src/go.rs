@@ -38,6 +38,8 @@ struct Running {
 
 #[derive(Default)]
 struct Package {
+    /// Whether it has begun, so that it must end as well.
+    begun: bool,
     running: BTreeMap<String, Running>,
     own: Running,
     failed: u64,
@@ -92,6 +94,7 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
                 running.add(event.output.as_deref().unwrap_or_default(), line, sink);
             }
             ("run", Some(test)) => {
+                package.begun = true;
                 let running = package.running.entry(test).or_default();
                 running.line = line;
                 running.started = at;
@@ -110,9 +113,10 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
             }
             ("pass" | "fail" | "skip", None) => {
                 if let Some(package) = packages.remove(&name) {
-                    end(&name, package, event.action == "fail", event.elapsed, sink);
+                    end(&name, package, Some(event.action.as_str()), event.elapsed, sink);
                 }
             }
+            ("start", None) => package.begun = true,
             // A package that cannot be built: its `fail` follows.
             ("start" | "pause" | "cont" | "run" | "build-fail" | "bench", _) => {}
             (other, _) => {
@@ -125,23 +129,45 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
         return Err(ReadError::new(None, "there is no event in it"));
     }
     for (name, package) in packages {
-        let is_cut_off = !name.is_empty() && !package.running.is_empty();
+        let is_cut_off = package.begun;
         if is_cut_off {
             let text = format!("the file ends before the package '{name}' does");
             sink.note(Note { line: None, kind: NoteKind::Odd, text });
         }
-        end(&name, package, is_cut_off, None, sink);
+        end(&name, package, is_cut_off.then_some("fail"), None, sink);
     }
     Ok(())
 }
 
-/// A package has ended: what still ran in it broke, and so did the package if it failed for nothing else.
-fn end(name: &str, mut package: Package, failed: bool, elapsed: Option<f64>, sink: &mut dyn Sink) {
+/// A package has ended, by this action if by any: what still ran in it broke, unless the package passed, as
+/// with benchmarks, whose end go does not tell. A package that failed for nothing else broke itself.
+fn end(
+    name: &str,
+    mut package: Package,
+    action: Option<&str>,
+    elapsed: Option<f64>,
+    sink: &mut dyn Sink,
+) {
+    let failed = action == Some("fail");
     for (test, running) in std::mem::take(&mut package.running) {
-        package.failed += 1;
-        let mut case = running.case(name, test, Status::Error, None);
-        case.failure.get_or_insert_with(Failure::default).message =
-            Some("it did not end".to_owned());
+        let status = match action {
+            Some("pass") => Status::Passed,
+            Some("skip") => Status::Skipped,
+            _ => Status::Error,
+        };
+        let line = running.line;
+        if status == Status::Error {
+            package.failed += 1;
+        } else {
+            let text =
+                format!("go does not tell how '{test}' ended; it is taken to be as its package");
+            sink.note(Note { line: Some(line), kind: NoteKind::Guessed, text });
+        }
+        let mut case = running.case(name, test, status, None);
+        if status == Status::Error {
+            case.failure.get_or_insert_with(Failure::default).message =
+                Some("it did not end".to_owned());
+        }
         sink.case(case);
     }
     let output = without_frame(&package.own.output);

@@ -137,7 +137,7 @@ impl Junit {
                     count(element, &["skipped", "skips", "skip"]),
                     count(element, &["disabled"]),
                 ) {
-                    (Some(skipped), Some(disabled)) => Some(skipped + disabled),
+                    (Some(skipped), Some(disabled)) => Some(skipped.saturating_add(disabled)),
                     (skipped, _) => skipped,
                 },
             },

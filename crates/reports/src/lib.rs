@@ -115,7 +115,9 @@ fn of_json(text: &str) -> Option<Format> {
         }
     }
     let has = |name: &str| text.contains(&format!("\"{name}\""));
-    (has("results") && has("tool")).then_some(Format::Ctrf)
+    // Keys may be sorted, so that the tool's name stands far behind.
+    let is_ctrf = has("reportFormat") || (has("results") && (has("tool") || has("tests")));
+    is_ctrf.then_some(Format::Ctrf)
 }
 
 /// Reads a report of that format to its end.
@@ -153,11 +155,16 @@ pub struct Read {
     pub suites: Vec<Suite>,
     /// Its cases, in order.
     pub cases: Vec<Case>,
-    /// What was dropped, doubled, guessed, cut or odd.
+    /// What was dropped, doubled, guessed, cut or odd: the first of it.
     pub notes: Vec<Note>,
+    /// How many such notes there are in all.
+    pub notes_total: u64,
 }
 
 impl Read {
+    /// How many notes are held.
+    pub const NOTES: usize = 1_000;
+
     /// Reads a report; as the format given, or else as the one that it is recognized as.
     ///
     /// # Errors
@@ -168,7 +175,13 @@ impl Read {
             None => Format::recognize(bytes.get(..8192).unwrap_or(bytes))
                 .ok_or_else(|| ReadError::new(None, "this is no report of a known format"))?,
         };
-        let mut read = Self { format, suites: Vec::new(), cases: Vec::new(), notes: Vec::new() };
+        let mut read = Self {
+            format,
+            suites: Vec::new(),
+            cases: Vec::new(),
+            notes: Vec::new(),
+            notes_total: 0,
+        };
         let mut bytes = bytes;
         crate::read(format, &mut bytes, &mut read)?;
         Ok(read)
@@ -183,6 +196,9 @@ impl Sink for Read {
         self.cases.push(case);
     }
     fn note(&mut self, note: Note) {
-        self.notes.push(note);
+        self.notes_total += 1;
+        if self.notes.len() < Self::NOTES {
+            self.notes.push(note);
+        }
     }
 }

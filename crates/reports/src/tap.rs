@@ -4,8 +4,11 @@ use crate::input::Input;
 use crate::number;
 use crate::{Case, Failure, Note, NoteKind, ReadError, Sink, Status, Suite};
 
-/// How much is kept of the lines that belong to no test, in bytes.
-const MAX_OTHER: usize = 1 << 20;
+/// How much is kept of a test's comments and YAML block, and of the lines that belong to no test, in bytes.
+const MAX_OTHER: usize = 8 << 20;
+
+/// How deep subtests may lie in each other.
+const MAX_DEPTH: usize = 64;
 
 /// Whether a text is likely TAP.
 pub(crate) fn looks_like(text: &str) -> bool {
@@ -26,6 +29,8 @@ struct Level {
     seen: u64,
     line: u64,
     cases: Vec<Case>,
+    /// Tests whose subtests follow them in braces, and whether they passed.
+    blocks: Vec<(String, bool)>,
 }
 
 #[derive(Default)]
@@ -50,11 +55,11 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
             tap.yaml(input, indent, number, sink)?;
         } else if let Some(test) = test(rest) {
             any = true;
-            tap.test(test, indent, number, sink);
+            tap.test(test, indent, number, sink)?;
         } else if let Some((planned, reason)) = plan(rest) {
             any = true;
-            tap.flush();
-            let level = tap.level(indent, number);
+            tap.flush()?;
+            let level = tap.level(indent, number)?;
             level.planned = Some(planned);
             if planned == 0
                 && let Some(reason) = reason
@@ -64,13 +69,15 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
             }
         } else if let Some(reason) = rest.strip_prefix("Bail out!") {
             any = true;
-            tap.flush();
+            tap.flush()?;
             let failure = Failure { message: Some(reason.trim().to_owned()), ..Failure::default() };
             tap.own("Bail out!", Some(failure), number);
         } else if rest.starts_with("TAP version ") || rest.starts_with("KTAP version ") {
-            tap.flush();
+            tap.flush()?;
             // A version that is indented begins subtests.
-            tap.level(indent, number);
+            tap.level(indent, number)?;
+        } else if rest == "}" {
+            tap.close_block(indent, number, sink)?;
         } else {
             tap.comment(&line, rest, number, sink);
         }
@@ -78,8 +85,7 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
     if !any {
         return Err(ReadError::new(None, "there is neither a plan nor a test in it"));
     }
-    tap.end(sink);
-    Ok(())
+    tap.end(sink)
 }
 
 /// `1..4`, and behind it why none is run.
@@ -138,21 +144,26 @@ fn test(line: &str) -> Option<TestLine<'_>> {
 
 impl Tap {
     /// The level of an indentation; one that is deeper than all is new.
-    fn level(&mut self, indent: usize, line: u64) -> &mut Level {
+    fn level(&mut self, indent: usize, line: u64) -> Result<&mut Level, ReadError> {
         if self.levels.last().is_none_or(|level| level.indent < indent) {
+            if self.levels.len() >= MAX_DEPTH {
+                let problem = format!("subtests lie more than {MAX_DEPTH} deep");
+                return Err(ReadError::new(Some(line), problem));
+            }
             self.levels.push(Level { indent, line, ..Level::default() });
         }
         let at = self.levels.iter().position(|level| level.indent >= indent).unwrap_or(0);
-        &mut self.levels[at]
+        self.levels.get_mut(at).ok_or_else(|| ReadError::new(Some(line), "there is no such level"))
     }
 
     /// The last test has nothing more to come.
-    fn flush(&mut self) {
+    fn flush(&mut self) -> Result<(), ReadError> {
         if let Some((indent, case)) = self.last.take() {
             self.bad += u64::from(case.outcome().is_bad());
             let line = case.report_line.unwrap_or(1);
-            self.level(indent, line).cases.push(case);
+            self.level(indent, line)?.cases.push(case);
         }
+        Ok(())
     }
 
     /// An error that is no test's own.
@@ -171,8 +182,8 @@ impl Tap {
     }
 
     /// What lies deeper than this indentation has ended; gives the cases of it.
-    fn close(&mut self, indent: usize, sink: &mut dyn Sink) -> Vec<Case> {
-        self.flush();
+    fn close(&mut self, indent: usize, sink: &mut dyn Sink) -> Result<Vec<Case>, ReadError> {
+        self.flush()?;
         let mut cases = Vec::new();
         while self.levels.len() > 1
             && let Some(level) = self.levels.pop_if(|level| level.indent > indent)
@@ -182,13 +193,68 @@ impl Tap {
             inner.append(&mut cases);
             cases = inner;
         }
-        cases
+        Ok(cases)
     }
 
-    fn test(&mut self, test: TestLine<'_>, indent: usize, line: u64, sink: &mut dyn Sink) {
-        let children = self.close(indent, sink);
-        let level = self.level(indent, line);
+    /// `}` ends the subtests of a test whose line ended with `{`: node-tap writes the test before them.
+    fn close_block(
+        &mut self,
+        indent: usize,
+        line: u64,
+        sink: &mut dyn Sink,
+    ) -> Result<(), ReadError> {
+        let children = self.close(indent, sink)?;
+        let level = self.level(indent, line)?;
+        let Some((name, ok)) = level.blocks.pop() else { return Ok(()) };
+        let any_bad = children.iter().any(|case| case.outcome().is_bad());
+        let is_empty = children.is_empty();
+        for mut case in children {
+            case.suites.insert(0, name.clone());
+            level.cases.push(case);
+        }
+        if is_empty || (!ok && !any_bad) {
+            let status = if ok { Status::Passed } else { Status::Failed };
+            level.cases.push(Case {
+                name,
+                status: Some(status),
+                report_line: Some(line),
+                ..Case::default()
+            });
+        }
+        Ok(())
+    }
+
+    fn test(
+        &mut self,
+        mut test: TestLine<'_>,
+        indent: usize,
+        line: u64,
+        sink: &mut dyn Sink,
+    ) -> Result<(), ReadError> {
+        let children = self.close(indent, sink)?;
+        let level = self.level(indent, line)?;
         level.seen += 1;
+        let is_block = test.name.ends_with(" {") || test.name == "{";
+        if is_block {
+            test.name.truncate(test.name.len() - 1);
+        }
+        // What node-tap says of the time: not a part of the name, which would be another each time.
+        let mut micros = None;
+        if let Some((name, time)) = test.name.trim_end().rsplit_once("# time=") {
+            let (text, scale) = match time.strip_suffix("ms") {
+                Some(text) => (text, 1e3),
+                None => (time.trim_end_matches('s'), 1.0),
+            };
+            micros = text.trim().parse::<f64>().ok().and_then(|time| number::micros(time / scale));
+            if micros.is_some() {
+                test.name = name.to_owned();
+            }
+        }
+        test.name = test.name.trim_end().to_owned();
+        if is_block && children.is_empty() {
+            level.blocks.push((test.name, test.ok));
+            return Ok(());
+        }
         if !children.is_empty() {
             // It only sums up what was in it.
             let any_bad = children.iter().any(|case| case.outcome().is_bad());
@@ -201,7 +267,7 @@ impl Tap {
                 if is_root {
                     self.emit(sink);
                 }
-                return;
+                return Ok(());
             }
             let text = format!(
                 "'{}' failed, and none of the tests in it; it is kept as one of its own",
@@ -223,6 +289,7 @@ impl Tap {
         let case = Case {
             name: test.name,
             status: Some(status),
+            micros,
             failure,
             report_line: Some(line),
             ..Case::default()
@@ -231,6 +298,8 @@ impl Tap {
             self.emit(sink);
         }
         self.last = Some((indent, case));
+        self.cut = false;
+        Ok(())
     }
 
     /// Hands over what is complete at the outermost level.
@@ -248,7 +317,7 @@ impl Tap {
         begun: u64,
         sink: &mut dyn Sink,
     ) -> Result<(), ReadError> {
-        let mut lines = Vec::new();
+        let (mut lines, mut bytes, mut cut) = (Vec::new(), 0, false);
         loop {
             let Some(line) = input.next_line()? else {
                 let text = "the file ends within a YAML block".to_owned();
@@ -258,7 +327,18 @@ impl Tap {
             if line.trim() == "..." {
                 break;
             }
-            lines.push(line.get(indent.min(line.len())..).unwrap_or(line.trim_start()).to_owned());
+            bytes += line.len() + 32;
+            if bytes <= MAX_OTHER {
+                let text = line.get(indent.min(line.len())..).unwrap_or(line.trim_start());
+                lines.push(text.to_owned());
+            } else {
+                cut = true;
+            }
+        }
+        if cut {
+            let text =
+                format!("a YAML block is longer than {MAX_OTHER} bytes; the rest is left out");
+            sink.note(Note { line: Some(begun), kind: NoteKind::Cut, text });
         }
         let Some((_, case)) = self.last.as_mut() else { return Ok(()) };
         let plain = |value: &str| value.trim().trim_matches(['\'', '"']).to_owned();
@@ -318,8 +398,8 @@ impl Tap {
         }
     }
 
-    fn end(mut self, sink: &mut dyn Sink) {
-        let mut children = self.close(0, sink);
+    fn end(mut self, sink: &mut dyn Sink) -> Result<(), ReadError> {
+        let mut children = self.close(0, sink)?;
         if let Some(level) = self.levels.first_mut() {
             if !children.is_empty() {
                 let text = "the file ends before the test that these subtests belong to".to_owned();
@@ -347,6 +427,7 @@ impl Tap {
         }
         self.emit(sink);
         sink.suite(Suite { stdout: self.other, ..Suite::default() });
+        Ok(())
     }
 }
 

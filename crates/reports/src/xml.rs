@@ -245,7 +245,7 @@ fn unescape(raw: &str, line: u64, sink: &mut dyn Sink) -> Result<String, ReadErr
         let (before, reference) = rest.split_at(at);
         text += before;
         let reference = reference.get(1..).unwrap_or_default();
-        match reference.find(';').filter(|end| *end <= 32) {
+        match reference.bytes().take(33).position(|byte| byte == b';') {
             Some(end) => {
                 let (name, behind) = reference.split_at(end);
                 text.push(resolve(name, line, sink)?);

@@ -368,13 +368,13 @@ pub struct TestRun {
 pub trait Tests {
     /// A part of a build's cases, in order.
     fn test_list(&self, query: &TestQuery) -> Result<Vec<PlacedTest>>;
-    /// What came of the test of that whole name in a project's builds, in list order, behind a build where
-    /// one is given; `None` where the project never had it.
+    /// What came of the test of that whole name in a project's builds, in list order, from a case of a build
+    /// on where one is given, which need not be there; `None` where the project never had it.
     fn test_history(
         &self,
         project: ProjectId,
         full_name: &str,
-        behind: Option<BuildId>,
+        from: Option<(BuildId, u32)>,
         limit: u64,
     ) -> Result<Option<Vec<TestRun>>>;
     /// What a build's uploads were read as, in order; empty where all were documents of the API.

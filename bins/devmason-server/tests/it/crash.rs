@@ -48,8 +48,10 @@ with_each_database! {
         }
         // Builds whose answer the kill cut off may be there as well, whole; the counts know of all.
         let list = server.json("/pony/builds?fields=id");
-        let (count, tagged) = (list["count"].as_u64().unwrap(), server.json("/pony/tags/a;b?fields=id")["count"].as_u64().unwrap());
+        let count = list["count"].as_u64().unwrap();
         assert!(count >= acknowledged.len() as u64 && count <= acknowledged.len() as u64 + 8);
-        assert_eq!(count, tagged);
+        for tag in ["a", "b"] {
+            assert_eq!(server.json(&format!("/pony/tags/{tag}?fields=id"))["count"], count);
+        }
     }
 }

@@ -31,7 +31,9 @@ pub(crate) async fn list(
             return Err(ApiError::BadValue { name: "after", problem });
         }
     };
-    let statuses = call.params.first("status").map_or(Ok(Vec::new()), statuses)?;
+    let statuses = call.params.all("status").flat_map(|words| words.split(',')).map(str::trim);
+    let statuses =
+        statuses.filter(|word| !word.is_empty()).map(status).collect::<Result<_, _>>()?;
     let (project, build) = find(call, slug, key).await?;
     let state = state(&project, &build);
     let [id, version, rules, credited] = borrowed(&state);
@@ -65,16 +67,12 @@ pub(crate) async fn list(
     call.ok(&etag, &TestListDocument { tests, count: build.tests.total, links })
 }
 
-/// `failed,error`
-fn statuses(text: &str) -> Result<Vec<TestStatus>, ApiError> {
-    let one = |word: &str| {
-        TestStatus::from_word(word).ok_or_else(|| {
-            let words: Vec<&str> = TestStatus::ALL.iter().map(|status| status.as_str()).collect();
-            let problem = format!("'{word}' is none of {}", words.join(", "));
-            ApiError::BadValue { name: "status", problem }
-        })
-    };
-    text.split(',').map(str::trim).filter(|word| !word.is_empty()).map(one).collect()
+fn status(word: &str) -> Result<TestStatus, ApiError> {
+    TestStatus::from_word(word).ok_or_else(|| {
+        let words: Vec<&str> = TestStatus::ALL.iter().map(|status| status.as_str()).collect();
+        let problem = format!("'{word}' is none of {}", words.join(", "));
+        ApiError::BadValue { name: "status", problem }
+    })
 }
 
 pub(crate) async fn history(
@@ -83,14 +81,7 @@ pub(crate) async fn history(
     name: &str,
 ) -> Result<HttpResponse, ApiError> {
     let limit = call.params.number("per_page", PER_PAGE.0, PER_PAGE.1)?;
-    let behind = match call.params.position()? {
-        None => None,
-        Some(Position::After(id)) => Some(id),
-        Some(_) => {
-            let problem = "this list is read on by 'after'".to_owned();
-            return Err(ApiError::BadValue { name: "from", problem });
-        }
-    };
+    let from = call.params.place()?;
     let project = call.project(slug).await?;
     let id = project.id;
     let tally = call.ask(move |repository| repository.build_tally(&Scope::Project(id))).await?;
@@ -100,21 +91,15 @@ pub(crate) async fn history(
     }
     let full_name = name.to_owned();
     let mut runs = call
-        .ask(move |repository| repository.test_history(id, &full_name, behind, limit + 1))
+        .ask(move |repository| repository.test_history(id, &full_name, from, limit + 1))
         .await?
         .ok_or(ApiError::NotFound("the project has no such test"))?;
-    // A build may have a test twice: it is not cut in two.
-    let more = runs.len() as u64 > limit;
-    if more {
-        let last = runs.last().map(|run| run.build.id);
-        let whole = runs.iter().filter(|run| Some(run.build.id) != last).count();
-        runs.truncate(if whole == 0 { runs.len() } else { whole });
-    }
-    let last = runs.last().map(|run| Position::After(run.build.id)).filter(|_| more);
+    let next = (runs.len() as u64 > limit).then(|| runs.pop()).flatten();
+    let next = next.map(|run| call.params.of_place(run.build.id, run.test.position));
     let list = ListLinks {
         this: call.params.choice(),
         first: call.params.of_page(1, None),
-        next: last.map(|position| call.params.of_page(1, Some(position))),
+        next,
         ..ListLinks::default()
     };
     let view = call.view();

@@ -224,7 +224,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         method: "get",
         path: "/{project}/tests/{test}",
         summary: "List what came of a test in the builds that had it",
-        query: &["after", "per_page"],
+        query: &["after", "from", "per_page"],
         body: None,
         answers: &[(200, "TestHistory", "A part of its runs"), UNCHANGED, FORBIDDEN, NOT_THERE],
     },

@@ -34,7 +34,7 @@ pub(super) fn parameters() -> Value {
         "per_page": query("per_page", json!({"type": "integer", "minimum": 1, "maximum": 100}), "How long a page is"),
         "after": query("after", json!({"type": "string", "format": "uuid"}), "A position in the list, as `next` links carry it"),
         "before": query("before", json!({"type": "string", "format": "uuid"}), "A position in the list, as `previous` links carry it"),
-        "from": query("from", json!({"type": "integer", "minimum": 0}), "So many from the first, as `next` links of a sorted list carry it"),
+        "from": query("from", json!({"type": "integer", "minimum": 0}), "So many from the first, or a case of a build: a position in the list, as `next` links carry it"),
         "fields": query("fields", json!({"type": "string"}), "The members of each build that are wanted, separated by commas"),
         "where": query("where", json!({"type": "string"}), "Conditions that must all hold: `field:value,field:value`"),
         "sort": query("sort", json!({"type": "string"}), "Fields to sort by, `-` before those from the greatest to the least"),

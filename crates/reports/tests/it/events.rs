@@ -90,3 +90,30 @@ fn ctrf_is_read() {
     assert_eq!(read.suites[0].micros, Some(1_500_000));
     assert_eq!(notes(&read), ["- guessed: the status 'other' of 'c' counts as an error"]);
 }
+
+#[test]
+fn what_go_does_not_tell_of_a_test_its_package_does() {
+    let read = read(
+        r#"{"Action":"start","Package":"ex/a"}
+{"Action":"run","Package":"ex/a","Test":"BenchmarkX"}
+{"Action":"output","Package":"ex/a","Test":"BenchmarkX","Output":"BenchmarkX-8\t1000\t1.5 ns/op\n"}
+{"Action":"pass","Package":"ex/a","Elapsed":1.5}
+"#,
+    );
+    assert_eq!(cases(&read), ["ex/a::BenchmarkX passed"]);
+    assert_eq!(
+        notes(&read),
+        ["2 guessed: go does not tell how 'BenchmarkX' ended; it is taken to be as its package"]
+    );
+}
+
+#[test]
+fn a_package_of_go_that_is_cut_off_behind_a_test_broke() {
+    let read = read(
+        r#"{"Action":"run","Package":"ex/a","Test":"TestX"}
+{"Action":"pass","Package":"ex/a","Test":"TestX","Elapsed":0}
+"#,
+    );
+    assert_eq!(cases(&read), ["ex/a::TestX passed", "ex/a::the package itself error"]);
+    assert_eq!(notes(&read), ["- odd: the file ends before the package 'ex/a' does"]);
+}

@@ -111,3 +111,44 @@ fn a_test_that_failed_though_none_in_it_did_is_one_of_its_own() {
     assert_eq!(cases(&read), ["outer::a passed", "::outer failed"]);
     assert_eq!(read.notes.len(), 1);
 }
+
+#[test]
+fn node_tap_writes_a_test_before_its_subtests() {
+    let read = read(
+        "TAP version 14
+ok 1 - outer # time=12.5ms {
+    ok 1 - a # time=3ms
+    not ok 2 - b
+    1..2
+}
+
+not ok 2 - whole {
+    ok 1 - c
+    1..1
+}
+
+1..2
+",
+    );
+    assert_eq!(
+        cases(&read),
+        ["outer::a passed", "outer::b failed", "whole::c passed", "::whole failed"]
+    );
+    assert_eq!(read.cases[0].micros, Some(3_000));
+}
+
+#[test]
+fn subtests_may_lie_only_so_deep() {
+    let nested = |depth: usize| {
+        let lines = (0..depth).rev().map(|at| format!("{}ok 1 - t{at}\n", "  ".repeat(at)));
+        Read::from_bytes(
+            ("TAP version 14\n".to_owned() + &lines.collect::<String>()).as_bytes(),
+            None,
+        )
+    };
+    assert_eq!(nested(60).unwrap().cases.len(), 1);
+    // The other way round, each line lies deeper than the one before.
+    let deeper: String = (0..100).map(|at| format!("{}ok 1 - t\n", " ".repeat(at))).collect();
+    let error = Read::from_bytes(deeper.as_bytes(), Some(Format::Tap)).unwrap_err();
+    assert_eq!(error.to_string(), "line 65: subtests lie more than 64 deep");
+}

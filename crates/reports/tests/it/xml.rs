@@ -89,3 +89,33 @@ fn ctests_test_xml_is_read_and_its_compressed_output_unpacked() {
     assert_eq!(read.cases[1].stdout, "hello");
     assert_eq!(read.suites[0].started.unwrap().to_rfc3339_utc(), "2026-01-02T03:04:05Z");
 }
+
+#[test]
+fn a_text_full_of_ampersands_is_read_in_one_go() {
+    let name = "&".repeat(1 << 20);
+    let read = read(&format!("<testsuite name='s'><testcase name='{name}'/></testsuite>"));
+    assert_eq!(read.cases[0].name.len(), name.len());
+}
+
+#[test]
+fn a_compressed_output_is_unpacked_only_so_far() {
+    use std::io::Write;
+    let mut packed = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+    for _ in 0..20 {
+        packed.write_all(&vec![b'a'; 1 << 20]).unwrap();
+    }
+    use base64::Engine;
+    let text = base64::engine::general_purpose::STANDARD.encode(packed.finish().unwrap());
+    let read = read(&format!(
+        "<Site><Testing><Test Status='failed'><Name>t</Name><Results><Measurement><Value encoding='base64' compression='gzip'>{text}</Value></Measurement></Results></Test></Testing></Site>"
+    ));
+    assert_eq!(read.cases[0].stdout.len(), 8 << 20);
+    assert_eq!(notes(&read), ["1 cut: an output is too long; the rest is left out"]);
+}
+
+#[test]
+fn many_notes_are_counted_and_the_first_are_kept() {
+    let cases: String = (0..1500).map(|n| format!("<testcase name='t{n}' time='soon'/>")).collect();
+    let read = read(&format!("<testsuite name='s'>{cases}</testsuite>"));
+    assert_eq!((read.notes.len(), read.notes_total), (Read::NOTES, 1500));
+}

@@ -101,14 +101,15 @@ conformance! {
             ids.push(new.id);
             store.record(new);
         }
-        let history = |behind, limit| {
-            let runs = store.test_history(project.id, "s::t", behind, limit).unwrap().unwrap();
+        let history = |from, limit| {
+            let runs = store.test_history(project.id, "s::t", from, limit).unwrap().unwrap();
             runs.into_iter().map(|run| (run.build.id, run.test.result.status)).collect::<Vec<_>>()
         };
         let newest_first: Vec<_> = ids.iter().copied().zip(TestStatus::ALL).rev().collect();
         assert_eq!(history(None, 10), newest_first);
         assert_eq!(history(None, 2), newest_first[..2]);
-        assert_eq!(history(Some(newest_first[1].0), 10), newest_first[2..]);
+        assert_eq!(history(Some((newest_first[1].0, 0)), 10), newest_first[1..]);
+        assert_eq!(history(Some((newest_first[1].0, 1)), 10), newest_first[2..]);
         assert_eq!(store.test_history(project.id, "s::u", None, 10).unwrap(), None);
         assert_eq!(store.test_history(store.project("q").id, "s::t", None, 10).unwrap(), None);
         store.build_delete(project.id, newest_first[0].0, None).unwrap();
@@ -142,12 +143,15 @@ conformance! {
         let project = store.project("p");
         let tests: Vec<_> = (0..2500).map(|n| super::result("s", &format!("t{}", n % 1200), TestStatus::Failed)).collect();
         std::thread::scope(|scope| {
-            for _ in 0..4 {
-                scope.spawn(|| {
-                    let new = super::with_tests(&project, "2026-01-01T00:00:00Z", tests.clone());
+            for writer in 0..4 {
+                let (mut tests, project) = (tests.clone(), &project);
+                // Each begins with names that others come to later.
+                tests.rotate_left(300 * writer);
+                scope.spawn(move || {
+                    let new = super::with_tests(project, "2026-01-01T00:00:00Z", tests);
                     let id = new.id;
                     assert_eq!(store.record(new), Recorded::New);
-                    assert_eq!(super::results(store, &super::all(&project, id)).len(), 2500);
+                    assert_eq!(super::results(store, &super::all(project, id)).len(), 2500);
                 });
             }
         });

@@ -265,46 +265,52 @@ pub(super) fn insert_builds(conn: &mut Conn, inserts: &[Insert<'_>]) -> Outcome<
 
 /// Stores cases, their names and failures, by a statement each; a name or a failure that is there already
 /// is left as it is.
-pub(super) fn insert_tests(
-    conn: &mut Conn,
-    project: ProjectId,
-    build: BuildId,
-    names: &[NameRow],
-    failures: &[FailureRow],
-    rows: &[ResultRow],
-) -> Outcome<()> {
-    macro_rules! column {
-        ($rows:ident, |$row:ident| $value:expr) => {
-            $rows.iter().map(|$row| $value).collect::<Vec<_>>()
-        };
-    }
+macro_rules! column {
+    ($rows:ident, |$row:ident| $value:expr) => {
+        $rows.iter().map(|$row| $value).collect::<Vec<_>>()
+    };
+}
+
+pub(super) fn insert_test_names(conn: &mut Conn, names: &[NameRow]) -> Outcome<()> {
     Sql::<()>::new(
         "insert into test (project_id, key, suite, name)
-         select ?, n.key, n.suite, n.name from unnest(?, ?, ?) as n (key, suite, name) order by n.key
+         select n.project_id, n.key, n.suite, n.name
+         from unnest(?, ?, ?, ?) as n (project_id, key, suite, name) order by n.project_id, n.key
          on conflict do nothing",
     )
-    .bind::<BigInt, _>(project.0)
+    .bind::<Array<BigInt>, _>(column!(names, |name| name.project.0))
     .bind::<Array<Binary>, _>(column!(names, |name| name.key.as_slice()))
     .bind::<Array<Text>, _>(column!(names, |name| name.suite.as_str()))
     .bind::<Array<Text>, _>(column!(names, |name| name.name.as_str()))
     .execute(conn)?;
+    Ok(())
+}
+
+pub(super) fn insert_test_failures(conn: &mut Conn, failures: &[FailureRow]) -> Outcome<()> {
     Sql::<()>::new(
         "insert into test_failure (project_id, key, body, packed)
-         select ?, n.key, n.body, n.packed from unnest(?, ?, ?) as n (key, body, packed) order by n.key
+         select n.project_id, n.key, n.body, n.packed
+         from unnest(?, ?, ?, ?) as n (project_id, key, body, packed) order by n.project_id, n.key
          on conflict do nothing",
     )
-    .bind::<BigInt, _>(project.0)
+    .bind::<Array<BigInt>, _>(column!(failures, |failure| failure.project.0))
     .bind::<Array<Binary>, _>(column!(failures, |failure| failure.key.as_slice()))
     .bind::<Array<Binary>, _>(column!(failures, |failure| failure.body.as_slice()))
     .bind::<Array<SmallInt>, _>(column!(failures, |failure| failure.packed))
     .execute(conn)?;
+    Ok(())
+}
+
+pub(super) fn insert_test_results(conn: &mut Conn, rows: &[ResultRow]) -> Outcome<()> {
     Sql::<()>::new(
         "insert into test_result (project_id, build_id, position, test_id, status, micros, failure_key, details, packed)
-         select t.project_id, ?, n.position, t.id, n.status, n.micros, n.failure, n.details, n.packed
-         from unnest(?, ?, ?, ?, ?, ?, ?) as n (position, test, status, micros, failure, details, packed)
-         join test t on t.project_id = ? and t.key = n.test",
+         select t.project_id, n.build_id, n.position, t.id, n.status, n.micros, n.failure, n.details, n.packed
+         from unnest(?, ?, ?, ?, ?, ?, ?, ?, ?)
+             as n (project_id, build_id, position, test, status, micros, failure, details, packed)
+         join test t on t.project_id = n.project_id and t.key = n.test",
     )
-    .bind::<sql::Uuid, _>(Id(build.0))
+    .bind::<Array<BigInt>, _>(column!(rows, |row| row.project.0))
+    .bind::<Array<sql::Uuid>, _>(column!(rows, |row| Id(row.build.0)))
     .bind::<Array<Integer>, _>(column!(rows, |row| row.position))
     .bind::<Array<Binary>, _>(column!(rows, |row| row.test.as_slice()))
     .bind::<Array<SmallInt>, _>(column!(rows, |row| row.status))
@@ -312,7 +318,6 @@ pub(super) fn insert_tests(
     .bind::<Array<Nullable<Binary>>, _>(column!(rows, |row| row.failure.as_ref().map(|key| key.as_slice())))
     .bind::<Array<Nullable<Binary>>, _>(column!(rows, |row| row.details.as_deref()))
     .bind::<Array<SmallInt>, _>(column!(rows, |row| row.packed))
-    .bind::<BigInt, _>(project.0)
     .execute(conn)?;
     Ok(())
 }

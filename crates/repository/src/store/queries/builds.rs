@@ -12,6 +12,7 @@ use diesel::sql_types::Bool;
 use uuid::Uuid;
 
 use super::filter::{Columns, bounds};
+use super::tests::Part;
 use super::users::{self, Resolved, instant};
 use super::{Conn, Db, Outcome, claims, lists, projects, tests, tuned, upkeep};
 use crate::store::columns::{At, Id};
@@ -155,6 +156,7 @@ pub(super) fn record_many(
         if inserts.is_empty() { HashSet::new() } else { tuned::insert_builds(conn, &inserts)? };
 
     let mut result = Vec::with_capacity(new.len());
+    let mut parts = Vec::new();
     let mut withdrawn: HashSet<[u8; 32]> = HashSet::new();
     for ((build, outcome), sender) in new.iter().zip(outcomes).zip(senders) {
         let outcome = match outcome {
@@ -166,7 +168,8 @@ pub(super) fn record_many(
             }
             Some(outcome) => outcome,
             None if inserted.contains(&build.id) => {
-                tests::add(conn, build.project, build.id, &build.tests, &build.receipts)?;
+                let (tests, receipts) = (&build.tests, &build.receipts);
+                parts.push(Part { project: build.project, build: build.id, tests, receipts });
                 Recorded::New
             }
             None => match not_inserted(conn, build) {
@@ -188,6 +191,7 @@ pub(super) fn record_many(
         }
         result.push(outcome);
     }
+    tests::add(conn, &parts)?;
     Ok(result)
 }
 
@@ -241,6 +245,7 @@ pub(super) fn append_many(
         if fresh.is_empty() { HashSet::new() } else { tuned::append_steps(conn, &fresh)? };
 
     let mut result = Vec::with_capacity(new.len());
+    let mut parts = Vec::new();
     let mut withdrawn: HashMap<[u8; 32], Appended> = HashMap::new();
     for (step, outcome) in new.iter().zip(outcomes) {
         let failed_before = step.claim.as_ref().and_then(|claim| withdrawn.get(&claim.scope));
@@ -248,7 +253,8 @@ pub(super) fn append_many(
             // What one in this batch was promised came to nothing, so this one fails as that did.
             Some(outcome) => failed_before.cloned().unwrap_or(outcome),
             None if appended.contains(&(step.project, step.build)) => {
-                tests::add(conn, step.project, step.build, &step.tests, &step.receipts)?;
+                let (tests, receipts) = (&step.tests, &step.receipts);
+                parts.push(Part { project: step.project, build: step.build, tests, receipts });
                 Appended::Done
             }
             None => match there(conn, step.project, step.build) {
@@ -269,6 +275,7 @@ pub(super) fn append_many(
         }
         result.push(outcome);
     }
+    tests::add(conn, &parts)?;
     Ok(result)
 }
 

@@ -158,10 +158,10 @@ impl Tests for Store {
         &self,
         project: ProjectId,
         full_name: &str,
-        behind: Option<BuildId>,
+        from: Option<(BuildId, u32)>,
         limit: u64,
     ) -> Result<Option<Vec<TestRun>>> {
-        self.read(|conn| tests::history(conn, project, full_name, behind, limit))
+        self.read(|conn| tests::history(conn, project, full_name, from, limit))
     }
     fn receipt_list(&self, project: ProjectId, build: BuildId) -> Result<Vec<String>> {
         self.read(|conn| tests::receipts(conn, project, build))

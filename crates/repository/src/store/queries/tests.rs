@@ -1,5 +1,6 @@
 //! Test cases of builds: each name and each failure of a project once, and what came of them in builds.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
 use devmason_domain::{
@@ -38,6 +39,8 @@ fn plain(text: &str) -> String {
 
 /// A case as it is stored.
 pub(in super::super) struct ResultRow {
+    pub(in super::super) project: ProjectId,
+    pub(in super::super) build: BuildId,
     pub(in super::super) position: i32,
     pub(in super::super) test: TextKey,
     pub(in super::super) status: i16,
@@ -49,6 +52,7 @@ pub(in super::super) struct ResultRow {
 
 /// A text that many cases may have: what it is found by, itself, and whether it is compressed.
 pub(in super::super) struct FailureRow {
+    pub(in super::super) project: ProjectId,
     pub(in super::super) key: TextKey,
     pub(in super::super) body: Vec<u8>,
     pub(in super::super) packed: i16,
@@ -56,6 +60,7 @@ pub(in super::super) struct FailureRow {
 
 /// A test's name: what it is found by, its suite and its own name.
 pub(in super::super) struct NameRow {
+    pub(in super::super) project: ProjectId,
     pub(in super::super) key: TextKey,
     pub(in super::super) suite: String,
     pub(in super::super) name: String,
@@ -65,92 +70,88 @@ fn json(value: &impl serde::Serialize) -> Outcome<String> {
     serde_json::to_string(value).map_err(|error| Fault::Corrupt(error.to_string()))
 }
 
-/// Stores the cases of a build that was just stored, or of a step that was just added to it, behind those
-/// that it has; the build's row is held.
-pub(super) fn add(
-    conn: &mut Conn,
-    project: ProjectId,
-    id: BuildId,
-    tests: &[TestResult],
-    receipts: &[String],
-) -> Outcome<()> {
-    let this = || build::table.find((project.0, Id(id.0)));
-    if !tests.is_empty() {
+/// What a build that was just stored, or a step that was just added to one, brings of cases and receipts.
+pub(super) struct Part<'a> {
+    pub(super) project: ProjectId,
+    pub(super) build: BuildId,
+    pub(super) tests: &'a [TestResult],
+    pub(super) receipts: &'a [String],
+}
+
+/// Stores cases behind those that each build has; the builds' rows are held. Names and failures of all parts
+/// go in first, in the order of their keys, so that two writers with the same ones don't wait for each other.
+pub(super) fn add(conn: &mut Conn, parts: &[Part<'_>]) -> Outcome<()> {
+    let (mut names, mut failures, mut rows) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+    for part in parts.iter().filter(|part| !part.tests.is_empty()) {
+        let project = part.project;
+        let this = || build::table.find((project.0, Id(part.build.0)));
         let known: String = this().select(build::tests).first(conn)?;
         let mut summary = summary(&known)?;
-        let first = summary.total;
-        for (at, piece) in tests.chunks(PIECE).enumerate() {
-            add_piece(conn, project, id, first + (at * PIECE) as u64, piece)?;
+        for (position, result) in (summary.total..).zip(part.tests) {
+            let (suite, name) = (plain(&result.suite), plain(&result.name));
+            let test = key(&full_test_name(&suite, &name));
+            names.entry((project, test)).or_insert(NameRow { project, key: test, suite, name });
+            let failure = match &result.failure {
+                Some(failure) => {
+                    let body = json(failure)?;
+                    let key = key(&body);
+                    failures.entry((project, key)).or_insert_with(|| {
+                        let packed = pack(&body);
+                        let is_packed = matches!(packed, Cow::Owned(_)).into();
+                        FailureRow { project, key, packed: is_packed, body: packed.into_owned() }
+                    });
+                    Some(key)
+                }
+                None => None,
+            };
+            let details = if result.details == TestDetails::default() {
+                None
+            } else {
+                Some(json(&result.details)?)
+            };
+            let details = details.as_deref().map(pack);
+            rows.push(ResultRow {
+                project,
+                build: part.build,
+                position: i32::try_from(position).unwrap_or(i32::MAX),
+                test,
+                status: number(result.status),
+                micros: result.micros.map(|micros| i64::try_from(micros).unwrap_or(i64::MAX)),
+                failure,
+                packed: matches!(details, Some(Cow::Owned(_))).into(),
+                details: details.map(Cow::into_owned),
+            });
         }
-        summary.add(tests);
+        summary.add(part.tests);
         diesel::update(this()).set(build::tests.eq(json(&summary)?)).execute(conn)?;
     }
-    if receipts.is_empty() {
+    let names: Vec<NameRow> = names.into_values().collect();
+    names.chunks(PIECE).try_for_each(|piece| tuned::insert_test_names(conn, piece))?;
+    let failures: Vec<FailureRow> = failures.into_values().collect();
+    failures.chunks(PIECE).try_for_each(|piece| tuned::insert_test_failures(conn, piece))?;
+    rows.chunks(PIECE).try_for_each(|piece| tuned::insert_test_results(conn, piece))?;
+    parts.iter().try_for_each(|part| add_receipts(conn, part))
+}
+
+fn add_receipts(conn: &mut Conn, part: &Part<'_>) -> Outcome<()> {
+    if part.receipts.is_empty() {
         return Ok(());
     }
     let known: i64 = receipt::table
-        .filter(receipt::project_id.eq(project.0).and(receipt::build_id.eq(Id(id.0))))
+        .filter(receipt::project_id.eq(part.project.0).and(receipt::build_id.eq(Id(part.build.0))))
         .count()
         .get_result(conn)?;
-    for (nth, document) in (known..).zip(receipts) {
+    for (nth, document) in (known..).zip(part.receipts) {
         diesel::insert_into(receipt::table)
             .values((
-                receipt::project_id.eq(project.0),
-                receipt::build_id.eq(Id(id.0)),
+                receipt::project_id.eq(part.project.0),
+                receipt::build_id.eq(Id(part.build.0)),
                 receipt::nth.eq(i32::try_from(nth).unwrap_or(i32::MAX)),
                 receipt::document.eq(plain(document)),
             ))
             .execute(conn)?;
     }
     Ok(())
-}
-
-fn add_piece(
-    conn: &mut Conn,
-    project: ProjectId,
-    id: BuildId,
-    first: u64,
-    tests: &[TestResult],
-) -> Outcome<()> {
-    // In the order of their keys, so that two writers with the same names don't wait for each other.
-    let (mut names, mut failures) = (BTreeMap::new(), BTreeMap::new());
-    let mut rows = Vec::with_capacity(tests.len());
-    for (position, result) in (first..).zip(tests) {
-        let (suite, name) = (plain(&result.suite), plain(&result.name));
-        let test = key(&full_test_name(&suite, &name));
-        names.entry(test).or_insert(NameRow { key: test, suite, name });
-        let failure = match &result.failure {
-            Some(failure) => {
-                let body = json(failure)?;
-                let failure = key(&body);
-                failures.entry(failure).or_insert_with(|| {
-                    let packed = pack(&body);
-                    let is_packed = matches!(packed, std::borrow::Cow::Owned(_));
-                    FailureRow { key: failure, packed: is_packed.into(), body: packed.into_owned() }
-                });
-                Some(failure)
-            }
-            None => None,
-        };
-        let details = if result.details == TestDetails::default() {
-            None
-        } else {
-            Some(json(&result.details)?)
-        };
-        let details = details.as_deref().map(pack);
-        rows.push(ResultRow {
-            position: i32::try_from(position).unwrap_or(i32::MAX),
-            test,
-            status: number(result.status),
-            micros: result.micros.map(|micros| i64::try_from(micros).unwrap_or(i64::MAX)),
-            failure,
-            packed: matches!(details, Some(std::borrow::Cow::Owned(_))).into(),
-            details: details.map(std::borrow::Cow::into_owned),
-        });
-    }
-    let names: Vec<NameRow> = names.into_values().collect();
-    let failures: Vec<FailureRow> = failures.into_values().collect();
-    tuned::insert_tests(conn, project, id, &names, &failures, &rows)
 }
 
 fn number(status: TestStatus) -> i16 {
@@ -268,7 +269,7 @@ pub(super) fn history(
     conn: &mut Conn,
     project: ProjectId,
     full_name: &str,
-    behind: Option<BuildId>,
+    from: Option<(BuildId, u32)>,
     limit: u64,
 ) -> Outcome<Option<Vec<TestRun>>> {
     let known: Option<(i64, String, String)> = test::table
@@ -277,10 +278,12 @@ pub(super) fn history(
         .first(conn)
         .optional()?;
     let Some((id, suite, name)) = known else { return Ok(None) };
-    let behind = behind.unwrap_or(BuildId::FIRST);
+    let (build, position) = from.unwrap_or((BuildId::FIRST, u32::MAX));
+    let position = i32::try_from(position).unwrap_or(i32::MAX);
     let rows: Vec<(Id, CaseRow)> = test_result::table
         .filter(test_result::project_id.eq(project.0).and(test_result::test_id.eq(id)))
-        .filter(test_result::build_id.lt(Id(behind.0)))
+        .filter(test_result::build_id.le(Id(build.0)))
+        .filter(test_result::build_id.lt(Id(build.0)).or(test_result::position.ge(position)))
         .order((test_result::build_id.desc(), test_result::position))
         .limit(i64::try_from(limit).unwrap_or(i64::MAX))
         .select((

@@ -259,47 +259,48 @@ fn insert_step(
 }
 
 /// Stores cases row by row; a name or a failure that is there already is left as it is.
-pub(super) fn insert_tests(
-    conn: &mut Conn,
-    project: ProjectId,
-    build: BuildId,
-    names: &[NameRow],
-    failures: &[FailureRow],
-    rows: &[ResultRow],
-) -> Outcome<()> {
+pub(super) fn insert_test_names(conn: &mut Conn, names: &[NameRow]) -> Outcome<()> {
     for name in names {
         Sql::<()>::new(
             "insert into test (project_id, key, suite, name) values (?, ?, ?, ?) on conflict do nothing",
         )
-        .bind::<BigInt, _>(project.0)
+        .bind::<BigInt, _>(name.project.0)
         .bind::<Binary, _>(name.key.as_slice())
         .bind::<Text, _>(name.suite.as_str())
         .bind::<Text, _>(name.name.as_str())
         .execute(conn)?;
     }
+    Ok(())
+}
+
+pub(super) fn insert_test_failures(conn: &mut Conn, failures: &[FailureRow]) -> Outcome<()> {
     for failure in failures {
         Sql::<()>::new(
             "insert into test_failure (project_id, key, body, packed) values (?, ?, ?, ?) on conflict do nothing",
         )
-        .bind::<BigInt, _>(project.0)
+        .bind::<BigInt, _>(failure.project.0)
         .bind::<Binary, _>(failure.key.as_slice())
         .bind::<Binary, _>(failure.body.as_slice())
         .bind::<SmallInt, _>(failure.packed)
         .execute(conn)?;
     }
+    Ok(())
+}
+
+pub(super) fn insert_test_results(conn: &mut Conn, rows: &[ResultRow]) -> Outcome<()> {
     for row in rows {
         Sql::<()>::new(
             "insert into test_result (project_id, build_id, position, test_id, status, micros, failure_key, details, packed) \
              select project_id, ?, ?, id, ?, ?, ?, ?, ? from test where project_id = ? and key = ?",
         )
-        .bind::<sql::Uuid, _>(Id(build.0))
+        .bind::<sql::Uuid, _>(Id(row.build.0))
         .bind::<Integer, _>(row.position)
         .bind::<SmallInt, _>(row.status)
         .bind::<Nullable<BigInt>, _>(row.micros)
         .bind::<Nullable<Binary>, _>(row.failure.as_ref().map(|key| key.as_slice()))
         .bind::<Nullable<Binary>, _>(row.details.as_deref())
         .bind::<SmallInt, _>(row.packed)
-        .bind::<BigInt, _>(project.0)
+        .bind::<BigInt, _>(row.project.0)
         .bind::<Binary, _>(row.test.as_slice())
         .execute(conn)?;
     }
