@@ -22,7 +22,7 @@ const PER_PAGE: u64 = 25;
 
 /// How many bytes of output a page shows: then it ends, and `next` goes on. A client that wants long
 /// pages asks for `fields` without `results`.
-const PAGE_BYTES: u64 = 32 << 20;
+pub(super) const PAGE_BYTES: u64 = 32 << 20;
 
 /// How many words joined with `-` are looked up as tags.
 const DASHED: usize = 24;

@@ -1,7 +1,7 @@
 //! Test cases of builds, the history of one test, and receipts.
 
 use actix_web::HttpResponse;
-use devmason_domain::{BuildKey, Slug, TestStatus, full_test_name};
+use devmason_domain::{BuildKey, Slug, TestResult, TestStatus, full_test_name};
 use devmason_hypermedia::document::{
     HistoryDocument, ReceiptDocument, RunDocument, TestDocument, TestListDocument,
 };
@@ -10,6 +10,7 @@ use devmason_repository::{PlacedTest, Scope, TestQuery, TestRun};
 use serde_json::value::RawValue;
 
 use super::builds::{borrowed, find, state};
+use super::lists::PAGE_BYTES;
 use crate::call::Call;
 use crate::error::ApiError;
 use crate::params::Position;
@@ -51,9 +52,8 @@ pub(crate) async fn list(
         limit: limit + 1,
     };
     let mut tests = call.ask(move |repository| repository.test_list(&query)).await?;
-    let next =
-        (tests.len() as u64 > limit).then(|| tests.pop().map(|test| test.position)).flatten();
-    let next = next.map(|position| call.params.of_page(1, Some(Position::From(position.into()))));
+    let next = cut(&mut tests, limit, |test| &test.result)
+        .map(|next| call.params.of_page(1, Some(Position::From(next.position.into()))));
     let view = call.view();
     let this = Resource::TestList(slug.clone(), key.clone());
     let links = view.part_links(&project, &build, &this, &call.params.choice(), next);
@@ -65,6 +65,29 @@ pub(crate) async fn list(
         })
         .collect();
     call.ok(&etag, &TestListDocument { tests, count: build.tests.total, links })
+}
+
+/// Cuts a page behind so many cases, or where they no longer fit, but not before the first; gives the one that
+/// the next page begins with.
+fn cut<T>(page: &mut Vec<T>, limit: u64, result: impl Fn(&T) -> &TestResult) -> Option<T> {
+    let mut bytes = 0;
+    let fits = |case: &&T| {
+        bytes += text_bytes(result(case));
+        bytes <= PAGE_BYTES
+    };
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let count = page.iter().take(limit).take_while(fits).count().max(1);
+    page.truncate(count.saturating_add(1));
+    if page.len() > count { page.pop() } else { None }
+}
+
+/// How long a case's texts are together, in bytes, apart from names.
+fn text_bytes(result: &TestResult) -> u64 {
+    let failure = result.failure.iter().flat_map(|failure| [&failure.message, &failure.text]);
+    let failure: usize = failure.flatten().map(String::len).sum();
+    let details = &result.details;
+    let properties = details.properties.iter().map(|(name, value)| name.len() + value.len());
+    (failure + details.stdout.len() + details.stderr.len() + properties.sum::<usize>()) as u64
 }
 
 fn status(word: &str) -> Result<TestStatus, ApiError> {
@@ -94,8 +117,8 @@ pub(crate) async fn history(
         .ask(move |repository| repository.test_history(id, &full_name, from, limit + 1))
         .await?
         .ok_or(ApiError::NotFound("the project has no such test"))?;
-    let next = (runs.len() as u64 > limit).then(|| runs.pop()).flatten();
-    let next = next.map(|run| call.params.of_place(run.build.id, run.test.position));
+    let next = cut(&mut runs, limit, |run| &run.test.result)
+        .map(|next| call.params.of_place(next.build.id, next.test.position));
     let list = ListLinks {
         this: call.params.choice(),
         first: call.params.of_page(1, None),

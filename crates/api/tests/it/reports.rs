@@ -165,6 +165,23 @@ fn no_run_of_a_build_that_has_a_test_often_is_lost_between_pages() {
 }
 
 #[test]
+fn a_page_of_cases_with_long_outputs_is_cut_and_goes_on() {
+    let server = Server::new();
+    server.project("pony");
+    let output = "x".repeat(7 << 20);
+    let junit = format!(
+        "<testsuite name='s'><testcase classname='c' name='t'><system-out>{output}</system-out></testcase></testsuite>"
+    );
+    for _ in 0..5 {
+        assert_eq!(upload(&server, "POST", "/pony/builds", "text/xml", &junit).status, 201);
+    }
+    let first = server.get("/pony/tests/c::t");
+    let second = server.get(&first.link("next").unwrap());
+    let runs = |answer: &Answer| answer.json()["runs"].as_array().unwrap().len();
+    assert_eq!((runs(&first), runs(&second), second.link("next")), (4, 1, None));
+}
+
+#[test]
 fn every_upload_has_a_receipt_that_says_what_was_odd() {
     let server = Server::new();
     let build = server.get(&with_report(&server));
