@@ -77,6 +77,12 @@ fn once(server: &Server, request: &[u8], header: &str) -> Result<String> {
     Ok(text.lines().find_map(named).unwrap_or_default())
 }
 
+/// A rate beside a yardstick's.
+fn figure(nth: &'static str, what: &str, ours: Vec<f64>, yardstick: Vec<f64>, goal: f64) -> Figure {
+    let (what, goal) = (what.to_owned(), Goal::AtLeast(goal));
+    Figure { nth, what, unit: "/s", ours, yardstick, goal }
+}
+
 impl Bench {
     fn database(&self, name: &str, kind: Kind) -> String {
         match kind {
@@ -157,14 +163,6 @@ impl Bench {
         }
         let [c64, c16, c1, anonymous] = ours;
         let [yard8, yard1] = yards;
-        let figure = |nth, what: &str, ours, yardstick, goal| Figure {
-            nth,
-            what: what.to_owned(),
-            unit: "/s",
-            ours,
-            yardstick,
-            goal: Goal::AtLeast(goal),
-        };
         Ok(vec![
             figure("1", "POST a build, PostgreSQL, 64 connections", c64, yard8.clone(), 2.0),
             figure("1", "POST a build, PostgreSQL, 16 connections", c16.clone(), yard8, 1.2),
@@ -326,14 +324,6 @@ impl Bench {
             zip,
             median,
         ] = of;
-        let figure = |nth, what: &str, ours, yardstick, goal| Figure {
-            nth,
-            what: what.to_owned(),
-            unit: "/s",
-            ours,
-            yardstick,
-            goal: Goal::AtLeast(goal),
-        };
         Ok(vec![
             figure("4", "GET a build from the database", build, point, 0.75),
             figure("4", "GET a build again", cached, bare.clone(), 0.7),

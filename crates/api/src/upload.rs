@@ -204,8 +204,8 @@ fn unknown_format(word: &str) -> ApiError {
     ApiError::BadValue { name: "report", problem }
 }
 
-/// Whether JSON is a report, not a document of the API, whose clients may add members of any name: only
-/// what has the whole vocabulary of a report's first event, or of CTRF, and says nothing of success.
+/// Whether JSON is a report, not a document of the API, whose clients may add members of any name: only what
+/// begins like one and then has its list of tests, or the whole vocabulary of its first event.
 fn is_report_in_json(body: &[u8]) -> bool {
     #[derive(serde::Deserialize)]
     struct Ctrf<'a> {
@@ -217,27 +217,29 @@ fn is_report_in_json(body: &[u8]) -> bool {
         #[serde(borrow)]
         tests: &'a RawValue,
     }
-    let first = body.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    let event: Value = serde_json::from_slice(first).unwrap_or_default();
-    let word = |name: &str| event[name].as_str().unwrap_or_default();
-    if event.get("success").is_some() {
-        return false;
-    }
     match Format::recognize(body.get(..8192).unwrap_or(body)) {
-        Some(Format::Go) => {
-            let actions =
-                ["start", "run", "output", "pass", "fail", "skip", "build-output", "build-fail"];
-            actions.contains(&word("Action"))
-                && (event.get("Package").is_some() || event.get("ImportPath").is_some())
-        }
-        Some(Format::Libtest) => {
-            let events = ["started", "ok", "failed", "ignored", "timeout"];
-            ["suite", "test", "bench"].contains(&word("type")) && events.contains(&word("event"))
-        }
         Some(Format::Ctrf) => serde_json::from_slice::<Ctrf<'_>>(body)
             .is_ok_and(|ctrf| ctrf.results.tests.get().starts_with('[')),
+        Some(format @ (Format::Go | Format::Libtest)) => is_event(format, body),
         _ => false,
     }
+}
+
+/// Whether the first line is an event of go or libtest; a step says whether it succeeded, and an event doesn't.
+fn is_event(format: Format, body: &[u8]) -> bool {
+    let first = body.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let event: Value = serde_json::from_slice(first).unwrap_or_default();
+    let has = |name: &str| event.get(name).is_some();
+    let word = |name: &str| event[name].as_str().unwrap_or_default();
+    let is_one = if format == Format::Go {
+        let actions =
+            ["start", "run", "output", "pass", "fail", "skip", "build-output", "build-fail"];
+        actions.contains(&word("Action")) && (has("Package") || has("ImportPath"))
+    } else {
+        let events = ["started", "ok", "failed", "ignored", "timeout"];
+        ["suite", "test", "bench"].contains(&word("type")) && events.contains(&word("event"))
+    };
+    is_one && !has("success")
 }
 
 fn results(read: &Read) -> Vec<TestResult> {

@@ -168,14 +168,16 @@ with incoming as (
 )
 select id from b";
 
+/// A column of rows, as an array.
+macro_rules! column {
+    ($rows:ident, |$row:ident| $value:expr) => {
+        $rows.iter().map(|$row| $value).collect::<Vec<_>>()
+    };
+}
+
 pub(super) fn insert_builds(conn: &mut Conn, inserts: &[Insert<'_>]) -> Outcome<HashSet<BuildId>> {
     type Uuids = Array<sql::Uuid>;
     type Instants = Array<sql::Instant>;
-    macro_rules! column {
-        (|$insert:ident| $value:expr) => {
-            inserts.iter().map(|$insert| $value).collect::<Vec<_>>()
-        };
-    }
     macro_rules! step_column {
         (|$id:ident, $position:ident, $step:ident| $value:expr) => {
             inserts
@@ -209,39 +211,45 @@ pub(super) fn insert_builds(conn: &mut Conn, inserts: &[Insert<'_>]) -> Outcome<
         .unzip();
     let packed: Vec<Packed<'_>> = step_column!(|_id, _at, step| Packed::new(step));
     let ids: Vec<Id> = Sql::<sql::Uuid>::new(INSERT_BUILDS)
-        .bind::<Array<BigInt>, _>(column!(|i| i.new.project.0))
-        .bind::<Uuids, _>(column!(|i| Id(i.new.id.0)))
-        .bind::<Array<Nullable<Text>>, _>(column!(|i| i.new.key.as_ref().map(|key| key.as_str())))
-        .bind::<Array<Nullable<BigInt>>, _>(column!(|i| i.sender))
-        .bind::<Instants, _>(column!(|i| At(i.new.report.started.micros())))
-        .bind::<Array<SmallInt>, _>(column!(|i| i.new.report.started.offset_minutes()))
-        .bind::<Array<Nullable<sql::Instant>>, _>(column!(
-            |i| finished(i).map(|(_, at)| At(at.micros()))
-        ))
-        .bind::<Array<Nullable<SmallInt>>, _>(column!(
-            |i| finished(i).map(|(_, at)| at.offset_minutes())
-        ))
-        .bind::<Array<Nullable<Bool>>, _>(column!(|i| finished(i).map(|(success, _)| success)))
-        .bind::<Instants, _>(column!(|i| At(i.new.report.received.micros())))
-        .bind::<Array<Text>, _>(column!(|i| joined_tags(i.new)))
-        .bind::<Array<Integer>, _>(column!(|i| i.new.report.steps.len() as i32))
-        .bind::<Array<Integer>, _>(column!(|i| i
+        .bind::<Array<BigInt>, _>(column!(inserts, |i| i.new.project.0))
+        .bind::<Uuids, _>(column!(inserts, |i| Id(i.new.id.0)))
+        .bind::<Array<Nullable<Text>>, _>(column!(inserts, |i| i
+            .new
+            .key
+            .as_ref()
+            .map(|key| key.as_str())))
+        .bind::<Array<Nullable<BigInt>>, _>(column!(inserts, |i| i.sender))
+        .bind::<Instants, _>(column!(inserts, |i| At(i.new.report.started.micros())))
+        .bind::<Array<SmallInt>, _>(column!(inserts, |i| i.new.report.started.offset_minutes()))
+        .bind::<Array<Nullable<sql::Instant>>, _>(
+            column!(inserts, |i| finished(i).map(|(_, at)| At(at.micros())))
+        )
+        .bind::<Array<Nullable<SmallInt>>, _>(
+            column!(inserts, |i| finished(i).map(|(_, at)| at.offset_minutes()))
+        )
+        .bind::<Array<Nullable<Bool>>, _>(
+            column!(inserts, |i| finished(i).map(|(success, _)| success))
+        )
+        .bind::<Instants, _>(column!(inserts, |i| At(i.new.report.received.micros())))
+        .bind::<Array<Text>, _>(column!(inserts, |i| joined_tags(i.new)))
+        .bind::<Array<Integer>, _>(column!(inserts, |i| i.new.report.steps.len() as i32))
+        .bind::<Array<Integer>, _>(column!(inserts, |i| i
             .new
             .report
             .steps
             .iter()
             .filter(|s| !s.success)
             .count() as i32))
-        .bind::<Array<BigInt>, _>(column!(|i| output_bytes(&i.new.report.steps)))
-        .bind::<Array<Nullable<Binary>>, _>(column!(|i| i
+        .bind::<Array<BigInt>, _>(column!(inserts, |i| output_bytes(&i.new.report.steps)))
+        .bind::<Array<Nullable<Binary>>, _>(column!(inserts, |i| i
             .new
             .report
             .digest
             .as_ref()
             .map(|d| d.as_slice())))
-        .bind::<Array<Text>, _>(column!(|i| i.new.report.client.0.as_str()))
-        .bind::<Array<Text>, _>(column!(|i| joined_components(i.new)))
-        .bind::<Array<Nullable<Text>>, _>(column!(|i| host_key(i.new)))
+        .bind::<Array<Text>, _>(column!(inserts, |i| i.new.report.client.0.as_str()))
+        .bind::<Array<Text>, _>(column!(inserts, |i| joined_components(i.new)))
+        .bind::<Array<Nullable<Text>>, _>(column!(inserts, |i| host_key(i.new)))
         .bind::<Array<BigInt>, _>((0..inserts.len() as i64).collect::<Vec<_>>())
         .bind::<Uuids, _>(step_column!(|id, _at, _step| Id(id.0)))
         .bind::<Array<Integer>, _>(step_column!(|_id, at, _step| at as i32))
@@ -265,12 +273,6 @@ pub(super) fn insert_builds(conn: &mut Conn, inserts: &[Insert<'_>]) -> Outcome<
 
 /// Stores cases, their names and failures, by a statement each; a name or a failure that is there already
 /// is left as it is.
-macro_rules! column {
-    ($rows:ident, |$row:ident| $value:expr) => {
-        $rows.iter().map(|$row| $value).collect::<Vec<_>>()
-    };
-}
-
 pub(super) fn insert_test_names(conn: &mut Conn, names: &[NameRow]) -> Outcome<()> {
     Sql::<()>::new(
         "insert into test (project_id, key, suite, name)
