@@ -107,8 +107,7 @@ pub(crate) fn build(
             digest: None,
         },
         components: Vec::new(),
-        tests: Vec::new(),
-        receipts: Vec::new(),
+        test_report: devmason_repository::TestReport::default(),
         claim: None,
     })
 }

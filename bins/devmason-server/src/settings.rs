@@ -80,6 +80,14 @@ pub(crate) struct Layer {
     #[arg(long, env = "DEVMASON_MAX_BODY_BYTES", value_name = "BYTES")]
     max_body_bytes: Option<usize>,
 
+    /// For how many days uploaded report files are kept, to be read again; 0 keeps none [default: 30]
+    #[arg(long, env = "DEVMASON_UPLOAD_DAYS", value_name = "DAYS")]
+    upload_days: Option<u32>,
+
+    /// How many bytes of uploaded report files are kept, compressed; the oldest go first [default: 1073741824]
+    #[arg(long, env = "DEVMASON_UPLOAD_BYTES", value_name = "BYTES")]
+    upload_bytes: Option<u64>,
+
     /// How many connections to the database are kept [default: 8]
     #[arg(long, env = "DEVMASON_POOL_SIZE", value_name = "N")]
     pool_size: Option<u32>,
@@ -127,6 +135,8 @@ impl Layer {
             reading: self.reading.or(below.reading),
             admin: list(self.admin, below.admin),
             max_body_bytes: self.max_body_bytes.or(below.max_body_bytes),
+            upload_days: self.upload_days.or(below.upload_days),
+            upload_bytes: self.upload_bytes.or(below.upload_bytes),
             pool_size: self.pool_size.or(below.pool_size),
             query_timeout: self.query_timeout.or(below.query_timeout),
             trust_forwarded: list(self.trust_forwarded, below.trust_forwarded),
@@ -226,6 +236,10 @@ impl Settings {
                     &admins,
                 ),
                 max_body_bytes: layer.max_body_bytes.unwrap_or(defaults.max_body_bytes),
+                uploads: devmason_api::Uploads {
+                    days: layer.upload_days.unwrap_or(defaults.uploads.days),
+                    bytes: layer.upload_bytes.unwrap_or(defaults.uploads.bytes),
+                },
                 trust_forwarded: layer
                     .trust_forwarded
                     .iter()

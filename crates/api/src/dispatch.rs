@@ -17,7 +17,9 @@ use crate::auth::{Caller, Newcomer, authenticate};
 use crate::call::Call;
 use crate::error::ApiError;
 use crate::forwarded::{Origin, origin};
-use crate::handlers::{builds, lists, objects, progress, projects, service, tests, users};
+use crate::handlers::{
+    builds, lists, objects, progress, projects, receipts, service, tests, users,
+};
 use crate::metrics::{RequestLabels, ResourceLabels};
 use crate::params::Params;
 use crate::respond::{allow, format};
@@ -184,6 +186,7 @@ async fn answer(
 fn may_change(method: Method, resource: &Resource) -> bool {
     match (method, resource) {
         (_, Resource::Progress(..)) | (Method::Put, Resource::Build(..)) => false,
+        (Method::Post, Resource::Reparse(..)) => true,
         (method, _) => matches!(method, Method::Put | Method::Delete),
     }
 }
@@ -211,7 +214,8 @@ async fn handle(call: &Call<'_>, method: Method) -> Result<HttpResponse, ApiErro
         (Resource::Progress(slug, key), Delete) => progress::delete(call, slug, key).await,
         (Resource::Progress(slug, key), Get | Put) => progress::get(call, slug, key).await,
         (Resource::TestList(slug, key), _) => tests::list(call, slug, key).await,
-        (Resource::Receipt(slug, key), _) => tests::receipt(call, slug, key).await,
+        (Resource::Receipt(slug, key), _) => receipts::get(call, slug, key).await,
+        (Resource::Reparse(slug, key), _) => receipts::reparse(call, slug, key).await,
         (Resource::TestHistory(slug, name), _) => tests::history(call, slug, name).await,
         (Resource::TagList(slug), _) => lists::tags(call, slug).await,
         (Resource::Tagged(slug, segment), _) => lists::of_tags(call, slug, segment).await,

@@ -31,7 +31,7 @@ use app::App;
 pub use devmason_hypermedia::Base;
 pub use ipnet::IpNet;
 pub use openapi::document as openapi;
-pub use settings::Settings;
+pub use settings::{Settings, Uploads};
 
 /// How long requests under way may take after the server was told to stop.
 const LAST_REQUESTS: Duration = Duration::from_secs(30);
@@ -85,7 +85,8 @@ pub async fn serve(
 /// Removes, piece by piece, what was deleted or has expired.
 async fn keep_up(app: web::Data<App>) {
     loop {
-        match app.run(|repository| repository.purge(Timestamp::now())).await {
+        let uploads = app.settings.uploads.retention();
+        match app.run(move |repository| repository.purge(Timestamp::now(), uploads)).await {
             // Between pieces everybody else has a turn.
             Ok(true) => tokio::time::sleep(Duration::from_millis(10)).await,
             Ok(false) => tokio::time::sleep(UPKEEP).await,

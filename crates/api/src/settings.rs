@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use devmason_domain::Policy;
 use devmason_hypermedia::Base;
+use devmason_repository::Retention;
 use ipnet::IpNet;
 
 /// What an administrator decides about the server.
@@ -23,6 +24,8 @@ pub struct Settings {
     pub password_cost: u32,
     /// How many wrong passwords an address, or a username, has in a minute.
     pub login_failures_per_minute: u32,
+    /// How long uploads of report files are kept.
+    pub uploads: Uploads,
     /// How long a change that another server made may go unseen.
     pub fresh: Duration,
 }
@@ -37,7 +40,35 @@ impl Default for Settings {
             tls: None,
             password_cost: devmason_domain::PasswordHash::COST,
             login_failures_per_minute: 60,
+            uploads: Uploads::default(),
             fresh: Duration::from_millis(5),
         }
+    }
+}
+
+/// How long uploads of report files are kept, so that they can be read again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Uploads {
+    /// For so many days after they came; 0 keeps none.
+    pub days: u32,
+    /// As long as all of them together have no more bytes than this, as they are stored; the oldest go first.
+    pub bytes: u64,
+}
+
+impl Default for Uploads {
+    fn default() -> Self {
+        Self { days: 30, bytes: 1 << 30 }
+    }
+}
+
+impl Uploads {
+    /// Whether an upload of so many bytes is kept.
+    pub(crate) fn keeps(self, bytes: usize) -> bool {
+        self.days > 0 && bytes as u64 <= self.bytes
+    }
+
+    /// The same, as the store wants to know it.
+    pub(crate) fn retention(self) -> Retention {
+        Retention { micros: i64::from(self.days) * 86_400_000_000, bytes: self.bytes }
     }
 }

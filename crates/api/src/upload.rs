@@ -11,12 +11,14 @@ use devmason_domain::{
 };
 use devmason_hypermedia::document::ComponentRef;
 use devmason_reports::{Case, Format, Read};
+use devmason_repository::{KeptUpload, RawUpload, TestReport};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::call::Call;
 use crate::error::ApiError;
+use crate::params::Params;
 
 /// Media types that report files come as. What they are is seen from the bytes.
 const MEDIA_TYPES: [&str; 11] = [
@@ -52,27 +54,39 @@ struct File {
     receipt: String,
 }
 
+/// What a body is read by.
+struct Source<'a> {
+    params: &'a Params,
+    content_type: &'a str,
+    body: &'a web::Bytes,
+    received: Timestamp,
+}
+
 /// The report files in the body, or nothing where the body is a document of the API.
 ///
 /// # Errors
 /// A media type that is neither, a body without any report, a report that is broken.
 pub(crate) async fn read(call: &Call<'_>) -> Result<Option<Upload>, ApiError> {
-    let asked = match call.params.first("report") {
+    let content_type = call.header(header::CONTENT_TYPE).unwrap_or_default();
+    let (params, body) = (call.params, call.body);
+    read_from(Source { params, content_type, body, received: Timestamp::now() }).await
+}
+
+async fn read_from(source: Source<'_>) -> Result<Option<Upload>, ApiError> {
+    let Source { params, content_type, body, received } = source;
+    let asked = match params.first("report") {
         Some(word) => Some(Format::from_word(word).ok_or_else(|| unknown_format(word))?),
         None => None,
     };
-    let content_type = call.header(header::CONTENT_TYPE).unwrap_or_default();
     let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let is_json = media_type == "application/json";
-    if asked.is_none() && (call.body.is_empty() || (is_json && !is_report_in_json(call.body))) {
+    if asked.is_none() && (body.is_empty() || (is_json && !is_report_in_json(body))) {
         return Ok(None);
     }
     let files = match media_type.as_str() {
-        "multipart/form-data" => multipart(content_type, call.body.clone()).await?,
-        "application/x-tar" => tar(call.body)?,
-        known if is_json || MEDIA_TYPES.contains(&known) => {
-            vec![(None, call.body.clone())]
-        }
+        "multipart/form-data" => multipart(content_type, body.clone()).await?,
+        "application/x-tar" => tar(body)?,
+        known if is_json || MEDIA_TYPES.contains(&known) => vec![(None, body.clone())],
         _ => return Err(ApiError::UnsupportedType),
     };
     let is_alone = files.iter().all(|(name, _)| name.is_none());
@@ -86,7 +100,32 @@ pub(crate) async fn read(call: &Call<'_>) -> Result<Option<Upload>, ApiError> {
     if files.iter().all(|file| file.read.is_none()) {
         return Err(if is_alone { ApiError::UnsupportedType } else { ApiError::NoReport });
     }
-    Ok(Some(Upload { files, received: Timestamp::now() }))
+    Ok(Some(Upload { files, received }))
+}
+
+/// What an upload that was kept is read as now.
+pub(crate) struct Again {
+    pub(crate) steps: Vec<Step>,
+    pub(crate) tests: Vec<TestResult>,
+    pub(crate) receipts: Vec<String>,
+}
+
+/// Reads an upload again that was kept.
+///
+/// # Errors
+/// As [`read`].
+pub(crate) async fn read_again(kept: &KeptUpload, body: Vec<u8>) -> Result<Again, ApiError> {
+    let params = Params::read(&kept.query)?;
+    let (content_type, body) = (kept.content_type.as_str(), web::Bytes::from(body));
+    let source = Source { params: &params, content_type, body: &body, received: kept.received };
+    let upload = match read_from(source).await {
+        Ok(Some(upload)) => upload,
+        // It came as one: that it is none now is not this request's media type's fault.
+        Ok(None) | Err(ApiError::UnsupportedType) => return Err(ApiError::NoReport),
+        Err(error) => return Err(error),
+    };
+    let steps = if kept.one_step { vec![upload.step(&params)?] } else { upload.steps(&params)? };
+    Ok(Again { steps, tests: upload.tests(), receipts: upload.receipts() })
 }
 
 /// The files of a form.
@@ -268,13 +307,27 @@ impl Upload {
     }
 
     /// The test cases in all of them.
-    pub(crate) fn tests(&self) -> Vec<TestResult> {
+    fn tests(&self) -> Vec<TestResult> {
         self.reads().flat_map(|(_, read)| results(read)).collect()
     }
 
     /// What each file was read as.
-    pub(crate) fn receipts(&self) -> Vec<String> {
+    fn receipts(&self) -> Vec<String> {
         self.files.iter().map(|file| file.receipt.clone()).collect()
+    }
+
+    /// What is stored of the test cases in it, and of itself where uploads are kept.
+    pub(crate) fn test_report(&self, call: &Call<'_>, one_step: bool) -> TestReport {
+        let kept = || RawUpload {
+            received: self.received,
+            content_type: call.header(header::CONTENT_TYPE).unwrap_or_default().to_owned(),
+            query: call.request.query_string().to_owned(),
+            one_step,
+            body: call.body.to_vec(),
+        };
+        let is_kept = call.app.settings.uploads.keeps(call.body.len());
+        let upload = is_kept.then(kept);
+        TestReport { tests: self.tests(), receipts: self.receipts(), upload }
     }
 
     /// The fingerprint by which a repeated PUT is known: of the body, and of what the request says of it.
@@ -287,14 +340,14 @@ impl Upload {
     }
 
     /// A step for each file.
-    fn steps(&self, call: &Call<'_>) -> Result<Vec<Step>, ApiError> {
+    fn steps(&self, params: &Params) -> Result<Vec<Step>, ApiError> {
         let is_alone = self.reads().count() == 1;
-        self.reads().map(|(name, read)| step(call, name, is_alone, read, self.received)).collect()
+        self.reads().map(|(name, read)| step(params, name, is_alone, read, self.received)).collect()
     }
 
     /// All files as one step.
-    pub(crate) fn step(&self, call: &Call<'_>) -> Result<Step, ApiError> {
-        let mut steps = self.steps(call)?.into_iter();
+    pub(crate) fn step(&self, params: &Params) -> Result<Step, ApiError> {
+        let mut steps = self.steps(params)?.into_iter();
         // There is one at least.
         let mut whole = steps.next().ok_or(ApiError::NoReport)?;
         for step in steps {
@@ -304,7 +357,7 @@ impl Upload {
             whole.output += &step.output;
             whole.errout += &step.errout;
         }
-        if let Some(name) = call.params.first("name") {
+        if let Some(name) = params.first("name") {
             whole.name = name.replace('\0', "\u{fffd}").parse().map_err(
                 |invalid: devmason_domain::Invalid| ApiError::BadValue {
                     name: "name",
@@ -318,34 +371,34 @@ impl Upload {
     /// The files as a build, with what the request's parameters say of it.
     pub(crate) fn report(
         &self,
-        call: &Call<'_>,
+        params: &Params,
         digest: Option<[u8; 32]>,
     ) -> Result<Report, ApiError> {
         let bad = |name: &'static str| {
             move |invalid: devmason_domain::Invalid| ApiError::BadValue { name, problem: invalid.0 }
         };
-        let steps = self.steps(call)?;
+        let steps = self.steps(params)?;
         let tags: Vec<Tag> =
-            call.params.all("tag").map(str::parse).collect::<Result<_, _>>().map_err(bad("tag"))?;
+            params.all("tag").map(str::parse).collect::<Result<_, _>>().map_err(bad("tag"))?;
         let finished = steps.iter().map(|step| step.finished).max().unwrap_or(self.received);
         Ok(Report {
             started: steps.iter().map(|step| step.started).min().unwrap_or(self.received),
             received: self.received,
             outcome: Outcome::Finished { success: steps.iter().all(|step| step.success), finished },
             tags: TagSet::new(tags).map_err(bad("tag"))?,
-            client: self.client(call)?,
+            client: self.client(params)?,
             steps,
             digest,
         })
     }
 
     /// The client record: `host`, `arch` and `user`, any `client.x`, and the host that a file names.
-    fn client(&self, call: &Call<'_>) -> Result<ClientRecord, ApiError> {
+    fn client(&self, params: &Params) -> Result<ClientRecord, ApiError> {
         let mut members: Vec<(String, String)> = Vec::new();
         let named = ["host", "arch", "user"].into_iter();
         let given =
-            named.filter_map(|name| Some((name.to_owned(), call.params.first(name)?.to_owned())));
-        for (name, value) in given.chain(call.params.with_prefix("client.")) {
+            named.filter_map(|name| Some((name.to_owned(), params.first(name)?.to_owned())));
+        for (name, value) in given.chain(params.with_prefix("client.")) {
             if members.iter().any(|(known, _)| *known == name) {
                 let problem = format!("'{name}' is given twice");
                 return Err(ApiError::BadValue { name: "client", problem });
@@ -373,11 +426,11 @@ impl Upload {
 
 /// When a file's tests began and ended, by the best that the request and the file say.
 fn times(
-    call: &Call<'_>,
+    params: &Params,
     read: &Read,
     received: Timestamp,
 ) -> Result<(Timestamp, Timestamp), ApiError> {
-    let asked = match call.params.first("started") {
+    let asked = match params.first("started") {
         Some(text) => Some(text.parse().map_err(|invalid: devmason_domain::Invalid| {
             ApiError::BadValue { name: "started", problem: invalid.0 }
         })?),
@@ -398,17 +451,16 @@ fn times(
 
 /// A file as a step: its name, what its suites printed, whether all of it passed.
 fn step(
-    call: &Call<'_>,
+    params: &Params,
     file: Option<&str>,
     is_alone: bool,
     read: &Read,
     received: Timestamp,
 ) -> Result<Step, ApiError> {
-    let (started, finished) = times(call, read, received)?;
+    let (started, finished) = times(params, read, received)?;
     let named =
         read.suites.iter().filter_map(|suite| suite.path.first()).find(|name| !name.is_empty());
-    let name =
-        call.params.first("name").filter(|_| is_alone).or(file).or(named.map(String::as_str));
+    let name = params.first("name").filter(|_| is_alone).or(file).or(named.map(String::as_str));
     let name = name.unwrap_or(read.format.as_str()).replace('\0', "\u{fffd}");
     let joined = |of: fn(&devmason_reports::Suite) -> &str| read.suites.iter().map(of).collect();
     let report = serde_json::value::to_raw_value(read.format.as_str())
@@ -429,7 +481,7 @@ fn step(
 }
 
 /// The components that the request's parameters name: by id, or as `type:name`.
-pub(crate) fn components(call: &Call<'_>) -> Result<Vec<ComponentRef>, ApiError> {
+pub(crate) fn components(params: &Params) -> Result<Vec<ComponentRef>, ApiError> {
     let bad = || ApiError::BadValue {
         name: "component",
         problem: "a component is named by its id or by 'type:name'".to_owned(),
@@ -444,5 +496,5 @@ pub(crate) fn components(call: &Call<'_>) -> Result<Vec<ComponentRef>, ApiError>
             })
         }
     };
-    call.params.all("component").map(one).collect()
+    params.all("component").map(one).collect()
 }

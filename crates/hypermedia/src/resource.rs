@@ -79,6 +79,8 @@ pub enum Collection {
     Builds,
     /// Steps of all builds.
     Steps,
+    /// Test cases of all builds.
+    Tests,
     /// Tags of all projects.
     Tags,
     /// Users.
@@ -87,12 +89,13 @@ pub enum Collection {
 
 impl Collection {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::ComponentTypes,
         Self::Components,
         Self::Projects,
         Self::Builds,
         Self::Steps,
+        Self::Tests,
         Self::Tags,
         Self::Users,
     ];
@@ -105,6 +108,7 @@ impl Collection {
             Self::Projects => "projects",
             Self::Builds => "builds",
             Self::Steps => "steps",
+            Self::Tests => "tests",
             Self::Tags => "tags",
             Self::Users => "users",
         }
@@ -145,6 +149,8 @@ pub enum Resource {
     TestList(Slug, BuildKey),
     /// `/{project}/builds/{build}/receipt`
     Receipt(Slug, BuildKey),
+    /// `/{project}/builds/{build}/receipt/reparse`
+    Reparse(Slug, BuildKey),
     /// `/{project}/tests/{test}`, the whole name of a test, slashes and all
     TestHistory(Slug, String),
     /// `/{project}/tags`
@@ -261,6 +267,9 @@ impl Resource {
             [project, "builds", build, "receipt"] => {
                 Ok(Self::Receipt(name(project)?, name(build)?))
             }
+            [project, "builds", build, "receipt", "reparse"] => {
+                Ok(Self::Reparse(name(project)?, name(build)?))
+            }
             // A client that leaves slashes as they are means the same.
             [project, "tests", test @ ..] if !test.is_empty() => {
                 Ok(Self::TestHistory(name(project)?, test.join("/")))
@@ -286,6 +295,7 @@ impl Resource {
             Self::Progress(project, build) => format!("/{project}/builds/{build}/progress"),
             Self::TestList(project, build) => format!("/{project}/builds/{build}/tests"),
             Self::Receipt(project, build) => format!("/{project}/builds/{build}/receipt"),
+            Self::Reparse(project, build) => format!("/{project}/builds/{build}/receipt/reparse"),
             Self::TestHistory(project, test) => format!("/{project}/tests/{}", encode(test)),
             Self::TagList(project) => format!("/{project}/tags"),
             Self::Tagged(project, tags) => format!("/{project}/tags/{}", encode(tags.as_str())),
@@ -322,6 +332,7 @@ impl Resource {
             Self::Progress(..) => "/{project}/builds/{build}/progress",
             Self::TestList(..) => "/{project}/builds/{build}/tests",
             Self::Receipt(..) => "/{project}/builds/{build}/receipt",
+            Self::Reparse(..) => "/{project}/builds/{build}/receipt/reparse",
             Self::TestHistory(..) => "/{project}/tests/{test}",
             Self::TagList(_) => "/{project}/tags",
             Self::Tagged(..) => "/{project}/tags/{tags}",
@@ -335,6 +346,7 @@ impl Resource {
             Self::List(Collection::Projects) => "/api/v1/projects",
             Self::List(Collection::Builds) => "/api/v1/builds",
             Self::List(Collection::Steps) => "/api/v1/steps",
+            Self::List(Collection::Tests) => "/api/v1/tests",
             Self::List(Collection::Tags) => "/api/v1/tags",
             Self::List(Collection::Users) => "/api/v1/users",
             Self::Object(Collection::ComponentTypes, _) => "/api/v1/componenttypes/{id}",
@@ -342,6 +354,7 @@ impl Resource {
             Self::Object(Collection::Projects, _) => "/api/v1/projects/{id}",
             Self::Object(Collection::Builds, _) => "/api/v1/builds/{id}",
             Self::Object(Collection::Steps, _) => "/api/v1/steps/{id}",
+            Self::Object(Collection::Tests, _) => "/api/v1/tests/{id}",
             Self::Object(Collection::Tags, _) => "/api/v1/tags/{id}",
             Self::Object(Collection::Users, _) => "/api/v1/users/{id}",
             Self::ComponentsOfType(_) => "/api/v1/componenttypes/{id}/components",
@@ -362,6 +375,7 @@ impl Resource {
             Self::List(collection) if collection.is_written() => &[Get, Post],
             Self::BuildList(_) => &[Get, Post],
             Self::Progress(..) => &[Get, Post, Delete],
+            Self::Reparse(..) => &[Post],
             Self::ProjectList
             | Self::LatestBuild(_)
             | Self::TestList(..)
@@ -455,7 +469,7 @@ mod tests {
             let tags = TagSegment(tags);
             for resource in [
                 Resource::Project(slug.clone()), Resource::BuildList(slug.clone()), Resource::LatestBuild(slug.clone()),
-                Resource::Build(slug.clone(), key.clone()), Resource::Progress(slug.clone(), key.clone()), Resource::TestList(slug.clone(), key.clone()), Resource::Receipt(slug.clone(), key),
+                Resource::Build(slug.clone(), key.clone()), Resource::Progress(slug.clone(), key.clone()), Resource::TestList(slug.clone(), key.clone()), Resource::Receipt(slug.clone(), key.clone()), Resource::Reparse(slug.clone(), key),
                 Resource::TestHistory(slug.clone(), tags.as_str().to_owned()), Resource::TagList(slug.clone()),
                 Resource::Tagged(slug.clone(), tags.clone()), Resource::LatestTagged(slug, tags.clone()), Resource::User(user.clone()),
                 Resource::UserBuilds(user.clone()), Resource::LatestByUser(user), Resource::UserList, Resource::ProjectList,

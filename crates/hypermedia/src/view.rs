@@ -36,6 +36,8 @@ pub enum Subject<'a> {
     Build(&'a Project, Option<&'a Build>),
     /// A build's progress.
     Progress(&'a Project, &'a Build),
+    /// Reading a build's uploads again.
+    Reparse(&'a Project, &'a Build),
     /// A user, and whether there is one.
     User(&'a Username, bool),
     /// The components, or their types.
@@ -82,7 +84,10 @@ impl View<'_> {
         };
         let exists = !matches!(
             subject,
-            Subject::Project(None) | Subject::Build(_, None) | Subject::User(_, false)
+            Subject::Project(None)
+                | Subject::Build(_, None)
+                | Subject::User(_, false)
+                | Subject::Reparse(..)
         );
         allow(Method::Get, exists && policy.read(viewer).is_ok());
         match subject {
@@ -106,6 +111,9 @@ impl View<'_> {
                 let open = running && policy.continue_build(viewer, project, build).is_ok();
                 allow(Method::Post, open);
                 allow(Method::Delete, open);
+            }
+            Subject::Reparse(project, build) => {
+                allow(Method::Post, policy.delete_build(viewer, project, build).is_ok());
             }
             Subject::Components => allow(Method::Post, policy.create_component(viewer).is_ok()),
             Subject::Component(creator) => {
@@ -219,6 +227,16 @@ impl View<'_> {
             let of = Resource::Build(project.slug.clone(), key);
             links.push(self.link("build", &of, Subject::Build(project, Some(build))));
         }
+        links
+    }
+
+    /// The links of a build's receipt; to reading its uploads again for those who may.
+    pub fn receipt_links(&self, project: &Project, build: &Build) -> Vec<Link> {
+        let Ok(key) = build.key().parse::<BuildKey>() else { return Vec::new() };
+        let this = Resource::Receipt(project.slug.clone(), key.clone());
+        let mut links = self.part_links(project, build, &this, "", None);
+        let reparse = Resource::Reparse(project.slug.clone(), key);
+        links.push(self.link("reparse", &reparse, Subject::Reparse(project, build)));
         links
     }
 

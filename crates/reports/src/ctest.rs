@@ -37,7 +37,7 @@ impl Handler for Ctest {
         match element.name.as_str() {
             "Site" => {
                 self.suite.host = element.first(&["Hostname", "Name"]).map(str::to_owned);
-                self.suite.path = vec![element.get("BuildName").unwrap_or_default().to_owned()];
+                self.suite.path = [element.get("BuildName").unwrap_or_default().to_owned()].into();
                 for name in ["BuildStamp", "Generator", "CompilerName", "OSName", "OSPlatform"] {
                     self.suite
                         .properties
@@ -74,7 +74,7 @@ impl Handler for Ctest {
 
     fn end(
         &mut self,
-        element: Element,
+        element: &mut Element,
         open: &mut [Element],
         sink: &mut dyn Sink,
     ) -> Result<(), ReadError> {
@@ -89,7 +89,7 @@ impl Handler for Ctest {
                 case.properties.extend(element.trimmed().map(|text| (element.name.clone(), text)));
             }
             ("Value", Some(case)) => {
-                value(&element, self.measurement.as_deref(), case, &mut self.unpacked, sink)
+                value(element, self.measurement.as_deref(), case, &mut self.unpacked, sink)
             }
             ("Label", Some(case)) => {
                 case.properties.extend(element.trimmed().map(|text| ("Label".to_owned(), text)));

@@ -1,5 +1,7 @@
 //! The Common Test Report Format: one JSON document, held in memory as a whole.
 
+use std::sync::Arc;
+
 use devmason_domain::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
@@ -100,7 +102,7 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
             Some(Value::Array(suites)) => {
                 suites.iter().filter_map(Value::as_str).map(str::to_owned).collect()
             }
-            _ => Vec::new(),
+            _ => Arc::default(),
         };
         let mut properties = Vec::new();
         properties.extend(test.raw_status.map(|status| ("rawStatus".to_owned(), status)));
@@ -130,8 +132,8 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
             ..Case::default()
         });
     }
-    let mut suite = Suite::default();
-    suite.path.extend(results.tool.and_then(|tool| tool.name));
+    let path = results.tool.and_then(|tool| tool.name).into_iter().collect();
+    let mut suite = Suite { path, ..Suite::default() };
     if let Some(summary) = results.summary {
         for (what, said, there) in [
             ("tests", summary.tests, tests),

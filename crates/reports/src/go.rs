@@ -182,7 +182,7 @@ fn end(
         });
     }
     let suite = Suite {
-        path: vec![name.to_owned()],
+        path: [name.to_owned()].into(),
         micros: elapsed.and_then(number::micros),
         stdout: output,
         ..Suite::default()

@@ -14,7 +14,9 @@ const PIECE: usize = 16 << 10;
 pub(crate) struct Input<'a> {
     bytes: &'a mut dyn BufRead,
     decoder: Decoder,
+    /// What was decoded: as far as `filled`.
     text: Vec<u8>,
+    filled: usize,
     taken: usize,
     line: u64,
     replaced: u64,
@@ -57,7 +59,16 @@ impl<'a> Input<'a> {
     pub(crate) fn new(bytes: &'a mut dyn BufRead) -> Result<Self, ReadError> {
         let start = bytes.fill_buf().map_err(|error| ReadError::new(None, error.to_string()))?;
         let decoder = encoding(start).new_decoder_with_bom_removal();
-        Ok(Self { bytes, decoder, text: Vec::new(), taken: 0, line: 1, replaced: 0, ended: false })
+        Ok(Self {
+            bytes,
+            decoder,
+            text: vec![0; PIECE * 3],
+            filled: 0,
+            taken: 0,
+            line: 1,
+            replaced: 0,
+            ended: false,
+        })
     }
 
     /// The line that is being read, from 1.
@@ -88,9 +99,7 @@ impl<'a> Input<'a> {
     }
 
     fn decode(&mut self) -> io::Result<()> {
-        self.text.clear();
-        self.taken = 0;
-        self.text.resize(PIECE * 3, 0);
+        (self.filled, self.taken) = (0, 0);
         let mut written = 0;
         while written == 0 && !self.ended {
             let bytes = self.bytes.fill_buf()?;
@@ -103,7 +112,7 @@ impl<'a> Input<'a> {
             self.ended = last && result == CoderResult::InputEmpty;
             self.bytes.consume(read);
         }
-        self.text.truncate(written);
+        self.filled = written;
         Ok(())
     }
 }
@@ -122,14 +131,14 @@ impl io::Read for Input<'_> {
 
 impl BufRead for Input<'_> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        if self.taken >= self.text.len() && !self.ended {
+        if self.taken >= self.filled && !self.ended {
             self.decode()?;
         }
-        Ok(self.text.get(self.taken..).unwrap_or_default())
+        Ok(self.text.get(self.taken..self.filled).unwrap_or_default())
     }
 
     fn consume(&mut self, count: usize) {
-        let end = (self.taken + count).min(self.text.len());
+        let end = (self.taken + count).min(self.filled);
         let taken = self.text.get(self.taken..end).unwrap_or_default();
         self.line += memchr::memchr_iter(b'\n', taken).count() as u64;
         self.taken = end;

@@ -1,7 +1,10 @@
 //! JUnit XML: Ant's, Maven Surefire's, pytest's, Jest's, nextest's, PHPUnit's and the others'.
 
 use std::collections::HashSet;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher;
+use std::sync::Arc;
+
+use foldhash::quality::RandomState;
 
 use crate::input::Input;
 use crate::number;
@@ -26,7 +29,7 @@ struct Junit {
 /// Whether a case was there before; of each only a hash is kept.
 #[derive(Default)]
 pub(crate) struct Doubled {
-    seen: HashSet<u64>,
+    seen: HashSet<u64, RandomState>,
     state: RandomState,
 }
 
@@ -114,15 +117,16 @@ fn count(element: &Element, names: &[&str]) -> Option<u64> {
 }
 
 impl Junit {
-    fn path(&self) -> Vec<String> {
-        self.suites.last().map_or_else(Vec::new, |open| open.suite.path.clone())
+    fn path(&self) -> Arc<[String]> {
+        self.suites.last().map(|open| open.suite.path.clone()).unwrap_or_default()
     }
 
     fn open_suite(&mut self, element: &Element, sink: &mut dyn Sink) {
         let mut path = self.path();
         // <testsuites> is only around the suites, unless it has a name of its own.
         if element.name == "testsuite" || element.get("name").is_some_and(|name| !name.is_empty()) {
-            path.push(element.get("name").unwrap_or_default().to_owned());
+            let name = element.get("name").unwrap_or_default().to_owned();
+            path = path.iter().cloned().chain([name]).collect();
         }
         let mut suite = Suite {
             path,
@@ -292,7 +296,7 @@ impl Handler for Junit {
 
     fn end(
         &mut self,
-        mut element: Element,
+        element: &mut Element,
         open: &mut [Element],
         sink: &mut dyn Sink,
     ) -> Result<(), ReadError> {
@@ -300,14 +304,14 @@ impl Handler for Junit {
         match element.name.as_str() {
             "testsuites" | "testsuite" => self.close_suite(sink),
             "testcase" => self.close_case(sink),
-            "failure" => self.judge(&element, Status::Failed),
-            "error" => self.judge(&element, Status::Error),
+            "failure" => self.judge(element, Status::Failed),
+            "error" => self.judge(element, Status::Error),
             "skipped" => {
                 self.todo |= element.get("type") == Some("todo");
-                self.judge(&element, Status::Skipped);
+                self.judge(element, Status::Skipped);
             }
-            "flakyFailure" | "flakyError" => self.retried(&element, true),
-            "rerunFailure" | "rerunError" | "rerun" => self.retried(&element, false),
+            "flakyFailure" | "flakyError" => self.retried(element, true),
+            "rerunFailure" | "rerunError" | "rerun" => self.retried(element, false),
             "stackTrace" if is_try(&within) => {
                 // It is the text of the try.
                 if let Some(outer) = open.last_mut() {
@@ -336,7 +340,7 @@ impl Handler for Junit {
                 }
             }
             "properties" => {}
-            _ => self.drop(&element, sink),
+            _ => self.drop(element, sink),
         }
         Ok(())
     }

@@ -181,7 +181,7 @@ fn test(open: &mut Open, outcome: String, event: Event, line: u64, sink: &mut dy
         ..named(Some(name.clone()))
     };
     if case.class.is_none() {
-        case.suites.extend(open.name.clone());
+        case.suites = open.name.iter().cloned().collect();
     }
     let before = open.failed.remove(&name);
     match (status, before) {

@@ -1,12 +1,14 @@
 //! What every format is read into.
 
+use std::sync::Arc;
+
 use devmason_domain::{TestFailure as Failure, TestStatus as Status, Timestamp};
 
 /// A single test and what came of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Case {
-    /// The suites that it lies in, from the outermost.
-    pub suites: Vec<String>,
+    /// The suites that it lies in, from the outermost. Those of one suite share it.
+    pub suites: Arc<[String]>,
     /// The class, module, package or file that it belongs to, where the report says.
     pub class: Option<String>,
     /// Its own name.
@@ -41,6 +43,11 @@ impl Case {
         self.status.unwrap_or(Status::Passed)
     }
 
+    /// Puts a suite around those that it lies in.
+    pub(crate) fn lies_in(&mut self, suite: &str) {
+        self.suites = [suite.to_owned()].into_iter().chain(self.suites.iter().cloned()).collect();
+    }
+
     /// What it belongs to, by the best that the report says: its class, else its suites.
     pub fn group(&self) -> String {
         match &self.class {
@@ -73,7 +80,7 @@ pub struct Claim {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Suite {
     /// Its name and before it those of the suites that it lies in, from the outermost.
-    pub path: Vec<String>,
+    pub path: Arc<[String]>,
     /// When it started.
     pub started: Option<Timestamp>,
     /// How long it took, in microseconds, as the report says.

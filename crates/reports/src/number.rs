@@ -3,6 +3,9 @@
 /// Seconds with a point or a comma, with or without separators of thousands, as microseconds; and whether
 /// that was a guess.
 pub(crate) fn seconds(text: &str) -> Option<(u64, bool)> {
+    if let Some(micros) = plain(text) {
+        return Some((micros, false));
+    }
     let text = text.trim().trim_end_matches('s').trim_end();
     let (commas, points) = (text.matches(',').count(), text.matches('.').count());
     let last = text.rfind([',', '.']);
@@ -38,6 +41,22 @@ pub(crate) fn seconds(text: &str) -> Option<(u64, bool)> {
     let fraction: String = fraction.chars().chain("000000".chars()).take(6).collect();
     let micros = whole.checked_mul(1_000_000)?.checked_add(fraction.parse().ok()?)?;
     Some((micros, guessed))
+}
+
+/// What nearly all of them are: digits, a point, digits.
+fn plain(text: &str) -> Option<u64> {
+    let (whole, fraction) = text.split_once('.')?;
+    let number = |digits: &str| {
+        digits.bytes().try_fold(0u64, |number, byte| {
+            byte.is_ascii_digit().then(|| number * 10 + u64::from(byte - b'0'))
+        })
+    };
+    if !(1..=12).contains(&whole.len()) || !(1..=9).contains(&fraction.len()) {
+        return None;
+    }
+    // Nine digits are nanoseconds; what is below a microsecond is left out.
+    let nanos = number(fraction)? * 10u64.pow(9 - fraction.len() as u32);
+    Some(number(whole)? * 1_000_000 + nanos / 1_000)
 }
 
 /// Microseconds of a number of seconds that is none below zero.

@@ -43,12 +43,13 @@ impl Handler for Nunit {
         open: &[Element],
         sink: &mut dyn Sink,
     ) -> Result<(), ReadError> {
-        let path = || self.suites.last().map_or_else(Vec::new, |suite| suite.path.clone());
+        let path = || self.suites.last().map(|suite| suite.path.clone()).unwrap_or_default();
         match element.name.as_str() {
             "test-run" | "test-results" | "test-suite" => {
                 let mut path = path();
                 if element.name == "test-suite" {
-                    path.push(element.get("name").unwrap_or_default().to_owned());
+                    let name = element.get("name").unwrap_or_default().to_owned();
+                    path = path.iter().cloned().chain([name]).collect();
                 }
                 let number = |name: &str| element.get(name).and_then(|text| text.parse().ok());
                 let suite = Suite {
@@ -123,7 +124,7 @@ impl Handler for Nunit {
 
     fn end(
         &mut self,
-        element: Element,
+        element: &mut Element,
         open: &mut [Element],
         sink: &mut dyn Sink,
     ) -> Result<(), ReadError> {

@@ -209,7 +209,7 @@ impl Tap {
         let any_bad = children.iter().any(|case| case.outcome().is_bad());
         let is_empty = children.is_empty();
         for mut case in children {
-            case.suites.insert(0, name.clone());
+            case.lies_in(&name);
             level.cases.push(case);
         }
         if is_empty || (!ok && !any_bad) {
@@ -260,7 +260,7 @@ impl Tap {
             let any_bad = children.iter().any(|case| case.outcome().is_bad());
             let is_root = level.indent == 0;
             for mut case in children {
-                case.suites.insert(0, test.name.clone());
+                case.lies_in(&test.name);
                 level.cases.push(case);
             }
             if test.ok || any_bad || test.directive.is_some() {

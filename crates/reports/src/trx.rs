@@ -13,9 +13,18 @@ use crate::{Case, Failure, Note, NoteKind, ReadError, Sink, Status, Suite};
 struct Trx {
     suite: Suite,
     cases: Vec<(Option<String>, Case)>,
-    current: Option<(Option<String>, Case)>,
+    /// Those that have not ended: rows of a table lie in the test that goes over them.
+    open: Vec<Open>,
     classes: HashMap<String, String>,
     test: Option<String>,
+}
+
+/// A result that has not ended.
+struct Open {
+    test: Option<String>,
+    case: Case,
+    /// Whether there are others in it, and whether one of them is bad.
+    rows: Option<bool>,
 }
 
 pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), ReadError> {
@@ -43,7 +52,9 @@ impl Handler for Trx {
         sink: &mut dyn Sink,
     ) -> Result<(), ReadError> {
         match element.name.as_str() {
-            "TestRun" => self.suite.path = vec![element.get("name").unwrap_or_default().to_owned()],
+            "TestRun" => {
+                self.suite.path = [element.get("name").unwrap_or_default().to_owned()].into();
+            }
             "Times" => self.suite.started = time(element, "start", sink),
             "UnitTest" => self.test = element.owned("id"),
             "TestMethod" => {
@@ -53,7 +64,7 @@ impl Handler for Trx {
                     self.classes.insert(test.clone(), class);
                 }
             }
-            "UnitTestResult" if self.current.is_none() => {
+            "UnitTestResult" => {
                 let outcome = element.get("outcome").unwrap_or_default();
                 let status = match outcome {
                     "Passed" | "PassedButRunAborted" | "Completed" | "Warning" => Status::Passed,
@@ -76,7 +87,7 @@ impl Handler for Trx {
                     report_line: Some(element.line),
                     ..Case::default()
                 };
-                self.current = Some((element.owned("testId"), case));
+                self.open.push(Open { test: element.owned("testId"), case, rows: None });
             }
             _ => {}
         }
@@ -85,13 +96,23 @@ impl Handler for Trx {
 
     fn end(
         &mut self,
-        element: Element,
+        element: &mut Element,
         _: &mut [Element],
         _: &mut dyn Sink,
     ) -> Result<(), ReadError> {
-        let case = self.current.as_mut().map(|(_, case)| case);
+        let case = self.open.last_mut().map(|open| &mut open.case);
         match (element.name.as_str(), case) {
-            ("UnitTestResult", _) => self.cases.extend(self.current.take()),
+            ("UnitTestResult", _) => {
+                let Some(Open { test, case, rows }) = self.open.pop() else { return Ok(()) };
+                let is_bad = case.outcome().is_bad();
+                if let Some(outer) = self.open.last_mut() {
+                    outer.rows = Some(outer.rows.unwrap_or(false) || is_bad || rows == Some(true));
+                }
+                // One around rows only sums them up, unless it failed and none of them did.
+                if rows.is_none_or(|any_bad| is_bad && !any_bad) {
+                    self.cases.push((test, case));
+                }
+            }
             ("StdOut", Some(case)) => case.stdout += &element.text,
             ("StdErr", Some(case)) => case.stderr += &element.text,
             ("Message", Some(case)) => {

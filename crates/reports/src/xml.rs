@@ -1,7 +1,7 @@
 //! XML as elements that start and end, with their lines; entities are never expanded and nothing is fetched.
 
 use quick_xml::Reader;
-use quick_xml::events::Event;
+use quick_xml::events::{BytesStart, Event};
 
 use crate::input::Input;
 use crate::{Note, NoteKind, ReadError, Sink};
@@ -12,12 +12,18 @@ const MAX_DEPTH: usize = 512;
 /// How much text of one element is kept, in bytes.
 const MAX_TEXT: usize = 8 << 20;
 
+/// How much room for text an element that has ended keeps for the next one, in bytes.
+const KEPT_ROOM: usize = 64 << 10;
+
 /// An element, from its start to its end.
 #[derive(Debug, Default)]
 pub(crate) struct Element {
     /// Its name, without a prefix.
     pub(crate) name: String,
-    attributes: Vec<(String, String)>,
+    /// The names and values of its attributes, one behind the other.
+    written: String,
+    /// Where in `written` each attribute's name and value end.
+    attributes: Vec<(usize, usize)>,
     /// The line that it starts on.
     pub(crate) line: u64,
     /// Its own text so far, without that of the elements in it.
@@ -26,9 +32,41 @@ pub(crate) struct Element {
 }
 
 impl Element {
+    /// Becomes the element that starts there; of what it was before, only the room is left.
+    fn begin(
+        &mut self,
+        start: &BytesStart<'_>,
+        line: u64,
+        sink: &mut dyn Sink,
+    ) -> Result<(), ReadError> {
+        self.name.clear();
+        self.written.clear();
+        self.attributes.clear();
+        self.text.clear();
+        self.text.shrink_to(KEPT_ROOM);
+        (self.line, self.cut) = (line, false);
+        self.name += local(start.name().0);
+        for attribute in start.attributes().with_checks(false) {
+            let attribute = attribute.map_err(|error| {
+                let problem = format!("the XML is broken: <{}>: {error}", self.name);
+                ReadError::new(Some(line), problem)
+            })?;
+            self.written += local(attribute.key.0);
+            let name_end = self.written.len();
+            unescape(&attribute.value, &mut self.written, line, sink)?;
+            self.attributes.push((name_end, self.written.len()));
+        }
+        Ok(())
+    }
+
     /// The value of an attribute.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        self.attributes.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+        let mut start = 0;
+        self.attributes.iter().find_map(|&(name_end, end)| {
+            let known = self.written.get(start..name_end);
+            start = end;
+            if known == Some(name) { self.written.get(name_end..end) } else { None }
+        })
     }
 
     /// The value of the first of these attributes that is there and not empty.
@@ -60,7 +98,7 @@ pub(crate) trait Handler {
     /// An element ends, in those that are still open.
     fn end(
         &mut self,
-        element: Element,
+        element: &mut Element,
         open: &mut [Element],
         sink: &mut dyn Sink,
     ) -> Result<(), ReadError>;
@@ -81,7 +119,7 @@ pub(crate) fn root(text: &str) -> Option<&str> {
 }
 
 fn local(name: &str) -> &str {
-    name.rsplit(':').next().unwrap_or(name)
+    memchr::memrchr(b':', name.as_bytes()).and_then(|at| name.get(at + 1..)).unwrap_or(name)
 }
 
 /// The line is that which the reader has come to: where an element ends, or where it stumbled.
@@ -96,6 +134,8 @@ pub(crate) fn walk(
     config.check_comments = false;
     let mut buffer = Vec::new();
     let mut open: Vec<Element> = Vec::new();
+    // Elements that have ended: their room is used again.
+    let mut ended: Vec<Element> = Vec::new();
     let mut roots = 0u32;
     loop {
         buffer.clear();
@@ -116,7 +156,8 @@ pub(crate) fn walk(
         };
         match event {
             Event::Start(start) => {
-                let mut element = element(&start, line, sink)?;
+                let mut element = ended.pop().unwrap_or_default();
+                element.begin(&start, line, sink)?;
                 if open.is_empty() {
                     roots += 1;
                 }
@@ -130,17 +171,20 @@ pub(crate) fn walk(
                 open.push(element);
             }
             Event::Empty(start) => {
-                let mut element = element(&start, line, sink)?;
+                let mut element = ended.pop().unwrap_or_default();
+                element.begin(&start, line, sink)?;
                 if open.is_empty() {
                     roots += 1;
                 }
                 handler.start(&mut element, &open, sink)?;
-                handler.end(element, &mut open, sink)?;
+                handler.end(&mut element, &mut open, sink)?;
+                ended.push(element);
             }
             Event::End(_) => {
                 // The reader has checked that it ends what is open.
-                if let Some(element) = open.pop() {
-                    handler.end(element, &mut open, sink)?;
+                if let Some(mut element) = open.pop() {
+                    handler.end(&mut element, &mut open, sink)?;
+                    ended.push(element);
                 }
             }
             Event::Text(text) => add(&mut open, &text, line, sink)?,
@@ -167,23 +211,6 @@ pub(crate) fn walk(
             Ok(())
         }
     }
-}
-
-fn element(
-    start: &quick_xml::events::BytesStart<'_>,
-    line: u64,
-    sink: &mut dyn Sink,
-) -> Result<Element, ReadError> {
-    let name = local(start.name().0).to_owned();
-    let mut attributes = Vec::new();
-    for attribute in start.attributes().with_checks(false) {
-        let attribute = attribute.map_err(|error| {
-            ReadError::new(Some(line), format!("the XML is broken: <{name}>: {error}"))
-        })?;
-        attributes
-            .push((local(attribute.key.0).to_owned(), unescape(&attribute.value, line, sink)?));
-    }
-    Ok(Element { name, attributes, line, text: String::new(), cut: false })
 }
 
 /// Adds to the text of the innermost open element.
@@ -238,12 +265,12 @@ fn resolve(reference: &str, line: u64, sink: &mut dyn Sink) -> Result<char, Read
     })
 }
 
-fn unescape(raw: &str, line: u64, sink: &mut dyn Sink) -> Result<String, ReadError> {
-    let mut text = String::with_capacity(raw.len());
+/// Adds what is written so, its references resolved.
+fn unescape(raw: &str, text: &mut String, line: u64, sink: &mut dyn Sink) -> Result<(), ReadError> {
     let mut rest = raw;
-    while let Some(at) = rest.find('&') {
+    while let Some(at) = memchr::memchr(b'&', rest.as_bytes()) {
         let (before, reference) = rest.split_at(at);
-        text += before;
+        *text += before;
         let reference = reference.get(1..).unwrap_or_default();
         match reference.bytes().take(33).position(|byte| byte == b';') {
             Some(end) => {
@@ -258,6 +285,6 @@ fn unescape(raw: &str, line: u64, sink: &mut dyn Sink) -> Result<String, ReadErr
             }
         }
     }
-    text += rest;
-    Ok(text)
+    *text += rest;
+    Ok(())
 }

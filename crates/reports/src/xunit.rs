@@ -33,7 +33,7 @@ impl Handler for Xunit {
                 // A path of Windows or of Unix; its last part names the assembly.
                 let name = name.rsplit(['/', '\\']).next().unwrap_or_default().to_owned();
                 self.suite = Suite {
-                    path: vec![name],
+                    path: [name].into(),
                     started,
                     micros: duration(element, "time", sink),
                     ..Suite::default()
@@ -54,7 +54,8 @@ impl Handler for Xunit {
                 let status = match element.get("result").unwrap_or_default() {
                     "Pass" => Status::Passed,
                     "Fail" => Status::Failed,
-                    "Skip" | "NotRun" => Status::Skipped,
+                    // jest-xunit has no other word for what it skipped.
+                    "Skip" | "NotRun" | "undefined" => Status::Skipped,
                     other => {
                         let text =
                             format!("the result '{other}' is not known; it counts as an error");
@@ -62,10 +63,9 @@ impl Handler for Xunit {
                         Status::Error
                     }
                 };
-                let mut suites = self.suite.path.clone();
-                suites.extend(self.collection.clone());
+                let suites = self.suite.path.iter().chain(&self.collection);
                 self.case = Some(Case {
-                    suites,
+                    suites: suites.cloned().collect(),
                     class,
                     name: own,
                     status: Some(status),
@@ -95,7 +95,7 @@ impl Handler for Xunit {
 
     fn end(
         &mut self,
-        element: Element,
+        element: &mut Element,
         open: &mut [Element],
         sink: &mut dyn Sink,
     ) -> Result<(), ReadError> {

@@ -11,7 +11,7 @@ use devmason_domain::{
     Timestamp,
 };
 use devmason_repository::{
-    Actor, NewBuild, NewProject, Options, Recorded, Registered, Repository, Scope, open,
+    Actor, NewBuild, NewProject, Options, Recorded, Registered, Repository, Scope, TestReport, open,
 };
 
 const BUILDS: usize = 10_000;
@@ -93,8 +93,7 @@ fn build(project: ProjectId, n: usize) -> Result<NewBuild, Box<dyn Error>> {
             digest: None,
         },
         components: Vec::new(),
-        tests: Vec::new(),
-        receipts: Vec::new(),
+        test_report: TestReport::default(),
         claim: None,
     })
 }

@@ -140,6 +140,39 @@ pub trait Projects {
     fn project_delete(&self, id: ProjectId, seen: Option<i64>) -> Result<Updated<()>>;
 }
 
+/// The body of a request that brought report files, kept for a time so that it can be read again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RawUpload {
+    /// When it was received.
+    pub received: Timestamp,
+    /// Its media type, as the client sent it.
+    pub content_type: String,
+    /// The query of the request, as the client sent it.
+    pub query: String,
+    /// Whether all its files are one step, not one each.
+    pub one_step: bool,
+    /// The body, decompressed.
+    pub body: Vec<u8>,
+}
+
+/// What a build, or a step, brings of test cases.
+#[derive(Debug, Clone, Default)]
+pub struct TestReport {
+    /// What the cases came to, in order.
+    pub tests: Vec<TestResult>,
+    /// What each file of the upload was read as: JSON text; none where it was a document of the API.
+    pub receipts: Vec<String>,
+    /// The upload itself, where it is to be kept.
+    pub upload: Option<RawUpload>,
+}
+
+impl TestReport {
+    /// Whether there is nothing to store.
+    pub fn is_empty(&self) -> bool {
+        self.tests.is_empty() && self.receipts.is_empty() && self.upload.is_none()
+    }
+}
+
 /// A build to store.
 #[derive(Debug, Clone)]
 pub struct NewBuild {
@@ -155,10 +188,8 @@ pub struct NewBuild {
     pub report: Report,
     /// The components that it tested, each once, all of which are there.
     pub components: Vec<Uuid>,
-    /// What its test cases came to, in order.
-    pub tests: Vec<TestResult>,
-    /// What each file of the upload was read as: JSON text; none where it was a document of the API.
-    pub receipts: Vec<String>,
+    /// What it brings of test cases.
+    pub test_report: TestReport,
     /// The request's `Idempotency-Key`.
     pub claim: Option<Claim>,
 }
@@ -191,10 +222,8 @@ pub struct NewStep {
     pub build: BuildId,
     /// The step.
     pub step: Step,
-    /// What its test cases came to, in order.
-    pub tests: Vec<TestResult>,
-    /// What each file of the upload was read as: JSON text; none where it was a document of the API.
-    pub receipts: Vec<String>,
+    /// What it brings of test cases.
+    pub test_report: TestReport,
     /// The request's `Idempotency-Key`.
     pub claim: Option<Claim>,
 }
@@ -346,6 +375,21 @@ pub struct TestQuery {
     pub limit: u64,
 }
 
+impl TestQuery {
+    /// All cases of a build.
+    pub fn all(project: ProjectId, build: BuildId) -> Self {
+        Self {
+            project,
+            build,
+            statuses: Vec::new(),
+            suite: None,
+            text: None,
+            from: 0,
+            limit: u64::MAX,
+        }
+    }
+}
+
 /// A test case, and its place among its build's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlacedTest {
@@ -364,6 +408,62 @@ pub struct TestRun {
     pub test: PlacedTest,
 }
 
+/// Some of a build's steps, cases or receipts, one behind the other.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Piece {
+    /// The place of the first of them, from 0.
+    pub first: u32,
+    /// How many they are.
+    pub count: u32,
+}
+
+/// An upload that is kept, without its body, and what came of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptUpload {
+    /// Its place among its build's uploads.
+    pub nth: u32,
+    /// When it was received.
+    pub received: Timestamp,
+    /// Its media type, as the client sent it.
+    pub content_type: String,
+    /// The query of the request, as the client sent it.
+    pub query: String,
+    /// Whether all its files are one step, not one each.
+    pub one_step: bool,
+    /// The build's steps that it is.
+    pub steps: Piece,
+    /// The build's cases that it brought.
+    pub tests: Piece,
+    /// The receipts of its files.
+    pub receipts: Piece,
+    /// How long it is as it is stored.
+    pub bytes: u64,
+}
+
+/// What came of reading a build's uploads again: the whole of what the build has then.
+#[derive(Debug, Clone)]
+pub struct Reread {
+    /// All its steps.
+    pub steps: Vec<Step>,
+    /// All its cases and receipts.
+    pub report: TestReport,
+    /// The uploads that were read again, with what came of each.
+    pub uploads: Vec<KeptUpload>,
+    /// Whether a build that is finished succeeded; it stays as it is where nothing is said.
+    pub success: Option<bool>,
+    /// The present.
+    pub now: Timestamp,
+}
+
+/// How long uploads are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// For so long after they were received, in microseconds.
+    pub micros: i64,
+    /// As long as all of them together have no more bytes than this; the oldest go first.
+    pub bytes: u64,
+}
+
 /// Test cases.
 pub trait Tests {
     /// A part of a build's cases, in order.
@@ -379,6 +479,12 @@ pub trait Tests {
     ) -> Result<Option<Vec<TestRun>>>;
     /// What a build's uploads were read as, in order; empty where all were documents of the API.
     fn receipt_list(&self, project: ProjectId, build: BuildId) -> Result<Vec<String>>;
+    /// The uploads of a build that are kept, in order.
+    fn upload_list(&self, project: ProjectId, build: BuildId) -> Result<Vec<KeptUpload>>;
+    /// The body of an upload that is kept.
+    fn upload_body(&self, project: ProjectId, build: BuildId, nth: u32) -> Result<Option<Vec<u8>>>;
+    /// Replaces what a build's uploads were read as, if it is still as it was when it was read.
+    fn build_reread(&self, build: &Build, new: &Reread) -> Result<Updated<()>>;
 }
 
 /// Tags.
@@ -570,6 +676,23 @@ pub struct PlacedStep {
     pub step: Step,
 }
 
+/// A test case of some build.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundTest {
+    /// The project of its build.
+    pub project: ProjectId,
+    /// Its build.
+    pub build: BuildId,
+    /// When that was received.
+    pub received: Timestamp,
+    /// When that last changed.
+    pub updated_at: Timestamp,
+    /// Its version.
+    pub version: i64,
+    /// The case, and its place among its build's.
+    pub test: PlacedTest,
+}
+
 /// A tag of a project, and how many of its builds have it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UsedTag {
@@ -597,6 +720,8 @@ pub trait Queries {
     fn build_query(&self, of_component: Option<Uuid>, listing: &Listing) -> Result<Listed<Build>>;
     /// Steps without their outputs, by project, those of the build that started first before the others.
     fn step_query(&self, listing: &Listing) -> Result<Listed<PlacedStep>>;
+    /// Test cases without their failures and outputs, in the order of steps.
+    fn test_query(&self, listing: &Listing) -> Result<Listed<FoundTest>>;
     /// Tags, in order of project and name.
     fn tag_query(&self, listing: &Listing) -> Result<Listed<UsedTag>>;
 }
@@ -608,8 +733,8 @@ pub trait Upkeep {
     /// A number that rises whenever a project, a user, or a build that is finished is changed or removed,
     /// in the transaction that does it: what was read under this number holds while it stays.
     fn changes(&self) -> Result<u64>;
-    /// Removes a piece of what was deleted or has expired before `now`; true while there may be more.
-    fn purge(&self, now: Timestamp) -> Result<bool>;
+    /// Removes a piece of what was deleted or has expired by `now`; true while there may be more.
+    fn purge(&self, now: Timestamp, uploads: Retention) -> Result<bool>;
 }
 
 /// How long an `Idempotency-Key` is kept, in microseconds: 24 hours.

@@ -4,12 +4,10 @@ use std::fmt::Display;
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use devmason_domain::{
-    Build, BuildId, BuildKey, Outcome, Project, Report, Slug, Step, TestResult, Timestamp,
-};
+use devmason_domain::{Build, BuildId, BuildKey, Outcome, Project, Report, Slug, Step, Timestamp};
 use devmason_hypermedia::document::{BuildDocument, ComponentRef, IncomingBuild};
 use devmason_hypermedia::{Fields, Resource};
-use devmason_repository::{Answer, Claimed, Named, NewBuild, Recorded, Updated};
+use devmason_repository::{Answer, Claimed, Named, NewBuild, Recorded, TestReport, Updated};
 use uuid::Uuid;
 
 use super::objects::named;
@@ -142,7 +140,7 @@ fn key_of(id: BuildId) -> Result<BuildKey, ApiError> {
 pub(crate) async fn post(call: &Call<'_>, slug: &Slug) -> Result<HttpResponse, ApiError> {
     let project = call.project(slug).await?;
     call.app.settings.policy.report(call.viewer(), &project)?;
-    let Reported { report, components, tests, receipts } = reported(call, |_| None).await?;
+    let Reported { report, components, test_report } = reported(call, |_| None).await?;
     let id = BuildId::assign(report.started, report.received);
     let path = destination(&project, key_of(id)?, report.outcome).path();
     let claim = call.claim(&format!("builds of {}", project.id.0), 201, path.clone())?;
@@ -153,8 +151,7 @@ pub(crate) async fn post(call: &Call<'_>, slug: &Slug) -> Result<HttpResponse, A
         sender: call.caller.actor()?,
         report,
         components,
-        tests,
-        receipts,
+        test_report,
         claim,
     };
     record(call, new, &path).await
@@ -164,8 +161,7 @@ pub(crate) async fn post(call: &Call<'_>, slug: &Slug) -> Result<HttpResponse, A
 struct Reported {
     report: Report,
     components: Vec<Uuid>,
-    tests: Vec<TestResult>,
-    receipts: Vec<String>,
+    test_report: TestReport,
 }
 
 async fn reported(
@@ -173,16 +169,17 @@ async fn reported(
     digest: impl FnOnce(Option<&IncomingBuild>) -> Option<[u8; 32]>,
 ) -> Result<Reported, ApiError> {
     if let Some(upload) = upload::read(call).await? {
-        let components = components(call, upload::components(call)?).await?;
-        let report = upload.report(call, digest(None))?;
-        let (tests, receipts) = (upload.tests(), upload.receipts());
-        return Ok(Reported { report, components, tests, receipts });
+        let components = components(call, upload::components(call.params)?).await?;
+        let report = upload.report(call.params, digest(None))?;
+        let test_report = upload.test_report(call, false);
+        return Ok(Reported { report, components, test_report });
     }
-    let incoming: IncomingBuild = call.document()?;
+    let mut incoming: IncomingBuild = call.document()?;
     let components = components(call, incoming.components()).await?;
     let digest = digest(Some(&incoming));
+    let test_report = TestReport { tests: incoming.take_tests(), ..TestReport::default() };
     let report = incoming.into_report(Timestamp::now(), digest)?;
-    Ok(Reported { report, components, tests: Vec::new(), receipts: Vec::new() })
+    Ok(Reported { report, components, test_report })
 }
 
 /// The components that a build says it tested, each once; all of them must be there.
@@ -250,7 +247,7 @@ pub(crate) async fn put(
     let digest = |incoming: Option<&IncomingBuild>| {
         Some(incoming.map_or_else(|| Upload::digest(call), IncomingBuild::digest))
     };
-    let Reported { report, components, tests, receipts } = reported(call, digest).await?;
+    let Reported { report, components, test_report } = reported(call, digest).await?;
     let path = destination(&project, key.clone(), report.outcome).path();
     let new = NewBuild {
         project: project.id,
@@ -259,8 +256,7 @@ pub(crate) async fn put(
         sender: call.caller.actor()?,
         report,
         components,
-        tests,
-        receipts,
+        test_report,
         claim: None,
     };
     record(call, new, &path).await

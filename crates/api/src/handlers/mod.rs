@@ -5,6 +5,7 @@ pub(crate) mod lists;
 pub(crate) mod objects;
 pub(crate) mod progress;
 pub(crate) mod projects;
+pub(crate) mod receipts;
 pub(crate) mod service;
 pub(crate) mod tests;
 pub(crate) mod users;

@@ -9,12 +9,12 @@ use devmason_domain::query::{self, Comparison, Filter, Key, Kind, Selection, Tab
 use devmason_domain::{AccountId, Build, Component, ComponentType, Project, ProjectId};
 use devmason_hypermedia::document::{
     BuildObject, ComponentObject, ComponentTypeObject, IncomingComponent, IncomingComponentType,
-    ObjectList, OneObject, ProjectObject, StepObject, TagObject, UserObject,
+    ObjectList, OneObject, ProjectObject, StepObject, TagObject, TestObject, UserObject,
 };
 use devmason_hypermedia::{Collection, Resource};
 use devmason_repository::{
-    Changed, Claimed, Created, Listed, Listing, Named, NewComponent, NewComponentType, PlacedStep,
-    Removed, UsedTag,
+    Changed, Claimed, Created, FoundTest, Listed, Listing, Named, NewComponent, NewComponentType,
+    PlacedStep, Removed, TestQuery, UsedTag,
 };
 use uuid::Uuid;
 
@@ -31,6 +31,7 @@ fn table(collection: Collection) -> &'static Table {
         Collection::Projects => &query::PROJECTS,
         Collection::Builds => &query::BUILDS,
         Collection::Steps => &query::STEPS,
+        Collection::Tests => &query::TESTS,
         Collection::Tags => &query::TAGS,
         Collection::Users => &query::USERS,
     }
@@ -107,6 +108,15 @@ pub(crate) async fn list(
                 listed.items.iter().filter_map(|of| step_object(of, &projects)).collect(),
             )
         }
+        Collection::Tests => {
+            let (listed, projects) = tests(call, listing).await?;
+            show(
+                call,
+                collection,
+                listed.count,
+                listed.items.iter().filter_map(|of| test_object(of, &projects, false)).collect(),
+            )
+        }
         Collection::Tags => {
             let listed = call.ask(move |repository| repository.tag_query(&listing)).await?;
             show(call, collection, listed.count, listed.items.iter().map(tag_object).collect())
@@ -158,6 +168,34 @@ async fn steps(
         Ok((listed, projects))
     })
     .await
+}
+
+async fn tests(
+    call: &Call<'_>,
+    listing: Listing,
+) -> Result<(Listed<FoundTest>, Projects), ApiError> {
+    call.ask(move |repository| {
+        let listed = repository.test_query(&listing)?;
+        let ids: Vec<ProjectId> = listed.items.iter().map(|test| test.project).collect();
+        let projects = by_id(repository.projects_by_id(&ids)?);
+        Ok((listed, projects))
+    })
+    .await
+}
+
+fn test_etag(of: &FoundTest) -> String {
+    object_etag("test", &[&of.build, &of.version, &of.test.position])
+}
+
+fn test_object<'a>(
+    of: &'a FoundTest,
+    projects: &'a Projects,
+    with_texts: bool,
+) -> Option<TestObject<'a>> {
+    let project = projects.get(&of.project)?;
+    let (position, etag) = (of.test.position, test_etag(of));
+    let changed = (of.received, of.updated_at);
+    Some(TestObject::new(&of.test.result, of.build, position, project, changed, with_texts, etag))
 }
 
 fn build_object<'a>(of: &'a Build, projects: &'a Projects) -> Option<BuildObject<'a>> {
@@ -316,6 +354,7 @@ pub(crate) async fn get(
             one(call, collection, etag, build_object(of, &projects).ok_or(NO_OBJECT)?)
         }
         Collection::Steps => step(call, id).await,
+        Collection::Tests => test(call, id).await,
         Collection::Tags => {
             let (project, name) = id.split_once('/').ok_or(NO_OBJECT)?;
             let project = call.project(&project.parse().map_err(|_| NO_OBJECT)?).await?;
@@ -330,8 +369,9 @@ pub(crate) async fn get(
     }
 }
 
-/// A step by its id, its build's and its place: found by its build, which has an index.
-async fn step(call: &Call<'_>, id: &str) -> Result<HttpResponse, ApiError> {
+/// The build, its project and the place that the id of a step or a test case names: found by its build, which
+/// has an index.
+async fn placed(call: &Call<'_>, id: &str) -> Result<(Build, Projects, u32), ApiError> {
     let (build, position) = id.split_once(':').ok_or(NO_OBJECT)?;
     let build = Uuid::try_parse(build).map_err(|_| NO_OBJECT)?;
     let position: u32 = position.parse().map_err(|_| NO_OBJECT)?;
@@ -341,6 +381,33 @@ async fn step(call: &Call<'_>, id: &str) -> Result<HttpResponse, ApiError> {
     }
     let (listed, projects) = builds(call, None, only("id", Kind::Uuid, Value::Uuid(build))).await?;
     let of = listed.items.into_iter().next().ok_or(NO_OBJECT)?;
+    Ok((of, projects, position))
+}
+
+async fn test(call: &Call<'_>, id: &str) -> Result<HttpResponse, ApiError> {
+    let (build, projects, position) = placed(call, id).await?;
+    let wanted = TestQuery { from: position, limit: 1, ..TestQuery::all(build.project, build.id) };
+    let found = call.ask(move |repository| repository.test_list(&wanted)).await?.pop();
+    let test = found.filter(|test| test.position == position).ok_or(NO_OBJECT)?;
+    let of = FoundTest {
+        project: build.project,
+        build: build.id,
+        received: build.received,
+        updated_at: build.updated_at,
+        version: build.version,
+        test,
+    };
+    one(
+        call,
+        Collection::Tests,
+        test_etag(&of),
+        test_object(&of, &projects, true).ok_or(NO_OBJECT)?,
+    )
+}
+
+async fn step(call: &Call<'_>, id: &str) -> Result<HttpResponse, ApiError> {
+    let (of, projects, position) = placed(call, id).await?;
+    let build = of.id.0;
     let project = projects.get(&of.project).ok_or(NO_OBJECT)?;
     let steps = call
         .ask(move |repository| repository.step_list(&[of]))

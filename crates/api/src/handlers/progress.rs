@@ -4,7 +4,7 @@ use actix_web::HttpResponse;
 use devmason_domain::{Build, BuildKey, Project, Slug, State, Timestamp};
 use devmason_hypermedia::Resource;
 use devmason_hypermedia::document::{IncomingClosing, IncomingStep};
-use devmason_repository::{Appended, Closed, NewStep};
+use devmason_repository::{Appended, Closed, NewStep, TestReport};
 
 use super::builds::{borrowed, find, identify, replayed, state};
 use crate::call::Call;
@@ -54,14 +54,15 @@ pub(crate) async fn post(
     if claim.is_none() && build.outcome.state() == State::Finished {
         return Err(ApiError::NotInProgress);
     }
-    let (step, tests, receipts) = match upload::read(call).await? {
-        Some(upload) => (upload.step(call)?, upload.tests(), upload.receipts()),
+    let (step, test_report) = match upload::read(call).await? {
+        Some(upload) => (upload.step(call.params)?, upload.test_report(call, true)),
         None => {
-            let step = call.document::<IncomingStep>()?.into_step(Timestamp::now())?;
-            (step, Vec::new(), Vec::new())
+            let mut incoming = call.document::<IncomingStep>()?;
+            let test_report = TestReport { tests: incoming.take_tests(), ..TestReport::default() };
+            (incoming.into_step(Timestamp::now())?, test_report)
         }
     };
-    let new = NewStep { project: project.id, build: build.id, step, tests, receipts, claim };
+    let new = NewStep { project: project.id, build: build.id, step, test_report, claim };
     match call.app.recorder.append(new, call.body.len()).await? {
         Appended::Done => {
             call.app.metrics.steps.inc();

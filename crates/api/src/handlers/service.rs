@@ -30,6 +30,10 @@ pub(crate) async fn methods(call: &Call<'_>) -> Result<Vec<Method>, ApiError> {
             let (project, build) = builds::find(call, slug, key).await?;
             view.methods(Subject::Progress(&project, &build))
         }
+        Resource::Reparse(slug, key) => {
+            let (project, build) = builds::find(call, slug, key).await?;
+            view.methods(Subject::Reparse(&project, &build))
+        }
         Resource::TestList(slug, key) | Resource::Receipt(slug, key) => {
             builds::find(call, slug, key).await?;
             view.methods(Subject::ReadOnly)

@@ -1,13 +1,10 @@
-//! Test cases of builds, the history of one test, and receipts.
+//! Test cases of builds, and the history of one test.
 
 use actix_web::HttpResponse;
 use devmason_domain::{BuildKey, Slug, TestResult, TestStatus, full_test_name};
-use devmason_hypermedia::document::{
-    HistoryDocument, ReceiptDocument, RunDocument, TestDocument, TestListDocument,
-};
+use devmason_hypermedia::document::{HistoryDocument, RunDocument, TestDocument, TestListDocument};
 use devmason_hypermedia::{ListLinks, Resource};
 use devmason_repository::{PlacedTest, Scope, TestQuery, TestRun};
-use serde_json::value::RawValue;
 
 use super::builds::{borrowed, find, state};
 use super::lists::PAGE_BYTES;
@@ -139,30 +136,4 @@ pub(crate) async fn history(
         })
         .collect();
     call.ok(&etag, &HistoryDocument { full_name: name, runs, links })
-}
-
-pub(crate) async fn receipt(
-    call: &Call<'_>,
-    slug: &Slug,
-    key: &BuildKey,
-) -> Result<HttpResponse, ApiError> {
-    let (project, build) = find(call, slug, key).await?;
-    let etag = call.etag(&borrowed(&state(&project, &build)));
-    if let Some(answer) = call.ready(&etag) {
-        return Ok(answer);
-    }
-    let (id, of) = (project.id, build.id);
-    let mut documents = call.ask(move |repository| repository.receipt_list(id, of)).await?;
-    if documents.is_empty() {
-        // A document of the API is stored as it is: its steps are all there is to tell.
-        documents.push(serde_json::json!({"format": "devmason", "recognized": "as the request says", "steps": build.steps, "notes": [], "notes_total": 0}).to_string());
-    }
-    let uploads = documents
-        .into_iter()
-        .map(RawValue::from_string)
-        .collect::<Result<_, _>>()
-        .map_err(|error| ApiError::Unwritable(error.to_string()))?;
-    let this = Resource::Receipt(slug.clone(), key.clone());
-    let links = call.view().part_links(&project, &build, &this, "", None);
-    call.ok(&etag, &ReceiptDocument { uploads, links })
 }

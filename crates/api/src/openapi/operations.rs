@@ -221,6 +221,25 @@ pub(super) const OPERATIONS: &[Operation] = &[
         answers: &[(200, "Receipt", "The receipt"), UNCHANGED, FORBIDDEN, NOT_THERE],
     },
     Operation {
+        method: "post",
+        path: "/{project}/builds/{build}/receipt/reparse",
+        summary: "Read the build's uploads of report files again",
+        query: &[],
+        body: None,
+        answers: &[
+            (200, "Receipt", "The new receipt"),
+            FORBIDDEN,
+            NOT_THERE,
+            (
+                409,
+                "Error",
+                "No upload is kept, they are too long together, or the build changed meanwhile",
+            ),
+            STALE,
+            TOO_LARGE,
+        ],
+    },
+    Operation {
         method: "get",
         path: "/{project}/tests/{test}",
         summary: "List what came of a test in the builds that had it",
@@ -489,6 +508,22 @@ pub(super) const OPERATIONS: &[Operation] = &[
         query: &[],
         body: None,
         answers: &[(200, "OneStepObject", "It"), UNCHANGED, FORBIDDEN, NOT_THERE],
+    },
+    Operation {
+        method: "get",
+        path: "/api/v1/tests",
+        summary: "List the test cases of all builds",
+        query: &OBJECTS,
+        body: None,
+        answers: &[(200, "TestObjects", "A part of the list"), UNCHANGED, FORBIDDEN],
+    },
+    Operation {
+        method: "get",
+        path: "/api/v1/tests/{id}",
+        summary: "Read one",
+        query: &[],
+        body: None,
+        answers: &[(200, "OneTestObject", "It"), UNCHANGED, FORBIDDEN, NOT_THERE],
     },
     Operation {
         method: "get",

@@ -85,7 +85,15 @@ pub(super) fn documents() -> Value {
         "Client": {"type": "object", "properties": {"host": nullable("string"), "user": nullable("string"), "arch": nullable("string")}, "additionalProperties": true},
         "Step": {"type": "object", "required": ["name", "success"], "properties": {
             "name": text(), "success": {"type": "boolean"}, "started": date(), "finished": date(),
-            "output": text(), "errout": text()}, "additionalProperties": true},
+            "output": text(), "errout": text(), "tests": {"type": ["array", "null"], "items": reference("NewTest"), "writeOnly": true}}, "additionalProperties": true},
+        "NewTest": {"type": "object", "required": ["name", "status"], "properties": {
+            "suite": nullable("string"), "name": text(), "status": {"enum": ["passed", "flaky", "skipped", "failed", "error"]},
+            "duration": {"type": ["number", "null"], "minimum": 0, "description": "Seconds"},
+            "failure": {"type": ["object", "null"], "properties": {"type": nullable("string"), "message": nullable("string"), "text": nullable("string")}},
+            "stdout": nullable("string"), "stderr": nullable("string"), "retries": {"type": ["integer", "null"], "minimum": 0, "maximum": u32::MAX},
+            "file": nullable("string"), "line": {"type": ["integer", "null"], "minimum": 0, "maximum": u32::MAX},
+            "properties": {"type": ["array", "null"], "items": {"type": "object", "required": ["name", "value"], "properties": {"name": text(), "value": text()}}}},
+            "additionalProperties": true},
         "NewBuild": {"type": "object", "properties": {
             "success": nullable("boolean"), "incremental": nullable("boolean"), "started": date(), "finished": date(),
             "tags": {"type": "array", "items": tag()}, "client": reference("Client"), "results": list("Step"), "components": {"type": ["array", "null"]}},
@@ -182,6 +190,14 @@ pub(super) fn objects() -> Value {
     );
     schemas["StepObjects"] = objects("steps", "StepObject");
     schemas["OneStepObject"] = one("step", "StepObject");
+    schemas["TestObject"] = object(
+        json!({"id": text(), "build_id": id(), "project": text(), "position": {"type": "integer"}, "full_name": text(), "suite": text(), "name": text(),
+            "status": text(), "duration": {"type": ["number", "null"]}, "failure": {"type": ["object", "null"]}, "stdout": text(), "stderr": text(),
+            "properties": {"type": "array"}, "retries": {"type": "integer"}, "file": maybe(), "line": {"type": ["integer", "null"]},
+            "created_at": utc(), "updated_at": utc()}),
+    );
+    schemas["TestObjects"] = objects("tests", "TestObject");
+    schemas["OneTestObject"] = one("test", "TestObject");
     schemas["TagObject"] = object(
         json!({"id": text(), "name": text(), "project": text(), "builds": {"type": "integer"}, "created_at": utc(), "updated_at": utc()}),
     );

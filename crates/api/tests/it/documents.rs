@@ -93,6 +93,7 @@ fn the_description_has_the_resources_and_methods_that_there_are() {
         Resource::LatestTagged(slug(), tags),
         Resource::TestList(slug(), "1".parse().unwrap()),
         Resource::Receipt(slug(), "1".parse().unwrap()),
+        Resource::Reparse(slug(), "1".parse().unwrap()),
         Resource::TestHistory(slug(), "x".to_owned()),
         Resource::UserList,
         Resource::User(user()),

@@ -414,3 +414,116 @@ fn files_that_come_together_are_one_step_of_a_build_in_progress() {
     );
     assert_eq!(build["tests"]["total"], 2);
 }
+
+#[test]
+fn uploads_that_are_kept_are_read_again_by_who_may_delete_the_build() {
+    let server = Server::new();
+    server.project("pony");
+    let path = "/pony/builds";
+    let ann = server.as_user("ann");
+    let open = ann.send("POST", path, r#"{"incremental":true}"#);
+    let progress = open.header("location").to_owned();
+    let build = progress.trim_end_matches("/progress").to_owned();
+    let step = r#"{"name":"first","success":true,"tests":[{"name":"own","status":"passed","duration":0.5}]}"#;
+    assert_eq!(ann.send("POST", &progress, step).status, 204);
+    for name in ["one", "two"] {
+        let path = format!("{progress}?name={name}");
+        let request = server.request("POST", &path).basic("ann", "ann-pw");
+        let request = request.header("Content-Type", "application/xml");
+        assert_eq!(server.send(request.body(JUNIT.as_bytes())).status, 204);
+    }
+    assert_eq!(ann.send("DELETE", &progress, "").status, 204);
+    let shown = |server: &Server| {
+        let build = server.get(&build);
+        let tests = server.get(&build.link("tests").unwrap()).json()["tests"].clone();
+        (build.json()["results"].clone(), build.json()["success"].clone(), tests)
+    };
+    let before = shown(&server);
+    assert_eq!(before.0.as_array().unwrap().len(), 3);
+    assert_eq!(before.2.as_array().unwrap().len(), 7);
+    assert_eq!((&before.2[0]["name"], &before.2[0]["duration"]), (&"own".into(), &0.5.into()));
+
+    let receipt = ann.send("GET", &format!("{build}/receipt"), "");
+    let links = receipt.json()["links"].clone();
+    let reparse = receipt.link("reparse").unwrap();
+    let link = links.as_array().unwrap().iter().find(|link| link["rel"] == "reparse").unwrap();
+    assert_eq!(link["allowed_methods"], serde_json::json!(["POST"]));
+    assert_eq!(server.post(&reparse, "").status, 401);
+    assert_eq!(server.as_user("bob").send("POST", &reparse, "").status, 403);
+    let answer = ann.send("POST", &reparse, "");
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(answer.json()["uploads"].as_array().unwrap().len(), 2);
+    assert_eq!(shown(&server), before);
+    assert_eq!(server.get(&reparse).status, 405);
+}
+
+#[test]
+fn nothing_is_read_again_where_nothing_is_kept() {
+    let server = Server::new();
+    server.project("pony");
+    let ann = server.as_user("ann");
+    let reparse = |build: &Answer| {
+        let answer = ann.send("POST", &format!("{}/receipt/reparse", build.header("location")), "");
+        (answer.status, answer.message())
+    };
+    let none = (409, "no upload of this build is kept".to_owned());
+    assert_eq!(reparse(&ann.send("POST", "/pony/builds", r#"{"success":true}"#)), none);
+
+    let server = Server::with(|settings| settings.uploads.days = 0);
+    server.project("pony");
+    let request = server.request("POST", "/pony/builds").basic("ann", "ann-pw");
+    let request = request.header("Content-Type", "application/xml").body(JUNIT.as_bytes());
+    let build = server.send(request);
+    let path = format!("{}/receipt/reparse", build.header("location"));
+    let answer = server.as_user("ann").send("POST", &path, "");
+    assert_eq!((answer.status, answer.message()), none);
+}
+
+#[test]
+fn cases_that_a_document_brings_are_the_builds() {
+    let server = Server::new();
+    server.project("pony");
+    let body = r#"{"success":false,"results":[
+        {"name":"a","success":true,"tests":[{"suite":"s","name":"x","status":"passed"}]},
+        {"name":"b","success":false,"tests":[{"suite":"s","name":"y","status":"failed","failure":{"message":"no"},"owner":"me"}]}]}"#;
+    let answer = server.put("/pony/builds/1", body);
+    assert_eq!(answer.status, 201, "{}", answer.text());
+    assert_eq!(server.put("/pony/builds/1", body).status, 200);
+    assert_eq!(server.put("/pony/builds/1", &body.replace("\"no\"", "\"yes\"")).status, 409);
+    let build = server.get("/pony/builds/1").json();
+    assert_eq!((&build["tests"]["total"], &build["tests"]["failed"]), (&2.into(), &1.into()));
+    assert_eq!(build["results"][0]["tests"], serde_json::Value::Null);
+    let tests = server.get("/pony/builds/1/tests").json();
+    assert_eq!(tests["tests"][1]["failure"]["message"], "no");
+    assert_eq!(
+        tests["tests"][1]["properties"],
+        serde_json::json!([{"name": "owner", "value": "me"}])
+    );
+    assert_eq!(server.get("/pony/builds/1/receipt").json()["uploads"][0]["tests"]["total"], 2);
+
+    let bad = r#"{"success":true,"results":[{"name":"a","success":true,"tests":[{"name":"x","status":"good"}]}]}"#;
+    let refused = server.post("/pony/builds", bad);
+    assert_eq!(refused.status, 400);
+    assert!(refused.text().contains("results[0].tests[0].status"), "{}", refused.text());
+}
+
+#[test]
+fn cases_are_objects_of_the_query_face() {
+    let server = Server::new();
+    with_report(&server);
+    let listed = server.get("/api/v1/tests?where=project:pony,status:failed").json();
+    assert_eq!(listed["_meta"]["count"], 1);
+    let case = &listed["tests"][0];
+    assert_eq!((&case["full_name"], &case["duration"]), (&"a.B::fails [1/2]".into(), &1.5.into()));
+    assert_eq!(case["stdout"], serde_json::Value::Null);
+    let id = case["id"].as_str().unwrap();
+    let one = server.get(&format!("/api/v1/tests/{id}")).json();
+    assert_eq!((&one["test"]["stdout"], &one["test"]["etag"]), (&"out".into(), &case["etag"]));
+    assert_eq!(one["test"]["failure"]["message"], "no");
+    for none in ["9", &format!("{}:7", id.split(':').next().unwrap()), "x:0"] {
+        assert_eq!(server.get(&format!("/api/v1/tests/{none}")).status, 404, "{none}");
+    }
+    let slowest = server.get("/api/v1/tests?sort=-duration").json();
+    assert_eq!(slowest["tests"][0]["name"], "fails [1/2]");
+    assert_eq!(server.get("/api/v1/tests?query=ge(duration,1)").json()["_meta"]["count"], 1);
+}

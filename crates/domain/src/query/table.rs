@@ -79,6 +79,22 @@ pub const STEPS: Table = Table {
     open: None,
 };
 
+/// Test cases.
+pub const TESTS: Table = Table {
+    fields: &[
+        field("id", Kind::Text),
+        field("build_id", Kind::Uuid),
+        field("project", Kind::Text),
+        field("position", Kind::Number),
+        field("full_name", Kind::Text),
+        field("suite", Kind::Text),
+        field("name", Kind::Text),
+        field("status", Kind::Text),
+        field("duration", Kind::Number),
+    ],
+    open: None,
+};
+
 /// Projects.
 pub const PROJECTS: Table = Table {
     fields: &[

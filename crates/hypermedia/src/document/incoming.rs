@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 
 use devmason_domain::{
     ClientRecord, Closing, ComponentDetails, ComponentName, Invalid, JsonObject, Outcome,
-    PlainText, ProjectName, Report, Reporting, Step, StepName, Tag, TagSet, Timestamp,
+    PlainText, ProjectName, Report, Reporting, Step, StepName, Tag, TagSet, TestResult, Timestamp,
 };
 use serde::de::{DeserializeOwned, Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use super::incoming_tests::IncomingTest;
 use super::raw::{Kept, unfit};
 
 /// Why a document was refused, and which member of it is to blame.
@@ -103,7 +104,7 @@ fn explain<T: DeserializeOwned>(text: &str, error: &serde_json::Error) -> Docume
 }
 
 /// An object that takes some members for itself and keeps the others.
-trait Open: Default {
+pub(super) trait Open: Default {
     const EXPECTING: &'static str;
     /// Takes the value of a member that it knows; false where it knows none of that name.
     fn take<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<bool, A::Error>;
@@ -112,7 +113,7 @@ trait Open: Default {
 }
 
 /// Reads an open object; a member that is given twice is refused, known or not.
-fn open<'de, T: Open, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+pub(super) fn open<'de, T: Open, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
     struct Members<T>(PhantomData<T>);
     impl<'de, T: Open> Visitor<'de> for Members<T> {
         type Value = T;
@@ -190,6 +191,11 @@ impl IncomingBuild {
         DocumentError::new(format!("components[{at}]"), "there is no such component")
     }
 
+    /// Takes the test cases of all steps, in order.
+    pub fn take_tests(&mut self) -> Vec<TestResult> {
+        self.results.iter_mut().flatten().flat_map(IncomingStep::take_tests).collect()
+    }
+
     /// Whether steps are still to come.
     pub fn is_incremental(&self) -> bool {
         self.incremental == Some(true)
@@ -218,6 +224,9 @@ impl IncomingBuild {
             hash.text(step.output.as_deref().unwrap_or_default())
                 .text(step.errout.as_deref().unwrap_or_default());
             hash.members(&step.extras);
+            for test in &step.tests {
+                hash.test(test);
+            }
         }
         let components = self.components.as_deref().unwrap_or_default();
         hash.number(components.len());
@@ -299,6 +308,14 @@ impl Fingerprint {
             None => self.number(0),
         }
     }
+    fn test(&mut self, test: &TestResult) {
+        let micros = test.micros.map(|micros| micros.to_string()).unwrap_or_default();
+        let failure = serde_json::to_string(&test.failure).unwrap_or_default();
+        let details = serde_json::to_string(&test.details).unwrap_or_default();
+        for text in [&test.suite, &test.name, test.status.as_str(), &micros, &failure, &details] {
+            self.text(text);
+        }
+    }
     fn members(&mut self, members: &[(String, Box<RawValue>)]) -> &mut Self {
         self.number(members.len());
         for (name, value) in members {
@@ -346,6 +363,7 @@ pub struct IncomingStep {
     finished: Option<Timestamp>,
     output: Option<String>,
     errout: Option<String>,
+    tests: Vec<TestResult>,
     extras: Vec<(String, Box<RawValue>)>,
 }
 
@@ -359,6 +377,10 @@ impl Open for IncomingStep {
             "finished" => self.finished = map.next_value()?,
             "output" => self.output = map.next_value()?,
             "errout" => self.errout = map.next_value()?,
+            "tests" => {
+                let tests: Vec<IncomingTest> = map.next_value::<Option<_>>()?.unwrap_or_default();
+                self.tests = tests.into_iter().map(TestResult::from).collect();
+            }
             _ => return Ok(false),
         }
         Ok(true)
@@ -375,6 +397,11 @@ impl<'de> Deserialize<'de> for IncomingStep {
 }
 
 impl IncomingStep {
+    /// Takes its test cases, in order.
+    pub fn take_tests(&mut self) -> Vec<TestResult> {
+        std::mem::take(&mut self.tests)
+    }
+
     /// The step, as received then.
     ///
     /// # Errors
@@ -585,6 +612,12 @@ mod tests {
         assert_ne!(one, digest(r#"{"success":false,"tags":["a","b"]}"#));
         assert_ne!(one, digest(r#"{"success":true,"tags":["ab"]}"#));
         assert_ne!(one, digest(r#"{"success":true,"tags":["a","b"],"client":{"x":1}}"#));
+        let with_test = |status: &str| {
+            digest(&format!(
+                r#"{{"success":true,"results":[{{"name":"s","success":true,"tests":[{{"name":"t","status":"{status}"}}]}}]}}"#
+            ))
+        };
+        assert_ne!(with_test("passed"), with_test("failed"));
     }
 
     #[test]

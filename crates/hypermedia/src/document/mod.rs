@@ -1,6 +1,7 @@
 //! The documents on the wire: what clients send, and what they get.
 
 mod incoming;
+mod incoming_tests;
 mod objects;
 mod outgoing;
 mod raw;
@@ -12,7 +13,7 @@ pub use incoming::{
 };
 pub use objects::{
     BuildObject, ComponentObject, ComponentTypeObject, ObjectList, OneObject, ProjectObject,
-    StepObject, TagObject, UserObject,
+    StepObject, TagObject, TestObject, UserObject,
 };
 pub use outgoing::{
     BuildDocument, Fields, ListMembers, ProjectDocument, TagListDocument, UserDocument,

@@ -1,13 +1,15 @@
 //! The objects of the query face: flat, with `id`, `created_at`, `updated_at` and `etag`.
 
 use devmason_domain::{
-    Account, Build, Component, ComponentType, JsonObject, Outcome, Project, Step, Timestamp,
+    Account, Build, BuildId, Component, ComponentType, JsonObject, Outcome, Project, Step,
+    TestResult, TestStatus, Timestamp, full_test_name,
 };
 use serde::ser::{Error as _, SerializeMap};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
+use super::tests::TestTexts;
 use crate::Collection;
 
 /// A part of a list: `{"components": [...], "_meta": {"count": N}}`.
@@ -309,6 +311,56 @@ impl<'a> StepObject<'a> {
             extras: &of.extras,
             created_at: of.finished,
             updated_at: of.finished,
+            etag,
+        }
+    }
+}
+
+/// A test case; it was created and updated when its build was.
+#[derive(Debug, Serialize)]
+pub struct TestObject<'a> {
+    id: String,
+    build_id: Uuid,
+    project: &'a str,
+    position: u32,
+    full_name: String,
+    suite: &'a str,
+    name: &'a str,
+    status: TestStatus,
+    duration: Option<f64>,
+    #[serde(flatten)]
+    texts: Option<TestTexts<'a>>,
+    #[serde(serialize_with = "utc")]
+    created_at: Timestamp,
+    #[serde(serialize_with = "utc")]
+    updated_at: Timestamp,
+    etag: String,
+}
+
+impl<'a> TestObject<'a> {
+    /// The case at a place of a build, and its ETag; `with_texts`, with all that is said of it.
+    pub fn new(
+        of: &'a TestResult,
+        build: BuildId,
+        position: u32,
+        project: &'a Project,
+        (created_at, updated_at): (Timestamp, Timestamp),
+        with_texts: bool,
+        etag: String,
+    ) -> Self {
+        Self {
+            id: format!("{build}:{position}"),
+            build_id: build.0,
+            project: project.slug.as_str(),
+            position,
+            full_name: full_test_name(&of.suite, &of.name),
+            suite: &of.suite,
+            name: &of.name,
+            status: of.status,
+            duration: of.micros.map(|micros| micros as f64 / 1e6),
+            texts: with_texts.then(|| TestTexts::new(of)),
+            created_at,
+            updated_at,
             etag,
         }
     }

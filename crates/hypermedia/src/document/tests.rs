@@ -51,6 +51,14 @@ pub struct TestDocument<'a> {
     name: &'a str,
     status: TestStatus,
     duration: Option<f64>,
+    #[serde(flatten)]
+    texts: TestTexts<'a>,
+    links: Vec<Link>,
+}
+
+/// What else is said of a test case.
+#[derive(Debug, Serialize)]
+pub(super) struct TestTexts<'a> {
     failure: Option<&'a TestFailure>,
     stdout: &'a str,
     stderr: &'a str,
@@ -59,7 +67,20 @@ pub struct TestDocument<'a> {
     retries: u32,
     file: Option<&'a str>,
     line: Option<u32>,
-    links: Vec<Link>,
+}
+
+impl<'a> TestTexts<'a> {
+    pub(super) fn new(of: &'a TestResult) -> Self {
+        Self {
+            failure: of.failure.as_ref(),
+            stdout: &of.details.stdout,
+            stderr: &of.details.stderr,
+            properties: &of.details.properties,
+            retries: of.details.retries,
+            file: of.details.file.as_deref(),
+            line: of.details.line,
+        }
+    }
 }
 
 fn properties<S: Serializer>(pairs: &[(String, String)], serializer: S) -> Result<S::Ok, S::Error> {
@@ -81,13 +102,7 @@ impl<'a> TestDocument<'a> {
             name: &of.name,
             status: of.status,
             duration: of.micros.map(|micros| micros as f64 / 1e6),
-            failure: of.failure.as_ref(),
-            stdout: &of.details.stdout,
-            stderr: &of.details.stderr,
-            properties: &of.details.properties,
-            retries: of.details.retries,
-            file: of.details.file.as_deref(),
-            line: of.details.line,
+            texts: TestTexts::new(of),
             links,
         }
     }

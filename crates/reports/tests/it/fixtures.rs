@@ -14,25 +14,39 @@ fn fixture(name: &str) -> Read {
 fn what_real_tools_write_is_counted_right() {
     // Passed, flaky, skipped, failed, error.
     for (name, format, expected) in [
+        // The suite that a fixture broke says that it has no test and one error.
+        ("ant.xml", Format::Junit, [3, 0, 2, 3, 3]),
         ("bats.tap", Format::Tap, [1, 0, 1, 1, 0]),
         ("bats.xml", Format::Junit, [1, 0, 1, 1, 0]),
         ("ctest-junit.xml", Format::Junit, [1, 0, 2, 2, 0]),
         ("ctest.xml", Format::Ctest, [1, 0, 1, 1, 2]),
+        ("dotnet.trx", Format::Trx, [5, 0, 3, 2, 0]),
         ("go.json", Format::Go, [4, 0, 1, 1, 2]),
         ("jest-ctrf.json", Format::Ctrf, [1, 1, 2, 1, 0]),
+        ("jest.trx", Format::Trx, [2, 0, 2, 1, 0]),
         // jest-junit writes a test that is still to be written like one that passed.
         ("jest.xml", Format::Junit, [3, 0, 1, 1, 0]),
         ("libtest.json", Format::Libtest, [1, 0, 1, 2, 0]),
         ("mocha.tap", Format::Tap, [1, 0, 1, 1, 0]),
+        ("mocha.trx", Format::Trx, [1, 0, 1, 1, 0]),
         ("mocha.xml", Format::Junit, [1, 0, 1, 1, 0]),
         ("nextest.json", Format::Libtest, [1, 1, 1, 1, 0]),
         ("nextest.xml", Format::Junit, [1, 1, 0, 1, 0]),
         ("node.tap", Format::Tap, [1, 0, 2, 2, 0]),
         ("node.xml", Format::Junit, [1, 0, 2, 2, 0]),
+        ("nunit2.xml", Format::Nunit, [8, 0, 6, 3, 1]),
+        ("nunit3-pytest.xml", Format::Nunit, [5, 0, 1, 2, 0]),
         ("perl.tap", Format::Tap, [2, 0, 2, 2, 0]),
         ("phpunit.xml", Format::Junit, [3, 0, 1, 1, 1]),
         ("pytest.xml", Format::Junit, [4, 0, 2, 2, 1]),
         ("pytest-reruns.xml", Format::Junit, [5, 0, 2, 1, 1]),
+        ("surefire.xml", Format::Junit, [1, 0, 2, 2, 2]),
+        ("surefire-broken.xml", Format::Junit, [0, 0, 0, 0, 1]),
+        ("surefire-junit5.xml", Format::Junit, [6, 0, 2, 3, 1]),
+        ("surefire-reruns.xml", Format::Junit, [1, 2, 2, 1, 1]),
+        ("surefire-values.xml", Format::Junit, [2, 0, 0, 1, 0]),
+        ("xunit-jest.xml", Format::Xunit, [2, 0, 2, 1, 0]),
+        ("xunit-mocha.xml", Format::Xunit, [2, 0, 1, 2, 0]),
     ] {
         let read = fixture(name);
         assert_eq!((read.format, counts(&read)), (format, expected), "{name}: {:#?}", cases(&read));
@@ -64,6 +78,6 @@ fn what_real_tools_say_of_a_case_is_kept() {
 
     let node = fixture("node.tap");
     let inner = node.cases.iter().find(|case| case.name == "throws # hash").unwrap();
-    assert_eq!(inner.suites, ["outer", "inner"]);
+    assert_eq!(*inner.suites, ["outer", "inner"]);
     assert_eq!(inner.failure.as_ref().unwrap().message.as_deref(), Some("boom"));
 }

@@ -20,7 +20,7 @@ fn cases_have_what_is_said_of_them() {
     assert_eq!(
         *case,
         Case {
-            suites: vec!["s".into()],
+            suites: ["s".into()].into(),
             class: Some("a.B".into()),
             name: "c".into(),
             status: Some(Status::Failed),

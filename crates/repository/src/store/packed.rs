@@ -30,13 +30,23 @@ impl<'a> Packed<'a> {
 
 /// Compresses a text, unless that saves less than an eighth.
 pub(crate) fn pack(text: &str) -> Cow<'_, [u8]> {
-    if text.len() >= WORTH {
-        let packed = lz4_flex::compress_prepend_size(text.as_bytes());
-        if packed.len() < text.len() - text.len() / 8 {
+    pack_bytes(text.as_bytes())
+}
+
+/// Compresses bytes, unless that saves less than an eighth.
+pub(crate) fn pack_bytes(bytes: &[u8]) -> Cow<'_, [u8]> {
+    if bytes.len() >= WORTH {
+        let packed = lz4_flex::compress_prepend_size(bytes);
+        if packed.len() < bytes.len() - bytes.len() / 8 {
             return Cow::Owned(packed);
         }
     }
-    Cow::Borrowed(text.as_bytes())
+    Cow::Borrowed(bytes)
+}
+
+/// Bytes that were stored so: compressed, or as they are.
+pub(crate) fn unpack_bytes(bytes: Vec<u8>, packed: bool) -> Result<Vec<u8>, Fault> {
+    if packed { decompress(&bytes) } else { Ok(bytes) }
 }
 
 /// The output and the errors that were stored so.
@@ -50,8 +60,8 @@ pub(crate) fn unpack(
 
 /// A text that was stored so: compressed, or as it is.
 pub(crate) fn text(bytes: Vec<u8>, packed: bool) -> Result<String, Fault> {
-    let bytes = if packed { decompress(&bytes)? } else { bytes };
-    String::from_utf8(bytes).map_err(|_| Fault::Corrupt("an output is not UTF-8".into()))
+    String::from_utf8(unpack_bytes(bytes, packed)?)
+        .map_err(|_| Fault::Corrupt("an output is not UTF-8".into()))
 }
 
 fn decompress(bytes: &[u8]) -> Result<Vec<u8>, Fault> {

@@ -138,6 +138,27 @@ diesel::table! {
 }
 
 diesel::table! {
+    upload (project_id, build_id, nth) {
+        project_id -> BigInt,
+        build_id -> crate::store::schema::sql::Uuid,
+        nth -> Integer,
+        received -> crate::store::schema::sql::Instant,
+        content_type -> Text,
+        query -> Text,
+        one_step -> Bool,
+        first_step -> Integer,
+        steps -> Integer,
+        first_test -> Integer,
+        tests -> Integer,
+        first_receipt -> Integer,
+        receipts -> Integer,
+        bytes -> BigInt,
+        body -> Binary,
+        packed -> SmallInt,
+    }
+}
+
+diesel::table! {
     build_tag (project_id, tag, build_id) {
         project_id -> BigInt,
         tag -> Text,
@@ -218,11 +239,12 @@ diesel::table! {
 
 diesel::joinable!(project -> account (owner_id));
 diesel::joinable!(test_result -> test (test_id));
+diesel::joinable!(test_result -> project (project_id));
 diesel::joinable!(build -> account (sender_id));
 diesel::joinable!(build -> project (project_id));
 diesel::joinable!(step -> project (project_id));
 diesel::joinable!(sender_count -> project (project_id));
-diesel::allow_tables_to_appear_in_same_query!(test, test_result, test_failure);
+diesel::allow_tables_to_appear_in_same_query!(test_result, test_failure);
 diesel::allow_tables_to_appear_in_same_query!(
     build_component,
     account,
@@ -230,7 +252,9 @@ diesel::allow_tables_to_appear_in_same_query!(
     build,
     step,
     build_tag,
-    sender_count
+    sender_count,
+    test,
+    test_result
 );
 
 #[diesel::declare_sql_function]

@@ -134,7 +134,7 @@ conformance! {
         assert_eq!(outcomes, [Recorded::NoProject, Recorded::Clash]);
         let new = build(&project, "2026-01-01T00:00:00Z", &[]);
         store.record(new.clone());
-        let step = || NewStep { project: project.id, build: new.id, step: step("s", true), tests: Vec::new(), receipts: Vec::new(), claim: claim(2, 2) };
+        let step = || NewStep { project: project.id, build: new.id, step: step("s", true), test_report: TestReport::default(), claim: claim(2, 2) };
         assert_eq!(store.step_append_many(&[step(), step()]).unwrap(), [Appended::Finished, Appended::Finished]);
     }
 
@@ -149,7 +149,7 @@ conformance! {
                     for _ in 0..10 {
                         let mut steps: Vec<NewStep> = builds
                             .iter()
-                            .map(|build| NewStep { project, build: build.id, step: step("s", true), tests: Vec::new(), receipts: Vec::new(), claim: None })
+                            .map(|build| NewStep { project, build: build.id, step: step("s", true), test_report: TestReport::default(), claim: None })
                             .collect();
                         if writer % 2 == 0 {
                             steps.reverse();
@@ -170,9 +170,9 @@ conformance! {
         let with = || NewBuild { claim: claim(1, 1), ..build(&project, "2026-01-01T00:00:00Z", &[]) };
         store.record(with());
         let later = |micros| Timestamp::from_parts(Timestamp::now().micros() + micros, 0).unwrap();
-        store.purge(later(CLAIM_LIFETIME_MICROS - 60_000_000)).unwrap();
+        store.purge(later(CLAIM_LIFETIME_MICROS - 60_000_000), KEEP).unwrap();
         assert!(matches!(store.record(with()), Recorded::Claimed(_)));
-        store.purge(later(CLAIM_LIFETIME_MICROS + 60_000_000)).unwrap();
+        store.purge(later(CLAIM_LIFETIME_MICROS + 60_000_000), KEEP).unwrap();
         assert_eq!(store.record(with()), Recorded::New);
     }
 
@@ -180,7 +180,7 @@ conformance! {
         let project = store.project("p");
         let new = running(&project);
         store.record(new.clone());
-        let step = |name: &str, success| NewStep { project: project.id, build: new.id, step: step(name, success), tests: Vec::new(), receipts: Vec::new(), claim: None };
+        let step = |name: &str, success| NewStep { project: project.id, build: new.id, step: step(name, success), test_report: TestReport::default(), claim: None };
         assert_eq!(
             store.step_append_many(&[step("a", true), step("b", false)]).unwrap(),
             [Appended::Done, Appended::Done]
@@ -202,7 +202,7 @@ conformance! {
                 let (project, build) = (project.id, new.id);
                 scope.spawn(move || {
                     for n in 0..5 {
-                        let step = NewStep { project, build, step: step(&format!("{writer}-{n}"), true), tests: Vec::new(), receipts: Vec::new(), claim: None };
+                        let step = NewStep { project, build, step: step(&format!("{writer}-{n}"), true), test_report: TestReport::default(), claim: None };
                         assert_eq!(store.step_append_many(&[step]).unwrap(), [Appended::Done]);
                     }
                 });
@@ -221,12 +221,12 @@ conformance! {
             for (n, success) in steps.iter().enumerate() {
                 let mut step = step("s", *success);
                 step.finished = at(&format!("Tue, 20 Oct 2009 10:2{} -0500", ["5:00", "1:00"][n % 2]));
-                store.step_append_many(&[NewStep { project: project.id, build: new.id, step, tests: Vec::new(), receipts: Vec::new(), claim: None }]).unwrap();
+                store.step_append_many(&[NewStep { project: project.id, build: new.id, step, test_report: TestReport::default(), claim: None }]).unwrap();
             }
             let now = at("2026-02-02T00:00:00Z");
             assert_eq!(store.build_close(project.id, new.id, closing, now).unwrap(), Closed::Done);
             assert_eq!(store.build_close(project.id, new.id, closing, now).unwrap(), Closed::Finished);
-            let late = NewStep { project: project.id, build: new.id, step: step("late", true), tests: Vec::new(), receipts: Vec::new(), claim: None };
+            let late = NewStep { project: project.id, build: new.id, step: step("late", true), test_report: TestReport::default(), claim: None };
             assert_eq!(store.step_append_many(&[late]).unwrap(), [Appended::Finished]);
             match store.find(&project, new.id).outcome {
                 Outcome::Finished { success, finished } => (success, finished.to_rfc2822()),
@@ -245,7 +245,7 @@ conformance! {
     fn what_is_not_there_is_gone(store: &Store) {
         let project = store.project("p");
         let new = running(&project);
-        let step = NewStep { project: project.id, build: new.id, step: step("s", true), tests: Vec::new(), receipts: Vec::new(), claim: None };
+        let step = NewStep { project: project.id, build: new.id, step: step("s", true), test_report: TestReport::default(), claim: None };
         assert_eq!(store.step_append_many(&[step]).unwrap(), [Appended::Gone]);
         assert_eq!(store.build_close(project.id, new.id, Closing::default(), Timestamp::now()).unwrap(), Closed::Gone);
         assert_eq!(store.build_delete(project.id, new.id, None).unwrap(), Updated::Gone);
@@ -270,7 +270,7 @@ conformance! {
         let new = running(&project);
         store.record(new.clone());
         let append = |name| {
-            let step = NewStep { project: project.id, build: new.id, step: step(name, true), tests: Vec::new(), receipts: Vec::new(), claim: None };
+            let step = NewStep { project: project.id, build: new.id, step: step(name, true), test_report: TestReport::default(), claim: None };
             store.step_append_many(&[step]).unwrap();
         };
         append("a");

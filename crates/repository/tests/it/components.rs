@@ -130,6 +130,7 @@ conformance! {
         };
         ask(&query::BUILDS, &|listing| drop(store.build_query(None, listing).unwrap()));
         ask(&query::STEPS, &|listing| drop(store.step_query(listing).unwrap()));
+        ask(&query::TESTS, &|listing| drop(store.test_query(listing).unwrap()));
         ask(&query::PROJECTS, &|listing| drop(store.project_query(listing).unwrap()));
         ask(&query::TAGS, &|listing| drop(store.tag_query(listing).unwrap()));
         ask(&query::USERS, &|listing| drop(store.user_query(listing).unwrap()));

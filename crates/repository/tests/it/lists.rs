@@ -151,7 +151,7 @@ conformance! {
         let new = running(&project);
         store.record(new.clone());
         changed(store);
-        store.step_append_many(&[NewStep { project: project.id, build: new.id, step: step("s", true), tests: Vec::new(), receipts: Vec::new(), claim: None }]).unwrap();
+        store.step_append_many(&[NewStep { project: project.id, build: new.id, step: step("s", true), test_report: TestReport::default(), claim: None }]).unwrap();
         changed(store);
         store.build_close(project.id, new.id, Closing::default(), Timestamp::now()).unwrap();
         changed(store);

@@ -10,7 +10,7 @@ conformance! {
         let open = running(&project);
         let mut before = store.changes().unwrap();
         store.build_record_many(&[new.clone(), open.clone()]).unwrap();
-        let added = NewStep { project: project.id, build: open.id, step: step("s", true), tests: Vec::new(), receipts: Vec::new(), claim: None };
+        let added = NewStep { project: project.id, build: open.id, step: step("s", true), test_report: TestReport::default(), claim: None };
         store.step_append_many(&[added]).unwrap();
         assert_eq!(store.changes().unwrap(), before);
 
@@ -119,7 +119,7 @@ conformance! {
         let new = store.project("p");
         assert_eq!(store.build_tally(&Scope::Project(new.id)).unwrap().members, 0);
         let mut pieces = 0;
-        while store.purge(Timestamp::now()).unwrap() {
+        while store.purge(Timestamp::now(), KEEP).unwrap() {
             pieces += 1;
         }
         assert!(pieces > 4, "{pieces}");
@@ -139,11 +139,11 @@ conformance! {
             for _ in 0..3 {
                 scope.spawn(|| {
                     let other = open(&store.database.url, &Options::default()).unwrap();
-                    while other.purge(Timestamp::now()).unwrap() {}
+                    while other.purge(Timestamp::now(), KEEP).unwrap() {}
                 });
             }
         });
-        while store.purge(Timestamp::now()).unwrap() {}
+        while store.purge(Timestamp::now(), KEEP).unwrap() {}
         // Not one step is left of the ten that each build had.
         let none = Build { steps: 0, ..build.clone() };
         assert_eq!(store.step_list(&[none, build]).unwrap(), [Some(vec![]), None]);

@@ -178,7 +178,7 @@ fn hot_queries_are_answered_by_their_indexes(backend: Backend) {
                     new.components = vec![kernels[usize::from((n, batch) != (7, 3))].id];
                     if n % 10 == 0 {
                         let test = |at| tests::result("s", &format!("t{at}"), TestStatus::Passed);
-                        new.tests = (0..30).map(test).collect();
+                        new.test_report.tests = (0..30).map(test).collect();
                     }
                     new
                 })
@@ -196,7 +196,8 @@ fn hot_queries_are_answered_by_their_indexes(backend: Backend) {
         let sender = store.user(&format!("user-{at}"));
         let mut new = build(&other, "2026-02-01T00:00:00Z", &["common", "a", "b"]);
         new.sender = Actor::Account(sender.id);
-        new.tests = ["a", "b", "c"].map(|name| tests::result("s", name, TestStatus::Passed)).into();
+        new.test_report.tests =
+            ["a", "b", "c"].map(|name| tests::result("s", name, TestStatus::Passed)).into();
         store.record(new);
     }
     store.database.analyze();

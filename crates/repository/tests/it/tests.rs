@@ -20,24 +20,19 @@ pub(crate) fn result(suite: &str, name: &str, status: TestStatus) -> TestResult 
     }
 }
 
+fn report(tests: Vec<TestResult>, receipt: &str) -> TestReport {
+    TestReport { tests, receipts: vec![receipt.into()], upload: None }
+}
+
 fn with_tests(project: &Project, started: &str, tests: Vec<TestResult>) -> NewBuild {
     NewBuild {
-        tests,
-        receipts: vec!["{\"format\":\"junit\"}".into()],
+        test_report: report(tests, "{\"format\":\"junit\"}"),
         ..build(project, started, &[])
     }
 }
 
 fn all(project: &Project, build: BuildId) -> TestQuery {
-    TestQuery {
-        project: project.id,
-        build,
-        statuses: Vec::new(),
-        suite: None,
-        text: None,
-        from: 0,
-        limit: 10_000,
-    }
+    TestQuery::all(project.id, build)
 }
 
 fn results(store: &Store, query: &TestQuery) -> Vec<TestResult> {
@@ -127,8 +122,7 @@ conformance! {
                 project: project.id,
                 build: id,
                 step: step(name, true),
-                tests: vec![super::result("s", name, TestStatus::Passed)],
-                receipts: vec![format!("\"{name}\"")],
+                test_report: super::report(vec![super::result("s", name, TestStatus::Passed)], &format!("\"{name}\"")),
                 claim: None,
             };
             assert_eq!(store.step_append_many(&[new]).unwrap(), [Appended::Done]);
@@ -164,9 +158,127 @@ conformance! {
         let id = new.id;
         store.record(new);
         store.project_delete(project.id, None).unwrap();
-        while store.purge(Timestamp::now()).unwrap() {}
+        while store.purge(Timestamp::now(), KEEP).unwrap() {}
         assert_eq!(store.test_list(&super::all(&project, id)).unwrap(), []);
         assert_eq!(store.receipt_list(project.id, id).unwrap(), [] as [String; 0]);
         assert_eq!(store.test_history(project.id, "s::t", None, 1).unwrap(), None);
+    }
+
+    fn uploads_are_kept_and_read_again(store: &Store) {
+        let project = store.project("p");
+        let open = running(&project);
+        let id = open.id;
+        store.record(open);
+        let raw = |nth: usize| RawUpload {
+            received: at("2026-01-01T00:00:00Z"),
+            content_type: "text/xml".into(),
+            query: "name=x".into(),
+            one_step: true,
+            body: format!("<{nth}/>").repeat(100).into_bytes(),
+        };
+        // A step of a document, two of uploads in one batch, of which the second has no case.
+        let steps: Vec<NewStep> = (0..3)
+            .map(|nth| {
+                let tests = vec![super::result("s", &format!("t{nth}"), TestStatus::Passed); 2 - nth];
+                let mut test_report = TestReport { tests, ..TestReport::default() };
+                if nth > 0 {
+                    test_report.receipts = vec![format!("{nth}")];
+                    test_report.upload = Some(raw(nth));
+                }
+                NewStep { project: project.id, build: id, step: step(&format!("s{nth}"), true), test_report, claim: None }
+            })
+            .collect();
+        assert_eq!(store.step_append_many(&steps).unwrap(), vec![Appended::Done; 3]);
+        let kept = store.upload_list(project.id, id).unwrap();
+        let piece = |first, count| Piece { first, count };
+        let places: Vec<_> = kept.iter().map(|upload| (upload.nth, upload.steps, upload.tests, upload.receipts)).collect();
+        assert_eq!(places, [(0, piece(1, 1), piece(2, 1), piece(0, 1)), (1, piece(2, 1), piece(3, 0), piece(1, 1))]);
+        assert_eq!((kept[1].content_type.as_str(), kept[1].query.as_str(), kept[1].one_step), ("text/xml", "name=x", true));
+        assert_eq!(store.upload_body(project.id, id, 1).unwrap(), Some(raw(2).body));
+        assert_eq!(store.upload_body(project.id, id, 2).unwrap(), None);
+
+        store.build_close(project.id, id, Closing::default(), Timestamp::now()).unwrap();
+        let build = store.find(&project, id);
+        let tests = vec![super::result("s", "t0", TestStatus::Passed), super::result("s", "new", TestStatus::Failed)];
+        let reread = Reread {
+            steps: vec![step("s0", true), step("again", false)],
+            report: super::report(tests.clone(), "\"again\""),
+            uploads: vec![KeptUpload { steps: piece(1, 1), tests: piece(1, 1), receipts: piece(0, 1), ..kept[0].clone() }],
+            success: Some(false),
+            now: Timestamp::now(),
+        };
+        assert_eq!(store.build_reread(&build, &reread).unwrap(), Updated::Done(()));
+        assert_eq!(store.build_reread(&build, &reread).unwrap(), Updated::Stale);
+        let now = store.find(&project, id);
+        assert_eq!((now.steps, now.failed_steps, now.tests.total, now.tests.failed), (2, 1, 2, 1));
+        assert!(matches!(now.outcome, Outcome::Finished { success: false, .. }));
+        assert_eq!(store.steps(&now), reread.steps);
+        assert_eq!(super::results(store, &super::all(&project, id)), tests);
+        assert_eq!(store.receipt_list(project.id, id).unwrap(), ["\"again\""]);
+        assert_eq!(store.upload_list(project.id, id).unwrap()[0].tests, piece(1, 1));
+        store.build_delete(project.id, id, None).unwrap();
+        assert_eq!(store.build_reread(&now, &reread).unwrap(), Updated::Gone);
+        assert!(store.upload_list(project.id, id).unwrap().is_empty());
+    }
+
+    fn uploads_go_when_they_are_old_or_too_many(store: &Store) {
+        let project = store.project("p");
+        let with_upload = |received: Timestamp| {
+            let upload = Some(RawUpload {
+                received,
+                content_type: String::new(),
+                query: String::new(),
+                one_step: false,
+                // Nothing that can be compressed.
+body: (0..250).flat_map(|_| *uuid::Uuid::new_v4().as_bytes()).collect(),
+            });
+            let test_report = TestReport { upload, ..TestReport::default() };
+            let new = NewBuild { test_report, ..build(&project, "2026-01-01T00:00:00Z", &[]) };
+            let id = new.id;
+            assert_eq!(store.record(new), Recorded::New);
+            id
+        };
+        let now = Timestamp::now();
+        let before = |hours: i64| Timestamp::from_parts(now.micros() - hours * 3_600_000_000, 0).unwrap();
+        let ids = [30, 20, 10, 0].map(|hours| with_upload(before(hours)));
+        while store.purge(now, KEEP).unwrap() {}
+        // One is too old; of three that are too long together two stay.
+        let kept = ids.map(|id| store.upload_list(project.id, id).unwrap().len());
+        assert_eq!(kept, [0, 0, 1, 1]);
+        store.project_delete(project.id, None).unwrap();
+        while store.purge(now, KEEP).unwrap() {}
+        assert!(store.upload_list(project.id, ids[3]).unwrap().is_empty());
+    }
+
+    fn cases_of_all_builds_are_asked_for_as_objects(store: &Store) {
+        use devmason_domain::query::{TESTS, parse_query, parse_sort};
+        let (project, other) = (store.project("p"), store.project("q"));
+        let id = {
+            let tests = vec![super::result("s", "a", TestStatus::Passed), super::result("", "b", TestStatus::Failed)];
+            let new = super::with_tests(&project, "2026-01-02T00:00:00Z", tests);
+            let id = new.id;
+            store.record(new);
+            id
+        };
+        store.record(super::with_tests(&project, "2026-01-01T00:00:00Z", vec![super::result("s", "a", TestStatus::Error)]));
+        store.record(super::with_tests(&other, "2026-01-03T00:00:00Z", vec![super::result("s", "a", TestStatus::Flaky)]));
+        let ask = |query: &str, sort: &str| {
+            let selection = Selection {
+                filter: parse_query(&TESTS, query).unwrap(),
+                sort: if sort.is_empty() { vec![] } else { parse_sort(&TESTS, sort).unwrap() },
+            };
+            let listed = store.test_query(&Listing { selection, offset: 0, limit: 10 }).unwrap();
+            assert_eq!(listed.count, listed.items.len() as u64);
+            listed.items.iter().map(|found| found.test.result.status.as_str()).collect::<Vec<_>>()
+        };
+        assert_eq!(ask("eq(project,p)", ""), ["error", "passed", "failed"]);
+        assert_eq!(ask("and(eq(project,P),eq(full_name,s::a))", "-status"), ["passed", "error"]);
+        assert_eq!(ask("and(eq(project,p),eq(full_name,s::zz))", ""), Vec::<&str>::new());
+        assert_eq!(ask("eq(full_name,s::a)", ""), ["error", "passed", "flaky"]);
+        assert_eq!(ask(&format!("eq(build_id,{id})"), "-position"), ["failed", "passed"]);
+        assert_eq!(ask(&format!("eq(id,{id}:1)"), ""), ["failed"]);
+        assert_eq!(ask("eq(status,flaky)", ""), ["flaky"]);
+        assert_eq!(ask("and(eq(suite,s),lt(duration,1))", "").len(), 3);
+        assert_eq!(ask("eq(duration,1)", "").len(), 0);
     }
 }

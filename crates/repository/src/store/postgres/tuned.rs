@@ -47,6 +47,9 @@ pub(super) const HAS_COMPONENT: &str = "exists (select 1 from build_component bc
 /// A step's id: its build's and its place.
 pub(super) const STEP_ID: &str = "(step.build_id::text || ':' || step.position)";
 
+/// A test case's id: its build's and its place.
+pub(super) const TEST_ID: &str = "(test_result.build_id::text || ':' || test_result.position)";
+
 /// A build's id in URIs.
 pub(super) const BUILD_KEY: &str = "coalesce(build.key, build.id::text)";
 

@@ -1,5 +1,6 @@
 //! One build: storing it, adding to it, reading it, deleting it.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
 use devmason_domain::query::{Filter, Value};
@@ -8,18 +9,20 @@ use devmason_domain::{
     ProjectId, Sender, Step, Timestamp,
 };
 use diesel::prelude::*;
-use diesel::sql_types::Bool;
+use diesel::sql_types::{BigInt, Binary, Bool, Integer, SmallInt, Text};
 use uuid::Uuid;
 
 use super::filter::{Columns, bounds};
 use super::tests::Part;
 use super::users::{self, Resolved, instant};
-use super::{Conn, Db, Outcome, claims, lists, projects, tests, tuned, upkeep};
+use super::{Conn, Db, Outcome, Sql, claims, lists, projects, tests, tuned, upkeep};
 use crate::store::columns::{At, Id};
 use crate::store::fault::Fault;
-use crate::store::packed::unpack;
-use crate::store::schema::{account, build, build_component, build_tag, project, step};
-use crate::{Appended, Closed, Listed, Listing, NewBuild, NewStep, PlacedStep, Recorded, Updated};
+use crate::store::packed::{Packed, unpack};
+use crate::store::schema::{account, build, build_component, build_tag, project, sql, step};
+use crate::{
+    Appended, Closed, Listed, Listing, NewBuild, NewStep, Piece, PlacedStep, Recorded, Updated,
+};
 
 /// The collection's name in the store: it counts changes of builds that were there, and no members.
 pub(super) const COLLECTION: &str = "builds";
@@ -114,6 +117,38 @@ pub(in super::super) fn output_bytes(steps: &[Step]) -> i64 {
     steps.iter().map(|step| (step.output.len() + step.errout.len()) as i64).sum()
 }
 
+const INSERT_STEP: &str = "
+insert into step (project_id, build_id, position, name, success, started, started_offset, finished,
+                  finished_offset, output, errout, extras, packed)
+values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+
+/// Stores a step at a place of its build.
+pub(in super::super) fn insert_step(
+    conn: &mut Conn,
+    project: ProjectId,
+    build: BuildId,
+    position: i32,
+    step: &Step,
+) -> Outcome<()> {
+    let packed = Packed::new(step);
+    Sql::<()>::new(INSERT_STEP)
+        .bind::<BigInt, _>(project.0)
+        .bind::<sql::Uuid, _>(Id(build.0))
+        .bind::<Integer, _>(position)
+        .bind::<Text, _>(step.name.as_str())
+        .bind::<Bool, _>(step.success)
+        .bind::<sql::Instant, _>(At(step.started.micros()))
+        .bind::<SmallInt, _>(step.started.offset_minutes())
+        .bind::<sql::Instant, _>(At(step.finished.micros()))
+        .bind::<SmallInt, _>(step.finished.offset_minutes())
+        .bind::<Binary, _>(&*packed.output)
+        .bind::<Binary, _>(&*packed.errout)
+        .bind::<Text, _>(step.extras.as_str())
+        .bind::<SmallInt, _>(packed.flags)
+        .execute(conn)?;
+    Ok(())
+}
+
 /// A build that is about to be inserted, its sender found or made.
 pub(in super::super) struct Insert<'a> {
     pub(in super::super) new: &'a NewBuild,
@@ -168,8 +203,9 @@ pub(super) fn record_many(
             }
             Some(outcome) => outcome,
             None if inserted.contains(&build.id) => {
-                let (tests, receipts) = (&build.tests, &build.receipts);
-                parts.push(Part { project: build.project, build: build.id, tests, receipts });
+                let count = u32::try_from(build.report.steps.len()).unwrap_or(u32::MAX);
+                let (report, steps) = (&build.test_report, Piece { first: 0, count });
+                parts.push(Part { project: build.project, build: build.id, report, steps });
                 Recorded::New
             }
             None => match not_inserted(conn, build) {
@@ -253,8 +289,8 @@ pub(super) fn append_many(
             // What one in this batch was promised came to nothing, so this one fails as that did.
             Some(outcome) => failed_before.cloned().unwrap_or(outcome),
             None if appended.contains(&(step.project, step.build)) => {
-                let (tests, receipts) = (&step.tests, &step.receipts);
-                parts.push(Part { project: step.project, build: step.build, tests, receipts });
+                let (report, steps) = (&step.test_report, Piece::default());
+                parts.push(Part { project: step.project, build: step.build, report, steps });
                 Appended::Done
             }
             None => match there(conn, step.project, step.build) {
@@ -275,8 +311,32 @@ pub(super) fn append_many(
         }
         result.push(outcome);
     }
+    place_steps(conn, &mut parts)?;
     tests::add(conn, &parts)?;
     Ok(result)
+}
+
+/// Says of steps that were just added which ones of their builds they are, where an upload needs to know.
+fn place_steps(conn: &mut Conn, parts: &mut [Part<'_>]) -> Outcome<()> {
+    if parts.iter().all(|part| part.report.upload.is_none()) {
+        return Ok(());
+    }
+    // From the last, which is the last of its build.
+    let mut left: HashMap<(ProjectId, BuildId), i32> = HashMap::new();
+    for part in parts.iter_mut().rev() {
+        let steps = match left.entry((part.project, part.build)) {
+            Entry::Occupied(steps) => steps.into_mut(),
+            Entry::Vacant(none) => none.insert(
+                build::table
+                    .find((part.project.0, Id(part.build.0)))
+                    .select(build::steps)
+                    .first(conn)?,
+            ),
+        };
+        *steps -= 1;
+        part.steps = Piece { first: steps.unsigned_abs(), count: 1 };
+    }
+    Ok(())
 }
 
 fn there(conn: &mut Conn, project: ProjectId, id: BuildId) -> Outcome<bool> {
@@ -496,9 +556,9 @@ struct PlacedRow {
     extras: String,
 }
 
-/// The project and the build that all steps of a selection are of, where it says so: what the key of the
+/// The project and the build that all steps, or test cases, of a selection are of, where it says so: what the key of the
 /// table begins with.
-fn place(conn: &mut Conn, filter: &Filter) -> Outcome<(Option<ProjectId>, Option<Id>)> {
+pub(super) fn place(conn: &mut Conn, filter: &Filter) -> Outcome<(Option<ProjectId>, Option<Id>)> {
     let Some(Value::Uuid(id)) = filter.required("build_id") else {
         return Ok((projects::required(conn, filter)?, None));
     };

@@ -10,6 +10,7 @@ mod projects;
 mod sql;
 mod tests;
 mod upkeep;
+mod uploads;
 mod users;
 
 use devmason_domain::query::Selection;
@@ -25,6 +26,8 @@ use super::{Conn, Db, tuned};
 use crate::store::fault::Fault;
 use crate::*;
 
+#[allow(unused_imports, reason = "only SQLite stores step by step")]
+pub(super) use builds::insert_step;
 pub(super) use builds::{Insert, host_key, joined_components, joined_tags, output_bytes};
 pub(super) use lists::Met;
 #[allow(unused_imports, reason = "only SQLite counts row by row")]
@@ -97,8 +100,7 @@ impl Builds for Store {
         let needs_more = |new: &NewBuild| {
             new.claim.is_some()
                 || matches!(new.sender, Actor::Newcomer(_))
-                || !new.tests.is_empty()
-                || !new.receipts.is_empty()
+                || !new.test_report.is_empty()
         };
         if new.iter().any(needs_more) {
             self.write(|conn| builds::record_many(conn, new, true))
@@ -107,9 +109,7 @@ impl Builds for Store {
         }
     }
     fn step_append_many(&self, new: &[NewStep]) -> Result<Vec<Appended>> {
-        let needs_more = |new: &NewStep| {
-            new.claim.is_some() || !new.tests.is_empty() || !new.receipts.is_empty()
-        };
+        let needs_more = |new: &NewStep| new.claim.is_some() || !new.test_report.is_empty();
         if new.iter().any(needs_more) {
             self.write(|conn| builds::append_many(conn, new, true))
         } else {
@@ -164,7 +164,16 @@ impl Tests for Store {
         self.read(|conn| tests::history(conn, project, full_name, from, limit))
     }
     fn receipt_list(&self, project: ProjectId, build: BuildId) -> Result<Vec<String>> {
-        self.read(|conn| tests::receipts(conn, project, build))
+        self.read(|conn| uploads::receipts(conn, project, build))
+    }
+    fn upload_list(&self, project: ProjectId, build: BuildId) -> Result<Vec<KeptUpload>> {
+        self.read(|conn| uploads::list(conn, project, build))
+    }
+    fn upload_body(&self, project: ProjectId, build: BuildId, nth: u32) -> Result<Option<Vec<u8>>> {
+        self.read(|conn| uploads::body(conn, project, build, nth))
+    }
+    fn build_reread(&self, build: &Build, new: &Reread) -> Result<Updated<()>> {
+        self.write(|conn| uploads::reread(conn, build, new))
     }
 }
 
@@ -279,6 +288,9 @@ impl Queries for Store {
     fn step_query(&self, listing: &Listing) -> Result<Listed<PlacedStep>> {
         self.read(|conn| builds::query_steps(conn, listing))
     }
+    fn test_query(&self, listing: &Listing) -> Result<Listed<FoundTest>> {
+        self.read(|conn| tests::query(conn, listing))
+    }
     fn tag_query(&self, listing: &Listing) -> Result<Listed<UsedTag>> {
         self.read(|conn| lists::query_tags(conn, listing))
     }
@@ -291,7 +303,7 @@ impl Upkeep for Store {
     fn changes(&self) -> Result<u64> {
         self.read(upkeep::changes)
     }
-    fn purge(&self, now: Timestamp) -> Result<bool> {
-        self.write(|conn| upkeep::purge(conn, now))
+    fn purge(&self, now: Timestamp, uploads: Retention) -> Result<bool> {
+        self.write(|conn| upkeep::purge(conn, now, uploads))
     }
 }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
+use devmason_domain::query::Value;
 use devmason_domain::{
     BuildId, ProjectId, TestDetails, TestFailure, TestResult, TestStatus, TestSummary,
     full_test_name,
@@ -12,15 +13,17 @@ use diesel::sql_types::{BigInt, Text};
 use sha2::{Digest, Sha256};
 
 use super::builds::{self, Row, domain};
-use super::{Conn, Db, Outcome, Sql, tuned};
-use crate::store::columns::Id;
+use super::filter::{Columns, bounds};
+use super::users::instant;
+use super::{Conn, Db, Outcome, Sql, tuned, uploads};
+use crate::store::columns::{At, Id};
 use crate::store::fault::Fault;
 use crate::store::packed::{pack, text};
-use crate::store::schema::{account, build, receipt, sql, test, test_failure, test_result};
-use crate::{PlacedTest, TestQuery, TestRun};
+use crate::store::schema::{account, build, project, sql, test, test_failure, test_result};
+use crate::{FoundTest, Listed, Listing, Piece, PlacedTest, TestQuery, TestReport, TestRun};
 
 /// How many cases are stored by one statement, where a store has one.
-const PIECE: usize = 1_000;
+const ROWS: usize = 1_000;
 
 /// The first half of a hash, by which texts of any length are found.
 pub(in super::super) type TextKey = [u8; 16];
@@ -33,7 +36,7 @@ fn key(text: &str) -> TextKey {
 }
 
 /// Databases have no text with NUL.
-fn plain(text: &str) -> String {
+pub(super) fn plain(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
 }
 
@@ -70,24 +73,29 @@ fn json(value: &impl serde::Serialize) -> Outcome<String> {
     serde_json::to_string(value).map_err(|error| Fault::Corrupt(error.to_string()))
 }
 
-/// What a build that was just stored, or a step that was just added to one, brings of cases and receipts.
+/// What a build that was just stored, or a step that was just added to one, brings of cases, and which of the
+/// build's steps it is.
 pub(super) struct Part<'a> {
     pub(super) project: ProjectId,
     pub(super) build: BuildId,
-    pub(super) tests: &'a [TestResult],
-    pub(super) receipts: &'a [String],
+    pub(super) report: &'a TestReport,
+    pub(super) steps: Piece,
 }
 
 /// Stores cases behind those that each build has; the builds' rows are held. Names and failures of all parts
 /// go in first, in the order of their keys, so that two writers with the same ones don't wait for each other.
 pub(super) fn add(conn: &mut Conn, parts: &[Part<'_>]) -> Outcome<()> {
     let (mut names, mut failures, mut rows) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
-    for part in parts.iter().filter(|part| !part.tests.is_empty()) {
-        let project = part.project;
+    for part in parts.iter().filter(|part| !part.report.is_empty()) {
+        let (project, tests) = (part.project, &part.report.tests);
         let this = || build::table.find((project.0, Id(part.build.0)));
         let known: String = this().select(build::tests).first(conn)?;
         let mut summary = summary(&known)?;
-        for (position, result) in (summary.total..).zip(part.tests) {
+        uploads::add(conn, part, uploads::count(&summary))?;
+        if tests.is_empty() {
+            continue;
+        }
+        for (position, result) in (summary.total..).zip(tests) {
             let (suite, name) = (plain(&result.suite), plain(&result.name));
             let test = key(&full_test_name(&suite, &name));
             names.entry((project, test)).or_insert(NameRow { project, key: test, suite, name });
@@ -122,36 +130,14 @@ pub(super) fn add(conn: &mut Conn, parts: &[Part<'_>]) -> Outcome<()> {
                 details: details.map(Cow::into_owned),
             });
         }
-        summary.add(part.tests);
+        summary.add(tests);
         diesel::update(this()).set(build::tests.eq(json(&summary)?)).execute(conn)?;
     }
     let names: Vec<NameRow> = names.into_values().collect();
-    names.chunks(PIECE).try_for_each(|piece| tuned::insert_test_names(conn, piece))?;
+    names.chunks(ROWS).try_for_each(|piece| tuned::insert_test_names(conn, piece))?;
     let failures: Vec<FailureRow> = failures.into_values().collect();
-    failures.chunks(PIECE).try_for_each(|piece| tuned::insert_test_failures(conn, piece))?;
-    rows.chunks(PIECE).try_for_each(|piece| tuned::insert_test_results(conn, piece))?;
-    parts.iter().try_for_each(|part| add_receipts(conn, part))
-}
-
-fn add_receipts(conn: &mut Conn, part: &Part<'_>) -> Outcome<()> {
-    if part.receipts.is_empty() {
-        return Ok(());
-    }
-    let known: i64 = receipt::table
-        .filter(receipt::project_id.eq(part.project.0).and(receipt::build_id.eq(Id(part.build.0))))
-        .count()
-        .get_result(conn)?;
-    for (nth, document) in (known..).zip(part.receipts) {
-        diesel::insert_into(receipt::table)
-            .values((
-                receipt::project_id.eq(part.project.0),
-                receipt::build_id.eq(Id(part.build.0)),
-                receipt::nth.eq(i32::try_from(nth).unwrap_or(i32::MAX)),
-                receipt::document.eq(plain(document)),
-            ))
-            .execute(conn)?;
-    }
-    Ok(())
+    failures.chunks(ROWS).try_for_each(|piece| tuned::insert_test_failures(conn, piece))?;
+    rows.chunks(ROWS).try_for_each(|piece| tuned::insert_test_results(conn, piece))
 }
 
 fn number(status: TestStatus) -> i16 {
@@ -238,7 +224,8 @@ pub(super) fn list(conn: &mut Conn, query: &TestQuery) -> Outcome<Vec<PlacedTest
     }
     if let Some(wanted) = &query.text {
         let escaped = plain(wanted).replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
-        let contains = Sql::new("lower(case when test.suite = '' then test.name else test.suite || '::' || test.name end")
+        let contains = Sql::new("lower(")
+            .text(FULL_NAME)
             .text(tuned::BY_BYTES)
             .text(") like lower(?")
             .bind::<Text, _>(format!("%{escaped}%"))
@@ -272,12 +259,7 @@ pub(super) fn history(
     from: Option<(BuildId, u32)>,
     limit: u64,
 ) -> Outcome<Option<Vec<TestRun>>> {
-    let known: Option<(i64, String, String)> = test::table
-        .filter(test::project_id.eq(project.0).and(test::key.eq(key(&plain(full_name)).as_slice())))
-        .select((test::id, test::suite, test::name))
-        .first(conn)
-        .optional()?;
-    let Some((id, suite, name)) = known else { return Ok(None) };
+    let Some((id, suite, name)) = find(conn, project, full_name)? else { return Ok(None) };
     let (build, position) = from.unwrap_or((BuildId::FIRST, u32::MAX));
     let position = i32::try_from(position).unwrap_or(i32::MAX);
     let rows: Vec<(Id, CaseRow)> = test_result::table
@@ -318,19 +300,146 @@ pub(super) fn history(
     runs.collect::<Outcome<_>>().map(Some)
 }
 
-pub(super) fn receipts(conn: &mut Conn, project: ProjectId, id: BuildId) -> Outcome<Vec<String>> {
-    Ok(receipt::table
-        .filter(receipt::project_id.eq(project.0).and(receipt::build_id.eq(Id(id.0))))
-        .order(receipt::nth)
-        .select(receipt::document)
-        .load(conn)?)
+/// A case's whole name.
+const FULL_NAME: &str =
+    "(case when test.suite = '' then test.name else test.suite || '::' || test.name end)";
+
+/// Cases, over `test_result join test join project`.
+const COLUMNS: Columns = Columns {
+    fields: &[
+        ("id", tuned::TEST_ID),
+        ("build_id", "test_result.build_id"),
+        ("project", "project.slug_key"),
+        ("position", "test_result.position"),
+        ("full_name", FULL_NAME),
+        ("suite", "test.suite"),
+        ("name", "test.name"),
+        // As they are numbered.
+        (
+            "status",
+            "(case test_result.status when 0 then 'passed' when 1 then 'flaky' when 2 then 'skipped' \
+             when 3 then 'failed' else 'error' end)",
+        ),
+        ("duration", "(test_result.micros / 1000000.0)"),
+    ],
+    folded: &["project"],
+    sets: &[],
+    open: "null",
+    scanned: "test_result.position",
+    indexed: &[],
+};
+
+/// Cases of all projects that are there, with what a query leaves of them. Those of a project or a build are
+/// found by the key of the table, those of a whole name in a project by the index of histories.
+pub(super) fn query(conn: &mut Conn, listing: &Listing) -> Outcome<Listed<FoundTest>> {
+    let (limit, offset) = bounds(listing);
+    let filter = &listing.selection.filter;
+    let (of_project, of_build) = builds::place(conn, filter)?;
+    let of_test: Option<i64> = match (of_project, filter.required("full_name")) {
+        (Some(project), Some(Value::Text(name))) => {
+            let known = find(conn, project, name)?;
+            // No test has this number.
+            Some(known.map_or(-1, |(id, ..)| id))
+        }
+        _ => None,
+    };
+    let selected = || {
+        let of_its_build =
+            build::project_id.eq(test_result::project_id).and(build::id.eq(test_result::build_id));
+        let mut all = test_result::table
+            .inner_join(test::table)
+            .inner_join(project::table)
+            .inner_join(build::table.on(of_its_build))
+            .into_boxed::<Db>()
+            .filter(project::slug_key.is_not_null())
+            .filter(COLUMNS.filter(filter));
+        if let Some(id) = of_project {
+            all = all.filter(test_result::project_id.eq(id.0));
+        }
+        if let Some(id) = of_build {
+            all = all.filter(test_result::build_id.eq(id));
+        }
+        if let Some(id) = of_test {
+            all = all.filter(test_result::test_id.eq(id));
+        }
+        all
+    };
+    let count: i64 = selected().count().get_result(conn)?;
+    let order = COLUMNS.order(
+        &listing.selection.sort,
+        "test_result.project_id, test_result.build_id, test_result.position",
+    );
+    type Found = (i64, Id, (At, At, i64), i32, String, String, i16, Option<i64>);
+    let rows: Vec<Found> = selected()
+        .order(order)
+        .limit(limit)
+        .offset(offset)
+        .select((
+            test_result::project_id,
+            test_result::build_id,
+            (build::received, build::updated_at, build::version),
+            test_result::position,
+            test::suite,
+            test::name,
+            test_result::status,
+            test_result::micros,
+        ))
+        .load(conn)?;
+    let found = |(
+        project,
+        build,
+        (received, updated_at, version),
+        position,
+        suite,
+        name,
+        status,
+        micros,
+    ): Found| {
+        let row = CaseRow {
+            position,
+            suite,
+            name,
+            status,
+            micros,
+            failure_key: None,
+            details: None,
+            packed: 0,
+        };
+        let test = placed(row, &HashMap::new())?;
+        Ok(FoundTest {
+            project: ProjectId(project),
+            build: BuildId(build.0),
+            received: instant(received, 0)?,
+            updated_at: instant(updated_at, 0)?,
+            version,
+            test,
+        })
+    };
+    Ok(Listed {
+        items: rows.into_iter().map(found).collect::<Outcome<_>>()?,
+        count: count.unsigned_abs(),
+    })
 }
 
-/// Removes the cases and receipts of a build.
+/// A project's test of that whole name: its number, suite and name.
+fn find(
+    conn: &mut Conn,
+    project: ProjectId,
+    full_name: &str,
+) -> Outcome<Option<(i64, String, String)>> {
+    Ok(test::table
+        .filter(test::project_id.eq(project.0).and(test::key.eq(key(&plain(full_name)).as_slice())))
+        .select((test::id, test::suite, test::name))
+        .first(conn)
+        .optional()?)
+}
+
+/// Removes the cases, receipts and uploads of a build.
 pub(super) fn forget(conn: &mut Conn, project: ProjectId, id: BuildId) -> Outcome<()> {
     for statement in [
         "delete from test_result where project_id = ? and build_id = ?",
         "delete from receipt where project_id = ? and build_id = ?",
+        "delete from upload where project_id = ? and build_id = ?",
     ] {
         Sql::<()>::new(statement)
             .bind::<BigInt, _>(project.0)

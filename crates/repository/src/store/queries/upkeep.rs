@@ -3,13 +3,16 @@
 use devmason_domain::Timestamp;
 use diesel::prelude::*;
 
-use super::{Conn, Outcome, Sql, tuned};
+use super::{Conn, Outcome, Sql, tuned, uploads};
 use crate::store::columns::At;
 use crate::store::schema::collection;
-use crate::{CLAIM_LIFETIME_MICROS, Tally};
+use crate::{CLAIM_LIFETIME_MICROS, Retention, Tally};
 
 /// How many rows one transaction removes: about 10 ms, so that nobody waits long behind it.
 const PIECE: i64 = 500;
+
+/// The same of rows that may be as long as a request's body.
+const LARGE_PIECE: i64 = 5;
 
 pub(super) fn ping(conn: &mut Conn) -> Outcome<()> {
     Ok(tuned::ping(conn)?)
@@ -42,21 +45,31 @@ pub(super) fn collection_changed(conn: &mut Conn, name: &str, members: i64) -> O
     Ok(())
 }
 
-pub(super) fn purge(conn: &mut Conn, now: Timestamp) -> Outcome<bool> {
+pub(super) fn purge(conn: &mut Conn, now: Timestamp, kept: Retention) -> Outcome<bool> {
     // In the text: of a limit that is bound the planner knows nothing, and reads whole tables.
-    let piece_of = |statement: &str| statement.replace("{PIECE}", &PIECE.to_string());
+    let piece_of = |statement: &str| {
+        let statement = statement.replace("{PIECE}", &PIECE.to_string());
+        statement.replace("{LARGE_PIECE}", &LARGE_PIECE.to_string())
+    };
     let expired = Sql::<()>::new(piece_of(
         "delete from claim where scope in (select scope from claim where created_at < ? order by created_at limit {PIECE})",
     ))
     .bind::<crate::store::schema::sql::Instant, _>(At(now.micros() - CLAIM_LIFETIME_MICROS))
     .execute(conn)?;
     // Held until the end of the piece, so that no other server takes the same rows for the last ones.
-    let Some(deleted) = tuned::deleted_project(conn)? else { return Ok(expired > 0) };
+    let Some(deleted) = tuned::deleted_project(conn)? else {
+        let oldest = At(now.micros().saturating_sub(kept.micros));
+        return Ok(uploads::forget_before(conn, oldest, LARGE_PIECE)?
+            || uploads::forget_beyond(conn, kept.bytes, LARGE_PIECE)?
+            || expired > 0);
+    };
     for piece in [
         "delete from step where (project_id, build_id, position) in
              (select project_id, build_id, position from step where project_id = ? limit {PIECE})",
         "delete from test_result where (project_id, build_id, position) in
              (select project_id, build_id, position from test_result where project_id = ? limit {PIECE})",
+        "delete from upload where (project_id, build_id, nth) in
+             (select project_id, build_id, nth from upload where project_id = ? limit {LARGE_PIECE})",
         "delete from receipt where (project_id, build_id, nth) in
              (select project_id, build_id, nth from receipt where project_id = ? limit {PIECE})",
         "delete from test_failure where (project_id, key) in

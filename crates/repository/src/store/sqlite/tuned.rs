@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, HashSet};
 use std::time::{Duration, Instant};
 
-use devmason_domain::{BuildId, JsonObject, Outcome as Ended, ProjectId, Step, Tag, Timestamp};
+use devmason_domain::{BuildId, JsonObject, Outcome as Ended, ProjectId, Tag, Timestamp};
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::result::QueryResult;
@@ -15,11 +15,10 @@ use diesel::sqlite::Sqlite;
 use super::Conn;
 use super::queries::{
     FailureRow, Insert, Met, NameRow, Outcome, ResultRow, Sql, bump, establish, host_key,
-    joined_components, joined_tags, output_bytes,
+    insert_step, joined_components, joined_tags, output_bytes,
 };
 use crate::store::columns::{At, Id};
 use crate::store::fault::Fault;
-use crate::store::packed::Packed;
 use crate::store::schema::{build_component, build_tag, project, sql};
 use crate::{NewStep, Result};
 
@@ -41,6 +40,9 @@ pub(super) const HAS_COMPONENT: &str = "exists (select 1 from build_component bc
 
 /// A step's id: its build's and its place.
 pub(super) const STEP_ID: &str = "(uuid_text(step.build_id) || ':' || step.position)";
+
+/// A test case's id: its build's and its place.
+pub(super) const TEST_ID: &str = "(uuid_text(test_result.build_id) || ':' || test_result.position)";
 
 /// A build's id in URIs.
 pub(super) const BUILD_KEY: &str = "coalesce(build.key, uuid_text(build.id))";
@@ -155,11 +157,6 @@ insert into build (project_id, id, key, sender_id, started, started_offset, fini
 values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 on conflict do nothing";
 
-const INSERT_STEP: &str = "
-insert into step (project_id, build_id, position, name, success, started, started_offset, finished,
-                  finished_offset, output, errout, extras, packed)
-values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
-
 pub(super) fn insert_builds(conn: &mut Conn, inserts: &[Insert<'_>]) -> Outcome<HashSet<BuildId>> {
     let projects: HashSet<i64> = inserts.iter().map(|insert| insert.new.project.0).collect();
     let alive: HashSet<i64> = project::table
@@ -230,32 +227,6 @@ fn insert_build(conn: &mut Conn, insert: &Insert<'_>) -> Outcome<bool> {
     }
     bump(conn, new.project.0, report.tags.iter().map(Tag::as_str), insert.sender, 1)?;
     Ok(true)
-}
-
-fn insert_step(
-    conn: &mut Conn,
-    project: ProjectId,
-    build: BuildId,
-    position: i32,
-    step: &Step,
-) -> Outcome<()> {
-    let packed = Packed::new(step);
-    Sql::<()>::new(INSERT_STEP)
-        .bind::<BigInt, _>(project.0)
-        .bind::<sql::Uuid, _>(Id(build.0))
-        .bind::<Integer, _>(position)
-        .bind::<Text, _>(step.name.as_str())
-        .bind::<Bool, _>(step.success)
-        .bind::<sql::Instant, _>(At(step.started.micros()))
-        .bind::<SmallInt, _>(step.started.offset_minutes())
-        .bind::<sql::Instant, _>(At(step.finished.micros()))
-        .bind::<SmallInt, _>(step.finished.offset_minutes())
-        .bind::<Binary, _>(&*packed.output)
-        .bind::<Binary, _>(&*packed.errout)
-        .bind::<Text, _>(step.extras.as_str())
-        .bind::<SmallInt, _>(packed.flags)
-        .execute(conn)?;
-    Ok(())
 }
 
 /// Stores cases row by row; a name or a failure that is there already is left as it is.

@@ -1,0 +1,179 @@
+//! Receipts: what a build's uploads were read as; and reading them again.
+
+use actix_web::HttpResponse;
+use devmason_domain::{Build, BuildKey, Outcome, Project, Slug, Step, Timestamp};
+use devmason_hypermedia::document::ReceiptDocument;
+use devmason_repository::{KeptUpload, Piece, Repository, Reread, TestQuery, TestReport, Updated};
+use serde_json::value::RawValue;
+
+use super::builds::{borrowed, find, state};
+use crate::call::Call;
+use crate::error::ApiError;
+use crate::upload;
+
+/// How long the uploads of a build may be together to be read again, in bytes as they are stored.
+const MAX_REREAD: u64 = 256 << 20;
+
+pub(crate) async fn get(
+    call: &Call<'_>,
+    slug: &Slug,
+    key: &BuildKey,
+) -> Result<HttpResponse, ApiError> {
+    let (project, build) = find(call, slug, key).await?;
+    match call.ready(&call.etag(&borrowed(&state(&project, &build)))) {
+        Some(answer) => Ok(answer),
+        None => show(call, &project, &build).await,
+    }
+}
+
+async fn show(call: &Call<'_>, project: &Project, build: &Build) -> Result<HttpResponse, ApiError> {
+    let etag = call.etag(&borrowed(&state(project, build)));
+    let (id, of) = (project.id, build.id);
+    let mut documents = call.ask(move |repository| repository.receipt_list(id, of)).await?;
+    if documents.is_empty() {
+        // A document of the API is stored as it is: what it has is all there is to tell.
+        let receipt = serde_json::json!({
+            "format": "devmason", "recognized": "as the request says", "steps": build.steps,
+            "tests": {"total": build.tests.total}, "notes": [], "notes_total": 0,
+        });
+        documents.push(receipt.to_string());
+    }
+    let uploads = documents
+        .into_iter()
+        .map(RawValue::from_string)
+        .collect::<Result<_, _>>()
+        .map_err(|error| ApiError::Unwritable(error.to_string()))?;
+    let links = call.view().receipt_links(project, build);
+    call.ok(&etag, &ReceiptDocument { uploads, links })
+}
+
+pub(crate) async fn reparse(
+    call: &Call<'_>,
+    slug: &Slug,
+    key: &BuildKey,
+) -> Result<HttpResponse, ApiError> {
+    let (project, build) = find(call, slug, key).await?;
+    call.app.settings.policy.delete_build(call.viewer(), &project, &build)?;
+    call.seen(build.version, &borrowed(&state(&project, &build)))?;
+    let new = reread(call, &build).await?;
+    match call.ask(move |repository| repository.build_reread(&build, &new)).await? {
+        Updated::Done(()) => {
+            call.app.cache.changed();
+            let (project, build) = find(call, slug, key).await?;
+            show(call, &project, &build).await
+        }
+        Updated::Stale => Err(ApiError::Conflict("the build changed meanwhile; try again")),
+        Updated::Gone => Err(ApiError::NotFound("there is no such build")),
+    }
+}
+
+/// What a build is once its uploads are read again: what came otherwise stays where it is.
+async fn reread(call: &Call<'_>, build: &Build) -> Result<Reread, ApiError> {
+    let of = build.clone();
+    let (kept, old) = call
+        .ask(move |repository| {
+            let kept = repository.upload_list(of.project, of.id)?;
+            let is_short = kept.iter().map(|upload| upload.bytes).sum::<u64>() <= MAX_REREAD;
+            let old =
+                if is_short && !kept.is_empty() { Some(Old::load(repository, &of)?) } else { None };
+            Ok((kept, old))
+        })
+        .await?;
+    if kept.is_empty() {
+        return Err(ApiError::Conflict("no upload of this build is kept"));
+    }
+    let old =
+        old.ok_or(ApiError::Conflict("the build's uploads are too long to be read again at once"))?;
+    let succeeded = old.steps.iter().all(|step| step.success);
+    let (mut steps, mut tests, mut receipts) =
+        (Pieces::of(old.steps), Pieces::of(old.tests), Pieces::of(old.receipts));
+    let mut uploads = Vec::with_capacity(kept.len());
+    for upload in kept {
+        let (project, id, nth) = (build.project, build.id, upload.nth);
+        let body = call.ask(move |repository| repository.upload_body(project, id, nth)).await?;
+        // One that expired just now stays as it was read.
+        let Some(body) = body else { continue };
+        let again = upload::read_again(&upload, body).await?;
+        uploads.push(KeptUpload {
+            steps: steps.replace(upload.steps, again.steps),
+            tests: tests.replace(upload.tests, again.tests),
+            receipts: receipts.replace(upload.receipts, again.receipts),
+            ..upload
+        });
+    }
+    let steps: Vec<Step> = steps.whole();
+    // One that followed from the steps does so again; what was said of the build itself stays.
+    let success = match build.outcome {
+        Outcome::Finished { success, .. } if success == succeeded => {
+            Some(steps.iter().all(|step| step.success))
+        }
+        _ => None,
+    };
+    let report = TestReport { tests: tests.whole(), receipts: receipts.whole(), upload: None };
+    Ok(Reread { steps, report, uploads, success, now: Timestamp::now() })
+}
+
+/// What a build has.
+struct Old {
+    steps: Vec<Step>,
+    tests: Vec<devmason_domain::TestResult>,
+    receipts: Vec<String>,
+}
+
+impl Old {
+    fn load(repository: &dyn Repository, of: &Build) -> devmason_repository::Result<Self> {
+        let steps = repository.step_list(std::slice::from_ref(of))?.pop().flatten();
+        let tests = repository.test_list(&TestQuery::all(of.project, of.id))?;
+        Ok(Self {
+            steps: steps.unwrap_or_default(),
+            tests: tests.into_iter().map(|placed| placed.result).collect(),
+            receipts: repository.receipt_list(of.project, of.id)?,
+        })
+    }
+}
+
+/// A list, pieces of which are replaced in order.
+struct Pieces<T> {
+    old: std::vec::IntoIter<T>,
+    taken: u32,
+    new: Vec<T>,
+}
+
+impl<T> Pieces<T> {
+    fn of(old: Vec<T>) -> Self {
+        Self { old: old.into_iter(), taken: 0, new: Vec::new() }
+    }
+
+    /// Puts others in the place of a piece, which lies behind the one before; tells where they are.
+    fn replace(&mut self, piece: Piece, by: Vec<T>) -> Piece {
+        let before = piece.first.saturating_sub(self.taken);
+        self.new.extend(self.old.by_ref().take(before as usize));
+        self.old.by_ref().take(piece.count as usize).for_each(drop);
+        self.taken = piece.first.saturating_add(piece.count);
+        let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let place = Piece { first: number(self.new.len()), count: number(by.len()) };
+        self.new.extend(by);
+        place
+    }
+
+    /// The whole of it.
+    fn whole(mut self) -> Vec<T> {
+        self.new.extend(self.old);
+        self.new
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_are_replaced_and_the_rest_stays() {
+        let piece = |first, count| Piece { first, count };
+        let mut pieces = Pieces::of((0..10).collect());
+        assert_eq!(pieces.replace(piece(1, 2), vec![100]), piece(1, 1));
+        assert_eq!(pieces.replace(piece(3, 0), vec![200, 201]), piece(2, 2));
+        assert_eq!(pieces.replace(piece(5, 4), vec![]), piece(6, 0));
+        assert_eq!(pieces.whole(), [0, 100, 200, 201, 3, 4, 9]);
+    }
+}
