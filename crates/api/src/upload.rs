@@ -228,8 +228,14 @@ fn file(name: Option<String>, body: &[u8], asked: Option<Format>) -> Result<File
         "skipped": summary.skipped, "failed": summary.failed, "error": summary.error,
     });
     let note = |note: &devmason_reports::Note| json!({"line": note.line, "kind": note.kind.as_str(), "text": note.text});
-    receipt["notes"] = read.notes.iter().map(note).collect();
-    receipt["notes_total"] = json!(read.notes_total);
+    let mut notes: Vec<Value> = read.notes.iter().map(note).collect();
+    let properties: usize = read.suites.iter().map(|suite| suite.properties.len()).sum();
+    if properties > 0 {
+        let text = format!("{properties} properties of suites are not kept");
+        notes.push(json!({"line": null, "kind": "dropped", "text": text}));
+    }
+    receipt["notes"] = json!(notes);
+    receipt["notes_total"] = json!(read.notes_total + u64::from(properties > 0));
     Ok(File { name, read: Some(read), receipt: receipt.to_string() })
 }
 

@@ -22,6 +22,8 @@ struct Junit {
     case: Option<Case>,
     /// Whether the case is still to be done: then its failure does not count.
     todo: bool,
+    /// What was said of tries of the case that failed again.
+    again: Vec<String>,
     doubled: Doubled,
     dropped: HashSet<String>,
 }
@@ -213,6 +215,9 @@ impl Junit {
         if std::mem::take(&mut self.todo) {
             case.status = Some(Status::Skipped);
         }
+        for text in std::mem::take(&mut self.again) {
+            add_text(case.failure.get_or_insert_default(), &text);
+        }
         let status = *case.status.get_or_insert(Status::Passed);
         if let Some(open) = self.suites.last_mut() {
             open.own.add(status);
@@ -235,13 +240,8 @@ impl Junit {
             (None, _) => case.failure = Some(failure),
             (Some(known), true) if case.status == Some(Status::Flaky) => *known = failure,
             (Some(known), _) => {
-                let more = [failure.message, failure.text].into_iter().flatten();
-                let text = known.text.get_or_insert_default();
-                for more in more {
-                    if !text.is_empty() {
-                        text.push_str("\n\n");
-                    }
-                    text.push_str(&more);
+                for text in [failure.message, failure.text].into_iter().flatten() {
+                    add_text(known, &text);
                 }
             }
         }
@@ -253,6 +253,9 @@ impl Junit {
             case.retries += 1;
             if flaky {
                 self.judge(element, Status::Flaky);
+            } else {
+                let texts = [element.owned("message"), element.trimmed()];
+                self.again.extend(texts.into_iter().flatten());
             }
         }
     }
@@ -264,6 +267,15 @@ impl Junit {
             sink.note(Note { line: Some(element.line), kind: NoteKind::Dropped, text });
         }
     }
+}
+
+/// Adds to what is said of a failure.
+fn add_text(failure: &mut Failure, more: &str) {
+    let text = failure.text.get_or_insert_default();
+    if !text.is_empty() {
+        text.push_str("\n\n");
+    }
+    text.push_str(more);
 }
 
 /// A try that came before the last one.

@@ -68,6 +68,14 @@ fn what_real_tools_say_of_a_case_is_kept() {
     assert!(failure.message.as_ref().unwrap().contains("one is not two <&>"));
     assert!(failure.text.as_ref().unwrap().contains("test_sample.py"));
 
+    let surefire = fixture("surefire-reruns.xml");
+    let fails = surefire.cases.iter().find(|case| case.name == "fails").unwrap();
+    let failure = fails.failure.as_ref().unwrap();
+    assert_eq!(
+        (fails.retries, failure.text.as_ref().unwrap().matches("one is not two").count()),
+        (2, 5)
+    );
+
     let flaky =
         fixture("nextest.json").cases.into_iter().find(|case| case.outcome() == Status::Flaky);
     assert_eq!(flaky.unwrap().retries, 1);

@@ -76,7 +76,205 @@ fn go(cases: &[Written]) -> String {
     lines.join("\n")
 }
 
+fn seconds(micros: u64) -> String {
+    format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000)
+}
+
+fn libtest(cases: &[Written]) -> String {
+    let mut lines =
+        vec![format!(r#"{{"type":"suite","event":"started","test_count":{}}}"#, cases.len())];
+    for case in cases {
+        let event = match case.status {
+            Status::Passed => "ok",
+            Status::Skipped => "ignored",
+            _ => "failed",
+        };
+        let seconds = case.micros as f64 / 1e6;
+        lines.push(serde_json::json!({"type": "test", "event": event, "name": case.name, "exec_time": seconds, "stdout": case.text}).to_string());
+    }
+    lines.push(r#"{"type":"suite","event":"ok"}"#.to_owned());
+    lines.join("\n")
+}
+
+fn ctrf(cases: &[Written]) -> String {
+    let case = |case: &Written| {
+        let status = match case.status {
+            Status::Passed => "passed",
+            Status::Skipped => "skipped",
+            Status::Failed => "failed",
+            _ => "other",
+        };
+        serde_json::json!({"name": case.name, "status": status, "duration": case.micros as f64 / 1e3, "message": case.text})
+    };
+    let tests: Vec<_> = cases.iter().map(case).collect();
+    serde_json::json!({"reportFormat": "CTRF", "results": {"tool": {"name": "t"}, "tests": tests}})
+        .to_string()
+}
+
+fn trx(cases: &[Written]) -> String {
+    let case = |case: &Written| {
+        let outcome = match case.status {
+            Status::Passed => "Passed",
+            Status::Skipped => "NotExecuted",
+            Status::Failed => "Failed",
+            _ => "Error",
+        };
+        let (whole, micros) = (case.micros / 1_000_000, case.micros % 1_000_000);
+        let clock =
+            format!("{:02}:{:02}:{:02}.{micros:06}0", whole / 3600, whole / 60 % 60, whole % 60);
+        format!(
+            "<UnitTestResult testId=\"i\" testName=\"{}\" outcome=\"{outcome}\" duration=\"{clock}\"><Output><ErrorInfo><Message>{}</Message></ErrorInfo></Output></UnitTestResult>",
+            escaped(&case.name),
+            escaped(&case.text)
+        )
+    };
+    let results: String = cases.iter().map(case).collect();
+    format!("<TestRun name=\"r\"><Results>{results}</Results></TestRun>")
+}
+
+fn xunit(cases: &[Written]) -> String {
+    let case = |case: &Written| {
+        let (name, text, time) = (escaped(&case.name), escaped(&case.text), seconds(case.micros));
+        let (result, inner) = match case.status {
+            Status::Passed => ("Pass", String::new()),
+            Status::Skipped => ("Skip", format!("<reason>{text}</reason>")),
+            _ => ("Fail", format!("<failure><message>{text}</message></failure>")),
+        };
+        format!("<test name=\"{name}\" result=\"{result}\" time=\"{time}\">{inner}</test>")
+    };
+    let tests: String = cases.iter().map(case).collect();
+    format!(
+        "<assemblies><assembly name=\"a\"><collection>{tests}</collection></assembly></assemblies>"
+    )
+}
+
+fn nunit(cases: &[Written]) -> String {
+    let case = |case: &Written| {
+        let (name, text, time) = (escaped(&case.name), escaped(&case.text), seconds(case.micros));
+        let (result, inner) = match case.status {
+            Status::Passed => ("result=\"Passed\"", String::new()),
+            Status::Skipped => {
+                ("result=\"Skipped\"", format!("<reason><message>{text}</message></reason>"))
+            }
+            Status::Failed => {
+                ("result=\"Failed\"", format!("<failure><message>{text}</message></failure>"))
+            }
+            _ => (
+                "result=\"Failed\" label=\"Error\"",
+                format!("<failure><message>{text}</message></failure>"),
+            ),
+        };
+        format!(
+            "<test-case name=\"{name}\" fullname=\"{name}\" {result} duration=\"{time}\">{inner}</test-case>"
+        )
+    };
+    let tests: String = cases.iter().map(case).collect();
+    format!("<test-run><test-suite name=\"s\">{tests}</test-suite></test-run>")
+}
+
+fn ctest(cases: &[Written]) -> String {
+    let case = |case: &Written| {
+        let status = match case.status {
+            Status::Passed => "passed",
+            Status::Error => "notrun",
+            _ => "failed",
+        };
+        format!(
+            "<Test Status=\"{status}\"><Name>{}</Name><Results><NamedMeasurement type=\"numeric/double\" name=\"Execution Time\"><Value>{}</Value></NamedMeasurement><Measurement><Value>{}</Value></Measurement></Results></Test>",
+            escaped(&case.name),
+            seconds(case.micros),
+            escaped(&case.text)
+        )
+    };
+    let tests: String = cases.iter().map(case).collect();
+    format!("<Site BuildName=\"b\"><Testing>{tests}</Testing></Site>")
+}
+
+/// What of a case a format can say: its status where it has no word for all of them.
+fn same(
+    read: &Read,
+    written: &[Written],
+    status: fn(Status) -> Status,
+) -> Result<(), TestCaseError> {
+    let found: Vec<_> =
+        read.cases.iter().map(|case| (case.name.clone(), case.outcome(), case.micros)).collect();
+    let expected: Vec<_> = written
+        .iter()
+        .map(|case| (case.name.clone(), status(case.status), Some(case.micros)))
+        .collect();
+    prop_assert_eq!(found, expected);
+    Ok(())
+}
+
+/// What was said of those that did not pass.
+fn messages(cases: &[Case]) -> Vec<String> {
+    let message = |case: &Case| case.failure.clone().and_then(|failure| failure.message);
+    let bad = cases.iter().filter(|case| case.outcome() != Status::Passed);
+    bad.map(|case| message(case).unwrap_or_default()).collect()
+}
+
+fn texts(cases: &[Written]) -> Vec<String> {
+    let bad = cases.iter().filter(|case| case.status != Status::Passed);
+    bad.map(|case| case.text.trim_matches('\n').to_owned()).collect()
+}
+
+fn failed_alone(status: Status) -> Status {
+    if status == Status::Error { Status::Failed } else { status }
+}
+
 proptest! {
+    #[test]
+    fn libtest_comes_back(cases in written()) {
+        // It tells tests by their names.
+        let mut names = std::collections::HashSet::new();
+        let cases: Vec<_> = cases.into_iter().filter(|case| names.insert(case.name.clone())).collect();
+        let read = Read::from_bytes(libtest(&cases).as_bytes(), Some(Format::Libtest)).unwrap();
+        let mut found: Vec<_> = read.cases.iter().map(|case| (case.name.clone(), case.outcome(), case.micros)).collect();
+        let mut expected: Vec<_> =
+            cases.iter().map(|case| (case.name.clone(), failed_alone(case.status), Some(case.micros))).collect();
+        // Those that failed are held back, since they may be tried again.
+        found.sort();
+        expected.sort();
+        prop_assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn ctrf_comes_back(cases in written()) {
+        let read = read(&ctrf(&cases));
+        same(&read, &cases, |status| status)?;
+    }
+
+    #[test]
+    fn trx_comes_back(cases in written()) {
+        let read = read(&trx(&cases));
+        same(&read, &cases, |status| status)?;
+        prop_assert_eq!(messages(&read.cases), texts(&cases));
+    }
+
+    #[test]
+    fn xunit_comes_back(cases in written()) {
+        let read = read(&xunit(&cases));
+        same(&read, &cases, failed_alone)?;
+        prop_assert_eq!(messages(&read.cases), texts(&cases));
+    }
+
+    #[test]
+    fn nunit_comes_back(cases in written()) {
+        let read = read(&nunit(&cases));
+        same(&read, &cases, |status| status)?;
+        prop_assert_eq!(messages(&read.cases), texts(&cases));
+    }
+
+    #[test]
+    fn ctest_comes_back(cases in written()) {
+        let read = read(&ctest(&cases));
+        // It has no word of its own for what was skipped.
+        same(&read, &cases, |status| if status == Status::Skipped { Status::Failed } else { status })?;
+        let outputs: Vec<_> = read.cases.iter().map(|case| case.stdout.clone()).collect();
+        let written: Vec<_> = cases.iter().map(|case| case.text.clone()).collect();
+        prop_assert_eq!(outputs, written);
+    }
+
     #[test]
     fn junit_comes_back(cases in written()) {
         let read = read(&junit(&cases));
