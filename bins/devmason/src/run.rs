@@ -1,0 +1,275 @@
+//! `devmason run`: a command as a build, or as a step of one.
+
+use std::io::{self, Read, Write};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use devmason_client::{Step, Timestamp};
+use serde_json::{Value, json};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
+use signal_hook::iterator::SignalsInfo;
+use signal_hook::iterator::exfiltrator::WithOrigin;
+
+use crate::outbox::{self, Outbox};
+use crate::{Problem, say};
+
+/// From so many bytes of output on a part of it is sent at once.
+const PART_BYTES: usize = 1 << 20;
+
+/// How long the output of what a command left running is waited for.
+const LAST_OUTPUT: Duration = Duration::from_secs(2);
+
+/// How long a step's name is at most, in bytes.
+const NAME_BYTES: usize = 200;
+
+/// What a command came to.
+pub(crate) struct Done {
+    /// What to exit with: the command's own code, or what a shell would.
+    pub(crate) code: u8,
+}
+
+/// What happens while a command runs.
+enum Event {
+    /// Much was written.
+    Much,
+    /// One of its outputs ended.
+    Ended,
+    /// It did.
+    Exited(io::Result<ExitStatus>),
+}
+
+/// What was written and not yet sent: to standard output, to standard error.
+#[derive(Default)]
+struct Written([Vec<u8>; 2]);
+
+impl Written {
+    /// Takes what is whole: half a character stays, unless it is the last.
+    fn take(&mut self, is_last: bool) -> [String; 2] {
+        self.0.each_mut().map(|bytes| {
+            let end = if is_last { bytes.len() } else { whole_characters(bytes) };
+            let rest = bytes.split_off(end);
+            let taken = std::mem::replace(bytes, rest);
+            String::from_utf8(taken)
+                .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+        })
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.iter().all(Vec::is_empty)
+    }
+}
+
+/// Up to where bytes are whole characters: a UTF-8 character that is cut off at the end has three bytes at most.
+fn whole_characters(bytes: &[u8]) -> usize {
+    let start = bytes.len().saturating_sub(3);
+    let tail = bytes.get(start..).unwrap_or_default();
+    let lead = tail.iter().rposition(|byte| *byte >= 0xC0);
+    let Some(at) = lead else { return bytes.len() };
+    let length = match tail.get(at) {
+        Some(0xF0..) => 4,
+        Some(0xE0..) => 3,
+        _ => 2,
+    };
+    if tail.len() - at < length { start + at } else { bytes.len() }
+}
+
+/// The name of the step that a command is.
+pub(crate) fn name_of(command: &[String]) -> String {
+    let mut name = command.join(" ").replace(['\n', '\r', '\t', '\0'], " ").trim().to_owned();
+    while name.len() > NAME_BYTES {
+        name.pop();
+    }
+    if name.is_empty() { "command".to_owned() } else { name }
+}
+
+/// Runs a command; its output is passed on as it comes, and sent in parts while it runs, the last with what came of
+/// it. Only that one command's outcome counts: nothing that goes wrong with reporting changes it.
+pub(crate) fn run(
+    outbox: &mut Outbox,
+    build: &str,
+    name: &str,
+    command: &[String],
+    interval: Duration,
+) -> Result<Done, Problem> {
+    let [program, arguments @ ..] = command else {
+        return Err(Problem::usage("command: say which, behind --"));
+    };
+    let started = Timestamp::now();
+    let step = |output: [String; 2], success, extras: Value| Step {
+        success,
+        started: Some(started),
+        finished: Some(Timestamp::now()),
+        extras: extras.as_object().cloned().unwrap_or_default(),
+        output: output.first().cloned().unwrap_or_default(),
+        errout: output.get(1).cloned().unwrap_or_default(),
+        ..Step::default()
+    };
+    // Before the command: a signal that comes right then must find somebody.
+    let signals =
+        SignalsInfo::<WithOrigin>::new([SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2]);
+    let spawned =
+        Command::new(program).args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let mut child = match spawned {
+        Ok(child) => child,
+        Err(error) => {
+            let problem = format!("{program}: {error}");
+            say(&problem);
+            // As a shell: not found, or not to be run.
+            let code = if error.kind() == io::ErrorKind::NotFound { 127 } else { 126 };
+            let failed = step([String::new(), problem], false, json!({ "exit_code": code }));
+            outbox.push(outbox::step(build, &Step { name: name.to_owned(), ..failed })?);
+            return Ok(Done { code });
+        }
+    };
+    if let Ok(signals) = signals {
+        forward(signals, child.id());
+    }
+    let written = Arc::<Mutex<Written>>::default();
+    let (sender, events) = mpsc::channel();
+    pass_on(&mut child, &written, &sender);
+    thread::spawn(move || {
+        let _ = sender.send(Event::Exited(child.wait()));
+    });
+
+    let take = |is_last: bool| {
+        let mut written = written.lock().unwrap_or_else(PoisonError::into_inner);
+        if written.is_empty() && !is_last { None } else { Some(written.take(is_last)) }
+    };
+    let (mut part, mut open, mut exited) = (0u32, 2, None);
+    let mut next = Instant::now() + interval;
+    loop {
+        let wait = next.saturating_duration_since(Instant::now());
+        let event = events.recv_timeout(wait);
+        match event {
+            Ok(Event::Ended) => open -= 1,
+            Ok(Event::Exited(status)) => {
+                exited = Some(status);
+                next = Instant::now() + LAST_OUTPUT;
+            }
+            Ok(Event::Much) | Err(RecvTimeoutError::Timeout) if exited.is_none() => {
+                next = Instant::now() + interval;
+                let Some(output) = take(false) else { continue };
+                part += 1;
+                let of_part = step(output, true, json!({ "part": part }));
+                let name = format!("{name} (part {part})");
+                outbox.push(outbox::step(build, &Step { name, ..of_part })?);
+            }
+            Ok(Event::Much) => {}
+            Err(_) => break,
+        }
+        if exited.is_some() && open == 0 {
+            break;
+        }
+    }
+    let status = exited.and_then(Result::ok);
+    let (code, how) = outcome(status);
+    let mut extras = how;
+    if part > 0
+        && let Some(extras) = extras.as_object_mut()
+    {
+        extras.insert("part".to_owned(), json!(part + 1));
+    }
+    let last = step(take(true).unwrap_or_default(), code == 0, extras);
+    outbox.push(outbox::step(build, &Step { name: name.to_owned(), ..last })?);
+    Ok(Done { code })
+}
+
+/// The exit code that a shell would have, and how the step says it.
+fn outcome(status: Option<ExitStatus>) -> (u8, Value) {
+    let Some(status) = status else {
+        return (1, json!({ "problem": "nobody knows how the command ended" }));
+    };
+    match (status.code(), status.signal()) {
+        (Some(code), _) => (u8::try_from(code).unwrap_or(1), json!({ "exit_code": code })),
+        (None, Some(signal)) => {
+            (u8::try_from(128 + signal).unwrap_or(255), json!({ "signal": signal }))
+        }
+        (None, None) => (1, json!({})),
+    }
+}
+
+/// Two threads: each reads an output of the command, passes it on, and keeps it.
+fn pass_on(child: &mut Child, written: &Arc<Mutex<Written>>, sender: &mpsc::Sender<Event>) {
+    let out = child.stdout.take().map(|pipe| Box::new(pipe) as Box<dyn Read + Send>);
+    let err = child.stderr.take().map(|pipe| Box::new(pipe) as Box<dyn Read + Send>);
+    for (which, pipe) in [out, err].into_iter().enumerate() {
+        let (written, sender) = (written.clone(), sender.clone());
+        thread::spawn(move || {
+            if let Some(mut pipe) = pipe {
+                let mut buffer = vec![0; 64 << 10];
+                // An end, or a broken pipe: there is no more.
+                while let Ok(count @ 1..) = pipe.read(&mut buffer) {
+                    let piece = buffer.get(..count).unwrap_or_default();
+                    // Whoever reads may have gone: the build goes on all the same.
+                    let _ = match which {
+                        0 => io::stdout().write_all(piece).and_then(|()| io::stdout().flush()),
+                        _ => io::stderr().write_all(piece),
+                    };
+                    let mut written = written.lock().unwrap_or_else(PoisonError::into_inner);
+                    let bytes = written.0.get_mut(which);
+                    let length = bytes.map_or(0, |bytes| {
+                        bytes.extend_from_slice(piece);
+                        bytes.len()
+                    });
+                    drop(written);
+                    if length >= PART_BYTES {
+                        let _ = sender.send(Event::Much);
+                    }
+                }
+            }
+            let _ = sender.send(Event::Ended);
+        });
+    }
+}
+
+/// Forwards what somebody sends to this process. What the terminal sends, the command gets by itself.
+fn forward(mut signals: SignalsInfo<WithOrigin>, child: u32) {
+    thread::spawn(move || {
+        for origin in signals.forever() {
+            let pid = i32::try_from(child).ok().and_then(rustix::process::Pid::from_raw);
+            let signal = rustix::process::Signal::from_named_raw(origin.signal);
+            if let (Some(pid), Some(signal), Some(_)) = (pid, signal, origin.process) {
+                let _ = rustix::process::kill_process(pid, signal);
+            }
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_end_with_whole_characters() {
+        for (bytes, end) in [
+            (&b"abc"[..], 3),
+            ("ü".as_bytes(), 2),
+            (&"aü".as_bytes()[..2], 1),
+            (&"a\u{1F600}".as_bytes()[..4], 1),
+            ("a\u{1F600}".as_bytes(), 5),
+            (&"a€".as_bytes()[..3], 1),
+            // What is no character is not waited for.
+            (b"a\x80\x80", 3),
+            (b"", 0),
+        ] {
+            assert_eq!(whole_characters(bytes), end, "{bytes:?}");
+        }
+        let mut written = Written([b"a\xc3".to_vec(), b"b".to_vec()]);
+        assert_eq!(written.take(false), ["a", "b"]);
+        assert_eq!(written.take(true), ["\u{fffd}", ""]);
+    }
+
+    #[test]
+    fn a_command_names_its_step() {
+        let name = |words: &[&str]| {
+            name_of(&words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>())
+        };
+        assert_eq!(name(&["make", "test\nall"]), "make test all");
+        assert_eq!(name(&[&"ü".repeat(500)]).len(), 200);
+        assert_eq!(name(&[""]), "command");
+    }
+}

@@ -1,0 +1,237 @@
+//! Settings: a flag, else an environment variable, else the project's `.devmason.toml` (project and tags alone),
+//! else the user's `config.toml`, else the default.
+
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use devmason_client::{Client, Credentials, Place, Spool};
+use devmason_domain::Slug;
+use serde::{Deserialize, Serialize};
+
+use crate::Problem;
+
+/// How many bytes of reports are kept on disk for later.
+const SPOOL_BYTES: u64 = 256 << 20;
+
+/// Settings that every command has.
+#[derive(Args, Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Layer {
+    /// The server's URL [default: http://127.0.0.1:8080]
+    #[arg(long, short = 's', env = "DEVMASON_SERVER_URL", value_name = "URL", global = true)]
+    server: Option<String>,
+
+    /// The project
+    #[arg(long, short = 'p', env = "DEVMASON_PROJECT", value_name = "PROJECT", global = true)]
+    project: Option<String>,
+
+    /// A tag of the build; may be given several times; {branch}, {commit}, {ci}, {build_number}, {os} and {arch} in it are filled in
+    #[arg(
+        long,
+        short = 't',
+        env = "DEVMASON_TAGS",
+        value_name = "TAG",
+        value_delimiter = ',',
+        global = true
+    )]
+    tags: Vec<String>,
+
+    /// Who reports; the password is in DEVMASON_PASSWORD or, after `devmason login`, in a file
+    #[arg(long, short = 'u', env = "DEVMASON_USER", value_name = "USER", global = true)]
+    user: Option<String>,
+
+    /// Where reports are kept until they are sent [default: the user's state directory]
+    #[arg(long, env = "DEVMASON_SPOOL", value_name = "DIR", global = true)]
+    spool: Option<PathBuf>,
+
+    /// How many bytes of them [default: 268435456]
+    #[arg(long, env = "DEVMASON_SPOOL_BYTES", value_name = "BYTES", global = true)]
+    spool_bytes: Option<u64>,
+
+    /// Register the project if it is not there
+    #[arg(long, env = "DEVMASON_CREATE", global = true)]
+    create: bool,
+
+    /// Exit with 3 where a report could not be sent yet
+    #[arg(long, env = "DEVMASON_STRICT", global = true)]
+    strict: bool,
+
+    /// Print documents as JSON
+    #[arg(long, global = true)]
+    #[serde(skip)]
+    json: bool,
+
+    /// Say nothing but what is wrong
+    #[arg(long, short = 'q', env = "DEVMASON_QUIET", global = true)]
+    quiet: bool,
+}
+
+/// What the project's own file may say: it must not be able to send a user's password elsewhere.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+struct ProjectFile {
+    project: Option<String>,
+    tags: Vec<String>,
+}
+
+/// A user and a password for each server.
+#[derive(Serialize, Deserialize, Default)]
+#[serde(default)]
+struct CredentialsFile {
+    servers: std::collections::BTreeMap<String, Login>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Login {
+    user: String,
+    password: String,
+}
+
+/// The settings, checked.
+pub(crate) struct Settings {
+    pub(crate) server: String,
+    pub(crate) project: Option<String>,
+    pub(crate) tags: Vec<String>,
+    pub(crate) create: bool,
+    pub(crate) strict: bool,
+    pub(crate) json: bool,
+    pub(crate) quiet: bool,
+    pub(crate) place: Place,
+    user: Option<String>,
+    spool: Option<PathBuf>,
+    spool_bytes: u64,
+}
+
+fn in_home(variable: &str, otherwise: &str) -> Option<PathBuf> {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    let base = set(variable)
+        .map(PathBuf::from)
+        .or_else(|| Some(PathBuf::from(set("HOME")?).join(otherwise)))?;
+    Some(base.join("devmason"))
+}
+
+fn config_dir() -> Option<PathBuf> {
+    in_home("XDG_CONFIG_HOME", ".config")
+}
+
+/// A TOML file; nothing where there is none.
+fn read<T: serde::de::DeserializeOwned + Default>(path: &Path) -> Result<T, Problem> {
+    match fs::read_to_string(path) {
+        Ok(text) => toml::from_str(&text)
+            .map_err(|error| Problem::usage(format!("{}: {}", path.display(), error.message()))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(T::default()),
+        Err(error) => Err(Problem::usage(format!("{}: {error}", path.display()))),
+    }
+}
+
+/// The `.devmason.toml` of the working directory, or of the nearest above it.
+fn project_file() -> Result<ProjectFile, Problem> {
+    let Ok(here) = std::env::current_dir() else { return Ok(ProjectFile::default()) };
+    let found = here.ancestors().map(|dir| dir.join(".devmason.toml")).find(|path| path.is_file());
+    found.map_or_else(|| Ok(ProjectFile::default()), |path| read(&path))
+}
+
+impl Settings {
+    /// Joins the command line and the environment with the files.
+    pub(crate) fn load(layer: Layer) -> Result<Self, Problem> {
+        let below: Layer = match config_dir() {
+            Some(dir) => read(&dir.join("config.toml"))?,
+            None => Layer::default(),
+        };
+        let file = project_file()?;
+        let first = |lists: [Vec<String>; 3]| {
+            lists.into_iter().find(|list| !list.is_empty()).unwrap_or_default()
+        };
+        let place = Place::detect();
+        let tags = first([layer.tags, file.tags, below.tags]);
+        let server = layer.server.or(below.server);
+        let spool = layer.spool.or(below.spool);
+        Ok(Self {
+            server: server
+                .unwrap_or_else(|| "http://127.0.0.1:8080".to_owned())
+                .trim_end_matches('/')
+                .to_owned(),
+            project: layer.project.or(file.project).or(below.project),
+            tags: tags.iter().filter_map(|tag| place.fill(tag)).collect(),
+            user: layer.user.or(below.user),
+            spool: spool.or_else(|| Some(in_home("XDG_STATE_HOME", ".local/state")?.join("spool"))),
+            spool_bytes: layer.spool_bytes.or(below.spool_bytes).unwrap_or(SPOOL_BYTES),
+            create: layer.create || below.create,
+            strict: layer.strict || below.strict,
+            json: layer.json,
+            quiet: layer.quiet || below.quiet,
+            place,
+        })
+    }
+
+    /// The project, which must be said.
+    pub(crate) fn project(&self) -> Result<Slug, Problem> {
+        let project = self.project.as_deref().ok_or_else(|| {
+            Problem::usage("project: say which, with -p, DEVMASON_PROJECT or a .devmason.toml")
+        })?;
+        project.parse().map_err(|error| Problem::usage(format!("project: {error}")))
+    }
+
+    /// The spool, if there can be one.
+    pub(crate) fn spool(&self) -> Result<Spool, String> {
+        let dir = self.spool.as_deref().ok_or("there is no home directory; set DEVMASON_SPOOL")?;
+        Spool::open(dir, self.spool_bytes).map_err(|error| format!("{}: {error}", dir.display()))
+    }
+
+    /// A client of the server, with the user's credentials.
+    pub(crate) fn client(&self) -> Result<Client, Problem> {
+        Client::new(&self.server, self.credentials()?)
+            .map_err(|error| Problem::usage(error.to_string()))
+    }
+
+    fn credentials(&self) -> Result<Option<Credentials>, Problem> {
+        let given = std::env::var("DEVMASON_PASSWORD").ok();
+        if let (Some(user), Some(password)) = (self.user.clone(), given) {
+            return Ok(Some(Credentials { user, password }));
+        }
+        let Some(path) = config_dir().map(|dir| dir.join("credentials.toml")) else {
+            return Ok(None);
+        };
+        let is_open = fs::metadata(&path).is_ok_and(|file| file.permissions().mode() & 0o077 != 0);
+        if is_open {
+            let problem = "others may read it; 'chmod 600' it";
+            return Err(Problem::usage(format!("{}: {problem}", path.display())));
+        }
+        let mut file: CredentialsFile = read(&path)?;
+        Ok(file.servers.remove(&self.server).and_then(|login| {
+            let is_asked = self.user.as_ref().is_none_or(|user| *user == login.user);
+            is_asked.then_some(Credentials { user: login.user, password: login.password })
+        }))
+    }
+
+    /// Keeps a user and a password for the server.
+    pub(crate) fn keep(&self, credentials: Credentials) -> Result<PathBuf, Problem> {
+        let dir = config_dir()
+            .ok_or_else(|| Problem::usage("there is no home directory to keep it in"))?;
+        let path = dir.join("credentials.toml");
+        let mut file: CredentialsFile = read(&path)?;
+        let Credentials { user, password } = credentials;
+        file.servers.insert(self.server.clone(), Login { user, password });
+        let text = toml::to_string(&file).map_err(|error| Problem::failed(error.to_string()))?;
+        let half = dir.join("credentials.half");
+        let written = fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&dir)
+            .and_then(|()| {
+                fs::OpenOptions::new()
+                    .write(true)
+                    .create(true)
+                    .truncate(true)
+                    .mode(0o600)
+                    .open(&half)
+            })
+            .and_then(|mut file| file.write_all(text.as_bytes()))
+            .and_then(|()| fs::rename(&half, &path));
+        written.map_err(|error| Problem::failed(format!("{}: {error}", path.display())))?;
+        Ok(path)
+    }
+}

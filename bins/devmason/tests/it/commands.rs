@@ -1,0 +1,226 @@
+//! The other commands.
+
+use std::os::unix::fs::PermissionsExt;
+
+use super::*;
+
+const JUNIT: &str = r#"<testsuite name="s" tests="2"><testcase classname="a" name="x"/><testcase classname="a" name="y"><failure message="no"/></testcase></testsuite>"#;
+
+#[test]
+fn a_build_of_several_steps_is_begun_added_to_and_ended() {
+    let (home, database) = (Home::new(), database());
+    let server = Server::new(&database);
+    let at = &server.address;
+    std::fs::write(home.path().join("junit.xml"), JUNIT).unwrap();
+    let begun = home.run(at, &["begin", "-t", "nightly"]);
+    let name = out(&begun).trim().to_owned();
+    let step = |arguments: &[&str]| {
+        let output = home.devmason(at, arguments).env("DEVMASON_BUILD", &name).output().unwrap();
+        code(&output)
+    };
+    assert_eq!(step(&["step", "compile", "--", "sh", "-c", "echo done"]), 0);
+    assert_eq!(step(&["step", "lint", "--", "false"]), 1);
+    assert_eq!(step(&["step", "pack", "--failed", "--output", "junit.xml"]), 0);
+    assert_eq!(step(&["report", "junit.xml"]), 0);
+    assert_eq!(server.build()["state"], "running");
+    assert_eq!(step(&["end", "--success"]), 0);
+    let build = server.build();
+    let names: Vec<_> = build["results"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|step| step["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, ["compile", "lint", "pack", "junit.xml"]);
+    assert_eq!((&build["success"], &build["tests"]["failed"]), (&true.into(), &1.into()));
+    // It is over: there is no such build here any more.
+    assert_eq!(step(&["step", "late", "--", "sh", "-c", "exit 8"]), 8);
+    assert_eq!(server.build()["results"].as_array().unwrap().len(), 4);
+}
+
+#[test]
+fn steps_of_scripts_without_a_server_are_sent_later_in_order() {
+    let (home, database) = (Home::new(), database());
+    let server = Server::new(&database);
+    let at = server.address.clone();
+    drop(server);
+    let name = out(&home.run(&at, &["begin"])).trim().to_owned();
+    for step in ["a", "b"] {
+        assert_eq!(code(&home.run(&at, &["step", "-b", &name, step])), 0);
+    }
+    assert_eq!(code(&home.run(&at, &["--strict", "end", "-b", &name])), 3);
+    let server = Server::at(&at, &database);
+    assert_eq!(code(&home.run(&at, &["flush"])), 0);
+    let build = server.build();
+    assert_eq!((&build["results"][1]["name"], &build["state"]), (&"b".into(), &"finished".into()));
+}
+
+#[test]
+fn report_files_are_sent_by_path_pattern_and_standard_input_and_their_receipt_is_shown() {
+    let (home, database) = (Home::new(), database());
+    let server = Server::new(&database);
+    let at = &server.address;
+    std::fs::create_dir(home.path().join("out")).unwrap();
+    for name in ["out/a.xml", "out/b.xml", "out/odd[1].xml"] {
+        std::fs::write(home.path().join(name), JUNIT.replace("tests=\"2\"", "tests=\"3\""))
+            .unwrap();
+    }
+    let checked = home.run(at, &["report", "--check", "out/*.xml"]);
+    assert!(out(&checked).contains("out/a.xml: junit, 1 passed, 1 failed"), "{}", out(&checked));
+    assert_eq!((code(&checked), server.builds().len()), (0, 0));
+
+    let output = home.run(at, &["report", "-t", "unit", "out/?.xml", "out/odd[1].xml"]);
+    assert_eq!(code(&output), 0, "{}", err(&output));
+    assert!(
+        out(&output).contains("out/b.xml: junit, 1 passed, 1 failed\n  odd: line 1: "),
+        "{}",
+        out(&output)
+    );
+    let build = server.build();
+    assert_eq!((&build["tests"]["total"], &build["tags"][0]), (&6.into(), &"unit".into()));
+    assert_eq!(build["results"][2]["name"], "out/odd[1].xml");
+
+    let mut report = home.devmason(at, &["report", "--json", "--id", "17", "-"]);
+    let mut child =
+        report.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(b"1..1\nok 1 - a\n").unwrap();
+    let receipt: Value = serde_json::from_str(&out(&child.wait_with_output().unwrap())).unwrap();
+    assert_eq!(
+        (&receipt["uploads"][0]["format"], &receipt["uploads"][0]["tests"]["passed"]),
+        (&"tap".into(), &1.into())
+    );
+    assert_eq!(server.get("/pony/builds/17")["tests"]["total"], 1);
+    assert_eq!(code(&home.run(at, &["report", "none/*.xml"])), 2);
+}
+
+#[test]
+fn builds_steps_tests_and_tags_are_shown() {
+    let (home, database) = (Home::new(), database());
+    let server = Server::new(&database);
+    let at = &server.address;
+    std::fs::write(home.path().join("junit.xml"), JUNIT).unwrap();
+    home.run(at, &["report", "-t", "linux", "--id", "1", "junit.xml"]);
+    home.run(at, &["run", "--id", "2", "-t", "arm", "--", "echo", "hello"]);
+    let show = |arguments: &[&str]| {
+        let output = home.run(at, arguments);
+        assert_eq!(code(&output), 0, "{arguments:?}: {}", err(&output));
+        out(&output)
+    };
+    let builds = show(&["builds"]);
+    assert!(builds.starts_with("success  2 ") && builds.contains("failure  1 "), "{builds}");
+    assert_eq!(show(&["builds", "--where", "success:false"]).lines().count(), 1);
+    assert!(show(&["show", "--output"]).contains("hello"));
+    assert!(show(&["tests", "1", "--failed"]).starts_with("failed   a::y\n         no\n"));
+    assert_eq!(show(&["tags"]), "arm\nlinux\n");
+    let json: Value = serde_json::from_str(&show(&["show", "1", "--json"])).unwrap();
+    assert_eq!(json["id"], "1");
+    assert_eq!(show(&["wait", "2"]), "success\n");
+    assert_eq!(code(&home.run(at, &["wait", "1"])), 1);
+    assert_eq!(code(&home.run(at, &["show", "3"])), 1);
+    assert!(show(&["status"]).contains("to be sent: 0 requests"));
+    server.get("/pony");
+    drop(server);
+    assert_eq!(code(&home.run("127.0.0.1:1", &["builds"])), 3);
+}
+
+#[test]
+fn a_build_that_runs_is_waited_for() {
+    let (home, database) = (Home::new(), database());
+    let server = Server::new(&database);
+    let at = &server.address;
+    let name = out(&home.run(at, &["begin", "--id", "b"])).trim().to_owned();
+    let mut wait = home.devmason(at, &["wait", "b"]);
+    let child = wait.stdout(Stdio::piped()).spawn().unwrap();
+    home.run(at, &["end", "-b", &name]);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((code(&output), out(&output).as_str()), (0, "success\n"));
+    home.run(at, &["begin", "--id", "c"]);
+    assert_eq!(code(&home.run(at, &["wait", "c", "--timeout", "0"])), 3);
+}
+
+#[test]
+fn credentials_are_kept_for_their_owner_alone_and_never_shown() {
+    let (home, database) = (Home::new(), database());
+    let server = Server::new(&database);
+    let at = &server.address;
+    let mut login = home.devmason(at, &["login", "ann"]);
+    let mut child = login.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(b"swordfish\n").unwrap();
+    assert_eq!(code(&child.wait_with_output().unwrap()), 0);
+    let path = home.path().join(".config/devmason/credentials.toml");
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    home.run(at, &["project", "create", "mine"]);
+    assert_eq!(server.get("/mine")["owner"], "ann");
+    home.run(at, &["run", "--", "true"]);
+    let build = server.build();
+    assert!(build["links"].as_array().unwrap().iter().any(|link| link["rel"] == "user"), "{build}");
+
+    let wrong = home
+        .devmason(at, &["project", "delete", "mine"])
+        .env("DEVMASON_USER", "bob")
+        .env("DEVMASON_PASSWORD", "tuna")
+        .output()
+        .unwrap();
+    assert_eq!(code(&wrong), 1);
+    assert!(!err(&wrong).contains("tuna"), "{}", err(&wrong));
+    assert_eq!(code(&home.run(at, &["project", "update", "mine", "--name", "Mine"])), 0);
+    assert_eq!(code(&home.run(at, &["project", "delete", "mine"])), 0);
+
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let open = home.run(at, &["builds"]);
+    assert_eq!(code(&open), 2);
+    assert!(
+        err(&open).contains("chmod 600") && !err(&open).contains("swordfish"),
+        "{}",
+        err(&open)
+    );
+}
+
+#[test]
+fn a_flag_goes_before_a_variable_and_both_before_files() {
+    let (home, database) = (Home::new(), database());
+    let server = Server::new(&database);
+    let at = &server.address;
+    let config = home.path().join(".config/devmason");
+    std::fs::create_dir_all(&config).unwrap();
+    std::fs::write(
+        config.join("config.toml"),
+        format!("server = \"http://{at}\"\nproject = \"nowhere\"\ntags = [\"user\"]\n"),
+    )
+    .unwrap();
+    std::fs::write(
+        home.path().join(".devmason.toml"),
+        "project = \"pony\"\ntags = [\"file-{os}\", \"{commit}\"]\n",
+    )
+    .unwrap();
+    let mut run = home.devmason(at, &["run", "--", "true"]);
+    run.env_remove("DEVMASON_SERVER_URL").env_remove("DEVMASON_PROJECT");
+    assert_eq!(code(&run.output().unwrap()), 0);
+    assert_eq!(server.build()["tags"], serde_json::json!(["file-linux"]));
+    home.devmason(at, &["run", "--", "true"]).env("DEVMASON_TAGS", "a,b").output().unwrap();
+    assert_eq!(server.builds()[0]["tags"], serde_json::json!(["a", "b"]));
+    home.devmason(at, &["run", "-t", "c", "--", "true"])
+        .env("DEVMASON_TAGS", "a,b")
+        .output()
+        .unwrap();
+    assert_eq!(server.builds()[0]["tags"], serde_json::json!(["c"]));
+    // A checkout that somebody else wrote must not say where the password goes.
+    std::fs::write(home.path().join(".devmason.toml"), "server = \"http://evil.example.org\"\n")
+        .unwrap();
+    let refused = home.run(at, &["builds"]);
+    assert_eq!(code(&refused), 2);
+    assert!(err(&refused).contains(".devmason.toml: unknown field `server`"), "{}", err(&refused));
+}
+
+#[test]
+fn completions_and_manual_pages_are_written() {
+    let home = Home::new();
+    let completions = home.run("127.0.0.1:1", &["completions", "bash"]);
+    assert!(out(&completions).contains("complete -F _devmason"));
+    std::fs::create_dir(home.path().join("man")).unwrap();
+    assert_eq!(code(&home.run("127.0.0.1:1", &["man", "man"])), 0);
+    assert!(
+        home.path().join("man/devmason.1").exists()
+            && home.path().join("man/devmason-run.1").exists()
+    );
+}

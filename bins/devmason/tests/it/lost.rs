@@ -1,0 +1,290 @@
+//! Whatever happens to the server, the network, the disk or the client: nothing is lost, nothing is stored twice,
+//! and a command's exit code is its own.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::*;
+
+/// An address where nobody listens.
+fn nobody() -> String {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+}
+
+#[test]
+fn what_is_reported_while_the_server_is_away_is_sent_with_the_next_report() {
+    let (home, database, address) = (Home::new(), database(), nobody());
+    let away =
+        home.run(&address, &["run", "--name", "first", "--", "sh", "-c", "echo kept; exit 5"]);
+    assert_eq!((code(&away), out(&away).as_str()), (5, "kept\n"));
+    assert!(err(&away).contains("is kept, and sent with the next report"), "{}", err(&away));
+    assert_eq!(home.waiting(), 3);
+    let server = Server::at(&address, &database);
+    assert_eq!(code(&home.run(&address, &["run", "--", "true"])), 0);
+    assert_eq!(home.waiting(), 0);
+    let builds = server.builds();
+    assert_eq!(builds.len(), 2);
+    let first = server.get(&format!("/pony/builds/{}", builds[1]["id"].as_str().unwrap()));
+    assert_eq!(
+        (&first["results"][0]["output"], &first["success"]),
+        (&"kept\n".into(), &false.into())
+    );
+    // It has the time at which it ran, not that at which it was sent.
+    assert!(first["results"][0]["started"].is_string());
+}
+
+/// What a server may do to a client, and so a proxy, a captive portal, a load balancer.
+fn troubles() -> Vec<(&'static str, String)> {
+    let answering = |answer: &'static str| {
+        fake(move |mut stream| {
+            read_request(&mut stream);
+            let _ = stream.write_all(answer.as_bytes());
+        })
+    };
+    vec![
+        ("500", answering("HTTP/1.1 500 Oops\r\nContent-Length: 4\r\n\r\noops")),
+        ("429", answering("HTTP/1.1 429 Slow\r\nRetry-After: 3600\r\nContent-Length: 0\r\n\r\n")),
+        (
+            "a page",
+            answering(
+                "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 15\r\n\r\n<h1>Log in</h1>",
+            ),
+        ),
+        (
+            "a proxy's 404",
+            answering("HTTP/1.1 404 Not Found\r\nContent-Length: 9\r\n\r\nnot found"),
+        ),
+        ("no HTTP", answering("220 mail.example.org ESMTP\r\n")),
+        (
+            "half an answer",
+            answering("HTTP/1.1 201 Created\r\nContent-Length: 100\r\nLocation: /x\r\n\r\nhalf"),
+        ),
+        (
+            "half an answer, and then nothing",
+            fake(|mut stream| {
+                read_request(&mut stream);
+                let _ = stream.write_all(
+                    b"HTTP/1.1 201 Created\r\nContent-Length: 100\r\nLocation: /x\r\n\r\nhalf",
+                );
+                std::thread::sleep(Duration::from_secs(600));
+            }),
+        ),
+        (
+            "silence",
+            fake(|stream| {
+                std::thread::sleep(Duration::from_secs(600));
+                drop(stream);
+            }),
+        ),
+        ("a closed door", fake(drop)),
+    ]
+}
+
+#[test]
+fn whatever_a_server_does_a_commands_exit_code_is_its_own_and_its_report_is_kept() {
+    std::thread::scope(|scope| {
+        for (trouble, address) in troubles() {
+            scope.spawn(move || {
+                let home = Home::new();
+                let output = home.run(&address, &["run", "--", "sh", "-c", "echo out; exit 7"]);
+                assert_eq!((code(&output), out(&output).as_str()), (7, "out\n"), "{trouble}");
+                assert!(err(&output).contains("is kept"), "{trouble}: {}", err(&output));
+                assert_eq!(home.waiting(), 3, "{trouble}");
+                let flush = home.devmason(&address, &["flush"]).env("DEVMASON_WAIT", "1").spawn();
+                let mut flush = flush.unwrap();
+                if !trouble.contains("nothing") && trouble != "silence" {
+                    assert_eq!(flush.wait().unwrap().code(), Some(3), "{trouble}");
+                }
+                let _ = flush.kill();
+                let _ = flush.wait();
+                assert_eq!(home.waiting(), 3, "{trouble}");
+            });
+        }
+    });
+}
+
+#[test]
+fn a_report_whose_answers_were_lost_is_stored_once() {
+    let (home, database) = (Home::new(), database());
+    let server = Server::new(&database);
+    let behind = server.address.clone();
+    // Every second request reaches the server, and its answer reaches nobody.
+    let count = AtomicUsize::new(0);
+    let proxy = fake(move |mut stream| {
+        let request = read_request(&mut stream);
+        let mut to = TcpStream::connect(&behind).unwrap();
+        let text =
+            String::from_utf8_lossy(&request).replacen("\r\n", "\r\nConnection: close\r\n", 1);
+        to.write_all(text.as_bytes()).unwrap();
+        let mut answer = Vec::new();
+        to.read_to_end(&mut answer).unwrap();
+        if count.fetch_add(1, Ordering::SeqCst) % 2 == 1 {
+            let _ = stream.write_all(&answer);
+        }
+    });
+    let output = home
+        .devmason(&proxy, &["run", "--name", "s", "--", "sh", "-c", "echo once"])
+        .env("DEVMASON_WAIT", "60")
+        .output()
+        .unwrap();
+    assert_eq!(code(&output), 0, "{}", err(&output));
+    for _ in 0..20 {
+        if home.waiting() == 0 {
+            break;
+        }
+        home.run(&proxy, &["flush"]);
+    }
+    let build = server.build();
+    assert_eq!(
+        (build["results"].as_array().unwrap().len(), &build["results"][0]["output"]),
+        (1, &"once\n".into())
+    );
+    assert_eq!((&build["state"], home.waiting()), (&"finished".into(), 0));
+}
+
+#[test]
+fn a_server_that_dies_in_the_middle_gets_the_rest_when_it_is_back() {
+    let (home, database) = (Home::new(), database());
+    let server = Server::new(&database);
+    let address = server.address.clone();
+    let pipe = home.path().join("go-on");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let script = format!("echo before; cat {}; echo after", pipe.display());
+    let mut run = home.devmason(&address, &["run", "--interval", "1", "--", "sh", "-c", &script]);
+    let child = run.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    while server.builds().is_empty() {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    drop(server);
+    std::fs::write(&pipe, "").unwrap();
+    assert_eq!(code(&child.wait_with_output().unwrap()), 0);
+    assert!(home.waiting() > 0);
+    let server = Server::at(&address, &database);
+    assert_eq!(code(&home.run(&address, &["flush"])), 0);
+    let build = server.build();
+    let outputs: String = build["results"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|step| step["output"].as_str().unwrap())
+        .collect();
+    assert_eq!((outputs.as_str(), &build["success"]), ("before\nafter\n", &true.into()));
+}
+
+#[test]
+fn the_build_of_a_client_that_was_killed_is_ended_as_failed_by_the_next() {
+    let (home, database) = (Home::new(), database());
+    let server = Server::new(&database);
+    let mut run = home.devmason(&server.address, &["run", "--", "sleep", "5"]);
+    let mut child = run.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    while server.builds().is_empty() {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert_eq!(code(&home.run(&server.address, &["flush"])), 0);
+    assert_eq!(server.build()["state"], "running");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(code(&home.run(&server.address, &["flush"])), 0);
+    let build = server.build();
+    assert_eq!((&build["state"], &build["success"]), (&"finished".into(), &false.into()));
+}
+
+#[test]
+fn a_disk_that_takes_nothing_keeps_neither_a_command_nor_its_report() {
+    let (home, database) = (Home::new(), database());
+    let server = Server::new(&database);
+    // No file may have a byte: what a full disk does, without one.
+    let full = |address: &str| {
+        let program = env!("CARGO_BIN_EXE_devmason");
+        let script =
+            format!("trap '' XFSZ; ulimit -f 0; exec {program} run -- sh -c 'echo out; exit 4'");
+        let mut command = home.devmason(address, &[]);
+        let mut shell = Command::new("sh");
+        shell.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        shell.args(["-c", &script]).current_dir(home.path()).stdin(Stdio::null());
+        let _ = &mut command;
+        shell.output().unwrap()
+    };
+    let output = full(&server.address);
+    assert_eq!((code(&output), out(&output).as_str()), (4, "out\n"), "{}", err(&output));
+    assert!(err(&output).contains("cannot be kept on disk"), "{}", err(&output));
+    assert_eq!(server.build()["results"][0]["output"], "out\n");
+    // With the server away, too, there is nothing left to do but to say so.
+    let output = full(&nobody());
+    assert_eq!((code(&output), out(&output).as_str()), (4, "out\n"));
+    assert!(err(&output).contains("are lost"), "{}", err(&output));
+}
+
+#[test]
+fn a_spool_that_cannot_be_there_or_is_full_keeps_no_command_from_running() {
+    let (home, database) = (Home::new(), database());
+    let server = Server::new(&database);
+    std::fs::write(home.path().join("file"), "").unwrap();
+    let spools = [
+        ("DEVMASON_SPOOL", home.path().join("file/spool").display().to_string()),
+        ("DEVMASON_SPOOL_BYTES", "10".to_owned()),
+    ];
+    for (name, value) in spools {
+        let run = home
+            .devmason(&server.address, &["run", "--", "sh", "-c", "exit 6"])
+            .env(name, value)
+            .output()
+            .unwrap();
+        assert_eq!(code(&run), 6);
+        assert!(err(&run).contains("cannot be kept on disk"), "{}", err(&run));
+    }
+    assert_eq!(server.builds().len(), 2);
+}
+
+#[test]
+fn reporting_that_is_set_up_wrong_keeps_no_command_from_running() {
+    let home = Home::new();
+    for (name, value) in [
+        ("DEVMASON_SERVER_URL", "nonsense"),
+        ("DEVMASON_PROJECT", "a b"),
+        ("DEVMASON_BUILD_ID", "{commit}-x y"),
+    ] {
+        let run = home
+            .devmason(&nobody(), &["run", "--", "sh", "-c", "echo ran; exit 9"])
+            .env(name, value)
+            .output()
+            .unwrap();
+        assert_eq!((code(&run), out(&run).as_str()), (9, "ran\n"), "{name}");
+        assert!(err(&run).starts_with("devmason: not reported: "), "{}", err(&run));
+    }
+}
+
+#[test]
+fn what_the_server_refuses_is_put_aside_with_its_reason_and_the_rest_goes_on() {
+    let (home, database) = (Home::new(), database());
+    let server = Server::new(&database);
+    std::fs::write(home.path().join("broken.xml"), "<testsuite><testcase></testsuite>").unwrap();
+    let output = home.run(&server.address, &["run", "--report", "broken.xml", "--", "true"]);
+    assert_eq!(code(&output), 0);
+    assert!(
+        err(&output).contains("refused: ") && err(&output).contains("line 1"),
+        "{}",
+        err(&output)
+    );
+    assert_eq!(
+        (&server.build()["success"], &server.build()["state"]),
+        (&true.into(), &"finished".into())
+    );
+    let report = home.run(&server.address, &["report", "broken.xml"]);
+    assert_eq!(code(&report), 1);
+}
+
+#[test]
+fn a_project_that_is_not_there_waits_for_its_registration() {
+    let (home, database) = (Home::new(), database());
+    let server = Server::new(&database);
+    let at = &server.address;
+    let output = home.run(at, &["run", "-p", "zebra", "--", "true"]);
+    assert_eq!(code(&output), 0);
+    assert!(err(&output).contains("there is no such project"), "{}", err(&output));
+    assert_eq!(home.waiting(), 3);
+    assert_eq!(code(&home.run(at, &["project", "create", "zebra"])), 0);
+    assert_eq!(code(&home.run(at, &["flush"])), 0);
+    assert_eq!(server.get("/zebra/builds")["builds"].as_array().unwrap().len(), 1);
+    assert_eq!(code(&home.run(at, &["run", "-p", "okapi", "--create", "--", "true"])), 0);
+    assert_eq!(server.get("/okapi/builds")["builds"].as_array().unwrap().len(), 1);
+}

@@ -1,0 +1,129 @@
+//! Running commands.
+
+use super::*;
+
+#[test]
+fn a_commands_outputs_and_exit_code_are_passed_on_and_reported() {
+    let (home, database) = (Home::new(), database());
+    let server = Server::new(&database);
+    let script = r#"echo out; printf '\033[31mred\033[0m\n' >&2; exit 3"#;
+    let output = home.run(&server.address, &["run", "-t", "linux", "--", "sh", "-c", script]);
+    assert_eq!((code(&output), out(&output).as_str()), (3, "out\n"));
+    assert!(err(&output).starts_with("\x1b[31mred\x1b[0m\n"), "{}", err(&output));
+    let build = server.build();
+    assert_eq!((&build["success"], &build["tags"][0]), (&false.into(), &"linux".into()));
+    let step = &build["results"][0];
+    assert_eq!((&step["output"], &step["exit_code"]), (&"out\n".into(), &3.into()));
+    assert_eq!(step["errout"], "\x1b[31mred\x1b[0m\n");
+    assert!(build["client"]["host"].is_string() && build["client"]["arch"].is_string());
+    assert_eq!(home.waiting(), 0);
+}
+
+#[test]
+fn output_is_sent_while_a_command_runs() {
+    let (home, database) = (Home::new(), database());
+    let server = Server::new(&database);
+    let pipe = home.path().join("go-on");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let script = format!("echo before; cat {}; echo after", pipe.display());
+    let mut run = home.devmason(
+        &server.address,
+        &["run", "--interval", "1", "--name", "s", "--", "sh", "-c", &script],
+    );
+    let child = run.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // The command goes on only once its first words are at the server.
+    let build = loop {
+        if let [build] = server.builds().as_slice() {
+            let build = server.get(&format!("/pony/builds/{}", build["id"].as_str().unwrap()));
+            if build["results"][0]["output"] == "before\n" {
+                break build;
+            }
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    assert_eq!(
+        (&build["state"], &build["results"][0]["name"]),
+        (&"running".into(), &"s (part 1)".into())
+    );
+    std::fs::write(&pipe, "").unwrap();
+    assert_eq!(code(&child.wait_with_output().unwrap()), 0);
+    let build = server.build();
+    let last = build["results"].as_array().unwrap().last().unwrap();
+    assert_eq!(
+        (&build["success"], &last["name"], &last["output"]),
+        (&true.into(), &"s".into(), &"after\n".into())
+    );
+}
+
+#[test]
+fn what_a_shell_would_say_of_a_command_is_the_exit_code() {
+    let (home, database) = (Home::new(), database());
+    let server = Server::new(&database);
+    let run =
+        |command: &[&str]| code(&home.run(&server.address, &[&["run", "--"], command].concat()));
+    assert_eq!(run(&["no-such-command"]), 127);
+    assert_eq!(run(&["/"]), 126);
+    assert_eq!(run(&["sh", "-c", "kill -9 $$"]), 137);
+    assert_eq!(run(&["true"]), 0);
+    let success: Vec<_> = server.builds().iter().map(|build| build["success"].clone()).collect();
+    assert_eq!(success, [true, false, false, false]);
+}
+
+#[test]
+fn signals_reach_the_command() {
+    let (home, database) = (Home::new(), database());
+    let server = Server::new(&database);
+    let script = "trap 'echo told; exit 7' TERM; echo ready; while :; do sleep 0.1; done";
+    let mut run = home.devmason(&server.address, &["run", "--", "sh", "-c", script]);
+    let mut child = run.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut ready = [0; 6];
+    child.stdout.as_mut().unwrap().read_exact(&mut ready).unwrap();
+    let kill = Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
+    assert!(kill.unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((code(&output), out(&output).as_str()), (7, "told\n"));
+    assert_eq!(server.build()["results"][0]["output"], "ready\ntold\n");
+}
+
+#[test]
+fn what_a_command_left_running_does_not_hold_it_up() {
+    let (home, database) = (Home::new(), database());
+    let server = Server::new(&database);
+    let output = home
+        .run(&server.address, &["run", "--", "sh", "-c", "sleep 600 >/dev/null 2>&1 & echo done"]);
+    assert_eq!((code(&output), out(&output).as_str()), (0, "done\n"));
+}
+
+#[test]
+fn report_files_that_a_command_writes_are_steps() {
+    let (home, database) = (Home::new(), database());
+    let server = Server::new(&database);
+    let script = "printf '1..2\\nok 1 - a\\nnot ok 2 - b\\n' > results.tap";
+    let output = home.run(&server.address, &["run", "--report", "*.tap", "--", "sh", "-c", script]);
+    assert_eq!(code(&output), 0);
+    let build = server.build();
+    assert_eq!((&build["tests"]["failed"], &build["success"]), (&1.into(), &false.into()));
+    assert_eq!(build["results"][1]["name"], "results.tap");
+}
+
+#[test]
+fn output_that_is_no_text_and_output_that_nobody_reads_do_no_harm() {
+    let (home, database) = (Home::new(), database());
+    let server = Server::new(&database);
+    let mut run = home.devmason(
+        &server.address,
+        &["run", "--", "sh", "-c", r"printf 'a\377b\000c'; head -c 3000000 /dev/zero | tr '\0' x"],
+    );
+    let mut child = run.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    drop(child.stdout.take());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    let build = server.build();
+    let whole: String = build["results"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|step| step["output"].as_str().unwrap())
+        .collect();
+    assert!(whole.starts_with("a\u{fffd}b\0cxxx"), "{}", &whole[..20]);
+    assert_eq!(whole.matches('x').count(), 3_000_000);
+}

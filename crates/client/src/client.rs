@@ -1,0 +1,469 @@
+//! Requests, sent until they are answered.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use devmason_domain::{BuildKey, Slug};
+use devmason_hypermedia::Resource;
+use reqwest::header;
+use serde_json::{Value, json};
+
+use crate::document::{Document, Report, Step};
+use crate::error::{Error, Result};
+
+pub use reqwest::Method;
+
+/// A user's name and password.
+#[derive(Clone)]
+pub struct Credentials {
+    /// The name.
+    pub user: String,
+    /// The password.
+    pub password: String,
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credentials").field("user", &self.user).finish_non_exhaustive()
+    }
+}
+
+/// How often a request is tried that got no answer, or one that says to come back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retry {
+    /// How many tries there are at most.
+    pub tries: u32,
+    /// The pause after the first; it doubles with each, and varies by a half.
+    pub first: Duration,
+    /// The longest pause, whatever the server asks for.
+    pub longest: Duration,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self { tries: 4, first: Duration::from_millis(250), longest: Duration::from_secs(10) }
+    }
+}
+
+impl Retry {
+    /// A single try.
+    pub const NONE: Self = Self { tries: 1, first: Duration::ZERO, longest: Duration::ZERO };
+}
+
+/// What a request carries.
+#[derive(Debug, Clone)]
+pub enum Body {
+    /// Bytes in memory.
+    Bytes(Vec<u8>),
+    /// A file, read while it is sent.
+    File(PathBuf),
+}
+
+/// A body and what it is.
+#[derive(Debug, Clone)]
+pub struct Content {
+    /// Its media type.
+    pub media_type: String,
+    /// The body.
+    pub body: Body,
+}
+
+impl Content {
+    /// A JSON document.
+    pub fn json(document: &impl serde::Serialize) -> Result<Self> {
+        let body =
+            serde_json::to_vec(document).map_err(|error| Error::Invalid(error.to_string()))?;
+        Ok(Self { media_type: "application/json".to_owned(), body: Body::Bytes(body) })
+    }
+}
+
+/// A request. It may be sent several times, so it must not do more when it is: a POST needs a key.
+#[derive(Debug, Clone)]
+pub struct Outgoing {
+    /// The method.
+    pub method: Method,
+    /// A path within the server, with its query, or a full URL.
+    pub target: String,
+    /// The `Idempotency-Key`.
+    pub key: Option<String>,
+    /// What it carries.
+    pub content: Option<Content>,
+}
+
+impl Outgoing {
+    /// A request without a body.
+    pub fn new(method: Method, target: impl Into<String>) -> Self {
+        Self { method, target: target.into(), key: None, content: None }
+    }
+
+    /// The same with a body; a POST gets a key of its own.
+    pub fn with(mut self, content: Content) -> Self {
+        if self.method == Method::POST && self.key.is_none() {
+            self.key = Some(uuid::Uuid::new_v4().to_string());
+        }
+        self.content = Some(content);
+        self
+    }
+}
+
+/// What the server answered: a success.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The `Location`, as sent.
+    pub location: Option<String>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// The document in the body.
+    ///
+    /// # Errors
+    /// It is none.
+    pub fn document(&self) -> Result<Document> {
+        serde_json::from_slice(&self.body)
+            .map(Document)
+            .map_err(|error| Error::Garbage(format!("its body is not JSON: {error}")))
+    }
+
+    fn has_location(self) -> Result<Self> {
+        if self.location.is_some() {
+            Ok(self)
+        } else {
+            Err(Error::Garbage(format!("{} without a Location", self.status)))
+        }
+    }
+}
+
+/// A server, as one user sees it.
+#[derive(Debug, Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    /// The server's URL, without a slash at its end.
+    server: String,
+    credentials: Option<Credentials>,
+    retry: Retry,
+}
+
+/// How long a request may take from its start to the end of its answer.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How long connecting may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How many redirects are followed.
+const REDIRECTS: usize = 5;
+
+/// How much of an answer is read, in bytes.
+const MAX_ANSWER: usize = 256 << 20;
+
+impl Client {
+    /// A client of the server at that URL, with its path prefix if it has one.
+    ///
+    /// # Errors
+    /// It is no http or https URL.
+    pub fn new(server: &str, credentials: Option<Credentials>) -> Result<Self> {
+        let url = reqwest::Url::parse(server)
+            .map_err(|error| Error::Invalid(format!("server: '{server}' is no URL: {error}")))?;
+        if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
+            return Err(Error::Invalid(format!("server: '{server}' is no http or https URL")));
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            let problem = "server: the URL holds credentials; they belong into the settings";
+            return Err(Error::Invalid(problem.to_owned()));
+        }
+        // Whoever embeds this may have installed another one: then that is used.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let http = reqwest::Client::builder()
+            .timeout(TIMEOUT)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .redirect(reqwest::redirect::Policy::none())
+            .user_agent(concat!("devmason-client/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(|error| Error::Invalid(format!("no HTTP client can be made: {error}")))?;
+        let server = server.trim_end_matches('/').to_owned();
+        Ok(Self { http, server, credentials, retry: Retry::default() })
+    }
+
+    /// The same with another patience.
+    pub fn with_retry(mut self, retry: Retry) -> Self {
+        self.retry = retry;
+        self
+    }
+
+    /// The server's URL, without a slash at its end.
+    pub fn server(&self) -> &str {
+        &self.server
+    }
+
+    fn url(&self, target: &str) -> Result<reqwest::Url> {
+        let full = if target.starts_with('/') {
+            format!("{}{target}", self.server)
+        } else {
+            target.to_owned()
+        };
+        reqwest::Url::parse(&full)
+            .map_err(|error| Error::Invalid(format!("'{full}' is no URL: {error}")))
+    }
+
+    /// Whether a URL is this server's, so that it may have the credentials.
+    fn is_own(&self, url: &reqwest::Url) -> bool {
+        reqwest::Url::parse(&self.server).is_ok_and(|own| own.origin() == url.origin())
+    }
+
+    /// Sends a request, again and again where it is not answered.
+    ///
+    /// # Errors
+    /// The last try's.
+    pub async fn send(&self, outgoing: &Outgoing) -> Result<Answer> {
+        let mut pause = self.retry.first;
+        for last in (1..=self.retry.tries.max(1)).map(|nth| nth >= self.retry.tries.max(1)) {
+            let (error, asked) = match self.try_once(outgoing).await {
+                Ok(answer) => return Ok(answer),
+                Err(refused) => refused,
+            };
+            if last || !error.is_temporary() {
+                return Err(error);
+            }
+            let varied = pause.mul_f64(0.5 + rand::random::<f64>());
+            let wait = asked.map_or(varied, |asked| asked.max(varied)).min(self.retry.longest);
+            tokio::time::sleep(wait).await;
+            pause = (pause * 2).min(self.retry.longest);
+        }
+        // There is a last try, which has returned.
+        Err(Error::Invalid("no try was made".to_owned()))
+    }
+
+    /// One try; with its error how long the server asks to wait.
+    async fn try_once(
+        &self,
+        outgoing: &Outgoing,
+    ) -> std::result::Result<Answer, (Error, Option<Duration>)> {
+        let mut url = self.url(&outgoing.target).map_err(|error| (error, None))?;
+        for _ in 0..=REDIRECTS {
+            let response =
+                self.request(outgoing, url.clone()).await.map_err(|error| (error, None))?;
+            let status = response.status().as_u16();
+            let text = |name: header::HeaderName| {
+                Some(response.headers().get(name)?.to_str().ok()?.to_owned())
+            };
+            let location = text(header::LOCATION);
+            let asked = text(header::RETRY_AFTER)
+                .and_then(|seconds| seconds.trim().parse().ok())
+                .map(Duration::from_secs);
+            if outgoing.method == Method::GET && (300..400).contains(&status) && status != 304 {
+                let to = location.as_deref().and_then(|to| url.join(to).ok());
+                url = to.ok_or_else(|| {
+                    (Error::Garbage("a redirect that leads nowhere".to_owned()), None)
+                })?;
+                continue;
+            }
+            let body = read(response).await.map_err(|problem| (self.unreachable(problem), None))?;
+            return match status {
+                200..=299 => Ok(Answer { status, location, body }),
+                408 | 425 | 429 | 500..=599 => {
+                    Err((Error::Failed { status, message: message(&body, status) }, asked))
+                }
+                _ => Err((refused(status, &body, location.as_deref()), None)),
+            };
+        }
+        Err((Error::Garbage("redirects without an end".to_owned()), None))
+    }
+
+    async fn request(&self, outgoing: &Outgoing, url: reqwest::Url) -> Result<reqwest::Response> {
+        let is_own = self.is_own(&url);
+        let mut request = self
+            .http
+            .request(outgoing.method.clone(), url)
+            .header(header::ACCEPT, "application/json");
+        if let Some(Credentials { user, password }) = self.credentials.as_ref().filter(|_| is_own) {
+            request = request.basic_auth(user, Some(password));
+        }
+        if let Some(key) = &outgoing.key {
+            request = request.header("Idempotency-Key", key);
+        }
+        if let Some(Content { media_type, body }) = &outgoing.content {
+            request = request.header(header::CONTENT_TYPE, media_type);
+            request = match body {
+                Body::Bytes(bytes) => request.body(bytes.clone()),
+                Body::File(path) => {
+                    let file = tokio::fs::File::open(path)
+                        .await
+                        .map_err(|error| Error::Invalid(format!("{}: {error}", path.display())))?;
+                    request.body(file)
+                }
+            };
+        }
+        request.send().await.map_err(|error| self.unreachable(chain(&error)))
+    }
+
+    fn unreachable(&self, problem: String) -> Error {
+        Error::Unreachable { server: self.server.clone(), problem }
+    }
+
+    /// Reads a document, at a path of the server or at a link.
+    ///
+    /// # Errors
+    /// It is not there, or may not be read.
+    pub async fn get(&self, target: &str) -> Result<Document> {
+        self.send(&Outgoing::new(Method::GET, target)).await?.document()
+    }
+
+    /// Follows a document's link.
+    ///
+    /// # Errors
+    /// The document has no such link; or as [`Self::get`].
+    pub async fn follow(&self, document: &Document, rel: &str) -> Result<Document> {
+        let href = document
+            .link(rel)
+            .ok_or_else(|| Error::Garbage(format!("the document has no link '{rel}'")))?;
+        self.get(&href).await
+    }
+
+    /// A project.
+    ///
+    /// # Errors
+    /// It is not there, or may not be read.
+    pub async fn project(&self, project: &Slug) -> Result<Document> {
+        self.get(&Resource::Project(project.clone()).path()).await
+    }
+
+    /// Registers a project, or changes its name.
+    ///
+    /// # Errors
+    /// It is somebody else's, or nobody may register projects here.
+    pub async fn put_project(&self, project: &Slug, name: &str) -> Result<Answer> {
+        let target = Resource::Project(project.clone()).path();
+        let content = Content::json(&json!({ "name": name }))?;
+        self.send(&Outgoing::new(Method::PUT, target).with(content)).await
+    }
+
+    /// Reports a build under an id of the client's, so that however often it is sent, it is stored once. Gives
+    /// the path of the build, or of its progress if it is incremental.
+    ///
+    /// # Errors
+    /// The server refuses it, or another build has the id.
+    pub async fn report(&self, project: &Slug, id: &BuildKey, report: &Report) -> Result<String> {
+        let target = Resource::Build(project.clone(), id.clone()).path();
+        let content = Content::json(report)?;
+        let answer = self.send(&Outgoing::new(Method::PUT, target).with(content)).await?;
+        Ok(answer.has_location()?.location.unwrap_or_default())
+    }
+
+    /// Adds a step to a build in progress, once.
+    ///
+    /// # Errors
+    /// The build is finished or gone, or the step is refused.
+    pub async fn step(&self, progress: &str, step: &Step) -> Result<()> {
+        let content = Content::json(step)?;
+        let answer = self.send(&Outgoing::new(Method::POST, progress).with(content)).await?;
+        answer.has_location().map(drop)
+    }
+
+    /// Ends a build in progress; whether it succeeded follows from its steps unless said.
+    ///
+    /// # Errors
+    /// It was ended before, or is gone.
+    pub async fn end(&self, progress: &str, success: Option<bool>) -> Result<()> {
+        let content = Content::json(&json!({ "success": success }))?;
+        let answer = self.send(&Outgoing::new(Method::DELETE, progress).with(content)).await?;
+        answer.has_location().map(drop)
+    }
+}
+
+/// A fresh id for a build, which sorts by time.
+pub fn fresh_id() -> String {
+    uuid::Uuid::now_v7().to_string()
+}
+
+/// Reads an answer to its end, up to a bound.
+async fn read(mut response: reqwest::Response) -> std::result::Result<Vec<u8>, String> {
+    let mut body = Vec::new();
+    while let Some(piece) = response.chunk().await.map_err(|error| chain(&error))? {
+        if body.len() + piece.len() > MAX_ANSWER {
+            return Err(format!("the answer is longer than {MAX_ANSWER} bytes"));
+        }
+        body.extend_from_slice(&piece);
+    }
+    Ok(body)
+}
+
+/// An error with its causes: reqwest's own text says no more than that there was one.
+fn chain(error: &reqwest::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+fn message(body: &[u8], status: u16) -> String {
+    let document: Value = serde_json::from_slice(body).unwrap_or_default();
+    match document.get("message").and_then(Value::as_str) {
+        Some(message) => message.to_owned(),
+        None => format!("status {status}"),
+    }
+}
+
+/// What a status that is no success means. A server of ours says so in a document with a message.
+fn refused(status: u16, body: &[u8], location: Option<&str>) -> Error {
+    let document: Value = serde_json::from_slice(body).unwrap_or_default();
+    let is_ours = document.get("status_code").is_some();
+    match (status, location) {
+        (400..=499, _) if is_ours => Error::Refused {
+            status,
+            message: message(body, status),
+            payload: document.get("payload").cloned().unwrap_or_default(),
+        },
+        (300..=399, Some(to)) => Error::Refused {
+            status,
+            message: format!("it has moved to {to}; say so in the settings"),
+            payload: Value::Null,
+        },
+        // A proxy that wants credentials of its own, a page that says "not found".
+        _ => Error::Garbage(format!("status {status}, not in a document of its own")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn a_server_is_a_url_without_credentials() {
+        for bad in
+            ["", "ci.example.org", "ftp://ci.example.org", "http://ann:secret@ci.example.org"]
+        {
+            let problem = Client::new(bad, None).unwrap_err().to_string();
+            assert!(
+                problem.starts_with("server: ") && !problem.contains("secret@"),
+                "{bad}: {problem}"
+            );
+        }
+        assert_eq!(
+            Client::new("http://ci.example.org/x/", None).unwrap().server(),
+            "http://ci.example.org/x"
+        );
+    }
+
+    #[test]
+    fn credentials_are_never_shown() {
+        let credentials = Credentials { user: "ann".to_owned(), password: "secret".to_owned() };
+        let client = Client::new("http://ci.example.org", Some(credentials)).unwrap();
+        assert!(!format!("{client:?}").contains("secret"));
+    }
+
+    #[test]
+    fn credentials_go_to_the_servers_own_origin_alone() {
+        let client = Client::new("http://ci.example.org:8080/x", None).unwrap();
+        let own = |url: &str| client.is_own(&reqwest::Url::parse(url).unwrap());
+        assert!(own("http://ci.example.org:8080/y"));
+        assert!(!own("https://ci.example.org:8080/x") && !own("http://evil.example.org/x"));
+    }
+}

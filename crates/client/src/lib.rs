@@ -1,0 +1,15 @@
+#![doc = include_str!("../README.md")]
+
+pub mod blocking;
+mod ci;
+mod client;
+mod document;
+mod error;
+mod spool;
+
+pub use ci::Place;
+pub use client::{Answer, Body, Client, Content, Credentials, Method, Outgoing, Retry, fresh_id};
+pub use devmason_domain::Timestamp;
+pub use document::{Document, Link, Report, Step, TestCase};
+pub use error::{Error, Result};
+pub use spool::{About, Entry, Flushed, Session, Spool};

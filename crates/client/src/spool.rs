@@ -1,0 +1,524 @@
+//! Reports on disk, until the server has them.
+//!
+//! A report is a session: a build that the client gives its id, and requests to be sent in order. Each is a file
+//! of its own, written whole or not at all, and removed when the server has it; so whatever ends the client,
+//! the next one goes on where it stopped. Sent twice, every request is stored once: the build is PUT under its
+//! own id, a step has an `Idempotency-Key`, the end is the end.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use reqwest::Method;
+use serde::{Deserialize, Serialize};
+
+use crate::client::{Answer, Body, Client, Content, Outgoing};
+use crate::error::Error;
+
+/// How long a session that was begun and never ended is kept once everything in it was sent.
+const IDLE: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// How long the server knows an `Idempotency-Key`, less an hour.
+const KEY_LIFETIME: Duration = Duration::from_secs(23 * 3600);
+
+/// The name of the file that a process holds locked as long as it goes on with a session.
+const ALIVE: &str = "alive.lock";
+
+/// The name of the directory of what the server refused.
+const REFUSED: &str = "refused";
+
+/// A directory of reports, its owner's alone.
+#[derive(Debug, Clone)]
+pub struct Spool {
+    dir: PathBuf,
+    limit: u64,
+}
+
+/// What a session is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct About {
+    /// The server's URL.
+    pub server: String,
+    /// The project.
+    pub project: String,
+    /// The build's path within the server.
+    pub build: String,
+}
+
+/// A request of a session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// `PUT` of the build, `POST` of a step, `DELETE` of the progress.
+    pub method: String,
+    /// Its path within the server, with its query.
+    pub target: String,
+    /// Its `Idempotency-Key`, where it needs one.
+    pub key: Option<String>,
+    /// The media type of its body.
+    pub media_type: String,
+    /// Its body.
+    #[serde(skip)]
+    pub body: Vec<u8>,
+}
+
+impl Entry {
+    fn outgoing(self) -> Outgoing {
+        let method = Method::from_bytes(self.method.as_bytes()).unwrap_or(Method::GET);
+        let content = Content { media_type: self.media_type, body: Body::Bytes(self.body) };
+        Outgoing { method, target: self.target, key: self.key, content: Some(content) }
+    }
+
+    /// Sends it; an answer that a devmason server would not give counts as none.
+    ///
+    /// # Errors
+    /// As [`Client::send`].
+    pub async fn send(self, client: &Client) -> Result<Answer, Error> {
+        let is_end = self.method == "DELETE";
+        match client.send(&self.outgoing()).await {
+            Ok(answer) if answer.location.is_some() => Ok(answer),
+            Ok(answer) => Err(Error::Garbage(format!("{} without a Location", answer.status))),
+            // It was ended by a try whose answer was lost.
+            Err(Error::Refused { status: 410, .. }) if is_end => {
+                Ok(Answer { status: 204, location: None, body: Vec::new() })
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// A report on its way.
+#[derive(Debug)]
+pub struct Session {
+    dir: PathBuf,
+    limit: u64,
+    root: PathBuf,
+    about: About,
+}
+
+/// What came of sending.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Flushed {
+    /// How many requests the server has now.
+    pub sent: u32,
+    /// What it refused for good, in words; those are put aside.
+    pub refused: Vec<String>,
+    /// How many are still to be sent.
+    pub left: u32,
+}
+
+impl Flushed {
+    /// Adds another one's counts.
+    pub fn add(&mut self, other: Self) {
+        self.sent += other.sent;
+        self.refused.extend(other.refused);
+        self.left += other.left;
+    }
+}
+
+fn private_dir(path: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+fn private_file(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
+}
+
+/// Writes a file so that it is there whole, or not at all.
+fn write_whole(path: &Path, parts: &[&[u8]]) -> io::Result<()> {
+    let half = path.with_extension("half");
+    let written = (|| {
+        let mut file = private_file(&half)?;
+        parts.iter().try_for_each(|part| file.write_all(part))?;
+        file.sync_data()?;
+        fs::rename(&half, path)
+    })();
+    if written.is_err() {
+        // What there is of it would only take room on a disk that may be full.
+        let _ = fs::remove_file(&half);
+    }
+    written
+}
+
+/// How many bytes a directory's files have.
+fn size(dir: &Path) -> u64 {
+    let Ok(entries) = fs::read_dir(dir) else { return 0 };
+    entries
+        .flatten()
+        .map(|entry| match entry.metadata() {
+            Ok(metadata) if metadata.is_dir() => size(&entry.path()),
+            Ok(metadata) => metadata.len(),
+            Err(_) => 0,
+        })
+        .sum()
+}
+
+impl Spool {
+    /// The spool in that directory, which is made where it is not there; it takes so many bytes.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub fn open(dir: &Path, limit: u64) -> io::Result<Self> {
+        private_dir(dir)?;
+        Ok(Self { dir: dir.to_owned(), limit })
+    }
+
+    /// Where it is.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Begins a session.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn begin(&self, about: About) -> io::Result<Session> {
+        let dir = self.dir.join(uuid::Uuid::now_v7().to_string());
+        private_dir(&dir)?;
+        let session = Session { dir, limit: self.limit, root: self.dir.clone(), about };
+        let text = serde_json::to_vec(&session.about)?;
+        if let Err(error) = write_whole(&session.dir.join("about.json"), &[&text]) {
+            let _ = fs::remove_dir_all(&session.dir);
+            return Err(error);
+        }
+        Ok(session)
+    }
+
+    /// The session of that name.
+    ///
+    /// # Errors
+    /// There is none, or it cannot be read.
+    pub fn session(&self, name: &str) -> io::Result<Session> {
+        let name = uuid::Uuid::try_parse(name)
+            .map_err(|_| io::Error::new(io::ErrorKind::NotFound, "it is no session's name"))?;
+        let dir = self.dir.join(name.to_string());
+        let about = serde_json::from_slice(&fs::read(dir.join("about.json"))?)?;
+        Ok(Session { dir, limit: self.limit, root: self.dir.clone(), about })
+    }
+
+    /// All sessions, the oldest first.
+    pub fn sessions(&self) -> Vec<Session> {
+        let Ok(entries) = fs::read_dir(&self.dir) else { return Vec::new() };
+        let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+        let mut names: Vec<String> = names.collect();
+        names.sort();
+        names.iter().filter_map(|name| self.session(name).ok()).collect()
+    }
+
+    /// Sends what all sessions of a client's server hold, the oldest first, as far as it goes: up to the
+    /// first that fails for now.
+    ///
+    /// # Errors
+    /// Why it did not go on.
+    pub async fn flush(&self, client: &Client, flushed: &mut Flushed) -> Result<(), Error> {
+        let mut stopped = Ok(());
+        for session in self.sessions() {
+            if session.about.server != client.server() {
+                continue;
+            }
+            if stopped.is_ok() {
+                session.end_for_the_dead();
+                match session.flush(client, flushed).await {
+                    // Another project may be open to this user.
+                    Err(error) if error.is_of_access() => flushed.refused.push(error.to_string()),
+                    result => stopped = result,
+                }
+                session.forget_if_idle();
+            }
+            flushed.left += session.waiting();
+        }
+        stopped
+    }
+}
+
+impl Session {
+    /// What it is about.
+    pub fn about(&self) -> &About {
+        &self.about
+    }
+
+    /// Its name, by which another process goes on with it.
+    pub fn name(&self) -> String {
+        self.dir.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
+    /// The entries that are still to be sent, in order.
+    fn entries(&self) -> Vec<PathBuf> {
+        let Ok(entries) = fs::read_dir(&self.dir) else { return Vec::new() };
+        let mut paths: Vec<PathBuf> = entries
+            .flatten()
+            .map(|entry| entry.path())
+            .filter(|path| path.extension().is_some_and(|extension| extension == "entry"))
+            .collect();
+        paths.sort();
+        paths
+    }
+
+    /// How many entries are still to be sent.
+    pub fn waiting(&self) -> u32 {
+        u32::try_from(self.entries().len()).unwrap_or(u32::MAX)
+    }
+
+    /// How many bytes are still to be sent.
+    pub fn bytes(&self) -> u64 {
+        size(&self.dir)
+    }
+
+    /// Whether a request that was sent before ended the build.
+    pub fn is_ended(&self) -> bool {
+        self.dir.join("ended").exists()
+    }
+
+    /// A lock that one process has at a time, until it is dropped.
+    fn lock(&self, name: &str) -> io::Result<File> {
+        let file = private_file(&self.dir.join(name))?;
+        file.lock()?;
+        Ok(file)
+    }
+
+    /// Adds a request behind the others.
+    ///
+    /// # Errors
+    /// The spool is full, or the disk, or it cannot be written.
+    pub fn push(&self, entry: &Entry) -> io::Result<()> {
+        let header = serde_json::to_vec(entry)?;
+        let length = (header.len() + entry.body.len()) as u64;
+        if size(&self.root).saturating_add(length) > self.limit {
+            let problem = format!("the spool {} is full", self.root.display());
+            return Err(io::Error::new(io::ErrorKind::QuotaExceeded, problem));
+        }
+        // Of two processes that add at once each gets a number of its own.
+        let _lock = self.lock("number.lock")?;
+        let numbered = self.dir.join("last");
+        let last: u64 = match fs::read_to_string(&numbered) {
+            Ok(text) => text.trim().parse().unwrap_or(0),
+            Err(_) => 0,
+        };
+        let path = self.dir.join(format!("{:012}.entry", last + 1));
+        write_whole(&numbered, &[(last + 1).to_string().as_bytes()])?;
+        write_whole(&path, &[&header, b"\n", &entry.body])?;
+        if entry.method == "DELETE" {
+            // Nobody needs to end it any more.
+            let _ = fs::remove_file(self.dir.join(ALIVE));
+        }
+        Ok(())
+    }
+
+    /// Sends what is there, in order, up to the first that fails for now. One that the server refuses for good
+    /// is put aside, and with the build's own all others.
+    ///
+    /// # Errors
+    /// Why it did not go on.
+    pub async fn flush(&self, client: &Client, flushed: &mut Flushed) -> Result<(), Error> {
+        let lock = private_file(&self.dir.join("send.lock"));
+        // Where another process is just sending it, that will do.
+        let Some(_lock) = lock.ok().filter(|lock| lock.try_lock().is_ok()) else { return Ok(()) };
+        for path in self.entries() {
+            let Some(entry) = read_entry(&path) else {
+                self.put_aside(&path, "it cannot be read", flushed);
+                continue;
+            };
+            let is_end = entry.method == "DELETE";
+            let is_build = entry.method == "PUT";
+            let is_old = age(&path).is_some_and(|age| age > KEY_LIFETIME);
+            if is_old && entry.key.is_some() && self.is_there(client, &path).await? {
+                let _ = fs::remove_file(&path);
+                continue;
+            }
+            match entry.send(client).await {
+                Ok(_) => {
+                    flushed.sent += 1;
+                    // Before the last one goes: what is left of a session that has ended is removed.
+                    if is_end || (is_build && !self.is_open()) {
+                        let _ = private_file(&self.dir.join("ended"));
+                    }
+                    let _ = fs::remove_file(&path);
+                }
+                Err(error) if error.is_temporary() || error.is_of_access() => return Err(error),
+                Err(error) if is_build => {
+                    flushed.refused.push(format!("{}: {error}", self.about.build));
+                    self.put_all_aside(&error.to_string());
+                    return Ok(());
+                }
+                Err(error) => self.put_aside(&path, &error.to_string(), flushed),
+            }
+        }
+        if self.is_ended() && self.entries().is_empty() {
+            let _ = fs::remove_dir_all(&self.dir);
+        }
+        Ok(())
+    }
+
+    /// Whether more may come: the session says so from its beginning.
+    fn is_open(&self) -> bool {
+        self.dir.join("open").exists()
+    }
+
+    /// Says that more may come after what was pushed, until the end is.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn keep_open(&self) -> io::Result<()> {
+        private_file(&self.dir.join("open")).map(drop)
+    }
+
+    /// Says that this process goes on with the session as long as the file that it gets is open: should it die,
+    /// another one ends the build as failed.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn keep_alive(&self) -> io::Result<File> {
+        self.lock(ALIVE)
+    }
+
+    fn end_for_the_dead(&self) {
+        let path = self.dir.join(ALIVE);
+        let is_dead = File::open(&path).is_ok_and(|file| file.try_lock().is_ok());
+        if is_dead && !self.is_ended() && fs::remove_file(&path).is_ok() {
+            let end = Entry {
+                method: "DELETE".to_owned(),
+                target: format!("{}/progress", self.about.build),
+                key: None,
+                media_type: "application/json".to_owned(),
+                body: br#"{"success":false}"#.to_vec(),
+            };
+            // With a spool that cannot be written the build stays open, as it is.
+            let _ = self.push(&end);
+        }
+    }
+
+    /// Whether the server has a step whose key it may have forgotten: it has as many steps then as were
+    /// pushed before and with this one. Only this session adds to its build.
+    async fn is_there(&self, client: &Client, path: &Path) -> Result<bool, Error> {
+        let nth: usize =
+            path.file_stem().and_then(|stem| stem.to_str()?.parse().ok()).unwrap_or(usize::MAX);
+        match client.get(&self.about.build).await {
+            // The first is the build itself.
+            Ok(build) => Ok(build.list("results").len().saturating_add(1) >= nth),
+            Err(Error::Refused { status: 404, .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn put_aside(&self, path: &Path, problem: &str, flushed: &mut Flushed) {
+        flushed.refused.push(format!("{}: {problem}", self.about.build));
+        let to = self.root.join(REFUSED).join(self.name());
+        let moved = private_dir(&to).and_then(|()| {
+            let name = path.file_name().unwrap_or_default();
+            write_whole(&to.join(name).with_extension("reason"), &[problem.as_bytes()])?;
+            fs::rename(path, to.join(name))
+        });
+        if moved.is_err() {
+            // Sent again it would be refused again.
+            let _ = fs::remove_file(path);
+        }
+    }
+
+    fn put_all_aside(&self, problem: &str) {
+        let to = self.root.join(REFUSED);
+        let _ = private_dir(&to);
+        let _ = write_whole(&self.dir.join("reason"), &[problem.as_bytes()]);
+        if fs::rename(&self.dir, to.join(self.name())).is_err() {
+            let _ = fs::remove_dir_all(&self.dir);
+        }
+    }
+
+    /// Removes the session of somebody who never ended it.
+    fn forget_if_idle(&self) {
+        if self.waiting() == 0 && age(&self.dir).is_some_and(|age| age > IDLE) {
+            let _ = fs::remove_dir_all(&self.dir);
+        }
+    }
+}
+
+fn age(path: &Path) -> Option<Duration> {
+    SystemTime::now().duration_since(fs::metadata(path).ok()?.modified().ok()?).ok()
+}
+
+fn read_entry(path: &Path) -> Option<Entry> {
+    let mut reader = BufReader::new(File::open(path).ok()?);
+    let mut header = Vec::new();
+    reader.read_until(b'\n', &mut header).ok()?;
+    let mut entry: Entry = serde_json::from_slice(&header).ok()?;
+    reader.read_to_end(&mut entry.body).ok()?;
+    Some(entry)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn about() -> About {
+        About {
+            server: "http://127.0.0.1:9".to_owned(),
+            project: "p".to_owned(),
+            build: "/p/builds/1".to_owned(),
+        }
+    }
+
+    fn entry(body: &str) -> Entry {
+        Entry {
+            method: "POST".to_owned(),
+            target: "/p/builds/1/progress".to_owned(),
+            key: Some("k".to_owned()),
+            media_type: "application/json".to_owned(),
+            body: body.as_bytes().to_vec(),
+        }
+    }
+
+    #[test]
+    fn what_is_pushed_is_there_in_order_for_its_owner_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let spool = Spool::open(&dir.path().join("a/b"), 10_000).unwrap();
+        let session = spool.begin(about()).unwrap();
+        for body in ["one\ntwo", "", "three"] {
+            session.push(&entry(body)).unwrap();
+        }
+        let again = spool.session(&session.name()).unwrap();
+        assert_eq!(again.about(), &about());
+        let read: Vec<_> = again.entries().iter().map(|path| read_entry(path).unwrap()).collect();
+        assert_eq!(read, [entry("one\ntwo"), entry(""), entry("three")]);
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(spool.dir()), mode(&again.entries()[0])), (0o700, 0o600));
+        assert_eq!(spool.sessions().len(), 1);
+    }
+
+    #[test]
+    fn a_full_spool_takes_no_more() {
+        let dir = tempfile::tempdir().unwrap();
+        let spool = Spool::open(dir.path(), 1_000).unwrap();
+        let session = spool.begin(about()).unwrap();
+        session.push(&entry(&"x".repeat(400))).unwrap();
+        let error = session.push(&entry(&"x".repeat(400))).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::QuotaExceeded);
+        assert_eq!(session.waiting(), 1);
+    }
+
+    #[test]
+    fn names_lead_nowhere_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let spool = Spool::open(dir.path(), 1_000).unwrap();
+        assert!(spool.session("../../etc").is_err());
+        assert!(spool.session("0").is_err());
+    }
+
+    #[test]
+    fn many_processes_add_to_one_session_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let spool = Spool::open(dir.path(), 1 << 20).unwrap();
+        let name = spool.begin(about()).unwrap().name();
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    let session = spool.session(&name).unwrap();
+                    (0..10).for_each(|_| session.push(&entry("x")).unwrap());
+                });
+            }
+        });
+        assert_eq!(spool.session(&name).unwrap().waiting(), 80);
+    }
+}
