@@ -6,14 +6,13 @@ use std::time::Instant;
 use actix_web::http::header;
 use actix_web::web;
 use devmason_domain::{
-    ClientRecord, JsonObject, Outcome, Report, Step, Tag, TagSet, TestDetails, TestResult,
-    TestStatus, TestSummary, Timestamp,
+    ClientRecord, JsonObject, Outcome, Report, Step, Tag, TagSet, TestResult, Timestamp,
 };
 use devmason_hypermedia::document::ComponentRef;
-use devmason_reports::{Case, Format, Read};
+use devmason_reports::{Format, Read, build};
 use devmason_repository::{KeptUpload, RawUpload, TestReport};
+use serde_json::Value;
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::call::Call;
@@ -194,24 +193,15 @@ fn too_many_files() -> ApiError {
 fn file(name: Option<String>, body: &[u8], asked: Option<Format>) -> Result<File, ApiError> {
     let start = Instant::now();
     let format = asked.or_else(|| Format::recognize(body.get(..8192).unwrap_or(body)));
-    let mut receipt = json!({
-        "file": name,
-        "format": format.map(Format::as_str),
-        "recognized": if asked.is_some() { "as the request says" } else { "from the bytes" },
-        "bytes": body.len(),
-        "digest": format!("sha256:{}", hex(&Sha256::digest(body))),
-    });
+    let mut receipt = build::receipt(name.as_deref(), body, format, asked.is_some());
     let Some(format) = format else {
-        let text = "this is no report of a known format; it is left out";
-        receipt["notes"] = json!([{"line": null, "kind": "dropped", "text": text}]);
-        receipt["notes_total"] = json!(1);
+        build::leave_out(&mut receipt);
         return Ok(File { name, read: None, receipt: receipt.to_string() });
     };
     let read = match Read::from_bytes(body, Some(format)) {
         Ok(read) => read,
         Err(error) => {
-            receipt["line"] = json!(error.line);
-            receipt["field"] = json!("body");
+            build::refuse(&mut receipt, &error);
             let problem = match &name {
                 Some(name) => format!("{name}: {error}"),
                 None => error.to_string(),
@@ -219,28 +209,8 @@ fn file(name: Option<String>, body: &[u8], asked: Option<Format>) -> Result<File
             return Err(ApiError::Report { problem, receipt: Box::new(receipt) });
         }
     };
-    let mut summary = TestSummary::default();
-    summary.add(&results(&read));
-    receipt["seconds"] = json!(start.elapsed().as_secs_f64());
-    receipt["suites"] = json!(read.suites.len());
-    receipt["tests"] = json!({
-        "total": summary.total, "passed": summary.passed, "flaky": summary.flaky,
-        "skipped": summary.skipped, "failed": summary.failed, "error": summary.error,
-    });
-    let note = |note: &devmason_reports::Note| json!({"line": note.line, "kind": note.kind.as_str(), "text": note.text});
-    let mut notes: Vec<Value> = read.notes.iter().map(note).collect();
-    let properties: usize = read.suites.iter().map(|suite| suite.properties.len()).sum();
-    if properties > 0 {
-        let text = format!("{properties} properties of suites are not kept");
-        notes.push(json!({"line": null, "kind": "dropped", "text": text}));
-    }
-    receipt["notes"] = json!(notes);
-    receipt["notes_total"] = json!(read.notes_total + u64::from(properties > 0));
+    build::receive(&mut receipt, &read, start.elapsed());
     Ok(File { name, read: Some(read), receipt: receipt.to_string() })
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn unknown_format(word: &str) -> ApiError {
@@ -287,25 +257,6 @@ fn is_event(format: Format, body: &[u8]) -> bool {
     is_one && !has("success")
 }
 
-fn results(read: &Read) -> Vec<TestResult> {
-    let result = |case: &Case| TestResult {
-        suite: case.group(),
-        name: case.name.clone(),
-        status: case.outcome(),
-        micros: case.micros,
-        failure: case.failure.clone(),
-        details: TestDetails {
-            stdout: case.stdout.clone(),
-            stderr: case.stderr.clone(),
-            properties: case.properties.clone(),
-            retries: case.retries,
-            file: case.file.clone(),
-            line: case.line,
-        },
-    };
-    read.cases.iter().map(result).collect()
-}
-
 impl Upload {
     /// Those of the files that are reports.
     fn reads(&self) -> impl Iterator<Item = (Option<&str>, &Read)> {
@@ -314,7 +265,7 @@ impl Upload {
 
     /// The test cases in all of them.
     fn tests(&self) -> Vec<TestResult> {
-        self.reads().flat_map(|(_, read)| results(read)).collect()
+        self.reads().flat_map(|(_, read)| read.results()).collect()
     }
 
     /// What each file was read as.
@@ -411,11 +362,10 @@ impl Upload {
             }
             members.push((name, value));
         }
-        let mut suites = self.reads().flat_map(|(_, read)| &read.suites);
         if !members.iter().any(|(name, _)| name == "host")
-            && let Some(host) = suites.find_map(|suite| suite.host.clone())
+            && let Some(host) = self.reads().find_map(|(_, read)| read.host())
         {
-            members.push(("host".to_owned(), host));
+            members.push(("host".to_owned(), host.to_owned()));
         }
         let members = members
             .into_iter()
@@ -430,32 +380,7 @@ impl Upload {
     }
 }
 
-/// When a file's tests began and ended, by the best that the request and the file say.
-fn times(
-    params: &Params,
-    read: &Read,
-    received: Timestamp,
-) -> Result<(Timestamp, Timestamp), ApiError> {
-    let asked = match params.first("started") {
-        Some(text) => Some(text.parse().map_err(|invalid: devmason_domain::Invalid| {
-            ApiError::BadValue { name: "started", problem: invalid.0 }
-        })?),
-        None => None,
-    };
-    let suites = read.suites.iter().filter_map(|suite| suite.started);
-    let said = suites.chain(read.cases.iter().filter_map(|case| case.started));
-    let Some(started) = asked.or(said.min()) else { return Ok((received, received)) };
-    let of_suites = read.suites.iter().filter_map(|suite| suite.micros).max();
-    let of_cases = || read.cases.iter().filter_map(|case| case.micros).fold(0, u64::saturating_add);
-    let micros = i64::try_from(of_suites.unwrap_or_else(of_cases)).unwrap_or(0);
-    let finished = started
-        .micros()
-        .checked_add(micros)
-        .and_then(|micros| Timestamp::from_parts(micros, started.offset_minutes()));
-    Ok((started, finished.unwrap_or(started)))
-}
-
-/// A file as a step: its name, what its suites printed, whether all of it passed.
+/// A file as a step: called as the request says, if it is the only one, else as it is itself.
 fn step(
     params: &Params,
     file: Option<&str>,
@@ -463,27 +388,12 @@ fn step(
     read: &Read,
     received: Timestamp,
 ) -> Result<Step, ApiError> {
-    let (started, finished) = times(params, read, received)?;
-    let named =
-        read.suites.iter().filter_map(|suite| suite.path.first()).find(|name| !name.is_empty());
-    let name = params.first("name").filter(|_| is_alone).or(file).or(named.map(String::as_str));
-    let name = name.unwrap_or(read.format.as_str()).replace('\0', "\u{fffd}");
-    let joined = |of: fn(&devmason_reports::Suite) -> &str| read.suites.iter().map(of).collect();
-    let report = serde_json::value::to_raw_value(read.format.as_str())
-        .map_err(|error| ApiError::Unwritable(error.to_string()))?;
-    Ok(Step {
-        name: name.parse().map_err(|invalid: devmason_domain::Invalid| ApiError::BadValue {
-            name: "name",
-            problem: invalid.0,
-        })?,
-        success: !read.cases.iter().any(|case| TestStatus::is_bad(case.outcome())),
-        started,
-        finished,
-        output: joined(|suite| &suite.stdout),
-        errout: joined(|suite| &suite.stderr),
-        extras: JsonObject::from_members(&[("report".to_owned(), report)])
-            .map_err(|invalid| ApiError::Unwritable(invalid.0))?,
-    })
+    let bad = |name: &'static str| {
+        move |invalid: devmason_domain::Invalid| ApiError::BadValue { name, problem: invalid.0 }
+    };
+    let started = params.first("started").map(str::parse).transpose().map_err(bad("started"))?;
+    let name = params.first("name").filter(|_| is_alone).or(file);
+    read.step(name, started, received).map_err(bad("name"))
 }
 
 /// The components that the request's parameters name: by id, or as `type:name`.

@@ -13,11 +13,21 @@ use crate::Result;
 
 /// Everything a store can do.
 pub trait Repository:
-    Projects + Builds + Tests + Tags + Users + Components + Queries + Upkeep + Send + Sync
+    Projects + Builds + Tests + Tags + Users + Components + Queries + Transfer + Upkeep + Send + Sync
 {
 }
 impl<T> Repository for T where
-    T: Projects + Builds + Tests + Tags + Users + Components + Queries + Upkeep + Send + Sync
+    T: Projects
+        + Builds
+        + Tests
+        + Tags
+        + Users
+        + Components
+        + Queries
+        + Transfer
+        + Upkeep
+        + Send
+        + Sync
 {
 }
 
@@ -724,6 +734,29 @@ pub trait Queries {
     fn test_query(&self, listing: &Listing) -> Result<Listed<FoundTest>>;
     /// Tags, in order of project and name.
     fn tag_query(&self, listing: &Listing) -> Result<Listed<UsedTag>>;
+}
+
+/// Something that was moved here from another store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Moved {
+    /// A user.
+    Account(AccountId),
+    /// A project.
+    Project(ProjectId),
+    /// A component type.
+    ComponentType(Uuid),
+    /// A component.
+    Component(Uuid),
+    /// A build, of which only the last change is set: it was created when it was received.
+    Build(ProjectId, BuildId),
+    /// A tag of a project.
+    Tag(ProjectId, Tag),
+}
+
+/// What moving a store into another one needs beside the rest.
+pub trait Transfer {
+    /// Says when things were created and last changed where they come from, in one transaction.
+    fn times_set(&self, of: &[(Moved, Timestamp, Timestamp)]) -> Result<()>;
 }
 
 /// What keeps a store in order.

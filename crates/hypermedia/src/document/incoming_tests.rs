@@ -23,6 +23,18 @@ pub(super) struct IncomingTest {
     details: TestDetails,
 }
 
+/// A part of a build's list of tests, as a server gives it.
+#[derive(Deserialize)]
+pub struct IncomingTestList {
+    tests: Vec<IncomingTest>,
+}
+
+impl From<IncomingTestList> for Vec<TestResult> {
+    fn from(list: IncomingTestList) -> Self {
+        list.tests.into_iter().map(TestResult::from).collect()
+    }
+}
+
 /// Microseconds, said in seconds.
 struct Seconds(u64);
 

@@ -11,6 +11,7 @@ pub use incoming::{
     ComponentRef, DocumentError, IncomingBuild, IncomingClosing, IncomingComponent,
     IncomingComponentType, IncomingProject, IncomingStep, IncomingUser, parse,
 };
+pub use incoming_tests::IncomingTestList;
 pub use objects::{
     BuildObject, ComponentObject, ComponentTypeObject, ObjectList, OneObject, ProjectObject,
     StepObject, TagObject, TestObject, UserObject,

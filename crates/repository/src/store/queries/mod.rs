@@ -9,6 +9,7 @@ mod pool;
 mod projects;
 mod sql;
 mod tests;
+mod transfer;
 mod upkeep;
 mod uploads;
 mod users;
@@ -293,6 +294,12 @@ impl Queries for Store {
     }
     fn tag_query(&self, listing: &Listing) -> Result<Listed<UsedTag>> {
         self.read(|conn| lists::query_tags(conn, listing))
+    }
+}
+
+impl Transfer for Store {
+    fn times_set(&self, of: &[(Moved, Timestamp, Timestamp)]) -> Result<()> {
+        self.write(|conn| transfer::set_times(conn, of))
     }
 }
 

@@ -1,0 +1,84 @@
+//! Builds, stored many at a time.
+
+use devmason_repository::{NewBuild, Recorded, Repository};
+
+use crate::{Counts, Problem};
+
+/// How many builds are stored in one transaction: a commit costs more than a build.
+const BUILDS: usize = 100;
+
+/// Or so many bytes of their outputs.
+const BYTES: usize = 8 << 20;
+
+/// Builds that are not stored yet.
+pub(crate) struct Batch<'a> {
+    repository: &'a dyn Repository,
+    builds: Vec<NewBuild>,
+    bytes: usize,
+    pub(crate) counts: Counts,
+}
+
+impl<'a> Batch<'a> {
+    pub(crate) fn new(repository: &'a dyn Repository) -> Self {
+        Self { repository, builds: Vec::new(), bytes: 0, counts: Counts::default() }
+    }
+
+    /// Adds a build, and stores what there is if that is enough.
+    pub(crate) fn push(&mut self, build: NewBuild) -> Result<(), Problem> {
+        let outputs = build.report.steps.iter().map(|step| step.output.len() + step.errout.len());
+        let tests = build
+            .test_report
+            .tests
+            .iter()
+            .map(|test| 200 + test.details.stdout.len() + test.details.stderr.len());
+        self.bytes += outputs.sum::<usize>() + tests.sum::<usize>();
+        self.builds.push(build);
+        if self.builds.len() >= BUILDS || self.bytes >= BYTES { self.store() } else { Ok(()) }
+    }
+
+    /// Stores what there is.
+    pub(crate) fn store(&mut self) -> Result<(), Problem> {
+        let builds = std::mem::take(&mut self.builds);
+        self.bytes = 0;
+        if builds.is_empty() {
+            return Ok(());
+        }
+        let outcomes = self.repository.build_record_many(&builds)?;
+        for (build, outcome) in builds.iter().zip(outcomes) {
+            match outcome {
+                Recorded::New => self.counts.new += 1,
+                Recorded::Known => self.counts.known += 1,
+                // Its id, or the one that the client chose, is there: it was imported before.
+                Recorded::Clash | Recorded::Differs if self.is_there(build)? => {
+                    self.counts.known += 1
+                }
+                other => {
+                    let id = build
+                        .key
+                        .as_ref()
+                        .map_or_else(|| build.id.to_string(), ToString::to_string);
+                    crate::say(&format!("the build {id} is left out: {}", why(&other)));
+                    self.counts.bad += 1;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn is_there(&self, build: &NewBuild) -> Result<bool, Problem> {
+        let key = match &build.key {
+            Some(key) => key.clone(),
+            None => build.id.to_string().parse().map_err(|error| format!("id: {error}"))?,
+        };
+        let there = self.repository.build_find(build.project, &key)?;
+        Ok(there.is_some_and(|there| there.id == build.id))
+    }
+}
+
+fn why(outcome: &Recorded) -> &'static str {
+    match outcome {
+        Recorded::Differs => "another build has its id",
+        Recorded::NoProject => "its project is gone",
+        _ => "the store does not take it",
+    }
+}

@@ -1,0 +1,207 @@
+//! The lines of an export: one JSON object each, with its `kind`.
+//!
+//! Points in time are `[microseconds since 1970, minutes east of UTC]`, exactly as they are stored.
+
+use devmason_domain::{
+    BuildId, JsonObject, Outcome, Step, TestDetails, TestFailure, TestResult, TestStatus, Timestamp,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use uuid::Uuid;
+
+use crate::Problem;
+
+/// A point in time.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct At(i64, i16);
+
+impl From<Timestamp> for At {
+    fn from(at: Timestamp) -> Self {
+        Self(at.micros(), at.offset_minutes())
+    }
+}
+
+impl TryFrom<At> for Timestamp {
+    type Error = Problem;
+    fn try_from(At(micros, offset): At) -> Result<Self, Problem> {
+        Self::from_parts(micros, offset)
+            .ok_or_else(|| format!("[{micros}, {offset}] is no point in time").into())
+    }
+}
+
+/// Which kind of line it is.
+#[derive(Deserialize)]
+pub(crate) struct Kind {
+    pub(crate) kind: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(crate) struct UserLine {
+    pub(crate) kind: String,
+    pub(crate) username: String,
+    pub(crate) password_hash: String,
+    pub(crate) created_at: At,
+    pub(crate) updated_at: At,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(crate) struct ProjectLine {
+    pub(crate) kind: String,
+    pub(crate) slug: String,
+    pub(crate) name: String,
+    pub(crate) owner: Option<String>,
+    pub(crate) reporting: String,
+    pub(crate) created_at: At,
+    pub(crate) updated_at: At,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(crate) struct TypeLine {
+    pub(crate) kind: String,
+    pub(crate) id: Uuid,
+    pub(crate) name: String,
+    pub(crate) creator: Option<String>,
+    pub(crate) created_at: At,
+    pub(crate) updated_at: At,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(crate) struct ComponentLine {
+    pub(crate) kind: String,
+    pub(crate) id: Uuid,
+    pub(crate) name: String,
+    pub(crate) componenttype: Uuid,
+    pub(crate) creator: Option<String>,
+    pub(crate) title: Option<String>,
+    pub(crate) message: Option<String>,
+    pub(crate) url: Option<String>,
+    pub(crate) canonical_project_name: Option<String>,
+    pub(crate) sha: Option<String>,
+    #[serde(rename = "ref")]
+    pub(crate) reference: Option<String>,
+    pub(crate) git: Option<String>,
+    /// JSON text, exactly as it was sent.
+    pub(crate) data: Option<String>,
+    pub(crate) created_at: At,
+    pub(crate) updated_at: At,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(crate) struct TagLine {
+    pub(crate) kind: String,
+    pub(crate) project: String,
+    pub(crate) tag: String,
+    pub(crate) created_at: At,
+    pub(crate) updated_at: At,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(crate) struct BuildLine {
+    pub(crate) kind: String,
+    pub(crate) project: String,
+    pub(crate) id: Uuid,
+    pub(crate) key: Option<String>,
+    pub(crate) user: Option<String>,
+    pub(crate) started: At,
+    pub(crate) received: At,
+    /// Whether it succeeded, and when it ended; nothing while it runs.
+    pub(crate) outcome: Option<(bool, At)>,
+    pub(crate) updated_at: At,
+    pub(crate) tags: Vec<String>,
+    pub(crate) client: Box<RawValue>,
+    pub(crate) components: Vec<Uuid>,
+    /// The fingerprint of the document that a PUT brought.
+    pub(crate) digest: Option<Vec<u8>>,
+    pub(crate) results: Vec<StepLine>,
+    pub(crate) tests: Vec<TestLine>,
+    pub(crate) receipts: Vec<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(crate) struct StepLine {
+    name: String,
+    success: bool,
+    started: At,
+    finished: At,
+    output: String,
+    errout: String,
+    extras: Box<RawValue>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(crate) struct TestLine {
+    suite: String,
+    name: String,
+    status: TestStatus,
+    micros: Option<u64>,
+    failure: Option<TestFailure>,
+    details: TestDetails,
+}
+
+/// An object of a client's own, as it is.
+pub(crate) fn raw(object: &JsonObject) -> Result<Box<RawValue>, Problem> {
+    // One without members is stored as no text at all.
+    let text = if object.as_str().is_empty() { "{}" } else { object.as_str() };
+    Ok(RawValue::from_string(text.to_owned())?)
+}
+
+/// The same, back.
+pub(crate) fn object(raw: &RawValue) -> JsonObject {
+    if raw.get() == "{}" {
+        return JsonObject::default();
+    }
+    JsonObject::from_stored(raw.get().to_owned())
+}
+
+impl StepLine {
+    pub(crate) fn new(step: &Step) -> Result<Self, Problem> {
+        Ok(Self {
+            name: step.name.to_string(),
+            success: step.success,
+            started: step.started.into(),
+            finished: step.finished.into(),
+            output: step.output.clone(),
+            errout: step.errout.clone(),
+            extras: raw(&step.extras)?,
+        })
+    }
+
+    pub(crate) fn step(self) -> Result<Step, Problem> {
+        Ok(Step {
+            name: self.name.parse().map_err(|error| format!("results.name: {error}"))?,
+            success: self.success,
+            started: self.started.try_into()?,
+            finished: self.finished.try_into()?,
+            output: self.output,
+            errout: self.errout,
+            extras: object(&self.extras),
+        })
+    }
+}
+
+impl From<TestResult> for TestLine {
+    fn from(test: TestResult) -> Self {
+        let TestResult { suite, name, status, micros, failure, details } = test;
+        Self { suite, name, status, micros, failure, details }
+    }
+}
+
+impl From<TestLine> for TestResult {
+    fn from(test: TestLine) -> Self {
+        let TestLine { suite, name, status, micros, failure, details } = test;
+        Self { suite, name, status, micros, failure, details }
+    }
+}
+
+/// What came of a build, as a line says it.
+pub(crate) fn outcome(said: Option<(bool, At)>) -> Result<Outcome, Problem> {
+    Ok(match said {
+        Some((success, finished)) => Outcome::Finished { success, finished: finished.try_into()? },
+        None => Outcome::Running,
+    })
+}
+
+/// The id of a build.
+pub(crate) fn id(id: Uuid) -> BuildId {
+    BuildId(id)
+}

@@ -1,0 +1,195 @@
+//! `devmason-import export`: a whole store, as lines.
+
+use std::collections::HashMap;
+use std::io::{BufWriter, Write};
+
+use devmason_domain::{AccountId, Build, Outcome, PageRequest, PlainText, Project};
+use devmason_repository::{BuildQuery, Listing, Repository, Scope, Start, TestQuery};
+use indicatif::ProgressBar;
+use serde::Serialize;
+
+use crate::Problem;
+use crate::dump::{
+    BuildLine, ComponentLine, ProjectLine, StepLine, TagLine, TestLine, TypeLine, UserLine, raw,
+};
+
+/// How many objects are read at once.
+const PAGE: u64 = 1000;
+
+/// How many builds: their steps and cases come along.
+const BUILDS: u64 = 20;
+
+struct Out<W: Write> {
+    file: BufWriter<W>,
+}
+
+impl<W: Write> Out<W> {
+    fn line(&mut self, line: &impl Serialize) -> Result<(), Problem> {
+        serde_json::to_writer(&mut self.file, line)?;
+        Ok(self.file.write_all(b"\n")?)
+    }
+}
+
+/// Reads a list to its end, a part at a time.
+fn all<T>(mut part: impl FnMut(u64) -> Result<Vec<T>, Problem>) -> Result<Vec<T>, Problem> {
+    let mut items = Vec::new();
+    loop {
+        let found = part(items.len() as u64)?;
+        let is_last = (found.len() as u64) < PAGE;
+        items.extend(found);
+        if is_last {
+            return Ok(items);
+        }
+    }
+}
+
+fn listing(offset: u64) -> Listing {
+    Listing { offset, limit: PAGE, ..Listing::default() }
+}
+
+fn page(offset: u64) -> PageRequest {
+    PageRequest { page: offset / PAGE + 1, per_page: PAGE }
+}
+
+/// Writes the whole store. What somebody changes meanwhile may be in it or not.
+pub(crate) fn whole(
+    repository: &dyn Repository,
+    to: impl Write,
+    bar: &ProgressBar,
+) -> Result<(), Problem> {
+    let mut out = Out { file: BufWriter::new(to) };
+    let users = all(|offset| Ok(repository.user_list(page(offset))?))?;
+    let names: HashMap<AccountId, String> =
+        users.iter().map(|user| (user.id, user.username.to_string())).collect();
+    for user in users {
+        out.line(&UserLine {
+            kind: "user".to_owned(),
+            username: user.username.to_string(),
+            password_hash: user.password_hash.as_str().to_owned(),
+            created_at: user.created_at.into(),
+            updated_at: user.updated_at.into(),
+        })?;
+    }
+    let creator = |id: Option<AccountId>| id.and_then(|id| names.get(&id).cloned());
+    for of in all(|offset| Ok(repository.component_type_list(&listing(offset))?.items))? {
+        out.line(&TypeLine {
+            kind: "componenttype".to_owned(),
+            id: of.id,
+            name: of.name.to_string(),
+            creator: creator(of.creator),
+            created_at: of.created_at.into(),
+            updated_at: of.updated_at.into(),
+        })?;
+    }
+    let text = |text: &Option<PlainText>| text.as_ref().map(ToString::to_string);
+    for of in all(|offset| Ok(repository.component_list(None, &listing(offset))?.items))? {
+        out.line(&ComponentLine {
+            kind: "component".to_owned(),
+            id: of.id,
+            name: of.name.to_string(),
+            componenttype: of.component_type,
+            creator: creator(of.creator),
+            title: text(&of.details.title),
+            message: text(&of.details.message),
+            url: text(&of.details.url),
+            canonical_project_name: text(&of.details.canonical_project_name),
+            sha: text(&of.details.sha),
+            reference: text(&of.details.reference),
+            git: text(&of.details.git),
+            data: of.details.data,
+            created_at: of.created_at.into(),
+            updated_at: of.updated_at.into(),
+        })?;
+    }
+    // In the order in which they were made, which is that of /api/v1.
+    let projects = all(|offset| Ok(repository.project_query(&listing(offset))?.items))?;
+    for project in &projects {
+        out.line(&ProjectLine {
+            kind: "project".to_owned(),
+            slug: project.slug.to_string(),
+            name: project.name.to_string(),
+            owner: project.owner.as_ref().map(|(_, owner)| owner.to_string()),
+            reporting: project.reporting.as_str().to_owned(),
+            created_at: project.created_at.into(),
+            updated_at: project.updated_at.into(),
+        })?;
+        bar.inc_length(repository.build_tally(&Scope::Project(project.id))?.members);
+    }
+    for project in &projects {
+        builds(repository, project, &mut out, bar)?;
+    }
+    for tag in all(|offset| Ok(repository.tag_query(&listing(offset))?.items))? {
+        out.line(&TagLine {
+            kind: "tag".to_owned(),
+            project: tag.project.to_string(),
+            tag: tag.tag.to_string(),
+            created_at: tag.created_at.into(),
+            updated_at: tag.updated_at.into(),
+        })?;
+    }
+    bar.finish_and_clear();
+    Ok(out.file.flush()?)
+}
+
+fn builds<W: Write>(
+    repository: &dyn Repository,
+    project: &Project,
+    out: &mut Out<W>,
+    bar: &ProgressBar,
+) -> Result<(), Problem> {
+    let mut start = Start::Offset(0);
+    loop {
+        let query = BuildQuery {
+            scope: Scope::Project(project.id),
+            selection: Default::default(),
+            start,
+            limit: BUILDS,
+        };
+        let part = repository.build_list(&query)?.builds;
+        let Some(last) = part.last() else { return Ok(()) };
+        start = Start::Behind(last.id);
+        let steps = repository.step_list(&part)?;
+        for (build, steps) in part.iter().zip(steps) {
+            // One without its steps was deleted just now.
+            if let Some(steps) = steps {
+                let steps = steps.iter().map(StepLine::new).collect::<Result<_, _>>()?;
+                out.line(&line(repository, project, build, steps)?)?;
+            }
+            bar.inc(1);
+        }
+    }
+}
+
+fn line(
+    repository: &dyn Repository,
+    project: &Project,
+    build: &Build,
+    results: Vec<StepLine>,
+) -> Result<BuildLine, Problem> {
+    let tests = if build.tests.is_empty() {
+        Vec::new()
+    } else {
+        repository.test_list(&TestQuery::all(project.id, build.id))?
+    };
+    Ok(BuildLine {
+        kind: "build".to_owned(),
+        project: project.slug.to_string(),
+        id: build.id.0,
+        key: build.key.as_ref().map(ToString::to_string),
+        user: build.sender.username().map(ToString::to_string),
+        started: build.started.into(),
+        received: build.received.into(),
+        outcome: match build.outcome {
+            Outcome::Running => None,
+            Outcome::Finished { success, finished } => Some((success, finished.into())),
+        },
+        updated_at: build.updated_at.into(),
+        tags: build.tags.iter().map(ToString::to_string).collect(),
+        client: raw(&build.client.0)?,
+        components: build.components.clone(),
+        digest: build.digest.map(Vec::from),
+        results,
+        tests: tests.into_iter().map(|placed| TestLine::from(placed.result)).collect(),
+        receipts: repository.receipt_list(project.id, build.id)?,
+    })
+}

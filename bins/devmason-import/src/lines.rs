@@ -1,0 +1,383 @@
+//! `devmason-import import`: lines of an export, or documents of builds.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
+use std::path::PathBuf;
+
+use devmason_domain::{
+    AccountId, BuildId, ClientRecord, ComponentDetails, PasswordHash, PlainText, Project, Report,
+    Slug, Tag, Timestamp, Username,
+};
+use devmason_hypermedia::document::{IncomingBuild, parse};
+use devmason_repository::{
+    Actor, Created, Moved, Named, NewAccount, NewBuild, NewComponent, NewComponentType, NewProject,
+    Registered, Repository, TestReport,
+};
+use indicatif::ProgressBar;
+use serde::de::DeserializeOwned;
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use crate::batch::Batch;
+use crate::dump::{
+    BuildLine, ComponentLine, Kind, ProjectLine, TagLine, TypeLine, UserLine, id, object, outcome,
+};
+use crate::{Cli, Counts, Problem, say};
+
+/// The longest line, in bytes.
+const MAX_LINE: usize = 1 << 30;
+
+/// What lines so far said.
+struct Lines<'a> {
+    repository: &'a dyn Repository,
+    batch: Batch<'a>,
+    /// The project of lines that are documents.
+    documents: Option<Project>,
+    users: HashMap<String, AccountId>,
+    projects: HashMap<String, Project>,
+    /// Of builds and tags, which are set once they are all there.
+    times: Vec<(Moved, Timestamp, Timestamp)>,
+}
+
+pub(crate) fn import(
+    repository: &dyn Repository,
+    project: Option<&Slug>,
+    files: &[PathBuf],
+    cli: &Cli,
+) -> Result<Counts, Problem> {
+    let mut lines = Lines {
+        repository,
+        batch: Batch::new(repository),
+        documents: project.map(|slug| crate::project(repository, slug)).transpose()?,
+        users: HashMap::new(),
+        projects: HashMap::new(),
+        times: Vec::new(),
+    };
+    if files.is_empty() {
+        lines.read(io::stdin().lock(), "standard input", &ProgressBar::hidden())?;
+    }
+    let bytes = files.iter().map(|path| std::fs::metadata(path).map_or(0, |file| file.len())).sum();
+    let bar = crate::bar(cli, Some(bytes));
+    for path in files {
+        let name = path.display().to_string();
+        let file = File::open(path).map_err(|error| format!("{name}: {error}"))?;
+        lines.read(BufReader::with_capacity(1 << 20, file), &name, &bar)?;
+    }
+    lines.batch.store()?;
+    lines.set_times()?;
+    bar.finish_and_clear();
+    Ok(lines.batch.counts)
+}
+
+/// A hash of a build's document, by which it is known again.
+pub(crate) fn hashed(parts: &[&[u8]]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_le_bytes());
+        hash.update(part);
+    }
+    hash.finalize().into()
+}
+
+/// An id for what has none, the same each time.
+pub(crate) fn id_of(hash: &[u8; 32]) -> String {
+    hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A build that is a document of the API, such as a server gives or takes; where it has no id, its hash is one.
+pub(crate) fn document(project: &Project, text: &[u8]) -> Result<NewBuild, Problem> {
+    #[derive(serde::Deserialize)]
+    struct Own {
+        id: Option<String>,
+    }
+    let mut incoming: IncomingBuild = parse(text)?;
+    let own: Own = serde_json::from_slice(text)?;
+    let components = incoming
+        .components()
+        .into_iter()
+        .filter_map(|component| match component {
+            devmason_hypermedia::document::ComponentRef::Id(id) => Some(id),
+            devmason_hypermedia::document::ComponentRef::Name { .. } => None,
+        })
+        .collect();
+    let tests = incoming.take_tests();
+    let digest = incoming.digest();
+    let key = own.id.unwrap_or_else(|| id_of(&hashed(&[text])));
+    let received = Timestamp::now();
+    let report = incoming.into_report(received, Some(digest))?;
+    Ok(NewBuild {
+        project: project.id,
+        id: BuildId::assign(report.started, received),
+        key: Some(key.parse().map_err(|error| format!("id: {error}"))?),
+        sender: Actor::Nobody,
+        report,
+        components,
+        test_report: TestReport { tests, ..TestReport::default() },
+        claim: None,
+    })
+}
+
+impl Lines<'_> {
+    /// Reads lines to the end; one that is bad is told and left out.
+    fn read(
+        &mut self,
+        mut from: impl BufRead,
+        name: &str,
+        bar: &ProgressBar,
+    ) -> Result<(), Problem> {
+        let (mut line, mut nth) = (Vec::new(), 0u64);
+        loop {
+            line.clear();
+            let length = io::Read::take(&mut from, MAX_LINE as u64)
+                .read_until(b'\n', &mut line)
+                .map_err(|error| format!("{name}: {error}"))?;
+            if length == 0 {
+                return Ok(());
+            }
+            nth += 1;
+            bar.inc(length as u64);
+            let text = line.trim_ascii();
+            if text.is_empty() {
+                continue;
+            }
+            match self.line(text) {
+                Ok(()) => {}
+                // What the store says ends it: the next line would fare no better.
+                Err(problem) if problem.is::<devmason_repository::Error>() => return Err(problem),
+                Err(problem) => {
+                    say(&format!("{name}: line {nth} is left out: {problem}"));
+                    self.batch.counts.bad += 1;
+                }
+            }
+        }
+    }
+
+    fn line(&mut self, text: &[u8]) -> Result<(), Problem> {
+        let Kind { kind } = serde_json::from_slice(text)?;
+        match kind.as_deref() {
+            Some("user") => self.user(read(text)?),
+            Some("componenttype") => self.component_type(read(text)?),
+            Some("component") => self.component(read(text)?),
+            Some("project") => self.project(read(text)?),
+            Some("build") => self.build(read(text)?),
+            Some("tag") => self.tag(read(text)?),
+            Some(other) => Err(format!("kind: '{other}' is not known").into()),
+            None => {
+                let project = self
+                    .documents
+                    .as_ref()
+                    .ok_or("it has no kind; a document of a build needs --project")?;
+                self.batch.push(document(project, text)?)
+            }
+        }
+    }
+
+    fn account(&mut self, username: &str) -> Result<Option<AccountId>, Problem> {
+        if let Some(id) = self.users.get(username) {
+            return Ok(Some(*id));
+        }
+        let name: Username = username.parse().map_err(|error| format!("user: {error}"))?;
+        let found = self.repository.user_find(&name)?.map(|account| account.id);
+        self.users.extend(found.map(|id| (username.to_owned(), id)));
+        Ok(found)
+    }
+
+    fn actor(&mut self, username: Option<&str>) -> Result<Actor, Problem> {
+        let id = username.map(|name| self.account(name)).transpose()?.flatten();
+        Ok(id.map_or(Actor::Nobody, Actor::Account))
+    }
+
+    fn user(&mut self, line: UserLine) -> Result<(), Problem> {
+        let new = NewAccount {
+            username: line.username.parse().map_err(|error| format!("username: {error}"))?,
+            password_hash: PasswordHash::from_stored(line.password_hash),
+        };
+        match self.repository.user_create(&new)? {
+            Some(account) => {
+                let times = (
+                    Moved::Account(account.id),
+                    line.created_at.try_into()?,
+                    line.updated_at.try_into()?,
+                );
+                self.repository.times_set(&[times])?;
+                self.batch.counts.new += 1;
+            }
+            None => self.batch.counts.known += 1,
+        }
+        Ok(())
+    }
+
+    fn component_type(&mut self, line: TypeLine) -> Result<(), Problem> {
+        let new = NewComponentType {
+            id: line.id,
+            name: line.name.parse().map_err(|error| format!("name: {error}"))?,
+            creator: self.actor(line.creator.as_deref())?,
+            claim: None,
+        };
+        let created = self.repository.component_type_create(&new)?;
+        let times = (
+            Moved::ComponentType(line.id),
+            line.created_at.try_into()?,
+            line.updated_at.try_into()?,
+        );
+        self.created(matches!(created, Created::New(_)), times)
+    }
+
+    fn component(&mut self, line: ComponentLine) -> Result<(), Problem> {
+        let text = |text: Option<String>| -> Result<Option<PlainText>, Problem> {
+            Ok(text
+                .map(|text| text.parse())
+                .transpose()
+                .map_err(|error: devmason_domain::Invalid| error.to_string())?)
+        };
+        let new = NewComponent {
+            id: line.id,
+            name: line.name.parse().map_err(|error| format!("name: {error}"))?,
+            component_type: Named::Id(line.componenttype),
+            creator: self.actor(line.creator.as_deref())?,
+            details: ComponentDetails {
+                title: text(line.title)?,
+                message: text(line.message)?,
+                url: text(line.url)?,
+                canonical_project_name: text(line.canonical_project_name)?,
+                sha: text(line.sha)?,
+                reference: text(line.reference)?,
+                git: text(line.git)?,
+                data: line.data,
+            },
+            claim: None,
+        };
+        let created = self.repository.component_create(&new)?;
+        if matches!(created, Created::NoType) {
+            return Err("componenttype: there is none of this id".into());
+        }
+        let times =
+            (Moved::Component(line.id), line.created_at.try_into()?, line.updated_at.try_into()?);
+        self.created(matches!(created, Created::New(_)), times)
+    }
+
+    fn created(
+        &mut self,
+        is_new: bool,
+        times: (Moved, Timestamp, Timestamp),
+    ) -> Result<(), Problem> {
+        if is_new {
+            self.repository.times_set(&[times])?;
+            self.batch.counts.new += 1;
+        } else {
+            self.batch.counts.known += 1;
+        }
+        Ok(())
+    }
+
+    fn project(&mut self, line: ProjectLine) -> Result<(), Problem> {
+        let new = NewProject {
+            slug: line.slug.parse().map_err(|error| format!("slug: {error}"))?,
+            name: line.name.parse().map_err(|error| format!("name: {error}"))?,
+            reporting: line.reporting.parse().map_err(|error| format!("reporting: {error}"))?,
+            owner: self.actor(line.owner.as_deref())?,
+        };
+        match self.repository.project_register(&new)? {
+            Registered::New(project) => {
+                let times = (
+                    Moved::Project(project.id),
+                    line.created_at.try_into()?,
+                    line.updated_at.try_into()?,
+                );
+                self.repository.times_set(&[times])?;
+                self.batch.counts.new += 1;
+            }
+            _ => self.batch.counts.known += 1,
+        }
+        Ok(())
+    }
+
+    fn find_project(&mut self, slug: &str) -> Result<Project, Problem> {
+        if let Some(project) = self.projects.get(slug) {
+            return Ok(project.clone());
+        }
+        let parsed: Slug = slug.parse().map_err(|error| format!("project: {error}"))?;
+        let found = self.repository.project_find(&parsed)?;
+        let project = found.ok_or_else(|| format!("project: there is no '{slug}'"))?;
+        self.projects.insert(slug.to_owned(), project.clone());
+        Ok(project)
+    }
+
+    fn build(&mut self, line: BuildLine) -> Result<(), Problem> {
+        let project = self.find_project(&line.project)?;
+        let received: Timestamp = line.received.try_into()?;
+        let updated_at: Timestamp = line.updated_at.try_into()?;
+        let tags: Vec<Tag> = line
+            .tags
+            .iter()
+            .map(|tag| tag.parse())
+            .collect::<Result<_, _>>()
+            .map_err(|error: devmason_domain::Invalid| format!("tags: {error}"))?;
+        let new = NewBuild {
+            project: project.id,
+            id: id(line.id),
+            key: line
+                .key
+                .map(|key| key.parse())
+                .transpose()
+                .map_err(|error: devmason_domain::Invalid| format!("key: {error}"))?,
+            sender: self.actor(line.user.as_deref())?,
+            report: Report {
+                started: line.started.try_into()?,
+                received,
+                outcome: outcome(line.outcome)?,
+                tags: tags.into_iter().collect(),
+                client: ClientRecord(object(&line.client)),
+                steps: line
+                    .results
+                    .into_iter()
+                    .map(crate::dump::StepLine::step)
+                    .collect::<Result<_, _>>()?,
+                digest: line.digest.and_then(|digest| digest.try_into().ok()),
+            },
+            components: self.known_components(line.components)?,
+            test_report: TestReport {
+                tests: line.tests.into_iter().map(Into::into).collect(),
+                receipts: line.receipts,
+                upload: None,
+            },
+            claim: None,
+        };
+        if updated_at.micros() != received.micros() {
+            self.times.push((Moved::Build(project.id, new.id), received, updated_at));
+        }
+        self.batch.push(new)
+    }
+
+    /// Those that are there: what the export has of others was deleted while it was written.
+    fn known_components(&self, ids: Vec<Uuid>) -> Result<Vec<Uuid>, Problem> {
+        let mut known = Vec::with_capacity(ids.len());
+        for id in ids {
+            if !self.repository.component_find(&Named::Id(id))?.is_empty() {
+                known.push(id);
+            }
+        }
+        Ok(known)
+    }
+
+    fn tag(&mut self, line: TagLine) -> Result<(), Problem> {
+        let project = self.find_project(&line.project)?;
+        let tag: Tag = line.tag.parse().map_err(|error| format!("tag: {error}"))?;
+        let times =
+            (Moved::Tag(project.id, tag), line.created_at.try_into()?, line.updated_at.try_into()?);
+        self.times.push(times);
+        Ok(())
+    }
+
+    fn set_times(&mut self) -> Result<(), Problem> {
+        for piece in self.times.chunks(1000) {
+            self.repository.times_set(piece)?;
+        }
+        Ok(())
+    }
+}
+
+fn read<T: DeserializeOwned>(text: &[u8]) -> Result<T, Problem> {
+    Ok(serde_json::from_slice(text)?)
+}

@@ -1,0 +1,130 @@
+//! From a report to what a build has of it: a step, its test cases, and a receipt.
+
+use std::time::Duration;
+
+use devmason_domain::{Invalid, JsonObject, Step, TestDetails, TestResult, TestSummary, Timestamp};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::{Case, Format, Note, Read, ReadError};
+
+impl Read {
+    /// Its cases, as a build has them.
+    pub fn results(&self) -> Vec<TestResult> {
+        let result = |case: &Case| TestResult {
+            suite: case.group(),
+            name: case.name.clone(),
+            status: case.outcome(),
+            micros: case.micros,
+            failure: case.failure.clone(),
+            details: TestDetails {
+                stdout: case.stdout.clone(),
+                stderr: case.stderr.clone(),
+                properties: case.properties.clone(),
+                retries: case.retries,
+                file: case.file.clone(),
+                line: case.line,
+            },
+        };
+        self.cases.iter().map(result).collect()
+    }
+
+    /// The host that it says it ran on.
+    pub fn host(&self) -> Option<&str> {
+        self.suites.iter().find_map(|suite| suite.host.as_deref())
+    }
+
+    /// When its tests began and ended: when somebody says that they began, or by the best that it says itself,
+    /// or when it was received.
+    pub fn times(&self, said: Option<Timestamp>, received: Timestamp) -> (Timestamp, Timestamp) {
+        let suites = self.suites.iter().filter_map(|suite| suite.started);
+        let own = suites.chain(self.cases.iter().filter_map(|case| case.started));
+        let Some(started) = said.or(own.min()) else { return (received, received) };
+        let of_suites = self.suites.iter().filter_map(|suite| suite.micros).max();
+        let of_cases =
+            || self.cases.iter().filter_map(|case| case.micros).fold(0, u64::saturating_add);
+        let micros = i64::try_from(of_suites.unwrap_or_else(of_cases)).unwrap_or(0);
+        let finished = started
+            .micros()
+            .checked_add(micros)
+            .and_then(|micros| Timestamp::from_parts(micros, started.offset_minutes()));
+        (started, finished.unwrap_or(started))
+    }
+
+    /// The step that it is: called so, else after its outermost suite, else after its format.
+    ///
+    /// # Errors
+    /// It cannot be called so.
+    pub fn step(
+        &self,
+        name: Option<&str>,
+        started: Option<Timestamp>,
+        received: Timestamp,
+    ) -> Result<Step, Invalid> {
+        let (started, finished) = self.times(started, received);
+        let outermost = self.suites.iter().filter_map(|suite| suite.path.first());
+        let named = outermost.map(String::as_str).find(|name| !name.is_empty());
+        let name = name.or(named).unwrap_or(self.format.as_str()).replace('\0', "\u{fffd}");
+        let joined = |of: fn(&crate::Suite) -> &str| self.suites.iter().map(of).collect();
+        let format = serde_json::value::to_raw_value(self.format.as_str())
+            .map_err(|error| Invalid(error.to_string()))?;
+        Ok(Step {
+            name: name.parse()?,
+            success: !self.cases.iter().any(|case| case.outcome().is_bad()),
+            started,
+            finished,
+            output: joined(|suite| &suite.stdout),
+            errout: joined(|suite| &suite.stderr),
+            extras: JsonObject::from_members(&[("report".to_owned(), format)])?,
+        })
+    }
+}
+
+/// What is said of a file before it is read: the beginning of its receipt.
+///
+/// `asked` tells that somebody said which format it is.
+pub fn receipt(name: Option<&str>, body: &[u8], format: Option<Format>, asked: bool) -> Value {
+    let digest: String = Sha256::digest(body).iter().map(|byte| format!("{byte:02x}")).collect();
+    json!({
+        "file": name,
+        "format": format.map(Format::as_str),
+        "recognized": if asked { "as the request says" } else { "from the bytes" },
+        "bytes": body.len(),
+        "digest": format!("sha256:{digest}"),
+    })
+}
+
+/// Adds to a receipt what was read, and how long that took.
+pub fn receive(receipt: &mut Value, read: &Read, took: Duration) {
+    let mut summary = TestSummary::default();
+    summary.add(&read.results());
+    let note =
+        |note: &Note| json!({"line": note.line, "kind": note.kind.as_str(), "text": note.text});
+    let mut notes: Vec<Value> = read.notes.iter().map(note).collect();
+    let properties: usize = read.suites.iter().map(|suite| suite.properties.len()).sum();
+    if properties > 0 {
+        let text = format!("{properties} properties of suites are not kept");
+        notes.push(json!({"line": null, "kind": "dropped", "text": text}));
+    }
+    receipt["seconds"] = json!(took.as_secs_f64());
+    receipt["suites"] = json!(read.suites.len());
+    receipt["tests"] = json!({
+        "total": summary.total, "passed": summary.passed, "flaky": summary.flaky,
+        "skipped": summary.skipped, "failed": summary.failed, "error": summary.error,
+    });
+    receipt["notes"] = json!(notes);
+    receipt["notes_total"] = json!(read.notes_total + u64::from(properties > 0));
+}
+
+/// Adds to a receipt that the file is no report, and so left out.
+pub fn leave_out(receipt: &mut Value) {
+    let text = "this is no report of a known format; it is left out";
+    receipt["notes"] = json!([{"line": null, "kind": "dropped", "text": text}]);
+    receipt["notes_total"] = json!(1);
+}
+
+/// Adds to a receipt why the file is refused.
+pub fn refuse(receipt: &mut Value, error: &ReadError) {
+    receipt["line"] = json!(error.line);
+    receipt["field"] = json!("body");
+}

@@ -1,0 +1,38 @@
+//! Moving a store into another one.
+
+use devmason_domain::Timestamp;
+use diesel::prelude::*;
+
+use super::{Conn, Outcome, upkeep};
+use crate::Moved;
+use crate::store::columns::{At, Id};
+use crate::store::schema::{account, build, build_count, component, component_type, project};
+
+pub(super) fn set_times(conn: &mut Conn, of: &[(Moved, Timestamp, Timestamp)]) -> Outcome<()> {
+    for (moved, created, updated) in of {
+        let (created, updated) = (At(created.micros()), At(updated.micros()));
+        macro_rules! set {
+            ($table:ident, $row:expr) => {
+                diesel::update($row)
+                    .set(($table::created_at.eq(created), $table::updated_at.eq(updated)))
+                    .execute(conn)?
+            };
+        }
+        match moved {
+            Moved::Account(id) => set!(account, account::table.find(id.0)),
+            Moved::Project(id) => set!(project, project::table.find(id.0)),
+            Moved::ComponentType(id) => set!(component_type, component_type::table.find(Id(*id))),
+            Moved::Component(id) => set!(component, component::table.find(Id(*id))),
+            Moved::Build(project, id) => diesel::update(build::table.find((project.0, Id(id.0))))
+                .set(build::updated_at.eq(updated))
+                .execute(conn)?,
+            Moved::Tag(project, tag) => {
+                let of_it =
+                    build_count::project_id.eq(project.0).and(build_count::tag.eq(tag.as_str()));
+                set!(build_count, build_count::table.filter(of_it))
+            }
+        };
+    }
+    // What a server keeps in memory may show other times.
+    upkeep::collection_changed(conn, super::builds::COLLECTION, 0)
+}
