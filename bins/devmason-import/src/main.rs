@@ -93,7 +93,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     match act(&cli) {
         Ok(counts) => {
-            if !cli.quiet {
+            if !cli.quiet && !matches!(cli.command, Command::Export { .. }) {
                 say(&format!(
                     "{} imported, {} there before, {} left out",
                     counts.new, counts.known, counts.bad

@@ -1,0 +1,104 @@
+"""Django's test runner, with a report: ``TEST_RUNNER = "devmason.django.DevmasonRunner"``.
+
+The settings are looked for in the environment first, then in Django's settings under the same names,
+such as ``PB_SERVER`` or ``DEVMASON_PROJECT``.
+"""
+
+from __future__ import annotations
+
+import time
+import traceback
+import unittest
+from typing import Any
+
+from django.conf import settings as django_settings
+from django.test.runner import (
+    DiscoverRunner,
+    ParallelTestSuite,
+    RemoteTestResult,
+    RemoteTestRunner,
+)
+from django.utils.version import get_version
+
+from .model import Step
+from .settings import NAMES, Settings, load
+from .unittest_result import Collector, buffered, collecting, report_run
+
+
+class DevmasonRemoteTestResult(RemoteTestResult):
+    """A result in a process of ``--parallel`` that sends how long a test took, and its output.
+
+    The main process only hears of starts and stops when all of a class is over. A result there that
+    knows nothing of the event leaves it out.
+    """
+
+    def startTest(self, test: unittest.TestCase) -> None:
+        """Start a test."""
+        super().startTest(test)
+        self._devmason_began = time.perf_counter()
+
+    def stopTest(self, test: unittest.TestCase) -> None:
+        """Stop a test."""
+        seconds = time.perf_counter() - self._devmason_began
+        self.events.append(("devmasonCase", self.test_index, seconds, *buffered(self)))
+        super().stopTest(test)
+
+
+class DevmasonRemoteTestRunner(RemoteTestRunner):
+    """Runs the tests of a class in a process of ``--parallel``."""
+
+    resultclass = DevmasonRemoteTestResult
+
+
+class DevmasonParallelTestSuite(ParallelTestSuite):
+    """Runs tests in several processes."""
+
+    runner_class = DevmasonRemoteTestRunner
+
+
+class DevmasonRunner(DiscoverRunner):
+    """A ``DiscoverRunner`` that reports each run as a build with one step, ``django``."""
+
+    parallel_test_suite = DevmasonParallelTestSuite
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._devmason_collector = Collector()
+
+    def get_resultclass(self) -> Any:
+        """Return the class of results that Django would use, told to collect."""
+        base = super().get_resultclass() or unittest.TextTestResult
+        return collecting(base, self._devmason_collector)
+
+    def run_tests(self, *arguments: Any, **named: Any) -> Any:
+        """Run the tests, report them, and return how many failed."""
+        import django
+
+        step = Step("django", success=False)
+        try:
+            failures = super().run_tests(*arguments, **named)
+            step.success = not failures
+            return failures
+        except BaseException:
+            # Ctrl-C, or databases that could not be made: what is known by now is reported.
+            step.errout = traceback.format_exc()
+            raise
+        finally:
+            report_run(
+                _settings(),
+                self._devmason_collector,
+                step,
+                django=get_version(django.VERSION),
+            )
+
+
+def _settings() -> Settings:
+    defaults: dict[str, str] = {}
+    for names in NAMES.values():
+        for name in names:
+            value = getattr(django_settings, name, None)
+            if isinstance(value, (list, tuple)):
+                value = ",".join(str(each) for each in value)
+            if value:
+                defaults[name] = str(value)
+    return load(defaults=defaults)

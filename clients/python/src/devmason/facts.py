@@ -1,0 +1,94 @@
+"""What is known of the machine and of the CI that a test run is part of: the client record."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Optional
+from urllib.parse import urlsplit, urlunsplit
+
+#: How many seconds git may take for each question.
+_GIT_TIMEOUT = 3.0
+
+
+def client_record(
+    environ: Optional[Mapping[str, str]] = None,
+    directory: Optional[Path] = None,
+    **others: Optional[str],
+) -> dict[str, str]:
+    """Return the client record of a run in ``directory``. ``others`` are further members."""
+    environ = os.environ if environ is None else environ
+    members: dict[str, Optional[str]] = {
+        "host": platform.node(),
+        "arch": platform.machine(),
+        "os": platform.system(),
+        "python": f"{platform.python_implementation()} {platform.python_version()}",
+        **others,
+        **ci(environ),
+    }
+    if not members.get("commit"):
+        members["commit"] = _git("rev-parse", "HEAD", directory=directory)
+    if not members.get("branch"):
+        # Nothing on a detached head.
+        members["branch"] = _git("symbolic-ref", "--short", "-q", "HEAD", directory=directory)
+    return {name: value for name, value in members.items() if value}
+
+
+def ci(environ: Mapping[str, str]) -> dict[str, Optional[str]]:
+    """Return what GitHub Actions, GitLab CI or Jenkins says of the job, or nothing."""
+    get = environ.get
+    if get("GITHUB_ACTIONS") == "true":
+        url = "/".join((get("GITHUB_SERVER_URL", ""), get("GITHUB_REPOSITORY", ""), "actions/runs"))
+        return {
+            "ci": "github-actions",
+            "commit": get("GITHUB_SHA"),
+            # On a pull request the ref is a merge that nobody knows by name.
+            "branch": get("GITHUB_HEAD_REF") or get("GITHUB_REF_NAME"),
+            "job_url": _public(f"{url}/{get('GITHUB_RUN_ID', '')}"),
+            "build_number": get("GITHUB_RUN_NUMBER"),
+        }
+    if get("GITLAB_CI"):
+        return {
+            "ci": "gitlab",
+            "commit": get("CI_COMMIT_SHA"),
+            "branch": get("CI_MERGE_REQUEST_SOURCE_BRANCH_NAME") or get("CI_COMMIT_REF_NAME"),
+            "job_url": _public(get("CI_JOB_URL")),
+            "build_number": get("CI_PIPELINE_IID") or get("CI_PIPELINE_ID"),
+        }
+    if get("JENKINS_URL"):
+        return {
+            "ci": "jenkins",
+            "commit": get("GIT_COMMIT"),
+            "branch": get("CHANGE_BRANCH") or get("BRANCH_NAME") or get("GIT_BRANCH"),
+            "job_url": _public(get("BUILD_URL")),
+            "build_number": get("BUILD_NUMBER"),
+        }
+    return {}
+
+
+def _public(url: Optional[str]) -> Optional[str]:
+    """Return the URL without the credentials that some installations put into it."""
+    if not url:
+        return None
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def _git(*arguments: str, directory: Optional[Path]) -> Optional[str]:
+    try:
+        done = subprocess.run(  # noqa: S603 - the arguments are this module's own
+            ["git", *arguments],  # noqa: S607 - the git on the path is the one in use
+            cwd=directory,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=_GIT_TIMEOUT,
+            check=False,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    text = done.stdout.decode(errors="replace").strip()
+    return text if done.returncode == 0 and text else None

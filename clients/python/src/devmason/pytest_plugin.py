@@ -1,0 +1,191 @@
+"""The pytest plugin: ``pytest --devmason`` reports the session as one build.
+
+With pytest-xdist the controller reports, and its workers don't. Whatever goes wrong here costs a line
+on standard error, and changes neither what the session does nor its exit code.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar
+
+import pytest
+
+if TYPE_CHECKING:
+    from .model import Build
+    from .pytest_cases import CaseCollector
+    from .settings import Settings
+
+# Nothing else is imported up here: the module is loaded in every session of everybody who has the
+# package, and most of them don't report.
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_NAME = "devmason-session"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options, on the command line and in pytest's configuration."""
+    group = parser.getgroup("devmason", "reporting to a devmason server")
+    group.addoption(
+        "--devmason",
+        action="store_true",
+        default=False,
+        help="report this session to the server at DEVMASON_SERVER_URL",
+    )
+    group.addoption("--devmason-project", metavar="PROJECT", help="the project to report to")
+    group.addoption(
+        "--devmason-tag",
+        metavar="TAG",
+        action="append",
+        default=[],
+        help="a tag of the build; may be given several times",
+    )
+    # There is none for the URL: a checkout must not say where credentials from the environment go.
+    parser.addini("devmason", "report each session, as --devmason does", "bool", default=False)
+    parser.addini("devmason_project", "the project to report to", default="")
+    parser.addini("devmason_tags", "tags of the builds, one a line", "linelist", default=[])
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start to collect, if this session is to be reported."""
+    if not (config.option.devmason or config.getini("devmason")):
+        return
+    if config.option.collectonly:
+        return
+    is_worker = hasattr(config, "workerinput")
+    try:
+        session = _FailureTypes() if is_worker else _ReportedSession(config)
+        config.pluginmanager.register(session, _NAME)
+    except Exception as error:
+        _warn(f"not reported: {type(error).__name__}: {error}")
+
+
+def _warn(message: str) -> None:
+    from .reporter import warn
+
+    warn(message)
+
+
+def _guarded(hook: F) -> F:
+    """Make a hook that gives up reporting, rather than the session, when it fails."""
+
+    @functools.wraps(hook)
+    def guarded(self: _ReportedSession, *arguments: Any, **named: Any) -> None:
+        if self.broken:
+            return
+        try:
+            hook(self, *arguments, **named)
+        except Exception as error:
+            self.broken = True
+            _warn(f"not reported: {type(error).__name__}: {error}")
+
+    return guarded  # type: ignore[return-value]
+
+
+class _FailureTypes:
+    """Notes the type of the exception on the report, which has only its text."""
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[Any]
+    ) -> Generator[None, Any, None]:
+        from .pytest_cases import TYPE_ATTRIBUTE
+
+        outcome = yield
+        if call.excinfo is None or outcome.excinfo is not None:
+            return
+        kind = call.excinfo.type
+        is_builtin = kind.__module__ in ("builtins", "_pytest.outcomes")
+        name = kind.__qualname__ if is_builtin else f"{kind.__module__}.{kind.__qualname__}"
+        setattr(outcome.get_result(), TYPE_ATTRIBUTE, name)
+
+
+class _ReportedSession(_FailureTypes):
+    """A session that is reported when it ends."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        from .model import now
+        from .pytest_cases import CaseCollector
+        from .settings import load
+
+        self.broken = False
+        self._config = config
+        self._started = now()
+        self._session: Optional[pytest.Session] = None
+        self._errors: list[str] = []
+        self._cases: CaseCollector = CaseCollector(config)
+        self._settings: Settings = load(
+            defaults={"DEVMASON_PROJECT": config.getini("devmason_project")},
+            project=config.option.devmason_project,
+            tags=[*config.getini("devmason_tags"), *config.option.devmason_tag],
+        )
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection(self, session: pytest.Session) -> None:
+        # Sessions that only show something, such as --fixtures, don't come here.
+        self._session = session
+
+    @_guarded
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        self._cases.add_collection(report)
+
+    @_guarded
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self._cases.add_phase(report)
+
+    @_guarded
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        self._errors.append(f"interrupted: {excinfo.exconly()}\n")
+
+    @_guarded
+    def pytest_internalerror(self, excrepr: object) -> None:
+        self._errors.append(f"{excrepr}\n")
+
+    @_guarded
+    def pytest_unconfigure(self) -> None:
+        # Not when the session finishes: the summary need not wait for the server.
+        if self._session is None:
+            return
+        from .reporter import report
+
+        report(self._settings, self._build(self._session))
+
+    def _build(self, session: pytest.Session) -> Build:
+        from .facts import client_record
+        from .limits import cut
+        from .model import Build, Step, now
+
+        exit_code = int(session.exitstatus)
+        tests = self._cases.finish()
+        counts = dict.fromkeys(("passed", "flaky", "skipped", "failed", "error"), 0)
+        for test in tests:
+            counts[test.status] += 1
+        summary = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
+        finished = now()
+        step = Step(
+            name="pytest",
+            success=exit_code == 0,
+            started=self._started,
+            finished=finished,
+            output=f"{summary or 'no tests'}\n",
+            errout=cut("".join(self._errors)),
+            tests=tests,
+            extras={"exit_code": exit_code},
+        )
+        return Build(
+            success=exit_code == 0,
+            started=self._started,
+            finished=finished,
+            tags=list(self._settings.tags),
+            client=dict(
+                client_record(
+                    directory=self._config.rootpath,
+                    user=self._settings.username,
+                    pytest=pytest.__version__,
+                    runner="pytest",
+                )
+            ),
+            results=[step],
+        )

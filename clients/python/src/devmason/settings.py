@@ -1,0 +1,134 @@
+"""The settings, all of them, and where they come from.
+
+What is given on a command line counts first, then the environment, then the defaults that a project
+writes down, such as Django's settings or pytest's configuration.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Optional
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+#: How many seconds reporting may take in all, unless ``DEVMASON_TIMEOUT`` says otherwise.
+TIMEOUT = 10.0
+
+#: The names of each setting, the one that counts first. ``PB_`` are those of older runners.
+NAMES = {
+    "url": ("DEVMASON_SERVER_URL", "PB_SERVER"),
+    "username": ("DEVMASON_USER", "PB_USER"),
+    "password": ("DEVMASON_PASSWORD", "PB_PASS"),
+    "project": ("DEVMASON_PROJECT", "PB_PROJECT"),
+    "tags": ("DEVMASON_TAGS",),
+    "timeout": ("DEVMASON_TIMEOUT",),
+    "spool": ("DEVMASON_SPOOL",),
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where to report to, as whom, and what to do if that fails."""
+
+    url: Optional[str] = None
+    project: Optional[str] = None
+    username: Optional[str] = field(default=None, repr=False)
+    password: Optional[str] = field(default=None, repr=False)
+    tags: tuple[str, ...] = ()
+    timeout: float = TIMEOUT
+    #: The spool directory; None where there is no place for one.
+    spool: Optional[Path] = None
+    #: What was wrong with the settings and so left out, a line each.
+    problems: tuple[str, ...] = ()
+
+    @property
+    def missing(self) -> Optional[str]:
+        """The first setting that reporting needs and that is not there."""
+        for name in ("url", "project"):
+            if not getattr(self, name):
+                return NAMES[name][0]
+        return None
+
+
+def load(
+    environ: Optional[Mapping[str, str]] = None,
+    *,
+    defaults: Optional[Mapping[str, str]] = None,
+    project: Optional[str] = None,
+    tags: Iterable[str] = (),
+) -> Settings:
+    """Load the settings. ``project`` and ``tags`` are what a command line says."""
+    environ = os.environ if environ is None else environ
+    sources = (environ, defaults or {})
+    found: dict[str, str] = {}
+    for setting, names in NAMES.items():
+        values = (source.get(name) for source in sources for name in names)
+        value = next((value for value in values if value), None)
+        if value is not None:
+            found[setting] = value
+    problems: list[str] = []
+    # A URL is shown in messages; what it has of credentials is kept apart.
+    if "@" in found.get("url", ""):
+        parts = urlsplit(found["url"])
+        credentials, _, host = parts.netloc.rpartition("@")
+        username, _, password = credentials.partition(":")
+        found["url"] = urlunsplit(parts._replace(netloc=host))
+        found.setdefault("username", unquote(username))
+        found.setdefault("password", unquote(password))
+    all_tags = [*found.get("tags", "").split(","), *tags]
+    return Settings(
+        url=found.get("url"),
+        project=project or found.get("project"),
+        username=found.get("username"),
+        password=found.get("password"),
+        tags=_tags(all_tags, problems),
+        timeout=_timeout(found.get("timeout"), problems),
+        spool=_spool(found.get("spool"), environ),
+        problems=tuple(problems),
+    )
+
+
+def _tags(tags: Iterable[str], problems: list[str]) -> tuple[str, ...]:
+    """Return the tags that the server takes: one bad tag must not cost the report."""
+    kept: dict[str, None] = {}
+    for tag in (tag.strip() for tag in tags):
+        if not tag or tag in kept:
+            continue
+        bad = tag == "latest" or len(tag) > 100
+        if bad or any(c in ",;" or unicodedata.category(c) in ("Cc", "Cs") for c in tag):
+            problems.append(f"the tag {tag[:100]!r} is none that the server takes: left out")
+        elif len(kept) == 100:
+            problems.append(f"the tag {tag!r} is more than the 100 that a build may have: left out")
+        else:
+            kept[tag] = None
+    return tuple(kept)
+
+
+def _timeout(text: Optional[str], problems: list[str]) -> float:
+    if text is None:
+        return TIMEOUT
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if math.isfinite(seconds) and seconds > 0:
+        return seconds
+    problems.append(f"DEVMASON_TIMEOUT is no number of seconds: {text!r}; it is {TIMEOUT:g}")
+    return TIMEOUT
+
+
+def _spool(text: Optional[str], environ: Mapping[str, str]) -> Optional[Path]:
+    if text is not None:
+        return Path(text)
+    state = environ.get("XDG_STATE_HOME", "")
+    # The specification has relative paths ignored.
+    if state and Path(state).is_absolute():
+        return Path(state) / "devmason-python"
+    try:
+        return Path.home() / ".local" / "state" / "devmason-python"
+    except RuntimeError:
+        return None

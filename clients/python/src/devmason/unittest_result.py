@@ -1,0 +1,303 @@
+"""What a unittest result is told, kept as test cases.
+
+The runners of unittest and of Django both work on results of unittest.
+"""
+
+from __future__ import annotations
+
+import inspect
+import io
+import os
+import time
+import traceback
+import unittest
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, ClassVar, Optional, Union
+
+from .facts import client_record
+from .limits import cut
+from .model import Build, Failure, Status, Step, Test, now
+from .reporter import report, warn
+from .settings import Settings
+
+ExcInfo = Union[tuple[type[BaseException], BaseException, TracebackType], tuple[None, None, None]]
+
+#: What counts as worse, from left to right.
+_ORDER: tuple[Status, ...] = ("passed", "skipped", "failed", "error")
+
+_UNITTEST = str(Path(unittest.__file__).parent)
+
+
+@dataclass
+class _Open:
+    """A case that was started and has not stopped."""
+
+    test: unittest.TestCase
+    began: float
+    status: Optional[Status] = None
+    failure: Optional[Failure] = None
+    failed_parts: int = 0
+    seconds: Optional[float] = None
+    stdout: str = ""
+    stderr: str = ""
+
+
+class Collector:
+    """Collects the cases of a run. One test runs at a time."""
+
+    def __init__(self) -> None:
+        self._open: Optional[_Open] = None
+        #: The cases that have ended.
+        self.tests: list[Test] = []
+
+    def start(self, test: unittest.TestCase) -> None:
+        """Note that a test starts."""
+        self._open = _Open(test, time.perf_counter())
+
+    def took(self, test: unittest.TestCase, seconds: float) -> None:
+        """Note how long the started test took, where that was measured elsewhere."""
+        if self._open is not None and self._open.test is test:
+            self._open.seconds = seconds
+
+    def wrote(self, test: unittest.TestCase, stdout: str, stderr: str) -> None:
+        """Note what the started test wrote."""
+        if self._open is not None and self._open.test is test and (stdout or stderr):
+            self._open.stdout, self._open.stderr = cut(stdout), cut(stderr)
+
+    def add(self, test: unittest.TestCase, status: Status, failure: Optional[Failure]) -> None:
+        """Note an outcome of a test: it may have several, such as that of its ``tearDown``."""
+        case = self._open
+        parent = getattr(test, "test_case", None)
+        if parent is not None:
+            self._add_part(test, status, failure)
+        elif case is None or case.test is not test:
+            # The setup of a class or module, and in some versions the skip of a test.
+            self.tests.append(_test(_Open(test, 0.0, status, failure)))
+        else:
+            if failure is not None:
+                case.failure = _both(case.failure, failure)
+            if case.status is None or _ORDER.index(status) > _ORDER.index(case.status):
+                case.status = status
+
+    def stop(self, test: unittest.TestCase) -> None:
+        """Note that the started test has stopped."""
+        case = self._open
+        if case is None or case.test is not test:
+            return
+        self._open = None
+        if case.seconds is None:
+            case.seconds = time.perf_counter() - case.began
+        if case.failed_parts and case.status in (None, "passed"):
+            case.status = "failed"
+            case.failure = Failure("", f"{case.failed_parts} of its subtests failed", "")
+        elif case.status is None:
+            case.status = "error"
+            case.failure = Failure("", "interrupted before it ended", "")
+        self.tests.append(_test(case))
+
+    def _add_part(self, test: unittest.TestCase, status: Status, failure: Optional[Failure]) -> None:
+        self.tests.append(_test(_Open(test, 0.0, status, failure)))
+        if self._open is None:
+            return
+        if status in ("failed", "error"):
+            self._open.failed_parts += 1
+        elif self._open.status is None:
+            # A test whose subtest is skipped gets no outcome of its own.
+            self._open.status = "passed"
+
+
+if TYPE_CHECKING:
+    _Base = unittest.TestResult
+else:
+    _Base = object
+
+
+class CollectingMixin(_Base):
+    """Tells a collector what a result of unittest is told. The class is made by ``collecting``."""
+
+    collector: ClassVar[Collector]
+
+    def startTest(self, test: unittest.TestCase) -> None:
+        """Start a test."""
+        super().startTest(test)
+        self.collector.start(test)
+
+    def stopTest(self, test: unittest.TestCase) -> None:
+        """Stop a test, whose output is gone after that."""
+        self.collector.wrote(test, *buffered(self))
+        super().stopTest(test)
+        self.collector.stop(test)
+
+    def addSuccess(self, test: unittest.TestCase) -> None:
+        """Note a success."""
+        super().addSuccess(test)
+        self.collector.add(test, "passed", None)
+
+    def addFailure(self, test: unittest.TestCase, err: ExcInfo) -> None:
+        """Note an assertion that failed."""
+        super().addFailure(test, err)
+        self.collector.add(test, "failed", _failure(err))
+
+    def addError(self, test: unittest.TestCase, err: ExcInfo) -> None:
+        """Note any other exception."""
+        super().addError(test, err)
+        self.collector.add(test, "error", _failure(err))
+
+    def addSkip(self, test: unittest.TestCase, reason: str) -> None:
+        """Note a skip."""
+        super().addSkip(test, reason)
+        self.collector.add(test, "skipped", Failure("", reason, ""))
+
+    def addExpectedFailure(self, test: unittest.TestCase, err: ExcInfo) -> None:
+        """Note a failure that was expected."""
+        super().addExpectedFailure(test, err)
+        failure = _failure(err)
+        failure.message = f"expected failure: {failure.message}"
+        self.collector.add(test, "skipped", failure)
+
+    def addUnexpectedSuccess(self, test: unittest.TestCase) -> None:
+        """Note a success where a failure was expected."""
+        super().addUnexpectedSuccess(test)
+        self.collector.add(test, "failed", Failure("", "unexpected success", ""))
+
+    def addSubTest(self, test: unittest.TestCase, subtest: unittest.TestCase, err: Optional[ExcInfo]) -> None:
+        """Note the outcome of a subtest."""
+        super().addSubTest(test, subtest, err)
+        if err is None:
+            self.collector.add(subtest, "passed", None)
+        else:
+            kind = err[0]
+            is_failure = kind is not None and issubclass(kind, test.failureException)
+            self.collector.add(subtest, "failed" if is_failure else "error", _failure(err))
+
+    def devmasonCase(self, test: unittest.TestCase, seconds: float, stdout: str, stderr: str) -> None:
+        """Note what another process, which ran the test, says of it."""
+        self.collector.took(test, seconds)
+        self.collector.wrote(test, stdout, stderr)
+
+
+def collecting(base: type[unittest.TestResult], collector: Collector) -> type[unittest.TestResult]:
+    """Return a class of results that do what ``base`` does, and tell the collector."""
+    # A class rather than an instance, because runners make their results themselves.
+    return type(f"Collecting{base.__name__}", (CollectingMixin, base), {"collector": collector})
+
+
+def buffered(result: unittest.TestResult) -> tuple[str, str]:
+    """Return what the running test wrote, if the result buffers that (``--buffer``)."""
+    texts = []
+    for name in ("_stdout_buffer", "_stderr_buffer"):
+        buffer = getattr(result, name, None)
+        texts.append(buffer.getvalue() if isinstance(buffer, io.StringIO) else "")
+    return texts[0], texts[1]
+
+
+def report_run(settings: Settings, collector: Collector, step: Step, **members: Optional[str]) -> None:
+    """Report a run as a build of one step. Raises nothing.
+
+    ``members`` are further members of its client record.
+    """
+    try:
+        report(settings, _build(settings, collector, step, members))
+    except Exception as error:
+        warn(f"not reported: {type(error).__name__}: {error}")
+
+
+def _build(settings: Settings, collector: Collector, step: Step, members: dict[str, Optional[str]]) -> Build:
+    step.finished = now()
+    step.tests = collector.tests
+    counts = dict.fromkeys(("passed", "skipped", "failed", "error"), 0)
+    for test in step.tests:
+        counts[test.status] += 1
+    summary = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
+    step.output = f"{summary or 'no tests'}\n"
+    return Build(
+        success=step.success,
+        started=step.started,
+        finished=step.finished,
+        tags=list(settings.tags),
+        client=dict(
+            client_record(
+                environ=None,
+                directory=Path.cwd(),
+                user=settings.username,
+                runner=step.name,
+                **members,
+            )
+        ),
+        results=[step],
+    )
+
+
+def _test(case: _Open) -> Test:
+    suite, name = _address(case.test)
+    file, line = _place(case.test)
+    return Test(
+        name=name,
+        suite=suite,
+        status=case.status or "error",
+        duration=case.seconds,
+        failure=case.failure,
+        stdout=case.stdout,
+        stderr=case.stderr,
+        file=file,
+        line=line,
+    )
+
+
+def _address(test: Any) -> tuple[str, str]:
+    """Return suite and name of a test, a subtest, or of the setup of a class or module."""
+    parent = getattr(test, "test_case", None)
+    if parent is not None:
+        suite, name = _address(parent)
+        return suite, f"{name} {test._subDescription()}"
+    identity = str(test.id())
+    # "setUpClass (tests.test_a.TestX)"
+    holder, parenthesis, rest = identity.partition(" (")
+    if parenthesis and rest.endswith(")"):
+        return rest[:-1], holder
+    if identity.startswith("unittest.loader."):
+        # A module that could not be imported stands for its tests.
+        return "", str(test._testMethodName)
+    suite, _, name = identity.rpartition(".")
+    return suite, name
+
+
+def _place(test: Any) -> tuple[Optional[str], Optional[int]]:
+    """Return where a test is, from the working directory."""
+    test = getattr(test, "test_case", test)
+    try:
+        method = inspect.unwrap(getattr(type(test), test._testMethodName))
+        code = method.__code__
+    except (AttributeError, ValueError):
+        return None, None
+    if code.co_filename.startswith(_UNITTEST):
+        return None, None
+    try:
+        return os.path.relpath(code.co_filename), code.co_firstlineno
+    except (OSError, ValueError):
+        return code.co_filename, code.co_firstlineno
+
+
+def _failure(err: ExcInfo) -> Failure:
+    kind, value, trace = err
+    if kind is None or value is None:
+        return Failure()
+    exception = traceback.TracebackException(kind, value, trace)
+    # Where unittest calls the test, and where it raises for it, is known.
+    frames = [frame for frame in exception.stack if not frame.filename.startswith(_UNITTEST)]
+    exception.stack = traceback.StackSummary.from_list(frames)
+    try:
+        message = str(value)
+    except Exception:
+        message = "(its message cannot be shown)"
+    is_builtin = kind.__module__ == "builtins"
+    name = kind.__qualname__ if is_builtin else f"{kind.__module__}.{kind.__qualname__}"
+    return Failure(name, cut(message, 8192), cut("".join(exception.format())))
+
+
+def _both(first: Optional[Failure], second: Failure) -> Failure:
+    if first is None:
+        return second
+    return Failure(first.type, first.message, "\n".join(filter(None, (first.text, second.text))))

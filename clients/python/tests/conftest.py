@@ -1,0 +1,179 @@
+"""What tests share: the real server, and servers that fail in every way."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Callable
+
+import pytest
+
+pytest_plugins = ["pytester"]
+
+
+def program() -> Path:
+    """Return the server's program, which must be there."""
+    given = os.environ.get("DEVMASON_SERVER")
+    path = Path(given) if given else Path(__file__).parents[3] / "target/debug/devmason-server"
+    if not path.is_file():
+        pytest.fail(
+            f"there is no {path}: build it with 'cargo build --bin devmason-server', or set DEVMASON_SERVER"
+        )
+    return path
+
+
+class Server:
+    """A server process with a store of its own."""
+
+    def __init__(self, store: Path, port: int = 0) -> None:
+        self._command = [str(program()), "--database-url", f"sqlite:{store}", "--listen"]
+        self._log = store.with_suffix(".log")
+        self.url = ""
+        self.start(port)
+
+    def start(self, port: int) -> None:
+        environ = {name: value for name, value in os.environ.items() if not name.startswith("DEVMASON_")}
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [*self._command, f"127.0.0.1:{port}"],
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env=environ,
+                text=True,
+            )
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        assert " is ready at " in line, self._log.read_text()
+        self.url = line.strip().rpartition(" ")[2]
+
+    @property
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2])
+
+    def stop(self) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+    def get(self, path: str) -> Any:
+        url = path if path.startswith("http") else self.url + path
+        with urllib.request.urlopen(url, timeout=30) as response:
+            return json.load(response)
+
+    def register(self, project: str) -> None:
+        request = urllib.request.Request(
+            f"{self.url}/{project}",
+            data=json.dumps({"name": project}).encode(),
+            headers={"Content-Type": "application/json"},
+            method="PUT",
+        )
+        urllib.request.urlopen(request, timeout=30).close()
+
+    def builds(self) -> list[Any]:
+        """Return the builds of the project, the newest first."""
+        builds: list[Any] = self.get("/pony/builds")["builds"]
+        return builds
+
+    def cases(self) -> dict[str, Any]:
+        """Return the cases of the one build that there is, by their whole names."""
+        builds = self.builds()
+        assert len(builds) == 1, builds
+        tests = self.get(f"/pony/builds/{builds[0]['id']}/tests?per_page=1000")["tests"]
+        return {test["full_name"]: test for test in tests}
+
+
+@pytest.fixture
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Start a server with a project ``pony``."""
+    server = Server(tmp_path_factory.mktemp("server") / "store.db")
+    server.register("pony")
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def environ(server: Server, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Return an environment that reports to that server, and has nothing of this machine's CI."""
+    kept = {name: value for name, value in os.environ.items() if name in ("PATH", "LANG", "LC_ALL")}
+    return {
+        **kept,
+        "HOME": str(tmp_path_factory.mktemp("home")),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "DEVMASON_SERVER_URL": server.url,
+        "DEVMASON_PROJECT": "pony",
+        "DEVMASON_SPOOL": str(tmp_path_factory.mktemp("spool") / "spool"),
+        "DEVMASON_TIMEOUT": "8",
+    }
+
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def run(environ: dict[str, str], tmp_path: Path) -> Run:
+    """Run Python in a directory of its own, in that environment."""
+
+    def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, *arguments],
+            cwd=tmp_path,
+            env={**environ, **variables},
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+
+    return run
+
+
+def read_request(connection: socket.socket) -> bytes:
+    """Read a request to the end of its body."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        piece = connection.recv(65536)
+        if not piece:
+            return data
+        data += piece
+    head, _, body = data.partition(b"\r\n\r\n")
+    length = 0
+    for line in head.split(b"\r\n"):
+        if line.lower().startswith(b"content-length:"):
+            length = int(line.split(b":")[1])
+    while len(body) < length:
+        body += connection.recv(65536)
+    return head + b"\r\n\r\n" + body
+
+
+def fake(answer: Callable[[socket.socket], None]) -> str:
+    """Start a server that does the same with every connection; its URL."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def handle(connection: socket.socket) -> None:
+        with connection, contextlib.suppress(OSError):
+            answer(connection)
+
+    def serve() -> None:
+        while True:
+            connection, _ = listener.accept()
+            threading.Thread(target=handle, args=(connection,), daemon=True).start()
+
+    threading.Thread(target=serve, daemon=True).start()
+    return f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+def answering(text: str) -> Callable[[socket.socket], None]:
+    """Return what answers each request with that text."""
+
+    def answer(connection: socket.socket) -> None:
+        read_request(connection)
+        connection.sendall(text.encode())
+
+    return answer
