@@ -2,7 +2,7 @@
 
 use std::io::{IsTerminal, Read as _};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use devmason_client::{About, Client, Entry, Timestamp, blocking};
 use devmason_reports::{Case, Read, Status};
@@ -13,6 +13,9 @@ use serde_json::Value;
 use crate::outbox::{self, Outbox};
 use crate::settings::Settings;
 use crate::{Problem, about, beginning, print, say, sent};
+
+/// By how much a file system may round a file's time down.
+const ROUNDED: Duration = Duration::from_secs(2);
 
 /// Up to so many bytes several files go in one request.
 const TOGETHER: usize = 16 << 20;
@@ -93,12 +96,24 @@ fn query(name: &str) -> String {
     format!("?name={}", utf8_percent_encode(name, NON_ALPHANUMERIC))
 }
 
-/// The report files that a command wrote, each with the query of its step. What is wrong with them is told.
-pub(crate) fn written(patterns: &[String]) -> Vec<(String, Vec<u8>)> {
+/// The report files that a command wrote since then, each with the query of its step: one of an earlier run is not
+/// this one's. What is wrong with them is told.
+pub(crate) fn written(patterns: &[String], since: SystemTime) -> Vec<(String, Vec<u8>)> {
+    // File systems round their times.
+    let since = since.checked_sub(ROUNDED).unwrap_or(since);
+    let is_new = |name: &String| {
+        let modified = std::fs::metadata(name).and_then(|file| file.modified());
+        let is_new = modified.is_ok_and(|at| at >= since);
+        if !is_new {
+            say(&format!("{name} was not written by this command; it is left out"));
+        }
+        is_new
+    };
     let mut files = Vec::new();
     for pattern in patterns {
-        let loaded = found(pattern)
-            .and_then(|names| names.into_iter().map(File::load).collect::<Result<Vec<_>, _>>());
+        let loaded = found(pattern).and_then(|names| {
+            names.into_iter().filter(is_new).map(File::load).collect::<Result<Vec<_>, _>>()
+        });
         match loaded {
             Ok(found) => files.extend(found),
             Err(problem) => say(&problem.text),

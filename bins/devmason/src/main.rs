@@ -411,9 +411,10 @@ fn run_build(
         Err(problem) => return run_unreported(&problem, command),
     };
     let name = name.unwrap_or_else(|| run::name_of(command));
+    let since = std::time::SystemTime::now();
     match run::run(&mut outbox, &about.build, &name, command, patience.interval()) {
         Ok(done) => {
-            for (query, body) in files::written(reports) {
+            for (query, body) in files::written(reports, since) {
                 outbox.push(outbox::file(&about.build, &query, body));
             }
             told(outbox::end(&about.build, None).and_then(|end| {

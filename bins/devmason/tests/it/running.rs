@@ -98,12 +98,16 @@ fn what_a_command_left_running_does_not_hold_it_up() {
 fn report_files_that_a_command_writes_are_steps() {
     let (home, database) = (Home::new(), database());
     let server = Server::new(&database);
+    let old = std::fs::File::create(home.path().join("old.tap")).unwrap();
+    old.set_modified(std::time::SystemTime::now() - Duration::from_secs(60)).unwrap();
     let script = "printf '1..2\\nok 1 - a\\nnot ok 2 - b\\n' > results.tap";
     let output = home.run(&server.address, &["run", "--report", "*.tap", "--", "sh", "-c", script]);
     assert_eq!(code(&output), 0);
     let build = server.build();
     assert_eq!((&build["tests"]["failed"], &build["success"]), (&1.into(), &false.into()));
+    assert_eq!(build["results"].as_array().unwrap().len(), 2);
     assert_eq!(build["results"][1]["name"], "results.tap");
+    assert!(err(&output).contains("old.tap was not written by this command"), "{}", err(&output));
 }
 
 #[test]
