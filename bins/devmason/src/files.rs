@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Read as _};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use devmason_client::{About, Client, Entry, Timestamp, blocking};
+use devmason_client::{About, Entry, Timestamp, blocking};
 use devmason_reports::{Case, Read, Status};
 use indicatif::{ProgressBar, ProgressStyle};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -172,7 +172,10 @@ pub(crate) fn report(
     let is_sent = outcome.is_sent();
     let code = sent(settings, &about, outcome)?;
     if is_sent {
-        show_receipt(settings, &about)?;
+        // It was sent, whether or not its receipt can be read.
+        if let Err(problem) = show_receipt(settings, &about) {
+            say(&problem.text);
+        }
     } else if !settings.quiet {
         files.iter().for_each(|file| say(&file.summary()));
     }
@@ -250,7 +253,7 @@ fn show_receipt(settings: &Settings, about: &About) -> Result<(), Problem> {
     if settings.quiet && !settings.json {
         return Ok(());
     }
-    let client = blocking::Client::new(Client::clone(&settings.client()?))?;
+    let client = blocking::Client::new(settings.client()?)?;
     let build = client.get(&about.build)?;
     let receipt = client.follow(&build, "receipt")?;
     if settings.json {

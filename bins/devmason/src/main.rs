@@ -332,12 +332,11 @@ fn act(settings: &Settings, command: Command) -> Result<u8, Problem> {
 /// A build of this client's: which it will be.
 pub(crate) fn about(settings: &Settings, id: Option<&str>) -> Result<About, Problem> {
     let project = settings.project()?;
-    let fresh = fresh_id();
     let id = match id {
         Some(id) => settings.place.fill(id).ok_or_else(|| {
             Problem::usage(format!("id: '{id}' names something that is not known here"))
         })?,
-        None => fresh,
+        None => fresh_id(),
     };
     let key: BuildKey = id.parse().map_err(|error| Problem::usage(format!("id: {error}")))?;
     let build = Resource::Build(project.clone(), key).path();
@@ -360,6 +359,9 @@ fn sent(settings: &Settings, about: &About, outcome: Outcome) -> Result<u8, Prob
     let url = format!("{}{}", about.server, about.build);
     for refused in &outcome.flushed.refused {
         say(&format!("refused: {refused}"));
+    }
+    for other in &outcome.others {
+        say(&format!("a report that was kept before is not sent: {other}"));
     }
     if outcome.is_sent() {
         if !settings.quiet {

@@ -67,6 +67,8 @@ pub(crate) struct Outcome {
     pub(crate) stopped: Option<Error>,
     /// How many requests nothing could keep.
     pub(crate) lost: u32,
+    /// What is wrong with reports that were kept before.
+    pub(crate) others: Vec<String>,
 }
 
 impl Outcome {
@@ -188,7 +190,9 @@ impl Outbox {
         let joined = self.thread.take().map(JoinHandle::join);
         match joined {
             Some(Ok(outcome)) => outcome,
-            _ => Outcome { flushed: Flushed::default(), stopped: None, lost: 1 },
+            _ => {
+                Outcome { flushed: Flushed::default(), stopped: None, lost: 1, others: Vec::new() }
+            }
         }
     }
 }
@@ -240,26 +244,25 @@ impl Sender {
             tokio::select! {
                 () = self.more.notified(), if !failed => {}
                 // The last try is made at once.
-                _ = said.wait_for(Option::is_some), if !is_last => {}
+                _ = said.wait_for(Option::is_some), if !is_last => pause = PAUSES.0,
                 () = tokio::time::sleep(pause), if is_waiting || is_last => {
                     pause = (pause * 2).min(PAUSES.1);
                 }
             }
         };
         // What was left before goes with what is sent now.
+        let mut others = Flushed::default();
         if let (None, Some(spool)) = (&stopped, &self.spool) {
             let mut deadline = self.deadline.clone();
-            let mut others = Flushed::default();
             tokio::select! {
                 _ = spool.flush(&self.client, &mut others) => {}
                 () = passed(&mut deadline) => {}
             }
-            flushed.refused.extend(others.refused);
         }
         flushed.left = self.left();
         let memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
         let unsent = u32::try_from(memory.entries.len()).unwrap_or(u32::MAX);
-        Outcome { flushed, stopped, lost: memory.lost + unsent }
+        Outcome { flushed, stopped, lost: memory.lost + unsent, others: others.refused }
     }
 
     fn left(&self) -> u32 {

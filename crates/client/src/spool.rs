@@ -221,7 +221,9 @@ impl Spool {
                 session.end_for_the_dead();
                 match session.flush(client, flushed).await {
                     // Another project may be open to this user.
-                    Err(error) if error.is_of_access() => flushed.refused.push(error.to_string()),
+                    Err(error) if error.is_of_access() => {
+                        flushed.refused.push(format!("{}: {error}", session.about.build));
+                    }
                     result => stopped = result,
                 }
                 session.forget_if_idle();

@@ -177,6 +177,11 @@ pub struct TestReport {
 }
 
 impl TestReport {
+    /// How long the upload is that is to be kept, in bytes.
+    pub fn kept_bytes(&self) -> usize {
+        self.upload.as_ref().map_or(0, |upload| upload.body.len())
+    }
+
     /// Whether there is nothing to store.
     pub fn is_empty(&self) -> bool {
         self.tests.is_empty() && self.receipts.is_empty() && self.upload.is_none()

@@ -282,6 +282,18 @@ fn a_project_that_is_not_there_waits_for_its_registration() {
     assert_eq!(code(&output), 0);
     assert!(err(&output).contains("there is no such project"), "{}", err(&output));
     assert_eq!(home.waiting(), 3);
+    // Others don't suffer from it, and say so.
+    let other = home.run(at, &["run", "--", "true"]);
+    assert!(
+        err(&other).contains("a report that was kept before is not sent: /zebra/builds/"),
+        "{}",
+        err(&other)
+    );
+    assert!(
+        err(&other).contains("reported to ") && !err(&other).contains("a part of"),
+        "{}",
+        err(&other)
+    );
     assert_eq!(code(&home.run(at, &["project", "create", "zebra"])), 0);
     assert_eq!(code(&home.run(at, &["flush"])), 0);
     assert_eq!(server.get("/zebra/builds")["builds"].as_array().unwrap().len(), 1);

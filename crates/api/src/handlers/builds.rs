@@ -208,7 +208,8 @@ async fn components(call: &Call<'_>, named_so: Vec<ComponentRef>) -> Result<Vec<
 
 /// Stores a build, and says where it leads.
 async fn record(call: &Call<'_>, new: NewBuild, path: &str) -> Result<HttpResponse, ApiError> {
-    match call.app.recorder.record(new, call.body.len()).await? {
+    let bytes = call.body.len() + new.test_report.kept_bytes();
+    match call.app.recorder.record(new, bytes).await? {
         Recorded::New => {
             call.app.metrics.builds.inc();
             Ok(leading(StatusCode::CREATED, call.base.under(path)))

@@ -63,7 +63,8 @@ pub(crate) async fn post(
         }
     };
     let new = NewStep { project: project.id, build: build.id, step, test_report, claim };
-    match call.app.recorder.append(new, call.body.len()).await? {
+    let bytes = call.body.len() + new.test_report.kept_bytes();
+    match call.app.recorder.append(new, bytes).await? {
         Appended::Done => {
             call.app.metrics.steps.inc();
             Ok(no_content(Some(call.base.under(&path))))
