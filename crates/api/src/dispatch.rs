@@ -18,7 +18,7 @@ use crate::call::Call;
 use crate::error::ApiError;
 use crate::forwarded::{Origin, origin};
 use crate::handlers::{
-    builds, lists, objects, progress, projects, receipts, service, tests, users,
+    builds, feeds, lists, objects, progress, projects, receipts, service, tests, users,
 };
 use crate::metrics::{RequestLabels, ResourceLabels};
 use crate::params::Params;
@@ -228,6 +228,8 @@ async fn handle(call: &Call<'_>, method: Method) -> Result<HttpResponse, ApiErro
         (Resource::User(username), _) => users::get(call, username).await,
         (Resource::UserBuilds(username), _) => lists::of_user(call, username).await,
         (Resource::LatestByUser(username), _) => lists::latest_of_user(call, username).await,
+        (Resource::Badge(of), _) => feeds::badge(call, of).await,
+        (Resource::Feed(of), _) => feeds::feed(call, of).await,
         (Resource::List(collection), Post) => objects::create(call, *collection).await,
         (Resource::List(collection), _) => objects::list(call, *collection).await,
         (Resource::Object(collection, id), Put) => objects::update(call, *collection, id).await,

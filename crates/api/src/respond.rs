@@ -267,6 +267,15 @@ impl Call<'_> {
         Ok(self.typed(self.headed(StatusCode::OK, etag), body))
     }
 
+    /// An answer that has one form, whatever the client would rather have.
+    pub(crate) fn other(&self, etag: &str, media_type: &'static str, body: String) -> HttpResponse {
+        self.headed(StatusCode::OK, etag)
+            .insert_header((header::CONTENT_TYPE, media_type))
+            // Opened by itself, a picture may do nothing but be looked at.
+            .insert_header((header::CONTENT_SECURITY_POLICY, "default-src 'none'"))
+            .body(body)
+    }
+
     /// A document with status 201 and the resource's `Location`.
     pub(crate) fn created(
         &self,

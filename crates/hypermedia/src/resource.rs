@@ -130,6 +130,28 @@ impl Collection {
     }
 }
 
+/// A list of builds.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum BuildsOf {
+    /// A project's.
+    Project(Slug),
+    /// Those of a project that have some tags.
+    Tagged(Slug, TagSegment),
+    /// A user's.
+    User(Username),
+}
+
+impl BuildsOf {
+    /// The list as a resource.
+    pub fn list(&self) -> Resource {
+        match self.clone() {
+            Self::Project(project) => Resource::BuildList(project),
+            Self::Tagged(project, tags) => Resource::Tagged(project, tags),
+            Self::User(user) => Resource::UserBuilds(user),
+        }
+    }
+}
+
 /// A resource, and so a place in the map of URIs.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Resource {
@@ -167,6 +189,10 @@ pub enum Resource {
     UserBuilds(Username),
     /// `/users/{username}/builds/latest`
     LatestByUser(Username),
+    /// `…/badge.svg`: how a list's latest build stands, as a picture
+    Badge(BuildsOf),
+    /// `…/builds.atom`: the latest builds of a list, as a feed
+    Feed(BuildsOf),
     /// `/api/v1/{collection}`
     List(Collection),
     /// `/api/v1/{collection}/{id}`, where components and their types are found by name, too
@@ -251,6 +277,8 @@ impl Resource {
             ["users"] => Ok(Self::UserList),
             ["users", user] => Ok(Self::User(name(user)?)),
             ["users", user, "builds"] => Ok(Self::UserBuilds(name(user)?)),
+            ["users", user, "badge.svg"] => Ok(Self::Badge(BuildsOf::User(name(user)?))),
+            ["users", user, "builds.atom"] => Ok(Self::Feed(BuildsOf::User(name(user)?))),
             ["users", user, "builds", "latest"] => Ok(Self::LatestByUser(name(user)?)),
             [own] if is_reserved(own) => {
                 Err(PathError::Malformed(format!("'{own}' is the server's own name")))
@@ -274,6 +302,14 @@ impl Resource {
             [project, "tests", test @ ..] if !test.is_empty() => {
                 Ok(Self::TestHistory(name(project)?, test.join("/")))
             }
+            [project, "badge.svg"] => Ok(Self::Badge(BuildsOf::Project(name(project)?))),
+            [project, "builds.atom"] => Ok(Self::Feed(BuildsOf::Project(name(project)?))),
+            [project, "tags", segment, "badge.svg"] => {
+                Ok(Self::Badge(BuildsOf::Tagged(name(project)?, tags(segment))))
+            }
+            [project, "tags", segment, "builds.atom"] => {
+                Ok(Self::Feed(BuildsOf::Tagged(name(project)?, tags(segment))))
+            }
             [project, "tags"] => Ok(Self::TagList(name(project)?)),
             [project, "tags", segment] => Ok(Self::Tagged(name(project)?, tags(segment))),
             [project, "tags", segment, "latest"] => {
@@ -286,6 +322,13 @@ impl Resource {
     /// The path within the server.
     pub fn path(&self) -> String {
         let encode = |segment: &str| utf8_percent_encode(segment, ENCODED).to_string();
+        let base = |of: &BuildsOf| match of {
+            BuildsOf::Project(project) => format!("/{project}"),
+            BuildsOf::Tagged(project, tags) => {
+                format!("/{project}/tags/{}", encode(tags.as_str()))
+            }
+            BuildsOf::User(user) => format!("/users/{}", encode(user.as_str())),
+        };
         match self {
             Self::ProjectList => "/".to_owned(),
             Self::Project(project) => format!("/{project}"),
@@ -306,6 +349,8 @@ impl Resource {
             Self::User(user) => format!("/users/{}", encode(user.as_str())),
             Self::UserBuilds(user) => format!("/users/{}/builds", encode(user.as_str())),
             Self::LatestByUser(user) => format!("/users/{}/builds/latest", encode(user.as_str())),
+            Self::Badge(of) => format!("{}/badge.svg", base(of)),
+            Self::Feed(of) => format!("{}/builds.atom", base(of)),
             Self::List(collection) => format!("/api/v1/{}", collection.plural()),
             Self::Object(collection, id) => {
                 format!("/api/v1/{}/{}", collection.plural(), encode(id))
@@ -341,6 +386,12 @@ impl Resource {
             Self::User(_) => "/users/{username}",
             Self::UserBuilds(_) => "/users/{username}/builds",
             Self::LatestByUser(_) => "/users/{username}/builds/latest",
+            Self::Badge(BuildsOf::Project(_)) => "/{project}/badge.svg",
+            Self::Badge(BuildsOf::Tagged(..)) => "/{project}/tags/{tags}/badge.svg",
+            Self::Badge(BuildsOf::User(_)) => "/users/{username}/badge.svg",
+            Self::Feed(BuildsOf::Project(_)) => "/{project}/builds.atom",
+            Self::Feed(BuildsOf::Tagged(..)) => "/{project}/tags/{tags}/builds.atom",
+            Self::Feed(BuildsOf::User(_)) => "/users/{username}/builds.atom",
             Self::List(Collection::ComponentTypes) => "/api/v1/componenttypes",
             Self::List(Collection::Components) => "/api/v1/components",
             Self::List(Collection::Projects) => "/api/v1/projects",
@@ -387,6 +438,8 @@ impl Resource {
             | Self::UserList
             | Self::UserBuilds(_)
             | Self::LatestByUser(_)
+            | Self::Badge(_)
+            | Self::Feed(_)
             | Self::List(_)
             | Self::Object(..)
             | Self::ComponentsOfType(_)
@@ -471,8 +524,10 @@ mod tests {
                 Resource::Project(slug.clone()), Resource::BuildList(slug.clone()), Resource::LatestBuild(slug.clone()),
                 Resource::Build(slug.clone(), key.clone()), Resource::Progress(slug.clone(), key.clone()), Resource::TestList(slug.clone(), key.clone()), Resource::Receipt(slug.clone(), key.clone()), Resource::Reparse(slug.clone(), key),
                 Resource::TestHistory(slug.clone(), tags.as_str().to_owned()), Resource::TagList(slug.clone()),
-                Resource::Tagged(slug.clone(), tags.clone()), Resource::LatestTagged(slug, tags.clone()), Resource::User(user.clone()),
-                Resource::UserBuilds(user.clone()), Resource::LatestByUser(user), Resource::UserList, Resource::ProjectList,
+                Resource::Tagged(slug.clone(), tags.clone()), Resource::LatestTagged(slug.clone(), tags.clone()),
+                Resource::Badge(BuildsOf::Project(slug.clone())), Resource::Feed(BuildsOf::Tagged(slug, tags.clone())), Resource::User(user.clone()),
+                Resource::UserBuilds(user.clone()), Resource::Feed(BuildsOf::User(user.clone())), Resource::Badge(BuildsOf::User(user.clone())),
+                Resource::LatestByUser(user), Resource::UserList, Resource::ProjectList,
                 Resource::List(Collection::Steps), Resource::Object(Collection::Tags, tags.as_str().to_owned()),
                 Resource::ComponentsOfType(tags.as_str().to_owned()), Resource::Health, Resource::Ready, Resource::Metrics, Resource::OpenApi,
             ] {

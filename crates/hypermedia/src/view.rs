@@ -5,7 +5,7 @@ use devmason_domain::{
 };
 use serde::Serialize;
 
-use crate::{Base, Collection, Method, Resource, TagSegment};
+use crate::{Base, BuildsOf, Collection, Method, Resource, TagSegment};
 
 /// A link, as in the "Build server REST API".
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -156,6 +156,9 @@ impl View<'_> {
             self.link("latest-build", &Resource::LatestBuild(slug()), Subject::ReadOnly),
             self.link("tag-list", &Resource::TagList(slug()), Subject::ReadOnly),
         ];
+        let builds = BuildsOf::Project(slug());
+        links.push(self.link("badge", &Resource::Badge(builds.clone()), Subject::ReadOnly));
+        links.push(self.link("feed", &Resource::Feed(builds), Subject::ReadOnly));
         links.extend(project.owner.as_ref().map(|(_, owner)| self.user_link("owner", owner)));
         links
     }
@@ -284,7 +287,12 @@ impl View<'_> {
             self.page_links(&Resource::BuildList(slug()), Subject::Builds(project), list);
         links.push(self.project_link(project));
         links.push(self.link("latest-build", &Resource::LatestBuild(slug()), Subject::ReadOnly));
+        links.push(self.feed_link(BuildsOf::Project(slug())));
         links
+    }
+
+    fn feed_link(&self, of: BuildsOf) -> Link {
+        self.link("feed", &Resource::Feed(of), Subject::ReadOnly)
     }
 
     /// The links of a page of the builds with some tags.
@@ -298,6 +306,9 @@ impl View<'_> {
             &Resource::LatestTagged(project.slug.clone(), segment()),
             Subject::ReadOnly,
         ));
+        let builds = BuildsOf::Tagged(project.slug.clone(), segment());
+        links.push(self.link("badge", &Resource::Badge(builds.clone()), Subject::ReadOnly));
+        links.push(self.feed_link(builds));
         links.extend(tags.iter().map(|tag| self.tag_link(project, std::slice::from_ref(tag))));
         links
     }
@@ -312,6 +323,7 @@ impl View<'_> {
             &Resource::LatestByUser(username.clone()),
             Subject::ReadOnly,
         ));
+        links.push(self.feed_link(BuildsOf::User(username.clone())));
         links
     }
 

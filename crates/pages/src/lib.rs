@@ -30,3 +30,150 @@ pub fn document(
     let page = Document { title, home, json_href, body: json::to_html(json) };
     page.render().map_err(|_| std::fmt::Error)
 }
+
+/// How a list's latest build stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It succeeded.
+    Success,
+    /// It failed.
+    Failure,
+    /// There is only one that runs still.
+    Running,
+    /// There is none.
+    Nothing,
+}
+
+impl Standing {
+    /// The word for it: colour is never the only sign.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Failure => "failure",
+            Self::Running => "running",
+            Self::Nothing => "no builds",
+        }
+    }
+
+    /// Its colour, dark enough for white text (WCAG 2.2 AA: 4.5 to 1).
+    fn colour(self) -> &'static str {
+        match self {
+            Self::Success => "#1a7f37",
+            Self::Failure => "#c62828",
+            Self::Running => "#8a5a00",
+            Self::Nothing => "#57606a",
+        }
+    }
+}
+
+/// A badge: a label and a word beside it.
+#[derive(Template)]
+#[template(path = "badge.svg", escape = "xml")]
+struct Badge<'a> {
+    label: &'a str,
+    word: &'a str,
+    colour: &'a str,
+    label_width: usize,
+    width: usize,
+}
+
+/// How long a badge's label is at most, in characters.
+const LABEL: usize = 40;
+
+/// A badge, as SVG; a label that is too long is cut.
+///
+/// # Errors
+/// As [`document`].
+pub fn badge(label: &str, standing: Standing) -> Result<String, std::fmt::Error> {
+    let cut: String = if label.chars().count() > LABEL {
+        label.chars().take(LABEL - 1).chain(['\u{2026}']).collect()
+    } else {
+        label.to_owned()
+    };
+    // 11 px sans-serif: some 7 px a character; the text is fitted into it.
+    let room = |text: &str| text.chars().count() * 7 + 12;
+    let word = standing.as_str();
+    let label_width = room(&cut);
+    let badge = Badge {
+        label: &cut,
+        word,
+        colour: standing.colour(),
+        label_width,
+        width: label_width + room(word),
+    };
+    badge.render().map_err(|_| std::fmt::Error)
+}
+
+/// An entry of a feed: a build.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// Its URL, which is its id, too.
+    pub href: String,
+    /// What it is, in a line.
+    pub title: String,
+    /// When it last changed: RFC 3339.
+    pub updated: String,
+    /// Who sent it.
+    pub author: String,
+    /// Its tags.
+    pub tags: Vec<String>,
+    /// More of it, in a line.
+    pub summary: String,
+}
+
+/// A feed: Atom, RFC 4287.
+#[derive(Template)]
+#[template(path = "feed.atom", escape = "xml")]
+struct Feed<'a> {
+    title: &'a str,
+    this: &'a str,
+    list: &'a str,
+    updated: &'a str,
+    entries: &'a [Entry],
+}
+
+/// A feed of builds, the newest first: `this` is its own URL, `list` that of the list.
+///
+/// # Errors
+/// As [`document`].
+pub fn feed(
+    title: &str,
+    this: &str,
+    list: &str,
+    entries: &[Entry],
+) -> Result<String, std::fmt::Error> {
+    // A feed that has nothing yet changed when the world of computers began.
+    let newest = entries.iter().map(|entry| entry.updated.as_str()).max();
+    let updated = newest.unwrap_or("1970-01-01T00:00:00Z");
+    let feed = Feed { title, this, list, updated, entries };
+    feed.render().map_err(|_| std::fmt::Error)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn a_badge_says_how_it_stands_in_a_word_and_nothing_becomes_markup() {
+        let svg = badge("<b>&\"pony", Standing::Failure).unwrap();
+        assert!(svg.contains("failure") && svg.contains("#c62828"), "{svg}");
+        assert!(!svg.contains("<b>"), "{svg}");
+        assert!(badge(&"x".repeat(500), Standing::Success).unwrap().len() < 1500);
+    }
+
+    #[test]
+    fn a_feed_has_its_entries_and_nothing_becomes_markup() {
+        let entry = Entry {
+            href: "http://ci.example.org/p/builds/1".to_owned(),
+            title: "failure: 1 </title><script>".to_owned(),
+            updated: "2026-01-02T03:04:05Z".to_owned(),
+            author: "ann".to_owned(),
+            tags: vec!["a\"b".to_owned()],
+            summary: String::new(),
+        };
+        let atom = feed("pony", "http://x/f", "http://x/l", &[entry]).unwrap();
+        assert!(atom.contains("<updated>2026-01-02T03:04:05Z</updated>"), "{atom}");
+        assert!(!atom.contains("<script>"), "{atom}");
+    }
+}

@@ -76,6 +76,11 @@ impl Server {
             }
             let request = Request::new(&self.address, "GET", &path).basic("ann", "ann-pw");
             let response = request.send();
+            if response.header("content-type") != "application/json" && response.status == 200 {
+                let text = response.text().replace(&origin, "");
+                documents.insert(path, Value::String(text));
+                continue;
+            }
             // Progress has no document.
             if path.ends_with("/progress") || path.ends_with("/reparse") {
                 continue;

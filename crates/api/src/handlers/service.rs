@@ -2,7 +2,7 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::header;
-use devmason_hypermedia::{Method, Resource, Subject};
+use devmason_hypermedia::{BuildsOf, Method, Resource, Subject};
 use serde_json::json;
 
 use super::{builds, lists, objects, users};
@@ -51,6 +51,19 @@ pub(crate) async fn methods(call: &Call<'_>) -> Result<Vec<Method>, ApiError> {
             Err(ApiError::NotFound(_)) => view.methods(Subject::User(username, false)),
             Err(error) => return Err(error),
         },
+        Resource::Badge(BuildsOf::Project(slug)) | Resource::Feed(BuildsOf::Project(slug)) => {
+            call.project(slug).await?;
+            view.methods(Subject::ReadOnly)
+        }
+        Resource::Badge(BuildsOf::Tagged(slug, segment))
+        | Resource::Feed(BuildsOf::Tagged(slug, segment)) => {
+            lists::tagged(call, slug, segment).await?;
+            view.methods(Subject::ReadOnly)
+        }
+        Resource::Badge(BuildsOf::User(username)) | Resource::Feed(BuildsOf::User(username)) => {
+            users::find(call, username).await?;
+            view.methods(Subject::ReadOnly)
+        }
         Resource::UserBuilds(username) | Resource::LatestByUser(username) => {
             users::find(call, username).await?;
             view.methods(Subject::ReadOnly)

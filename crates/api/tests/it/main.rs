@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 
 use devmason_api::{Settings, openapi, serve};
 use devmason_domain::{Policy, Reading, Registration};
-use devmason_hypermedia::{Base, Resource};
+use devmason_hypermedia::{Base, BuildsOf, Resource};
 use devmason_repository::{Options, open};
 use devmason_test_support::http::{Request, Response};
 use devmason_test_support::{Backend, TestDatabase};
@@ -20,6 +20,7 @@ mod auth;
 mod builds;
 mod cache;
 mod documents;
+mod feeds;
 mod http;
 mod incremental;
 mod lists;

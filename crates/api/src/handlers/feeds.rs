@@ -1,0 +1,126 @@
+//! Lists of builds in other forms: a badge of how the latest stands, a feed of the newest.
+
+use actix_web::HttpResponse;
+use devmason_domain::query::Selection;
+use devmason_domain::{Build, Outcome, Slug, Tag, Timestamp};
+use devmason_hypermedia::{BuildsOf, Resource};
+use devmason_pages::{Entry, Standing};
+use devmason_repository::{BuildQuery, Scope, Start};
+
+use super::lists::tagged;
+use crate::call::Call;
+use crate::error::ApiError;
+
+/// Among so many of the newest builds the latest that is finished is looked for: the others run.
+const LOOKED_AT: u64 = 20;
+
+/// How many builds a feed has.
+const ENTRIES: u64 = 25;
+
+/// The builds of a list, what they are called together, and what the answer depends on beside them.
+async fn scope(call: &Call<'_>, of: &BuildsOf) -> Result<(Scope, String, i64), ApiError> {
+    Ok(match of {
+        BuildsOf::Project(slug) => {
+            let project = call.project(slug).await?;
+            (Scope::Project(project.id), project.name.to_string(), project.version)
+        }
+        BuildsOf::Tagged(slug, segment) => {
+            let (project, tags) = tagged(call, slug, segment).await?;
+            let words: Vec<&str> = tags.iter().map(Tag::as_str).collect();
+            let name = format!("{} {}", project.name, words.join(" "));
+            (Scope::Tagged(project.id, tags), name, project.version)
+        }
+        BuildsOf::User(username) => {
+            let account = super::users::find(call, username).await?;
+            (Scope::Sender(account.id), account.username.to_string(), account.version)
+        }
+    })
+}
+
+/// The newest builds of a list, each with its project's name in URIs.
+async fn newest(call: &Call<'_>, scope: Scope, limit: u64) -> Result<Vec<(Build, Slug)>, ApiError> {
+    let query =
+        BuildQuery { scope, selection: Selection::default(), start: Start::Offset(0), limit };
+    call.ask(move |repository| {
+        let builds = repository.build_list(&query)?.builds;
+        let ids: Vec<_> = builds.iter().map(|build| build.project).collect();
+        let projects = repository.projects_by_id(&ids)?;
+        let slug = |build: &Build| {
+            let project = projects.iter().find(|project| project.id == build.project)?;
+            Some(project.slug.clone())
+        };
+        Ok(builds.into_iter().filter_map(|build| slug(&build).map(|slug| (build, slug))).collect())
+    })
+    .await
+}
+
+fn standing(build: &Build) -> Standing {
+    match build.outcome {
+        Outcome::Running => Standing::Running,
+        Outcome::Finished { success: true, .. } => Standing::Success,
+        Outcome::Finished { success: false, .. } => Standing::Failure,
+    }
+}
+
+pub(crate) async fn badge(call: &Call<'_>, of: &BuildsOf) -> Result<HttpResponse, ApiError> {
+    let (scope, label, version) = scope(call, of).await?;
+    let tally = {
+        let scope = scope.clone();
+        call.ask(move |repository| repository.build_tally(&scope)).await?
+    };
+    let etag = call.etag(&[&version, &tally.changes]);
+    if call.is_known(&etag) {
+        return Ok(call.unchanged(&etag));
+    }
+    let builds = newest(call, scope, LOOKED_AT).await?;
+    let all = || builds.iter().map(|(build, _)| standing(build));
+    let finished = all().find(|standing| *standing != Standing::Running);
+    let standing = finished.or(all().next()).unwrap_or(Standing::Nothing);
+    let svg = devmason_pages::badge(&label, standing);
+    let svg = svg.map_err(|error| ApiError::Unwritable(error.to_string()))?;
+    Ok(call.other(&etag, "image/svg+xml", svg))
+}
+
+pub(crate) async fn feed(call: &Call<'_>, of: &BuildsOf) -> Result<HttpResponse, ApiError> {
+    let (scope, title, version) = scope(call, of).await?;
+    let tally = {
+        let scope = scope.clone();
+        call.ask(move |repository| repository.build_tally(&scope)).await?
+    };
+    let etag = call.etag(&[&version, &tally.changes]);
+    if call.is_known(&etag) {
+        return Ok(call.unchanged(&etag));
+    }
+    let builds = newest(call, scope, ENTRIES).await?;
+    let entries: Vec<Entry> =
+        builds.iter().filter_map(|(build, slug)| entry(call, build, slug)).collect();
+    let (this, list) = (call.base.href(call.resource), call.base.href(&of.list()));
+    let atom = devmason_pages::feed(&title, &this, &list, &entries);
+    let atom = atom.map_err(|error| ApiError::Unwritable(error.to_string()))?;
+    Ok(call.other(&etag, "application/atom+xml", atom))
+}
+
+fn entry(call: &Call<'_>, build: &Build, slug: &Slug) -> Option<Entry> {
+    let key = build.key();
+    let href = call.base.href(&Resource::Build(slug.clone(), key.parse().ok()?));
+    let tests = &build.tests;
+    let bad = tests.failed + tests.error;
+    let tests = match tests.total {
+        0 => String::new(),
+        total => format!(", {bad} of {total} tests failed"),
+    };
+    let summary = format!(
+        "started {}, {} of {} steps failed{tests}",
+        build.started.to_rfc2822(),
+        build.failed_steps,
+        build.steps
+    );
+    Some(Entry {
+        href,
+        title: format!("{}: {slug} {key}", standing(build).as_str()),
+        updated: Timestamp::to_rfc3339_utc(build.updated_at),
+        author: build.sender.username().map_or_else(|| "nobody".to_owned(), ToString::to_string),
+        tags: build.tags.iter().map(ToString::to_string).collect(),
+        summary,
+    })
+}
