@@ -1,5 +1,6 @@
 //! The devmason command: reports builds and test runs from anywhere, and shows them.
 
+mod cli;
 mod files;
 mod outbox;
 mod run;
@@ -10,13 +11,14 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, Parser};
 use devmason_client::{About, Credentials, Report, Step, Timestamp, blocking, fresh_id};
 use devmason_domain::{BuildKey, Slug};
 use devmason_hypermedia::Resource;
 
+use cli::{Action, Cli, Command, Patience};
 use outbox::{Outbox, Outcome};
-use settings::{Layer, Settings};
+use settings::Settings;
 
 /// What ends the command with another code than 0.
 pub(crate) struct Problem {
@@ -46,212 +48,6 @@ impl From<devmason_client::Error> for Problem {
         } else {
             Self::failed(error.to_string())
         }
-    }
-}
-
-/// Reports builds and test runs to a devmason server, and shows them.
-///
-/// Reports are kept on disk until the server has them: a server that is away neither loses one nor fails a build.
-///
-/// Exit codes: 0 done, or kept and sent with the next report or by `devmason flush`; 1 the server refused, or what
-/// was asked about failed; 2 wrong arguments or settings; 3 the server was not reached, where something is read from
-/// it, flushed, or reported with --strict. `run` and `step` with a command exit as the command does, 127 if there is no such command, 126 if it
-/// can't be run, 128 and the signal's number if one ended it.
-#[derive(Parser)]
-#[command(name = "devmason", version)]
-struct Cli {
-    #[command(subcommand)]
-    command: Command,
-    #[command(flatten)]
-    settings: Layer,
-}
-
-#[derive(Subcommand)]
-enum Command {
-    /// Run a command as a build: its output is sent while it runs, its exit code is passed on
-    Run {
-        /// What the step is called [default: the command]
-        #[arg(long)]
-        name: Option<String>,
-        /// The build's id; {build_number} and the like are filled in [default: a fresh one]
-        #[arg(long, env = "DEVMASON_BUILD_ID")]
-        id: Option<String>,
-        /// Report files that the command writes, sent as steps once it has ended; a path or a pattern
-        #[arg(long, value_name = "PATTERN")]
-        report: Vec<String>,
-        #[command(flatten)]
-        patience: Patience,
-        /// The command
-        #[arg(last = true, required = true)]
-        command: Vec<String>,
-    },
-    /// Begin a build of several steps; prints what DEVMASON_BUILD is to be for `step`, `report` and `end`
-    Begin {
-        /// The build's id; {build_number} and the like are filled in [default: a fresh one]
-        #[arg(long, env = "DEVMASON_BUILD_ID")]
-        id: Option<String>,
-        #[command(flatten)]
-        patience: Patience,
-    },
-    /// Report a step of a build that was begun: a command that is run, or only that it succeeded or failed
-    Step {
-        /// What `begin` printed
-        #[arg(long, short = 'b', env = "DEVMASON_BUILD")]
-        build: String,
-        /// What the step is called
-        name: String,
-        /// It failed
-        #[arg(long, conflicts_with = "command")]
-        failed: bool,
-        /// A file with its output; - for standard input
-        #[arg(long, conflicts_with = "command", value_name = "FILE")]
-        output: Option<String>,
-        #[command(flatten)]
-        patience: Patience,
-        /// The command
-        #[arg(last = true)]
-        command: Vec<String>,
-    },
-    /// End a build that was begun; whether it succeeded follows from its steps unless said
-    End {
-        /// What `begin` printed
-        #[arg(long, short = 'b', env = "DEVMASON_BUILD")]
-        build: String,
-        /// It succeeded, whatever its steps say
-        #[arg(long, conflicts_with = "failed")]
-        success: bool,
-        /// It failed, whatever its steps say
-        #[arg(long)]
-        failed: bool,
-        #[command(flatten)]
-        patience: Patience,
-    },
-    /// Report what test tools wrote: JUnit XML, TAP, `go test -json`, CTRF, TRX and others
-    Report {
-        /// What `begin` printed: the files become steps of that build
-        #[arg(long, short = 'b', env = "DEVMASON_BUILD")]
-        build: Option<String>,
-        /// The build's id; {build_number} and the like are filled in [default: a fresh one]
-        #[arg(long, env = "DEVMASON_BUILD_ID")]
-        id: Option<String>,
-        /// Only say what is read of the files, and send nothing
-        #[arg(long)]
-        check: bool,
-        #[command(flatten)]
-        patience: Patience,
-        /// Files, patterns such as 'target/**/*.xml', or - for standard input
-        #[arg(required = true)]
-        files: Vec<String>,
-    },
-    /// Send what was kept while the server was away
-    Flush,
-    /// Say whether the server is there, who one is to it, and what is still to be sent
-    Status,
-    /// List the project's builds, the newest first
-    Builds {
-        /// Only those that this holds of, such as success:false
-        #[arg(long = "where", value_name = "CONDITIONS")]
-        conditions: Option<String>,
-        /// How many
-        #[arg(long, short = 'n', default_value_t = 20)]
-        limit: u32,
-    },
-    /// Show a build with its steps
-    Show {
-        /// Its id, or `latest`
-        #[arg(default_value = "latest")]
-        build: String,
-        /// With what the steps wrote
-        #[arg(long)]
-        output: bool,
-    },
-    /// List a build's test cases
-    Tests {
-        /// Its id, or `latest`
-        #[arg(default_value = "latest")]
-        build: String,
-        /// Only those: passed, flaky, skipped, failed, error
-        #[arg(long, value_name = "STATUS")]
-        status: Vec<String>,
-        /// Only those that failed or broke
-        #[arg(long, conflicts_with = "status")]
-        failed: bool,
-    },
-    /// Wait until a build is finished; exits with 0 if it succeeded, 1 if not, 3 if it takes too long
-    Wait {
-        /// Its id, or `latest`
-        #[arg(default_value = "latest")]
-        build: String,
-        /// How many seconds at most
-        #[arg(long, default_value_t = 3600)]
-        timeout: u64,
-    },
-    /// List the project's tags
-    Tags,
-    /// Register, rename or delete a project
-    Project {
-        #[command(subcommand)]
-        action: Action,
-    },
-    /// Keep a user's password for the server, asked for or read from standard input
-    Login {
-        /// The user's name
-        user: String,
-    },
-    /// Print a completion script for a shell
-    Completions {
-        /// bash, zsh, fish, elvish or powershell
-        shell: clap_complete::Shell,
-    },
-    /// Write the manual pages into a directory
-    Man {
-        /// The directory
-        dir: std::path::PathBuf,
-    },
-}
-
-#[derive(Subcommand)]
-enum Action {
-    /// Register a project
-    Create {
-        /// Its name in URIs
-        project: String,
-        /// Its name for people [default: the same]
-        #[arg(long)]
-        name: Option<String>,
-    },
-    /// Change its name for people
-    Update {
-        /// Its name in URIs
-        project: String,
-        /// Its name for people
-        #[arg(long)]
-        name: String,
-    },
-    /// Delete a project with all its builds
-    Delete {
-        /// Its name in URIs
-        project: String,
-    },
-}
-
-/// How long and how often.
-#[derive(clap::Args, Clone, Copy)]
-struct Patience {
-    /// How many seconds to wait at the end for the server to take what is left
-    #[arg(long, env = "DEVMASON_WAIT", default_value_t = 10)]
-    wait: u64,
-    /// After how many seconds output is sent while a command runs
-    #[arg(long, env = "DEVMASON_INTERVAL", default_value_t = 10)]
-    interval: u64,
-}
-
-impl Patience {
-    fn wait(self) -> Duration {
-        Duration::from_secs(self.wait)
-    }
-    fn interval(self) -> Duration {
-        Duration::from_secs(self.interval.max(1))
     }
 }
 

@@ -17,9 +17,9 @@ const LOOKED_AT: u64 = 20;
 /// How many builds a feed has.
 const ENTRIES: u64 = 25;
 
-/// The builds of a list, what they are called together, and what the answer depends on beside them.
-async fn scope(call: &Call<'_>, of: &BuildsOf) -> Result<(Scope, String, i64), ApiError> {
-    Ok(match of {
+/// The builds of a list, what they are called together, and the ETag that tells whether anything changed.
+async fn scope(call: &Call<'_>, of: &BuildsOf) -> Result<(Scope, String, String), ApiError> {
+    let (scope, name, version) = match of {
         BuildsOf::Project(slug) => {
             let project = call.project(slug).await?;
             (Scope::Project(project.id), project.name.to_string(), project.version)
@@ -34,7 +34,11 @@ async fn scope(call: &Call<'_>, of: &BuildsOf) -> Result<(Scope, String, i64), A
             let account = super::users::find(call, username).await?;
             (Scope::Sender(account.id), account.username.to_string(), account.version)
         }
-    })
+    };
+    let builds = scope.clone();
+    let tally = call.ask(move |repository| repository.build_tally(&builds)).await?;
+    let etag = call.etag(&[&version, &tally.changes]);
+    Ok((scope, name, etag))
 }
 
 /// The newest builds of a list, each with its project's name in URIs.
@@ -63,12 +67,7 @@ fn standing(build: &Build) -> Standing {
 }
 
 pub(crate) async fn badge(call: &Call<'_>, of: &BuildsOf) -> Result<HttpResponse, ApiError> {
-    let (scope, label, version) = scope(call, of).await?;
-    let tally = {
-        let scope = scope.clone();
-        call.ask(move |repository| repository.build_tally(&scope)).await?
-    };
-    let etag = call.etag(&[&version, &tally.changes]);
+    let (scope, label, etag) = scope(call, of).await?;
     if call.is_known(&etag) {
         return Ok(call.unchanged(&etag));
     }
@@ -82,12 +81,7 @@ pub(crate) async fn badge(call: &Call<'_>, of: &BuildsOf) -> Result<HttpResponse
 }
 
 pub(crate) async fn feed(call: &Call<'_>, of: &BuildsOf) -> Result<HttpResponse, ApiError> {
-    let (scope, title, version) = scope(call, of).await?;
-    let tally = {
-        let scope = scope.clone();
-        call.ask(move |repository| repository.build_tally(&scope)).await?
-    };
-    let etag = call.etag(&[&version, &tally.changes]);
+    let (scope, title, etag) = scope(call, of).await?;
     if call.is_known(&etag) {
         return Ok(call.unchanged(&etag));
     }
