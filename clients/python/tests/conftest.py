@@ -60,7 +60,9 @@ class Server:
 
     def stop(self) -> None:
         self._process.kill()
-        self._process.communicate()
+        self._process.wait()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
 
     def get(self, path: str) -> Any:
         url = path if path.startswith("http") else self.url + path
@@ -99,39 +101,41 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.fixture
-def environ(server: Server, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Return an environment that reports to that server, and has nothing of this machine's CI."""
-    kept = {name: value for name, value in os.environ.items() if name in ("PATH", "LANG", "LC_ALL")}
-    return {
-        **kept,
-        "HOME": str(tmp_path_factory.mktemp("home")),
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "DEVMASON_SERVER_URL": server.url,
-        "DEVMASON_PROJECT": "pony",
-        "DEVMASON_SPOOL": str(tmp_path_factory.mktemp("spool") / "spool"),
-        "DEVMASON_TIMEOUT": "8",
-    }
+def spool(tmp_path: Path) -> Path:
+    """Return where reports are kept, which is not there yet."""
+    return tmp_path / "spool"
 
 
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
+class Run:
+    """Runs Python in pytester's directory, in an environment that reports to the server."""
+
+    def __init__(self, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._pytester = pytester
+        self._monkeypatch = monkeypatch
+
+    def __call__(self, *arguments: str, **variables: str) -> pytest.RunResult:
+        with self._monkeypatch.context() as patch:
+            for name, value in variables.items():
+                patch.setenv(name, value)
+            return self._pytester.run(sys.executable, *arguments, timeout=300)
 
 
 @pytest.fixture
-def run(environ: dict[str, str], tmp_path: Path) -> Run:
-    """Run Python in a directory of its own, in that environment."""
+def run(server: Server, spool: Path, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run Python so that it reports to the server, with nothing of this machine's CI and settings."""
+    for name in os.environ:
+        if name.startswith(("DEVMASON_", "PB_", "GITHUB_", "GITLAB_", "CI_", "JENKINS_", "XDG_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    monkeypatch.setenv("DEVMASON_SERVER_URL", server.url)
+    monkeypatch.setenv("DEVMASON_PROJECT", "pony")
+    monkeypatch.setenv("DEVMASON_SPOOL", str(spool))
+    return Run(pytester, monkeypatch)
 
-    def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, *arguments],
-            cwd=tmp_path,
-            env={**environ, **variables},
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
 
-    return run
+def said(done: pytest.RunResult) -> list[str]:
+    """Return the lines of ours on standard error."""
+    return [line for line in done.errlines if line.startswith("devmason: ")]
 
 
 def read_request(connection: socket.socket) -> bytes:
@@ -167,6 +171,15 @@ def fake(answer: Callable[[socket.socket], None]) -> str:
 
     threading.Thread(target=serve, daemon=True).start()
     return f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+def passing_on(port: int, connection: socket.socket, request: bytes, *, answer: bool = True) -> None:
+    """Pass a request on to the server at that port, and the answer back unless it is to be lost."""
+    with socket.create_connection(("127.0.0.1", port)) as behind:
+        behind.sendall(request)
+        while piece := behind.recv(65536):
+            if answer:
+                connection.sendall(piece)
 
 
 def answering(text: str) -> Callable[[socket.socket], None]:

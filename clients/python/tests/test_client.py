@@ -1,11 +1,12 @@
-"""The client against the real server."""
+"""The client against the real server, and against one whose answers are lost."""
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
-from conftest import Server
+from conftest import Server, answering, fake, passing_on, read_request
 
 import devmason
 
@@ -15,6 +16,27 @@ TAP = b"1..2\nok 1 - a\nnot ok 2 - b\n"
 @pytest.fixture
 def client(server: Server) -> devmason.Client:
     return devmason.Client(server.url, "alice", "secret")
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Have nobody wait; what was to be waits."""
+    waits: list[float] = []
+    monkeypatch.setattr("devmason.transport.time.sleep", waits.append)
+    return waits
+
+
+def unreliable(server: Server) -> str:
+    """Return the URL of a server of whose answers every other one is lost, after it did what was asked."""
+    count = 0
+
+    def answer(connection: socket.socket) -> None:
+        nonlocal count
+        request = read_request(connection)
+        count += 1
+        passing_on(server.port, connection, request, answer=count % 2 == 0)
+
+    return fake(answer)
 
 
 def test_a_build_is_reported_whole(server: Server, client: devmason.Client) -> None:
@@ -31,11 +53,21 @@ def test_a_build_is_reported_whole(server: Server, client: devmason.Client) -> N
 def test_a_build_is_reported_step_by_step(client: devmason.Client) -> None:
     with client.begin("pony", tags=["nightly"]) as running:
         running.step(devmason.Step("compile", success=True))
-        running.upload(TAP, "results")
+        running.upload(TAP, "all results")
         assert client.get(running.build)["state"] == "running"
     document = client.get(running.build)
-    assert [step["name"] for step in document["results"]] == ["compile", "results"]
+    assert [step["name"] for step in document["results"]] == ["compile", "all results"]
     assert (document["state"], document["success"]) == ("finished", False)
+
+
+def test_another_process_goes_on_with_a_build(server: Server, client: devmason.Client) -> None:
+    begun = client.begin("pony", id="ci-7")
+    running = devmason.Client(server.url, "alice", "secret").running(begun.build.url)
+    running.step(devmason.Step("compile", success=True))
+    assert running.end(success=False) == begun.build
+    assert client.get(begun.build)["success"] is False
+    with pytest.raises(devmason.DevmasonError, match="finished"):
+        client.running(begun.build)
 
 
 def test_an_exception_ends_a_build_as_failed(client: devmason.Client) -> None:
@@ -45,13 +77,26 @@ def test_an_exception_ends_a_build_as_failed(client: devmason.Client) -> None:
     assert client.get(running.build)["success"] is False
 
 
+@pytest.mark.usefixtures("waits")
+def test_an_exception_in_a_block_is_not_hidden_by_a_server_that_went_away(
+    server: Server, client: devmason.Client
+) -> None:
+    with pytest.raises(RuntimeError, match="own"), client.begin("pony"):
+        server.stop()
+        raise RuntimeError("own")
+
+
 def test_report_files_are_uploaded_and_their_receipt_is_read(client: devmason.Client, tmp_path: Path) -> None:
     path = tmp_path / "results.tap"
     path.write_bytes(TAP)
-    build = client.upload("pony", path, tags=["unit"], client={"branch": "main"})
+    build = client.upload("pony", path, tags=["unit tests"], client={"branch": "main"})
     document = client.get(build)
-    assert (document["tags"], document["client"]["branch"]) == (["unit"], "main")
+    assert (document["tags"], document["client"]["branch"]) == (["unit tests"], "main")
+    assert document["results"][0]["name"] == "results.tap"
     assert client.receipt(build)["uploads"][0]["format"] == "tap"
+    with pytest.raises(devmason.RequestRefused) as refused:
+        client.upload("pony", b"no report of any kind")
+    assert refused.value.status == 415
 
 
 def test_lists_are_gone_through_over_all_pages(client: devmason.Client) -> None:
@@ -72,10 +117,75 @@ def test_a_refusal_says_what_is_wrong_and_no_password(server: Server, client: de
     wrong = devmason.Client(server.url, "alice", "swordfish")
     with pytest.raises(devmason.AuthenticationFailed) as failed:
         wrong.register("mine", "Mine")
+    with pytest.raises(devmason.PermissionDenied):
+        devmason.Client(server.url, "bob", "b").register("mine", "Bob's")
     assert "swordfish" not in f"{failed.value}{failed.value!r}{wrong!r}"
 
 
 def test_a_url_is_one_of_a_server() -> None:
-    for bad in ("", "ci.example.org", "ftp://ci.example.org"):
-        with pytest.raises(ValueError, match="http"):
+    for bad in ("", "ci.example.org", "ftp://ci.example.org", "http://alice:sword/fish@ci.example.org"):
+        with pytest.raises(ValueError, match="URL") as wrong:
             devmason.Client(bad)
+        assert "fish" not in str(wrong.value)
+
+
+@pytest.mark.usefixtures("waits")
+def test_what_is_sent_again_because_an_answer_was_lost_is_stored_once(server: Server) -> None:
+    client = devmason.Client(unreliable(server), "alice", "secret")
+    client.report("pony", devmason.Build(success=True, tags=["a"]))
+    client.upload("pony", TAP)
+    with client.begin("pony") as running:
+        step = devmason.Step("compile", success=True)
+        running.step(step)
+        running.step(step)
+        running.step(devmason.Step("compile", success=True))
+        running.upload(TAP)
+    builds = server.builds()
+    assert len(builds) == 3
+    assert [len(build["results"]) for build in builds if build["id"] == running.build.id] == [3]
+
+
+def test_waits_grow_until_the_retries_are_used_up(waits: list[float]) -> None:
+    url = fake(answering("HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"))
+    with pytest.raises(devmason.ServerUnavailable) as failed:
+        devmason.Client(url, retries=3).project("pony")
+    assert failed.value.status == 503
+    assert len(waits) == 3
+    for wait, most in zip(waits, (0.25, 0.5, 1.0)):
+        assert most / 2 <= wait <= most
+
+
+def test_a_server_that_says_when_to_come_back_is_left_alone_until_then(waits: list[float]) -> None:
+    head = "HTTP/1.1 429 Slow\r\nContent-Length: 0\r\nConnection: close\r\nRetry-After: "
+    with pytest.raises(devmason.ServerUnavailable):
+        devmason.Client(fake(answering(f"{head}7\r\n\r\n")), retries=2).project("pony")
+    assert waits == [7.0, 7.0]
+    # Later than the caller's patience is never.
+    with pytest.raises(devmason.ServerUnavailable):
+        devmason.Client(fake(answering(f"{head}3600\r\n\r\n"))).project("pony")
+    assert waits == [7.0, 7.0]
+
+
+def test_a_refusal_is_not_tried_again(waits: list[float]) -> None:
+    url = fake(answering("HTTP/1.1 400 Bad\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"))
+    with pytest.raises(devmason.RequestRefused):
+        devmason.Client(url).project("pony")
+    assert waits == []
+
+
+def test_credentials_go_to_no_other_server_than_their_own(server: Server) -> None:
+    seen: list[bytes] = []
+
+    def note(connection: socket.socket) -> None:
+        seen.append(read_request(connection))
+
+    other = fake(note)
+    elsewhere = answering(
+        f"HTTP/1.1 302 Found\r\nLocation: {other}/pony\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    )
+    with pytest.raises(devmason.ProtocolError, match="redirects"):
+        devmason.Client(fake(elsewhere), "alice", "secret").project("pony")
+    # Of a link only the path counts.
+    client = devmason.Client(server.url, "alice", "secret")
+    assert client.get(f"{other}/pony")["name"] == "pony"
+    assert seen == []

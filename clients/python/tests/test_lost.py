@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import time
 from pathlib import Path
 
 import pytest
-from conftest import Run, Server, answering, fake, read_request
-
-import devmason
+from conftest import Run, Server, answering, fake, passing_on, read_request, said
 
 
 def hang(connection: socket.socket) -> None:
@@ -19,56 +18,73 @@ def hang(connection: socket.socket) -> None:
     time.sleep(600)
 
 
+def drip(connection: socket.socket) -> None:
+    """Answer so slowly that no timeout of a socket passes."""
+    read_request(connection)
+    connection.sendall(b"HTTP/1.1 200 OK\r\n")
+    while True:
+        connection.sendall(b"X: y\r\n")
+        time.sleep(0.2)
+
+
+END = "Content-Length: 0\r\nConnection: close\r\n\r\n"
+
 TROUBLES = {
-    "500": answering("HTTP/1.1 500 Oops\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"),
-    "429": answering(
-        "HTTP/1.1 429 Slow\r\nRetry-After: 3600\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-    ),
+    "500": answering(f"HTTP/1.1 500 Oops\r\n{END}"),
+    "429": answering(f"HTTP/1.1 429 Slow\r\nRetry-After: 3600\r\n{END}"),
+    "401": answering(f"HTTP/1.1 401 Who\r\n{END}"),
+    "404": answering(f"HTTP/1.1 404 Where\r\n{END}"),
+    "elsewhere": answering(f"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.2/login\r\n{END}"),
     "a page": answering("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 2\r\n\r\nhi"),
     "no HTTP": answering("220 mail.example.org ESMTP\r\n"),
     "half an answer": answering("HTTP/1.1 201 Created\r\nContent-Length: 100\r\n\r\nhalf"),
     "half an answer, then nothing": hang,
+    "an answer without end": drip,
 }
 
 
 @pytest.fixture
-def sample(tmp_path: Path) -> None:
-    (tmp_path / "test_sample.py").write_text("def test_passes(): pass\ndef test_fails(): assert False\n")
+def sample(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(test_sample="def test_passes(): pass\ndef test_fails(): assert False\n")
 
 
 @pytest.mark.usefixtures("sample")
 @pytest.mark.parametrize("trouble", TROUBLES)
 def test_whatever_a_server_does_a_session_is_what_it_is_and_its_report_is_kept(
-    server: Server, run: Run, environ: dict[str, str], trouble: str
+    server: Server, run: Run, spool: Path, trouble: str
 ) -> None:
     url = fake(TROUBLES[trouble])
     done = run("-m", "pytest", "--devmason", DEVMASON_SERVER_URL=url, DEVMASON_TIMEOUT="2")
-    assert done.returncode == 1
-    lines = [line for line in done.stderr.splitlines() if line.startswith("devmason: ")]
-    assert len(lines) == 1, done.stderr
-    spool = Path(environ["DEVMASON_SPOOL"])
+    assert done.ret == 1
+    done.assert_outcomes(passed=1, failed=1)
+    assert len(said(done)) == 1
     assert spool.stat().st_mode & 0o777 == 0o700
-    (kept,) = spool.glob("*.json")
-    assert kept.stat().st_mode & 0o777 == 0o600
+    (kept,) = spool.iterdir()
+    assert kept.suffix == ".json" and kept.stat().st_mode & 0o777 == 0o600
     # It is sent to where somebody says that it goes.
-    flushed = run("-m", "devmason", "flush", "--all")
-    assert flushed.returncode == 0, flushed.stderr
-    assert run("-m", "devmason", "flush").stdout.startswith("0 sent")
-    assert len(server.builds()) == 1
+    assert run("-m", "devmason", "flush").outlines[0].startswith("0 sent")
+    assert run("-m", "devmason", "flush", "--all").ret == 0
+    assert list(spool.iterdir()) == []
+    assert [build["id"] for build in server.builds()] == [kept.stem.partition("-")[2]]
 
 
 @pytest.mark.usefixtures("sample")
 def test_what_is_kept_goes_with_the_next_report_and_is_stored_once(
-    server: Server, run: Run, environ: dict[str, str]
+    server: Server, run: Run, spool: Path
 ) -> None:
     port = server.port
     server.stop()
-    assert run("-m", "pytest", "--devmason").returncode == 1
+    assert run("-m", "pytest", "--devmason").ret == 1
+    (kept,) = spool.iterdir()
+    content = kept.read_bytes()
     server.start(port)
-    assert run("-m", "pytest", "--devmason").returncode == 1
+    assert run("-m", "pytest", "--devmason").ret == 1
+    assert list(spool.iterdir()) == []
     assert len(server.builds()) == 2
-    assert list(Path(environ["DEVMASON_SPOOL"]).glob("*.json")) == []
-    assert run("-m", "devmason", "flush").returncode == 0
+    # Somebody puts back what was sent.
+    kept.write_bytes(content)
+    assert run("-m", "devmason", "flush").ret == 0
+    assert list(spool.iterdir()) == []
     assert len(server.builds()) == 2
 
 
@@ -76,75 +92,105 @@ def test_what_is_kept_goes_with_the_next_report_and_is_stored_once(
 def test_a_report_whose_answer_was_lost_is_stored_once(server: Server, run: Run) -> None:
     def lose(connection: socket.socket) -> None:
         request = read_request(connection)
-        with socket.create_connection(("127.0.0.1", server.port)) as behind:
-            behind.sendall(request)
-            answer = b""
-            while piece := behind.recv(65536):
-                answer += piece
-            # What only reads is answered, what stores is not.
-            if request.startswith(b"GET "):
-                connection.sendall(answer)
+        passing_on(server.port, connection, request, answer=request.startswith(b"GET "))
 
-    assert (
-        run("-m", "pytest", "--devmason", DEVMASON_SERVER_URL=fake(lose), DEVMASON_TIMEOUT="3").returncode
-        == 1
-    )
+    done = run("-m", "pytest", "--devmason", DEVMASON_SERVER_URL=fake(lose), DEVMASON_TIMEOUT="3")
+    assert done.ret == 1
     assert len(server.builds()) == 1
-    assert run("-m", "devmason", "flush", "--all").returncode == 0
+    assert run("-m", "devmason", "flush", "--all").ret == 0
     assert len(server.builds()) == 1
 
 
 @pytest.mark.usefixtures("sample")
-def test_a_spool_that_cannot_be_there_costs_a_line(run: Run, tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
+def test_a_project_that_is_not_there_is_registered_and_gets_what_waits(
+    server: Server, run: Run, spool: Path
+) -> None:
+    assert run("-m", "pytest", "--devmason", DEVMASON_PROJECT="zebra").ret == 1
+    assert len(list(spool.glob("*.json"))) == 1
+    # What waits for it holds nothing up.
+    assert said(run("-m", "pytest", "--devmason")) == []
+    assert len(server.builds()) == 1
+    assert run("-m", "devmason", "register", "zebra").ret == 0
+    assert run("-m", "devmason", "flush").ret == 0
+    assert len(server.get("/zebra/builds")["builds"]) == 1
+
+
+@pytest.mark.usefixtures("sample")
+def test_a_spool_that_cannot_be_written_costs_a_line(run: Run, pytester: pytest.Pytester) -> None:
+    pytester.path.joinpath("file").touch()
     done = run(
         "-m",
         "pytest",
         "--devmason",
         DEVMASON_SERVER_URL="http://127.0.0.1:9",
-        DEVMASON_SPOOL=str(tmp_path / "file/spool"),
+        DEVMASON_SPOOL=str(pytester.path / "file/spool"),
     )
-    assert done.returncode == 1
-    assert sum(line.startswith("devmason: ") for line in done.stderr.splitlines()) == 1, done.stderr
+    assert done.ret == 1
+    assert len(said(done)) == 1
 
 
-def test_what_the_server_refuses_for_good_is_put_aside(
-    server: Server, run: Run, environ: dict[str, str]
+@pytest.mark.usefixtures("sample")
+def test_a_url_that_is_none_costs_a_line_without_its_password(run: Run) -> None:
+    for url in (
+        "ci.example.org",
+        "http://[",
+        "http://alice:tiger/lily@ci.example.org",
+        "http://alice:tigerlily@127.0.0.1:9",
+    ):
+        done = run("-m", "pytest", "--devmason", DEVMASON_SERVER_URL=url)
+        assert done.ret == 1
+        (line,) = said(done)
+        assert "tiger" not in line and "lily" not in line
+
+
+@pytest.mark.usefixtures("sample")
+def test_credentials_are_not_kept_with_a_report(run: Run, spool: Path) -> None:
+    run("-m", "pytest", "--devmason", DEVMASON_SERVER_URL="http://alice:swordfish@127.0.0.1:9")
+    run(
+        "-m",
+        "pytest",
+        "--devmason",
+        DEVMASON_SERVER_URL="http://127.0.0.1:9",
+        DEVMASON_USER="alice",
+        DEVMASON_PASSWORD="swordfish",
+    )
+    kept = [path.read_text() for path in spool.iterdir()]
+    assert len(kept) == 2
+    assert not any("swordfish" in text for text in kept)
+
+
+@pytest.mark.usefixtures("sample")
+def test_what_a_server_refuses_for_good_is_put_aside_with_the_reason(
+    server: Server, run: Run, spool: Path
 ) -> None:
-    spool = Path(environ["DEVMASON_SPOOL"])
+    refusing = fake(answering(f"HTTP/1.1 400 Bad\r\n{END}"))
+    done = run("-m", "pytest", "--devmason", DEVMASON_SERVER_URL=refusing)
+    assert done.ret == 1
+    assert len(said(done)) == 1
+    (rejected,) = spool.iterdir()
+    assert rejected.suffix == ".rejected" and rejected.stat().st_mode & 0o777 == 0o600
+    assert json.loads(rejected.read_text())["rejected"]["status"] == 400
+    assert run("-m", "devmason", "flush", "--all").outlines == ["0 sent, 0 rejected, 0 left"]
+    # Who mends the reason gives it its name back.
+    rejected.rename(rejected.with_suffix(".json"))
+    assert run("-m", "devmason", "flush", "--all").ret == 0
+    assert len(server.builds()) == 1
+
+
+@pytest.mark.usefixtures("sample")
+def test_a_refused_or_broken_file_holds_no_other_up(server: Server, run: Run, spool: Path) -> None:
     port = server.port
     server.stop()
-    (Path(environ["HOME"]) / "test_x.py").write_text("def test_x(): pass\n")
-    assert run("-m", "pytest", "--devmason", str(Path(environ["HOME"]) / "test_x.py")).returncode == 0
-    (kept,) = spool.glob("*.json")
-    kept.write_text(
-        kept.read_text()
-        .replace('"success":true', '"success":"perhaps"')
-        .replace('"success": true', '"success": "perhaps"')
-    )
+    assert run("-m", "pytest", "--devmason").ret == 1
+    assert run("-m", "pytest", "--devmason").ret == 1
+    first, _ = sorted(spool.iterdir())
+    entry = json.loads(first.read_text())
+    entry["document"]["success"] = "perhaps"
+    first.write_text(json.dumps(entry))
+    (spool / "0-half.json").write_text('{"server": "http://127')
     server.start(port)
     flushed = run("-m", "devmason", "flush")
-    assert flushed.returncode == 1, flushed.stdout
-    assert [path.suffix for path in spool.iterdir()] == [".rejected"]
-    assert run("-m", "devmason", "flush").stdout.startswith("0 sent, 0 rejected")
-    assert server.builds() == []
-
-
-def test_a_client_tries_again_and_stores_once(server: Server) -> None:
-    count = 0
-
-    def flaky(connection: socket.socket) -> None:
-        nonlocal count
-        request = read_request(connection)
-        count += 1
-        if count % 2:
-            connection.sendall(b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-            return
-        with socket.create_connection(("127.0.0.1", server.port)) as behind:
-            behind.sendall(request)
-            while piece := behind.recv(65536):
-                connection.sendall(piece)
-
-    client = devmason.Client(fake(flaky))
-    client.report("pony", devmason.Build(success=True, tags=["a"]))
+    assert flushed.ret == 1
+    assert flushed.outlines == ["1 sent, 2 rejected, 0 left"]
+    assert {path.suffix for path in spool.iterdir()} == {".rejected"}
     assert len(server.builds()) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 import uuid
@@ -14,7 +15,7 @@ from types import TracebackType
 from typing import Any, Optional, Union
 from urllib.parse import quote, urlencode, urlsplit
 
-from .errors import ProtocolError, RequestRefused
+from .errors import DevmasonError, ProtocolError, RequestRefused
 from .model import Build, Document, Step, clean, date
 from .transport import Answer, Request, Transport
 
@@ -134,7 +135,7 @@ class Client:
         client: Optional[Mapping[str, str]] = None,
         name: Optional[str] = None,
     ) -> BuildRef:
-        """Store what a test tool wrote (JUnit XML, TAP and others) as a build of its own.
+        """Store what a test tool wrote (JUnit XML, TAP and others) as a build of its own, by each call.
 
         ``client`` says what the file cannot: ``host``, ``arch``, ``user``, and any other member of
         the client record. ``name`` is what the step is called, the file's own name unless given.
@@ -232,9 +233,9 @@ class Running:
         return f"Running({self.build.url!r})"
 
     def step(self, step: Step) -> None:
-        """Add a step that has ended."""
+        """Add a step that has ended. Adding the same step again is the same one."""
         request = _json("POST", self._progress, step.document())
-        request.headers["Idempotency-Key"] = str(uuid.uuid4())
+        request.headers["Idempotency-Key"] = step.id
         self._send(request)
 
     def upload(self, file: ReportFile, name: Optional[str] = None) -> None:
@@ -266,7 +267,12 @@ class Running:
         error: Optional[BaseException],
         traceback: Optional[TracebackType],
     ) -> None:
-        self.end(success=None if error is None else False)
+        if error is None:
+            self.end()
+            return
+        # What went wrong in the block is what the caller must hear of.
+        with contextlib.suppress(DevmasonError):
+            self.end(success=False)
 
     def _send(self, request: Request) -> Answer:
         return self._client._transport.send(request, self._client._deadline())
@@ -296,4 +302,4 @@ def _named(name: Optional[str]) -> list[tuple[str, Union[str, int]]]:
 def _with_query(url: str, query: Sequence[tuple[str, Union[str, int]]]) -> str:
     if not query:
         return url
-    return f"{url}{'&' if '?' in url else '?'}{urlencode(query)}"
+    return f"{url}{'&' if '?' in url else '?'}{urlencode(query, quote_via=quote)}"

@@ -29,8 +29,8 @@ def cut(text: str, length: int = MAX_TEXT) -> str:
 def fit(build: Build, max_bytes: int = MAX_DOCUMENT) -> Document:
     """Return the build's document. Where it is too long, what is needed least is left out.
 
-    Those are the outputs of cases that passed, then all outputs, then the most of failures' texts.
-    Each step then says so, in its member ``left_out``.
+    Those are the outputs of cases that passed, then all outputs, then the most of failures' texts, then
+    the cases that passed. Each step then says so, in its member ``left_out``.
     """
     document = build.document()
     for left_out, shorten in _REDUCTIONS:
@@ -38,8 +38,7 @@ def fit(build: Build, max_bytes: int = MAX_DOCUMENT) -> Document:
             break
         for step in document["results"]:
             step["left_out"] = left_out
-            for test in step.get("tests", ()):
-                shorten(test)
+            step["tests"] = [test for test in step.get("tests", ()) if shorten(test)]
     return document
 
 
@@ -47,17 +46,17 @@ def _size(document: Document) -> int:
     return len(json.dumps(document, ensure_ascii=False).encode())
 
 
-def _drop_outputs_of_passed(test: Document) -> None:
-    if test["status"] == "passed":
-        _drop_outputs(test)
+def _drop_outputs_of_passed(test: Document) -> bool:
+    return test["status"] != "passed" or _drop_outputs(test)
 
 
-def _drop_outputs(test: Document) -> None:
+def _drop_outputs(test: Document) -> bool:
     test.pop("stdout", None)
     test.pop("stderr", None)
+    return True
 
 
-def _shorten_texts(test: Document) -> None:
+def _shorten_texts(test: Document) -> bool:
     failure = test.get("failure", {})
     for member in ("message", "text"):
         if member in failure:
@@ -65,10 +64,17 @@ def _shorten_texts(test: Document) -> None:
     # Properties are whatever a test recorded.
     for each in test.get("properties", ()):
         each["value"] = cut(each["value"], _SHORT_TEXT)
+    return True
 
 
-_REDUCTIONS: tuple[tuple[str, Callable[[Document], None]], ...] = (
+def _is_worth_telling(test: Document) -> bool:
+    return bool(test["status"] != "passed")
+
+
+#: What to do with each case, which tells whether to keep it, and how the step says so.
+_REDUCTIONS: tuple[tuple[str, Callable[[Document], bool]], ...] = (
     ("the outputs of cases that passed", _drop_outputs_of_passed),
     ("the outputs of cases", _drop_outputs),
     ("the outputs of cases, and parts of failures' texts", _shorten_texts),
+    ("the cases that passed, outputs, and parts of failures' texts", _is_worth_telling),
 )

@@ -85,7 +85,10 @@ class Test:
 
 @dataclass
 class Step:
-    """A step of a build: a command, or a whole test run with its cases."""
+    """A step of a build: a command, or a whole test run with its cases.
+
+    ``id`` is not part of what is stored: it lets the server see that a step is the same one again.
+    """
 
     name: str
     success: bool
@@ -96,6 +99,7 @@ class Step:
     tests: list[Test] = field(default_factory=list)
     #: Any other members, such as ``{"exit_code": 1}``. They come back as they were sent.
     extras: Document = field(default_factory=dict)
+    id: str = field(default_factory=new_id)
 
     def document(self) -> Document:
         """Return the step as the API has it."""

@@ -34,6 +34,7 @@ class _Case:
     stderr: str = ""
     properties: list[tuple[str, str]] = field(default_factory=list)
     failed_subtests: int = 0
+    xpass: Optional[str] = None
 
 
 class CaseCollector:
@@ -130,7 +131,7 @@ class CaseCollector:
         else:
             status, failure = "passed", None
             if reason is not None:
-                case.properties.append(("xpass", _xfail_reason(reason)))
+                case.xpass = _xfail_reason(reason)
         if failure is not None:
             case.failure = failure if case.failure is None else _both(case.failure, failure)
         if case.status is None or _ORDER.index(status) > _ORDER.index(case.status):
@@ -157,6 +158,9 @@ class CaseCollector:
             failure = Failure("", f"{case.failed_subtests} of its subtests failed", "")
         elif status == "passed" and case.reruns:
             status, failure = "flaky", case.first_failure
+        properties = list(case.properties)
+        if case.xpass is not None:
+            properties.append(("xpass", case.xpass))
         return Test(
             name=name,
             suite=suite,
@@ -165,7 +169,7 @@ class CaseCollector:
             failure=failure,
             stdout=case.stdout,
             stderr=case.stderr,
-            properties=case.properties,
+            properties=properties,
             retries=case.reruns,
             file=case.file,
             line=case.line,

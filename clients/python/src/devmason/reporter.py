@@ -21,7 +21,8 @@ T = TypeVar("T")
 
 def warn(message: str) -> None:
     """Print one line to standard error, and be content if there is none."""
-    line = " ".join(message.split())
+    # A server's message may hold anything, such as what a terminal obeys.
+    line = "".join(c if c.isprintable() else "?" for c in " ".join(message.split()))
     with contextlib.suppress(Exception):
         print(f"devmason: {line}", file=sys.stderr, flush=True)
 
@@ -33,11 +34,11 @@ def report(settings: Settings, build: Build) -> bool:
     earlier runs left behind are sent in the time that is left.
     """
     try:
+        if settings.missing is not None or settings.url is None or settings.project is None:
+            warn("; ".join((f"not reported: {settings.missing} is not set", *settings.problems)))
+            return False
         for problem in settings.problems:
             warn(problem)
-        if settings.missing is not None or settings.url is None or settings.project is None:
-            warn(f"not reported: {settings.missing} is not set")
-            return False
         return _report(settings, Report(settings.url, settings.project, build.id, limits.fit(build)))
     except Exception as error:
         warn(f"not reported: {type(error).__name__}: {error}")
@@ -56,8 +57,9 @@ def _report(settings: Settings, report: Report) -> bool:
             _reject(spool, report, error)
             return False
         reason = str(error)
-    except ValueError as error:
-        reason = str(error)
+    except Exception as error:
+        # A URL that is none, no thread to be had, a fault of this package: the report is kept all the same.
+        reason = f"{type(error).__name__}: {error}"
     except KeyboardInterrupt:
         # Who interrupts a run is done with it; the report need not be lost for that.
         pass
@@ -129,6 +131,7 @@ def flush(
 ) -> Flushed:
     """Send the reports that wait for this server, or all of them to it.
 
+    All of that ends at the deadline; where there is none, each may take ``settings.timeout`` seconds.
     The credentials are this server's, and so are the reports: by default those for another are left.
     """
     flushed = Flushed()
@@ -154,7 +157,8 @@ def flush(
             continue
         try:
             client = client or _client(settings)
-            _within(deadline, _put(client, report))
+            until = time.monotonic() + settings.timeout if deadline is None else deadline
+            _within(until, _put(client, report))
         except DevmasonError as error:
             if error.is_permanent:
                 spool.reject(path, _reason(error))
@@ -188,14 +192,12 @@ def _reason(error: DevmasonError) -> dict[str, object]:
     return {"status": error.status, "message": error.message, "payload": error.payload}
 
 
-def _within(deadline: Optional[float], call: Callable[[], T]) -> T:
+def _within(deadline: float, call: Callable[[], T]) -> T:
     """Call in a thread that is left behind at the deadline.
 
     Timeouts of sockets bound neither the resolution of a name nor a server that sends a byte now and
     then. What is left behind does no harm: the report is stored under its id, once.
     """
-    if deadline is None:
-        return call()
     results: list[T] = []
     errors: list[BaseException] = []
 

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Optional
 from urllib.parse import unquote, urlsplit, urlunsplit
 
+from .transport import is_torn
+
 #: How many seconds reporting may take in all, unless ``DEVMASON_TIMEOUT`` says otherwise.
 TIMEOUT = 10.0
 
@@ -73,12 +75,7 @@ def load(
     problems: list[str] = []
     # A URL is shown in messages; what it has of credentials is kept apart.
     if "@" in found.get("url", ""):
-        parts = urlsplit(found["url"])
-        credentials, _, host = parts.netloc.rpartition("@")
-        username, _, password = credentials.partition(":")
-        found["url"] = urlunsplit(parts._replace(netloc=host))
-        found.setdefault("username", unquote(username))
-        found.setdefault("password", unquote(password))
+        _split_url(found, problems)
     all_tags = [*found.get("tags", "").split(","), *tags]
     return Settings(
         url=found.get("url"),
@@ -90,6 +87,21 @@ def load(
         spool=_spool(found.get("spool"), environ),
         problems=tuple(problems),
     )
+
+
+def _split_url(found: dict[str, str], problems: list[str]) -> None:
+    try:
+        parts = urlsplit(found.pop("url"))
+        if is_torn(parts):
+            raise ValueError
+    except ValueError:
+        problems.append("the server's URL is left out: what is special in a password is written as %XX in it")
+        return
+    credentials, _, host = parts.netloc.rpartition("@")
+    username, _, password = credentials.partition(":")
+    found["url"] = urlunsplit(parts._replace(netloc=host))
+    found.setdefault("username", unquote(username))
+    found.setdefault("password", unquote(password))
 
 
 def _tags(tags: Iterable[str], problems: list[str]) -> tuple[str, ...]:

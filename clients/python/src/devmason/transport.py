@@ -13,7 +13,7 @@ import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
 from typing import IO, Any, Optional
-from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
+from urllib.parse import SplitResult, unquote, urljoin, urlsplit, urlunsplit
 
 from ._version import __version__
 from .errors import (
@@ -74,6 +74,11 @@ class Answer:
         return str(location)
 
 
+def is_torn(url: SplitResult) -> bool:
+    """Return whether a URL's credentials reach into its path, so that it must not be shown or used."""
+    return "@" in f"{url.path}{url.query}{url.fragment}"
+
+
 class Transport:
     """Sends requests to one server.
 
@@ -92,6 +97,8 @@ class Transport:
         parts = urlsplit(url.strip())
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError("the server's URL must begin with http:// or https:// and name a host")
+        if is_torn(parts):
+            raise ValueError("the server's URL has an @ behind its host: a / in a password is %2F")
         host = parts.netloc.rpartition("@")[2]
         if username is None and parts.username is not None:
             username, password = unquote(parts.username), unquote(parts.password or "")

@@ -251,7 +251,7 @@ def _address(test: Any) -> tuple[str, str]:
     parent = getattr(test, "test_case", None)
     if parent is not None:
         suite, name = _address(parent)
-        return suite, f"{name} {test._subDescription()}"
+        return suite, f"{name} {_description(test)}"
     identity = str(test.id())
     # "setUpClass (tests.test_a.TestX)"
     holder, parenthesis, rest = identity.partition(" (")
@@ -262,6 +262,15 @@ def _address(test: Any) -> tuple[str, str]:
         return "", str(test._testMethodName)
     suite, _, name = identity.rpartition(".")
     return suite, name
+
+
+def _description(subtest: Any) -> str:
+    """Return what a subtest's message and parameters say of it."""
+    description = str(subtest._subDescription())
+    # What stands for no message is another object, and shown, behind Django's pickling: "[<object ...>]".
+    if type(subtest._message) is object:
+        description = description.replace(f"[{subtest._message}]", "", 1).strip()
+    return description or "(<subtest>)"
 
 
 def _place(test: Any) -> tuple[Optional[str], Optional[int]]:
