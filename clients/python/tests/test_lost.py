@@ -194,3 +194,18 @@ def test_a_refused_or_broken_file_holds_no_other_up(server: Server, run: Run, sp
     assert flushed.outlines == ["1 sent, 2 rejected, 0 left"]
     assert {path.suffix for path in spool.iterdir()} == {".rejected"}
     assert len(server.builds()) == 1
+
+
+@pytest.mark.usefixtures("sample")
+@pytest.mark.parametrize("trouble", ["429", "half an answer, then nothing", "an answer without end"])
+def test_sending_what_waits_ends_and_loses_nothing_though_a_server_never_answers(
+    run: Run, spool: Path, trouble: str
+) -> None:
+    assert run("-m", "pytest", "--devmason", DEVMASON_SERVER_URL="http://127.0.0.1:9").ret == 1
+    kept = list(spool.iterdir())
+    url = fake(TROUBLES[trouble])
+    flushed = run("-m", "devmason", "flush", "--all", DEVMASON_SERVER_URL=url, DEVMASON_TIMEOUT="1")
+    assert flushed.ret == 1
+    assert flushed.outlines == ["0 sent, 0 rejected, 1 left"]
+    assert len(said(flushed)) == 1
+    assert list(spool.iterdir()) == kept
