@@ -83,6 +83,8 @@ struct Memory {
     entries: VecDeque<Entry>,
     bytes: usize,
     lost: u32,
+    /// The server refused the build: what belongs to it would go into the one that has its id.
+    is_refused: bool,
 }
 
 /// A report on its way.
@@ -168,13 +170,17 @@ impl Outbox {
             self.more.notify_one();
             return;
         }
+        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(Err(error)) = kept {
-            warn_of_spool(&error.to_string());
+            if self.session.as_ref().is_some_and(Session::is_over) {
+                memory.is_refused = true;
+            } else {
+                warn_of_spool(&error.to_string());
+            }
             // What comes behind must not overtake it.
             self.session = None;
         }
-        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        if memory.bytes + entry.body.len() > MEMORY {
+        if memory.is_refused || memory.bytes + entry.body.len() > MEMORY {
             memory.lost += 1;
         } else {
             memory.bytes += entry.body.len();
@@ -302,15 +308,25 @@ impl Sender {
                 memory.entries.front().cloned()
             };
             let Some(entry) = first else { return Ok(()) };
-            let bytes = entry.body.len();
+            let (bytes, is_build) = (entry.body.len(), entry.method == "PUT");
+            let mut is_refused = false;
             match entry.send(&self.client).await {
                 Ok(_) => flushed.sent += 1,
                 Err(error) if error.is_temporary() || error.is_of_access() => return Err(error),
-                Err(error) => flushed.refused.push(error.to_string()),
+                Err(error) => {
+                    is_refused = is_build;
+                    flushed.refused.push(error.to_string());
+                }
             }
             let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
             memory.entries.pop_front();
             memory.bytes = memory.bytes.saturating_sub(bytes);
+            if is_refused {
+                memory.is_refused = true;
+                memory.lost += u32::try_from(memory.entries.len()).unwrap_or(u32::MAX);
+                memory.entries.clear();
+                memory.bytes = 0;
+            }
         }
     }
 }

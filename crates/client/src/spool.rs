@@ -267,6 +267,11 @@ impl Session {
         size(&self.dir)
     }
 
+    /// Whether nothing more can come to it: the server refused the build, or has all of one that was ended.
+    pub fn is_over(&self) -> bool {
+        !self.dir.exists()
+    }
+
     /// Whether a request that was sent before ended the build.
     pub fn is_ended(&self) -> bool {
         self.dir.join("ended").exists()

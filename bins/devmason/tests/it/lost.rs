@@ -300,3 +300,26 @@ fn a_project_that_is_not_there_waits_for_its_registration() {
     assert_eq!(code(&home.run(at, &["run", "-p", "okapi", "--create", "--", "true"])), 0);
     assert_eq!(server.get("/okapi/builds")["builds"].as_array().unwrap().len(), 1);
 }
+
+#[test]
+fn a_build_whose_id_is_taken_leaves_the_other_one_alone() {
+    for spool in ["spool", "file/spool"] {
+        let (owner, home, database) = (Home::new(), Home::new(), database());
+        let server = Server::new(&database);
+        let at = &server.address;
+        assert_eq!(code(&owner.run(at, &["begin", "--id", "7"])), 0);
+        std::fs::write(home.path().join("file"), "").unwrap();
+        // It goes on for longer than the refusal takes to come.
+        let script = "sleep 1; echo other; exit 3";
+        let mut run = home.devmason(at, &["run", "--id", "7", "--", "sh", "-c", script]);
+        let output = run.env("DEVMASON_SPOOL", home.path().join(spool)).output().unwrap();
+        assert_eq!((code(&output), out(&output).as_str()), (3, "other\n"));
+        assert!(err(&output).contains("refused: "), "{}", err(&output));
+        let build = server.build();
+        assert_eq!(
+            (&build["state"], &build["results"]),
+            (&"running".into(), &serde_json::json!([])),
+            "{spool}"
+        );
+    }
+}
