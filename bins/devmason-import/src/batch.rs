@@ -1,6 +1,7 @@
 //! Builds, stored many at a time.
 
-use devmason_repository::{NewBuild, Recorded, Repository};
+use devmason_domain::Timestamp;
+use devmason_repository::{Moved, NewBuild, Recorded, Repository};
 
 use crate::{Counts, Problem};
 
@@ -14,17 +15,34 @@ const BYTES: usize = 8 << 20;
 pub(crate) struct Batch<'a> {
     repository: &'a dyn Repository,
     builds: Vec<NewBuild>,
+    /// When each was last changed, where that is not when it was received.
+    changed: Vec<Option<Timestamp>>,
     bytes: usize,
     pub(crate) counts: Counts,
 }
 
 impl<'a> Batch<'a> {
     pub(crate) fn new(repository: &'a dyn Repository) -> Self {
-        Self { repository, builds: Vec::new(), bytes: 0, counts: Counts::default() }
+        Self {
+            repository,
+            builds: Vec::new(),
+            changed: Vec::new(),
+            bytes: 0,
+            counts: Counts::default(),
+        }
     }
 
     /// Adds a build, and stores what there is if that is enough.
     pub(crate) fn push(&mut self, build: NewBuild) -> Result<(), Problem> {
+        self.push_changed(build, None)
+    }
+
+    /// The same with a build that was changed then.
+    pub(crate) fn push_changed(
+        &mut self,
+        build: NewBuild,
+        changed: Option<Timestamp>,
+    ) -> Result<(), Problem> {
         let outputs = build.report.steps.iter().map(|step| step.output.len() + step.errout.len());
         let tests = build
             .test_report
@@ -33,20 +51,29 @@ impl<'a> Batch<'a> {
             .map(|test| 200 + test.details.stdout.len() + test.details.stderr.len());
         self.bytes += outputs.sum::<usize>() + tests.sum::<usize>();
         self.builds.push(build);
+        self.changed.push(changed);
         if self.builds.len() >= BUILDS || self.bytes >= BYTES { self.store() } else { Ok(()) }
     }
 
     /// Stores what there is.
     pub(crate) fn store(&mut self) -> Result<(), Problem> {
         let builds = std::mem::take(&mut self.builds);
+        let changed = std::mem::take(&mut self.changed);
         self.bytes = 0;
         if builds.is_empty() {
             return Ok(());
         }
         let outcomes = self.repository.build_record_many(&builds)?;
-        for (build, outcome) in builds.iter().zip(outcomes) {
+        let mut times = Vec::new();
+        for ((build, changed), outcome) in builds.iter().zip(changed).zip(outcomes) {
             match outcome {
-                Recorded::New => self.counts.new += 1,
+                Recorded::New => {
+                    self.counts.new += 1;
+                    // One that was there may have been changed here since.
+                    times.extend(changed.map(|at| {
+                        (Moved::Build(build.project, build.id), build.report.received, at)
+                    }));
+                }
                 Recorded::Known => self.counts.known += 1,
                 // Its id, or the one that the client chose, is there: it was imported before.
                 Recorded::Clash | Recorded::Differs if self.is_there(build)? => {
@@ -61,6 +88,9 @@ impl<'a> Batch<'a> {
                     self.counts.bad += 1;
                 }
             }
+        }
+        if !times.is_empty() {
+            self.repository.times_set(&times)?;
         }
         Ok(())
     }

@@ -31,7 +31,9 @@ impl<W: Write> Out<W> {
 }
 
 /// Reads a list to its end, a part at a time.
-fn all<T>(mut part: impl FnMut(u64) -> Result<Vec<T>, Problem>) -> Result<Vec<T>, Problem> {
+pub(crate) fn all<T>(
+    mut part: impl FnMut(u64) -> Result<Vec<T>, Problem>,
+) -> Result<Vec<T>, Problem> {
     let mut items = Vec::new();
     loop {
         let found = part(items.len() as u64)?;
@@ -43,7 +45,7 @@ fn all<T>(mut part: impl FnMut(u64) -> Result<Vec<T>, Problem>) -> Result<Vec<T>
     }
 }
 
-fn listing(offset: u64) -> Listing {
+pub(crate) fn listing(offset: u64) -> Listing {
     Listing { offset, limit: PAGE, ..Listing::default() }
 }
 

@@ -23,6 +23,7 @@ use crate::batch::Batch;
 use crate::dump::{
     BuildLine, ComponentLine, Kind, ProjectLine, TagLine, TypeLine, UserLine, id, object, outcome,
 };
+use crate::export::{all, listing};
 use crate::{Cli, Counts, Problem, say};
 
 /// The longest line, in bytes.
@@ -36,8 +37,8 @@ struct Lines<'a> {
     documents: Option<Project>,
     users: HashMap<String, AccountId>,
     projects: HashMap<String, Project>,
-    /// Of builds and tags, which are set once they are all there.
-    times: Vec<(Moved, Timestamp, Timestamp)>,
+    /// The times of tags, which are set once all builds are there.
+    tags: HashMap<(Slug, Tag), (Moved, Timestamp, Timestamp)>,
 }
 
 pub(crate) fn import(
@@ -52,7 +53,7 @@ pub(crate) fn import(
         documents: project.map(|slug| crate::project(repository, slug)).transpose()?,
         users: HashMap::new(),
         projects: HashMap::new(),
-        times: Vec::new(),
+        tags: HashMap::new(),
     };
     if files.is_empty() {
         lines.read(io::stdin().lock(), "standard input", &ProgressBar::hidden())?;
@@ -344,10 +345,8 @@ impl Lines<'_> {
             },
             claim: None,
         };
-        if updated_at.micros() != received.micros() {
-            self.times.push((Moved::Build(project.id, new.id), received, updated_at));
-        }
-        self.batch.push(new)
+        let changed = (updated_at.micros() != received.micros()).then_some(updated_at);
+        self.batch.push_changed(new, changed)
     }
 
     /// Those that are there: what the export has of others was deleted while it was written.
@@ -364,14 +363,27 @@ impl Lines<'_> {
     fn tag(&mut self, line: TagLine) -> Result<(), Problem> {
         let project = self.find_project(&line.project)?;
         let tag: Tag = line.tag.parse().map_err(|error| format!("tag: {error}"))?;
-        let times =
-            (Moved::Tag(project.id, tag), line.created_at.try_into()?, line.updated_at.try_into()?);
-        self.times.push(times);
+        let created: Timestamp = line.created_at.try_into()?;
+        let times = (Moved::Tag(project.id, tag.clone()), created, line.updated_at.try_into()?);
+        self.tags.insert((project.slug, tag), times);
         Ok(())
     }
 
+    /// Sets the times of tags back from those of the import to their own. A tag that has its own has been here since,
+    /// and may have been used again.
     fn set_times(&mut self) -> Result<(), Problem> {
-        for piece in self.times.chunks(1000) {
+        if self.tags.is_empty() {
+            return Ok(());
+        }
+        let there = all(|offset| Ok(self.repository.tag_query(&listing(offset))?.items))?;
+        let times: Vec<_> = there
+            .into_iter()
+            .filter_map(|tag| {
+                let times = self.tags.remove(&(tag.project, tag.tag))?;
+                (times.1.micros() != tag.created_at.micros()).then_some(times)
+            })
+            .collect();
+        for piece in times.chunks(1000) {
             self.repository.times_set(piece)?;
         }
         Ok(())

@@ -1,8 +1,10 @@
 //! The command line.
 
+use std::ffi::OsString;
 use std::time::Duration;
 
-use clap::{Parser, Subcommand};
+use clap::builder::Resettable;
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::settings::Layer;
 
@@ -23,6 +25,22 @@ pub(crate) struct Cli {
     pub(crate) settings: Layer,
 }
 
+/// The command line of this process, with what its environment says.
+pub(crate) fn parse() -> Result<Cli, clap::Error> {
+    Cli::from_arg_matches(&without_empty_variables(Cli::command()).try_get_matches()?)
+}
+
+/// A variable that is set to nothing is not set: that is how CI systems pass on what is not there.
+fn without_empty_variables(command: clap::Command) -> clap::Command {
+    let is_empty = |arg: &clap::Arg| {
+        let value = arg.get_env().and_then(std::env::var_os);
+        value.is_some_and(|value| value.is_empty())
+    };
+    command
+        .mut_args(|arg| if is_empty(&arg) { arg.env(Resettable::Reset) } else { arg })
+        .mut_subcommands(without_empty_variables)
+}
+
 #[derive(Subcommand)]
 pub(crate) enum Command {
     /// Run a command as a build: its output is sent while it runs, its exit code is passed on
@@ -40,7 +58,7 @@ pub(crate) enum Command {
         patience: Patience,
         /// The command
         #[arg(last = true, required = true)]
-        command: Vec<String>,
+        command: Vec<OsString>,
     },
     /// Begin a build of several steps; prints what DEVMASON_BUILD is to be for `step`, `report` and `end`
     Begin {
@@ -53,7 +71,13 @@ pub(crate) enum Command {
     /// Report a step of a build that was begun: a command that is run, or only that it succeeded or failed
     Step {
         /// What `begin` printed
-        #[arg(long, short = 'b', env = "DEVMASON_BUILD")]
+        #[arg(
+            long,
+            short = 'b',
+            env = "DEVMASON_BUILD",
+            default_value = "",
+            hide_default_value = true
+        )]
         build: String,
         /// What the step is called
         name: String,
@@ -67,12 +91,18 @@ pub(crate) enum Command {
         patience: Patience,
         /// The command
         #[arg(last = true)]
-        command: Vec<String>,
+        command: Vec<OsString>,
     },
     /// End a build that was begun; whether it succeeded follows from its steps unless said
     End {
         /// What `begin` printed
-        #[arg(long, short = 'b', env = "DEVMASON_BUILD")]
+        #[arg(
+            long,
+            short = 'b',
+            env = "DEVMASON_BUILD",
+            default_value = "",
+            hide_default_value = true
+        )]
         build: String,
         /// It succeeded, whatever its steps say
         #[arg(long, conflicts_with = "failed")]
@@ -196,7 +226,7 @@ pub(crate) enum Action {
 #[derive(clap::Args, Clone, Copy)]
 pub(crate) struct Patience {
     /// How many seconds to wait at the end for the server to take what is left
-    #[arg(long, env = "DEVMASON_WAIT", default_value_t = 10)]
+    #[arg(long, env = "DEVMASON_WAIT", default_value_t = 5)]
     wait: u64,
     /// After how many seconds output is sent while a command runs
     #[arg(long, env = "DEVMASON_INTERVAL", default_value_t = 10)]

@@ -1,7 +1,7 @@
 //! `devmason report`: files that test tools wrote.
 
 use std::io::{IsTerminal, Read as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use devmason_client::{About, Entry, Timestamp, blocking};
@@ -10,6 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
+use crate::cli::Patience;
 use crate::outbox::{self, Outbox};
 use crate::settings::Settings;
 use crate::{Problem, about, beginning, print, say, sent};
@@ -21,31 +22,32 @@ const ROUNDED: Duration = Duration::from_secs(2);
 const TOGETHER: usize = 16 << 20;
 
 /// A file's bytes; - is standard input.
-pub(crate) fn read(path: &str) -> Result<Vec<u8>, Problem> {
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Problem> {
     let mut bytes = Vec::new();
-    let read = if path == "-" {
+    let read = if path == Path::new("-") {
         std::io::stdin().read_to_end(&mut bytes).map(|_| bytes)
     } else {
         std::fs::read(path)
     };
-    read.map_err(|error| Problem::usage(format!("{path}: {error}")))
+    read.map_err(|error| Problem::usage(format!("{}: {error}", path.display())))
 }
 
-/// The files that a path or a pattern means. One that is there is itself, whatever its name looks like.
-fn found(pattern: &str) -> Result<Vec<String>, Problem> {
+/// The files that a path or a pattern means, and what is wrong with some. One that is there is itself, whatever its
+/// name looks like.
+fn found(pattern: &str) -> Vec<Result<PathBuf, Problem>> {
     if pattern == "-" || Path::new(pattern).exists() {
-        return Ok(vec![pattern.to_owned()]);
+        return vec![Ok(PathBuf::from(pattern))];
     }
-    let bad = |error: String| Problem::usage(format!("{pattern}: {error}"));
-    let paths = glob::glob(pattern).map_err(|error| bad(error.to_string()))?;
-    let mut files = Vec::new();
-    for path in paths {
-        let path = path.map_err(|error| bad(error.to_string()))?;
-        if path.is_file() {
-            files.push(path.to_string_lossy().into_owned());
-        }
-    }
-    if files.is_empty() { Err(bad("there is no such file".to_owned())) } else { Ok(files) }
+    let bad = |error: String| Err(Problem::usage(format!("{pattern}: {error}")));
+    let paths = match glob::glob(pattern) {
+        Ok(paths) => paths,
+        Err(error) => return vec![bad(error.to_string())],
+    };
+    let files: Vec<_> = paths
+        .map(|path| path.or_else(|error| bad(error.to_string())))
+        .filter(|path| path.as_ref().map_or(true, |path| path.is_file()))
+        .collect();
+    if files.is_empty() { vec![bad("there is no such file".to_owned())] } else { files }
 }
 
 /// A report file that was read.
@@ -56,10 +58,10 @@ struct File {
 }
 
 impl File {
-    fn load(name: String) -> Result<Self, Problem> {
-        let body = read(&name)?;
+    fn load(path: &Path) -> Result<Self, Problem> {
+        let body = read(path)?;
         let read = Read::from_bytes(&body, None);
-        Ok(Self { name, body, read })
+        Ok(Self { name: path.to_string_lossy().into_owned(), body, read })
     }
 
     /// What its step is called.
@@ -96,29 +98,42 @@ fn query(name: &str) -> String {
     format!("?name={}", utf8_percent_encode(name, NON_ALPHANUMERIC))
 }
 
+/// The files of patterns that are wanted, and whether that is all of them; what is wrong with the others is told.
+fn load(patterns: &[String], is_wanted: impl Fn(&Path) -> bool) -> (Vec<File>, bool) {
+    let mut files = Vec::new();
+    let mut is_all = true;
+    for path in patterns.iter().flat_map(|pattern| found(pattern)) {
+        let loaded = match path {
+            Ok(path) if !is_wanted(&path) => continue,
+            Ok(path) => File::load(&path),
+            Err(problem) => Err(problem),
+        };
+        match loaded {
+            Ok(file) => files.push(file),
+            Err(problem) => {
+                say(&problem.text);
+                is_all = false;
+            }
+        }
+    }
+    (files, is_all)
+}
+
 /// The report files that a command wrote since then, each with the query of its step: one of an earlier run is not
 /// this one's. What is wrong with them is told.
 pub(crate) fn written(patterns: &[String], since: SystemTime) -> Vec<(String, Vec<u8>)> {
     // File systems round their times.
     let since = since.checked_sub(ROUNDED).unwrap_or(since);
-    let is_new = |name: &String| {
-        let modified = std::fs::metadata(name).and_then(|file| file.modified());
+    let is_new = |path: &Path| {
+        let modified = std::fs::metadata(path).and_then(|file| file.modified());
         let is_new = modified.is_ok_and(|at| at >= since);
         if !is_new {
+            let name = path.display();
             say(&format!("{name} was not written by this command; it is left out"));
         }
         is_new
     };
-    let mut files = Vec::new();
-    for pattern in patterns {
-        let loaded = found(pattern).and_then(|names| {
-            names.into_iter().filter(is_new).map(File::load).collect::<Result<Vec<_>, _>>()
-        });
-        match loaded {
-            Ok(found) => files.extend(found),
-            Err(problem) => say(&problem.text),
-        }
-    }
+    let (files, _) = load(patterns, is_new);
     files.into_iter().map(|file| (query(file.step()), file.body)).collect()
 }
 
@@ -127,29 +142,28 @@ pub(crate) fn report(
     build: Option<&str>,
     id: Option<&str>,
     check: bool,
-    wait: Duration,
+    patience: Patience,
     patterns: &[String],
 ) -> Result<u8, Problem> {
-    let mut files = Vec::new();
-    for pattern in patterns {
-        for name in found(pattern)? {
-            files.push(File::load(name)?);
-        }
-    }
+    let (files, is_all) = load(patterns, |_| true);
     if check {
         files.iter().try_for_each(|file| print(&file.summary()))?;
-        return Ok(u8::from(files.iter().any(|file| file.read.is_err())));
+        let is_bad = files.iter().any(|file| file.read.is_err());
+        return Ok(if is_all { u8::from(is_bad) } else { 2 });
+    }
+    if files.is_empty() {
+        return Err(Problem::usage("nothing was reported: there is no file to read"));
     }
     let bytes: usize = files.iter().map(|file| file.body.len()).sum();
     let is_together = bytes <= TOGETHER;
     let (mut outbox, about, is_new) = match build.filter(|build| !build.is_empty()) {
         Some(build) => {
-            let (outbox, about) = crate::resume(settings, build)?;
+            let (outbox, about) = crate::resume(settings, build, patience)?;
             (outbox, about, false)
         }
         None => {
             let about = about(settings, id)?;
-            (Outbox::begin(settings, about.clone(), !is_together)?, about, true)
+            (Outbox::begin(settings, about.clone(), !is_together, patience.wait())?, about, true)
         }
     };
     if is_new && is_together {
@@ -168,7 +182,7 @@ pub(crate) fn report(
             outbox.push(outbox::end(&about.build, None)?);
         }
     }
-    let outcome = outbox.finish(wait);
+    let outcome = outbox.finish();
     let is_sent = outcome.is_sent();
     let code = sent(settings, &about, outcome)?;
     if is_sent {
@@ -179,7 +193,8 @@ pub(crate) fn report(
     } else if !settings.quiet {
         files.iter().for_each(|file| say(&file.summary()));
     }
-    Ok(code)
+    // What could be read is reported; what could not was said.
+    Ok(if is_all { code } else { 2 })
 }
 
 /// A bar where there is a terminal to see it.

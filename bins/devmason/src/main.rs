@@ -7,11 +7,12 @@ mod run;
 mod settings;
 mod show;
 
+use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{CommandFactory, Parser};
+use clap::CommandFactory;
 use devmason_client::{About, Credentials, Report, Step, Timestamp, blocking, fresh_id};
 use devmason_domain::{BuildKey, Slug};
 use devmason_hypermedia::Resource;
@@ -67,14 +68,40 @@ pub(crate) fn print(text: &str) -> Result<(), Problem> {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    match Settings::load(cli.settings).and_then(|settings| act(&settings, cli.command)) {
+    let cli = match cli::parse() {
+        Ok(cli) => cli,
+        Err(error) => return ExitCode::from(not_understood(&error)),
+    };
+    let result = match (Settings::load(cli.settings), cli.command) {
+        (Ok(settings), command) => act(&settings, command),
+        (Err(problem), Command::Run { command, .. } | Command::Step { command, .. })
+            if !command.is_empty() =>
+        {
+            Ok(run_unreported(&problem.text, &command))
+        }
+        (Err(problem), _) => Err(problem),
+    };
+    match result {
         Ok(code) => ExitCode::from(code),
         Err(problem) => {
             say(&problem.text);
             ExitCode::from(problem.code)
         }
     }
+}
+
+/// A command line that is wrong, or an environment: of a command to run, only its report is lost.
+fn not_understood(error: &clap::Error) -> u8 {
+    let words: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let mut halves = words.splitn(2, |word| word == "--");
+    let (ours, command) = (halves.next().unwrap_or_default(), halves.next().unwrap_or_default());
+    let is_to_run = ours.iter().any(|word| word == "run" || word == "step");
+    if error.use_stderr() && is_to_run && !command.is_empty() {
+        return run_unreported(error.render().to_string().trim_end(), command);
+    }
+    // Whoever reads has gone: so be it.
+    let _ = error.print();
+    u8::try_from(error.exit_code()).unwrap_or(2)
 }
 
 fn act(settings: &Settings, command: Command) -> Result<u8, Problem> {
@@ -92,15 +119,15 @@ fn act(settings: &Settings, command: Command) -> Result<u8, Problem> {
         }
         Command::End { build, success, failed, patience } => {
             let said = (success || failed).then_some(success);
-            let (mut outbox, about) = resume(settings, &build)?;
+            let (mut outbox, about) = resume(settings, &build, patience)?;
             outbox.push(outbox::end(&about.build, said)?);
-            sent(settings, &about, outbox.finish(patience.wait()))
+            sent(settings, &about, outbox.finish())
         }
         Command::Step { build, name, failed, output, patience, .. } => {
             step(settings, &build, name, !failed, output.as_deref(), patience)
         }
         Command::Report { build, id, check, patience, files } => {
-            files::report(settings, build.as_deref(), id.as_deref(), check, patience.wait(), &files)
+            files::report(settings, build.as_deref(), id.as_deref(), check, patience, &files)
         }
         Command::Flush => flush(settings),
         Command::Status => show::status(settings),
@@ -197,16 +224,16 @@ fn run_build(
     id: Option<String>,
     reports: &[String],
     patience: Patience,
-    command: &[String],
+    command: &[OsString],
 ) -> u8 {
     let begun = about(settings, id.as_deref()).and_then(|about| {
-        let mut outbox = Outbox::begin(settings, about.clone(), true)?;
+        let mut outbox = Outbox::begin(settings, about.clone(), true, patience.wait())?;
         outbox.push(outbox::build(&about.build, &beginning(settings))?);
         Ok((outbox, about))
     });
     let (mut outbox, about) = match begun {
         Ok(begun) => begun,
-        Err(problem) => return run_unreported(&problem, command),
+        Err(problem) => return run_unreported(&problem.text, command),
     };
     let name = name.unwrap_or_else(|| run::name_of(command));
     let since = std::time::SystemTime::now();
@@ -215,9 +242,11 @@ fn run_build(
             for (query, body) in files::written(reports, since) {
                 outbox.push(outbox::file(&about.build, &query, body));
             }
-            told(outbox::end(&about.build, None).and_then(|end| {
+            // What the steps say, but that the step which failed may be the one that is lost.
+            let said = (done.code != 0).then_some(false);
+            told(outbox::end(&about.build, said).and_then(|end| {
                 outbox.push(end);
-                sent(settings, &about, outbox.finish(patience.wait()))
+                sent(settings, &about, outbox.finish())
             }));
             done.code
         }
@@ -233,15 +262,15 @@ fn run_step(
     build: &str,
     name: &str,
     patience: Patience,
-    command: &[String],
+    command: &[OsString],
 ) -> u8 {
-    let (mut outbox, about) = match resume(settings, build) {
+    let (mut outbox, about) = match resume(settings, build, patience) {
         Ok(resumed) => resumed,
-        Err(problem) => return run_unreported(&problem, command),
+        Err(problem) => return run_unreported(&problem.text, command),
     };
     match run::run(&mut outbox, &about.build, name, command, patience.interval()) {
         Ok(done) => {
-            told(sent(settings, &about, outbox.finish(patience.wait())));
+            told(sent(settings, &about, outbox.finish()));
             done.code
         }
         Err(problem) => {
@@ -252,13 +281,13 @@ fn run_step(
 }
 
 /// Reporting must not keep a build from running, whatever is wrong with it.
-fn run_unreported(problem: &Problem, command: &[String]) -> u8 {
+fn run_unreported(problem: &str, command: &[OsString]) -> u8 {
     use std::os::unix::process::CommandExt;
-    say(&format!("not reported: {}", problem.text));
+    say(&format!("not reported: {problem}"));
     let [program, arguments @ ..] = command else { return 2 };
     // It takes this process's place: signals, terminal and exit code are its own.
     let error = std::process::Command::new(program).args(arguments).exec();
-    say(&format!("{program}: {error}"));
+    say(&format!("{}: {error}", program.display()));
     if error.kind() == std::io::ErrorKind::NotFound { 127 } else { 126 }
 }
 
@@ -279,7 +308,7 @@ fn begin(settings: &Settings, id: Option<String>, patience: Patience) -> Result<
         }
     };
     print(&session.name())?;
-    let outcome = Outbox::resume(settings, session)?.finish(patience.wait());
+    let outcome = Outbox::resume(settings, session, patience.wait())?.finish();
     if !outcome.flushed.refused.is_empty() {
         return sent(settings, &about, outcome);
     }
@@ -291,7 +320,10 @@ fn begin(settings: &Settings, id: Option<String>, patience: Patience) -> Result<
 }
 
 /// A build that another process began.
-fn resume(settings: &Settings, name: &str) -> Result<(Outbox, About), Problem> {
+fn resume(settings: &Settings, name: &str, patience: Patience) -> Result<(Outbox, About), Problem> {
+    if name.is_empty() {
+        return Err(Problem::usage("build: nothing was begun"));
+    }
     let session = settings
         .spool()
         .and_then(|spool| spool.session(name).map_err(|error| error.to_string()))
@@ -304,7 +336,7 @@ fn resume(settings: &Settings, name: &str) -> Result<(Outbox, About), Problem> {
             format!("build: it was begun at {}, not at {}", about.server, settings.server);
         return Err(Problem::usage(problem));
     }
-    Ok((Outbox::resume(settings, session)?, about))
+    Ok((Outbox::resume(settings, session, patience.wait())?, about))
 }
 
 fn step(
@@ -316,14 +348,14 @@ fn step(
     patience: Patience,
 ) -> Result<u8, Problem> {
     let output = match output {
-        Some(path) => String::from_utf8_lossy(&files::read(path)?).into_owned(),
+        Some(path) => String::from_utf8_lossy(&files::read(path.as_ref())?).into_owned(),
         None => String::new(),
     };
     let now = Some(Timestamp::now());
     let step = Step { name, success, output, started: now, finished: now, ..Step::default() };
-    let (mut outbox, about) = resume(settings, build)?;
+    let (mut outbox, about) = resume(settings, build, patience)?;
     outbox.push(outbox::step(&about.build, &step)?);
-    sent(settings, &about, outbox.finish(patience.wait()))
+    sent(settings, &about, outbox.finish())
 }
 
 fn flush(settings: &Settings) -> Result<u8, Problem> {
@@ -349,8 +381,9 @@ fn project(settings: &Settings, action: Action) -> Result<u8, Problem> {
     let (url, word) = match action {
         Action::Create { project, name } => {
             let slug = slug(&project)?;
-            client.put_project(&slug, name.as_deref().unwrap_or(&project))?;
-            (Resource::Project(slug).path(), "registered")
+            let is_new = client.create_project(&slug, name.as_deref().unwrap_or(&project))?;
+            let word = if is_new { "registered" } else { "there is already a project" };
+            (Resource::Project(slug).path(), word)
         }
         Action::Update { project, name } => {
             let slug = slug(&project)?;

@@ -1,11 +1,14 @@
 //! What is to be sent: kept in the spool, sent by a thread of its own while the build goes on.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use devmason_client::{About, Client, Entry, Error, Flushed, Report, Retry, Session, Spool, Step};
+use devmason_client::{
+    About, Client, Entry, Error, Flushed, Report, Retry, Session, Spool, Step, end_of_incomplete,
+};
 use serde_json::json;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
@@ -16,11 +19,11 @@ use crate::settings::Settings;
 /// How many bytes are kept in memory where the spool can't take them.
 const MEMORY: usize = 64 << 20;
 
-/// How often it is tried in vain once nothing more comes.
-const LAST_TRIES: u32 = 3;
+/// How often it is looked whether there is room.
+const ROOM_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The pauses between tries, from the first to the longest.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(15));
+const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(5));
 
 /// The build's document as a request.
 pub(crate) fn build(path: &str, report: &Report) -> Result<Entry, Problem> {
@@ -83,8 +86,36 @@ struct Memory {
     entries: VecDeque<Entry>,
     bytes: usize,
     lost: u32,
+    /// Something of it was refused.
+    is_incomplete: bool,
     /// The server refused the build: what belongs to it would go into the one that has its id.
     is_refused: bool,
+    /// It was waited for room in vain, and the server has taken nothing since.
+    gave_up: bool,
+}
+
+impl Memory {
+    /// Whether it can take a request. One that ends a build is always taken, and one that is alone: it is in
+    /// memory anyway.
+    fn has_room(&self, entry: &Entry) -> bool {
+        self.entries.is_empty()
+            || entry.method == "DELETE"
+            || self.bytes + entry.body.len() <= MEMORY
+    }
+}
+
+/// What the thread that sends and the one that reports have in common.
+#[derive(Default)]
+struct Shared {
+    memory: Mutex<Memory>,
+    /// There is more to send.
+    more: Notify,
+}
+
+impl Shared {
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// A report on its way.
@@ -92,8 +123,9 @@ pub(crate) struct Outbox {
     session: Option<Session>,
     /// Locked while this process goes on with the session.
     _alive: Option<std::fs::File>,
-    memory: Arc<Mutex<Memory>>,
-    more: Arc<Notify>,
+    shared: Arc<Shared>,
+    /// How long to wait for the server: for room while it takes nothing, and at the end.
+    wait: Duration,
     deadline: watch::Sender<Option<Instant>>,
     thread: Option<JoinHandle<Outcome>>,
 }
@@ -105,6 +137,7 @@ impl Outbox {
         settings: &Settings,
         about: About,
         is_incremental: bool,
+        wait: Duration,
     ) -> Result<Self, Problem> {
         let begun = settings.spool().and_then(|spool| {
             let begun = spool.begin(about).and_then(|session| {
@@ -119,37 +152,40 @@ impl Outbox {
             begun.map_err(|error| error.to_string())
         });
         match begun {
-            Ok((session, alive)) => Self::start(settings, Some(session), alive),
+            Ok((session, alive)) => Self::start(settings, Some(session), alive, wait),
             Err(problem) => {
                 warn_of_spool(&problem);
-                Self::start(settings, None, None)
+                Self::start(settings, None, None, wait)
             }
         }
     }
 
     /// Goes on with a report that another process began.
-    pub(crate) fn resume(settings: &Settings, session: Session) -> Result<Self, Problem> {
-        Self::start(settings, Some(session), None)
+    pub(crate) fn resume(
+        settings: &Settings,
+        session: Session,
+        wait: Duration,
+    ) -> Result<Self, Problem> {
+        Self::start(settings, Some(session), None, wait)
     }
 
     fn start(
         settings: &Settings,
         session: Option<Session>,
         alive: Option<std::fs::File>,
+        wait: Duration,
     ) -> Result<Self, Problem> {
         // The thread tries again by itself.
         let client = settings.client()?.with_retry(Retry::NONE);
         let (deadline, watched) = watch::channel(None);
-        let memory = Arc::<Mutex<Memory>>::default();
-        let more = Arc::new(Notify::new());
+        let shared = Arc::<Shared>::default();
         let spool = settings.spool().ok();
         let sender = Sender {
             project: if settings.create { settings.project().ok() } else { None },
             client,
             own: session.as_ref().and_then(|own| spool.as_ref()?.session(&own.name()).ok()),
             spool,
-            memory: memory.clone(),
-            more: more.clone(),
+            shared: shared.clone(),
             deadline: watched,
         };
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -160,39 +196,81 @@ impl Outbox {
             .name("sender".to_owned())
             .spawn(move || runtime.block_on(sender.run()))
             .map_err(|error| Problem::failed(error.to_string()))?;
-        Ok(Self { session, _alive: alive, memory, more, deadline, thread: Some(thread) })
+        Ok(Self { session, _alive: alive, shared, wait, deadline, thread: Some(thread) })
     }
 
-    /// Takes a request, to be sent behind those before.
+    /// Takes a request, to be sent behind those before: into the spool, else into memory. Where neither has room it
+    /// waits, as long as the server goes on taking what is there.
     pub(crate) fn push(&mut self, entry: Entry) {
-        let kept = self.session.as_ref().map(|session| session.push(&entry));
-        if let Some(Ok(())) = kept {
-            self.more.notify_one();
-            return;
-        }
-        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(Err(error)) = kept {
-            if self.session.as_ref().is_some_and(Session::is_over) {
-                memory.is_refused = true;
+        if !self.keep(&entry) {
+            self.wait_for(|| {
+                let memory = self.shared.memory();
+                memory.is_refused || memory.has_room(&entry)
+            });
+            let mut memory = self.shared.memory();
+            if memory.is_refused || !memory.has_room(&entry) {
+                memory.lost += 1;
             } else {
-                warn_of_spool(&error.to_string());
+                memory.bytes += entry.body.len();
+                memory.entries.push_back(entry);
             }
-            // What comes behind must not overtake it.
-            self.session = None;
         }
-        if memory.is_refused || memory.bytes + entry.body.len() > MEMORY {
-            memory.lost += 1;
-        } else {
-            memory.bytes += entry.body.len();
-            memory.entries.push_back(entry);
-        }
-        drop(memory);
-        self.more.notify_one();
+        self.shared.more.notify_one();
     }
 
-    /// Nothing more comes; waits so long for what is left to be sent.
-    pub(crate) fn finish(mut self, wait: Duration) -> Outcome {
-        self.deadline.send_replace(Some(Instant::now() + wait));
+    /// Whether the spool has taken a request.
+    fn keep(&mut self, entry: &Entry) -> bool {
+        let Some(session) = &self.session else { return false };
+        let mut pushed = Ok(());
+        self.wait_for(|| {
+            pushed = session.push(entry);
+            let is_full = |error: &io::Error| error.kind() == io::ErrorKind::QuotaExceeded;
+            // Where nothing of this report waits, others fill the spool.
+            !pushed.as_ref().is_err_and(is_full) || session.waiting() == 0
+        });
+        let Err(error) = pushed else { return true };
+        if session.is_over() {
+            self.shared.memory().is_refused = true;
+        } else {
+            warn_of_spool(&error.to_string());
+        }
+        // What comes behind must not overtake it.
+        self.session = None;
+        false
+    }
+
+    /// Waits until it is done, unless the server has taken nothing for as long as it is waited for.
+    fn wait_for(&self, mut is_done: impl FnMut() -> bool) {
+        let left = || {
+            let spooled = self.session.as_ref().map_or(0, |session| session.waiting() as usize);
+            spooled + self.shared.memory().entries.len()
+        };
+        let (mut last, mut since) = (usize::MAX, Instant::now());
+        while !is_done() {
+            let now = left();
+            if now < last {
+                (last, since) = (now, Instant::now());
+            }
+            let mut memory = self.shared.memory();
+            // Having waited in vain, it does not do so again for each request.
+            if memory.gave_up || since.elapsed() >= self.wait {
+                memory.gave_up = true;
+                return;
+            }
+            drop(memory);
+            self.shared.more.notify_one();
+            std::thread::sleep(ROOM_INTERVAL);
+        }
+    }
+
+    /// Nothing more comes; waits for what is left to be sent.
+    pub(crate) fn finish(mut self) -> Outcome {
+        if self.shared.memory().lost > 0
+            && let Some(session) = &self.session
+        {
+            session.mark_incomplete();
+        }
+        self.deadline.send_replace(Some(Instant::now() + self.wait));
         let joined = self.thread.take().map(JoinHandle::join);
         match joined {
             Some(Ok(outcome)) => outcome,
@@ -214,8 +292,7 @@ struct Sender {
     project: Option<devmason_domain::Slug>,
     own: Option<Session>,
     spool: Option<Spool>,
-    memory: Arc<Mutex<Memory>>,
-    more: Arc<Notify>,
+    shared: Arc<Shared>,
     deadline: watch::Receiver<Option<Instant>>,
 }
 
@@ -223,7 +300,6 @@ impl Sender {
     async fn run(self) -> Outcome {
         let mut flushed = Flushed::default();
         let mut pause = PAUSES.0;
-        let mut failures = 0;
         let stopped = loop {
             let is_last = self.deadline.borrow().is_some();
             let mut deadline = self.deadline.clone();
@@ -231,29 +307,25 @@ impl Sender {
                 result = self.flush(&mut flushed) => result,
                 () = passed(&mut deadline) => break Some(self.too_slow()),
             };
-            let failed = match result {
+            let error = match result {
                 Ok(()) if is_last && self.left() == 0 => break None,
                 Ok(()) => {
-                    (pause, failures) = (PAUSES.0, 0);
-                    false
+                    pause = PAUSES.0;
+                    None
                 }
-                Err(error) => {
-                    failures += u32::from(is_last);
-                    if is_last && (!error.is_temporary() || failures >= LAST_TRIES) {
-                        break Some(error);
-                    }
-                    true
-                }
+                Err(error) if is_last && !error.is_temporary() => break Some(error),
+                Err(error) => Some(error),
             };
             let mut said = self.deadline.clone();
-            let is_waiting = failed || self.left() > 0;
+            let (failed, is_waiting) = (error.is_some(), error.is_some() || self.left() > 0);
             tokio::select! {
-                () = self.more.notified(), if !failed => {}
-                // The last try is made at once.
+                () = self.shared.more.notified(), if !failed => {}
+                // The last tries begin at once.
                 _ = said.wait_for(Option::is_some), if !is_last => pause = PAUSES.0,
                 () = tokio::time::sleep(pause), if is_waiting || is_last => {
                     pause = (pause * 2).min(PAUSES.1);
                 }
+                () = passed(&mut deadline) => break error.or_else(|| Some(self.too_slow())),
             }
         };
         // What was left before goes with what is sent now.
@@ -266,7 +338,7 @@ impl Sender {
             }
         }
         flushed.left = self.left();
-        let memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        let memory = self.shared.memory();
         let unsent = u32::try_from(memory.entries.len()).unwrap_or(u32::MAX);
         Outcome { flushed, stopped, lost: memory.lost + unsent, others: others.refused }
     }
@@ -286,7 +358,7 @@ impl Sender {
         match self.flush_once(flushed).await {
             Err(Error::Refused { status: 404, .. }) if self.project.is_some() => {
                 if let Some(project) = &self.project {
-                    self.client.put_project(project, project.as_str()).await?;
+                    self.client.create_project(project, project.as_str()).await?;
                 }
                 self.flush_once(flushed).await
             }
@@ -303,25 +375,30 @@ impl Sender {
             }
         }
         loop {
-            let first = {
-                let memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-                memory.entries.front().cloned()
+            let (mut entry, is_incomplete) = {
+                let mut memory = self.shared.memory();
+                // Everything that was there is with the server now.
+                memory.gave_up = false;
+                let Some(first) = memory.entries.front().cloned() else { return Ok(()) };
+                (first, memory.is_incomplete || memory.lost > 0)
             };
-            let Some(entry) = first else { return Ok(()) };
             let (bytes, is_build) = (entry.body.len(), entry.method == "PUT");
-            let mut is_refused = false;
+            if is_incomplete && entry.method == "DELETE" {
+                entry.body = end_of_incomplete(entry.body);
+            }
+            let mut refused = None;
             match entry.send(&self.client).await {
                 Ok(_) => flushed.sent += 1,
                 Err(error) if error.is_temporary() || error.is_of_access() => return Err(error),
-                Err(error) => {
-                    is_refused = is_build;
-                    flushed.refused.push(error.to_string());
-                }
+                Err(error) => refused = Some(error.to_string()),
             }
-            let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut memory = self.shared.memory();
             memory.entries.pop_front();
             memory.bytes = memory.bytes.saturating_sub(bytes);
-            if is_refused {
+            let Some(problem) = refused else { continue };
+            flushed.refused.push(problem);
+            memory.is_incomplete = true;
+            if is_build {
                 memory.is_refused = true;
                 memory.lost += u32::try_from(memory.entries.len()).unwrap_or(u32::MAX);
                 memory.entries.clear();

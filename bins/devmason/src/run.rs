@@ -1,10 +1,11 @@
 //! `devmason run`: a command as a build, or as a step of one.
 
+use std::ffi::{OsStr, OsString};
 use std::io::{self, Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -19,6 +20,13 @@ use crate::{Problem, say};
 
 /// From so many bytes of output on a part of it is sent at once.
 const PART_BYTES: usize = 1 << 20;
+
+/// So many bytes of each output are in a part at most: escaped as JSON, six times as many, both are below the
+/// server's bound on bodies.
+const MOST_OF_PART: usize = 2 << 20;
+
+/// From so many bytes on that wait to be taken, the command waits with writing more.
+const MOST_WRITTEN: usize = 8 << 20;
 
 /// How long the output of what a command left running is waited for.
 const LAST_OUTPUT: Duration = Duration::from_secs(2);
@@ -50,7 +58,9 @@ impl Written {
     /// Takes what is whole: half a character stays, unless it is the last.
     fn take(&mut self, is_last: bool) -> [String; 2] {
         self.0.each_mut().map(|bytes| {
-            let end = if is_last { bytes.len() } else { whole_characters(bytes) };
+            let first = bytes.get(..MOST_OF_PART).unwrap_or(bytes);
+            let is_cut = first.len() < bytes.len();
+            let end = if is_last && !is_cut { bytes.len() } else { whole_characters(first) };
             let rest = bytes.split_off(end);
             let taken = std::mem::replace(bytes, rest);
             String::from_utf8(taken)
@@ -58,8 +68,22 @@ impl Written {
         })
     }
 
-    fn is_empty(&self) -> bool {
-        self.0.iter().all(Vec::is_empty)
+    fn longest(&self) -> usize {
+        self.0.iter().map(Vec::len).max().unwrap_or(0)
+    }
+}
+
+/// What the threads that read and the one that reports have in common.
+#[derive(Default)]
+struct Shared {
+    written: Mutex<Written>,
+    /// Something was taken.
+    room: Condvar,
+}
+
+impl Shared {
+    fn written(&self) -> MutexGuard<'_, Written> {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -78,8 +102,13 @@ fn whole_characters(bytes: &[u8]) -> usize {
 }
 
 /// The name of the step that a command is.
-pub(crate) fn name_of(command: &[String]) -> String {
-    let mut name = command.join(" ").replace(['\n', '\r', '\t', '\0'], " ").trim().to_owned();
+pub(crate) fn name_of(command: &[OsString]) -> String {
+    let mut name = command
+        .join(OsStr::new(" "))
+        .to_string_lossy()
+        .replace(['\n', '\r', '\t', '\0'], " ")
+        .trim()
+        .to_owned();
     while name.len() > NAME_BYTES {
         name.pop();
     }
@@ -92,7 +121,7 @@ pub(crate) fn run(
     outbox: &mut Outbox,
     build: &str,
     name: &str,
-    command: &[String],
+    command: &[OsString],
     interval: Duration,
 ) -> Result<Done, Problem> {
     let [program, arguments @ ..] = command else {
@@ -116,7 +145,7 @@ pub(crate) fn run(
     let mut child = match spawned {
         Ok(child) => child,
         Err(error) => {
-            let problem = format!("{program}: {error}");
+            let problem = format!("{}: {error}", program.display());
             say(&problem);
             // As a shell: not found, or not to be run.
             let code = if error.kind() == io::ErrorKind::NotFound { 127 } else { 126 };
@@ -128,18 +157,29 @@ pub(crate) fn run(
     if let Ok(signals) = signals {
         forward(signals, child.id());
     }
-    let written = Arc::<Mutex<Written>>::default();
+    let shared = Arc::<Shared>::default();
     let (sender, events) = mpsc::channel();
-    pass_on(&mut child, &written, &sender);
+    pass_on(&mut child, &shared, &sender);
     thread::spawn(move || {
         let _ = sender.send(Event::Exited(child.wait()));
     });
 
-    let take = |is_last: bool| {
-        let mut written = written.lock().unwrap_or_else(PoisonError::into_inner);
-        if written.is_empty() && !is_last { None } else { Some(written.take(is_last)) }
+    // A part of what was written, where that is so much.
+    let take = |least: usize| {
+        let mut written = shared.written();
+        let taken = (written.longest() >= least).then(|| written.take(false));
+        shared.room.notify_all();
+        taken
     };
-    let (mut part, mut open, mut exited) = (0u32, 2, None);
+    let mut parts = 0u32;
+    let mut push_part = |outbox: &mut Outbox, output| {
+        parts += 1;
+        let of_part = step(output, true, json!({ "part": parts }));
+        let name = format!("{name} (part {parts})");
+        outbox.push(outbox::step(build, &Step { name, ..of_part })?);
+        Ok::<_, Problem>(parts)
+    };
+    let (mut part, mut open, mut exited) = (0, 2, None);
     let mut next = Instant::now() + interval;
     loop {
         let wait = next.saturating_duration_since(Instant::now());
@@ -150,20 +190,25 @@ pub(crate) fn run(
                 exited = Some(status);
                 next = Instant::now() + LAST_OUTPUT;
             }
-            Ok(Event::Much) | Err(RecvTimeoutError::Timeout) if exited.is_none() => {
-                next = Instant::now() + interval;
-                let Some(output) = take(false) else { continue };
-                part += 1;
-                let of_part = step(output, true, json!({ "part": part }));
-                let name = format!("{name} (part {part})");
-                outbox.push(outbox::step(build, &Step { name, ..of_part })?);
+            Ok(Event::Much) => {
+                while let Some(output) = take(PART_BYTES) {
+                    part = push_part(outbox, output)?;
+                }
             }
-            Ok(Event::Much) => {}
+            Err(RecvTimeoutError::Timeout) if exited.is_none() => {
+                next = Instant::now() + interval;
+                if let Some(output) = take(1) {
+                    part = push_part(outbox, output)?;
+                }
+            }
             Err(_) => break,
         }
-        if exited.is_some() && open == 0 {
+        if exited.is_some() && (open == 0 || Instant::now() >= next) {
             break;
         }
+    }
+    while let Some(output) = take(MOST_OF_PART + 1) {
+        part = push_part(outbox, output)?;
     }
     let status = exited.and_then(Result::ok);
     let (code, how) = outcome(status);
@@ -173,7 +218,7 @@ pub(crate) fn run(
     {
         extras.insert("part".to_owned(), json!(part + 1));
     }
-    let last = step(take(true).unwrap_or_default(), code == 0, extras);
+    let last = step(shared.written().take(true), code == 0, extras);
     outbox.push(outbox::step(build, &Step { name: name.to_owned(), ..last })?);
     Ok(Done { code })
 }
@@ -193,11 +238,11 @@ fn outcome(status: Option<ExitStatus>) -> (u8, Value) {
 }
 
 /// Two threads: each reads an output of the command, passes it on, and keeps it.
-fn pass_on(child: &mut Child, written: &Arc<Mutex<Written>>, sender: &mpsc::Sender<Event>) {
+fn pass_on(child: &mut Child, shared: &Arc<Shared>, sender: &mpsc::Sender<Event>) {
     let out = child.stdout.take().map(|pipe| Box::new(pipe) as Box<dyn Read + Send>);
     let err = child.stderr.take().map(|pipe| Box::new(pipe) as Box<dyn Read + Send>);
     for (which, pipe) in [out, err].into_iter().enumerate() {
-        let (written, sender) = (written.clone(), sender.clone());
+        let (shared, sender) = (shared.clone(), sender.clone());
         thread::spawn(move || {
             if let Some(mut pipe) = pipe {
                 let mut buffer = vec![0; 64 << 10];
@@ -209,16 +254,17 @@ fn pass_on(child: &mut Child, written: &Arc<Mutex<Written>>, sender: &mpsc::Send
                         0 => io::stdout().write_all(piece).and_then(|()| io::stdout().flush()),
                         _ => io::stderr().write_all(piece),
                     };
-                    let mut written = written.lock().unwrap_or_else(PoisonError::into_inner);
+                    let mut written = shared.written();
                     let bytes = written.0.get_mut(which);
                     let length = bytes.map_or(0, |bytes| {
                         bytes.extend_from_slice(piece);
                         bytes.len()
                     });
-                    drop(written);
                     if length >= PART_BYTES {
                         let _ = sender.send(Event::Much);
                     }
+                    let is_full = |written: &mut Written| written.longest() >= MOST_WRITTEN;
+                    drop(shared.room.wait_while(written, is_full));
                 }
             }
             let _ = sender.send(Event::Ended);
@@ -265,9 +311,7 @@ mod tests {
 
     #[test]
     fn a_command_names_its_step() {
-        let name = |words: &[&str]| {
-            name_of(&words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>())
-        };
+        let name = |words: &[&str]| name_of(&words.iter().map(OsString::from).collect::<Vec<_>>());
         assert_eq!(name(&["make", "test\nall"]), "make test all");
         assert_eq!(name(&[&"ü".repeat(500)]).len(), 200);
         assert_eq!(name(&[""]), "command");

@@ -7,6 +7,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use clap::builder::FalseyValueParser;
 use devmason_client::{Client, Credentials, Place, Spool};
 use devmason_domain::Slug;
 use serde::{Deserialize, Serialize};
@@ -52,11 +53,11 @@ pub(crate) struct Layer {
     spool_bytes: Option<u64>,
 
     /// Register the project if it is not there
-    #[arg(long, env = "DEVMASON_CREATE", global = true)]
+    #[arg(long, env = "DEVMASON_CREATE", value_parser = FalseyValueParser::new(), global = true)]
     create: bool,
 
     /// Exit with 3 where a report could not be sent yet
-    #[arg(long, env = "DEVMASON_STRICT", global = true)]
+    #[arg(long, env = "DEVMASON_STRICT", value_parser = FalseyValueParser::new(), global = true)]
     strict: bool,
 
     /// Print documents as JSON
@@ -65,7 +66,7 @@ pub(crate) struct Layer {
     json: bool,
 
     /// Say nothing but what is wrong
-    #[arg(long, short = 'q', env = "DEVMASON_QUIET", global = true)]
+    #[arg(long, short = 'q', env = "DEVMASON_QUIET", value_parser = FalseyValueParser::new(), global = true)]
     quiet: bool,
 }
 
@@ -155,7 +156,11 @@ impl Settings {
                 .trim_end_matches('/')
                 .to_owned(),
             project: layer.project.or(file.project).or(below.project),
-            tags: tags.iter().filter_map(|tag| place.fill(tag)).collect(),
+            tags: tags
+                .iter()
+                .filter_map(|tag| place.fill(tag))
+                .filter(|tag| !tag.is_empty())
+                .collect(),
             user: layer.user.or(below.user),
             spool: spool.or_else(|| Some(in_home("XDG_STATE_HOME", ".local/state")?.join("spool"))),
             spool_bytes: layer.spool_bytes.or(below.spool_bytes).unwrap_or(SPOOL_BYTES),
@@ -188,7 +193,7 @@ impl Settings {
     }
 
     fn credentials(&self) -> Result<Option<Credentials>, Problem> {
-        let given = std::env::var("DEVMASON_PASSWORD").ok();
+        let given = std::env::var("DEVMASON_PASSWORD").ok().filter(|given| !given.is_empty());
         if let (Some(user), Some(password)) = (self.user.clone(), given) {
             return Ok(Some(Credentials { user, password }));
         }

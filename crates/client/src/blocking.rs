@@ -70,6 +70,14 @@ impl Client {
         self.wait(self.inner.project(project))
     }
 
+    /// As [`crate::Client::create_project`].
+    ///
+    /// # Errors
+    /// Likewise.
+    pub fn create_project(&self, project: &Slug, name: &str) -> Result<bool> {
+        self.wait(self.inner.create_project(project, name))
+    }
+
     /// As [`crate::Client::put_project`].
     ///
     /// # Errors

@@ -171,13 +171,18 @@ impl Place {
             ]),
             _ => first(system.job_url),
         };
+        let build_number = match system.name {
+            // A run that is made again keeps its id.
+            "github" => joined(&["GITHUB_RUN_ID", "-", "GITHUB_RUN_ATTEMPT"]),
+            _ => None,
+        };
         Self {
             ci: Some(system.name),
             commit: first(system.commit),
             branch: first(system.branch)
                 .map(|branch| branch.trim_start_matches("refs/heads/").to_owned()),
             job_url,
-            build_number: first(system.build_number),
+            build_number: build_number.or_else(|| first(system.build_number)),
         }
     }
 
@@ -259,8 +264,9 @@ mod tests {
                 ("GITHUB_SERVER_URL", "https://github.com"),
                 ("GITHUB_REPOSITORY", "me/it"),
                 ("GITHUB_RUN_ID", "17"),
+                ("GITHUB_RUN_ATTEMPT", "2"),
             ]),
-            known("github", "abc", "main", "https://github.com/me/it/actions/runs/17", "17")
+            known("github", "abc", "main", "https://github.com/me/it/actions/runs/17", "17-2")
         );
         assert_eq!(
             place(&[

@@ -89,12 +89,14 @@ pub struct Outgoing {
     pub key: Option<String>,
     /// What it carries.
     pub content: Option<Content>,
+    /// Whether it may only make something that is not there: it goes with `If-None-Match: *`.
+    pub only_new: bool,
 }
 
 impl Outgoing {
     /// A request without a body.
     pub fn new(method: Method, target: impl Into<String>) -> Self {
-        Self { method, target: target.into(), key: None, content: None }
+        Self { method, target: target.into(), key: None, content: None, only_new: false }
     }
 
     /// The same with a body; a POST gets a key of its own.
@@ -285,6 +287,9 @@ impl Client {
         if let Some(key) = &outgoing.key {
             request = request.header("Idempotency-Key", key);
         }
+        if outgoing.only_new {
+            request = request.header(header::IF_NONE_MATCH, "*");
+        }
         if let Some(Content { media_type, body }) = &outgoing.content {
             request = request.header(header::CONTENT_TYPE, media_type);
             request = match body {
@@ -339,6 +344,21 @@ impl Client {
         let target = Resource::Project(project.clone()).path();
         let content = Content::json(&json!({ "name": name }))?;
         self.send(&Outgoing::new(Method::PUT, target).with(content)).await
+    }
+
+    /// Registers a project that is not there; `false` where it is, and nothing is changed.
+    ///
+    /// # Errors
+    /// Nobody may register projects here, or not this user.
+    pub async fn create_project(&self, project: &Slug, name: &str) -> Result<bool> {
+        let target = Resource::Project(project.clone()).path();
+        let content = Content::json(&json!({ "name": name }))?;
+        let put = Outgoing { only_new: true, ..Outgoing::new(Method::PUT, target).with(content) };
+        match self.send(&put).await {
+            Ok(_) => Ok(true),
+            Err(Error::Refused { status: 412, .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Reports a build under an id of the client's, so that however often it is sent, it is stored once. Gives
@@ -419,6 +439,12 @@ fn refused(status: u16, body: &[u8], location: Option<&str>) -> Error {
             status,
             message: message(body, status),
             payload: document.get("payload").cloned().unwrap_or_default(),
+        },
+        // A proxy's bound on bodies is below the server's: however often it is sent, it will not go through.
+        (413, _) => Error::Refused {
+            status,
+            message: "it is longer than a proxy before the server takes".to_owned(),
+            payload: Value::Null,
         },
         (300..=399, Some(to)) => Error::Refused {
             status,

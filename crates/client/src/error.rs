@@ -45,6 +45,11 @@ impl Error {
         matches!(self, Self::Unreachable { .. } | Self::Failed { .. } | Self::Garbage(_))
     }
 
+    /// Whether any other request would fail as well for now: nobody answers, or asks for patience.
+    pub fn is_of_server(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::Failed { status: 429 | 503, .. })
+    }
+
     /// Whether the same request may succeed once a project, a user or a password is set right.
     pub fn is_of_access(&self) -> bool {
         matches!(self, Self::Refused { status: 401 | 403 | 404, .. })

@@ -29,6 +29,9 @@ const ALIVE: &str = "alive.lock";
 /// The name of the directory of what the server refused.
 const REFUSED: &str = "refused";
 
+/// The name of the file that says of a session that a part of it was lost.
+const INCOMPLETE: &str = "incomplete";
+
 /// A directory of reports, its owner's alone.
 #[derive(Debug, Clone)]
 pub struct Spool {
@@ -67,7 +70,8 @@ impl Entry {
     fn outgoing(self) -> Outgoing {
         let method = Method::from_bytes(self.method.as_bytes()).unwrap_or(Method::GET);
         let content = Content { media_type: self.media_type, body: Body::Bytes(self.body) };
-        Outgoing { method, target: self.target, key: self.key, content: Some(content) }
+        let new = Outgoing::new(method, self.target);
+        Outgoing { key: self.key, content: Some(content), ..new }
     }
 
     /// Sends it; an answer that a devmason server would not give counts as none.
@@ -141,11 +145,21 @@ fn write_whole(path: &Path, parts: &[&[u8]]) -> io::Result<()> {
     written
 }
 
+/// How many bytes of a spool wait to be sent.
+fn waiting_size(root: &Path) -> u64 {
+    size_without(root, Some(REFUSED))
+}
+
 /// How many bytes a directory's files have.
 fn size(dir: &Path) -> u64 {
+    size_without(dir, None)
+}
+
+fn size_without(dir: &Path, left_out: Option<&str>) -> u64 {
     let Ok(entries) = fs::read_dir(dir) else { return 0 };
     entries
         .flatten()
+        .filter(|entry| left_out.is_none_or(|name| entry.file_name() != name))
         .map(|entry| match entry.metadata() {
             Ok(metadata) if metadata.is_dir() => size(&entry.path()),
             Ok(metadata) => metadata.len(),
@@ -155,7 +169,8 @@ fn size(dir: &Path) -> u64 {
 }
 
 impl Spool {
-    /// The spool in that directory, which is made where it is not there; it takes so many bytes.
+    /// The spool in that directory, which is made where it is not there; it takes so many bytes that wait, and
+    /// keeps as many of what was refused, the newest.
     ///
     /// # Errors
     /// It cannot be made.
@@ -206,31 +221,36 @@ impl Spool {
         names.iter().filter_map(|name| self.session(name).ok()).collect()
     }
 
-    /// Sends what all sessions of a client's server hold, the oldest first, as far as it goes: up to the
-    /// first that fails for now.
+    /// Sends what all sessions of a client's server hold, the oldest first, as far as it goes: up to the first
+    /// that gets no answer, or is told to come back later. What is wrong with one of them alone keeps no other.
     ///
     /// # Errors
-    /// Why it did not go on.
+    /// The first that failed for now: why.
     pub async fn flush(&self, client: &Client, flushed: &mut Flushed) -> Result<(), Error> {
-        let mut stopped = Ok(());
+        let mut first = Ok(());
+        let mut goes_on = true;
         for session in self.sessions() {
             if session.about.server != client.server() {
                 continue;
             }
-            if stopped.is_ok() {
+            if goes_on {
                 session.end_for_the_dead();
                 match session.flush(client, flushed).await {
                     // Another project may be open to this user.
                     Err(error) if error.is_of_access() => {
                         flushed.refused.push(format!("{}: {error}", session.about.build));
                     }
-                    result => stopped = result,
+                    Err(error) => {
+                        goes_on = !error.is_of_server();
+                        first = first.and(Err(error));
+                    }
+                    Ok(()) => {}
                 }
                 session.forget_if_idle();
             }
             flushed.left += session.waiting();
         }
-        stopped
+        first
     }
 }
 
@@ -291,7 +311,7 @@ impl Session {
     pub fn push(&self, entry: &Entry) -> io::Result<()> {
         let header = serde_json::to_vec(entry)?;
         let length = (header.len() + entry.body.len()) as u64;
-        if size(&self.root).saturating_add(length) > self.limit {
+        if waiting_size(&self.root).saturating_add(length) > self.limit {
             let problem = format!("the spool {} is full", self.root.display());
             return Err(io::Error::new(io::ErrorKind::QuotaExceeded, problem));
         }
@@ -322,7 +342,7 @@ impl Session {
         // Where another process is just sending it, that will do.
         let Some(_lock) = lock.ok().filter(|lock| lock.try_lock().is_ok()) else { return Ok(()) };
         for path in self.entries() {
-            let Some(entry) = read_entry(&path) else {
+            let Some(mut entry) = read_entry(&path) else {
                 self.put_aside(&path, "it cannot be read", flushed);
                 continue;
             };
@@ -333,6 +353,9 @@ impl Session {
                 let _ = fs::remove_file(&path);
                 continue;
             }
+            if is_end && self.is_incomplete() {
+                entry.body = end_of_incomplete(entry.body);
+            }
             match entry.send(client).await {
                 Ok(_) => {
                     flushed.sent += 1;
@@ -342,7 +365,14 @@ impl Session {
                     }
                     let _ = fs::remove_file(&path);
                 }
-                Err(error) if error.is_temporary() || error.is_of_access() => return Err(error),
+                Err(error) if error.is_temporary() => return Err(error),
+                // A build that is gone will not come back; a project may be opened to this user.
+                Err(error)
+                    if error.is_of_access()
+                        && (is_build || !self.is_gone(client, &error).await?) =>
+                {
+                    return Err(error);
+                }
                 Err(error) if is_build => {
                     flushed.refused.push(format!("{}: {error}", self.about.build));
                     self.put_all_aside(&error.to_string());
@@ -370,19 +400,46 @@ impl Session {
         private_file(&self.dir.join("open")).map(drop)
     }
 
+    /// Says that a part of it was lost, so that a build that ends well without it is not shown as one.
+    pub fn mark_incomplete(&self) {
+        // On a disk that takes nothing the end is not there either, and the build stays open.
+        let _ = private_file(&self.dir.join(INCOMPLETE));
+    }
+
+    fn is_incomplete(&self) -> bool {
+        self.dir.join(INCOMPLETE).exists() || self.root.join(REFUSED).join(self.name()).exists()
+    }
+
+    /// Whether the build is no more: its project is there for this user, and it is not.
+    async fn is_gone(&self, client: &Client, error: &Error) -> Result<bool, Error> {
+        if error.status() != Some(404) {
+            return Ok(false);
+        }
+        match client.get(&format!("/{}", self.about.project)).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.is_of_access() => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Says that this process goes on with the session as long as the file that it gets is open: should it die,
     /// another one ends the build as failed.
     ///
     /// # Errors
     /// It cannot be written.
     pub fn keep_alive(&self) -> io::Result<File> {
-        self.lock(ALIVE)
+        // Locked before it is there: whoever finds it unlocked knows that its process is dead.
+        let fresh = format!("{ALIVE}.{}", std::process::id());
+        let locked = self.lock(&fresh)?;
+        fs::rename(self.dir.join(fresh), self.dir.join(ALIVE))?;
+        Ok(locked)
     }
 
     fn end_for_the_dead(&self) {
         let path = self.dir.join(ALIVE);
         let is_dead = File::open(&path).is_ok_and(|file| file.try_lock().is_ok());
-        if is_dead && !self.is_ended() && fs::remove_file(&path).is_ok() {
+        let is_begun = self.dir.join("last").exists();
+        if is_dead && is_begun && !self.is_ended() && fs::remove_file(&path).is_ok() {
             let end = Entry {
                 method: "DELETE".to_owned(),
                 target: format!("{}/progress", self.about.build),
@@ -419,7 +476,9 @@ impl Session {
         if moved.is_err() {
             // Sent again it would be refused again.
             let _ = fs::remove_file(path);
+            self.mark_incomplete();
         }
+        self.drop_oldest_refused();
     }
 
     fn put_all_aside(&self, problem: &str) {
@@ -429,6 +488,23 @@ impl Session {
         if fs::rename(&self.dir, to.join(self.name())).is_err() {
             let _ = fs::remove_dir_all(&self.dir);
         }
+        self.drop_oldest_refused();
+    }
+
+    /// What was refused is kept to be looked at, as far as there is room.
+    fn drop_oldest_refused(&self) {
+        let refused = self.root.join(REFUSED);
+        let Ok(entries) = fs::read_dir(&refused) else { return };
+        // Their names begin with the time.
+        let mut sessions: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+        sessions.sort();
+        let own = self.name();
+        for session in sessions.iter().filter(|path| !path.ends_with(&own)) {
+            if size(&refused) <= self.limit {
+                break;
+            }
+            let _ = fs::remove_dir_all(session);
+        }
     }
 
     /// Removes the session of somebody who never ended it.
@@ -436,6 +512,15 @@ impl Session {
         if self.waiting() == 0 && age(&self.dir).is_some_and(|age| age > IDLE) {
             let _ = fs::remove_dir_all(&self.dir);
         }
+    }
+}
+
+/// The end of a build that a part is missing of: whatever its steps say, it did not succeed, unless whoever
+/// reported it said that it did.
+pub fn end_of_incomplete(body: Vec<u8>) -> Vec<u8> {
+    match serde_json::from_slice::<serde_json::Value>(&body) {
+        Ok(end) if end.get("success").is_some_and(|said| !said.is_null()) => body,
+        _ => br#"{"success":false}"#.to_vec(),
     }
 }
 
@@ -511,6 +596,45 @@ mod tests {
         let spool = Spool::open(dir.path(), 1_000).unwrap();
         assert!(spool.session("../../etc").is_err());
         assert!(spool.session("0").is_err());
+    }
+
+    #[test]
+    fn what_was_refused_takes_no_room_from_what_waits_and_has_a_bound_of_its_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let spool = Spool::open(dir.path(), 1_000).unwrap();
+        for _ in 0..5 {
+            let session = spool.begin(about()).unwrap();
+            session.push(&entry(&"x".repeat(400))).unwrap();
+            session.put_all_aside("it is bad");
+        }
+        assert!(size(&dir.path().join(REFUSED)) <= 1_000);
+        assert_eq!(fs::read_dir(dir.path().join(REFUSED)).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_process_is_not_taken_for_dead_before_it_has_begun() {
+        let dir = tempfile::tempdir().unwrap();
+        let session = Spool::open(dir.path(), 1_000).unwrap().begin(about()).unwrap();
+        let alive = session.keep_alive().unwrap();
+        session.end_for_the_dead();
+        drop(alive);
+        session.end_for_the_dead();
+        assert_eq!(session.waiting(), 0);
+        let alive = session.keep_alive().unwrap();
+        session.push(&entry("x")).unwrap();
+        session.end_for_the_dead();
+        assert_eq!(session.waiting(), 1);
+        drop(alive);
+        session.end_for_the_dead();
+        assert_eq!(session.waiting(), 2);
+    }
+
+    #[test]
+    fn a_build_that_a_part_is_missing_of_did_not_succeed_unless_somebody_says_so() {
+        let end =
+            |body: &str| String::from_utf8(end_of_incomplete(body.as_bytes().to_vec())).unwrap();
+        assert_eq!(end(r#"{"success":null}"#), r#"{"success":false}"#);
+        assert_eq!(end(r#"{"success":true}"#), r#"{"success":true}"#);
     }
 
     #[test]

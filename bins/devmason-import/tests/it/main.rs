@@ -232,6 +232,25 @@ fn an_import_that_was_cut_off_goes_on_and_stores_nothing_twice() {
 }
 
 #[test]
+fn an_import_that_is_made_again_leaves_what_changed_meanwhile() {
+    let (from, to) = (Backend::Sqlite.database(), Backend::Sqlite.database());
+    fill(&from);
+    let dump = done(&from, &["export"], b"").0;
+    done(&to, &["import"], &dump);
+    let server = Server::on(&to);
+    let running = server.get("/pony/builds?where=state:running")["builds"][0]["id"].clone();
+    let progress = format!("/pony/builds/{}/progress", running.as_str().unwrap());
+    let ended = server.send("ann", "DELETE", &progress, r#"{"success":true}"#);
+    assert!(ended.status < 300, "{}", ended.text());
+    server.send("ann", "POST", "/pony/builds", r#"{"success":true,"tags":["linux"]}"#);
+    drop(server);
+    let before = done(&to, &["export"], b"").0;
+    done(&to, &["import"], &dump);
+    let lines = |dump: &[u8]| String::from_utf8(dump.to_vec()).unwrap();
+    assert_eq!(lines(&done(&to, &["export"], b"").0), lines(&before));
+}
+
+#[test]
 fn an_export_into_a_file_is_its_owners_alone() {
     use std::os::unix::fs::PermissionsExt;
     let from = Backend::Sqlite.database();
