@@ -9,6 +9,7 @@ use devmason_repository::Repository;
 use crate::auth::Verifier;
 use crate::cache::Cache;
 use crate::error::ApiError;
+use crate::live::Live;
 use crate::metrics::Metrics;
 use crate::recorder::Recorder;
 use crate::settings::Settings;
@@ -21,6 +22,8 @@ pub(crate) struct App {
     pub(crate) verifier: Verifier,
     pub(crate) cache: Cache,
     pub(crate) metrics: Arc<Metrics>,
+    /// The builds that are watched while they run.
+    pub(crate) live: Live,
     /// Where the server listens, for a request that doesn't say where it was sent.
     pub(crate) address: SocketAddr,
 }
@@ -38,7 +41,16 @@ impl App {
         let recorder = Recorder::start(repository.clone(), metrics.clone(), queue_bytes);
         let cache = Cache::new(settings.fresh);
         let verifier = Verifier::new(settings.password_cost, settings.login_failures_per_minute);
-        Self { settings, repository, recorder, verifier, cache, metrics, address }
+        Self {
+            settings,
+            repository,
+            recorder,
+            verifier,
+            cache,
+            metrics,
+            live: Live::new(),
+            address,
+        }
     }
 
     /// Asks the repository, off the workers that serve connections.

@@ -33,6 +33,8 @@ const WAITING: u32 = 256;
 pub(crate) struct Caller {
     pub(crate) viewer: Viewer,
     pub(crate) newcomer: Newcomer,
+    /// Whether a browser's session tells who it is.
+    pub(crate) is_of_session: bool,
 }
 
 /// What would become of a stranger.
@@ -47,8 +49,8 @@ pub(crate) enum Newcomer {
 }
 
 impl Caller {
-    fn known(viewer: Viewer) -> Self {
-        Self { viewer, newcomer: Newcomer::No }
+    pub(crate) fn known(viewer: Viewer) -> Self {
+        Self { viewer, newcomer: Newcomer::No, is_of_session: false }
     }
 
     /// On whose behalf the request stores something, where it may make users.
@@ -313,5 +315,5 @@ async fn stranger(
         }
         Err(invalid) => Newcomer::BadPassword(invalid.0),
     };
-    Ok(Caller { viewer: Viewer::Stranger(username), newcomer })
+    Ok(Caller { viewer: Viewer::Stranger(username), newcomer, is_of_session: false })
 }

@@ -2,7 +2,7 @@
 
 use actix_web::HttpRequest;
 use actix_web::http::header::{self, HeaderName};
-use actix_web::web::Bytes;
+use actix_web::web::{self, Bytes};
 use devmason_domain::{Project, Slug, Viewer};
 use devmason_hypermedia::{Base, Resource, View, document};
 use devmason_repository::{Answer, Claim, Repository};
@@ -13,10 +13,11 @@ use crate::app::App;
 use crate::auth::Caller;
 use crate::error::ApiError;
 use crate::params::{Format, Params};
+use crate::session::Session;
 
 /// One request, as handlers see it: where it leads, who sends it, what it wants and brings.
 pub(crate) struct Call<'a> {
-    pub(crate) app: &'a App,
+    pub(crate) app: &'a web::Data<App>,
     pub(crate) request: &'a HttpRequest,
     pub(crate) resource: &'a Resource,
     pub(crate) base: &'a Base,
@@ -24,6 +25,10 @@ pub(crate) struct Call<'a> {
     pub(crate) params: &'a Params,
     pub(crate) format: Format,
     pub(crate) body: &'a Bytes,
+    /// The browser's session, where the caller is known by it.
+    pub(crate) session: Option<&'a Session>,
+    /// Whether the body was made of a form.
+    pub(crate) is_form: bool,
 }
 
 impl Call<'_> {
@@ -58,7 +63,10 @@ impl Call<'_> {
     pub(crate) fn document<T: DeserializeOwned>(&self) -> Result<T, ApiError> {
         let content_type = self.header(header::CONTENT_TYPE).unwrap_or_default();
         let media_type = content_type.split(';').next().unwrap_or_default().trim();
-        if !self.body.is_empty() && !media_type.eq_ignore_ascii_case("application/json") {
+        if !self.body.is_empty()
+            && !self.is_form
+            && !media_type.eq_ignore_ascii_case("application/json")
+        {
             return Err(ApiError::UnsupportedType);
         }
         Ok(document::parse(self.body)?)

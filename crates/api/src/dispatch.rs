@@ -9,20 +9,23 @@ use actix_web::web::{Bytes, BytesMut};
 use actix_web::{HttpRequest, HttpResponse, http, web};
 use devmason_domain::Viewer;
 use devmason_hypermedia::{Method, Resource};
+use devmason_pages::Site;
 use futures_util::StreamExt;
 use tracing::Instrument;
 
 use crate::app::App;
-use crate::auth::{Caller, Newcomer, authenticate};
+use crate::auth::{Caller, authenticate};
 use crate::call::Call;
 use crate::error::ApiError;
+use crate::form::{is_form, leading_to};
 use crate::forwarded::{Origin, origin};
 use crate::handlers::{
-    builds, feeds, lists, objects, progress, projects, receipts, service, tests, users,
+    builds, feeds, lists, objects, outputs, progress, projects, receipts, service, tests, users,
 };
 use crate::metrics::{RequestLabels, ResourceLabels};
-use crate::params::Params;
+use crate::params::{Format, Params};
 use crate::respond::{allow, format};
+use crate::session::Session;
 
 /// How long a client may pause in the middle of a body.
 const BODY_PAUSE: Duration = Duration::from_secs(30);
@@ -42,11 +45,18 @@ pub(crate) async fn dispatch(
     let id = request_id(&request);
     let span = tracing::info_span!("request", id = %id.to_str().unwrap_or_default());
 
+    let form = is_browsers(&request, resource.as_ref().ok());
     let answer = answer(&request, payload.into_inner(), &app, &origin, resource)
         .instrument(span.clone())
         .await;
     let mut response = answer.unwrap_or_else(|error| {
-        let response = error.response();
+        let here = request.uri().path_and_query().map_or("/", |here| here.as_str()).to_owned();
+        let response = match form {
+            false => error.response(),
+            true => {
+                error.page(Site { base: &origin.base, user: None, token: None, here, json: None })
+            }
+        };
         if response.status().is_server_error() {
             tracing::error!(parent: &span, error = %error.log(), "the request failed");
         }
@@ -72,6 +82,29 @@ pub(crate) async fn dispatch(
         .get_or_create(&ResourceLabels { resource: pattern })
         .observe(elapsed.as_secs_f64());
     response
+}
+
+/// Whether who sent a request is told of an error by a page: a person whose browser goes somewhere, or sends a form. To
+/// programs, whatever they accept, every error is the same document.
+fn is_browsers(request: &HttpRequest, resource: Option<&Resource>) -> bool {
+    let says = |name: &str, value: &str| {
+        request.headers().get(name).is_some_and(|given| given.as_bytes() == value.as_bytes())
+    };
+    // The second is sent over plain HTTP, too.
+    if !says("sec-fetch-mode", "navigate") && !says("upgrade-insecure-requests", "1") {
+        return false;
+    }
+    let is_form = request.method() == http::Method::POST
+        && resource.is_some_and(|resource| is_form(request, resource));
+    let is_page = request.method() == http::Method::GET
+        && Params::read(request.query_string())
+            .and_then(|params| format(accepted(request), &params))
+            .is_ok_and(|format| format == Format::Html);
+    is_form || is_page
+}
+
+fn accepted(request: &HttpRequest) -> Option<&str> {
+    request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok())
 }
 
 /// The client's id of the request, if it has a fit one, else a fresh one.
@@ -101,7 +134,7 @@ enum Asked {
 async fn answer(
     request: &HttpRequest,
     payload: Payload,
-    app: &App,
+    app: &web::Data<App>,
     origin: &Origin,
     resource: Result<Resource, devmason_hypermedia::PathError>,
 ) -> Result<HttpResponse, ApiError> {
@@ -114,12 +147,18 @@ async fn answer(
         _ => Asked::Unknown,
     };
     // Whether the process lives and the database answers is told to anybody, and without bcrypt.
-    let is_open = matches!(resource, Ok(Resource::Health | Resource::Ready));
+    let is_open = matches!(
+        resource,
+        Ok(Resource::Health | Resource::Ready | Resource::Session | Resource::Asset(_))
+    );
     let params = Params::read(request.query_string())?;
-    let wanted = format(
-        request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok()),
-        &params,
-    )?;
+    let wanted = format(accepted(request), &params)?;
+    let session = Session::of(request);
+    if let (Asked::Do(Method::Post), Ok(of)) = (&asked, &resource)
+        && is_form(request, of)
+    {
+        return form(request, payload, app, origin, session.as_ref(), of).await;
+    }
     let body = match asked {
         Asked::Do(Method::Post | Method::Put) => read_body(request, payload, app).await?,
         Asked::Do(Method::Delete) if matches!(resource, Ok(Resource::Progress(..))) => {
@@ -132,9 +171,9 @@ async fn answer(
     let mut tries = 0;
     loop {
         let caller = if is_open {
-            Caller { viewer: Viewer::Anonymous, newcomer: Newcomer::No }
+            Caller::known(Viewer::Anonymous)
         } else {
-            authenticate(app, request.headers().get(header::AUTHORIZATION), origin.client).await?
+            caller(request, app, origin, session.as_ref(), &asked).await?
         };
         if matches!(asked, Asked::Do(Method::Get)) && !is_open {
             app.settings.policy.read(&caller.viewer)?;
@@ -156,6 +195,8 @@ async fn answer(
             params: &params,
             format: wanted,
             body: &body,
+            session: session.as_ref().filter(|_| caller.is_of_session),
+            is_form: false,
         };
         let result = match asked {
             Asked::Allowed => options(&call).await,
@@ -180,6 +221,66 @@ async fn answer(
             result => return result,
         }
     }
+}
+
+/// Who sends a request: who its credentials name, else whose session it is. A session counts for reading alone: what
+/// changes something by it is a form of one of its pages.
+async fn caller(
+    request: &HttpRequest,
+    app: &App,
+    origin: &Origin,
+    session: Option<&Session>,
+    asked: &Asked,
+) -> Result<Caller, ApiError> {
+    let credentials = request.headers().get(header::AUTHORIZATION);
+    if let (None, Some(session), Asked::Do(Method::Get)) = (credentials, session, asked)
+        && let Some(caller) = session.caller(app).await?
+    {
+        return Ok(caller);
+    }
+    authenticate(app, credentials, origin.client).await
+}
+
+/// Does what a form of a page asks for.
+async fn form(
+    request: &HttpRequest,
+    payload: Payload,
+    app: &web::Data<App>,
+    origin: &Origin,
+    session: Option<&Session>,
+    of: &Resource,
+) -> Result<HttpResponse, ApiError> {
+    let body = read_body(request, payload, app).await?;
+    let fields = Params::read(&String::from_utf8_lossy(&body))?;
+    if matches!(of, Resource::Session) {
+        let result = crate::form::session(request, app, origin, session, &fields).await;
+        let here = origin.base.location(of);
+        let site = Site { base: &origin.base, user: None, token: None, here, json: None };
+        return result.or_else(|error| match error {
+            ApiError::BadCredentials(_) | ApiError::TooManyFailures => {
+                Ok(error.sign_in(site, &fields))
+            }
+            error => Err(error),
+        });
+    }
+    let asked = crate::form::read(request, origin, session, of, &fields)?;
+    let Some(session) = session else { return Err(ApiError::ForeignForm) };
+    let caller = session.caller(app).await?.ok_or(ApiError::ForeignForm)?;
+    let call = Call {
+        app,
+        request,
+        resource: &asked.resource,
+        base: &origin.base,
+        caller: &caller,
+        params: &Params::read("")?,
+        format: Format::Json,
+        body: &asked.body,
+        session: Some(session),
+        is_form: true,
+    };
+    let result = handle(&call, asked.method).await;
+    app.cache.changed();
+    result.map(|_| leading_to(&origin.base.location(&asked.then)))
 }
 
 /// Whether a request may change or remove what was there: all but reading, and reporting, which adds.
@@ -215,6 +316,10 @@ async fn handle(call: &Call<'_>, method: Method) -> Result<HttpResponse, ApiErro
         (Resource::Progress(slug, key), Get | Put) => progress::get(call, slug, key).await,
         (Resource::TestList(slug, key), _) => tests::list(call, slug, key).await,
         (Resource::Receipt(slug, key), _) => receipts::get(call, slug, key).await,
+        (Resource::StepOutput(slug, key, nth, stream), _) => {
+            outputs::get(call, slug, key, *nth, *stream).await
+        }
+        (Resource::Events(slug, key), _) => outputs::events(call, slug, key).await,
         (Resource::Reparse(slug, key), _) => receipts::reparse(call, slug, key).await,
         (Resource::TestHistory(slug, name), _) => tests::history(call, slug, name).await,
         (Resource::TagList(slug), _) => lists::tags(call, slug).await,
@@ -237,6 +342,9 @@ async fn handle(call: &Call<'_>, method: Method) -> Result<HttpResponse, ApiErro
         (Resource::Object(collection, id), _) => objects::get(call, *collection, id).await,
         (Resource::ComponentsOfType(id), _) => objects::components_of_type(call, id).await,
         (Resource::BuildsOfComponent(id), _) => objects::builds_of_component(call, id).await,
+        (Resource::Session, Get) => service::session(call),
+        (Resource::Session, _) => Err(ApiError::UnsupportedType),
+        (Resource::Asset(file), _) => service::asset(file),
         (Resource::Health, _) => Ok(service::health()),
         (Resource::Ready, _) => service::ready(call).await,
         (Resource::Metrics, _) => service::metrics(call),

@@ -2,13 +2,17 @@
 
 use std::sync::Arc;
 
-use actix_web::HttpResponse;
 use actix_web::http::{StatusCode, header};
+use actix_web::{HttpResponse, HttpResponseBuilder};
 use devmason_domain::Refusal;
 use devmason_domain::query::QueryError;
 use devmason_hypermedia::{DocumentError, Method, PathError};
+use devmason_pages::{ProblemPage, SignIn, Site, Template};
 use devmason_repository::Error as StoreError;
 use serde_json::{Value, json};
+
+use crate::params::Params;
+use crate::respond::PAGE_HEADERS;
 
 /// Why a request was not done.
 #[derive(Debug)]
@@ -39,6 +43,8 @@ pub(crate) enum ApiError {
     Refused(Refusal),
     /// The credentials are wrong or no credentials at all.
     BadCredentials(&'static str),
+    /// A form that is not from a page of the session that it came with.
+    ForeignForm,
     /// Too many wrong passwords came from there, or for that user.
     TooManyFailures,
     /// The resource doesn't have the method.
@@ -145,6 +151,10 @@ impl ApiError {
                 plain(status, &refusal.to_string())
             }
             Self::BadCredentials(problem) => plain(S::UNAUTHORIZED, problem),
+            Self::ForeignForm => plain(
+                S::FORBIDDEN,
+                "this form is of another session, or of none; load its page again",
+            ),
             Self::TooManyFailures => {
                 plain(S::TOO_MANY_REQUESTS, "too many wrong passwords; try again in a minute")
             }
@@ -202,9 +212,42 @@ impl ApiError {
         }
     }
 
+    /// The same as a page.
+    pub(crate) fn page(&self, site: Site<'_>) -> HttpResponse {
+        let (status, message, _) = self.parts();
+        let reason = status.canonical_reason().unwrap_or_default();
+        self.paged(&ProblemPage { site, status: status.as_u16(), reason, message: &message })
+    }
+
+    /// The same as the form to sign in with, as it was filled in.
+    pub(crate) fn sign_in(&self, site: Site<'_>, fields: &Params) -> HttpResponse {
+        let [next, username] =
+            ["next", "username"].map(|name| fields.first(name).unwrap_or_default());
+        self.paged(&SignIn { site, next, username, problem: &self.parts().1 })
+    }
+
+    fn paged(&self, page: &impl Template) -> HttpResponse {
+        let Ok(html) = devmason_pages::rendered(page) else { return self.response() };
+        let status = self.parts().0;
+        let mut response = self.headed(status);
+        if status == StatusCode::UNAUTHORIZED {
+            // A browser that was told of Basic would ask by itself, and never show the page with the form.
+            response.insert_header((header::WWW_AUTHENTICATE, "Session realm=\"devmason\""));
+        }
+        for (name, value) in PAGE_HEADERS {
+            response.insert_header((name, value));
+        }
+        response.insert_header(header::ContentType::html()).body(html)
+    }
+
     /// The answer to the client, in the one shape that errors have.
     pub(crate) fn response(&self) -> HttpResponse {
         let (status, message, payload) = self.parts();
+        self.headed(status)
+            .json(json!({"message": message, "payload": payload, "status_code": status.as_u16()}))
+    }
+
+    fn headed(&self, status: StatusCode) -> HttpResponseBuilder {
         let mut response = HttpResponse::build(status);
         match status {
             StatusCode::UNAUTHORIZED => {
@@ -223,6 +266,5 @@ impl ApiError {
         }
         response.insert_header((header::CACHE_CONTROL, "no-store"));
         response
-            .json(json!({"message": message, "payload": payload, "status_code": status.as_u16()}))
     }
 }

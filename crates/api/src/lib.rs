@@ -6,13 +6,16 @@ mod cache;
 mod call;
 mod dispatch;
 mod error;
+mod form;
 mod forwarded;
 mod handlers;
+mod live;
 mod metrics;
 mod openapi;
 mod params;
 mod recorder;
 mod respond;
+mod session;
 mod settings;
 mod upload;
 
@@ -53,7 +56,7 @@ pub async fn serve(
     let app = web::Data::new(App::new(settings, repository, listener.local_addr()?));
     let upkeep = tokio::spawn(keep_up(app.clone()));
 
-    let shared = app.clone();
+    let (shared, live) = (app.clone(), app.clone());
     let server = HttpServer::new(move || {
         ActixApp::new()
             .wrap(Compress::default())
@@ -77,6 +80,8 @@ pub async fn serve(
     let handle = server.handle();
     let server = tokio::spawn(server);
     shutdown.await;
+    // Those who watch a build would not leave by themselves.
+    live.live.close();
     handle.stop(true).await;
     upkeep.abort();
     server.await.map_err(std::io::Error::other)?

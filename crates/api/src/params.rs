@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use actix_web::web;
 use devmason_domain::query::{
-    Filter, QueryError, Selection, Table, parse_query, parse_sort, parse_where,
+    BUILDS, Filter, QueryError, Selection, Table, parse_query, parse_sort, parse_where,
 };
 use devmason_domain::{BuildId, PageRequest};
 use devmason_hypermedia::Fields;
@@ -69,7 +69,8 @@ impl Params {
     pub(crate) fn format(&self) -> Result<Option<Format>, ApiError> {
         match self.get("format") {
             None => Ok(None),
-            Some("json") => Ok(Some(Format::Json)),
+            // What has a form of its own is given in that.
+            Some("json" | "raw") => Ok(Some(Format::Json)),
             Some("html") => Ok(Some(Format::Html)),
             Some(other) => Err(bad("format", format!("'{other}' is neither 'json' nor 'html'"))),
         }
@@ -94,6 +95,15 @@ impl Params {
         let Some(text) = self.get(name) else { return Ok(default) };
         let number = u64::from_str(text).ok().filter(|number| (1..=max).contains(number));
         number.ok_or_else(|| bad(name, format!("'{text}' is not a number from 1 to {max}")))
+    }
+
+    /// A number from 0 on, where it is given.
+    pub(crate) fn count(&self, name: &'static str) -> Result<Option<usize>, ApiError> {
+        let number = self.get(name).map(|text| {
+            text.parse::<usize>()
+                .map_err(|_| bad(name, format!("'{text}' is not a number from 0 on")))
+        });
+        number.transpose()
     }
 
     pub(crate) fn page(&self, default_per_page: u64) -> Result<PageRequest, ApiError> {
@@ -181,6 +191,38 @@ impl Params {
                 ),
             sort: self.get("sort").map_or(Ok(Vec::new()), |text| parse_sort(table, text))?,
         })
+    }
+
+    /// What must hold of builds, and their order: as [`Self::selection`], and `state`, `tag`, `host` and `text` beside it,
+    /// as a form has them. Those that are empty say nothing.
+    pub(crate) fn selection_of_builds(&self) -> Result<Selection, ApiError> {
+        let mut selection = self.selection(&BUILDS)?;
+        let given = |name| self.get(name).map(str::trim).filter(|text| !text.is_empty());
+        let state = match given("state") {
+            None => None,
+            Some("success") => Some("eq(success,true)".to_owned()),
+            Some("failure") => Some("eq(success,false)".to_owned()),
+            Some("running") => Some("eq(state,running)".to_owned()),
+            Some(other) => {
+                return Err(bad(
+                    "state",
+                    format!("'{other}' is none of success, failure, running"),
+                ));
+            }
+        };
+        let quoted = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
+        let like = |text: &str| text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+        let conditions = [
+            state,
+            given("tag").map(|tag| format!("contains(tags,{})", quoted(tag))),
+            given("host").map(|host| format!("eq(client.host,{})", quoted(host))),
+            given("text")
+                .map(|text| format!("ilike(key,{})", quoted(&format!("%{}%", like(text))))),
+        ];
+        for condition in conditions.into_iter().flatten() {
+            selection.filter = selection.filter.and(parse_query(&BUILDS, &condition)?);
+        }
+        Ok(selection)
     }
 
     /// The query of another page of the same list.

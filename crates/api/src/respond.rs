@@ -7,17 +7,30 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, ContentType, HeaderName};
 use actix_web::web::Bytes;
 use actix_web::{HttpResponse, HttpResponseBuilder};
-use devmason_domain::Viewer;
-use devmason_hypermedia::{Method, Resource};
+use devmason_domain::{Username, Viewer};
+use devmason_hypermedia::Method;
+use devmason_pages::{DocumentPage, Site, Template};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::call::Call;
 use crate::error::ApiError;
 use crate::params::{Format, Params};
+use crate::session::Session;
 
 /// Below this a body is not worth compressing: it fits in one packet as it is.
 const COMPRESSED_FROM: usize = 1024;
+
+/// What goes with every page: it loads nothing but this server's own files, and nothing that was sent to it can run.
+pub(crate) const PAGE_HEADERS: [(HeaderName, &str); 3] = [
+    (
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; \
+         form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    ),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::REFERRER_POLICY, "same-origin"),
+];
 
 /// The `Allow` header for what may be done.
 pub(crate) fn allow(methods: &[Method]) -> String {
@@ -101,7 +114,15 @@ impl Call<'_> {
         let (registration, reading) = (policy.registration, policy.reading);
         let server =
             format!("{} {registration:?} {reading:?} {format:?}", env!("CARGO_PKG_VERSION"));
-        let parts = [self.base.href(self.resource), server, viewer];
+        let page = match format {
+            Format::Json => String::new(),
+            // Its forms are of this session.
+            Format::Html => {
+                let token = self.session.map(Session::token).unwrap_or_default();
+                format!("{:x} {token}", devmason_pages::look())
+            }
+        };
+        let parts = [self.base.href(self.resource), server, viewer, page];
         for part in parts.into_iter().chain(state.iter().map(ToString::to_string)) {
             hash.update((part.len() as u64).to_le_bytes());
             hash.update(part);
@@ -236,7 +257,7 @@ impl Call<'_> {
     fn headed(&self, status: StatusCode, etag: &str) -> HttpResponseBuilder {
         let mut response = HttpResponse::build(status);
         response.insert_header((header::ETAG, etag));
-        response.insert_header((header::VARY, "Accept, Accept-Encoding, Authorization"));
+        response.insert_header((header::VARY, "Accept, Accept-Encoding, Authorization, Cookie"));
         // It may be kept, but whether it is still true is to be asked each time.
         response.insert_header((header::CACHE_CONTROL, "no-cache"));
         response
@@ -271,8 +292,9 @@ impl Call<'_> {
     pub(crate) fn other(&self, etag: &str, media_type: &'static str, body: String) -> HttpResponse {
         self.headed(StatusCode::OK, etag)
             .insert_header((header::CONTENT_TYPE, media_type))
-            // Opened by itself, a picture may do nothing but be looked at.
+            // Opened by itself, a picture or a text may do nothing but be looked at.
             .insert_header((header::CONTENT_SECURITY_POLICY, "default-src 'none'"))
+            .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
             .body(body)
     }
 
@@ -303,10 +325,12 @@ impl Call<'_> {
     fn typed(&self, mut response: HttpResponseBuilder, body: Bytes) -> HttpResponse {
         match self.format {
             Format::Json => response.insert_header(ContentType::json()),
-            Format::Html => response.insert_header(ContentType::html()).insert_header((
-                header::CONTENT_SECURITY_POLICY,
-                "default-src 'none'; style-src 'unsafe-inline'",
-            )),
+            Format::Html => {
+                for (name, value) in PAGE_HEADERS {
+                    response.insert_header((name, value));
+                }
+                response.insert_header(ContentType::html())
+            }
         };
         if body.len() < COMPRESSED_FROM {
             response.insert_header((header::CONTENT_ENCODING, "identity"));
@@ -314,14 +338,44 @@ impl Call<'_> {
         response.body(body)
     }
 
+    /// The page of a document that has none of its own.
     fn page(&self, json: &[u8]) -> Result<Vec<u8>, ApiError> {
         let path = self.base.location(self.resource);
-        let home = self.base.location(&Resource::ProjectList);
-        let json_href = format!("{path}{}", self.params.as_json());
-        let page =
-            devmason_pages::document(&path, &home, &json_href, &String::from_utf8_lossy(json));
-        page.map(String::into_bytes).map_err(|error| ApiError::Unwritable(error.to_string()))
+        let text = String::from_utf8_lossy(json);
+        written(&DocumentPage::new(self.site(), &path, &text))
     }
+
+    /// What pages have around them for this client.
+    pub(crate) fn site(&self) -> Site<'_> {
+        let path = self.base.location(self.resource);
+        Site {
+            base: self.base,
+            user: self.viewer().username().map(Username::as_str),
+            token: self.session.map(Session::token),
+            here: format!("{path}{}", self.params.choice()),
+            json: Some(format!("{path}{}", self.params.as_json())),
+        }
+    }
+
+    /// A page whose ETag is known beforehand.
+    pub(crate) fn paged(&self, etag: &str, page: &impl Template) -> Result<HttpResponse, ApiError> {
+        Ok(self.typed(self.headed(StatusCode::OK, etag), written(page)?.into()))
+    }
+
+    /// A page whose ETag is made of what it says.
+    pub(crate) fn shown(&self, page: &impl Template) -> Result<HttpResponse, ApiError> {
+        let html = written(page)?;
+        let etag = self.etag(&[&hex(&Sha256::digest(&html))]);
+        if self.is_known(&etag) {
+            return Ok(self.unchanged(&etag));
+        }
+        Ok(self.typed(self.headed(StatusCode::OK, &etag), html.into()))
+    }
+}
+
+fn written(page: &impl Template) -> Result<Vec<u8>, ApiError> {
+    let html = devmason_pages::rendered(page);
+    html.map(String::into_bytes).map_err(|error| ApiError::Unwritable(error.to_string()))
 }
 
 /// `Content-Encoding: identity` keeps the compressing middleware away from a short body; a client is

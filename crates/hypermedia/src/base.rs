@@ -33,6 +33,11 @@ impl Base {
         &self.prefix
     }
 
+    /// Scheme, host and port, such as `https://ci.example.org`.
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
     /// The path within the server of a request's path; a proxy may or may not have cut the prefix.
     pub fn strip<'a>(&self, path: &'a str) -> &'a str {
         match path.strip_prefix(&self.prefix) {

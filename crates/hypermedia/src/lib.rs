@@ -7,5 +7,7 @@ mod view;
 
 pub use base::Base;
 pub use document::{DocumentError, Fields};
-pub use resource::{BuildsOf, Collection, Method, PathError, RESERVED, Resource, TagSegment};
+pub use resource::{
+    BuildsOf, Collection, Method, PathError, RESERVED, Resource, Stream, TagSegment,
+};
 pub use view::{Link, ListLinks, Subject, View};

@@ -152,6 +152,25 @@ impl BuildsOf {
     }
 }
 
+/// One of the two outputs of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Stream {
+    /// Standard output.
+    Output,
+    /// Standard error.
+    Errout,
+}
+
+impl Stream {
+    /// Its name in URIs and documents.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Output => "output",
+            Self::Errout => "errout",
+        }
+    }
+}
+
 /// A resource, and so a place in the map of URIs.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Resource {
@@ -169,6 +188,10 @@ pub enum Resource {
     Progress(Slug, BuildKey),
     /// `/{project}/builds/{build}/tests`
     TestList(Slug, BuildKey),
+    /// `/{project}/builds/{build}/steps/{step}/output` and `…/errout`: what a step wrote, as it is; steps are counted from 0
+    StepOutput(Slug, BuildKey, u32, Stream),
+    /// `/{project}/builds/{build}/events`: what comes to a build while it runs
+    Events(Slug, BuildKey),
     /// `/{project}/builds/{build}/receipt`
     Receipt(Slug, BuildKey),
     /// `/{project}/builds/{build}/receipt/reparse`
@@ -193,6 +216,10 @@ pub enum Resource {
     Badge(BuildsOf),
     /// `…/builds.atom`: the latest builds of a list, as a feed
     Feed(BuildsOf),
+    /// `/api/v1/session`: who is signed in with a browser
+    Session,
+    /// `/static/{file}`: what pages load
+    Asset(String),
     /// `/api/v1/{collection}`
     List(Collection),
     /// `/api/v1/{collection}/{id}`, where components and their types are found by name, too
@@ -261,6 +288,8 @@ impl Resource {
             ["readyz"] => Ok(Self::Ready),
             ["metrics"] => Ok(Self::Metrics),
             ["openapi.json"] => Ok(Self::OpenApi),
+            ["api", "v1", "session"] => Ok(Self::Session),
+            ["static", file] if file.contains('.') => Ok(Self::Asset((*file).to_owned())),
             ["api", "v1", plural] => {
                 Collection::parse(plural).map(Self::List).ok_or(PathError::NotFound)
             }
@@ -292,6 +321,12 @@ impl Resource {
                 Ok(Self::Progress(name(project)?, name(build)?))
             }
             [project, "builds", build, "tests"] => Ok(Self::TestList(name(project)?, name(build)?)),
+            [project, "builds", build, "events"] => Ok(Self::Events(name(project)?, name(build)?)),
+            [project, "builds", build, "steps", nth, stream @ ("output" | "errout")] => {
+                let stream = if *stream == "output" { Stream::Output } else { Stream::Errout };
+                let nth = nth.parse().map_err(|_| PathError::NotFound)?;
+                Ok(Self::StepOutput(name(project)?, name(build)?, nth, stream))
+            }
             [project, "builds", build, "receipt"] => {
                 Ok(Self::Receipt(name(project)?, name(build)?))
             }
@@ -337,6 +372,10 @@ impl Resource {
             Self::Build(project, build) => format!("/{project}/builds/{build}"),
             Self::Progress(project, build) => format!("/{project}/builds/{build}/progress"),
             Self::TestList(project, build) => format!("/{project}/builds/{build}/tests"),
+            Self::StepOutput(project, build, nth, stream) => {
+                format!("/{project}/builds/{build}/steps/{nth}/{}", stream.as_str())
+            }
+            Self::Events(project, build) => format!("/{project}/builds/{build}/events"),
             Self::Receipt(project, build) => format!("/{project}/builds/{build}/receipt"),
             Self::Reparse(project, build) => format!("/{project}/builds/{build}/receipt/reparse"),
             Self::TestHistory(project, test) => format!("/{project}/tests/{}", encode(test)),
@@ -351,6 +390,8 @@ impl Resource {
             Self::LatestByUser(user) => format!("/users/{}/builds/latest", encode(user.as_str())),
             Self::Badge(of) => format!("{}/badge.svg", base(of)),
             Self::Feed(of) => format!("{}/builds.atom", base(of)),
+            Self::Session => "/api/v1/session".to_owned(),
+            Self::Asset(file) => format!("/static/{}", encode(file)),
             Self::List(collection) => format!("/api/v1/{}", collection.plural()),
             Self::Object(collection, id) => {
                 format!("/api/v1/{}/{}", collection.plural(), encode(id))
@@ -376,6 +417,13 @@ impl Resource {
             Self::Build(..) => "/{project}/builds/{build}",
             Self::Progress(..) => "/{project}/builds/{build}/progress",
             Self::TestList(..) => "/{project}/builds/{build}/tests",
+            Self::StepOutput(_, _, _, Stream::Output) => {
+                "/{project}/builds/{build}/steps/{step}/output"
+            }
+            Self::StepOutput(_, _, _, Stream::Errout) => {
+                "/{project}/builds/{build}/steps/{step}/errout"
+            }
+            Self::Events(..) => "/{project}/builds/{build}/events",
             Self::Receipt(..) => "/{project}/builds/{build}/receipt",
             Self::Reparse(..) => "/{project}/builds/{build}/receipt/reparse",
             Self::TestHistory(..) => "/{project}/tests/{test}",
@@ -392,6 +440,8 @@ impl Resource {
             Self::Feed(BuildsOf::Project(_)) => "/{project}/builds.atom",
             Self::Feed(BuildsOf::Tagged(..)) => "/{project}/tags/{tags}/builds.atom",
             Self::Feed(BuildsOf::User(_)) => "/users/{username}/builds.atom",
+            Self::Session => "/api/v1/session",
+            Self::Asset(_) => "/static/{file}",
             Self::List(Collection::ComponentTypes) => "/api/v1/componenttypes",
             Self::List(Collection::Components) => "/api/v1/components",
             Self::List(Collection::Projects) => "/api/v1/projects",
@@ -426,10 +476,13 @@ impl Resource {
             Self::List(collection) if collection.is_written() => &[Get, Post],
             Self::BuildList(_) => &[Get, Post],
             Self::Progress(..) => &[Get, Post, Delete],
+            Self::Session => &[Get, Post],
             Self::Reparse(..) => &[Post],
             Self::ProjectList
             | Self::LatestBuild(_)
             | Self::TestList(..)
+            | Self::StepOutput(..)
+            | Self::Events(..)
             | Self::Receipt(..)
             | Self::TestHistory(..)
             | Self::TagList(_)
@@ -440,6 +493,7 @@ impl Resource {
             | Self::LatestByUser(_)
             | Self::Badge(_)
             | Self::Feed(_)
+            | Self::Asset(_)
             | Self::List(_)
             | Self::Object(..)
             | Self::ComponentsOfType(_)
@@ -522,7 +576,7 @@ mod tests {
             let tags = TagSegment(tags);
             for resource in [
                 Resource::Project(slug.clone()), Resource::BuildList(slug.clone()), Resource::LatestBuild(slug.clone()),
-                Resource::Build(slug.clone(), key.clone()), Resource::Progress(slug.clone(), key.clone()), Resource::TestList(slug.clone(), key.clone()), Resource::Receipt(slug.clone(), key.clone()), Resource::Reparse(slug.clone(), key),
+                Resource::Build(slug.clone(), key.clone()), Resource::Progress(slug.clone(), key.clone()), Resource::TestList(slug.clone(), key.clone()), Resource::Receipt(slug.clone(), key.clone()), Resource::StepOutput(slug.clone(), key.clone(), 7, Stream::Errout), Resource::Events(slug.clone(), key.clone()), Resource::Session, Resource::Asset("x.css".to_owned()), Resource::Reparse(slug.clone(), key),
                 Resource::TestHistory(slug.clone(), tags.as_str().to_owned()), Resource::TagList(slug.clone()),
                 Resource::Tagged(slug.clone(), tags.clone()), Resource::LatestTagged(slug.clone(), tags.clone()),
                 Resource::Badge(BuildsOf::Project(slug.clone())), Resource::Feed(BuildsOf::Tagged(slug, tags.clone())), Resource::User(user.clone()),

@@ -1,34 +1,36 @@
 #![doc = include_str!("../README.md")]
 
+mod assets;
 mod json;
+mod output;
+mod plot;
+mod site;
+mod views;
 
-use askama::Template;
+pub use askama::Template;
 
-/// A document as a page for people.
-#[derive(Template)]
-#[template(path = "document.html")]
-struct Document<'a> {
-    title: &'a str,
-    home: &'a str,
-    json_href: &'a str,
-    body: String,
-}
+pub use assets::{Asset, look};
+pub use site::Site;
+pub use views::{
+    BuildFilter, BuildPage, BuildParts, Builds, Compared, DocumentPage, Grid, History, Lines,
+    Output, Pager, ProblemPage, ProjectPage, ProjectRow, Projects, Room, Row, Run, SignIn, Tags,
+    TestLine, TestRow, Tests, User, Users, rendered, step_html,
+};
 
-/// Shows a JSON document: its text, laid out, every URL in it a link.
-///
-/// `title` is the resource's path, `home` where the server's list of projects is, `json_href` where
-/// the document itself is.
-///
-/// # Errors
-/// Never for text that fits in memory; the template engine reports through `fmt`.
-pub fn document(
-    title: &str,
-    home: &str,
-    json_href: &str,
-    json: &str,
-) -> Result<String, std::fmt::Error> {
-    let page = Document { title, home, json_href, body: json::to_html(json) };
-    page.render().map_err(|_| std::fmt::Error)
+/// Text that is safe between tags and in quoted attributes.
+fn escaped(text: &str) -> String {
+    let mut html = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => html.push_str("&amp;"),
+            '<' => html.push_str("&lt;"),
+            '>' => html.push_str("&gt;"),
+            '"' => html.push_str("&quot;"),
+            '\'' => html.push_str("&#39;"),
+            c => html.push(c),
+        }
+    }
+    html
 }
 
 /// How a list's latest build stands.
@@ -52,6 +54,14 @@ impl Standing {
             Self::Failure => "failure",
             Self::Running => "running",
             Self::Nothing => "no builds",
+        }
+    }
+
+    /// The class of what shows it.
+    pub fn class(self) -> &'static str {
+        match self {
+            Self::Nothing => "nothing",
+            other => other.as_str(),
         }
     }
 
@@ -83,7 +93,7 @@ const LABEL: usize = 40;
 /// A badge, as SVG; a label that is too long is cut.
 ///
 /// # Errors
-/// As [`document`].
+/// As [`rendered`].
 pub fn badge(label: &str, standing: Standing) -> Result<String, std::fmt::Error> {
     let cut: String = if label.chars().count() > LABEL {
         label.chars().take(LABEL - 1).chain(['\u{2026}']).collect()
@@ -135,7 +145,7 @@ struct Feed<'a> {
 /// A feed of builds, the newest first: `this` is its own URL, `list` that of the list.
 ///
 /// # Errors
-/// As [`document`].
+/// As [`rendered`].
 pub fn feed(
     title: &str,
     this: &str,

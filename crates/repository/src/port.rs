@@ -362,6 +362,12 @@ pub trait Builds {
     /// The steps of each of these builds, as many as the build says it has; `None` where the build
     /// was deleted since it was read.
     fn step_list(&self, builds: &[Build]) -> Result<Vec<Option<Vec<Step>>>>;
+    /// The steps of a build from that place on, of those that the build says it has.
+    fn step_tail(&self, build: &Build, from: u32) -> Result<Vec<Step>>;
+    /// The step of a build at that place.
+    fn step_one(&self, build: &Build, nth: u32) -> Result<Option<Step>>;
+    /// The steps of each of these builds, those that are there, without their outputs.
+    fn step_outline(&self, builds: &[Build]) -> Result<Vec<Vec<Step>>>;
     /// Deletes a build.
     fn build_delete(
         &self,
@@ -520,13 +526,19 @@ pub trait Users {
     fn user_tally(&self) -> Result<Tally>;
     /// Makes a user; `None` where the name is taken.
     fn user_create(&self, new: &NewAccount) -> Result<Option<Account>>;
-    /// Changes a password.
+    /// Changes a password, and ends the user's sessions.
     fn user_set_password(
         &self,
         id: AccountId,
         hash: &PasswordHash,
         seen: Option<i64>,
     ) -> Result<Updated<Account>>;
+    /// Begins a session of a user's, known by the hash of its secret.
+    fn session_create(&self, hash: [u8; 32], of: AccountId, expires: Timestamp) -> Result<()>;
+    /// Whose session that is, where it has not expired by `now`.
+    fn session_find(&self, hash: [u8; 32], now: Timestamp) -> Result<Option<Account>>;
+    /// Ends a session.
+    fn session_delete(&self, hash: [u8; 32]) -> Result<()>;
     /// Deletes a user: its projects belong to nobody then, and its builds are credited to nobody.
     fn user_delete(&self, id: AccountId, seen: Option<i64>) -> Result<Updated<()>>;
 }

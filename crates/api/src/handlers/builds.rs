@@ -7,12 +7,13 @@ use actix_web::http::StatusCode;
 use devmason_domain::{Build, BuildId, BuildKey, Outcome, Project, Report, Slug, Step, Timestamp};
 use devmason_hypermedia::document::{BuildDocument, ComponentRef, IncomingBuild};
 use devmason_hypermedia::{Fields, Resource};
-use devmason_repository::{Answer, Claimed, Named, NewBuild, Recorded, TestReport, Updated};
+use devmason_repository::{Answer, Claimed, Named, NewBuild, Recorded, Scope, TestReport, Updated};
 use uuid::Uuid;
 
 use super::objects::named;
 use crate::call::Call;
 use crate::error::ApiError;
+use crate::params::Format;
 use crate::respond::{leading, no_content};
 use crate::upload::{self, Upload};
 
@@ -94,13 +95,19 @@ pub(crate) async fn get(
     slug: &Slug,
     key: &BuildKey,
 ) -> Result<HttpResponse, ApiError> {
-    let fields = call.params.fields()?;
+    let is_page = call.format == Format::Html;
+    let fields = if is_page { Fields::ALL } else { call.params.fields()? };
     let wanted = fields.has("results");
     let at_once = if wanted && !call.has_preconditions() { Wanted::Steps } else { Wanted::Build };
     let (project, build, steps) = look(call, slug, key, at_once).await?;
     let state = state(&project, &build);
     let [id, version, rules, credited] = borrowed(&state);
-    let etag = if fields == Fields::ALL {
+    let etag = if is_page {
+        // It names the builds around it.
+        let of = project.id;
+        let tally = call.ask(move |repository| repository.build_tally(&Scope::Project(of))).await?;
+        call.etag(&[id, version, rules, credited, &tally.changes])
+    } else if fields == Fields::ALL {
         call.etag(&[id, version, rules, credited])
     } else {
         call.etag(&[id, version, rules, credited, &call.params.choice()])
@@ -121,6 +128,9 @@ pub(crate) async fn get(
             (build, steps.flatten().ok_or(NO_BUILD)?)
         }
     };
+    if is_page {
+        return super::pages::build(call, &etag, &project, build, steps).await;
+    }
     let links = call.view().build_links(&project, &build);
     call.ok(&etag, &BuildDocument { build: &build, steps: &steps, links, fields })
 }

@@ -4,17 +4,19 @@ use std::collections::HashMap;
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use devmason_domain::query::{BUILDS, Selection};
+use devmason_domain::query::Selection;
 use devmason_domain::{
     Build, BuildId, PageRequest, Project, ProjectId, Slug, Step, Tag, Username, split_dashed,
 };
 use devmason_hypermedia::document::{BuildDocument, ListMembers, TagListDocument};
-use devmason_hypermedia::{Fields, Link, ListLinks, Resource, TagSegment};
+use devmason_hypermedia::{BuildsOf, Fields, Link, ListLinks, Resource, TagSegment};
+use devmason_pages::Row;
 use devmason_repository::{BuildQuery, Count, Repository, Scope, Start};
 
+use super::pages::Listed;
 use crate::call::Call;
 use crate::error::ApiError;
-use crate::params::Position;
+use crate::params::{Format, Position};
 use crate::respond::leading;
 
 /// How many builds a page has unless the client says.
@@ -38,7 +40,12 @@ const NO_BUILD: ApiError = ApiError::NotFound("there is no build yet");
 pub(crate) async fn of_project(call: &Call<'_>, slug: &Slug) -> Result<HttpResponse, ApiError> {
     let project = call.project(slug).await?;
     let links = |list: &ListLinks| call.view().build_list_links(&project, list);
-    show(call, Scope::Project(project.id), project.version, Some(&project), &links).await
+    let of = Listed {
+        heading: format!("Builds of {}", project.name),
+        of: BuildsOf::Project(project.slug.clone()),
+        project: Some(&project),
+    };
+    show(call, Scope::Project(project.id), project.version, of, &links).await
 }
 
 pub(crate) async fn of_tags(
@@ -49,7 +56,13 @@ pub(crate) async fn of_tags(
     let (project, tags) = tagged(call, slug, segment).await?;
     let links = |list: &ListLinks| call.view().tagged_links(&project, &tags, list);
     let scope = Scope::Tagged(project.id, tags.clone());
-    show(call, scope, project.version, Some(&project), &links).await
+    let words: Vec<&str> = tags.iter().map(Tag::as_str).collect();
+    let of = Listed {
+        heading: format!("Builds of {} with {}", project.name, words.join(", ")),
+        of: BuildsOf::Tagged(project.slug.clone(), TagSegment::of(&tags)),
+        project: Some(&project),
+    };
+    show(call, scope, project.version, of, &links).await
 }
 
 pub(crate) async fn of_user(
@@ -58,7 +71,12 @@ pub(crate) async fn of_user(
 ) -> Result<HttpResponse, ApiError> {
     let account = super::users::find(call, username).await?;
     let links = |list: &ListLinks| call.view().user_builds_links(&account.username, list);
-    show(call, Scope::Sender(account.id), account.version, None, &links).await
+    let of = Listed {
+        heading: format!("Builds of {}", account.username),
+        of: BuildsOf::User(account.username.clone()),
+        project: None,
+    };
+    show(call, Scope::Sender(account.id), account.version, of, &links).await
 }
 
 pub(crate) async fn latest_of_project(
@@ -119,6 +137,12 @@ pub(crate) async fn tags(call: &Call<'_>, slug: &Slug) -> Result<HttpResponse, A
         return Ok(answer);
     }
     let tags = call.ask(move |repository| repository.tag_list(id)).await?;
+    if call.format == Format::Html {
+        return call.paged(
+            &etag,
+            &devmason_pages::Tags { site: call.site(), project: &project, tags: &tags },
+        );
+    }
     let links = call.view().tag_list_links(&project, &tags);
     call.ok(&etag, &TagListDocument { tags: &tags, links })
 }
@@ -182,11 +206,15 @@ async fn show(
     call: &Call<'_>,
     scope: Scope,
     version: i64,
-    project: Option<&Project>,
+    of: Listed<'_>,
     links: &dyn Fn(&ListLinks) -> Vec<Link>,
 ) -> Result<HttpResponse, ApiError> {
-    let (request, fields) = (call.params.page(PER_PAGE)?, call.params.fields()?);
-    let (selection, mut position) = (call.params.selection(&BUILDS)?, call.params.position()?);
+    let (request, mut fields) = (call.params.page(PER_PAGE)?, call.params.fields()?);
+    if call.format == Format::Html {
+        // A page shows no outputs.
+        fields = Fields::default();
+    }
+    let (selection, mut position) = (call.params.selection_of_builds()?, call.params.position()?);
     // A list with an order of its own has no positions; its pages are numbered.
     let positioned = selection.sort.is_empty();
     position = position.filter(|position| positioned != matches!(position, Position::From(_)));
@@ -198,11 +226,12 @@ async fn show(
     let asked = scope.clone();
     let tally = call.ask(move |repository| repository.build_tally(&asked)).await?;
     // A project, or a user, that is made anew under an old name is another one.
-    let of = match &scope {
+    let place = match &scope {
         Scope::Project(id) | Scope::Tagged(id, _) => id.0,
         Scope::Sender(id) => id.0,
     };
-    let etag = call.etag(&[&of, &version, &tally.changes, &tally.members, &call.params.choice()]);
+    let etag =
+        call.etag(&[&place, &version, &tally.changes, &tally.members, &call.params.choice()]);
     if let Some(answer) = call.ready(&etag) {
         return Ok(answer);
     }
@@ -210,7 +239,7 @@ async fn show(
         Scope::Tagged(_, tags) => Some(tags.clone()),
         Scope::Project(_) | Scope::Sender(_) => None,
     };
-    let known = project.cloned();
+    let known = of.project.cloned();
     let page = call
         .ask(move |repository| {
             let count = if scope.keeps_count_of(&selection) {
@@ -276,6 +305,21 @@ async fn show(
             page => to(page, back),
         }),
     };
+    if call.format == Format::Html {
+        let rows = page
+            .builds
+            .iter()
+            .filter_map(|(build, _)| {
+                Some(Row { project: page.projects.get(&build.project)?, build })
+            })
+            .collect();
+        let about = if page.count.exact { "" } else { "at least " };
+        let text = format!(
+            "page {} of {about}{}, {about}{} builds",
+            pages.page, pages.num_pages, pages.count
+        );
+        return super::pages::builds(call, &etag, of, rows, &list, text);
+    }
     let documents = page
         .builds
         .iter()

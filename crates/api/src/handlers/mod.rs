@@ -4,6 +4,8 @@ pub(crate) mod builds;
 pub(crate) mod feeds;
 pub(crate) mod lists;
 pub(crate) mod objects;
+pub(crate) mod outputs;
+pub(crate) mod pages;
 pub(crate) mod progress;
 pub(crate) mod projects;
 pub(crate) mod receipts;

@@ -8,6 +8,7 @@ use devmason_repository::{NewProject, Registered, Updated};
 
 use crate::call::Call;
 use crate::error::ApiError;
+use crate::params::Format;
 use crate::respond::no_content;
 
 /// The list of all projects is rather shown whole than in pages.
@@ -29,11 +30,15 @@ pub(crate) async fn list(call: &Call<'_>) -> Result<HttpResponse, ApiError> {
     if !pages.exists() {
         return Err(ApiError::NotFound("there is no such page"));
     }
-    if let Some(answer) = call.ready(&etag) {
+    // A page says how their builds went, too.
+    if let Some(answer) = call.ready(&etag).filter(|_| call.format == Format::Json) {
         return Ok(answer);
     }
     let projects = call.ask(move |repository| repository.project_list(page)).await?;
     let links = ListLinks::numbered(&|page| call.params.of_page(page, None), pages);
+    if call.format == Format::Html {
+        return super::pages::projects(call, projects, &links).await;
+    }
     let mut links = call.view().page_links(&Resource::ProjectList, Subject::ReadOnly, &links);
     links.extend(call.view().root_links());
     let projects = projects.iter().map(|project| document(call, project)).collect();
@@ -42,6 +47,9 @@ pub(crate) async fn list(call: &Call<'_>) -> Result<HttpResponse, ApiError> {
 
 pub(crate) async fn get(call: &Call<'_>, slug: &Slug) -> Result<HttpResponse, ApiError> {
     let project = call.project(slug).await?;
+    if call.format == Format::Html {
+        return super::pages::project(call, &project).await;
+    }
     let etag = etag(call, &project);
     if let Some(answer) = call.ready(&etag) {
         return Ok(answer);
@@ -94,7 +102,7 @@ async fn register(call: &Call<'_>, slug: &Slug) -> Result<HttpResponse, ApiError
                 }
                 _ => call.viewer().clone(),
             };
-            let caller = crate::auth::Caller { viewer, newcomer: crate::auth::Newcomer::No };
+            let caller = crate::auth::Caller::known(viewer);
             let call = Call { caller: &caller, ..*call };
             call.created(&etag(&call, &project), &document(&call, &project))
         }

@@ -3,12 +3,14 @@
 use actix_web::HttpResponse;
 use actix_web::http::header;
 use devmason_hypermedia::{BuildsOf, Method, Resource, Subject};
+use devmason_pages::{Asset, SignIn};
 use serde_json::json;
 
 use super::{builds, lists, objects, users};
 use crate::call::Call;
 use crate::error::ApiError;
 use crate::metrics::Metrics;
+use crate::params::Format;
 
 /// What this client may do with the resource.
 pub(crate) async fn methods(call: &Call<'_>) -> Result<Vec<Method>, ApiError> {
@@ -34,7 +36,10 @@ pub(crate) async fn methods(call: &Call<'_>) -> Result<Vec<Method>, ApiError> {
             let (project, build) = builds::find(call, slug, key).await?;
             view.methods(Subject::Reparse(&project, &build))
         }
-        Resource::TestList(slug, key) | Resource::Receipt(slug, key) => {
+        Resource::TestList(slug, key)
+        | Resource::Receipt(slug, key)
+        | Resource::StepOutput(slug, key, ..)
+        | Resource::Events(slug, key) => {
             builds::find(call, slug, key).await?;
             view.methods(Subject::ReadOnly)
         }
@@ -85,7 +90,8 @@ pub(crate) async fn methods(call: &Call<'_>) -> Result<Vec<Method>, ApiError> {
             objects::component(call, id).await?;
             view.methods(Subject::ReadOnly)
         }
-        Resource::Health | Resource::Ready => vec![Method::Get],
+        Resource::Health | Resource::Ready | Resource::Asset(_) => vec![Method::Get],
+        Resource::Session => vec![Method::Get, Method::Post],
         Resource::List(_)
         | Resource::ProjectList
         | Resource::UserList
@@ -121,4 +127,24 @@ pub(crate) fn openapi(call: &Call<'_>) -> Result<HttpResponse, ApiError> {
     }
     let server = call.base.href(&Resource::ProjectList);
     call.ok(&etag, &crate::openapi::document(server.trim_end_matches('/')))
+}
+
+/// Who looks; to browsers, the form to sign in with.
+pub(crate) fn session(call: &Call<'_>) -> Result<HttpResponse, ApiError> {
+    if call.format == Format::Html {
+        let next = call.params.first("next").unwrap_or_default();
+        return call.shown(&SignIn { site: call.site(), next, username: "", problem: "" });
+    }
+    let username = call.viewer().username().map(ToString::to_string);
+    call.listed(&json!({ "username": username }))
+}
+
+/// A file that pages load, which never changes under its name.
+pub(crate) fn asset(file: &str) -> Result<HttpResponse, ApiError> {
+    let asset = Asset::find(file).ok_or(ApiError::NotFound("there is no such file"))?;
+    Ok(HttpResponse::Ok()
+        .content_type(asset.media_type)
+        .insert_header((header::CACHE_CONTROL, "public, max-age=31536000, immutable"))
+        .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .body(asset.text))
 }

@@ -10,7 +10,7 @@ use super::builds::{borrowed, find, state};
 use super::lists::PAGE_BYTES;
 use crate::call::Call;
 use crate::error::ApiError;
-use crate::params::Position;
+use crate::params::{Format, Position};
 
 /// How many cases, or runs, a page has unless the client says, and at most.
 const PER_PAGE: (u64, u64) = (100, 1000);
@@ -51,6 +51,13 @@ pub(crate) async fn list(
     let mut tests = call.ask(move |repository| repository.test_list(&query)).await?;
     let next = cut(&mut tests, limit, |test| &test.result)
         .map(|next| call.params.of_page(1, Some(Position::From(next.position.into()))));
+    if call.format == Format::Html {
+        let is_first = from == 0;
+        let first = call.params.of_page(1, None);
+        let previous = (!is_first).then(|| first.clone());
+        let list = ListLinks { first, previous, next, ..ListLinks::default() };
+        return super::pages::tests(call, &etag, (&project, &build), &tests, &list);
+    }
     let view = call.view();
     let this = Resource::TestList(slug.clone(), key.clone());
     let links = view.part_links(&project, &build, &this, &call.params.choice(), next);
@@ -122,6 +129,11 @@ pub(crate) async fn history(
         next,
         ..ListLinks::default()
     };
+    if call.format == Format::Html {
+        let previous = from.map(|_| list.first.clone());
+        let list = ListLinks { previous, ..list };
+        return super::pages::history(call, &etag, &project, name, &runs, &list);
+    }
     let view = call.view();
     let links = view.history_links(&project, name, &list);
     let runs = runs

@@ -6,9 +6,10 @@ use devmason_hypermedia::document::{IncomingUser, ListMembers, UserDocument};
 use devmason_hypermedia::{ListLinks, Resource, Subject};
 use devmason_repository::{Actor, NewAccount, Updated};
 
-use crate::auth::{Caller, Newcomer};
+use crate::auth::Caller;
 use crate::call::Call;
 use crate::error::ApiError;
+use crate::params::Format;
 use crate::respond::no_content;
 
 const PER_PAGE: u64 = 25;
@@ -41,6 +42,9 @@ pub(crate) async fn list(call: &Call<'_>) -> Result<HttpResponse, ApiError> {
     }
     let users = call.ask(move |repository| repository.user_list(page)).await?;
     let links = ListLinks::numbered(&|page| call.params.of_page(page, None), pages);
+    if call.format == Format::Html {
+        return super::pages::users(call, &etag, &users, &links);
+    }
     let links = call.view().page_links(&Resource::UserList, Subject::ReadOnly, &links);
     let users = users.iter().map(|account| document(call, account)).collect();
     call.ok(&etag, &ListMembers::users(users, pages, links))
@@ -48,6 +52,9 @@ pub(crate) async fn list(call: &Call<'_>) -> Result<HttpResponse, ApiError> {
 
 pub(crate) async fn get(call: &Call<'_>, username: &Username) -> Result<HttpResponse, ApiError> {
     let account = find(call, username).await?;
+    if call.format == Format::Html {
+        return super::pages::user(call, &account).await;
+    }
     let etag = etag(call, &account);
     if let Some(answer) = call.ready(&etag) {
         return Ok(answer);
@@ -80,8 +87,7 @@ async fn create(
     }
     let account =
         call.ask(move |repository| repository.user_create(&new)).await?.ok_or(ApiError::Raced)?;
-    let caller =
-        Caller { viewer: call.app.settings.policy.viewer(&account), newcomer: Newcomer::No };
+    let caller = Caller::known(call.app.settings.policy.viewer(&account));
     let call = Call { caller: &caller, ..*call };
     call.created(&etag(&call, &account), &document(&call, &account))
 }

@@ -16,8 +16,10 @@ const REPORTED: [&str; 8] =
     ["report", "tag", "host", "arch", "user", "started", "name", "component"];
 
 const PAGE: [&str; 2] = ["page", "per_page"];
-const BUILDS: [&str; 9] =
-    ["page", "per_page", "after", "before", "from", "fields", "where", "query", "sort"];
+const BUILDS: [&str; 13] = [
+    "page", "per_page", "after", "before", "from", "fields", "where", "query", "sort", "state",
+    "tag", "host", "text",
+];
 
 const OBJECTS: [&str; 6] = ["limit", "offset", "where", "query", "sort", "embed"];
 
@@ -211,6 +213,30 @@ pub(super) const OPERATIONS: &[Operation] = &[
         query: &["status", "suite", "text", "from", "per_page"],
         body: None,
         answers: &[(200, "TestList", "A part of the cases"), UNCHANGED, FORBIDDEN, NOT_THERE],
+    },
+    Operation {
+        method: "get",
+        path: "/{project}/builds/{build}/steps/{step}/output",
+        summary: "Read what a step wrote to standard output, as it is",
+        query: &["from", "to"],
+        body: None,
+        answers: &[(200, "", "The text"), UNCHANGED, FORBIDDEN, NOT_THERE],
+    },
+    Operation {
+        method: "get",
+        path: "/{project}/builds/{build}/steps/{step}/errout",
+        summary: "Read what a step wrote to standard error, as it is",
+        query: &["from", "to"],
+        body: None,
+        answers: &[(200, "", "The text"), UNCHANGED, FORBIDDEN, NOT_THERE],
+    },
+    Operation {
+        method: "get",
+        path: "/{project}/builds/{build}/events",
+        summary: "Watch a build while it runs: its steps as pages show them, then its end",
+        query: &["from"],
+        body: None,
+        answers: &[(200, "", "A stream of events"), FORBIDDEN, NOT_THERE],
     },
     Operation {
         method: "get",
@@ -626,6 +652,35 @@ pub(super) const OPERATIONS: &[Operation] = &[
             NOT_THERE,
             (409, "Error", "The name fits several components"),
         ],
+    },
+    Operation {
+        method: "get",
+        path: "/api/v1/session",
+        summary: "Say who looks; to browsers, the form to sign in with",
+        query: &["next"],
+        body: None,
+        answers: &[(200, "Session", "Who looks"), UNCHANGED],
+    },
+    Operation {
+        method: "post",
+        path: "/api/v1/session",
+        summary: "Sign in or out, by a form",
+        query: &[],
+        body: None,
+        answers: &[
+            (303, "", "Done; the cookie is the session"),
+            (403, "Error", "The form is of another session, or of none"),
+            TOO_LARGE,
+            NOT_JSON,
+        ],
+    },
+    Operation {
+        method: "get",
+        path: "/static/{file}",
+        summary: "A file that pages load",
+        query: &[],
+        body: None,
+        answers: &[(200, "", "The file"), NOT_THERE],
     },
     Operation {
         method: "get",

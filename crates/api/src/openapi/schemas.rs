@@ -8,7 +8,7 @@ pub(super) fn parameters() -> Value {
     let header = |name: &str, description: &str| json!({"name": name, "in": "header", "schema": {"type": "string"}, "description": description});
     let path = |name: &str, pattern: &str| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string", "pattern": pattern}});
     let query = |name: &str, schema: Value, description: &str| json!({"name": name, "in": "query", "schema": schema, "description": description});
-    json!({
+    let mut all = json!({
         "id": {"name": "id", "in": "path", "required": true, "schema": {"type": "string"}, "description": "An object's id; a component's or a component type's name, too"},
         "limit": query("limit", json!({"type": "integer", "minimum": 1, "maximum": 1000, "default": 20}), "How many at most"),
         "offset": query("offset", json!({"type": "integer", "minimum": 0, "default": 0}), "How many to leave out"),
@@ -20,10 +20,10 @@ pub(super) fn parameters() -> Value {
         "test": {"name": "test", "in": "path", "required": true, "schema": {"type": "string"}, "description": "The whole name of a test, `suite::name`"},
         "status": query("status", text(), "Only cases of these: `passed`, `flaky`, `skipped`, `failed`, `error`, separated by commas"),
         "suite": query("suite", text(), "Only cases of this suite"),
-        "text": query("text", text(), "Only cases with this in their whole name, the case of ASCII letters aside"),
-        "tag": {"name": "tag", "in": "query", "schema": {"type": "array", "items": {"type": "string"}}, "explode": true, "description": "With a report file: a tag of the build; may be given several times"},
+        "text": query("text", text(), "Only cases with this in their whole name, only builds with this in the id that a client gave them, the case of ASCII letters aside"),
+        "tag": {"name": "tag", "in": "query", "schema": {"type": "array", "items": {"type": "string"}}, "explode": true, "description": "With a report file: a tag of the build; may be given several times. In a list: only builds that have it"},
         "component": {"name": "component", "in": "query", "schema": {"type": "array", "items": {"type": "string"}}, "explode": true, "description": "With a report file: a component that was tested, by its id or as `type:name`; may be given several times"},
-        "host": query("host", text(), "With a report file: the host of the client record; any other member as `client.x`"),
+        "host": query("host", text(), "With a report file: the host of the client record; any other member as `client.x`. In a list: only builds of that host"),
         "arch": query("arch", text(), "With a report file: the architecture of the client record"),
         "user": query("user", text(), "With a report file: the user of the client record"),
         "started": query("started", text(), "With a report file: when the build started, where it is not said there"),
@@ -34,7 +34,7 @@ pub(super) fn parameters() -> Value {
         "per_page": query("per_page", json!({"type": "integer", "minimum": 1, "maximum": 100}), "How long a page is"),
         "after": query("after", json!({"type": "string", "format": "uuid"}), "A position in the list, as `next` links carry it"),
         "before": query("before", json!({"type": "string", "format": "uuid"}), "A position in the list, as `previous` links carry it"),
-        "from": query("from", json!({"type": "integer", "minimum": 0}), "So many from the first, or a case of a build: a position in the list, as `next` links carry it"),
+        "from": query("from", json!({"type": "integer", "minimum": 0}), "So many from the first, or a case of a build: a position in the list, as `next` links carry it; in a page of an output its first line; of events the first step"),
         "fields": query("fields", json!({"type": "string"}), "The members of each build that are wanted, separated by commas"),
         "where": query("where", json!({"type": "string"}), "Conditions that must all hold: `field:value,field:value`"),
         "sort": query("sort", json!({"type": "string"}), "Fields to sort by, `-` before those from the greatest to the least"),
@@ -43,7 +43,18 @@ pub(super) fn parameters() -> Value {
         "If-Match": header("If-Match", "ETags of the states that the request is meant for, or `*`"),
         "If-None-Match": header("If-None-Match", "ETags of the representations that the client has, or `*`"),
         "Idempotency-Key": {"name": "Idempotency-Key", "in": "header", "schema": {"type": "string", "minLength": 1, "maxLength": 255}, "description": "A retry with the same key and body gets the first answer and stores nothing"},
-    })
+    });
+    let of_pages = json!({
+        "state": query("state", json!({"enum": ["", "success", "failure", "running"]}), "Only builds of that state"),
+        "step": {"name": "step", "in": "path", "required": true, "schema": {"type": "integer", "minimum": 0, "maximum": 4_294_967_295_u32}, "description": "The place of a step in its build, from 0"},
+        "file": path("file", "^[a-z0-9.-]{1,100}$"),
+        "to": query("to", json!({"type": "integer", "minimum": 0}), "In a page of an output: its last line"),
+        "next": query("next", text(), "Where the form leads to then"),
+    });
+    if let (Value::Object(all), Value::Object(of_pages)) = (&mut all, of_pages) {
+        all.extend(of_pages);
+    }
+    all
 }
 
 /// The schemas of the hypermedia face.
@@ -76,6 +87,7 @@ pub(super) fn documents() -> Value {
             "allowed_methods": {"type": "array", "items": {"enum": ["GET", "POST", "PUT", "DELETE"]}}}},
         "Error": {"type": "object", "required": ["message", "payload", "status_code"], "properties": {
             "message": text(), "payload": {"type": "object"}, "status_code": {"type": "integer"}}},
+        "Session": {"type": "object", "required": ["username"], "properties": {"username": nullable("string")}},
         "Status": {"type": "object", "required": ["status"], "properties": {"status": {"const": "ok"}}},
         "NewProject": {"type": "object", "required": ["name"], "properties": {
             "name": {"type": "string", "minLength": 1, "maxLength": 200}, "reporting": {"enum": ["anyone", "authenticated", "owner", null]}}},

@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 
 use devmason_api::{Settings, openapi, serve};
 use devmason_domain::{Policy, Reading, Registration};
-use devmason_hypermedia::{Base, BuildsOf, Resource};
+use devmason_hypermedia::{Base, BuildsOf, Resource, Stream};
 use devmason_repository::{Options, open};
 use devmason_test_support::http::{Request, Response};
 use devmason_test_support::{Backend, TestDatabase};
@@ -25,6 +25,7 @@ mod http;
 mod incremental;
 mod lists;
 mod objects;
+mod pages;
 mod projects;
 mod reports;
 mod users;

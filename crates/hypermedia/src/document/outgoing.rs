@@ -11,7 +11,7 @@ use super::tests::summary;
 use crate::Link;
 
 /// Which members of a build are wanted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Fields(u16);
 
 impl Fields {

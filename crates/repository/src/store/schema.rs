@@ -189,6 +189,14 @@ diesel::table! {
 }
 
 diesel::table! {
+    session (hash) {
+        hash -> Binary,
+        account_id -> BigInt,
+        expires -> crate::store::schema::sql::Instant,
+    }
+}
+
+diesel::table! {
     claim (scope) {
         scope -> Binary,
         body -> Binary,
@@ -244,6 +252,7 @@ diesel::joinable!(build -> account (sender_id));
 diesel::joinable!(build -> project (project_id));
 diesel::joinable!(step -> project (project_id));
 diesel::joinable!(sender_count -> project (project_id));
+diesel::allow_tables_to_appear_in_same_query!(session, account);
 diesel::allow_tables_to_appear_in_same_query!(test_result, test_failure);
 diesel::allow_tables_to_appear_in_same_query!(
     build_component,

@@ -259,7 +259,8 @@ conformance! {
         assert_eq!(store.build_delete(project.id, new.id, Some(7)).unwrap(), Updated::Stale);
         assert_eq!(store.build_delete(project.id, new.id, Some(1)).unwrap(), Updated::Done(()));
         assert_eq!(store.build_find(project.id, &new.id.to_string().parse().unwrap()).unwrap(), None);
-        assert_eq!(store.step_list(&[read_before]).unwrap(), [None]);
+        assert_eq!(store.step_list(std::slice::from_ref(&read_before)).unwrap(), [None]);
+        assert_eq!(store.step_outline(&[read_before]).unwrap(), [vec![]]);
         assert_eq!(store.build_tally(&Scope::Project(project.id)).unwrap().members, 0);
         assert_eq!(store.tag_list(project.id).unwrap(), []);
         assert_eq!(store.page(&Scope::Tagged(project.id, vec!["t".parse().unwrap()]), Start::Offset(0), 10), []);

@@ -174,6 +174,27 @@ conformance! {
         assert_eq!(store.user_find(&alice.username).unwrap().unwrap(), alice);
     }
 
+    fn a_session_is_its_users_until_it_expires_or_the_password_changes(store: &Store) {
+        let (bob, alice) = (store.user("bob"), store.user("alice"));
+        let at = |text: &str| text.parse().unwrap();
+        let (now, then) = (at("2026-01-01T00:00:00Z"), at("2026-01-02T00:00:00Z"));
+        for (nth, user) in [(1, &bob), (2, &bob), (3, &alice), (4, &alice)] {
+            store.session_create([nth; 32], user.id, then).unwrap();
+        }
+        let of = |nth: u8, now| store.session_find([nth; 32], now).unwrap().map(|user| user.id);
+        assert_eq!((of(1, now), of(3, now), of(9, now)), (Some(bob.id), Some(alice.id), None));
+        assert_eq!(of(1, then), None);
+        store.session_delete([1; 32]).unwrap();
+        assert_eq!((of(1, now), of(2, now)), (None, Some(bob.id)));
+        store.user_set_password(bob.id, &PasswordHash::from_stored("new".into()), None).unwrap();
+        store.user_delete(alice.id, None).unwrap();
+        assert_eq!((of(2, now), of(3, now)), (None, None));
+        let carol = store.user("carol");
+        store.session_create([5; 32], carol.id, then).unwrap();
+        store.purge(at("2026-01-03T00:00:00Z"), Retention { micros: 0, bytes: 0 }).unwrap();
+        assert_eq!(of(5, now), None);
+    }
+
     fn a_deleted_user_leaves_projects_to_nobody_and_builds_uncredited(store: &Store) {
         let alice = store.user("alice");
         let project = store.project_of("p", Actor::Account(alice.id));

@@ -42,6 +42,6 @@ fn tables(backend: &str) -> Vec<(String, Vec<(String, bool)>)> {
 #[test]
 fn both_databases_have_the_same_tables_and_columns() {
     let (postgres, sqlite) = (tables("postgres"), tables("sqlite"));
-    assert_eq!(postgres.len(), 17);
+    assert_eq!(postgres.len(), 18);
     assert_eq!(postgres, sqlite);
 }

@@ -556,6 +556,58 @@ struct PlacedRow {
     extras: String,
 }
 
+impl TryFrom<PlacedRow> for PlacedStep {
+    type Error = Fault;
+    fn try_from(row: PlacedRow) -> Outcome<Self> {
+        Ok(Self {
+            project: ProjectId(row.project_id),
+            build: BuildId(row.build_id.0),
+            position: row.position.unsigned_abs(),
+            step: Step {
+                name: row.name.parse()?,
+                success: row.success,
+                started: instant(row.started, row.started_offset)?,
+                finished: instant(row.finished, row.finished_offset)?,
+                output: String::new(),
+                errout: String::new(),
+                extras: JsonObject::from_stored(row.extras),
+            },
+        })
+    }
+}
+
+/// The steps of a build from one place up to another, of those that it has.
+pub(super) fn steps_between(conn: &mut Conn, of: &Build, from: u32, to: u32) -> Outcome<Vec<Step>> {
+    let place = |nth: u32| i32::try_from(nth).unwrap_or(i32::MAX);
+    let rows: Vec<StepRow> = step::table
+        .filter(step::project_id.eq(of.project.0).and(step::build_id.eq(Id(of.id.0))))
+        .filter(step::position.ge(place(from)).and(step::position.lt(place(to.min(of.steps)))))
+        .order(step::position)
+        .select(StepRow::as_select())
+        .load(conn)?;
+    rows.into_iter().map(Step::try_from).collect()
+}
+
+pub(super) fn outline(conn: &mut Conn, of: &[Build]) -> Outcome<Vec<Vec<Step>>> {
+    let mut by_project: HashMap<i64, Vec<Id>> = HashMap::new();
+    for build in of.iter().filter(|build| build.steps > 0) {
+        by_project.entry(build.project.0).or_default().push(Id(build.id.0));
+    }
+    let mut found: HashMap<Id, Vec<Step>> = HashMap::new();
+    for (project, ids) in by_project {
+        let rows: Vec<PlacedRow> = step::table
+            .filter(step::project_id.eq(project).and(step::build_id.eq_any(ids)))
+            .order((step::build_id, step::position))
+            .select(PlacedRow::as_select())
+            .load(conn)?;
+        for row in rows {
+            let id = row.build_id;
+            found.entry(id).or_default().push(PlacedStep::try_from(row)?.step);
+        }
+    }
+    Ok(of.iter().map(|build| found.remove(&Id(build.id.0)).unwrap_or_default()).collect())
+}
+
 /// The project and the build that all steps, or test cases, of a selection are of, where it says so: what the key of the
 /// table begins with.
 pub(super) fn place(conn: &mut Conn, filter: &Filter) -> Outcome<(Option<ProjectId>, Option<Id>)> {
@@ -595,24 +647,8 @@ pub(super) fn query_steps(conn: &mut Conn, listing: &Listing) -> Outcome<Listed<
         .offset(offset)
         .select(PlacedRow::as_select())
         .load(conn)?;
-    let placed = |row: PlacedRow| {
-        Ok(PlacedStep {
-            project: ProjectId(row.project_id),
-            build: BuildId(row.build_id.0),
-            position: row.position.unsigned_abs(),
-            step: Step {
-                name: row.name.parse()?,
-                success: row.success,
-                started: instant(row.started, row.started_offset)?,
-                finished: instant(row.finished, row.finished_offset)?,
-                output: String::new(),
-                errout: String::new(),
-                extras: JsonObject::from_stored(row.extras),
-            },
-        })
-    };
     Ok(Listed {
-        items: rows.into_iter().map(placed).collect::<Outcome<_>>()?,
+        items: rows.into_iter().map(PlacedStep::try_from).collect::<Outcome<_>>()?,
         count: count.unsigned_abs(),
     })
 }

@@ -141,6 +141,16 @@ impl Builds for Store {
     fn step_list(&self, of: &[Build]) -> Result<Vec<Option<Vec<Step>>>> {
         self.read(|conn| builds::steps(conn, of))
     }
+    fn step_tail(&self, of: &Build, from: u32) -> Result<Vec<Step>> {
+        self.read(|conn| builds::steps_between(conn, of, from, u32::MAX))
+    }
+    fn step_one(&self, of: &Build, nth: u32) -> Result<Option<Step>> {
+        let found = self.read(|conn| builds::steps_between(conn, of, nth, nth.saturating_add(1)));
+        found.map(|mut steps| steps.pop())
+    }
+    fn step_outline(&self, of: &[Build]) -> Result<Vec<Vec<Step>>> {
+        self.read(|conn| builds::outline(conn, of))
+    }
     fn build_delete(
         &self,
         project: ProjectId,
@@ -207,6 +217,15 @@ impl Users for Store {
         seen: Option<i64>,
     ) -> Result<Updated<Account>> {
         self.write(|conn| users::set_password(conn, id, hash, seen))
+    }
+    fn session_create(&self, hash: [u8; 32], of: AccountId, expires: Timestamp) -> Result<()> {
+        self.write(|conn| users::create_session(conn, hash, of, expires))
+    }
+    fn session_find(&self, hash: [u8; 32], now: Timestamp) -> Result<Option<Account>> {
+        self.read(|conn| users::find_session(conn, hash, now))
+    }
+    fn session_delete(&self, hash: [u8; 32]) -> Result<()> {
+        self.write(|conn| users::delete_session(conn, hash))
     }
     fn user_delete(&self, id: AccountId, seen: Option<i64>) -> Result<Updated<()>> {
         self.write(|conn| users::delete(conn, id, seen))

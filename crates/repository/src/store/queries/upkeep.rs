@@ -56,6 +56,11 @@ pub(super) fn purge(conn: &mut Conn, now: Timestamp, kept: Retention) -> Outcome
     ))
     .bind::<crate::store::schema::sql::Instant, _>(At(now.micros() - CLAIM_LIFETIME_MICROS))
     .execute(conn)?;
+    Sql::<()>::new(piece_of(
+        "delete from session where hash in (select hash from session where expires < ? order by expires limit {PIECE})",
+    ))
+    .bind::<crate::store::schema::sql::Instant, _>(At(now.micros()))
+    .execute(conn)?;
     // Held until the end of the piece, so that no other server takes the same rows for the last ones.
     let Some(deleted) = tuned::deleted_project(conn)? else {
         let oldest = At(now.micros().saturating_sub(kept.micros));

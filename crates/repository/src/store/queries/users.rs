@@ -8,7 +8,7 @@ use super::filter::{Columns, bounds};
 use super::{Conn, Outcome, lists, upkeep};
 use crate::store::columns::At;
 use crate::store::fault::Fault;
-use crate::store::schema::{account, project};
+use crate::store::schema::{account, project, session};
 use crate::{Actor, Listed, Listing, NewAccount, Updated};
 
 /// The collection's name in the store.
@@ -155,8 +155,52 @@ pub(super) fn set_password(
         .get_result(conn)
         .optional()?;
     let Some(row) = row else { return stale_or_gone(conn, id) };
+    end_sessions(conn, id)?;
     upkeep::collection_changed(conn, COLLECTION, 0)?;
     Account::try_from(row).map(Updated::Done)
+}
+
+pub(super) fn create_session(
+    conn: &mut Conn,
+    hash: [u8; 32],
+    of: AccountId,
+    expires: Timestamp,
+) -> Outcome<()> {
+    diesel::insert_into(session::table)
+        .values((
+            session::hash.eq(hash.as_slice()),
+            session::account_id.eq(of.0),
+            session::expires.eq(At(expires.micros())),
+        ))
+        .execute(conn)?;
+    Ok(())
+}
+
+pub(super) fn find_session(
+    conn: &mut Conn,
+    hash: [u8; 32],
+    now: Timestamp,
+) -> Outcome<Option<Account>> {
+    let of = session::table
+        .filter(session::hash.eq(hash.as_slice()).and(session::expires.gt(At(now.micros()))))
+        .select(session::account_id);
+    account::table
+        .filter(account::id.eq_any(of).and(account::username_key.is_not_null()))
+        .select(Row::as_select())
+        .first(conn)
+        .optional()?
+        .map(Account::try_from)
+        .transpose()
+}
+
+pub(super) fn delete_session(conn: &mut Conn, hash: [u8; 32]) -> Outcome<()> {
+    diesel::delete(session::table.find(hash.as_slice())).execute(conn)?;
+    Ok(())
+}
+
+fn end_sessions(conn: &mut Conn, of: AccountId) -> Outcome<()> {
+    diesel::delete(session::table.filter(session::account_id.eq(of.0))).execute(conn)?;
+    Ok(())
 }
 
 pub(super) fn delete(conn: &mut Conn, id: AccountId, seen: Option<i64>) -> Outcome<Updated<()>> {
@@ -172,6 +216,7 @@ pub(super) fn delete(conn: &mut Conn, id: AccountId, seen: Option<i64>) -> Outco
     if gone == 0 {
         return stale_or_gone(conn, id);
     }
+    end_sessions(conn, id)?;
     upkeep::collection_changed(conn, COLLECTION, -1)?;
     let disowned = diesel::update(project::table.filter(project::owner_id.eq(id.0)))
         .set((project::owner_id.eq(None::<i64>), project::version.eq(project::version + 1)))

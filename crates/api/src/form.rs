@@ -1,0 +1,185 @@
+//! Forms of pages: what a browser sends becomes the request that a program would send, for the same handlers with the
+//! same permissions; and its answer becomes a page.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header;
+use actix_web::web::Bytes;
+use actix_web::{HttpRequest, HttpResponse};
+use base64::Engine;
+use devmason_hypermedia::{Method, Resource};
+use serde_json::{Map, Value};
+
+use crate::app::App;
+use crate::auth::authenticate;
+use crate::error::ApiError;
+use crate::forwarded::Origin;
+use crate::params::Params;
+use crate::session::{Session, is_own_page, no_cookie};
+
+/// Whether a POST is a form of a page: there only, as programs that upload files may say that they send forms.
+pub(crate) fn is_form(request: &HttpRequest, resource: &Resource) -> bool {
+    let media_type = request.headers().get(header::CONTENT_TYPE);
+    let media_type = media_type.and_then(|text| text.to_str().ok()).unwrap_or_default();
+    let is_form = media_type
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .eq_ignore_ascii_case("application/x-www-form-urlencoded");
+    let has_forms = matches!(
+        resource,
+        Resource::ProjectList
+            | Resource::Project(_)
+            | Resource::Build(..)
+            | Resource::User(_)
+            | Resource::Session
+    );
+    is_form && has_forms
+}
+
+/// What a form asks for.
+pub(crate) struct Asked {
+    /// The method.
+    pub(crate) method: Method,
+    /// Of what.
+    pub(crate) resource: Resource,
+    /// The document.
+    pub(crate) body: Bytes,
+    /// Where to go then.
+    pub(crate) then: Resource,
+}
+
+fn bad(name: &'static str, problem: &str) -> ApiError {
+    ApiError::BadValue { name, problem: problem.to_owned() }
+}
+
+/// Reads a form, which must come from a page of this session.
+pub(crate) fn read(
+    request: &HttpRequest,
+    origin: &Origin,
+    session: Option<&Session>,
+    resource: &Resource,
+    fields: &Params,
+) -> Result<Asked, ApiError> {
+    let token = session.map(Session::token);
+    if !is_own_page(request, &origin.base)
+        || token.is_none()
+        || fields.first("_token") != token.as_deref()
+    {
+        return Err(ApiError::ForeignForm);
+    }
+    let method = match fields.first("_method") {
+        Some("PUT") => Method::Put,
+        Some("DELETE") => Method::Delete,
+        _ => return Err(bad("_method", "it must be PUT or DELETE")),
+    };
+    let resource = match resource {
+        Resource::ProjectList => {
+            let slug = fields.first("_slug").unwrap_or_default().trim();
+            let slug = slug
+                .parse()
+                .map_err(|error: devmason_domain::Invalid| bad("name in URLs", &error.0))?;
+            match Resource::parse(&Resource::Project(slug).path()) {
+                Ok(resource) => resource,
+                Err(error) => return Err(ApiError::of_path(error, true)),
+            }
+        }
+        other => other.clone(),
+    };
+    if method == Method::Delete {
+        let name = match &resource {
+            Resource::Project(slug) => slug.to_string(),
+            Resource::Build(_, key) => key.to_string(),
+            _ => return Err(ApiError::NotFound("there is no such form")),
+        };
+        if fields.first("_confirm").map(str::trim) != Some(name.as_str()) {
+            return Err(bad("confirmation", &format!("to delete this, type '{name}'")));
+        }
+    }
+    let then = match (&resource, method) {
+        (Resource::Project(_), Method::Delete) => Resource::ProjectList,
+        (Resource::Build(slug, _), _) => Resource::BuildList(slug.clone()),
+        // A new password ends all sessions.
+        (Resource::User(_), _) => Resource::Session,
+        (other, _) => other.clone(),
+    };
+    let document: Map<String, Value> = fields
+        .with_prefix("")
+        .filter(|(name, _)| !name.starts_with('_'))
+        .map(|(name, value)| (name, Value::String(value)))
+        .collect();
+    let body = if method == Method::Delete {
+        Bytes::new()
+    } else {
+        Value::Object(document).to_string().into()
+    };
+    Ok(Asked { method, resource, body, then })
+}
+
+/// An answer that leads to a page.
+pub(crate) fn leading_to(location: &str) -> HttpResponse {
+    HttpResponse::build(StatusCode::SEE_OTHER).insert_header((header::LOCATION, location)).finish()
+}
+
+/// Signs in or out.
+pub(crate) async fn session(
+    request: &HttpRequest,
+    app: &App,
+    origin: &Origin,
+    session: Option<&Session>,
+    fields: &Params,
+) -> Result<HttpResponse, ApiError> {
+    let base = &origin.base;
+    if !is_own_page(request, base) {
+        return Err(ApiError::ForeignForm);
+    }
+    if fields.first("_method") == Some("DELETE") {
+        let Some(session) =
+            session.filter(|session| fields.first("_token") == Some(&session.token()))
+        else {
+            return Err(ApiError::ForeignForm);
+        };
+        session.end(app).await?;
+        let mut answer = leading_to(&base.location(&Resource::ProjectList));
+        return answer
+            .add_cookie(&no_cookie(base))
+            .map(|()| answer)
+            .map_err(|_| ApiError::Interrupted);
+    }
+    let [username, password] =
+        ["username", "password"].map(|name| fields.first(name).unwrap_or_default());
+    let basic = base64::engine::general_purpose::STANDARD.encode(format!("{username}:{password}"));
+    let basic = header::HeaderValue::from_str(&format!("Basic {basic}"))
+        .map_err(|_| ApiError::Interrupted)?;
+    let caller = authenticate(app, Some(&basic), origin.client).await?;
+    // Nobody becomes a user by mistyping a name.
+    let of =
+        caller.viewer.account().ok_or(ApiError::BadCredentials("wrong username or password"))?;
+    let session = Session::begin(app, of).await?;
+    let next = fields.first("next").filter(|next| is_within(next, base.prefix()));
+    let mut answer = leading_to(next.unwrap_or(&base.location(&Resource::ProjectList)));
+    answer.add_cookie(&session.cookie(base)).map(|()| answer).map_err(|_| ApiError::Interrupted)
+}
+
+/// Whether a path is one of this server: nothing that a browser would take for another host's.
+fn is_within(path: &str, prefix: &str) -> bool {
+    path.strip_prefix(prefix).is_some_and(|rest| rest.starts_with('/'))
+        && !path.starts_with("//")
+        && !path.contains(['\\', '\n', '\r', '\t', '\0'])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_to_go_to_is_one_of_this_server() {
+        assert!(is_within("/pony/builds?page=2", "") && is_within("/x/pony", "/x"));
+        for bad in
+            ["https://evil.example.org/", "//evil.example.org", "/\\evil.example.org", "evil", ""]
+        {
+            assert!(!is_within(bad, ""), "{bad}");
+        }
+        assert!(!is_within("/pony", "/x"));
+    }
+}

@@ -1,0 +1,129 @@
+//! What steps wrote, and what comes to a build while it runs.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use actix_web::HttpResponse;
+use actix_web::http::header::{self, HeaderName};
+use actix_web::web::Bytes;
+use devmason_domain::{BuildKey, Slug, State};
+use devmason_hypermedia::Stream;
+use devmason_pages::{Lines, Output};
+use futures_util::stream::unfold;
+
+use super::builds::{borrowed, find, state};
+use crate::call::Call;
+use crate::error::ApiError;
+use crate::params::Format;
+
+/// How often those who watch a build hear that the server is there, at least.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+
+pub(crate) async fn get(
+    call: &Call<'_>,
+    slug: &Slug,
+    key: &BuildKey,
+    nth: u32,
+    stream: Stream,
+) -> Result<HttpResponse, ApiError> {
+    let (project, build) = find(call, slug, key).await?;
+    let state = state(&project, &build);
+    let [id, version, rules, credited] = borrowed(&state);
+    let choice = call.params.choice();
+    let etag = call.etag(&[id, version, rules, credited, &choice]);
+    if call.is_known(&etag) {
+        return Ok(call.unchanged(&etag));
+    }
+    let of = build.clone();
+    let steps = call.ask(move |repository| repository.step_one(&of, nth)).await?;
+    let step = steps.ok_or(ApiError::NotFound("the build has no such step"))?;
+    if call.format == Format::Json {
+        let text = match stream {
+            Stream::Output => step.output,
+            Stream::Errout => step.errout,
+        };
+        return Ok(call.other(&etag, "text/plain; charset=utf-8", text));
+    }
+    let wanted = match (call.params.count("from")?, call.params.count("to")?) {
+        (_, Some(last)) => Lines::To(last),
+        (first, None) => Lines::From(first.unwrap_or(1)),
+    };
+    let nth = nth as usize;
+    let page =
+        Output::new(call.site(), &project, &build, (nth, &step), stream == Stream::Errout, wanted);
+    call.paged(&etag, &page)
+}
+
+pub(crate) async fn events(
+    call: &Call<'_>,
+    slug: &Slug,
+    key: &BuildKey,
+) -> Result<HttpResponse, ApiError> {
+    let (project, build) = find(call, slug, key).await?;
+    // Where a browser goes on, it says which event it had last: the number of steps that it has.
+    let had = call.header(HeaderName::from_static("last-event-id")).and_then(|id| id.parse().ok());
+    let from: u32 = match had {
+        Some(had) => had,
+        None => u32::try_from(call.params.count("from")?.unwrap_or(0)).unwrap_or(u32::MAX),
+    };
+    let mut answer = HttpResponse::Ok();
+    answer
+        .insert_header((header::CONTENT_TYPE, "text/event-stream"))
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        // Events must not wait in a compressor, nor in a proxy.
+        .insert_header((header::CONTENT_ENCODING, "identity"))
+        .insert_header(("X-Accel-Buffering", "no"));
+    if build.outcome.state() == State::Finished {
+        return Ok(answer.body("event: end\ndata:\n\n"));
+    }
+    let seen = call.app.live.watch(call.app, project, build, from);
+    let closing = call.app.live.closing();
+    let events = unfold(
+        (seen, closing, from, false),
+        |(mut seen, mut closing, next, done)| async move {
+            if done || *closing.borrow() {
+                return None;
+            }
+            loop {
+                let (step, is_over) = {
+                    let seen = seen.borrow_and_update();
+                    (seen.step(next), seen.is_over)
+                };
+                let event = match (step, is_over) {
+                    (Some(Some(html)), _) => {
+                        let event = event("step", Some(next + 1), &html);
+                        return Some((
+                            Ok::<_, Infallible>(event),
+                            (seen, closing, next + 1, false),
+                        ));
+                    }
+                    (None, _) => Some("reload"),
+                    (Some(None), true) => Some("end"),
+                    (Some(None), false) => None,
+                };
+                if let Some(name) = event {
+                    return Some((Ok(self::event(name, None, "")), (seen, closing, next, true)));
+                }
+                tokio::select! {
+                    changed = seen.changed() => {
+                        if changed.is_err() {
+                            return None;
+                        }
+                    }
+                    _ = closing.changed() => return None,
+                    () = tokio::time::sleep(HEARTBEAT) => {
+                        return Some((Ok(Bytes::from_static(b": still there\n\n")), (seen, closing, next, false)));
+                    }
+                }
+            }
+        },
+    );
+    Ok(answer.streaming(Box::pin(events)))
+}
+
+/// An event as the stream has it (HTML, 9.2.6).
+fn event(name: &str, id: Option<u32>, data: &str) -> Bytes {
+    let id = id.map(|id| format!("id: {id}\n")).unwrap_or_default();
+    let data: String = data.split('\n').map(|line| format!("data: {line}\n")).collect();
+    Bytes::from(format!("event: {name}\n{id}{data}\n"))
+}

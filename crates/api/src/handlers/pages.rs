@@ -1,0 +1,377 @@
+//! Pages: what the documents' handlers read, and what pages show beside it.
+
+use std::collections::HashMap;
+
+use actix_web::HttpResponse;
+use devmason_domain::query::{BUILDS, Filter, Selection, parse_query};
+use devmason_domain::{
+    Account, Build, Project, State, Step, TestResult, TestStatus, full_test_name,
+};
+use devmason_hypermedia::{BuildsOf, ListLinks, Method, Resource, Subject};
+use devmason_pages::{
+    BuildFilter, BuildPage, BuildParts, Builds, Compared, History, Pager, ProjectPage, ProjectRow,
+    Projects, Row, Run, TestLine, TestRow, Tests, User, Users,
+};
+use devmason_repository::{
+    BuildQuery, Listing, Named, PlacedTest, Repository, Scope, Start, TestQuery, TestRun,
+};
+
+use crate::call::Call;
+use crate::error::ApiError;
+
+/// How many builds a project's strip has in the list of all projects.
+const STRIP: u64 = 30;
+
+/// How many projects are looked at for those that are red.
+const LOOKED_AT: u64 = 1000;
+
+/// How many builds a project's plots have, and its grids.
+const PLOTTED: u64 = 100;
+const GRID: usize = 30;
+
+/// How many tests a grid has.
+const GRID_TESTS: usize = 30;
+
+/// How many tests that failed a build's page names, and how many are compared.
+const FAILED_SHOWN: usize = 20;
+const FAILED_COMPARED: u64 = 500;
+
+type Answer<T> = devmason_repository::Result<T>;
+
+fn newest(repository: &dyn Repository, scope: Scope, limit: u64) -> Answer<Vec<Build>> {
+    let query =
+        BuildQuery { scope, selection: Selection::default(), start: Start::Offset(0), limit };
+    Ok(repository.build_list(&query)?.builds)
+}
+
+/// The links around a list's part.
+pub(crate) fn pager(call: &Call<'_>, list: &ListLinks, text: String) -> Pager {
+    let path = call.base.location(call.resource);
+    let to = |query: &String| format!("{path}{query}");
+    let is_alone = list.next.is_none() && list.previous.is_none();
+    Pager {
+        first: list.previous.as_ref().map(|_| to(&list.first)),
+        previous: list.previous.as_ref().map(to),
+        next: list.next.as_ref().map(to),
+        last: list.last.as_ref().filter(|_| !is_alone && list.next.is_some()).map(to),
+        text,
+    }
+}
+
+/// All projects, each with how its builds went.
+pub(crate) async fn projects(
+    call: &Call<'_>,
+    projects: Vec<Project>,
+    list: &ListLinks,
+) -> Result<HttpResponse, ApiError> {
+    let search = call.params.first("q").unwrap_or_default().trim();
+    let red_first = call.params.first("order") == Some("red");
+    let wanted = search.to_owned();
+    let mut rows = call
+        .ask(move |repository| {
+            let projects = match wanted.as_str() {
+                "" if !red_first => projects,
+                _ => found(repository, &wanted)?,
+            };
+            let row = |project: Project| {
+                let builds = newest(repository, Scope::Project(project.id), STRIP)?;
+                Ok(ProjectRow { project, builds })
+            };
+            projects.into_iter().map(row).collect::<Answer<Vec<_>>>()
+        })
+        .await?;
+    if red_first {
+        rows.sort_by_key(|row| row.standing() != devmason_pages::Standing::Failure);
+    }
+    let is_whole = !search.is_empty() || red_first;
+    let text = format!("{} projects", rows.len());
+    let pager = if is_whole {
+        Pager { text, ..Pager::default() }
+    } else {
+        pager(call, list, String::new())
+    };
+    let may_register = call.view().methods(Subject::Project(None)).contains(&Method::Put);
+    call.shown(&Projects { site: call.site(), rows, search, red_first, may_register, pager })
+}
+
+/// The projects with this in their name, for people or in URIs.
+fn found(repository: &dyn Repository, text: &str) -> Answer<Vec<Project>> {
+    let pattern: String = text
+        .chars()
+        .flat_map(|c| match c {
+            '%' | '_' | '\\' => vec!['\\', c],
+            c => vec![c],
+        })
+        .collect();
+    let like = |field| format!("ilike({field},{})", quoted(&format!("%{pattern}%")));
+    let filter = if text.is_empty() {
+        Filter::default()
+    } else {
+        let query = format!("or({},{})", like("id"), like("name"));
+        // It is well formed, but may be too long to be a name.
+        match parse_query(&devmason_domain::query::PROJECTS, &query) {
+            Ok(filter) => filter,
+            Err(_) => return Ok(Vec::new()),
+        }
+    };
+    let selection = Selection { filter, sort: Vec::new() };
+    let mut projects =
+        repository.project_query(&Listing { selection, offset: 0, limit: LOOKED_AT })?.items;
+    projects.sort_by_key(|project| project.slug.key());
+    Ok(projects)
+}
+
+/// A value of the query language, whatever is in it.
+pub(crate) fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('"', "\"\""))
+}
+
+/// A project, with how its newest builds went.
+pub(crate) async fn project(call: &Call<'_>, project: &Project) -> Result<HttpResponse, ApiError> {
+    let id = project.id;
+    let tally = call.ask(move |repository| repository.build_tally(&Scope::Project(id))).await?;
+    let etag = call.etag(&[&id.0, &project.version, &tally.changes, &tally.members]);
+    if call.is_known(&etag) {
+        return Ok(call.unchanged(&etag));
+    }
+    let (builds, steps, tests) = call
+        .ask(move |repository| {
+            let builds = newest(repository, Scope::Project(id), PLOTTED)?;
+            let shown = builds.get(..GRID.min(builds.len())).unwrap_or_default();
+            let steps = repository.step_outline(shown)?;
+            let tests = failing(repository, shown)?;
+            Ok((builds, steps, tests))
+        })
+        .await?;
+    let may_change = call.view().methods(Subject::Project(Some(project))).contains(&Method::Put);
+    call.paged(&etag, &ProjectPage::new(call.site(), project, &builds, &steps, &tests, may_change))
+}
+
+fn failed_query(build: &Build, limit: u64) -> TestQuery {
+    let statuses = vec![TestStatus::Failed, TestStatus::Error];
+    TestQuery { statuses, limit, ..TestQuery::all(build.project, build.id) }
+}
+
+fn name_of(test: &TestResult) -> String {
+    full_test_name(&test.suite, &test.name)
+}
+
+/// The tests that failed in some of these builds, those that failed most first, with what came of them in all.
+fn failing(repository: &dyn Repository, builds: &[Build]) -> Answer<Vec<TestLine>> {
+    let mut failures: HashMap<String, usize> = HashMap::new();
+    for build in builds.iter().filter(|build| build.tests.failed + build.tests.error > 0) {
+        for test in repository.test_list(&failed_query(build, GRID_TESTS as u64))? {
+            *failures.entry(name_of(&test.result)).or_default() += 1;
+        }
+    }
+    let mut names: Vec<(String, usize)> = failures.into_iter().collect();
+    names.sort_by(|(one, often), (other, seldom)| seldom.cmp(often).then_with(|| one.cmp(other)));
+    names.truncate(GRID_TESTS);
+    let Some(project) = builds.first().map(|build| build.project) else { return Ok(Vec::new()) };
+    let line = |(name, _): (String, usize)| {
+        let runs = repository.test_history(project, &name, None, GRID as u64)?.unwrap_or_default();
+        let runs = runs.into_iter().map(|run| (run.build.id, run.test.result.status)).collect();
+        Ok(TestLine { name, runs })
+    };
+    names.into_iter().map(line).collect()
+}
+
+/// What a list of builds is called, and which it is.
+pub(crate) struct Listed<'a> {
+    pub(crate) heading: String,
+    pub(crate) of: BuildsOf,
+    pub(crate) project: Option<&'a Project>,
+}
+
+/// A list of builds.
+pub(crate) fn builds(
+    call: &Call<'_>,
+    etag: &str,
+    listed: Listed<'_>,
+    rows: Vec<Row<'_>>,
+    list: &ListLinks,
+    text: String,
+) -> Result<HttpResponse, ApiError> {
+    let field = |name| call.params.first(name).unwrap_or_default();
+    let filter = BuildFilter {
+        state: field("state"),
+        tag: field("tag"),
+        host: field("host"),
+        text: field("text"),
+    };
+    let Listed { heading, of, project } = listed;
+    let action = call.base.location(call.resource);
+    let pager = pager(call, list, text);
+    call.paged(
+        etag,
+        &Builds { site: call.site(), heading, action, of, project, rows, filter, pager },
+    )
+}
+
+/// What a build's page shows beside the build itself.
+struct Around {
+    failed: Vec<TestResult>,
+    compared: Vec<Compared>,
+    previous: Option<Build>,
+    next: Option<Build>,
+    components: Vec<(String, String)>,
+}
+
+fn around(repository: &dyn Repository, build: &Build) -> Answer<Around> {
+    let one = |start, filter| {
+        let selection = Selection { filter, sort: Vec::new() };
+        let query = BuildQuery { scope: Scope::Project(build.project), selection, start, limit: 1 };
+        repository.build_list(&query).map(|part| part.builds.into_iter().next())
+    };
+    let previous = one(Start::Behind(build.id), Filter::default())?;
+    let next = one(Start::Before(build.id), Filter::default())?;
+    let is_green = |build: &Build| {
+        matches!(build.outcome, devmason_domain::Outcome::Finished { success: true, .. })
+    };
+    let green = match &previous {
+        Some(previous) if is_green(previous) => None,
+        None => None,
+        Some(_) => {
+            let filter = parse_query(&BUILDS, "eq(success,true)").unwrap_or_default();
+            // A project that was never green is not searched to its beginning.
+            one(Start::Behind(build.id), filter).unwrap_or_default()
+        }
+    };
+    let failed = |build: &Build, limit| -> Answer<Vec<TestResult>> {
+        if build.tests.failed + build.tests.error == 0 {
+            return Ok(Vec::new());
+        }
+        let found = repository.test_list(&failed_query(build, limit))?;
+        Ok(found.into_iter().map(|test| test.result).collect())
+    };
+    let mut compared = Vec::new();
+    for (title, other) in
+        [("the previous build", previous.clone()), ("the last green build", green)]
+    {
+        let Some(other) = other else { continue };
+        let steps =
+            repository.step_outline(std::slice::from_ref(&other))?.pop().unwrap_or_default();
+        let failed = failed(&other, FAILED_COMPARED)?.iter().map(name_of).collect();
+        compared.push(Compared { title, build: other, steps, failed });
+    }
+    let mut components = Vec::new();
+    for id in &build.components {
+        let found = repository.component_find(&Named::Id(*id))?.pop();
+        let name = found.map_or_else(|| id.to_string(), |component| component.name.to_string());
+        components.push((id.to_string(), name));
+    }
+    Ok(Around { failed: failed(build, FAILED_COMPARED)?, compared, previous, next, components })
+}
+
+/// A build.
+pub(crate) async fn build(
+    call: &Call<'_>,
+    etag: &str,
+    project: &Project,
+    build: Build,
+    steps: Vec<Step>,
+) -> Result<HttpResponse, ApiError> {
+    let (around, build) =
+        call.ask(move |repository| Ok((around(repository, &build)?, build))).await?;
+    let is_running = build.outcome.state() == State::Running;
+    let events = build.key().parse().ok().filter(|_| is_running).map(|key| {
+        let events = Resource::Events(project.slug.clone(), key);
+        format!("{}?from={}", call.base.location(&events), steps.len())
+    });
+    let page = BuildPage::new(
+        call.site(),
+        BuildParts {
+            project,
+            build: &build,
+            steps: &steps,
+            failed: &around.failed,
+            shown: FAILED_SHOWN,
+            compared: &around.compared,
+            previous: around.previous.as_ref(),
+            next: around.next.as_ref(),
+            components: around.components,
+            events,
+            may_delete: call
+                .view()
+                .methods(Subject::Build(project, Some(&build)))
+                .contains(&Method::Delete),
+        },
+    );
+    call.paged(etag, &page.map_err(|error| ApiError::Unwritable(error.to_string()))?)
+}
+
+/// The tests of a build.
+pub(crate) fn tests(
+    call: &Call<'_>,
+    etag: &str,
+    (project, build): (&Project, &Build),
+    tests: &[PlacedTest],
+    list: &ListLinks,
+) -> Result<HttpResponse, ApiError> {
+    let site = call.site();
+    let rows = tests
+        .iter()
+        .map(|test| TestRow::new(&site, project, &test.result, test.position))
+        .collect();
+    let field = |name| call.params.first(name).unwrap_or_default();
+    let (status, text) = (field("status"), field("text"));
+    let pager = pager(call, list, format!("{} tests in the build", build.tests.total));
+    call.paged(etag, &Tests { site, project, build, tests: rows, status, text, pager })
+}
+
+/// The history of a test.
+pub(crate) fn history(
+    call: &Call<'_>,
+    etag: &str,
+    project: &Project,
+    name: &str,
+    runs: &[TestRun],
+    list: &ListLinks,
+) -> Result<HttpResponse, ApiError> {
+    let site = call.site();
+    let run = |run: &'_ TestRun| {
+        let key = run.build.key().parse().ok();
+        let href = key
+            .map_or_else(String::new, |key| site.to(&Resource::Build(project.slug.clone(), key)));
+        (href, TestRow::new(&site, project, &run.test.result, run.test.position))
+    };
+    let runs = runs
+        .iter()
+        .map(|of| {
+            let (href, test) = run(of);
+            Run { build: &of.build, href, test }
+        })
+        .collect();
+    let pager = pager(call, list, String::new());
+    call.paged(etag, &History { site, project, name, runs, pager })
+}
+
+/// All users.
+pub(crate) fn users(
+    call: &Call<'_>,
+    etag: &str,
+    users: &[Account],
+    list: &ListLinks,
+) -> Result<HttpResponse, ApiError> {
+    call.paged(etag, &Users { site: call.site(), users, pager: pager(call, list, String::new()) })
+}
+
+/// A user, with the newest builds.
+pub(crate) async fn user(call: &Call<'_>, account: &Account) -> Result<HttpResponse, ApiError> {
+    let id = account.id;
+    let (builds, projects) = call
+        .ask(move |repository| {
+            let builds = newest(repository, Scope::Sender(id), 25)?;
+            let ids: Vec<_> = builds.iter().map(|build| build.project).collect();
+            let projects = repository.projects_by_id(&ids)?;
+            Ok((builds, projects))
+        })
+        .await?;
+    let row = |build| {
+        Some(Row { build, project: projects.iter().find(|project| project.id == build.project)? })
+    };
+    let rows = builds.iter().filter_map(row).collect();
+    let username = &account.username;
+    let may_change = call.view().methods(Subject::User(username, true)).contains(&Method::Put);
+    call.shown(&User { site: call.site(), username, rows, may_change })
+}

@@ -1,0 +1,162 @@
+//! Builds that are watched while they run. However many watch one, the store is asked for it once at a time: what is
+//! new is made into a page's piece once, and handed to all.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use actix_web::web;
+use devmason_domain::{Build, BuildId, BuildKey, Project, ProjectId, State};
+use devmason_hypermedia::Base;
+use devmason_pages::{Room, Site};
+use tokio::sync::watch;
+
+use crate::app::App;
+use crate::error::ApiError;
+
+/// How often a watched build is looked at.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// How many of the newest steps are kept for those who come back.
+const KEPT: usize = 100;
+
+/// How much of the outputs of a step is shown, in bytes.
+const OUTPUT: usize = 64 << 10;
+
+/// What of a build is there to be shown.
+#[derive(Clone, Default)]
+pub(crate) struct Seen {
+    /// The place of the first step that is kept.
+    first: u32,
+    /// The steps, as HTML.
+    steps: VecDeque<Arc<str>>,
+    /// Whether nothing more comes.
+    pub(crate) is_over: bool,
+}
+
+impl Seen {
+    /// The step at that place, if it is there; `None` where it is not kept any more.
+    pub(crate) fn step(&self, nth: u32) -> Option<Option<Arc<str>>> {
+        let at = nth.checked_sub(self.first)?;
+        Some(self.steps.get(at as usize).cloned())
+    }
+}
+
+type Watched = HashMap<(ProjectId, BuildId), watch::Receiver<Seen>>;
+
+/// The builds that are watched.
+pub(crate) struct Live {
+    watched: Arc<Mutex<Watched>>,
+    closing: watch::Sender<bool>,
+}
+
+impl Live {
+    pub(crate) fn new() -> Self {
+        Self { watched: Arc::default(), closing: watch::Sender::new(false) }
+    }
+
+    /// The server stops: nobody watches any longer.
+    pub(crate) fn close(&self) {
+        self.closing.send_replace(true);
+    }
+
+    /// Says when the server stops.
+    pub(crate) fn closing(&self) -> watch::Receiver<bool> {
+        self.closing.subscribe()
+    }
+
+    /// Watches a build, from its step `from` on where nobody does yet.
+    pub(crate) fn watch(
+        &self,
+        app: &web::Data<App>,
+        project: Project,
+        build: Build,
+        from: u32,
+    ) -> watch::Receiver<Seen> {
+        let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = (build.project, build.id);
+        if let Some(seen) = watched.get(&place).filter(|seen| seen.has_changed().is_ok()) {
+            return seen.clone();
+        }
+        let (sender, seen) = watch::channel(Seen { first: from, ..Seen::default() });
+        watched.insert(place, seen.clone());
+        let (app, all) = (app.clone(), self.watched.clone());
+        actix_web::rt::spawn(async move {
+            follow(&app, &project, build, &sender).await;
+            all.lock().unwrap_or_else(PoisonError::into_inner).remove(&place);
+        });
+        seen
+    }
+}
+
+/// Looks at a build until it is over, or nobody watches: the map itself holds one receiver.
+async fn follow(app: &App, project: &Project, mut build: Build, seen: &watch::Sender<Seen>) {
+    let Ok(key) = build.key().parse::<BuildKey>() else { return };
+    let base = app.settings.public_url.clone().unwrap_or_else(|| Base::new("", ""));
+    let mut next = seen.borrow().first;
+    let mut version = None;
+    loop {
+        if version != Some(build.version) {
+            version = Some(build.version);
+            match pieces(app, &base, project, &build, next).await {
+                Ok(pieces) => {
+                    next += u32::try_from(pieces.len()).unwrap_or(0);
+                    let is_over = build.outcome.state() == State::Finished;
+                    seen.send_modify(|seen| {
+                        seen.steps.extend(pieces);
+                        seen.is_over = is_over;
+                        while seen.steps.len() > KEPT {
+                            seen.steps.pop_front();
+                            seen.first += 1;
+                        }
+                    });
+                    if is_over {
+                        return;
+                    }
+                }
+                // It is tried again when it is looked at next.
+                Err(_) => version = None,
+            }
+        }
+        tokio::time::sleep(INTERVAL).await;
+        if seen.receiver_count() <= 1 {
+            return;
+        }
+        let (id, sought) = (project.id, key.clone());
+        match app.run(move |repository| repository.build_find(id, &sought)).await {
+            Ok(Some(found)) => build = found,
+            Ok(None) => {
+                seen.send_modify(|seen| seen.is_over = true);
+                return;
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+/// The steps of a build from one on, as HTML.
+async fn pieces(
+    app: &App,
+    base: &Base,
+    project: &Project,
+    build: &Build,
+    from: u32,
+) -> Result<Vec<Arc<str>>, ApiError> {
+    let of = build.clone();
+    let steps = app.run(move |repository| repository.step_tail(&of, from)).await?;
+    let site = Site { base, user: None, token: None, here: String::new(), json: None };
+    let piece = |(nth, step)| {
+        let mut room = Room::new(OUTPUT);
+        devmason_pages::step_html(
+            &site,
+            project,
+            build,
+            (from as usize + nth, step),
+            false,
+            &mut room,
+        )
+        .map(Arc::from)
+    };
+    let pieces = steps.iter().enumerate().map(piece).collect::<Result<_, _>>();
+    pieces.map_err(|error: std::fmt::Error| ApiError::Unwritable(error.to_string()))
+}

@@ -1,0 +1,101 @@
+//! Sessions of browsers: a cookie with a secret, of which the store keeps a hash.
+
+use actix_web::HttpRequest;
+use actix_web::cookie::{Cookie, SameSite, time};
+use actix_web::http::header;
+use devmason_domain::{AccountId, Timestamp};
+use devmason_hypermedia::Base;
+use sha2::{Digest, Sha256};
+
+use crate::app::App;
+use crate::auth::Caller;
+use crate::error::ApiError;
+
+const COOKIE: &str = "devmason_session";
+
+/// How long a session lasts.
+const DAYS: i64 = 30;
+
+/// A session's secret, as a browser holds it.
+pub(crate) struct Session(String);
+
+impl Session {
+    fn fresh() -> Self {
+        // 244 bits of the system's randomness.
+        let half = || uuid::Uuid::new_v4().simple().to_string();
+        Self(half() + &half())
+    }
+
+    /// The session that a request's cookie holds.
+    pub(crate) fn of(request: &HttpRequest) -> Option<Self> {
+        request.cookie(COOKIE).map(|cookie| Self(cookie.value().to_owned()))
+    }
+
+    fn hash(&self) -> [u8; 32] {
+        Sha256::digest(&self.0).into()
+    }
+
+    /// What the forms of its pages carry: known only to who can read one.
+    pub(crate) fn token(&self) -> String {
+        let hash = Sha256::digest(format!("form {}", self.0));
+        hash.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// Whose it is; nobody's where it has ended.
+    pub(crate) async fn caller(&self, app: &App) -> Result<Option<Caller>, ApiError> {
+        let hash = self.hash();
+        let found =
+            app.run(move |repository| repository.session_find(hash, Timestamp::now())).await?;
+        let caller = |account| Caller {
+            is_of_session: true,
+            ..Caller::known(app.settings.policy.viewer(&account))
+        };
+        Ok(found.map(caller))
+    }
+
+    /// Begins one.
+    pub(crate) async fn begin(app: &App, of: AccountId) -> Result<Self, ApiError> {
+        let session = Self::fresh();
+        let now = Timestamp::now();
+        let expires = Timestamp::from_parts(now.micros() + DAYS * 86_400_000_000, 0).unwrap_or(now);
+        let hash = session.hash();
+        app.run(move |repository| repository.session_create(hash, of, expires)).await?;
+        Ok(session)
+    }
+
+    /// Ends it.
+    pub(crate) async fn end(&self, app: &App) -> Result<(), ApiError> {
+        let hash = self.hash();
+        app.run(move |repository| repository.session_delete(hash)).await
+    }
+
+    /// The cookie that holds it.
+    pub(crate) fn cookie(&self, base: &Base) -> Cookie<'static> {
+        let mut cookie = cookie(self.0.clone(), base);
+        cookie.set_max_age(time::Duration::days(DAYS));
+        cookie
+    }
+}
+
+/// The cookie that makes a browser forget its session.
+pub(crate) fn no_cookie(base: &Base) -> Cookie<'static> {
+    let mut cookie = cookie(String::new(), base);
+    cookie.make_removal();
+    cookie
+}
+
+fn cookie(value: String, base: &Base) -> Cookie<'static> {
+    let path = if base.prefix().is_empty() { "/" } else { base.prefix() };
+    Cookie::build(COOKIE, value)
+        .path(path.to_owned())
+        .http_only(true)
+        .secure(base.origin().starts_with("https:"))
+        .same_site(SameSite::Lax)
+        .finish()
+}
+
+/// Whether a form may come from a page of this server: browsers say where it comes from.
+pub(crate) fn is_own_page(request: &HttpRequest, base: &Base) -> bool {
+    let origin = request.headers().get(header::ORIGIN);
+    origin.is_none_or(|origin| origin.as_bytes() == base.origin().as_bytes())
+}

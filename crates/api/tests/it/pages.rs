@@ -1,0 +1,324 @@
+//! Pages: what browsers get, and what they may send.
+
+use crate::*;
+
+impl Server {
+    /// A page, as a browser asks for it, with its session's cookie where it has one.
+    fn page(&self, path: &str, cookie: &str) -> Response {
+        let request = self.request("GET", path).header("Accept", "text/html");
+        let request = request.header("Upgrade-Insecure-Requests", "1");
+        let request = if cookie.is_empty() { request } else { request.header("Cookie", cookie) };
+        let page = request.send();
+        assert_eq!(page.header("content-type"), "text/html; charset=utf-8", "{path}");
+        let policy = page.header("content-security-policy");
+        assert!(policy.starts_with("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
+        page
+    }
+
+    /// A form, as a browser sends it.
+    fn form(&self, path: &str, cookie: &str, fields: &[(&str, &str)]) -> Response {
+        let encode =
+            |text: &str| text.bytes().map(|byte| format!("%{byte:02x}")).collect::<String>();
+        let body: Vec<String> =
+            fields.iter().map(|(name, value)| format!("{name}={}", encode(value))).collect();
+        self.request("POST", path)
+            .header("Content-Type", "application/x-www-form-urlencoded")
+            .header("Origin", &format!("http://{}", self.address))
+            .header("Cookie", cookie)
+            .body(body.join("&").as_bytes())
+            .send()
+    }
+
+    fn sign_in(&self, user: &str) -> String {
+        let fields = [("username", user), ("password", &format!("{user}-pw")), ("next", "/pony")];
+        let answer = self.form("/api/v1/session", "", &fields);
+        assert_eq!((answer.status, answer.header("location")), (303, "/pony"));
+        let cookie = answer.header("set-cookie");
+        for word in ["HttpOnly", "SameSite=Lax", "Path=/"] {
+            assert!(cookie.contains(word), "{cookie}");
+        }
+        cookie.split(';').next().unwrap().to_owned()
+    }
+}
+
+/// The token of the forms of a page.
+fn token(page: &Response) -> String {
+    let text = page.text();
+    let at = text.find("name=\"_token\" value=\"").unwrap_or_else(|| panic!("{text}"));
+    text[at + 21..].split('"').next().unwrap().to_owned()
+}
+
+fn filled() -> Server {
+    let server = Server::new();
+    server.as_user("ann").send("PUT", "/pony", r#"{"name":"<i>Pony</i>"}"#);
+    server
+}
+
+#[test]
+fn nothing_that_was_sent_becomes_markup_or_a_link_that_runs() {
+    let server = filled();
+    let evil = "<script>alert(1)</script>";
+    let build = format!(
+        r#"{{"success":false,"tags":["{evil}"],"client":{{"host":"{evil}","x":"javascript:alert(1)","y":"https://ok.example.org/"}},
+            "results":[{{"name":"{evil}","success":false,"output":"{evil}\u001b[31m{evil}","errout":"\u001b]8;;javascript:alert(1)\u0007x",
+            "note":"{evil}","tests":[{{"suite":"{evil}","name":"t","status":"failed","failure":{{"message":"{evil}","text":"{evil}"}}}}]}}]}}"#
+    );
+    let posted = server.as_user("ann").send("POST", "/pony/builds", &build);
+    let path = posted.header("location").to_owned();
+    let test = "/pony/tests/%3Cscript%3Ealert%281%29%3C%2Fscript%3E%3A%3At";
+    let pages = [
+        "/",
+        "/pony",
+        "/pony/builds",
+        &path,
+        &format!("{path}/tests"),
+        &format!("{path}/receipt"),
+        test,
+        "/pony/tags",
+        "/users",
+        "/users/ann",
+        "/users/ann/builds",
+        &format!("{path}/steps/0/output"),
+        "/?q=%3Cscript%3E",
+        "/pony/builds?host=%3Cscript%3E",
+        "/none%3Cscript%3E",
+        "/api/v1/session?next=%22%3E%3Cscript%3Ealert%281%29",
+    ];
+    for path in pages {
+        let text = server.page(path, "").text();
+        assert!(!text.contains("<script>") && !text.contains("<i>"), "{path}: {text}");
+        assert!(!text.to_lowercase().contains("href=\"javascript:"), "{path}: {text}");
+    }
+    let text = server.page(&path, "").text();
+    assert!(
+        text.contains("javascript:alert(1)") && text.contains("href=\"https://ok.example.org/\"")
+    );
+}
+
+#[test]
+fn a_list_is_narrowed_by_its_form_as_by_its_query() {
+    let server = filled();
+    for (success, tag, host) in [(true, "a", "x"), (false, "a", "y"), (false, "b c", "x")] {
+        let body =
+            format!(r#"{{"success":{success},"tags":["{tag}"],"client":{{"host":"{host}"}}}}"#);
+        server.as_user("ann").send("POST", "/pony/builds", &body);
+    }
+    server.as_user("ann").send("PUT", "/pony/builds/release-7", r#"{"success":true}"#);
+    server.as_user("ann").send("POST", "/pony/builds", r#"{"incremental":true}"#);
+    for (query, count) in [
+        ("", 5),
+        ("?state=&tag=&host=&text=", 5),
+        ("?state=failure", 2),
+        ("?state=running", 1),
+        ("?state=success&tag=a", 1),
+        ("?host=x", 2),
+        ("?tag=b%20c", 1),
+        ("?text=LEASE", 1),
+        ("?text=%25", 0),
+    ] {
+        let path = format!("/pony/builds{query}");
+        assert_eq!(server.get(&path).json()["count"], count, "{query}");
+        let rows = server.page(&path, "").text().matches("<tr class=").count();
+        assert_eq!(rows, usize::try_from(count).unwrap(), "{query}");
+    }
+    assert_eq!(server.get("/pony/builds?state=red").status, 400);
+}
+
+#[test]
+fn a_session_reads_and_its_forms_change_what_its_user_may() {
+    let server = Server::of(Registration::Open, Reading::Authenticated, &[]);
+    server.as_user("ann").send("PUT", "/pony", r#"{"name":"Pony"}"#);
+    let asked = server.page("/pony", "");
+    assert_eq!(asked.status, 401);
+    assert!(!asked.header("www-authenticate").contains("Basic"));
+    assert!(asked.text().contains("Sign in"));
+    let cookie = server.sign_in("ann");
+    let page = server.page("/pony", &cookie);
+    assert_eq!(page.status, 200);
+    let token = token(&page);
+    let change = |path: &str, fields: &[(&str, &str)]| {
+        let all: Vec<_> = [("_token", token.as_str())].iter().chain(fields).copied().collect();
+        server.form(path, &cookie, &all)
+    };
+    let renamed = change("/pony", &[("_method", "PUT"), ("name", "My \"pony\"")]);
+    assert_eq!((renamed.status, renamed.header("location")), (303, "/pony"));
+    let registered = change("/", &[("_method", "PUT"), ("_slug", "zebra"), ("name", "Zebra")]);
+    assert_eq!((registered.status, registered.header("location")), (303, "/zebra"));
+    let ann = server.as_user("ann");
+    assert_eq!(ann.send("GET", "/pony", "").json()["name"], "My \"pony\"");
+    assert_eq!(ann.send("GET", "/zebra", "").json()["owner"], "ann");
+    assert_eq!(change("/", &[("_method", "PUT"), ("_slug", "a b"), ("name", "x")]).status, 400);
+    // It must be meant.
+    assert_eq!(change("/zebra", &[("_method", "DELETE"), ("_confirm", "pony")]).status, 400);
+    let deleted = change("/zebra", &[("_method", "DELETE"), ("_confirm", "zebra")]);
+    assert_eq!((deleted.status, deleted.header("location")), (303, "/"));
+    assert_eq!(ann.send("GET", "/zebra", "").status, 404);
+    // A session is not enough for what is no form of a page.
+    let put = server.request("PUT", "/pony").header("Cookie", &cookie).json(r#"{"name":"x"}"#);
+    assert_eq!(put.send().status, 403);
+    let password = change("/users/ann", &[("_method", "PUT"), ("password", "another one")]);
+    assert_eq!((password.status, password.header("location")), (303, "/api/v1/session"));
+    assert_eq!(server.page("/pony", &cookie).status, 401);
+}
+
+#[test]
+fn a_form_of_another_page_or_session_does_nothing() {
+    let server = filled();
+    server.as_user("bob").send("PUT", "/bobs", r#"{"name":"Bob's"}"#);
+    let (ann, bob) = (server.sign_in("ann"), server.sign_in("bob"));
+    let fields = |token: &str| {
+        [("_method", "PUT"), ("name", "x"), ("_token", token)]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    };
+    let send = |cookie: &str, token: &str| {
+        let fields = fields(token);
+        let fields: Vec<_> =
+            fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        server.form("/pony", cookie, &fields).status
+    };
+    let of_ann = token(&server.page("/pony", &ann));
+    let of_bob = token(&server.page("/bobs", &bob));
+    assert_eq!([send(&ann, ""), send(&ann, &of_bob), send("", &of_ann)], [403; 3]);
+    // Bob's own form does only what Bob may.
+    assert_eq!(send(&bob, &of_bob), 403);
+    let elsewhere = server
+        .request("POST", "/pony")
+        .header("Content-Type", "application/x-www-form-urlencoded")
+        .header("Origin", "https://evil.example.org")
+        .header("Cookie", &ann)
+        .body(format!("_method=PUT&name=x&_token={of_ann}").as_bytes());
+    assert_eq!(elsewhere.send().status, 403);
+    assert_eq!(server.get("/pony").json()["name"], "<i>Pony</i>");
+    assert_eq!(send(&ann, &of_ann), 303);
+}
+
+#[test]
+fn who_signs_in_is_a_user_with_the_right_password_and_goes_nowhere_else() {
+    let server = filled();
+    for (user, password) in [("ann", "wrong"), ("nobody", "nobody-pw"), ("", "")] {
+        let answer =
+            server.form("/api/v1/session", "", &[("username", user), ("password", password)]);
+        assert_eq!(answer.status, 401, "{user}");
+        assert_eq!(answer.header("set-cookie"), "");
+    }
+    assert_eq!(server.get("/users/nobody").status, 404);
+    let fields = [("username", "ann"), ("password", "ann-pw"), ("next", "//evil.example.org/")];
+    assert_eq!(server.form("/api/v1/session", "", &fields).header("location"), "/");
+    let cookie = server.sign_in("ann");
+    let page = server.page("/", &cookie);
+    let fields = [("_method", "DELETE"), ("_token", &token(&page))];
+    assert_eq!(server.form("/api/v1/session", &cookie, &fields).status, 303);
+    let who = server.request("GET", "/api/v1/session").header("Cookie", &cookie).send();
+    assert_eq!(who.text(), r#"{"username":null}"#);
+}
+
+#[test]
+fn an_output_is_there_as_it_is_and_in_pages() {
+    let server = filled();
+    let lines: String = (1..=12_000).map(|nth| format!("line {nth}\\n")).collect();
+    let body = format!(
+        r#"{{"success":true,"results":[{{"name":"s","success":true,"output":"{lines}","errout":"e\u0000"}}]}}"#
+    );
+    let posted = server.as_user("ann").send("POST", "/pony/builds", &body);
+    let output = format!("{}/steps/0/output", posted.header("location"));
+    let raw = server.get(&output);
+    assert_eq!(raw.header("content-type"), "text/plain; charset=utf-8");
+    assert_eq!(raw.text(), lines.replace("\\n", "\n"));
+    assert_eq!(server.get(&output.replace("output", "errout")).body, b"e\0");
+    let page = |query: &str| server.page(&format!("{output}{query}"), "").text();
+    let first = page("");
+    assert!(first.contains("id=\"step-0-L1\"") && first.contains("id=\"step-0-L5000\""));
+    assert!(first.contains("?format=html&#38;from=5001\"") && !first.contains("rel=\"prev\""));
+    let last = page("?to=12000");
+    assert!(last.contains("id=\"step-0-L7001\"") && last.contains("?format=html&#38;to=7000\""));
+    // The build's own page begins at the end.
+    let build = server.page(posted.header("location"), "").text();
+    assert!(build.contains("id=\"step-0-L12000\"") && !build.contains("id=\"step-0-L1\""));
+    assert_eq!(server.get(&output.replace("/0/", "/1/")).status, 404);
+    assert_eq!(server.get(&format!("{output}?format=html&from=x")).status, 400);
+}
+
+#[test]
+fn a_build_that_runs_is_watched_and_one_that_is_finished_is_over() {
+    let server = filled();
+    let ann = server.as_user("ann");
+    let progress =
+        ann.send("POST", "/pony/builds", r#"{"incremental":true}"#).header("location").to_owned();
+    ann.send("POST", &progress, r#"{"name":"one","success":true,"output":"1"}"#);
+    let events = progress.replace("progress", "events");
+    let watch = |path: String, last: &'static str| {
+        let address = server.address.clone();
+        std::thread::spawn(move || {
+            let request = Request::new(&address, "GET", &path);
+            let request =
+                if last.is_empty() { request } else { request.header("Last-Event-ID", last) };
+            request.send().text()
+        })
+    };
+    let all = watch(events.clone(), "");
+    let later = watch(format!("{events}?from=0"), "1");
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    ann.send("POST", &progress, r#"{"name":"two","success":false,"output":"2"}"#);
+    std::thread::sleep(std::time::Duration::from_millis(1500));
+    ann.send("DELETE", &progress, r#"{"success":false}"#);
+    let (all, later) = (all.join().unwrap(), later.join().unwrap());
+    assert!(all.contains("event: step\nid: 1\n") && all.contains("id: 2\n"), "{all}");
+    assert!(!later.contains("id: 1\n") && later.contains("id: 2\n"), "{later}");
+    assert!(all.ends_with("event: end\ndata: \n\n"), "{all}");
+    let over = server.get(&events);
+    assert_eq!(
+        (over.header("content-type"), over.text().as_str()),
+        ("text/event-stream", "event: end\ndata:\n\n")
+    );
+    assert_eq!(server.get("/pony/builds/none/events").status, 404);
+}
+
+#[test]
+fn what_pages_load_may_be_kept_for_ever() {
+    let server = filled();
+    let page = server.page("/", "").text();
+    for before in ["<link rel=\"stylesheet\" href=\"", "<script src=\""] {
+        let at = page.find(before).unwrap() + before.len();
+        let path = page[at..].split('"').next().unwrap();
+        let file = server.get(path);
+        assert_eq!(file.status, 200);
+        assert!(file.header("cache-control").contains("immutable"));
+        assert!(file.body.len() > 1000);
+    }
+    assert_eq!(server.get("/static/style.css").status, 404);
+}
+
+#[test]
+fn a_page_is_known_again_until_something_on_it_changes() {
+    let server = filled();
+    server.as_user("ann").send("PUT", "/pony/builds/1", r#"{"success":true}"#);
+    for path in ["/", "/pony", "/pony/builds", "/pony/builds/1", "/users/ann"] {
+        let etag = server.page(path, "").header("etag").to_owned();
+        let again = |server: &Server| {
+            let request = server.request("GET", path).header("Accept", "text/html");
+            server.send(request.header("If-None-Match", &etag)).status
+        };
+        assert_eq!(again(&server), 304, "{path}");
+        server.as_user("ann").send("POST", "/pony/builds", r#"{"success":false}"#);
+        assert_eq!(again(&server), 200, "{path}");
+    }
+}
+
+#[test]
+fn projects_are_found_by_name_and_red_ones_come_first() {
+    let server = Server::new();
+    for (slug, success) in [("alpha", true), ("beta", false), ("gamma_ray", true)] {
+        server.project(slug);
+        server.build(slug, &format!(r#"{{"success":{success}}}"#));
+    }
+    let names = |query: &str| {
+        let text = server.page(&format!("/{query}"), "").text();
+        let rows = text.split("data-text=\"").skip(1);
+        rows.map(|row| row.split(' ').next().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(""), ["alpha", "beta", "gamma_ray"]);
+    assert_eq!(names("?order=red"), ["beta", "alpha", "gamma_ray"]);
+    assert_eq!(names("?q=MM"), ["gamma_ray"]);
+    assert_eq!(names("?q=_"), ["gamma_ray"]);
+    assert_eq!(names("?q=%22"), Vec::<String>::new());
+}

@@ -1,0 +1,178 @@
+//! What every page has around it, and where its links lead.
+
+use devmason_domain::{Build, Outcome, Slug, Tag, Timestamp, Username};
+use devmason_hypermedia::{Base, BuildsOf, Collection, Resource, TagSegment};
+
+use crate::Standing;
+use crate::assets::{SCRIPT, STYLE};
+
+/// What every page has around it: who looks, and from where.
+#[derive(Debug, Clone)]
+pub struct Site<'a> {
+    /// Where the server is.
+    pub base: &'a Base,
+    /// Who looks, where it is a user.
+    pub user: Option<&'a str>,
+    /// What forms carry to show that they come from a page of this session; without one there are no forms.
+    pub token: Option<String>,
+    /// This page's path and query.
+    pub here: String,
+    /// The same as JSON, where there is such a thing.
+    pub json: Option<String>,
+}
+
+fn encoded(text: &str) -> String {
+    percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
+}
+
+impl Site<'_> {
+    /// Where a resource is.
+    pub fn to(&self, resource: &Resource) -> String {
+        self.base.location(resource)
+    }
+
+    pub(crate) fn style(&self) -> String {
+        self.to(&Resource::Asset(STYLE.name()))
+    }
+    pub(crate) fn script(&self) -> String {
+        self.to(&Resource::Asset(SCRIPT.name()))
+    }
+    pub(crate) fn icon(&self, standing: Standing) -> String {
+        self.to(&Resource::Asset(crate::assets::icon_name(standing)))
+    }
+    pub(crate) fn home(&self) -> String {
+        self.to(&Resource::ProjectList)
+    }
+    pub(crate) fn users(&self) -> String {
+        self.to(&Resource::UserList)
+    }
+    pub(crate) fn components(&self) -> String {
+        self.to(&Resource::List(Collection::Components))
+    }
+    pub(crate) fn openapi(&self) -> String {
+        self.to(&Resource::OpenApi)
+    }
+    pub(crate) fn session(&self) -> String {
+        self.to(&Resource::Session)
+    }
+    pub(crate) fn sign_in(&self) -> String {
+        format!("{}?next={}", self.session(), encoded(&self.here))
+    }
+    pub(crate) fn user_page(&self, user: &str) -> String {
+        match user.parse::<Username>() {
+            Ok(user) => self.to(&Resource::User(user)),
+            Err(_) => self.users(),
+        }
+    }
+    pub(crate) fn builds_of_user(&self, user: &Username) -> String {
+        self.to(&Resource::UserBuilds(user.clone()))
+    }
+    pub(crate) fn project(&self, project: &Slug) -> String {
+        self.to(&Resource::Project(project.clone()))
+    }
+    pub(crate) fn builds(&self, project: &Slug) -> String {
+        self.to(&Resource::BuildList(project.clone()))
+    }
+    pub(crate) fn tags(&self, project: &Slug) -> String {
+        self.to(&Resource::TagList(project.clone()))
+    }
+    pub(crate) fn feed(&self, of: &BuildsOf) -> String {
+        self.to(&Resource::Feed(of.clone()))
+    }
+    pub(crate) fn badge(&self, of: &BuildsOf) -> String {
+        self.to(&Resource::Badge(of.clone()))
+    }
+    pub(crate) fn tag(&self, project: &Slug, tag: &Tag) -> String {
+        self.to(&Resource::Tagged(project.clone(), TagSegment::of([tag])))
+    }
+    pub(crate) fn test(&self, project: &Slug, name: &str) -> String {
+        self.to(&Resource::TestHistory(project.clone(), name.to_owned()))
+    }
+    pub(crate) fn build(&self, project: &Slug, build: &Build) -> String {
+        // A stored key is well formed.
+        match build.key().parse() {
+            Ok(key) => self.to(&Resource::Build(project.clone(), key)),
+            Err(_) => self.builds(project),
+        }
+    }
+    /// What belongs to a build, such as its `tests`.
+    pub(crate) fn of_build(&self, project: &Slug, build: &Build, part: &str) -> String {
+        format!("{}/{part}", self.build(project, build))
+    }
+    pub(crate) fn output(
+        &self,
+        project: &Slug,
+        build: &Build,
+        step: usize,
+        stream: &str,
+    ) -> String {
+        self.of_build(project, build, &format!("steps/{step}/{stream}"))
+    }
+    pub(crate) fn component_builds(&self, id: &str) -> String {
+        self.to(&Resource::BuildsOfComponent(id.to_owned()))
+    }
+}
+
+/// How a build stands.
+pub(crate) fn standing(build: &Build) -> Standing {
+    match build.outcome {
+        Outcome::Running => Standing::Running,
+        Outcome::Finished { success: true, .. } => Standing::Success,
+        Outcome::Finished { success: false, .. } => Standing::Failure,
+    }
+}
+
+/// How long a build took, in microseconds, if it is finished.
+pub(crate) fn micros_of(build: &Build) -> Option<u64> {
+    match build.outcome {
+        Outcome::Running => None,
+        Outcome::Finished { finished, .. } => {
+            Some(u64::try_from(finished.micros() - build.started.micros()).unwrap_or(0))
+        }
+    }
+}
+
+/// `1 h 2 min`, `3 min 4 s`, `5.6 s`, `7 ms`.
+pub(crate) fn duration(micros: u64) -> String {
+    let seconds = micros / 1_000_000;
+    match seconds {
+        0 => format!("{} ms", micros / 1000),
+        1..60 => format!("{}.{} s", seconds, micros % 1_000_000 / 100_000),
+        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
+    }
+}
+
+/// An instant, for people and for programs.
+pub(crate) struct When(pub(crate) Timestamp);
+
+impl When {
+    pub(crate) fn machine(&self) -> String {
+        self.0.to_rfc3339_utc()
+    }
+    /// As the client wrote it.
+    pub(crate) fn human(&self) -> String {
+        self.0.to_rfc2822()
+    }
+}
+
+/// `12.3 MB`.
+pub(crate) fn bytes(count: usize) -> String {
+    match count {
+        0..1000 => format!("{count} bytes"),
+        1000..1_000_000 => format!("{} kB", count / 1000),
+        _ => format!("{}.{} MB", count / 1_000_000, count % 1_000_000 / 100_000),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_told_in_the_units_that_fit() {
+        let told = [0, 7_900, 5_670_000, 184_000_000, 3_720_000_000].map(duration);
+        assert_eq!(told, ["0 ms", "7 ms", "5.6 s", "3 min 4 s", "1 h 2 min"]);
+        assert_eq!([12, 34_567, 12_345_678].map(bytes), ["12 bytes", "34 kB", "12.3 MB"]);
+    }
+}
