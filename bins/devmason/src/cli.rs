@@ -222,6 +222,9 @@ pub(crate) enum Action {
     },
 }
 
+/// Longer than anybody waits, in seconds.
+const YEAR: u64 = 365 * 86_400;
+
 /// How long and how often.
 #[derive(clap::Args, Clone, Copy)]
 pub(crate) struct Patience {
@@ -235,9 +238,9 @@ pub(crate) struct Patience {
 
 impl Patience {
     pub(crate) fn wait(self) -> Duration {
-        Duration::from_secs(self.wait)
+        Duration::from_secs(self.wait.min(YEAR))
     }
     pub(crate) fn interval(self) -> Duration {
-        Duration::from_secs(self.interval.max(1))
+        Duration::from_secs(self.interval.clamp(1, YEAR))
     }
 }

@@ -163,7 +163,8 @@ pub(crate) fn about(settings: &Settings, id: Option<&str>) -> Result<About, Prob
     };
     let key: BuildKey = id.parse().map_err(|error| Problem::usage(format!("id: {error}")))?;
     let build = Resource::Build(project.clone(), key).path();
-    Ok(About { server: settings.server.clone(), project: project.to_string(), build })
+    let (server, create) = (settings.server.clone(), settings.create);
+    Ok(About { server, project: project.to_string(), build, create })
 }
 
 /// The beginning of an incremental build.
@@ -268,7 +269,10 @@ fn run_step(
         Ok(resumed) => resumed,
         Err(problem) => return run_unreported(&problem.text, command),
     };
-    match run::run(&mut outbox, &about.build, name, command, patience.interval()) {
+    let begun = outbox.begin_step();
+    let done = run::run(&mut outbox, &about.build, name, command, patience.interval());
+    outbox.end_step(begun);
+    match done {
         Ok(done) => {
             told(sent(settings, &about, outbox.finish()));
             done.code
@@ -286,7 +290,10 @@ fn run_unreported(problem: &str, command: &[OsString]) -> u8 {
     say(&format!("not reported: {problem}"));
     let [program, arguments @ ..] = command else { return 2 };
     // It takes this process's place: signals, terminal and exit code are its own.
-    let error = std::process::Command::new(program).args(arguments).exec();
+    let mut error = std::process::Command::new(program).args(arguments).exec();
+    if run::is_script(&error) {
+        error = run::script(program, arguments).exec();
+    }
     say(&format!("{}: {error}", program.display()));
     if error.kind() == std::io::ErrorKind::NotFound { 127 } else { 126 }
 }

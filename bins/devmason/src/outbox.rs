@@ -7,7 +7,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use devmason_client::{
-    About, Client, Entry, Error, Flushed, Report, Retry, Session, Spool, Step, end_of_incomplete,
+    About, BegunStep, Client, Entry, Error, Flushed, Report, Retry, Session, Spool, Step,
+    end_of_incomplete,
 };
 use serde_json::json;
 use tokio::sync::{Notify, watch};
@@ -90,11 +91,19 @@ struct Memory {
     is_incomplete: bool,
     /// The server refused the build: what belongs to it would go into the one that has its id.
     is_refused: bool,
-    /// It was waited for room in vain, and the server has taken nothing since.
-    gave_up: bool,
+    /// It was waited for room in vain; so many requests were left then.
+    gave_up: Option<usize>,
 }
 
 impl Memory {
+    /// The server refused the build: nothing of it can be sent any more.
+    fn refuse(&mut self) {
+        self.is_refused = true;
+        self.lost += u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
+        self.entries.clear();
+        self.bytes = 0;
+    }
+
     /// Whether it can take a request. One that ends a build is always taken, and one that is alone: it is in
     /// memory anyway.
     fn has_room(&self, entry: &Entry) -> bool {
@@ -121,6 +130,8 @@ impl Shared {
 /// A report on its way.
 pub(crate) struct Outbox {
     session: Option<Session>,
+    /// Whether the session takes no more: what comes now must not overtake what is in memory.
+    is_past_spool: bool,
     /// Locked while this process goes on with the session.
     _alive: Option<std::fs::File>,
     shared: Arc<Shared>,
@@ -194,9 +205,22 @@ impl Outbox {
             .map_err(|error| Problem::failed(error.to_string()))?;
         let thread = std::thread::Builder::new()
             .name("sender".to_owned())
-            .spawn(move || runtime.block_on(sender.run()))
+            .spawn(move || {
+                let outcome = runtime.block_on(sender.run());
+                // A name that is still being looked up keeps nobody waiting.
+                runtime.shutdown_background();
+                outcome
+            })
             .map_err(|error| Problem::failed(error.to_string()))?;
-        Ok(Self { session, _alive: alive, shared, wait, deadline, thread: Some(thread) })
+        Ok(Self {
+            session,
+            is_past_spool: false,
+            _alive: alive,
+            shared,
+            wait,
+            deadline,
+            thread: Some(thread),
+        })
     }
 
     /// Takes a request, to be sent behind those before: into the spool, else into memory. Where neither has room it
@@ -210,6 +234,9 @@ impl Outbox {
             let mut memory = self.shared.memory();
             if memory.is_refused || !memory.has_room(&entry) {
                 memory.lost += 1;
+                if let Some(session) = &self.session {
+                    session.mark_incomplete();
+                }
             } else {
                 memory.bytes += entry.body.len();
                 memory.entries.push_back(entry);
@@ -220,7 +247,9 @@ impl Outbox {
 
     /// Whether the spool has taken a request.
     fn keep(&mut self, entry: &Entry) -> bool {
-        let Some(session) = &self.session else { return false };
+        let Some(session) = self.session.as_ref().filter(|_| !self.is_past_spool) else {
+            return false;
+        };
         let mut pushed = Ok(());
         self.wait_for(|| {
             pushed = session.push(entry);
@@ -234,8 +263,7 @@ impl Outbox {
         } else {
             warn_of_spool(&error.to_string());
         }
-        // What comes behind must not overtake it.
-        self.session = None;
+        self.is_past_spool = true;
         false
     }
 
@@ -252,9 +280,10 @@ impl Outbox {
                 (last, since) = (now, Instant::now());
             }
             let mut memory = self.shared.memory();
-            // Having waited in vain, it does not do so again for each request.
-            if memory.gave_up || since.elapsed() >= self.wait {
-                memory.gave_up = true;
+            // Having waited in vain, it does not do so again for each request, until something was taken.
+            memory.gave_up = memory.gave_up.filter(|at| now >= *at);
+            if memory.gave_up.is_some() || since.elapsed() >= self.wait {
+                memory.gave_up = memory.gave_up.or(Some(now));
                 return;
             }
             drop(memory);
@@ -263,13 +292,21 @@ impl Outbox {
         }
     }
 
+    /// A step begins whose end is still to come.
+    pub(crate) fn begin_step(&self) -> Option<BegunStep> {
+        // Where it cannot be written, a client that is killed leaves a build without this step.
+        self.session.as_ref()?.begin_step().ok()
+    }
+
+    /// It has ended.
+    pub(crate) fn end_step(&self, begun: Option<BegunStep>) {
+        if let (Some(session), Some(begun)) = (&self.session, begun) {
+            session.end_step(begun);
+        }
+    }
+
     /// Nothing more comes; waits for what is left to be sent.
     pub(crate) fn finish(mut self) -> Outcome {
-        if self.shared.memory().lost > 0
-            && let Some(session) = &self.session
-        {
-            session.mark_incomplete();
-        }
         self.deadline.send_replace(Some(Instant::now() + self.wait));
         let joined = self.thread.take().map(JoinHandle::join);
         match joined {
@@ -339,6 +376,13 @@ impl Sender {
         }
         flushed.left = self.left();
         let memory = self.shared.memory();
+        if let Some(own) = &self.own
+            && (!memory.entries.is_empty() || memory.is_incomplete)
+            && !own.is_over()
+        {
+            // This process ends, and with it what it remembers.
+            own.mark_incomplete();
+        }
         let unsent = u32::try_from(memory.entries.len()).unwrap_or(u32::MAX);
         Outcome { flushed, stopped, lost: memory.lost + unsent, others: others.refused }
     }
@@ -368,7 +412,13 @@ impl Sender {
 
     async fn flush_once(&self, flushed: &mut Flushed) -> Result<(), Error> {
         if let Some(own) = &self.own {
-            own.flush(&self.client, flushed).await?;
+            match own.flush(&self.client, flushed).await {
+                Err(error) if !error.is_temporary() && !error.is_of_access() => {
+                    self.shared.memory().refuse();
+                    return Ok(());
+                }
+                result => result?,
+            }
             if own.waiting() > 0 {
                 // Another process is sending it, or something came meanwhile.
                 return Ok(());
@@ -376,11 +426,10 @@ impl Sender {
         }
         loop {
             let (mut entry, is_incomplete) = {
-                let mut memory = self.shared.memory();
-                // Everything that was there is with the server now.
-                memory.gave_up = false;
+                let memory = self.shared.memory();
                 let Some(first) = memory.entries.front().cloned() else { return Ok(()) };
-                (first, memory.is_incomplete || memory.lost > 0)
+                let own = self.own.as_ref().is_some_and(Session::is_incomplete);
+                (first, own || memory.is_incomplete || memory.lost > 0)
             };
             let (bytes, is_build) = (entry.body.len(), entry.method == "PUT");
             if is_incomplete && entry.method == "DELETE" {
@@ -399,10 +448,7 @@ impl Sender {
             flushed.refused.push(problem);
             memory.is_incomplete = true;
             if is_build {
-                memory.is_refused = true;
-                memory.lost += u32::try_from(memory.entries.len()).unwrap_or(u32::MAX);
-                memory.entries.clear();
-                memory.bytes = 0;
+                memory.refuse();
             }
         }
     }

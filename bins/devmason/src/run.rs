@@ -4,6 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::io::{self, Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -52,12 +53,16 @@ enum Event {
 
 /// What was written and not yet sent: to standard output, to standard error.
 #[derive(Default)]
-struct Written([Vec<u8>; 2]);
+struct Written {
+    outputs: [Vec<u8>; 2],
+    /// Nothing more is taken.
+    is_closed: bool,
+}
 
 impl Written {
     /// Takes what is whole: half a character stays, unless it is the last.
     fn take(&mut self, is_last: bool) -> [String; 2] {
-        self.0.each_mut().map(|bytes| {
+        self.outputs.each_mut().map(|bytes| {
             let first = bytes.get(..MOST_OF_PART).unwrap_or(bytes);
             let is_cut = first.len() < bytes.len();
             let end = if is_last && !is_cut { bytes.len() } else { whole_characters(first) };
@@ -69,7 +74,7 @@ impl Written {
     }
 
     fn longest(&self) -> usize {
-        self.0.iter().map(Vec::len).max().unwrap_or(0)
+        self.outputs.iter().map(Vec::len).max().unwrap_or(0)
     }
 }
 
@@ -138,10 +143,15 @@ pub(crate) fn run(
         ..Step::default()
     };
     // Before the command: a signal that comes right then must find somebody.
-    let signals =
-        SignalsInfo::<WithOrigin>::new([SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2]);
-    let spawned =
-        Command::new(program).args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let signals = SignalsInfo::<WithOrigin>::new(not_ignored());
+    let has_ended = Arc::new(AtomicBool::new(false));
+    let spawn =
+        |mut command: Command| command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let mut direct = Command::new(program);
+    direct.args(arguments);
+    let spawned = spawn(direct).or_else(|error| {
+        if is_script(&error) { spawn(script(program, arguments)) } else { Err(error) }
+    });
     let mut child = match spawned {
         Ok(child) => child,
         Err(error) => {
@@ -155,13 +165,15 @@ pub(crate) fn run(
         }
     };
     if let Ok(signals) = signals {
-        forward(signals, child.id());
+        forward(signals, child.id(), has_ended.clone());
     }
     let shared = Arc::<Shared>::default();
     let (sender, events) = mpsc::channel();
     pass_on(&mut child, &shared, &sender);
     thread::spawn(move || {
-        let _ = sender.send(Event::Exited(child.wait()));
+        let status = child.wait();
+        has_ended.store(true, Ordering::SeqCst);
+        let _ = sender.send(Event::Exited(status));
     });
 
     // A part of what was written, where that is so much.
@@ -191,7 +203,7 @@ pub(crate) fn run(
                 next = Instant::now() + LAST_OUTPUT;
             }
             Ok(Event::Much) => {
-                while let Some(output) = take(PART_BYTES) {
+                if let Some(output) = take(PART_BYTES) {
                     part = push_part(outbox, output)?;
                 }
             }
@@ -207,6 +219,8 @@ pub(crate) fn run(
             break;
         }
     }
+    // What the command left running may write on; it is no part of this.
+    shared.written().is_closed = true;
     while let Some(output) = take(MOST_OF_PART + 1) {
         part = push_part(outbox, output)?;
     }
@@ -255,7 +269,8 @@ fn pass_on(child: &mut Child, shared: &Arc<Shared>, sender: &mpsc::Sender<Event>
                         _ => io::stderr().write_all(piece),
                     };
                     let mut written = shared.written();
-                    let bytes = written.0.get_mut(which);
+                    let is_closed = written.is_closed;
+                    let bytes = written.outputs.get_mut(which).filter(|_| !is_closed);
                     let length = bytes.map_or(0, |bytes| {
                         bytes.extend_from_slice(piece);
                         bytes.len()
@@ -263,7 +278,9 @@ fn pass_on(child: &mut Child, shared: &Arc<Shared>, sender: &mpsc::Sender<Event>
                     if length >= PART_BYTES {
                         let _ = sender.send(Event::Much);
                     }
-                    let is_full = |written: &mut Written| written.longest() >= MOST_WRITTEN;
+                    let is_full = |written: &mut Written| {
+                        !written.is_closed && written.longest() >= MOST_WRITTEN
+                    };
                     drop(shared.room.wait_while(written, is_full));
                 }
             }
@@ -272,10 +289,36 @@ fn pass_on(child: &mut Child, shared: &Arc<Shared>, sender: &mpsc::Sender<Event>
     }
 }
 
+/// Whether a program is a script that does not say what runs it: a shell runs it then, as a shell would.
+pub(crate) fn is_script(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(rustix::io::Errno::NOEXEC.raw_os_error())
+}
+
+/// The same by a shell.
+pub(crate) fn script(program: &OsStr, arguments: &[OsString]) -> Command {
+    let mut command = Command::new("/bin/sh");
+    command.arg(program).args(arguments);
+    command
+}
+
+/// The signals that are forwarded, but for those that are ignored, as by `nohup`: so the command ignores them, too.
+fn not_ignored() -> Vec<i32> {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    let all = [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2];
+    all.into_iter().filter(|signal| mask & (1 << (signal - 1)) == 0).collect()
+}
+
 /// Forwards what somebody sends to this process. What the terminal sends, the command gets by itself.
-fn forward(mut signals: SignalsInfo<WithOrigin>, child: u32) {
+fn forward(mut signals: SignalsInfo<WithOrigin>, child: u32, has_ended: Arc<AtomicBool>) {
     thread::spawn(move || {
         for origin in signals.forever() {
+            if has_ended.load(Ordering::SeqCst) {
+                // Only the report is still waited for: it is kept, and who wants to go may.
+                let _ = signal_hook::low_level::emulate_default_handler(origin.signal);
+                continue;
+            }
             let pid = i32::try_from(child).ok().and_then(rustix::process::Pid::from_raw);
             let signal = rustix::process::Signal::from_named_raw(origin.signal);
             if let (Some(pid), Some(signal), Some(_)) = (pid, signal, origin.process) {
@@ -304,7 +347,8 @@ mod tests {
         ] {
             assert_eq!(whole_characters(bytes), end, "{bytes:?}");
         }
-        let mut written = Written([b"a\xc3".to_vec(), b"b".to_vec()]);
+        let outputs = [b"a\xc3".to_vec(), b"b".to_vec()];
+        let mut written = Written { outputs, is_closed: false };
         assert_eq!(written.take(false), ["a", "b"]);
         assert_eq!(written.take(true), ["\u{fffd}", ""]);
     }

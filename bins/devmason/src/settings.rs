@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use clap::builder::FalseyValueParser;
 use devmason_client::{Client, Credentials, Place, Spool};
-use devmason_domain::Slug;
+use devmason_domain::{Slug, Tag};
 use serde::{Deserialize, Serialize};
 
-use crate::Problem;
+use crate::{Problem, say};
 
 /// How many bytes of reports are kept on disk for later.
 const SPOOL_BYTES: u64 = 256 << 20;
@@ -135,6 +135,15 @@ fn project_file() -> Result<ProjectFile, Problem> {
     found.map_or_else(|| Ok(ProjectFile::default()), |path| read(&path))
 }
 
+/// Whether a build can have a tag: a branch may be called what none can be, and the build is reported all the same.
+fn is_tag(tag: &str) -> bool {
+    let parsed = tag.parse::<Tag>();
+    if let (Err(problem), false) = (&parsed, tag.is_empty()) {
+        say(&format!("the tag '{tag}' is left out: {problem}"));
+    }
+    parsed.is_ok()
+}
+
 impl Settings {
     /// Joins the command line and the environment with the files.
     pub(crate) fn load(layer: Layer) -> Result<Self, Problem> {
@@ -156,11 +165,7 @@ impl Settings {
                 .trim_end_matches('/')
                 .to_owned(),
             project: layer.project.or(file.project).or(below.project),
-            tags: tags
-                .iter()
-                .filter_map(|tag| place.fill(tag))
-                .filter(|tag| !tag.is_empty())
-                .collect(),
+            tags: tags.iter().filter_map(|tag| place.fill(tag)).filter(|tag| is_tag(tag)).collect(),
             user: layer.user.or(below.user),
             spool: spool.or_else(|| Some(in_home("XDG_STATE_HOME", ".local/state")?.join("spool"))),
             spool_bytes: layer.spool_bytes.or(below.spool_bytes).unwrap_or(SPOOL_BYTES),

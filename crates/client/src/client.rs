@@ -446,11 +446,10 @@ fn refused(status: u16, body: &[u8], location: Option<&str>) -> Error {
             message: "it is longer than a proxy before the server takes".to_owned(),
             payload: Value::Null,
         },
-        (300..=399, Some(to)) => Error::Refused {
-            status,
-            message: format!("it has moved to {to}; say so in the settings"),
-            payload: Value::Null,
-        },
+        // Where it leads may be a page to log in at, and gone tomorrow: nothing is lost by it.
+        (300..=399, Some(to)) => Error::Garbage(format!(
+            "a redirect to {to}; if the server has moved, say so in the settings"
+        )),
         // A proxy that wants credentials of its own, a page that says "not found".
         _ => Error::Garbage(format!("status {status}, not in a document of its own")),
     }

@@ -12,4 +12,4 @@ pub use client::{Answer, Body, Client, Content, Credentials, Method, Outgoing, R
 pub use devmason_domain::Timestamp;
 pub use document::{Document, Link, Report, Step, TestCase};
 pub use error::{Error, Result};
-pub use spool::{About, Entry, Flushed, Session, Spool, end_of_incomplete};
+pub use spool::{About, BegunStep, Entry, Flushed, Session, Spool, end_of_incomplete};

@@ -11,10 +11,12 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use devmason_domain::Timestamp;
 use reqwest::Method;
 use serde::{Deserialize, Serialize};
 
 use crate::client::{Answer, Body, Client, Content, Outgoing};
+use crate::document::Document;
 use crate::error::Error;
 
 /// How long a session that was begun and never ended is kept once everything in it was sent.
@@ -48,6 +50,9 @@ pub struct About {
     pub project: String,
     /// The build's path within the server.
     pub build: String,
+    /// Whether the project is to be registered where it is not there.
+    #[serde(default)]
+    pub create: bool,
 }
 
 /// A request of a session.
@@ -236,6 +241,8 @@ impl Spool {
             if goes_on {
                 session.end_for_the_dead();
                 match session.flush(client, flushed).await {
+                    // The build was refused, which was told.
+                    Err(error) if !error.is_temporary() && !error.is_of_access() => {}
                     // Another project may be open to this user.
                     Err(error) if error.is_of_access() => {
                         flushed.refused.push(format!("{}: {error}", session.about.build));
@@ -336,7 +343,7 @@ impl Session {
     /// is put aside, and with the build's own all others.
     ///
     /// # Errors
-    /// Why it did not go on.
+    /// Why it did not go on: for now, or because the build was refused.
     pub async fn flush(&self, client: &Client, flushed: &mut Flushed) -> Result<(), Error> {
         let lock = private_file(&self.dir.join("send.lock"));
         // Where another process is just sending it, that will do.
@@ -348,10 +355,18 @@ impl Session {
             };
             let is_end = entry.method == "DELETE";
             let is_build = entry.method == "PUT";
-            let is_old = age(&path).is_some_and(|age| age > KEY_LIFETIME);
-            if is_old && entry.key.is_some() && self.is_there(client, &path).await? {
-                let _ = fs::remove_file(&path);
+            let tried = path.with_extension("tried");
+            let is_old = age(&tried).is_some_and(|age| age > KEY_LIFETIME);
+            if is_old && entry.key.is_some() && self.is_there(client, &entry).await? {
+                self.forget(&path);
                 continue;
+            }
+            // That it was tried, and when first: from then on the server knows its key, if it took it.
+            if !tried.exists() {
+                let _ = private_file(&tried);
+            }
+            if is_build && self.about.create {
+                self.register(client).await?;
             }
             if is_end && self.is_incomplete() {
                 entry.body = end_of_incomplete(entry.body);
@@ -363,7 +378,7 @@ impl Session {
                     if is_end || (is_build && !self.is_open()) {
                         let _ = private_file(&self.dir.join("ended"));
                     }
-                    let _ = fs::remove_file(&path);
+                    self.forget(&path);
                 }
                 Err(error) if error.is_temporary() => return Err(error),
                 // A build that is gone will not come back; a project may be opened to this user.
@@ -376,7 +391,7 @@ impl Session {
                 Err(error) if is_build => {
                     flushed.refused.push(format!("{}: {error}", self.about.build));
                     self.put_all_aside(&error.to_string());
-                    return Ok(());
+                    return Err(error);
                 }
                 Err(error) => self.put_aside(&path, &error.to_string(), flushed),
             }
@@ -406,8 +421,51 @@ impl Session {
         let _ = private_file(&self.dir.join(INCOMPLETE));
     }
 
-    fn is_incomplete(&self) -> bool {
-        self.dir.join(INCOMPLETE).exists() || self.root.join(REFUSED).join(self.name()).exists()
+    /// Whether a part of it was lost or refused, or a process died with a step that it had begun.
+    pub fn is_incomplete(&self) -> bool {
+        self.dir.join(INCOMPLETE).exists()
+            || self.steps_begun().iter().any(|path| is_unlocked(path))
+    }
+
+    /// The files that processes hold locked as long as they go on with a step.
+    fn steps_begun(&self) -> Vec<PathBuf> {
+        let Ok(entries) = fs::read_dir(&self.dir) else { return Vec::new() };
+        let paths = entries.flatten().map(|entry| entry.path());
+        paths.filter(|path| path.extension().is_some_and(|extension| extension == "step")).collect()
+    }
+
+    /// Says that this process has begun a step whose end is still to come: should it die, the build is not ended as if
+    /// nothing had happened. To be given back to [`Self::end_step`].
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn begin_step(&self) -> io::Result<BegunStep> {
+        let name = format!("{}.step", uuid::Uuid::new_v4());
+        let lock = self.locked_from_the_first(&name)?;
+        Ok(BegunStep { path: self.dir.join(name), _lock: lock })
+    }
+
+    /// The step has ended, well or not.
+    pub fn end_step(&self, begun: BegunStep) {
+        let _ = fs::remove_file(&begun.path);
+    }
+
+    /// Registers the project where it is not there.
+    async fn register(&self, client: &Client) -> Result<(), Error> {
+        let Ok(slug) = self.about.project.parse() else { return Ok(()) };
+        match client.project(&slug).await {
+            Err(Error::Refused { status: 404, .. }) => {
+                client.create_project(&slug, &self.about.project).await.map(drop)
+            }
+            // The build itself will tell what else is wrong.
+            _ => Ok(()),
+        }
+    }
+
+    /// The server has it.
+    fn forget(&self, path: &Path) {
+        let _ = fs::remove_file(path);
+        let _ = fs::remove_file(path.with_extension("tried"));
     }
 
     /// Whether the build is no more: its project is there for this user, and it is not.
@@ -428,16 +486,20 @@ impl Session {
     /// # Errors
     /// It cannot be written.
     pub fn keep_alive(&self) -> io::Result<File> {
-        // Locked before it is there: whoever finds it unlocked knows that its process is dead.
-        let fresh = format!("{ALIVE}.{}", std::process::id());
+        self.locked_from_the_first(ALIVE)
+    }
+
+    /// A file that is locked before it is there: whoever finds it unlocked knows that its process is dead.
+    fn locked_from_the_first(&self, name: &str) -> io::Result<File> {
+        let fresh = format!("{name}.{}", std::process::id());
         let locked = self.lock(&fresh)?;
-        fs::rename(self.dir.join(fresh), self.dir.join(ALIVE))?;
+        fs::rename(self.dir.join(fresh), self.dir.join(name))?;
         Ok(locked)
     }
 
     fn end_for_the_dead(&self) {
         let path = self.dir.join(ALIVE);
-        let is_dead = File::open(&path).is_ok_and(|file| file.try_lock().is_ok());
+        let is_dead = is_unlocked(&path);
         let is_begun = self.dir.join("last").exists();
         if is_dead && is_begun && !self.is_ended() && fs::remove_file(&path).is_ok() {
             let end = Entry {
@@ -452,17 +514,34 @@ impl Session {
         }
     }
 
-    /// Whether the server has a step whose key it may have forgotten: it has as many steps then as were
-    /// pushed before and with this one. Only this session adds to its build.
-    async fn is_there(&self, client: &Client, path: &Path) -> Result<bool, Error> {
-        let nth: usize =
-            path.file_stem().and_then(|stem| stem.to_str()?.parse().ok()).unwrap_or(usize::MAX);
-        match client.get(&self.about.build).await {
-            // The first is the build itself.
-            Ok(build) => Ok(build.list("results").len().saturating_add(1) >= nth),
-            Err(Error::Refused { status: 404, .. }) => Ok(false),
-            Err(error) => Err(error),
-        }
+    /// Whether the server has a step whose key it may have forgotten: one of the same name that started in the same
+    /// second. Only this session adds to its build.
+    async fn is_there(&self, client: &Client, entry: &Entry) -> Result<bool, Error> {
+        let (name, started) = match serde_json::from_slice(&entry.body).map(Document) {
+            Ok(step) => {
+                (step.text("name").to_owned(), step.text("started").parse::<Timestamp>().ok())
+            }
+            // A report file: its step is named by the query.
+            Err(_) => {
+                let name = entry.target.split_once("?name=").map_or("", |(_, name)| name);
+                (percent_encoding::percent_decode_str(name).decode_utf8_lossy().into_owned(), None)
+            }
+        };
+        let seconds = |at: Timestamp| at.micros().div_euclid(1_000_000);
+        // Without outputs, which may be long.
+        let key = self.about.build.rsplit('/').next().unwrap_or_default();
+        let conditions = format!("/api/v1/builds?where=project:{},key:{key}", self.about.project);
+        let found = client.get(&conditions).await?;
+        let Some(id) = found.list("builds").first().map(|build| build.text("id").to_owned()) else {
+            // Its id is the server's own.
+            return Ok(false);
+        };
+        let steps = client.get(&format!("/api/v1/steps?limit=1000&where=build_id:{id}")).await?;
+        Ok(steps.list("steps").iter().any(|step| {
+            let at = step.text("started").parse::<Timestamp>().ok();
+            step.text("name") == name
+                && started.is_none_or(|started| at.map(seconds) == Some(seconds(started)))
+        }))
     }
 
     fn put_aside(&self, path: &Path, problem: &str, flushed: &mut Flushed) {
@@ -475,9 +554,9 @@ impl Session {
         });
         if moved.is_err() {
             // Sent again it would be refused again.
-            let _ = fs::remove_file(path);
-            self.mark_incomplete();
+            self.forget(path);
         }
+        self.mark_incomplete();
         self.drop_oldest_refused();
     }
 
@@ -524,6 +603,18 @@ pub fn end_of_incomplete(body: Vec<u8>) -> Vec<u8> {
     }
 }
 
+/// A step that a process has begun and not yet ended.
+#[derive(Debug)]
+pub struct BegunStep {
+    path: PathBuf,
+    _lock: File,
+}
+
+/// Whether the process that held a file locked is gone.
+fn is_unlocked(path: &Path) -> bool {
+    File::open(path).is_ok_and(|file| file.try_lock().is_ok())
+}
+
 fn age(path: &Path) -> Option<Duration> {
     SystemTime::now().duration_since(fs::metadata(path).ok()?.modified().ok()?).ok()
 }
@@ -549,6 +640,7 @@ mod tests {
             server: "http://127.0.0.1:9".to_owned(),
             project: "p".to_owned(),
             build: "/p/builds/1".to_owned(),
+            create: false,
         }
     }
 

@@ -53,6 +53,12 @@ fn troubles() -> Vec<(&'static str, String)> {
             "a proxy's 404",
             answering("HTTP/1.1 404 Not Found\r\nContent-Length: 9\r\n\r\nnot found"),
         ),
+        (
+            "a page to log in at",
+            answering(
+                "HTTP/1.1 302 Found\r\nLocation: https://login.example.org/\r\nContent-Length: 0\r\n\r\n",
+            ),
+        ),
         ("no HTTP", answering("220 mail.example.org ESMTP\r\n")),
         (
             "half an answer",
@@ -487,4 +493,178 @@ fn a_build_whose_id_is_taken_leaves_the_other_one_alone() {
             "{spool}"
         );
     }
+}
+
+#[test]
+fn a_build_that_a_part_is_missing_of_is_not_green() {
+    let (home, database) = (Home::new(), database());
+    let server = Server::new(&database);
+    let at = &server.address;
+    // Lost: neither the spool nor the server takes it in time.
+    let build = out(&home.run(at, &["begin", "--id", "lost"])).trim().to_owned();
+    let mut step = home.devmason(at, &["step", "-b", &build, "test", "--", "sh", "-c", "exit 1"]);
+    let step = step.env("DEVMASON_SPOOL_BYTES", "10").env("DEVMASON_WAIT", "0").output().unwrap();
+    assert_eq!(code(&step), 1);
+    assert!(err(&step).contains("are lost"), "{}", err(&step));
+    assert_eq!(code(&home.run(at, &["end", "-b", &build])), 0);
+    assert_eq!(server.get("/pony/builds/lost")["success"], false);
+    // Refused, and what was refused is dropped since.
+    let build = out(&home.run(at, &["begin", "--id", "refused"])).trim().to_owned();
+    std::fs::write(home.path().join("broken.xml"), "<testsuite><testcase></testsuite>").unwrap();
+    home.run(at, &["report", "-b", &build, "broken.xml"]);
+    let refused = home.path().join(".local/state/devmason/spool/refused");
+    std::fs::remove_dir_all(&refused).unwrap();
+    assert_eq!(code(&home.run(at, &["end", "-b", &build])), 0);
+    assert_eq!(server.get("/pony/builds/refused")["success"], false);
+    // Killed in the middle of a step.
+    let build = out(&home.run(at, &["begin", "--id", "killed"])).trim().to_owned();
+    let script = "echo FAILED; sleep 30";
+    let mut step = home
+        .devmason(at, &["step", "-b", &build, "--interval", "1", "test", "--", "sh", "-c", script]);
+    let mut step = step.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    while server.get("/pony/builds/killed")["results"].as_array().unwrap().is_empty() {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    step.kill().unwrap();
+    step.wait().unwrap();
+    assert_eq!(code(&home.run(at, &["end", "-b", &build])), 0);
+    assert_eq!(server.get("/pony/builds/killed")["success"], false);
+    // Who knows better may say so.
+    let build = out(&home.run(at, &["begin", "--id", "said"])).trim().to_owned();
+    home.run(at, &["report", "-b", &build, "broken.xml"]);
+    assert_eq!(code(&home.run(at, &["end", "-b", &build, "--success"])), 0);
+    assert_eq!(server.get("/pony/builds/said")["success"], true);
+}
+
+#[test]
+fn what_is_in_memory_when_the_build_is_refused_goes_nowhere() {
+    let (owner, home, database) = (Home::new(), Home::new(), database());
+    let address = nobody();
+    let server = Server::at(&address, &database);
+    assert_eq!(code(&owner.run(&address, &["begin", "--id", "7"])), 0);
+    drop(server);
+    // The build itself is in the spool, its output has no room there.
+    let script = "head -c 100000 /dev/zero | tr '\\0' x; exit 3";
+    let mut run =
+        home.devmason(&address, &["run", "--id", "7", "--wait", "30", "--", "sh", "-c", script]);
+    let run = run.env("DEVMASON_SPOOL_BYTES", "5000").stderr(Stdio::piped()).stdout(Stdio::null());
+    let child = run.spawn().unwrap();
+    std::thread::sleep(Duration::from_secs(2));
+    let server = Server::at(&address, &database);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(code(&output), 3);
+    assert!(err(&output).contains("refused: "), "{}", err(&output));
+    let build = server.build();
+    assert_eq!((&build["state"], &build["results"]), (&"running".into(), &serde_json::json!([])));
+}
+
+#[test]
+fn a_step_that_the_server_has_though_it_forgot_its_key_is_not_sent_again() {
+    let (home, database) = (Home::new(), database());
+    let server = Server::new(&database);
+    let at = &server.address;
+    let build = out(&home.run(at, &["begin", "--id", "1"])).trim().to_owned();
+    let spool = home.path().join(".local/state/devmason/spool").join(&build);
+    assert_eq!(code(&home.run(at, &["step", "-b", &build, "one"])), 0);
+    let steps = |count: usize| {
+        let results = server.get("/pony/builds/1")["results"].clone();
+        assert_eq!(results.as_array().unwrap().len(), count, "{results}");
+    };
+    steps(1);
+    // As after a try whose answer was lost, two days ago.
+    let started = server.get("/pony/builds/1")["results"][0]["started"].clone();
+    let again = |nth: u32, name: &str| {
+        let body = serde_json::json!({"name": name, "success": true, "started": started});
+        let head = serde_json::json!({
+            "method": "POST", "target": "/pony/builds/1/progress", "key": format!("forgotten {nth}"),
+            "media_type": "application/json",
+        });
+        std::fs::write(spool.join(format!("{nth:012}.entry")), format!("{head}\n{body}")).unwrap();
+        let tried = spool.join(format!("{nth:012}.tried"));
+        let touched = Command::new("touch").args(["-d", "2 days ago"]).arg(tried).status();
+        assert!(touched.unwrap().success());
+        assert_eq!(code(&home.run(at, &["flush"])), 0);
+        assert_eq!(home.waiting(), 0);
+    };
+    again(900, "one");
+    steps(1);
+    again(901, "two");
+    steps(2);
+}
+
+#[test]
+fn what_a_command_leaves_running_keeps_nobody_waiting() {
+    let (home, database) = (Home::new(), database());
+    let server = Server::new(&database);
+    let mut run = home.devmason(&server.address, &["run", "--", "sh", "-c", "yes & exit 3"]);
+    let output = run.stdout(Stdio::null()).output().unwrap();
+    assert_eq!(code(&output), 3, "{}", err(&output));
+    assert_eq!(server.build()["success"], false);
+}
+
+#[test]
+fn whatever_is_said_of_a_report_its_command_runs_as_without() {
+    let (home, database) = (Home::new(), database());
+    let server = Server::new(&database);
+    for wait in ["DEVMASON_WAIT", "DEVMASON_INTERVAL"] {
+        let mut run = home.devmason(&server.address, &["run", "--", "sh", "-c", "exit 5"]);
+        assert_eq!(code(&run.env(wait, u64::MAX.to_string()).output().unwrap()), 5, "{wait}");
+    }
+    let script = home.path().join("script");
+    std::fs::write(&script, "echo $1; exit 6\n").unwrap();
+    assert!(Command::new("chmod").arg("+x").arg(&script).status().unwrap().success());
+    for report in [true, false] {
+        let mut run = home.devmason(&server.address, &["run", "--", "./script", "of a shell"]);
+        run.env("DEVMASON_PROJECT", if report { "pony" } else { "" });
+        let output = run.output().unwrap();
+        assert_eq!((code(&output), out(&output).as_str()), (6, "of a shell\n"), "{}", err(&output));
+    }
+    // A branch may be called what no tag can be.
+    let mut run =
+        home.devmason(&server.address, &["run", "-t", "{branch}", "-t", "ci", "--", "true"]);
+    run.env("GITHUB_ACTIONS", "true").env("GITHUB_REF_NAME", "a,b;c");
+    let output = run.output().unwrap();
+    assert!(
+        err(&output).contains("is left out") && err(&output).contains("reported to"),
+        "{}",
+        err(&output)
+    );
+    assert_eq!(server.builds()[0]["tags"], serde_json::json!(["ci"]));
+}
+
+#[test]
+fn a_signal_that_is_ignored_is_ignored_by_the_command_too() {
+    let (home, database) = (Home::new(), database());
+    let server = Server::new(&database);
+    let run = home.devmason(&server.address, &[]);
+    let program = env!("CARGO_BIN_EXE_devmason");
+    let script = format!("trap '' HUP; exec {program} run -- sh -c 'kill -HUP $$; exit 4'");
+    let mut shell = Command::new("sh");
+    shell.env_clear().envs(run.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let output = shell.args(["-c", &script]).current_dir(home.path()).output().unwrap();
+    assert_eq!(code(&output), 4, "{}", err(&output));
+}
+
+#[test]
+fn who_waits_for_a_report_may_be_stopped() {
+    use std::os::unix::process::ExitStatusExt;
+    let home = Home::new();
+    let mut run = home.devmason(&nobody(), &["run", "--wait", "600", "--", "true"]);
+    let mut child = run.stderr(Stdio::null()).spawn().unwrap();
+    while home.waiting() < 3 {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let killed = Command::new("kill").arg(child.id().to_string()).status().unwrap();
+    assert!(killed.success());
+    assert_eq!(child.wait().unwrap().signal(), Some(15));
+    assert_eq!(home.waiting(), 3);
+}
+
+#[test]
+fn a_project_that_was_to_be_registered_is_when_the_report_is_sent() {
+    let (home, database, address) = (Home::new(), database(), nobody());
+    assert_eq!(code(&home.run(&address, &["run", "-p", "okapi", "--create", "--", "true"])), 0);
+    let server = Server::at(&address, &database);
+    assert_eq!(code(&home.run(&address, &["flush"])), 0);
+    assert_eq!(server.get("/okapi/builds")["count"], 1);
 }
