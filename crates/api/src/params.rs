@@ -236,6 +236,11 @@ impl Params {
         self.with(number.into_iter().chain(position), &["page", "after", "before", "from"])
     }
 
+    /// The query of the same list from another place on.
+    pub(crate) fn of_offset(&self, offset: u64) -> String {
+        self.with([("offset", offset.to_string())], &["offset"])
+    }
+
     /// The query of the same list from a case of a build on.
     pub(crate) fn of_place(&self, build: BuildId, from: u32) -> String {
         self.with([("after", build.to_string()), ("from", from.to_string())], &["after", "from"])

@@ -1,6 +1,6 @@
 //! What every page has around it, and where its links lead.
 
-use devmason_domain::{Build, Outcome, Slug, Tag, Timestamp, Username};
+use devmason_domain::{Build, Component, Outcome, Slug, Tag, Timestamp, Username};
 use devmason_hypermedia::{Base, BuildsOf, Collection, Resource, TagSegment};
 
 use crate::Standing;
@@ -107,6 +107,9 @@ impl Site<'_> {
         stream: &str,
     ) -> String {
         self.of_build(project, build, &format!("steps/{step}/{stream}"))
+    }
+    pub(crate) fn component(&self, component: &Component) -> String {
+        self.to(&Resource::Object(Collection::Components, component.id.to_string()))
     }
     pub(crate) fn component_builds(&self, id: &str) -> String {
         self.to(&Resource::BuildsOfComponent(id.to_owned()))

@@ -2,8 +2,8 @@
 
 use askama::Template;
 use devmason_domain::{
-    Account, Build, JsonObject, Project, Step, Tag, TestResult, TestStatus, Timestamp, Username,
-    full_test_name,
+    Account, Build, Component, JsonObject, Project, Step, Tag, TestResult, TestStatus, Timestamp,
+    Username, full_test_name,
 };
 use devmason_hypermedia::BuildsOf;
 use serde_json::value::RawValue;
@@ -552,6 +552,7 @@ pub struct BuildPage<'a> {
     project: &'a Project,
     build: &'a Build,
     verdict: String,
+    first_failed: Option<usize>,
     started: When,
     received: When,
     took: String,
@@ -603,6 +604,7 @@ impl<'a> BuildPage<'a> {
         let failures = build.tests.failed + build.tests.error;
         Ok(Self {
             verdict: verdict(build, steps),
+            first_failed,
             started: When(build.started),
             received: When(build.received),
             took: micros_of(build).map(duration).unwrap_or_default(),
@@ -1091,6 +1093,58 @@ pub struct SignIn<'a> {
 impl Page for SignIn<'_> {
     fn title(&self) -> String {
         "Sign in".to_owned()
+    }
+}
+
+/// A component in a list, with its type's name.
+pub struct ComponentRow<'a> {
+    /// The component.
+    pub component: &'a Component,
+    /// Its type's name.
+    pub component_type: &'a str,
+}
+
+impl ComponentRow<'_> {
+    fn title(&self) -> &str {
+        self.component.details.title.as_ref().map_or("", |title| title.as_str())
+    }
+}
+
+/// The components under test.
+#[derive(Template)]
+#[template(path = "components.html")]
+pub struct Components<'a> {
+    /// What is around the page.
+    pub site: Site<'a>,
+    /// The components.
+    pub rows: Vec<ComponentRow<'a>>,
+    /// The other parts of the list.
+    pub pager: Pager,
+}
+
+impl Page for Components<'_> {
+    fn title(&self) -> String {
+        "Components".to_owned()
+    }
+}
+
+/// The builds that tested a component.
+#[derive(Template)]
+#[template(path = "component_builds.html")]
+pub struct ComponentBuilds<'a> {
+    /// What is around the page.
+    pub site: Site<'a>,
+    /// The component.
+    pub component: &'a Component,
+    /// The builds.
+    pub rows: Vec<Row<'a>>,
+    /// The other parts of the list.
+    pub pager: Pager,
+}
+
+impl Page for ComponentBuilds<'_> {
+    fn title(&self) -> String {
+        format!("Builds with {}", self.component.name)
     }
 }
 

@@ -11,7 +11,7 @@ use devmason_hypermedia::document::{
     BuildObject, ComponentObject, ComponentTypeObject, IncomingComponent, IncomingComponentType,
     ObjectList, OneObject, ProjectObject, StepObject, TagObject, TestObject, UserObject,
 };
-use devmason_hypermedia::{Collection, Resource};
+use devmason_hypermedia::{Collection, ListLinks, Resource};
 use devmason_repository::{
     Changed, Claimed, Created, FoundTest, Listed, Listing, Named, NewComponent, NewComponentType,
     PlacedStep, Removed, TestQuery, UsedTag,
@@ -20,6 +20,7 @@ use uuid::Uuid;
 
 use crate::call::Call;
 use crate::error::ApiError;
+use crate::params::Format;
 use crate::respond::{no_content, object_etag};
 
 const NO_OBJECT: ApiError = ApiError::NotFound("there is no such object");
@@ -224,11 +225,32 @@ pub(crate) async fn builds_of_component(
     id: &str,
 ) -> Result<HttpResponse, ApiError> {
     embeds(call, Collection::Builds)?;
-    let listing = listing(call, Collection::Builds)?;
+    let mut listing = listing(call, Collection::Builds)?;
+    let is_page = call.format == Format::Html;
+    if is_page && listing.selection.sort.is_empty() {
+        // People look at the newest first.
+        listing.selection.sort = query::parse_sort(&query::BUILDS, "-started")?;
+    }
+    let (offset, limit) = (listing.offset, listing.limit);
     let of = component(call, id).await?;
     let (listed, projects) = builds(call, Some(of.id), listing).await?;
+    if is_page {
+        let list = around(call, offset, limit, listed.count);
+        return super::pages::builds_of_component(call, &of, &listed.items, &projects, &list);
+    }
     let items = listed.items.iter().filter_map(|of| build_object(of, &projects)).collect();
     show(call, Collection::Builds, listed.count, items)
+}
+
+/// The links around a part of a list.
+fn around(call: &Call<'_>, offset: u64, limit: u64, count: u64) -> ListLinks {
+    let to = |offset: u64| call.params.of_offset(offset);
+    ListLinks {
+        first: to(0),
+        previous: (offset > 0).then(|| to(offset.saturating_sub(limit))),
+        next: (offset + limit < count).then(|| to(offset + limit)),
+        ..ListLinks::default()
+    }
 }
 
 pub(crate) async fn components_of_type(
@@ -246,7 +268,9 @@ async fn list_components(
     of_type: Option<Uuid>,
     listing: Listing,
 ) -> Result<HttpResponse, ApiError> {
-    let whole = embeds(call, Collection::Components)?;
+    let is_page = call.format == Format::Html;
+    let whole = embeds(call, Collection::Components)? || is_page;
+    let (offset, limit) = (listing.offset, listing.limit);
     let (listed, types) = call
         .ask(move |repository| {
             let listed = repository.component_list(of_type, &listing)?;
@@ -256,6 +280,10 @@ async fn list_components(
             Ok((listed, types))
         })
         .await?;
+    if is_page {
+        let list = around(call, offset, limit, listed.count);
+        return super::pages::components(call, &listed.items, &types, &list);
+    }
     let component = |of| component_object(of, &types);
     show(call, Collection::Components, listed.count, listed.items.iter().map(component).collect())
 }

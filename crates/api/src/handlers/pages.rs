@@ -5,12 +5,14 @@ use std::collections::HashMap;
 use actix_web::HttpResponse;
 use devmason_domain::query::{BUILDS, Filter, Selection, parse_query};
 use devmason_domain::{
-    Account, Build, Project, State, Step, TestResult, TestStatus, full_test_name,
+    Account, Build, Component, ComponentType, Project, ProjectId, State, Step, TestResult,
+    TestStatus, full_test_name,
 };
 use devmason_hypermedia::{BuildsOf, ListLinks, Method, Resource, Subject};
 use devmason_pages::{
-    BuildFilter, BuildPage, BuildParts, Builds, Compared, History, Pager, ProjectPage, ProjectRow,
-    Projects, Row, Run, TestLine, TestRow, Tests, User, Users,
+    BuildFilter, BuildPage, BuildParts, Builds, Compared, ComponentBuilds, ComponentRow,
+    Components, History, Pager, ProjectPage, ProjectRow, Projects, Row, Run, TestLine, TestRow,
+    Tests, User, Users,
 };
 use devmason_repository::{
     BuildQuery, Listing, Named, PlacedTest, Repository, Scope, Start, TestQuery, TestRun,
@@ -374,4 +376,40 @@ pub(crate) async fn user(call: &Call<'_>, account: &Account) -> Result<HttpRespo
     let username = &account.username;
     let may_change = call.view().methods(Subject::User(username, true)).contains(&Method::Put);
     call.shown(&User { site: call.site(), username, rows, may_change })
+}
+
+/// The components under test.
+pub(crate) fn components(
+    call: &Call<'_>,
+    components: &[Component],
+    types: &[ComponentType],
+    list: &ListLinks,
+) -> Result<HttpResponse, ApiError> {
+    let row = |component: &'_ Component| {
+        let of = types.iter().find(|of| of.id == component.component_type);
+        of.map_or("", |of| of.name.as_str())
+    };
+    let rows = components
+        .iter()
+        .map(|component| ComponentRow { component, component_type: row(component) })
+        .collect();
+    call.shown(&Components { site: call.site(), rows, pager: pager(call, list, String::new()) })
+}
+
+/// The builds that tested a component.
+pub(crate) fn builds_of_component(
+    call: &Call<'_>,
+    component: &Component,
+    builds: &[Build],
+    projects: &HashMap<ProjectId, Project>,
+    list: &ListLinks,
+) -> Result<HttpResponse, ApiError> {
+    let row = |build| Some(Row { build, project: projects.get(&build.project)? });
+    let rows = builds.iter().filter_map(row).collect();
+    call.shown(&ComponentBuilds {
+        site: call.site(),
+        component,
+        rows,
+        pager: pager(call, list, String::new()),
+    })
 }

@@ -20,7 +20,7 @@ pub(super) fn parameters() -> Value {
         "test": {"name": "test", "in": "path", "required": true, "schema": {"type": "string"}, "description": "The whole name of a test, `suite::name`"},
         "status": query("status", text(), "Only cases of these: `passed`, `flaky`, `skipped`, `failed`, `error`, separated by commas"),
         "suite": query("suite", text(), "Only cases of this suite"),
-        "text": query("text", text(), "Only cases with this in their whole name, only builds with this in the id that a client gave them, the case of ASCII letters aside"),
+        "text": query("text", text(), "Only cases with this in their whole name, only builds with this in their id, the case of ASCII letters aside"),
         "tag": {"name": "tag", "in": "query", "schema": {"type": "array", "items": {"type": "string"}}, "explode": true, "description": "With a report file: a tag of the build; may be given several times. In a list: only builds that have it"},
         "component": {"name": "component", "in": "query", "schema": {"type": "array", "items": {"type": "string"}}, "explode": true, "description": "With a report file: a component that was tested, by its id or as `type:name`; may be given several times"},
         "host": query("host", text(), "With a report file: the host of the client record; any other member as `client.x`. In a list: only builds of that host"),

@@ -1,0 +1,334 @@
+"""Pages in a real browser: at three widths, with and without script, light and dark, live, and with hostile content."""
+
+import time
+import unittest
+
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.expected_conditions import staleness_of
+from selenium.webdriver.support.ui import WebDriverWait
+
+from support import Server, browser, errors, resize, story, violations
+
+EVIL = "<img src=x onerror=hacked=1><script>hacked=1</script>\"'&"
+
+
+class Case(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.server = Server()
+        cls.latest = story(cls.server)
+        cls.driver = cls.make()
+
+    @classmethod
+    def make(cls):
+        return browser()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.driver.quit()
+        cls.server.close()
+
+    def open(self, path):
+        self.driver.get(self.server.url + path)
+
+    def one(self, selector):
+        return self.driver.find_element(By.CSS_SELECTOR, selector)
+
+    def all(self, selector):
+        return self.driver.find_elements(By.CSS_SELECTOR, selector)
+
+    def text(self):
+        return self.one("main").text
+
+    def wait(self, what, seconds=15):
+        return WebDriverWait(self.driver, seconds).until(lambda _: what())
+
+    def follow(self, selector):
+        """Clicks what leads to another page, and waits for that."""
+        before = self.one("html")
+        self.one(selector).click()
+        self.wait(lambda: staleness_of(before)(self.driver))
+        self.wait(lambda: self.all("footer"))
+
+    def sign_in(self, password="ann-pw"):
+        self.open("/pony")
+        self.follow(".who a")
+        self.one("#username").send_keys("ann")
+        self.one("#password").send_keys(password)
+        self.follow("main form button")
+
+
+class Everywhere(Case):
+    def paths(self):
+        return [
+            "/", "/?order=red", "/pony", "/pony/builds", "/pony/builds?state=failure&page=1", self.latest, self.latest + "/tests",
+            self.latest + "/tests?status=failed,error", self.latest + "/receipt", self.latest + "/steps/2/output",
+            "/pony/tests/pony%3A%3Awalk%3A%3Akeeps%20its%20balance%20on%204%20legs", "/pony/tags", "/pony/tags/main",
+            "/zebra", "/users", "/users/ann", "/users/ann/builds", "/api/v1/session", "/api/v1/components",
+        ]
+
+    def test_every_page_is_accessible_fits_and_complains_of_nothing_at_three_widths(self):
+        for path in self.paths():
+            for width in [360, 768, 1280]:
+                with self.subTest(path=path, width=width):
+                    resize(self.driver, width)
+                    self.open(path)
+                    self.assertEqual(errors(self.driver), [])
+                    self.assertEqual(violations(self.driver), [])
+                    wide = self.driver.execute_script("return document.documentElement.scrollWidth - innerWidth")
+                    self.assertLessEqual(wide, 0)
+        self.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+    def test_nothing_but_one_stylesheet_keeps_a_page_from_being_painted(self):
+        self.open(self.latest)
+        script = "return performance.getEntriesByType('resource').filter((it) => it.renderBlockingStatus === 'blocking').map((it) => it.name)"
+        blocking = self.driver.execute_script(script)
+        self.assertEqual([name.rsplit(".", 1)[1] for name in blocking], ["css"])
+        hosts = self.driver.execute_script("return performance.getEntriesByType('resource').map((it) => new URL(it.name).origin)")
+        self.assertEqual(set(hosts), {self.server.url})
+
+    def test_every_link_of_a_page_leads_somewhere(self):
+        seen = set()
+        for path in ["/", "/pony", "/pony/builds", self.latest, self.latest + "/tests"]:
+            self.open(path)
+            seen.update(link.get_attribute("href").split("#")[0] for link in self.all("a[href]"))
+        own = sorted(href for href in seen if href.startswith(self.server.url))
+        self.assertGreater(len(own), 60)
+        script = "const done = arguments[1]; fetch(arguments[0], {headers: {Accept: 'text/html'}}).then((it) => done(it.status))"
+        broken = [href for href in own if self.driver.execute_async_script(script, href) != 200]
+        self.assertEqual(broken, [])
+
+
+class Dark(Case):
+    @classmethod
+    def make(cls):
+        return browser(dark=True)
+
+    def test_pages_are_accessible_in_the_dark(self):
+        for path in ["/", "/pony", "/pony/builds", self.latest, self.latest + "/tests", "/api/v1/session"]:
+            with self.subTest(path=path):
+                self.open(path)
+                back = self.driver.execute_script("return getComputedStyle(document.body).backgroundColor")
+                self.assertEqual(back, "rgb(13, 17, 23)")
+                self.assertEqual(violations(self.driver), [])
+
+
+class Looking(Case):
+    def test_a_build_shows_what_failed_first_and_open(self):
+        self.open(self.latest)
+        self.assertIn("Failed in unit tests", self.one(".verdict").text)
+        opened = [step.find_element(By.CSS_SELECTOR, ".name").text for step in self.all(".step[open]")]
+        self.assertEqual(opened, ["unit tests"])
+        self.assertIn("a pony has four legs", self.one(".step[open] .out").text)
+        self.assertIn("failure", self.one("link[rel=icon]").get_attribute("href"))
+        self.assertIn("What changed since the last green build", self.text())
+
+    def test_a_line_is_linked_to_and_shown(self):
+        self.open(self.latest + "#step-1-L7")
+        line = self.one("#step-1-L7")
+        self.wait(line.is_displayed)
+        self.assertTrue(line.text.startswith("7"))
+        self.assertNotEqual(line.value_of_css_property("background-color"), "rgba(0, 0, 0, 0)")
+
+    def test_outputs_are_searched(self):
+        self.open(self.latest)
+        self.one("#find").send_keys("four legs")
+        self.assertEqual(self.one("#found").text, "1 lines")
+        self.one("#find").send_keys(Keys.ENTER)
+        self.assertEqual(self.one("#found").text, "1 of 1")
+
+    def test_a_list_is_filtered_by_a_url(self):
+        self.open("/pony/builds")
+        self.one("#state").send_keys("failure")
+        self.one("#host").send_keys("builder-2")
+        self.follow("form[role=search] button")
+        self.assertIn("state=failure", self.driver.current_url)
+        self.assertIn("host=builder-2", self.driver.current_url)
+        rows = self.all("tbody tr")
+        self.assertTrue(rows)
+        for row in rows:
+            self.assertIn("failure", row.text)
+            self.assertIn("builder-2", row.text)
+
+    def test_a_list_is_paged_there_and_back(self):
+        self.open("/pony/builds?per_page=15")
+        first = self.one("tbody a").text
+        for rel in ["next", "next", "prev", "prev"]:
+            self.follow(f".pager a[rel={rel}]")
+        self.assertEqual(self.one("tbody a").text, first)
+
+    def test_projects_are_found_while_one_types(self):
+        self.open("/")
+        self.one("#q").send_keys("zeb")
+        shown = [row.text for row in self.all("#projects tbody tr") if row.is_displayed()]
+        self.assertEqual(len(shown), 1)
+        self.assertIn("Zebra", shown[0])
+
+    def test_times_are_told_from_now_and_exact_when_one_asks(self):
+        self.open(self.latest)
+        started = self.one(".verdict time")
+        self.assertRegex(started.text, r"ago|yesterday|now")
+        self.assertRegex(started.get_attribute("title"), r"\d\d:\d\d:\d\d")
+
+    def test_the_builds_of_a_component_are_found(self):
+        self.open("/api/v1/components")
+        self.follow("#components td:last-child a")
+        self.assertIn("Builds with 6.12", self.text())
+        self.assertIn("Zebra", self.one("tbody").text)
+        self.assertEqual(violations(self.driver), [])
+
+    def test_keys_help(self):
+        self.open(self.latest)
+        body = self.one("body")
+        body.send_keys("?")
+        self.assertTrue(self.one("#keys").is_displayed())
+        self.one("#keys button").click()
+        body.send_keys("/")
+        self.assertEqual(self.driver.switch_to.active_element.get_attribute("id"), "find")
+        self.driver.switch_to.active_element.send_keys("/x")
+        self.assertEqual(self.one("#find").get_attribute("value"), "/x")
+        self.open(self.latest)
+        self.one("body").send_keys("u")
+        self.wait(lambda: self.driver.current_url == self.server.url + "/pony")
+
+    def test_a_huge_output_is_shown_from_its_end_and_loaded_in_pieces(self):
+        line = "0123456789 " * 9 + "{}\n"
+        output = "".join(line.format(nth) for nth in range(1, 200_001))
+        self.assertGreater(len(output), 20 << 20)
+        path, _ = self.server.send("POST", "/pony/builds", {
+            "success": True, "results": [{"name": "long", "success": True, "output": output}]})
+        self.open(path)
+        self.one(".step summary").click()
+        self.assertTrue(self.one("#step-0-L200000").is_displayed())
+        self.assertEqual(self.all("#step-0-L1"), [])
+        shown = len(self.all(".out .l"))
+        self.one("a[data-more]").click()
+        self.wait(lambda: len(self.all(".out .l")) > shown)
+        first = int(self.all(".out .n")[0].text)
+        self.assertLess(first, 200_000 - 5000)
+        self.assertEqual(len(self.all(".out .l")), 200_000 - first + 1)
+
+
+class Live(Case):
+    def test_a_build_that_runs_fills_in_and_ends(self):
+        progress, _ = self.server.send("POST", "/pony/builds", {"incremental": True})
+        self.server.send("POST", progress, {"name": "first", "success": True, "output": "1\n"})
+        self.open(progress.removesuffix("/progress"))
+        self.assertEqual(len(self.all(".step")), 1)
+        self.driver.execute_script("window.same = true")
+        for name in ["second", EVIL]:
+            self.server.send("POST", progress, {"name": name, "success": False, "output": EVIL})
+        self.wait(lambda: len(self.all(".step")) == 3)
+        self.assertTrue(self.driver.execute_script("return window.same"))
+        self.assertIn(EVIL, self.text())
+        self.assertEqual(violations(self.driver), [])
+        self.server.send("DELETE", progress, {"success": False})
+        self.wait(lambda: "Failed in second" in self.one(".verdict").text)
+        self.assertIsNone(self.driver.execute_script("return window.hacked ?? null"))
+        self.assertEqual(errors(self.driver), [])
+
+
+class Hostile(Case):
+    def test_nothing_that_was_sent_runs_or_leads_astray(self):
+        self.server.send("PUT", "/evil", {"name": EVIL})
+        path, _ = self.server.send("POST", "/evil/builds", {
+            "success": False, "tags": [EVIL], "client": {"host": EVIL, "u": "javascript:hacked=1", EVIL: EVIL},
+            "results": [{"name": EVIL, "success": False, "output": f"{EVIL}\x1b[31m{EVIL}\x1b]8;;javascript:hacked=1\x07x", "errout": EVIL,
+                         "note": EVIL, "tests": [{"suite": EVIL, "name": EVIL, "status": "failed", "failure": {"message": EVIL, "text": EVIL}}]}],
+        })
+        links = set()
+        for place in ["/", "/evil", "/evil/builds", path, path + "/tests", path + "/steps/0/output", "/evil/tags", "/users/ann"]:
+            with self.subTest(place=place):
+                self.open(place)
+                self.assertEqual(errors(self.driver), [])
+                self.assertIsNone(self.driver.execute_script("return window.hacked ?? null"))
+                self.assertEqual(self.all("main img, main script, [href^='javascript:' i]"), [])
+                if place not in ["/users/ann"]:
+                    self.assertIn("onerror", self.text())
+                links.update(link.get_attribute("href") for link in self.all("main a"))
+        for href in sorted(href for href in links if "/evil/tests/" in href or "/evil/tags/" in href):
+            self.driver.get(href)
+            self.assertIsNone(self.driver.execute_script("return window.hacked ?? null"))
+            self.assertIn("onerror", self.text())
+
+
+class SigningIn(Case):
+    def setUp(self):
+        self.open("/")
+        self.driver.delete_all_cookies()
+
+    def test_who_signs_in_may_register_rename_and_delete_and_sign_out(self):
+        self.open("/")
+        self.assertEqual(self.all("#slug"), [])
+        self.sign_in()
+        self.assertEqual(self.driver.current_url, self.server.url + "/pony")
+        self.follow(".home")
+        self.one("#slug").send_keys("okapi")
+        self.one("#name").send_keys("Okapi")
+        self.follow("form.row[method=post] button")
+        self.assertEqual(self.driver.current_url, self.server.url + "/okapi")
+        self.assertEqual(violations(self.driver), [])
+        self.one("#name").clear()
+        self.one("#name").send_keys("Our okapi")
+        self.follow("form.row[method=post] button")
+        self.assertEqual(self.one("h1").text, "Our okapi")
+        for typed, then in [("nothing", "/okapi"), ("okapi", "/")]:
+            self.open("/okapi")
+            self.one("details summary").click()
+            self.one("#confirm").send_keys(typed)
+            self.follow("button.danger")
+            self.assertEqual(self.driver.current_url, self.server.url + then)
+            self.assertEqual(violations(self.driver), [])
+        self.assertNotIn("Our okapi", self.text())
+        # The session's secret is none of a script's.
+        self.assertEqual(self.driver.execute_script("return document.cookie"), "")
+        self.follow(".who button")
+        self.assertTrue(self.all(".who a[href*=session]"))
+
+    def test_a_wrong_password_is_told_and_leads_on_once_it_is_right(self):
+        self.sign_in("wrong")
+        self.assertIn("wrong username or password", self.text())
+        self.assertEqual(self.one("#username").get_attribute("value"), "ann")
+        self.assertEqual(violations(self.driver), [])
+        self.one("#password").send_keys("ann-pw")
+        self.follow("main form button")
+        self.assertEqual(self.driver.current_url, self.server.url + "/pony")
+
+
+class WithoutScript(Case):
+    @classmethod
+    def make(cls):
+        return browser(script=False)
+
+    def test_everything_is_there_without_script(self):
+        self.open("/")
+        self.one("#q").send_keys("zeb")
+        self.follow("form[role=search] button")
+        self.assertEqual(len(self.all("#projects tbody tr")), 1)
+        self.open(self.latest)
+        self.assertIn("a pony has four legs", self.one(".step[open] .out").text)
+        self.assertFalse(self.one("#find").is_displayed())
+        self.one(".step.success summary").click()
+        self.one(".step.success .tools a").click()
+        self.wait(lambda: "?format=raw" in self.driver.current_url)
+        self.assertIn("part 0 of checkout", self.one("body").text)
+        self.open("/pony/builds?state=failure")
+        self.assertTrue(self.all("tbody tr"))
+        self.sign_in()
+        self.follow(".home")
+        self.one("#slug").send_keys("quagga")
+        self.one("#name").send_keys("Quagga")
+        self.follow("form.row[method=post] button")
+        self.assertEqual(self.driver.current_url, self.server.url + "/quagga")
+
+    def test_a_build_that_runs_is_shown_as_it_is(self):
+        progress, _ = self.server.send("POST", "/zebra/builds", {"incremental": True})
+        self.server.send("POST", progress, {"name": "first", "success": True})
+        self.open(progress.removesuffix("/progress"))
+        time.sleep(1)
+        self.assertIn("Runs: 1 steps so far", self.text())
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
