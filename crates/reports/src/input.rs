@@ -13,6 +13,8 @@ const PIECE: usize = 16 << 10;
 /// Bytes, decoded into UTF-8 as they are read. What is no text becomes U+FFFD.
 pub(crate) struct Input<'a> {
     bytes: &'a mut dyn BufRead,
+    /// All of it, where it is in memory and needs no decoding.
+    whole: Option<&'a str>,
     decoder: Decoder,
     /// What was decoded: as far as `filled`.
     text: Vec<u8>,
@@ -61,6 +63,7 @@ impl<'a> Input<'a> {
         let decoder = encoding(start).new_decoder_with_bom_removal();
         Ok(Self {
             bytes,
+            whole: None,
             decoder,
             text: vec![0; PIECE * 3],
             filled: 0,
@@ -69,6 +72,18 @@ impl<'a> Input<'a> {
             replaced: 0,
             ended: false,
         })
+    }
+
+    /// The same of bytes that are all in memory.
+    pub(crate) fn of_slice(bytes: &'a mut &[u8], all: &'a [u8]) -> Result<Self, ReadError> {
+        let text = if encoding(all) == UTF_8 { std::str::from_utf8(all).ok() } else { None };
+        let whole = text.map(|text| text.strip_prefix('\u{feff}').unwrap_or(text));
+        Ok(Self { whole, ..Self::new(bytes)? })
+    }
+
+    /// All of it, where it is in memory and needs no decoding: what is read of that is not counted here.
+    pub(crate) fn whole(&self) -> Option<&'a str> {
+        self.whole
     }
 
     /// The line that is being read, from 1.

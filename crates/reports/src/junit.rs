@@ -181,31 +181,28 @@ impl Junit {
     }
 
     fn open_case(&mut self, element: &Element, sink: &mut dyn Sink) {
-        let mut case = Case {
-            suites: self.path(),
-            class: element.first(&["classname", "class"]).map(str::to_owned),
-            name: element.get("name").unwrap_or_default().to_owned(),
-            micros: duration(element, "time", sink),
-            started: time(element, "timestamp", sink),
-            file: element.owned("file"),
-            line: element.get("line").and_then(|line| line.parse().ok()),
-            report_line: Some(element.line),
-            ..Case::default()
-        };
-        // What GoogleTest and others say of a case that was not run.
-        let status = element.get("status").unwrap_or_default().to_ascii_lowercase();
-        let result = element.get("result").unwrap_or_default().to_ascii_lowercase();
-        if matches!(status.as_str(), "notrun" | "disabled" | "skipped" | "ignored" | "pending")
-            || matches!(result.as_str(), "suppressed" | "skipped")
-        {
-            case.status = Some(Status::Skipped);
+        let mut case =
+            Case { suites: self.path(), report_line: Some(element.line), ..Case::default() };
+        // Once through what is there, not once for each name that might be: most of a report is cases.
+        for (name, value) in element.attributes().filter(|(_, value)| !value.is_empty()) {
+            match name {
+                "name" => value.clone_into(&mut case.name),
+                "classname" => case.class = Some(value.to_owned()),
+                "class" => case.class = case.class.or_else(|| Some(value.to_owned())),
+                "time" => case.micros = duration(element, "time", sink),
+                "timestamp" => case.started = time(element, "timestamp", sink),
+                "file" => case.file = Some(value.to_owned()),
+                "line" => case.line = value.parse().ok(),
+                // What GoogleTest and others say of a case that was not run.
+                "status" if is_one_of(value, NOT_RUN) => case.status = Some(Status::Skipped),
+                "result" if is_one_of(value, SUPPRESSED) => case.status = Some(Status::Skipped),
+                "assertions" | "id" => case.properties.push((name.to_owned(), value.to_owned())),
+                _ => {}
+            }
         }
         if case.name.is_empty() {
             let text = "a case without a name".to_owned();
             sink.note(Note { line: Some(element.line), kind: NoteKind::Odd, text });
-        }
-        for name in ["assertions", "id"] {
-            case.properties.extend(element.owned(name).map(|value| (name.to_owned(), value)));
         }
         self.case = Some(case);
     }
@@ -269,6 +266,14 @@ impl Junit {
     }
 }
 
+/// What a `status` says of a case that was not run, and a `result`.
+const NOT_RUN: &[&str] = &["notrun", "disabled", "skipped", "ignored", "pending"];
+const SUPPRESSED: &[&str] = &["suppressed", "skipped"];
+
+fn is_one_of(value: &str, words: &[&str]) -> bool {
+    words.iter().any(|word| word.eq_ignore_ascii_case(value))
+}
+
 /// Adds to what is said of a failure.
 fn add_text(failure: &mut Failure, more: &str) {
     let text = failure.text.get_or_insert_default();
@@ -312,7 +317,6 @@ impl Handler for Junit {
         open: &mut [Element],
         sink: &mut dyn Sink,
     ) -> Result<(), ReadError> {
-        let within = open.last().map_or("", |open| open.name.as_str()).to_owned();
         match element.name.as_str() {
             "testsuites" | "testsuite" => self.close_suite(sink),
             "testcase" => self.close_case(sink),
@@ -324,7 +328,7 @@ impl Handler for Junit {
             }
             "flakyFailure" | "flakyError" => self.retried(element, true),
             "rerunFailure" | "rerunError" | "rerun" => self.retried(element, false),
-            "stackTrace" if is_try(&within) => {
+            "stackTrace" if open.last().is_some_and(|open| is_try(&open.name)) => {
                 // It is the text of the try.
                 if let Some(outer) = open.last_mut() {
                     outer.text += &element.text;

@@ -127,17 +127,29 @@ fn of_json(text: &str) -> Option<Format> {
 /// Where the input is not what it should be, with the line; what was handed to the sink before counts for
 /// nothing then.
 pub fn read(format: Format, input: &mut dyn BufRead, sink: &mut dyn Sink) -> Result<(), ReadError> {
-    let mut input = Input::new(input)?;
+    of_input(format, &mut Input::new(input)?, sink)
+}
+
+/// The same of a report that is in memory, which is quicker.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_slice(format: Format, bytes: &[u8], sink: &mut dyn Sink) -> Result<(), ReadError> {
+    let mut rest = bytes;
+    of_input(format, &mut Input::of_slice(&mut rest, bytes)?, sink)
+}
+
+fn of_input(format: Format, input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), ReadError> {
     match format {
-        Format::Junit => junit::read(&mut input, sink),
-        Format::Tap => tap::read(&mut input, sink),
-        Format::Go => go::read(&mut input, sink),
-        Format::Libtest => libtest::read(&mut input, sink),
-        Format::Ctrf => ctrf::read(&mut input, sink),
-        Format::Trx => trx::read(&mut input, sink),
-        Format::Xunit => xunit::read(&mut input, sink),
-        Format::Nunit => nunit::read(&mut input, sink),
-        Format::Ctest => ctest::read(&mut input, sink),
+        Format::Junit => junit::read(input, sink),
+        Format::Tap => tap::read(input, sink),
+        Format::Go => go::read(input, sink),
+        Format::Libtest => libtest::read(input, sink),
+        Format::Ctrf => ctrf::read(input, sink),
+        Format::Trx => trx::read(input, sink),
+        Format::Xunit => xunit::read(input, sink),
+        Format::Nunit => nunit::read(input, sink),
+        Format::Ctest => ctest::read(input, sink),
     }?;
     if input.replaced() > 0 {
         let text =
@@ -183,8 +195,7 @@ impl Read {
             notes: Vec::new(),
             notes_total: 0,
         };
-        let mut bytes = bytes;
-        crate::read(format, &mut bytes, &mut read)?;
+        crate::read_slice(format, bytes, &mut read)?;
         Ok(read)
     }
 }

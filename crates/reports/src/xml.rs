@@ -59,14 +59,19 @@ impl Element {
         Ok(())
     }
 
+    /// The attributes, with their values.
+    pub(crate) fn attributes(&self) -> impl Iterator<Item = (&str, &str)> {
+        let mut start = 0;
+        self.attributes.iter().filter_map(move |&(name_end, end)| {
+            let name = self.written.get(start..name_end);
+            start = end;
+            Some((name?, self.written.get(name_end..end)?))
+        })
+    }
+
     /// The value of an attribute.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        let mut start = 0;
-        self.attributes.iter().find_map(|&(name_end, end)| {
-            let known = self.written.get(start..name_end);
-            start = end;
-            if known == Some(name) { self.written.get(name_end..end) } else { None }
-        })
+        self.attributes().find_map(|(known, value)| (known == name).then_some(value))
     }
 
     /// The value of the first of these attributes that is there and not empty.
@@ -122,85 +127,105 @@ fn local(name: &str) -> &str {
     memchr::memrchr(b':', name.as_bytes()).and_then(|at| name.get(at + 1..)).unwrap_or(name)
 }
 
-/// The line is that which the reader has come to: where an element ends, or where it stumbled.
+/// Where events come from.
+trait Events {
+    /// The next event.
+    fn next(&mut self) -> Result<Event<'_>, quick_xml::Error>;
+    /// The line that the reader has come to.
+    fn line(&mut self) -> u64;
+}
+
+/// From text that comes piece by piece.
+struct Streamed<'a, 'i> {
+    reader: Reader<&'a mut Input<'i>>,
+    buffer: Vec<u8>,
+}
+
+impl Events for Streamed<'_, '_> {
+    fn next(&mut self) -> Result<Event<'_>, quick_xml::Error> {
+        self.buffer.clear();
+        self.reader.read_event_into(&mut self.buffer)
+    }
+
+    fn line(&mut self) -> u64 {
+        self.reader.get_ref().line()
+    }
+}
+
+/// From text that is all there, of which nothing is copied.
+struct Whole<'a> {
+    reader: Reader<&'a [u8]>,
+    text: &'a str,
+    /// How far lines were counted, and how many they are.
+    counted: usize,
+    line: u64,
+}
+
+impl Events for Whole<'_> {
+    fn next(&mut self) -> Result<Event<'_>, quick_xml::Error> {
+        self.reader.read_event()
+    }
+
+    fn line(&mut self) -> u64 {
+        let at = usize::try_from(self.reader.buffer_position()).unwrap_or(usize::MAX);
+        let passed = self.text.as_bytes().get(self.counted..at).unwrap_or_default();
+        self.line += memchr::memchr_iter(b'\n', passed).count() as u64;
+        self.counted = at.max(self.counted);
+        self.line
+    }
+}
+
+/// The line of an element is that which the reader has come to: where it ends, or where it stumbled.
 pub(crate) fn walk(
     input: &mut Input<'_>,
     sink: &mut dyn Sink,
-    handler: &mut dyn Handler,
+    handler: &mut impl Handler,
 ) -> Result<(), ReadError> {
+    fn configure<R>(reader: &mut Reader<R>) {
+        let config = reader.config_mut();
+        config.allow_dangling_amp = true;
+        config.check_comments = false;
+    }
+    if let Some(text) = input.whole() {
+        let mut reader = Reader::from_str(text);
+        configure(&mut reader);
+        return walk_events(Whole { reader, text, counted: 0, line: 1 }, sink, handler);
+    }
     let mut reader = Reader::from_reader(input);
-    let config = reader.config_mut();
-    config.allow_dangling_amp = true;
-    config.check_comments = false;
-    let mut buffer = Vec::new();
+    configure(&mut reader);
+    walk_events(Streamed { reader, buffer: Vec::new() }, sink, handler)
+}
+
+fn walk_events(
+    mut events: impl Events,
+    sink: &mut dyn Sink,
+    handler: &mut impl Handler,
+) -> Result<(), ReadError> {
     let mut open: Vec<Element> = Vec::new();
     // Elements that have ended: their room is used again.
     let mut ended: Vec<Element> = Vec::new();
     let mut roots = 0u32;
     loop {
-        buffer.clear();
-        let line = reader.get_ref().line();
-        let event = reader.read_event_into(&mut buffer);
-        let event = match event {
-            Ok(event) => event,
-            Err(error) => {
-                let within = open.last().map(|open| {
-                    format!(" (in <{}>, which starts on line {})", open.name, open.line)
-                });
-                let line = Some(reader.get_ref().line());
-                return Err(ReadError::new(
-                    line,
-                    format!("the XML is broken: {error}{}", within.unwrap_or_default()),
-                ));
+        let line = events.line();
+        let problem = match events.next() {
+            Ok(event) => {
+                if !take(event, line, (&mut open, &mut ended, &mut roots), sink, handler)? {
+                    break;
+                }
+                continue;
             }
+            Err(error) => error,
         };
-        match event {
-            Event::Start(start) => {
-                let mut element = ended.pop().unwrap_or_default();
-                element.begin(&start, line, sink)?;
-                if open.is_empty() {
-                    roots += 1;
-                }
-                if open.len() >= MAX_DEPTH {
-                    return Err(ReadError::new(
-                        Some(line),
-                        format!("elements lie more than {MAX_DEPTH} deep"),
-                    ));
-                }
-                handler.start(&mut element, &open, sink)?;
-                open.push(element);
-            }
-            Event::Empty(start) => {
-                let mut element = ended.pop().unwrap_or_default();
-                element.begin(&start, line, sink)?;
-                if open.is_empty() {
-                    roots += 1;
-                }
-                handler.start(&mut element, &open, sink)?;
-                handler.end(&mut element, &mut open, sink)?;
-                ended.push(element);
-            }
-            Event::End(_) => {
-                // The reader has checked that it ends what is open.
-                if let Some(mut element) = open.pop() {
-                    handler.end(&mut element, &mut open, sink)?;
-                    ended.push(element);
-                }
-            }
-            Event::Text(text) => add(&mut open, &text, line, sink)?,
-            Event::CData(text) => add(&mut open, &text, line, sink)?,
-            Event::GeneralRef(reference) => {
-                let text = resolve(&reference, line, sink)?;
-                add(&mut open, text.encode_utf8(&mut [0; 4]), line, sink)?;
-            }
-            Event::Eof => break,
-            Event::Comment(_) | Event::Decl(_) | Event::PI(_) | Event::DocType(_) => {}
-        }
+        let within = open
+            .last()
+            .map(|open| format!(" (in <{}>, which starts on line {})", open.name, open.line));
+        let problem = format!("the XML is broken: {problem}{}", within.unwrap_or_default());
+        return Err(ReadError::new(Some(events.line()), problem));
     }
     if let Some(last) = open.last() {
         let problem =
             format!("the file ends within <{}>, which starts on line {}", last.name, last.line);
-        return Err(ReadError::new(Some(reader.get_ref().line()), problem));
+        return Err(ReadError::new(Some(events.line()), problem));
     }
     match roots {
         0 => Err(ReadError::new(None, "there is no element in it")),
@@ -211,6 +236,59 @@ pub(crate) fn walk(
             Ok(())
         }
     }
+}
+
+/// Takes an event; whether there may be more.
+fn take(
+    event: Event<'_>,
+    line: u64,
+    (open, ended, roots): (&mut Vec<Element>, &mut Vec<Element>, &mut u32),
+    sink: &mut dyn Sink,
+    handler: &mut impl Handler,
+) -> Result<bool, ReadError> {
+    match event {
+        Event::Start(start) => {
+            let mut element = ended.pop().unwrap_or_default();
+            element.begin(&start, line, sink)?;
+            if open.is_empty() {
+                *roots += 1;
+            }
+            if open.len() >= MAX_DEPTH {
+                return Err(ReadError::new(
+                    Some(line),
+                    format!("elements lie more than {MAX_DEPTH} deep"),
+                ));
+            }
+            handler.start(&mut element, open, sink)?;
+            open.push(element);
+        }
+        Event::Empty(start) => {
+            let mut element = ended.pop().unwrap_or_default();
+            element.begin(&start, line, sink)?;
+            if open.is_empty() {
+                *roots += 1;
+            }
+            handler.start(&mut element, open, sink)?;
+            handler.end(&mut element, open, sink)?;
+            ended.push(element);
+        }
+        Event::End(_) => {
+            // The reader has checked that it ends what is open.
+            if let Some(mut element) = open.pop() {
+                handler.end(&mut element, open, sink)?;
+                ended.push(element);
+            }
+        }
+        Event::Text(text) => add(open, &text, line, sink)?,
+        Event::CData(text) => add(open, &text, line, sink)?,
+        Event::GeneralRef(reference) => {
+            let text = resolve(&reference, line, sink)?;
+            add(open, text.encode_utf8(&mut [0; 4]), line, sink)?;
+        }
+        Event::Eof => return Ok(false),
+        Event::Comment(_) | Event::Decl(_) | Event::PI(_) | Event::DocType(_) => {}
+    }
+    Ok(true)
 }
 
 /// Adds to the text of the innermost open element.
