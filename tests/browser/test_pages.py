@@ -131,6 +131,26 @@ class Looking(Case):
         self.assertTrue(line.text.startswith("7"))
         self.assertNotEqual(line.value_of_css_property("background-color"), "rgba(0, 0, 0, 0)")
 
+    def test_a_link_that_is_broken_breaks_nothing_else(self):
+        self.open(self.latest + "#%")
+        self.assertEqual(errors(self.driver), [])
+        self.one("#find").send_keys("four legs")
+        self.assertEqual(self.one("#found").text, "1 lines")
+
+    def test_keys_may_be_turned_off(self):
+        self.open(self.latest)
+        self.one("body").send_keys("?")
+        self.one("#keys-on").click()
+        self.one("#keys-close").click()
+        here = self.driver.current_url
+        self.one("body").send_keys("h")
+        self.assertEqual(self.driver.current_url, here)
+        self.one("body").send_keys("?")
+        self.one("#keys-on").click()
+        self.one("#keys-close").click()
+        self.one("body").send_keys("h")
+        self.wait(lambda: self.driver.current_url == self.server.url + "/")
+
     def test_outputs_are_searched(self):
         self.open(self.latest)
         self.one("#find").send_keys("four legs")
@@ -183,7 +203,7 @@ class Looking(Case):
         body = self.one("body")
         body.send_keys("?")
         self.assertTrue(self.one("#keys").is_displayed())
-        self.one("#keys button").click()
+        self.one("#keys-close").click()
         body.send_keys("/")
         self.assertEqual(self.driver.switch_to.active_element.get_attribute("id"), "find")
         self.driver.switch_to.active_element.send_keys("/x")
@@ -203,7 +223,8 @@ class Looking(Case):
         self.assertTrue(self.one("#step-0-L200000").is_displayed())
         self.assertEqual(self.all("#step-0-L1"), [])
         shown = len(self.all(".out .l"))
-        self.one("a[data-more]").click()
+        # Twice is once.
+        self.driver.execute_script("const link = document.querySelector('a[data-more]'); link.click(); link.click()")
         self.wait(lambda: len(self.all(".out .l")) > shown)
         first = int(self.all(".out .n")[0].text)
         self.assertLess(first, 200_000 - 5000)

@@ -7,7 +7,7 @@ use actix_web::dev::Payload;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::web::{Bytes, BytesMut};
 use actix_web::{HttpRequest, HttpResponse, http, web};
-use devmason_domain::Viewer;
+use devmason_domain::{Username, Viewer};
 use devmason_hypermedia::{Method, Resource};
 use devmason_pages::Site;
 use futures_util::StreamExt;
@@ -30,6 +30,9 @@ use crate::session::Session;
 /// How long a client may pause in the middle of a body.
 const BODY_PAUSE: Duration = Duration::from_secs(30);
 
+/// The longest form, in bytes.
+const MAX_FORM: usize = 64 << 10;
+
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Answers a request, logs it and counts it.
@@ -45,17 +48,21 @@ pub(crate) async fn dispatch(
     let id = request_id(&request);
     let span = tracing::info_span!("request", id = %id.to_str().unwrap_or_default());
 
-    let form = is_browsers(&request, resource.as_ref().ok());
+    let is_page = is_browsers(&request, resource.as_ref().ok());
     let answer = answer(&request, payload.into_inner(), &app, &origin, resource)
         .instrument(span.clone())
         .await;
+    let viewer = match (&answer, Session::of(&request)) {
+        (Err(_), Some(session)) if is_page => session.caller(&app).await.ok().flatten(),
+        _ => None,
+    };
     let mut response = answer.unwrap_or_else(|error| {
         let here = request.uri().path_and_query().map_or("/", |here| here.as_str()).to_owned();
-        let response = match form {
+        let user = viewer.as_ref().and_then(|caller| caller.viewer.username());
+        let user = user.map(Username::as_str);
+        let response = match is_page {
             false => error.response(),
-            true => {
-                error.page(Site { base: &origin.base, user: None, token: None, here, json: None })
-            }
+            true => error.page(Site { base: &origin.base, user, token: None, here, json: None }),
         };
         if response.status().is_server_error() {
             tracing::error!(parent: &span, error = %error.log(), "the request failed");
@@ -147,10 +154,7 @@ async fn answer(
         _ => Asked::Unknown,
     };
     // Whether the process lives and the database answers is told to anybody, and without bcrypt.
-    let is_open = matches!(
-        resource,
-        Ok(Resource::Health | Resource::Ready | Resource::Session | Resource::Asset(_))
-    );
+    let is_open = matches!(resource, Ok(Resource::Health | Resource::Ready | Resource::Asset(_)));
     let params = Params::read(request.query_string())?;
     let wanted = format(accepted(request), &params)?;
     let session = Session::of(request);
@@ -175,16 +179,22 @@ async fn answer(
         } else {
             caller(request, app, origin, session.as_ref(), &asked).await?
         };
-        if matches!(asked, Asked::Do(Method::Get)) && !is_open {
+        // What is there is not told to those who may not read it; what could be made may be asked for.
+        let is_to_read = match (&asked, &resource) {
+            (Asked::Do(Method::Get), _) => true,
+            (Asked::Allowed, Ok(resource)) => !resource.methods().contains(&Method::Put),
+            _ => false,
+        };
+        // The form to sign in with is for those who are not.
+        let is_form = matches!(resource, Ok(Resource::Session));
+        if is_to_read && !is_open && !is_form {
             app.settings.policy.read(&caller.viewer)?;
         }
         let is_put = matches!(asked, Asked::Do(Method::Put));
         let resource =
             resource.as_ref().map_err(|error| ApiError::of_path(error.clone(), is_put))?;
-        let is_prefix = matches!(resource, Resource::Project(slug)
-            if origin.base.prefix().trim_start_matches('/').split('/').next().is_some_and(|own| own.eq_ignore_ascii_case(slug.as_str())));
-        if is_put && is_prefix {
-            return Err(ApiError::BadPath("the name is the server's own path prefix".to_owned()));
+        if is_put {
+            not_the_prefix(resource, origin)?;
         }
         let call = Call {
             app,
@@ -223,6 +233,17 @@ async fn answer(
     }
 }
 
+/// Refuses a project that could not be told from the server's own path prefix.
+fn not_the_prefix(resource: &Resource, origin: &Origin) -> Result<(), ApiError> {
+    let own = origin.base.prefix().trim_start_matches('/').split('/').next().unwrap_or_default();
+    match resource {
+        Resource::Project(slug) if own.eq_ignore_ascii_case(slug.as_str()) => {
+            Err(ApiError::BadPath("the name is the server's own path prefix".to_owned()))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Who sends a request: who its credentials name, else whose session it is. A session counts for reading alone: what
 /// changes something by it is a form of one of its pages.
 async fn caller(
@@ -250,7 +271,10 @@ async fn form(
     session: Option<&Session>,
     of: &Resource,
 ) -> Result<HttpResponse, ApiError> {
-    let body = read_body(request, payload, app).await?;
+    if request.headers().contains_key(header::CONTENT_ENCODING) {
+        return Err(ApiError::UnsupportedCoding);
+    }
+    let body = read_up_to(request, payload, MAX_FORM).await?;
     let fields = Params::read(&String::from_utf8_lossy(&body))?;
     if matches!(of, Resource::Session) {
         let result = crate::form::session(request, app, origin, session, &fields).await;
@@ -264,6 +288,7 @@ async fn form(
         });
     }
     let asked = crate::form::read(request, origin, session, of, &fields)?;
+    not_the_prefix(&asked.resource, origin)?;
     let Some(session) = session else { return Err(ApiError::ForeignForm) };
     let caller = session.caller(app).await?.ok_or(ApiError::ForeignForm)?;
     let call = Call {
@@ -353,12 +378,18 @@ async fn handle(call: &Call<'_>, method: Method) -> Result<HttpResponse, ApiErro
 }
 
 /// Reads a body, up to the limit; a compressed one up to the limit both before and after.
-async fn read_body(
+async fn read_body(request: &HttpRequest, payload: Payload, app: &App) -> Result<Bytes, ApiError> {
+    let limit = app.settings.max_body_bytes;
+    let body = read_up_to(request, payload, limit).await?;
+    inflated(request, body, limit).await
+}
+
+/// Reads a body as it is sent, up to a limit.
+async fn read_up_to(
     request: &HttpRequest,
     mut payload: Payload,
-    app: &App,
+    limit: usize,
 ) -> Result<Bytes, ApiError> {
-    let limit = app.settings.max_body_bytes;
     let announced = request
         .headers()
         .get(header::CONTENT_LENGTH)
@@ -381,7 +412,10 @@ async fn read_body(
         }
         body.extend_from_slice(&chunk);
     }
-    let body = body.freeze();
+    Ok(body.freeze())
+}
+
+async fn inflated(request: &HttpRequest, body: Bytes, limit: usize) -> Result<Bytes, ApiError> {
     match request
         .headers()
         .get(header::CONTENT_ENCODING)

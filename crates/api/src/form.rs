@@ -155,6 +155,9 @@ pub(crate) async fn session(
     // Nobody becomes a user by mistyping a name.
     let of =
         caller.viewer.account().ok_or(ApiError::BadCredentials("wrong username or password"))?;
+    if let Some(old) = session {
+        old.end(app).await?;
+    }
     let session = Session::begin(app, of).await?;
     let next = fields.first("next").filter(|next| is_within(next, base.prefix()));
     let mut answer = leading_to(next.unwrap_or(&base.location(&Resource::ProjectList)));

@@ -18,7 +18,7 @@ use crate::error::ApiError;
 const INTERVAL: Duration = Duration::from_secs(1);
 
 /// How many of the newest steps are kept for those who come back.
-const KEPT: usize = 100;
+const KEPT: u32 = 100;
 
 /// How much of the outputs of a step is shown, in bytes.
 const OUTPUT: usize = 64 << 10;
@@ -78,7 +78,9 @@ impl Live {
         if let Some(seen) = watched.get(&place).filter(|seen| seen.has_changed().is_ok()) {
             return seen.clone();
         }
-        let (sender, seen) = watch::channel(Seen { first: from, ..Seen::default() });
+        // From the step that the first watcher has on, if there is one; of very many the newest.
+        let first = from.min(build.steps).max(build.steps.saturating_sub(KEPT));
+        let (sender, seen) = watch::channel(Seen { first, ..Seen::default() });
         watched.insert(place, seen.clone());
         let (app, all) = (app.clone(), self.watched.clone());
         actix_web::rt::spawn(async move {
@@ -105,7 +107,7 @@ async fn follow(app: &App, project: &Project, mut build: Build, seen: &watch::Se
                     seen.send_modify(|seen| {
                         seen.steps.extend(pieces);
                         seen.is_over = is_over;
-                        while seen.steps.len() > KEPT {
+                        while seen.steps.len() > KEPT as usize {
                             seen.steps.pop_front();
                             seen.first += 1;
                         }
@@ -134,7 +136,7 @@ async fn follow(app: &App, project: &Project, mut build: Build, seen: &watch::Se
     }
 }
 
-/// The steps of a build from one on, as HTML.
+/// The steps of a build from one on, as HTML, read and made one after the other, off the workers that serve connections.
 async fn pieces(
     app: &App,
     base: &Base,
@@ -142,21 +144,25 @@ async fn pieces(
     build: &Build,
     from: u32,
 ) -> Result<Vec<Arc<str>>, ApiError> {
-    let of = build.clone();
-    let steps = app.run(move |repository| repository.step_tail(&of, from)).await?;
-    let site = Site { base, user: None, token: None, here: String::new(), json: None };
-    let piece = |(nth, step)| {
-        let mut room = Room::new(OUTPUT);
-        devmason_pages::step_html(
-            &site,
-            project,
-            build,
-            (from as usize + nth, step),
-            false,
-            &mut room,
-        )
-        .map(Arc::from)
-    };
-    let pieces = steps.iter().enumerate().map(piece).collect::<Result<_, _>>();
-    pieces.map_err(|error: std::fmt::Error| ApiError::Unwritable(error.to_string()))
+    let (base, project, build) = (base.clone(), project.clone(), build.clone());
+    let pieces = app.run(move |repository| {
+        let site = Site { base: &base, user: None, token: None, here: String::new(), json: None };
+        let mut pieces: Vec<Arc<str>> = Vec::new();
+        for nth in from..build.steps {
+            // One that is not there yet, and those behind it, come later.
+            let Some(step) = repository.step_one(&build, nth)? else { break };
+            let (mut room, place) = (Room::new(OUTPUT), nth as usize);
+            let html = devmason_pages::step_html(
+                &site,
+                &project,
+                &build,
+                (place, &step),
+                false,
+                &mut room,
+            );
+            pieces.push(html.unwrap_or_default().into());
+        }
+        Ok(pieces)
+    });
+    pieces.await
 }

@@ -28,19 +28,26 @@
     const link = event.target.closest("a[data-more]");
     if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();
+    // A second click does nothing until the first is done.
+    if (link.ariaBusy) return;
+    link.ariaBusy = "true";
+    const id = link.dataset.more;
     const answer = await fetch(link.href, { headers: { Accept: "text/html" }, credentials: "same-origin" });
     if (!answer.ok) { location.href = link.href; return; }
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-    const lines = one(".out", page), target = document.getElementById(link.dataset.more);
+    const lines = one(".out", page), target = document.getElementById(id);
     const height = target.scrollHeight, top = target.scrollTop;
     target.prepend(...lines.children);
     target.scrollTop = top + target.scrollHeight - height;
     const earlier = one("a[rel=prev]", page);
+    link.ariaBusy = null;
     if (earlier) link.href = earlier.href; else link.remove();
+    const about = one(".about", target.previousElementSibling);
+    if (about) about.textContent = `${about.dataset.whole}; ${target.children.length} lines are shown`;
     target.focus();
   });
-  all(".out").forEach((out) => { out.scrollTop = out.scrollHeight; });
-  const line = location.hash.length > 1 && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  all(".step .out").forEach((out) => { out.scrollTop = out.scrollHeight; });
+  const line = location.hash.length > 1 && document.getElementById(location.hash.slice(1));
   const show = (element) => {
     for (let at = element; at; at = at.parentElement) if (at.tagName === "DETAILS") at.open = true;
     element.scrollIntoView({ block: "center" });
@@ -79,15 +86,17 @@
       const holder = document.createElement("template");
       holder.innerHTML = event.data;
       const step = holder.content.firstElementChild;
-      if (document.getElementById(step.id)) return;
+      if (!step || document.getElementById(step.id)) return;
       one("#steps").append(step);
       relative();
     });
     events.addEventListener("end", () => { events.close(); location.reload(); });
-    events.addEventListener("reload", () => { events.close(); location.reload(); });
+    // Not again and again, whatever the server says.
+    events.addEventListener("reload", () => { events.close(); setTimeout(() => location.reload(), 5000); });
   }
 
-  // Keys.
+  // Keys, which their reader may turn off (WCAG 2.2, 2.1.4).
+  const keysOn = () => localStorage.getItem("keys") !== "off";
   const help = one("#keys");
   const go = (selector) => { const link = one(selector); if (link) link.click(); };
   const failures = () => all(".step.failure, tr.failure");
@@ -101,8 +110,10 @@
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, select, textarea")) return;
     const act = keys[event.key];
-    if (act) { event.preventDefault(); act(); }
+    if (act && (event.key === "?" || keysOn())) { event.preventDefault(); act(); }
   });
-  const close = one("#keys button");
-  if (close) close.addEventListener("click", () => help.close());
+  one("#keys-close").addEventListener("click", () => help.close());
+  const box = one("#keys-on");
+  box.checked = keysOn();
+  box.addEventListener("change", () => localStorage.setItem("keys", box.checked ? "on" : "off"));
 })();

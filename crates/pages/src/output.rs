@@ -35,12 +35,13 @@ impl<'a> Part<'a> {
             end += line.len();
             count += 1;
         }
-        Self {
-            text: rest.get(..end).unwrap_or_default(),
-            first,
-            last: first + count - usize::from(count > 0),
-            of,
-        }
+        let last = if count == 0 { 0 } else { first + count - 1 };
+        Self { text: rest.get(..end).unwrap_or_default(), first, last, of }
+    }
+
+    /// How much of it is shown, in bytes: of a long line only the beginning.
+    pub(crate) fn shown(&self) -> usize {
+        self.text.split_inclusive('\n').map(|line| line.len().min(LONGEST_LINE)).sum()
     }
 
     /// The last lines, as many as fit: what is shown at once.
@@ -88,7 +89,6 @@ pub(crate) fn lines(part: Part<'_>, anchor: &str) -> String {
         style: Style::default(),
         is_open: false,
     };
-    let mut parser = Parser::<Utf8Parser>::new();
     for (at, line) in part.text.split_inclusive('\n').enumerate() {
         let nth = part.first + at;
         let line = line.strip_suffix('\n').unwrap_or(line);
@@ -106,6 +106,8 @@ pub(crate) fn lines(part: Part<'_>, anchor: &str) -> String {
             "<div class=\"l\" id=\"{anchor}{nth}\"><a class=\"n\" href=\"#{anchor}{nth}\">{nth}</a><code>"
         );
         html.open();
+        // A sequence that a line breaks off, or that was cut, is over with it: it must not swallow what follows.
+        let mut parser = Parser::<Utf8Parser>::new();
         for byte in line.bytes() {
             parser.advance(&mut html, byte);
         }
@@ -315,6 +317,17 @@ mod tests {
     }
 
     #[test]
+    fn a_sequence_that_is_broken_off_swallows_no_other_line() {
+        assert_eq!(html("a\n\x1b]\nb\n\x1b[31\nc\n"), "a\n\nb\n\nc\n");
+        let link = format!(
+            "{}\x1b]8;;https://x.example.org/{}\x1b\\\nnext",
+            "x".repeat(8180),
+            "y".repeat(50)
+        );
+        assert!(html(&link).ends_with("next\n"), "{}", html(&link));
+    }
+
+    #[test]
     fn a_long_line_is_cut_between_characters() {
         assert!(html(&"ü".repeat(10_000)).contains("ü <em>(cut;"));
     }
@@ -328,7 +341,8 @@ mod tests {
         assert_eq!(Part::tail(text, 9, 1000).first, 1);
         let page = Part::from_line(text, 2, 2, 1000);
         assert_eq!((page.text, page.first, page.last), ("2\n3\n", 2, 3));
-        assert_eq!(Part::from_line(text, 9, 2, 1000).text, "");
+        let none = Part::from_line(text, 9, 2, 1000);
+        assert_eq!((none.text, none.last), ("", 0));
         let nothing = Part::tail("", 9, 9);
         assert_eq!((nothing.text, nothing.first, nothing.last), ("", 1, 0));
         assert_eq!(Part::tail("a\n", 9, 9).of, 1);

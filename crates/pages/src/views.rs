@@ -1,5 +1,7 @@
 //! The pages themselves: what each is made of, and its template.
 
+use std::collections::HashMap;
+
 use askama::Template;
 use devmason_domain::{
     Account, Build, Component, JsonObject, Project, Step, Tag, TestResult, TestStatus, Timestamp,
@@ -210,6 +212,9 @@ fn word_of(status: TestStatus) -> (&'static str, &'static str) {
     }
 }
 
+/// How many steps of a build are looked at for grids and comparisons.
+const STEPS_LOOKED_AT: usize = 1000;
+
 /// How many rows a grid has.
 const GRID_ROWS: usize = 60;
 
@@ -241,18 +246,22 @@ impl Grid {
         steps: &[Vec<Step>],
     ) -> Self {
         let mut grid = Self::of(site, project, builds);
-        let mut names: Vec<&str> = Vec::new();
-        for step in steps.iter().flatten() {
-            // The parts of an output that was sent while it was written are no steps of their own.
-            if !names.contains(&step.name.as_str()) && !is_part(step) && names.len() < GRID_ROWS {
-                names.push(step.name.as_str());
+        let steps: Vec<_> = steps.iter().map(|steps| by_name(steps)).collect();
+        let mut names: Vec<(usize, &str)> = Vec::new();
+        for of in &steps {
+            let mut fresh: Vec<(usize, &str)> =
+                of.iter().map(|(name, (nth, _))| (*nth, *name)).collect();
+            fresh.sort_unstable();
+            for (nth, name) in fresh {
+                if names.len() < GRID_ROWS && !names.iter().any(|(_, known)| *known == name) {
+                    names.push((nth, name));
+                }
             }
         }
-        for name in names {
-            let cells = builds.iter().zip(steps).map(|(build, steps)| {
-                let (nth, step) =
-                    steps.iter().enumerate().find(|(_, step)| step.name.as_str() == name)?;
-                let state = if step.success { Standing::Success } else { Standing::Failure };
+        for (_, name) in names {
+            let cells = builds.iter().zip(&steps).map(|(build, steps)| {
+                let (nth, success) = steps.get(name)?;
+                let state = of_success(*success);
                 Some(Cell {
                     class: state.class(),
                     mark: mark(state),
@@ -289,6 +298,25 @@ impl Grid {
         }
         grid
     }
+}
+
+fn of_success(success: bool) -> Standing {
+    if success { Standing::Success } else { Standing::Failure }
+}
+
+/// The steps of a build by name, each with its place and whether it succeeded: of several of a name the one that
+/// failed. The parts of an output that was sent while it was written are no steps of their own.
+fn by_name(steps: &[Step]) -> HashMap<&str, (usize, bool)> {
+    let mut found: HashMap<&str, (usize, bool)> = HashMap::new();
+    for (nth, step) in
+        steps.iter().enumerate().take(STEPS_LOOKED_AT).filter(|(_, step)| !is_part(step))
+    {
+        let known = found.entry(step.name.as_str()).or_insert((nth, step.success));
+        if known.1 && !step.success {
+            *known = (nth, false);
+        }
+    }
+    found
 }
 
 fn is_part(step: &Step) -> bool {
@@ -430,13 +458,17 @@ pub struct Compared {
     pub build: Build,
     /// Its steps; outputs are not needed.
     pub steps: Vec<Step>,
-    /// The whole names of its tests that failed.
-    pub failed: Vec<String>,
+    /// The whole names of tests that failed in the build that is looked at, and not in this one.
+    pub broken: Vec<String>,
+    /// Those that failed in this one, and passed in the build that is looked at.
+    pub mended: Vec<String>,
 }
 
 struct Change {
     title: String,
     lines: Vec<ChangeLine>,
+    /// How many there are beyond those.
+    more: usize,
 }
 
 struct ChangeLine {
@@ -452,62 +484,50 @@ const CHANGES: usize = 50;
 fn change(
     site: &Site<'_>,
     project: &Project,
-    of: (&Build, &[Step], &[String]),
+    (build, steps): (&Build, &[Step]),
     from: &Compared,
 ) -> Change {
-    let (build, steps, failed) = of;
-    let state = |success: bool| if success { Standing::Success } else { Standing::Failure };
-    let find = |steps: &[Step], name: &str| {
-        steps.iter().rev().find(|step| step.name.as_str() == name).map(|step| step.success)
-    };
-    let mut lines = Vec::new();
-    for (nth, step) in steps.iter().enumerate().filter(|(_, step)| !is_part(step)) {
-        let was = match find(&from.steps, step.name.as_str()) {
-            Some(before) if before == step.success => continue,
-            Some(true) => "was a success",
-            Some(false) => "was a failure",
+    let (now, before) = (by_name(steps), by_name(&from.steps));
+    let mut lines: Vec<(usize, ChangeLine)> = Vec::new();
+    for (name, (nth, success)) in &now {
+        let was = match before.get(name) {
+            Some((_, known)) if known == success => continue,
+            Some((_, true)) => "was a success",
+            Some((_, false)) => "was a failure",
             None => "is new",
         };
         let href = Some(format!("{}#step-{nth}", site.build(&project.slug, build)));
-        lines.push(ChangeLine {
-            standing: state(step.success),
-            text: step.name.to_string(),
-            was,
-            href,
-        });
+        lines.push((
+            *nth,
+            ChangeLine { standing: of_success(*success), text: (*name).to_owned(), was, href },
+        ));
     }
-    for step in from.steps.iter().filter(|step| !is_part(step)) {
-        if find(steps, step.name.as_str()).is_none() {
-            lines.push(ChangeLine {
-                standing: Standing::Nothing,
-                text: step.name.to_string(),
-                was: "is not there any more",
-                href: None,
-            });
+    // Of a build that runs nobody knows what is still to come.
+    if standing(build) != Standing::Running {
+        for (name, (nth, _)) in before.iter().filter(|(name, _)| !now.contains_key(*name)) {
+            let (text, was) = ((*name).to_owned(), "is not there any more");
+            lines.push((*nth, ChangeLine { standing: Standing::Nothing, text, was, href: None }));
         }
     }
-    let test = |name: &String, standing, was| ChangeLine {
-        standing,
-        text: name.clone(),
-        was,
-        href: Some(site.test(&project.slug, name)),
-    };
-    lines.extend(
-        failed
-            .iter()
-            .filter(|name| !from.failed.contains(name))
-            .map(|name| test(name, Standing::Failure, "did not fail")),
-    );
-    lines.extend(
-        from.failed
-            .iter()
-            .filter(|name| !failed.contains(name))
-            .map(|name| test(name, Standing::Success, "failed; does not any more")),
-    );
+    let tests = [
+        (&from.broken, Standing::Failure, "did not fail"),
+        (&from.mended, Standing::Success, "failed"),
+    ];
+    for (names, standing, was) in tests {
+        lines.extend(names.iter().map(|name| {
+            let href = Some(site.test(&project.slug, name));
+            (usize::MAX, ChangeLine { standing, text: name.clone(), was, href })
+        }));
+    }
     // What broke comes before what was mended.
-    lines.sort_by_key(|line| line.standing != Standing::Failure);
-    lines.truncate(CHANGES);
-    Change { title: format!("What changed since {}, {}", from.title, from.build.key()), lines }
+    lines.sort_by_key(|(nth, line)| (line.standing != Standing::Failure, *nth));
+    let more = lines.len().saturating_sub(CHANGES);
+    let lines = lines.into_iter().take(CHANGES).map(|(_, line)| line).collect();
+    Change {
+        title: format!("What changed since {}, {}", from.title, from.build.key()),
+        lines,
+        more,
+    }
 }
 
 struct FailedTest {
@@ -524,8 +544,10 @@ pub struct BuildParts<'a> {
     pub project: &'a Project,
     /// The build.
     pub build: &'a Build,
-    /// Its steps.
+    /// Its steps, without their outputs.
     pub steps: &'a [Step],
+    /// Those of them whose outputs were read, with their places.
+    pub read: &'a [(usize, Step)],
     /// Those of its tests that failed or broke.
     pub failed: &'a [TestResult],
     /// How many of them are shown.
@@ -563,6 +585,7 @@ pub struct BuildPage<'a> {
     failed_tests: Vec<FailedTest>,
     more_tests: u64,
     steps: Vec<String>,
+    more_steps: usize,
     client: Vec<(String, (String, bool))>,
     components: Vec<(String, String)>,
     events: Option<String>,
@@ -571,6 +594,12 @@ pub struct BuildPage<'a> {
 
 /// How much of all outputs a build's page shows at once, in bytes: from the end of each.
 const SHOWN: usize = 512 << 10;
+
+/// How many steps a build's page shows.
+const STEPS_SHOWN: usize = 300;
+
+/// How much of the outputs of a step that failed is shown, whatever came before it.
+const LEAST: usize = 4 << 10;
 
 /// How much of one output is shown at once.
 const TAIL: (usize, usize) = (1000, 128 << 10);
@@ -586,21 +615,27 @@ impl<'a> BuildPage<'a> {
             parts.failed.iter().map(|test| full_test_name(&test.suite, &test.name)).collect();
         let first_failed = steps.iter().position(|step| !step.success);
         let mut room = Room::new(SHOWN);
-        // What failed has room before what did not.
+        // What failed has room before what did not, and is shown of very many.
         let mut order: Vec<usize> = (0..steps.len()).collect();
         order.sort_by_key(|nth| steps.get(*nth).is_none_or(|step| step.success));
-        let mut shown = vec![String::new(); steps.len()];
+        order.truncate(STEPS_SHOWN);
+        let read: HashMap<usize, &Step> =
+            parts.read.iter().map(|(nth, step)| (*nth, step)).collect();
+        let mut shown = Vec::with_capacity(order.len());
         for nth in order {
-            let (Some(step), Some(place)) = (steps.get(nth), shown.get_mut(nth)) else { continue };
-            *place = step_html(
-                &site,
-                project,
-                build,
-                (nth, step),
-                first_failed == Some(nth),
-                &mut room,
-            )?;
+            let is_open = first_failed == Some(nth);
+            let html = match (read.get(&nth), steps.get(nth)) {
+                (Some(step), _) => {
+                    step_html(&site, project, build, (nth, step), is_open, &mut room)?
+                }
+                (None, Some(step)) => unread_step_html(&site, project, build, (nth, step))?,
+                (None, None) => continue,
+            };
+            shown.push((nth, html));
         }
+        shown.sort_unstable_by_key(|(nth, _)| *nth);
+        let shown: Vec<String> = shown.into_iter().map(|(_, html)| html).collect();
+        let more_steps = steps.len() - shown.len();
         let failures = build.tests.failed + build.tests.error;
         Ok(Self {
             verdict: verdict(build, steps),
@@ -614,7 +649,7 @@ impl<'a> BuildPage<'a> {
             changes: parts
                 .compared
                 .iter()
-                .map(|from| change(&site, project, (build, steps, &names), from))
+                .map(|from| change(&site, project, (build, steps), from))
                 .collect(),
             failed_tests: parts
                 .failed
@@ -630,6 +665,7 @@ impl<'a> BuildPage<'a> {
                 .collect(),
             more_tests: failures.saturating_sub(parts.failed.len().min(parts.shown) as u64),
             steps: shown,
+            more_steps,
             client: members(&build.client.0),
             components: parts.components,
             events: parts.events,
@@ -702,6 +738,9 @@ fn members(object: &JsonObject) -> Vec<(String, (String, bool))> {
 /// An output of a step, as far as it is shown.
 struct Stream {
     name: &'static str,
+    /// How long the whole of it is.
+    whole: String,
+    /// The same, and how much of it is shown.
     about: String,
     raw: String,
     more: Option<String>,
@@ -745,27 +784,21 @@ pub fn step_html(
         if text.is_empty() {
             continue;
         }
-        let part = Part::tail(text, TAIL.0, TAIL.1.min(room.0.max(1)));
-        let part = if room.0 == 0 {
-            Part { text: "", first: part.of + 1, last: 0, of: part.of }
-        } else {
-            part
-        };
-        room.take(part.text.len());
+        let left = if step.success { room.0 } else { room.0.max(LEAST) };
+        let part = Part::tail(text, if left == 0 { 0 } else { TAIL.0 }, TAIL.1.min(left));
+        room.take(part.shown());
         let raw = site.output(&project.slug, build, nth, path);
         let more = (part.first > 1).then(|| format!("{raw}?format=html&to={}", part.first - 1));
+        let whole = format!("{} lines, {}", part.of, bytes(text.len()));
         let about = if part.first > 1 {
-            format!(
-                "{} lines, {}; the last {} are shown",
-                part.of,
-                bytes(text.len()),
-                (part.of + 1).saturating_sub(part.first)
-            )
+            let shown = (part.of + 1).saturating_sub(part.first);
+            format!("{whole}; the last {shown} are shown")
         } else {
-            format!("{} lines, {}", part.of, bytes(text.len()))
+            whole.clone()
         };
         streams.push(Stream {
             name,
+            whole,
             about,
             raw: format!("{raw}?format=raw"),
             more,
@@ -773,18 +806,57 @@ pub fn step_html(
             lines: lines(part, &format!("step-{nth}-{letter}")),
         });
     }
-    let micros = step.finished.micros().saturating_sub(step.started.micros());
-    rendered(&StepPart {
-        step,
-        nth,
-        standing: if step.success { Standing::Success } else { Standing::Failure },
-        is_open,
-        took: duration(u64::try_from(micros).unwrap_or(0)),
-        bar: bar(build, step),
-        started: When(step.started),
-        extras: members(&step.extras).into_iter().map(|(name, (text, _))| (name, text)).collect(),
-        streams,
-    })
+    rendered(&StepPart::new(build, (nth, step), is_open, streams))
+}
+
+/// A step whose outputs were not read: only where they are.
+fn unread_step_html(
+    site: &Site<'_>,
+    project: &Project,
+    build: &Build,
+    (nth, step): (usize, &Step),
+) -> Result<String, std::fmt::Error> {
+    let streams = STREAMS.map(|(path, name, _)| {
+        let raw = site.output(&project.slug, build, nth, path);
+        let more = Some(format!("{raw}?format=html&to={}", u32::MAX));
+        let about = "not shown here".to_owned();
+        let id = format!("step-{nth}-{path}");
+        Stream {
+            name,
+            whole: "shown".to_owned(),
+            about,
+            raw: format!("{raw}?format=raw"),
+            more,
+            id,
+            lines: String::new(),
+        }
+    });
+    rendered(&StepPart::new(build, (nth, step), false, streams.into()))
+}
+
+impl<'a> StepPart<'a> {
+    fn new(
+        build: &Build,
+        (nth, step): (usize, &'a Step),
+        is_open: bool,
+        streams: Vec<Stream>,
+    ) -> Self {
+        let micros = step.finished.micros().saturating_sub(step.started.micros());
+        Self {
+            step,
+            nth,
+            standing: of_success(step.success),
+            is_open,
+            took: duration(u64::try_from(micros).unwrap_or(0)),
+            bar: bar(build, step),
+            started: When(step.started),
+            extras: members(&step.extras)
+                .into_iter()
+                .map(|(name, (text, _))| (name, text))
+                .collect(),
+            streams,
+        }
+    }
 }
 
 /// Where in its build's time a step was, in thousandths: from where on, and how long.
@@ -864,7 +936,10 @@ impl<'a> Output<'a> {
         };
         let raw = site.output(&project.slug, build, nth, path);
         Self {
-            about: format!("lines {} to {} of {}", part.first, part.last, part.of),
+            about: match part.last {
+                0 => format!("no such lines; there are {}", part.of),
+                last => format!("lines {} to {last} of {}", part.first, part.of),
+            },
             previous: (part.first > 1).then(|| format!("{raw}?format=html&to={}", part.first - 1)),
             next: (part.last > 0 && part.last < part.of)
                 .then(|| format!("{raw}?format=html&from={}", part.last + 1)),
@@ -885,7 +960,7 @@ impl Page for Output<'_> {
         format!("{} of {}", self.name, self.step.name)
     }
     fn standing(&self) -> Standing {
-        if self.step.success { Standing::Success } else { Standing::Failure }
+        of_success(self.step.success)
     }
 }
 

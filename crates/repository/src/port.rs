@@ -362,8 +362,6 @@ pub trait Builds {
     /// The steps of each of these builds, as many as the build says it has; `None` where the build
     /// was deleted since it was read.
     fn step_list(&self, builds: &[Build]) -> Result<Vec<Option<Vec<Step>>>>;
-    /// The steps of a build from that place on, of those that the build says it has.
-    fn step_tail(&self, build: &Build, from: u32) -> Result<Vec<Step>>;
     /// The step of a build at that place.
     fn step_one(&self, build: &Build, nth: u32) -> Result<Option<Step>>;
     /// The steps of each of these builds, those that are there, without their outputs.
@@ -533,7 +531,7 @@ pub trait Users {
         hash: &PasswordHash,
         seen: Option<i64>,
     ) -> Result<Updated<Account>>;
-    /// Begins a session of a user's, known by the hash of its secret.
+    /// Begins a session of a user's, known by the hash of its secret; of more than twenty those that end first go.
     fn session_create(&self, hash: [u8; 32], of: AccountId, expires: Timestamp) -> Result<()>;
     /// Whose session that is, where it has not expired by `now`.
     fn session_find(&self, hash: [u8; 32], now: Timestamp) -> Result<Option<Account>>;

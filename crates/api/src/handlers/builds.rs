@@ -97,7 +97,8 @@ pub(crate) async fn get(
 ) -> Result<HttpResponse, ApiError> {
     let is_page = call.format == Format::Html;
     let fields = if is_page { Fields::ALL } else { call.params.fields()? };
-    let wanted = fields.has("results");
+    // A page reads of the outputs what it shows.
+    let wanted = fields.has("results") && !is_page;
     let at_once = if wanted && !call.has_preconditions() { Wanted::Steps } else { Wanted::Build };
     let (project, build, steps) = look(call, slug, key, at_once).await?;
     let state = state(&project, &build);
@@ -115,6 +116,9 @@ pub(crate) async fn get(
     if let Some(answer) = call.ready(&etag) {
         return Ok(answer);
     }
+    if is_page {
+        return super::pages::build(call, &etag, &project, build).await;
+    }
     let (build, steps) = match steps {
         Some(steps) => (build, steps),
         None if !wanted => (build, Vec::new()),
@@ -128,9 +132,6 @@ pub(crate) async fn get(
             (build, steps.flatten().ok_or(NO_BUILD)?)
         }
     };
-    if is_page {
-        return super::pages::build(call, &etag, &project, build, steps).await;
-    }
     let links = call.view().build_links(&project, &build);
     call.ok(&etag, &BuildDocument { build: &build, steps: &steps, links, fields })
 }

@@ -1,12 +1,12 @@
 //! What steps wrote, and what comes to a build while it runs.
 
 use std::convert::Infallible;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use actix_web::HttpResponse;
 use actix_web::http::header::{self, HeaderName};
 use actix_web::web::Bytes;
-use devmason_domain::{BuildKey, Slug, State};
+use actix_web::{HttpResponse, http};
+use devmason_domain::{BuildKey, Reading, Slug, State};
 use devmason_hypermedia::Stream;
 use devmason_pages::{Lines, Output};
 use futures_util::stream::unfold;
@@ -18,6 +18,9 @@ use crate::params::Format;
 
 /// How often those who watch a build hear that the server is there, at least.
 const HEARTBEAT: Duration = Duration::from_secs(15);
+
+/// How long somebody who must be known watches without being asked again.
+const LIFETIME: Duration = Duration::from_secs(60);
 
 pub(crate) async fn get(
     call: &Call<'_>,
@@ -76,12 +79,21 @@ pub(crate) async fn events(
     if build.outcome.state() == State::Finished {
         return Ok(answer.body("event: end\ndata:\n\n"));
     }
+    if call.request.method() == http::Method::HEAD {
+        return Ok(answer.finish());
+    }
+    // Who must be known to read is asked again after a while, by coming back: a session may have ended.
+    let lifetime = match call.app.settings.policy.reading {
+        Reading::Open => None,
+        Reading::Authenticated => Some(LIFETIME),
+    };
+    let end = lifetime.map(|lifetime| Instant::now() + lifetime);
     let seen = call.app.live.watch(call.app, project, build, from);
     let closing = call.app.live.closing();
     let events = unfold(
         (seen, closing, from, false),
-        |(mut seen, mut closing, next, done)| async move {
-            if done || *closing.borrow() {
+        move |(mut seen, mut closing, next, done)| async move {
+            if done || *closing.borrow() || end.is_some_and(|end| Instant::now() >= end) {
                 return None;
             }
             loop {
@@ -124,6 +136,8 @@ pub(crate) async fn events(
 /// An event as the stream has it (HTML, 9.2.6).
 fn event(name: &str, id: Option<u32>, data: &str) -> Bytes {
     let id = id.map(|id| format!("id: {id}\n")).unwrap_or_default();
+    // A carriage return would end a line there, and begin an event of somebody else's.
+    let data = data.replace('\r', "&#13;");
     let data: String = data.split('\n').map(|line| format!("data: {line}\n")).collect();
     Bytes::from(format!("event: {name}\n{id}{data}\n"))
 }

@@ -1,11 +1,11 @@
 //! Pages: what the documents' handlers read, and what pages show beside it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use actix_web::HttpResponse;
 use devmason_domain::query::{BUILDS, Filter, Selection, parse_query};
 use devmason_domain::{
-    Account, Build, Component, ComponentType, Project, ProjectId, State, Step, TestResult,
+    Account, Build, Component, ComponentType, Outcome, Project, ProjectId, State, Step, TestResult,
     TestStatus, full_test_name,
 };
 use devmason_hypermedia::{BuildsOf, ListLinks, Method, Resource, Subject};
@@ -37,6 +37,19 @@ const GRID_TESTS: usize = 30;
 /// How many tests that failed a build's page names, and how many are compared.
 const FAILED_SHOWN: usize = 20;
 const FAILED_COMPARED: u64 = 500;
+
+/// How many tests that failed before are looked for.
+const MENDED: usize = 50;
+
+/// Up to how many bytes the outputs of a build are read whole for its page, else one after the other, so many at most.
+const READ_AT_ONCE: u64 = 1 << 20;
+const READ_ONE_BY_ONE: usize = 40;
+
+/// An output is long from so many bytes on.
+const LONG: usize = 256 << 10;
+
+/// Steps with their places.
+type Placed = Vec<(usize, Step)>;
 
 type Answer<T> = devmason_repository::Result<T>;
 
@@ -212,11 +225,49 @@ pub(crate) fn builds(
 
 /// What a build's page shows beside the build itself.
 struct Around {
+    steps: Vec<Step>,
+    read: Placed,
     failed: Vec<TestResult>,
     compared: Vec<Compared>,
     previous: Option<Build>,
     next: Option<Build>,
     components: Vec<(String, String)>,
+}
+
+/// Whether a build has a test of that name, and it passed there.
+fn passed_in(repository: &dyn Repository, build: &Build, name: &str) -> Answer<bool> {
+    let from = Some((build.id, 0));
+    let runs = repository.test_history(build.project, name, from, 1)?.unwrap_or_default();
+    Ok(runs.iter().any(|run| {
+        let status = run.test.result.status;
+        run.build.id == build.id && matches!(status, TestStatus::Passed | TestStatus::Flaky)
+    }))
+}
+
+/// The steps of a build without their outputs, and those whose outputs are shown, one read after the other: those that
+/// failed before the others, as long as there is room.
+fn shown_steps(repository: &dyn Repository, build: &Build) -> Answer<(Vec<Step>, Placed)> {
+    let steps = repository.step_outline(std::slice::from_ref(build))?.pop().unwrap_or_default();
+    if build.output_bytes <= READ_AT_ONCE {
+        let whole = repository.step_list(std::slice::from_ref(build))?.pop().flatten();
+        return Ok((steps, whole.unwrap_or_default().into_iter().enumerate().collect()));
+    }
+    let mut order: Vec<usize> = (0..steps.len()).collect();
+    order.sort_by_key(|nth| steps.get(*nth).is_none_or(|step| step.success));
+    let (mut read, mut bytes) = (Vec::new(), 0);
+    for nth in order.into_iter().take(READ_ONE_BY_ONE) {
+        let Some(step) = repository.step_one(build, u32::try_from(nth).unwrap_or(u32::MAX))? else {
+            continue;
+        };
+        // A few long ones are enough: of each no more than its end is shown.
+        bytes +=
+            [&step.output, &step.errout].map(|text| text.len().min(LONG)).iter().sum::<usize>();
+        read.push((nth, step));
+        if bytes >= READ_AT_ONCE as usize {
+            break;
+        }
+    }
+    Ok((steps, read))
 }
 
 fn around(repository: &dyn Repository, build: &Build) -> Answer<Around> {
@@ -227,9 +278,7 @@ fn around(repository: &dyn Repository, build: &Build) -> Answer<Around> {
     };
     let previous = one(Start::Behind(build.id), Filter::default())?;
     let next = one(Start::Before(build.id), Filter::default())?;
-    let is_green = |build: &Build| {
-        matches!(build.outcome, devmason_domain::Outcome::Finished { success: true, .. })
-    };
+    let is_green = |build: &Build| matches!(build.outcome, Outcome::Finished { success: true, .. });
     let green = match &previous {
         Some(previous) if is_green(previous) => None,
         None => None,
@@ -246,6 +295,8 @@ fn around(repository: &dyn Repository, build: &Build) -> Answer<Around> {
         let found = repository.test_list(&failed_query(build, limit))?;
         Ok(found.into_iter().map(|test| test.result).collect())
     };
+    let failures = failed(build, FAILED_COMPARED)?;
+    let names: Vec<String> = failures.iter().map(name_of).collect();
     let mut compared = Vec::new();
     for (title, other) in
         [("the previous build", previous.clone()), ("the last green build", green)]
@@ -253,8 +304,20 @@ fn around(repository: &dyn Repository, build: &Build) -> Answer<Around> {
         let Some(other) = other else { continue };
         let steps =
             repository.step_outline(std::slice::from_ref(&other))?.pop().unwrap_or_default();
-        let failed = failed(&other, FAILED_COMPARED)?.iter().map(name_of).collect();
-        compared.push(Compared { title, build: other, steps, failed });
+        let before: Vec<String> = failed(&other, FAILED_COMPARED)?.iter().map(name_of).collect();
+        let is_whole = (before.len() as u64) < FAILED_COMPARED;
+        let known: HashSet<&String> = before.iter().collect();
+        // Of a list that was cut nobody knows what is not on it.
+        let broken = names.iter().filter(|name| is_whole && !known.contains(name));
+        let broken = broken.cloned().collect();
+        let now: HashSet<&String> = names.iter().collect();
+        let mut mended = Vec::new();
+        for name in before.iter().filter(|name| !now.contains(name)).take(MENDED) {
+            if passed_in(repository, build, name)? {
+                mended.push(name.clone());
+            }
+        }
+        compared.push(Compared { title, build: other, steps, broken, mended });
     }
     let mut components = Vec::new();
     for id in &build.components {
@@ -262,7 +325,8 @@ fn around(repository: &dyn Repository, build: &Build) -> Answer<Around> {
         let name = found.map_or_else(|| id.to_string(), |component| component.name.to_string());
         components.push((id.to_string(), name));
     }
-    Ok(Around { failed: failed(build, FAILED_COMPARED)?, compared, previous, next, components })
+    let (steps, read) = shown_steps(repository, build)?;
+    Ok(Around { failed: failures, compared, previous, next, components, steps, read })
 }
 
 /// A build.
@@ -271,21 +335,21 @@ pub(crate) async fn build(
     etag: &str,
     project: &Project,
     build: Build,
-    steps: Vec<Step>,
 ) -> Result<HttpResponse, ApiError> {
     let (around, build) =
         call.ask(move |repository| Ok((around(repository, &build)?, build))).await?;
     let is_running = build.outcome.state() == State::Running;
     let events = build.key().parse().ok().filter(|_| is_running).map(|key| {
         let events = Resource::Events(project.slug.clone(), key);
-        format!("{}?from={}", call.base.location(&events), steps.len())
+        format!("{}?from={}", call.base.location(&events), around.steps.len())
     });
     let page = BuildPage::new(
         call.site(),
         BuildParts {
             project,
             build: &build,
-            steps: &steps,
+            steps: &around.steps,
+            read: &around.read,
             failed: &around.failed,
             shown: FAILED_SHOWN,
             compared: &around.compared,

@@ -322,3 +322,130 @@ fn projects_are_found_by_name_and_red_ones_come_first() {
     assert_eq!(names("?q=_"), ["gamma_ray"]);
     assert_eq!(names("?q=%22"), Vec::<String>::new());
 }
+
+#[test]
+fn a_form_is_short_and_plain_whatever_it_says() {
+    let server = filled();
+    let long = "a&".repeat(40_000);
+    let send = |request: Request| {
+        request.header("Content-Type", "application/x-www-form-urlencoded").send().status
+    };
+    let to = || server.request("POST", "/api/v1/session");
+    assert_eq!(send(to().body(long.as_bytes())), 413);
+    assert_eq!(send(to().header("Content-Encoding", "gzip").body(b"x")), 415);
+}
+
+#[test]
+fn whoever_watches_from_far_beyond_takes_nothing_from_others() {
+    let server = filled();
+    let ann = server.as_user("ann");
+    let progress =
+        ann.send("POST", "/pony/builds", r#"{"incremental":true}"#).header("location").to_owned();
+    ann.send(
+        "POST",
+        &progress,
+        r#"{"name":"one","success":true,"note":"a\r\revent: end\rdata: x"}"#,
+    );
+    let events = progress.replace("progress", "events");
+    let address = server.address.clone();
+    let watch = move |query: &str| {
+        let (address, path) = (address.clone(), format!("{events}{query}"));
+        std::thread::spawn(move || Request::new(&address, "GET", &path).send().text())
+    };
+    let far = watch("?from=4000000000");
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    let near = watch("?from=1");
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    ann.send("POST", &progress, r#"{"name":"two","success":true}"#);
+    std::thread::sleep(std::time::Duration::from_millis(1500));
+    ann.send("DELETE", &progress, r#"{"success":true}"#);
+    let (far, near) = (far.join().unwrap(), near.join().unwrap());
+    assert!(near.contains("id: 2\n") && !near.contains("reload"), "{near}");
+    assert!(far.ends_with("event: end\ndata: \n\n") && !far.contains('\r'), "{far}");
+}
+
+#[test]
+fn what_may_not_be_read_is_not_told_of_by_options_either() {
+    let server = Server::of(Registration::Open, Reading::Authenticated, &[]);
+    server.as_user("ann").send("PUT", "/pony", r#"{"name":"Pony"}"#);
+    for path in ["/pony/tags", "/none/tags", "/pony/builds"] {
+        assert_eq!(server.request("OPTIONS", path).send().status, 401, "{path}");
+    }
+    let cookie = server.sign_in("ann");
+    let who = server.request("GET", "/api/v1/session").header("Cookie", &cookie).send();
+    assert_eq!(who.text(), r#"{"username":"ann"}"#);
+    assert_eq!(server.request("GET", "/api/v1/session").send().text(), r#"{"username":null}"#);
+    // Who is signed in is told so where something is wrong, too.
+    assert!(server.page("/none", &cookie).text().contains(">ann</a>"));
+}
+
+#[test]
+fn what_changed_is_said_only_where_it_is_known() {
+    let server = filled();
+    let ann = server.as_user("ann");
+    let test = |name: usize, status: &str| {
+        format!(r#"{{"suite":"s","name":"t{name}","status":"{status}"}}"#)
+    };
+    let step = |name: &str, success: bool, tests: &[String]| {
+        format!(r#"{{"name":"{name}","success":{success},"tests":[{}]}}"#, tests.join(","))
+    };
+    let build = |id: &str, steps: &[String]| {
+        let body = format!(r#"{{"success":false,"results":[{}]}}"#, steps.join(","));
+        assert_eq!(ann.send("PUT", &format!("/pony/builds/{id}"), &body).status, 201);
+        let text = server.page(&format!("/pony/builds/{id}"), "").text();
+        text.split("What changed since")
+            .nth(1)
+            .unwrap_or_default()
+            .split("<h2>")
+            .next()
+            .unwrap()
+            .to_owned()
+    };
+    build(
+        "1",
+        &[
+            step("checkout", true, &[]),
+            step("test", true, &[]),
+            step("test", false, &[test(1, "failed"), test(2, "failed")]),
+        ],
+    );
+    // The same again: of two steps of a name each is itself.
+    let same = build(
+        "2",
+        &[
+            step("checkout", true, &[]),
+            step("test", true, &[]),
+            step("test", false, &[test(1, "failed"), test(2, "failed")]),
+        ],
+    );
+    assert!(same.contains("Nothing of its steps and tests"), "{same}");
+    // A test that was not run is not mended.
+    let aborted = build("3", &[step("checkout", false, &[])]);
+    assert!(aborted.contains("is not there any more") && !aborted.contains("t1"), "{aborted}");
+    build("4", &[step("test", false, &[test(1, "failed"), test(2, "failed")])]);
+    let mended = build("5", &[step("test", false, &[test(1, "passed"), test(3, "failed")])]);
+    assert!(
+        mended.contains("s::t1") && mended.contains("s::t3") && !mended.contains("s::t2"),
+        "{mended}"
+    );
+    // Nobody knows what else will come to a build that runs.
+    let progress =
+        ann.send("POST", "/pony/builds", r#"{"incremental":true}"#).header("location").to_owned();
+    let running = server.page(progress.trim_end_matches("/progress"), "").text();
+    assert!(!running.contains("is not there any more") && !running.contains("s::t3"), "{running}");
+}
+
+#[test]
+fn a_build_of_very_many_steps_shows_those_that_failed() {
+    let server = filled();
+    let step = |nth: usize| {
+        format!(r#"{{"name":"step {nth}","success":{},"output":"{nth}"}}"#, nth != 4_000)
+    };
+    let steps: Vec<String> = (0..5_000).map(step).collect();
+    let body = format!(r#"{{"success":false,"results":[{}]}}"#, steps.join(","));
+    let path =
+        server.as_user("ann").send("POST", "/pony/builds", &body).header("location").to_owned();
+    let text = server.page(&path, "").text();
+    assert!(text.contains("id=\"step-4000\"") && text.contains("And 4700 more"), "{}", text.len());
+    assert!(text.len() < 1_000_000);
+}

@@ -190,6 +190,11 @@ conformance! {
         store.user_delete(alice.id, None).unwrap();
         assert_eq!((of(2, now), of(3, now)), (None, None));
         let carol = store.user("carol");
+        for nth in 100..130 {
+            let expires = format!("2026-01-02T00:00:{:02}Z", nth - 100);
+            store.session_create([nth; 32], carol.id, at(&expires)).unwrap();
+        }
+        assert_eq!((of(109, now), of(110, now)), (None, Some(carol.id)));
         store.session_create([5; 32], carol.id, then).unwrap();
         store.purge(at("2026-01-03T00:00:00Z"), Retention { micros: 0, bytes: 0 }).unwrap();
         assert_eq!(of(5, now), None);

@@ -576,16 +576,17 @@ impl TryFrom<PlacedRow> for PlacedStep {
     }
 }
 
-/// The steps of a build from one place up to another, of those that it has.
-pub(super) fn steps_between(conn: &mut Conn, of: &Build, from: u32, to: u32) -> Outcome<Vec<Step>> {
-    let place = |nth: u32| i32::try_from(nth).unwrap_or(i32::MAX);
-    let rows: Vec<StepRow> = step::table
-        .filter(step::project_id.eq(of.project.0).and(step::build_id.eq(Id(of.id.0))))
-        .filter(step::position.ge(place(from)).and(step::position.lt(place(to.min(of.steps)))))
-        .order(step::position)
+pub(super) fn step_at(conn: &mut Conn, of: &Build, nth: u32) -> Outcome<Option<Step>> {
+    let Ok(position) = i32::try_from(nth) else { return Ok(None) };
+    if nth >= of.steps {
+        return Ok(None);
+    }
+    let row: Option<StepRow> = step::table
+        .find((of.project.0, Id(of.id.0), position))
         .select(StepRow::as_select())
-        .load(conn)?;
-    rows.into_iter().map(Step::try_from).collect()
+        .first(conn)
+        .optional()?;
+    row.map(Step::try_from).transpose()
 }
 
 pub(super) fn outline(conn: &mut Conn, of: &[Build]) -> Outcome<Vec<Vec<Step>>> {

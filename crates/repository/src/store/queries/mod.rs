@@ -141,12 +141,8 @@ impl Builds for Store {
     fn step_list(&self, of: &[Build]) -> Result<Vec<Option<Vec<Step>>>> {
         self.read(|conn| builds::steps(conn, of))
     }
-    fn step_tail(&self, of: &Build, from: u32) -> Result<Vec<Step>> {
-        self.read(|conn| builds::steps_between(conn, of, from, u32::MAX))
-    }
     fn step_one(&self, of: &Build, nth: u32) -> Result<Option<Step>> {
-        let found = self.read(|conn| builds::steps_between(conn, of, nth, nth.saturating_add(1)));
-        found.map(|mut steps| steps.pop())
+        self.read(|conn| builds::step_at(conn, of, nth))
     }
     fn step_outline(&self, of: &[Build]) -> Result<Vec<Vec<Step>>> {
         self.read(|conn| builds::outline(conn, of))

@@ -160,12 +160,24 @@ pub(super) fn set_password(
     Account::try_from(row).map(Updated::Done)
 }
 
+/// How many sessions a user has at most; the newest.
+const SESSIONS: i64 = 20;
+
 pub(super) fn create_session(
     conn: &mut Conn,
     hash: [u8; 32],
     of: AccountId,
     expires: Timestamp,
 ) -> Outcome<()> {
+    // Somebody who signs in again and again leaves no more than some.
+    let old: Vec<Vec<u8>> = session::table
+        .filter(session::account_id.eq(of.0))
+        .order(session::expires.desc())
+        .limit(i64::MAX)
+        .offset(SESSIONS - 1)
+        .select(session::hash)
+        .load(conn)?;
+    diesel::delete(session::table.filter(session::hash.eq_any(old))).execute(conn)?;
     diesel::insert_into(session::table)
         .values((
             session::hash.eq(hash.as_slice()),
