@@ -342,6 +342,7 @@ impl Lines<'_> {
                 tests: line.tests.into_iter().map(Into::into).collect(),
                 receipts: line.receipts,
                 upload: None,
+                document: None,
             },
             claim: None,
         };

@@ -102,6 +102,7 @@ fn read(project: &Project, tags: &TagSet, path: &Path) -> Result<NewBuild, Probl
             tests: read.results(),
             receipts: vec![receipt.to_string()],
             upload: None,
+            document: None,
         },
         claim: None,
     })

@@ -20,6 +20,9 @@ const INTERVAL: Duration = Duration::from_secs(1);
 /// How many of the newest steps are kept for those who come back.
 const KEPT: u32 = 100;
 
+/// How many steps that are there are kept at least when somebody begins to watch.
+const BEFORE: u32 = 20;
+
 /// How much of the outputs of a step is shown, in bytes.
 const OUTPUT: usize = 64 << 10;
 
@@ -78,8 +81,9 @@ impl Live {
         if let Some(seen) = watched.get(&place).filter(|seen| seen.has_changed().is_ok()) {
             return seen.clone();
         }
-        // From the step that the first watcher has on, if there is one; of very many the newest.
-        let first = from.min(build.steps).max(build.steps.saturating_sub(KEPT));
+        // From where the first watcher is, and some before: others may have opened the page a little earlier.
+        let newest = |count: u32| build.steps.saturating_sub(count);
+        let first = from.min(newest(BEFORE)).max(newest(KEPT));
         let (sender, seen) = watch::channel(Seen { first, ..Seen::default() });
         watched.insert(place, seen.clone());
         let (app, all) = (app.clone(), self.watched.clone());

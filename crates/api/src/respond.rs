@@ -116,10 +116,10 @@ impl Call<'_> {
             format!("{} {registration:?} {reading:?} {format:?}", env!("CARGO_PKG_VERSION"));
         let page = match format {
             Format::Json => String::new(),
-            // Its forms are of this session.
+            // Its forms are of this session, and its links say where it is.
             Format::Html => {
                 let token = self.session.map(Session::token).unwrap_or_default();
-                format!("{:x} {token}", devmason_pages::look())
+                format!("{:x} {token} {}", devmason_pages::look(), self.params.choice())
             }
         };
         let parts = [self.base.href(self.resource), server, viewer, page];
@@ -142,8 +142,7 @@ impl Call<'_> {
         if self.is_known(etag) {
             return Some(self.unchanged(etag));
         }
-        // A page says more than its ETag does: the parameters that its address came with.
-        let body = self.app.cache.body(etag).filter(|_| self.format == Format::Json)?;
+        let body = self.app.cache.body(etag)?;
         Some(self.typed(self.headed(StatusCode::OK, etag), body))
     }
 
@@ -359,7 +358,9 @@ impl Call<'_> {
 
     /// A page whose ETag is known beforehand.
     pub(crate) fn paged(&self, etag: &str, page: &impl Template) -> Result<HttpResponse, ApiError> {
-        Ok(self.typed(self.headed(StatusCode::OK, etag), written(page)?.into()))
+        let body = Bytes::from(written(page)?);
+        self.app.cache.keep_body(etag, &body);
+        Ok(self.typed(self.headed(StatusCode::OK, etag), body))
     }
 
     /// A page whose ETag is made of what it says.

@@ -6,13 +6,14 @@ use std::time::Instant;
 use actix_web::http::header;
 use actix_web::web;
 use devmason_domain::{
-    ClientRecord, JsonObject, Outcome, Report, Step, Tag, TagSet, TestResult, Timestamp,
+    ClientRecord, JsonObject, Outcome, Report, Step, Tag, TagSet, TestResult, TestSummary,
+    Timestamp,
 };
 use devmason_hypermedia::document::ComponentRef;
 use devmason_reports::{Format, Read, build};
 use devmason_repository::{KeptUpload, RawUpload, TestReport};
-use serde_json::Value;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::call::Call;
@@ -257,6 +258,33 @@ fn is_event(format: Format, body: &[u8]) -> bool {
     is_one && !has("success")
 }
 
+/// What a document of the API was read as, which began then: its receipt.
+pub(crate) fn document_receipt(
+    call: &Call<'_>,
+    began: Instant,
+    steps: usize,
+    tests: &[TestResult],
+) -> String {
+    let took = began.elapsed();
+    let digest: String =
+        Sha256::digest(call.body).iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut summary = TestSummary::default();
+    summary.add(tests);
+    let mut counts = json!({ "total": summary.total });
+    if !summary.is_empty() {
+        counts = json!({
+            "total": summary.total, "passed": summary.passed, "flaky": summary.flaky,
+            "skipped": summary.skipped, "failed": summary.failed, "error": summary.error,
+        });
+    }
+    let receipt = json!({
+        "format": "devmason", "recognized": "as the request says", "bytes": call.body.len(),
+        "digest": format!("sha256:{digest}"), "seconds": took.as_secs_f64(), "steps": steps,
+        "tests": counts, "notes": [], "notes_total": 0,
+    });
+    receipt.to_string()
+}
+
 impl Upload {
     /// Those of the files that are reports.
     fn reads(&self) -> impl Iterator<Item = (Option<&str>, &Read)> {
@@ -284,7 +312,7 @@ impl Upload {
         };
         let is_kept = call.app.settings.uploads.keeps(call.body.len());
         let upload = is_kept.then(kept);
-        TestReport { tests: self.tests(), receipts: self.receipts(), upload }
+        TestReport { tests: self.tests(), receipts: self.receipts(), upload, document: None }
     }
 
     /// The fingerprint by which a repeated PUT is known: of the body, and of what the request says of it.

@@ -33,12 +33,19 @@ struct Junit {
 pub(crate) struct Doubled {
     seen: HashSet<u64, RandomState>,
     state: RandomState,
+    /// The suites that were hashed last, and their hash.
+    suites: Option<(Arc<[String]>, u64)>,
 }
 
 impl Doubled {
     /// Notes that a case is there, and tells if it was before.
     pub(crate) fn check(&mut self, case: &Case, sink: &mut dyn Sink) {
-        let key = self.state.hash_one((&case.suites, &case.class, &case.name));
+        if self.suites.as_ref().is_none_or(|(of, _)| !Arc::ptr_eq(of, &case.suites)) {
+            // Most cases are in the suite of the one before.
+            self.suites = Some((case.suites.clone(), self.state.hash_one(&case.suites)));
+        }
+        let suites = self.suites.as_ref().map_or(0, |(_, hash)| *hash);
+        let key = self.state.hash_one((suites, &case.class, &case.name));
         if !self.seen.insert(key) {
             let text = format!("'{}' is there twice; both are kept", case.name);
             sink.note(Note { line: case.report_line, kind: NoteKind::Doubled, text });

@@ -172,6 +172,8 @@ pub struct TestReport {
     pub tests: Vec<TestResult>,
     /// What each file of the upload was read as: JSON text; none where it was a document of the API.
     pub receipts: Vec<String>,
+    /// What the document of the API was read as: JSON text.
+    pub document: Option<String>,
     /// The upload itself, where it is to be kept.
     pub upload: Option<RawUpload>,
 }
@@ -483,6 +485,22 @@ pub struct Retention {
     pub bytes: u64,
 }
 
+/// What a build's uploads were read as: JSON texts.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Receipts {
+    /// The documents of the API: that of the build, then those of its steps, in order.
+    pub documents: Vec<String>,
+    /// The files, in order.
+    pub files: Vec<String>,
+}
+
+impl Receipts {
+    /// All of them, the documents first.
+    pub fn all(self) -> Vec<String> {
+        self.documents.into_iter().chain(self.files).collect()
+    }
+}
+
 /// Test cases.
 pub trait Tests {
     /// A part of a build's cases, in order.
@@ -496,8 +514,8 @@ pub trait Tests {
         from: Option<(BuildId, u32)>,
         limit: u64,
     ) -> Result<Option<Vec<TestRun>>>;
-    /// What a build's uploads were read as, in order; empty where all were documents of the API.
-    fn receipt_list(&self, project: ProjectId, build: BuildId) -> Result<Vec<String>>;
+    /// What a build's uploads were read as.
+    fn receipt_list(&self, project: ProjectId, build: BuildId) -> Result<Receipts>;
     /// The uploads of a build that are kept, in order.
     fn upload_list(&self, project: ProjectId, build: BuildId) -> Result<Vec<KeptUpload>>;
     /// The body of an upload that is kept.

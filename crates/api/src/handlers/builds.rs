@@ -1,6 +1,7 @@
 //! Builds.
 
 use std::fmt::Display;
+use std::time::Instant;
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
@@ -185,11 +186,15 @@ async fn reported(
         let test_report = upload.test_report(call, false);
         return Ok(Reported { report, components, test_report });
     }
+    let began = Instant::now();
     let mut incoming: IncomingBuild = call.document()?;
-    let components = components(call, incoming.components()).await?;
+    let named = incoming.components();
     let digest = digest(Some(&incoming));
-    let test_report = TestReport { tests: incoming.take_tests(), ..TestReport::default() };
+    let tests = incoming.take_tests();
     let report = incoming.into_report(Timestamp::now(), digest)?;
+    let document = Some(upload::document_receipt(call, began, report.steps.len(), &tests));
+    let test_report = TestReport { tests, document, ..TestReport::default() };
+    let components = components(call, named).await?;
     Ok(Reported { report, components, test_report })
 }
 

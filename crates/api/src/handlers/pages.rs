@@ -146,8 +146,8 @@ pub(crate) async fn project(call: &Call<'_>, project: &Project) -> Result<HttpRe
     let id = project.id;
     let tally = call.ask(move |repository| repository.build_tally(&Scope::Project(id))).await?;
     let etag = call.etag(&[&id.0, &project.version, &tally.changes, &tally.members]);
-    if call.is_known(&etag) {
-        return Ok(call.unchanged(&etag));
+    if let Some(answer) = call.ready(&etag) {
+        return Ok(answer);
     }
     let (builds, steps, tests) = call
         .ask(move |repository| {

@@ -1,5 +1,7 @@
 //! Incremental reporting: a build's progress is there while the build runs.
 
+use std::time::Instant;
+
 use actix_web::HttpResponse;
 use devmason_domain::{Build, BuildKey, Project, Slug, State, Timestamp};
 use devmason_hypermedia::Resource;
@@ -57,9 +59,12 @@ pub(crate) async fn post(
     let (step, test_report) = match upload::read(call).await? {
         Some(upload) => (upload.step(call.params)?, upload.test_report(call, true)),
         None => {
+            let began = Instant::now();
             let mut incoming = call.document::<IncomingStep>()?;
-            let test_report = TestReport { tests: incoming.take_tests(), ..TestReport::default() };
-            (incoming.into_step(Timestamp::now())?, test_report)
+            let tests = incoming.take_tests();
+            let step = incoming.into_step(Timestamp::now())?;
+            let document = Some(upload::document_receipt(call, began, 1, &tests));
+            (step, TestReport { tests, document, ..TestReport::default() })
         }
     };
     let new = NewStep { project: project.id, build: build.id, step, test_report, claim };

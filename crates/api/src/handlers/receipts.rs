@@ -29,9 +29,10 @@ pub(crate) async fn get(
 async fn show(call: &Call<'_>, project: &Project, build: &Build) -> Result<HttpResponse, ApiError> {
     let etag = call.etag(&borrowed(&state(project, build)));
     let (id, of) = (project.id, build.id);
-    let mut documents = call.ask(move |repository| repository.receipt_list(id, of)).await?;
+    let receipts = call.ask(move |repository| repository.receipt_list(id, of)).await?;
+    let mut documents = receipts.all();
     if documents.is_empty() {
-        // A document of the API is stored as it is: what it has is all there is to tell.
+        // It came before such receipts were kept: what the build has is all there is to tell.
         let receipt = serde_json::json!({
             "format": "devmason", "recognized": "as the request says", "steps": build.steps,
             "tests": {"total": build.tests.total}, "notes": [], "notes_total": 0,
@@ -109,7 +110,8 @@ async fn reread(call: &Call<'_>, build: &Build) -> Result<Reread, ApiError> {
         }
         _ => None,
     };
-    let report = TestReport { tests: tests.whole(), receipts: receipts.whole(), upload: None };
+    let report =
+        TestReport { tests: tests.whole(), receipts: receipts.whole(), ..TestReport::default() };
     Ok(Reread { steps, report, uploads, success, now: Timestamp::now() })
 }
 
@@ -127,7 +129,7 @@ impl Old {
         Ok(Self {
             steps: steps.unwrap_or_default(),
             tests: tests.into_iter().map(|placed| placed.result).collect(),
-            receipts: repository.receipt_list(of.project, of.id)?,
+            receipts: repository.receipt_list(of.project, of.id)?.files,
         })
     }
 }

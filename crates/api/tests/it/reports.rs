@@ -196,9 +196,26 @@ fn every_upload_has_a_receipt_that_says_what_was_odd() {
     assert_eq!(upload["notes"][0]["text"], "the suite 'suite' says tests=\"4\"; there are 3");
     assert_eq!((&upload["notes"][0]["line"], &upload["notes_total"]), (&1.into(), &1.into()));
 
-    let json = server.build("pony", r#"{"success":true}"#);
-    let receipt = server.get(&server.get(&json).link("receipt").unwrap()).json();
-    assert_eq!(receipt["uploads"][0]["format"], "devmason");
+    // Documents of the API, too: that of the build, and that of each step.
+    let document = r#"{"incremental":true}"#;
+    let progress = server.build("pony", document);
+    let step = r#"{"name":"s","success":true,"tests":[{"name":"t","status":"failed"}]}"#;
+    assert_eq!(server.post(&progress, step).status, 204);
+    let receipt = server.get(&progress.replace("progress", "receipt")).json();
+    let said = |nth: usize, member: &str| receipt["uploads"][nth][member].clone();
+    for (nth, text) in [document, step].into_iter().enumerate() {
+        assert_eq!(
+            (said(nth, "format"), said(nth, "bytes")),
+            ("devmason".into(), text.len().into())
+        );
+        assert!(said(nth, "seconds").as_f64().is_some_and(|seconds| seconds >= 0.0));
+        assert_eq!((said(nth, "steps"), said(nth, "notes_total")), (nth.into(), 0.into()));
+    }
+    assert_eq!(
+        said(0, "digest"),
+        "sha256:09695af97d49951a201f5b982f570a5bcd6a578d4c8b24b4d7dd41102dbc61bd"
+    );
+    assert_eq!((&said(0, "tests")["total"], &said(1, "tests")["failed"]), (&0.into(), &1.into()));
 }
 
 #[test]
@@ -286,7 +303,8 @@ fn files_go_into_a_build_in_progress_one_by_one() {
         .iter()
         .map(|upload| upload["format"].as_str().unwrap())
         .collect();
-    assert_eq!(formats, ["junit", "tap"]);
+    // The beginning of the build, and a step that came as a document, before the files.
+    assert_eq!(formats, ["devmason", "devmason", "junit", "tap"]);
 }
 
 #[test]
@@ -452,7 +470,9 @@ fn uploads_that_are_kept_are_read_again_by_who_may_delete_the_build() {
     assert_eq!(server.as_user("bob").send("POST", &reparse, "").status, 403);
     let answer = ann.send("POST", &reparse, "");
     assert_eq!(answer.status, 200, "{}", answer.text());
-    assert_eq!(answer.json()["uploads"].as_array().unwrap().len(), 2);
+    assert_eq!(answer.json()["uploads"].as_array().unwrap().len(), 4);
+    let documents = |answer: &Answer| answer.json()["uploads"].as_array().unwrap()[..2].to_vec();
+    assert_eq!(documents(&answer), documents(&receipt));
     assert_eq!(shown(&server), before);
     assert_eq!(server.get(&reparse).status, 405);
 }

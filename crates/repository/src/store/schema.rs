@@ -74,6 +74,7 @@ diesel::table! {
         components -> Text,
         host -> Nullable<Text>,
         tests -> Text,
+        receipt -> Nullable<Text>,
     }
 }
 
@@ -92,6 +93,7 @@ diesel::table! {
         errout -> Binary,
         extras -> Text,
         packed -> SmallInt,
+        receipt -> Nullable<Text>,
     }
 }
 

@@ -21,7 +21,7 @@ pub(crate) fn result(suite: &str, name: &str, status: TestStatus) -> TestResult 
 }
 
 fn report(tests: Vec<TestResult>, receipt: &str) -> TestReport {
-    TestReport { tests, receipts: vec![receipt.into()], upload: None }
+    TestReport { tests, receipts: vec![receipt.into()], ..TestReport::default() }
 }
 
 fn with_tests(project: &Project, started: &str, tests: Vec<TestResult>) -> NewBuild {
@@ -62,7 +62,7 @@ conformance! {
         assert_eq!(super::results(store, &super::all(&project, id)), tests);
         let summary = store.find(&project, id).tests;
         assert_eq!((summary.total, summary.passed, summary.failed, summary.error, summary.micros), (3, 1, 1, 1, 3000));
-        assert_eq!(store.receipt_list(project.id, id).unwrap(), ["{\"format\":\"junit\"}"]);
+        assert_eq!(store.receipt_list(project.id, id).unwrap().files, ["{\"format\":\"junit\"}"]);
     }
 
     fn cases_are_found_by_status_suite_and_text(store: &Store) {
@@ -130,7 +130,7 @@ conformance! {
         let found = super::results(store, &super::all(&project, id));
         assert_eq!(found.iter().map(|result| result.name.as_str()).collect::<Vec<_>>(), names);
         assert_eq!(store.find(&project, id).tests.passed, 3);
-        assert_eq!(store.receipt_list(project.id, id).unwrap(), ["\"a\"", "\"b\"", "\"c\""]);
+        assert_eq!(store.receipt_list(project.id, id).unwrap().files, ["\"a\"", "\"b\"", "\"c\""]);
     }
 
     fn many_cases_go_in_by_pieces_and_equal_names_from_many_writers_at_once(store: &Store) {
@@ -160,13 +160,14 @@ conformance! {
         store.project_delete(project.id, None).unwrap();
         while store.purge(Timestamp::now(), KEEP).unwrap() {}
         assert_eq!(store.test_list(&super::all(&project, id)).unwrap(), []);
-        assert_eq!(store.receipt_list(project.id, id).unwrap(), [] as [String; 0]);
+        assert_eq!(store.receipt_list(project.id, id).unwrap().files, [] as [String; 0]);
         assert_eq!(store.test_history(project.id, "s::t", None, 1).unwrap(), None);
     }
 
     fn uploads_are_kept_and_read_again(store: &Store) {
         let project = store.project("p");
-        let open = running(&project);
+        let mut open = running(&project);
+        open.test_report.document = Some("\"build\"".into());
         let id = open.id;
         store.record(open);
         let raw = |nth: usize| RawUpload {
@@ -184,6 +185,8 @@ conformance! {
                 if nth > 0 {
                     test_report.receipts = vec![format!("{nth}")];
                     test_report.upload = Some(raw(nth));
+                } else {
+                    test_report.document = Some("\"step\"".into());
                 }
                 NewStep { project: project.id, build: id, step: step(&format!("s{nth}"), true), test_report, claim: None }
             })
@@ -197,6 +200,8 @@ conformance! {
         assert_eq!(store.upload_body(project.id, id, 1).unwrap(), Some(raw(2).body));
         assert_eq!(store.upload_body(project.id, id, 2).unwrap(), None);
 
+        let documents = vec!["\"build\"".to_owned(), "\"step\"".to_owned()];
+        assert_eq!(store.receipt_list(project.id, id).unwrap().documents, documents);
         store.build_close(project.id, id, Closing::default(), Timestamp::now()).unwrap();
         let build = store.find(&project, id);
         let tests = vec![super::result("s", "t0", TestStatus::Passed), super::result("s", "new", TestStatus::Failed)];
@@ -214,7 +219,8 @@ conformance! {
         assert!(matches!(now.outcome, Outcome::Finished { success: false, .. }));
         assert_eq!(store.steps(&now), reread.steps);
         assert_eq!(super::results(store, &super::all(&project, id)), tests);
-        assert_eq!(store.receipt_list(project.id, id).unwrap(), ["\"again\""]);
+        let receipts = store.receipt_list(project.id, id).unwrap();
+        assert_eq!((receipts.documents, receipts.files), (documents, vec!["\"again\"".to_owned()]));
         assert_eq!(store.upload_list(project.id, id).unwrap()[0].tests, piece(1, 1));
         store.build_delete(project.id, id, None).unwrap();
         assert_eq!(store.build_reread(&now, &reread).unwrap(), Updated::Gone);

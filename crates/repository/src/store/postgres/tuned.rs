@@ -122,18 +122,20 @@ pub(super) fn write<T>(
 /// key is taken, the build is left out with all that belongs to it, and its id is not returned.
 const INSERT_BUILDS: &str = "
 with incoming as (
-    select * from unnest(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    select * from unnest(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
         as n (project_id, id, key, sender_id, started, started_offset, finished, finished_offset, success,
-              received, tags, steps, failed_steps, output_bytes, digest, client, components, host, ord)
+              received, tags, steps, failed_steps, output_bytes, digest, client, components, host, receipt, ord)
 ), alive as (
     select p.id from project p
     where p.id = any (select project_id from incoming) and p.slug_key is not null
     order by p.id for key share
 ), b as (
     insert into build (project_id, id, key, sender_id, started, started_offset, finished, finished_offset,
-                       success, received, updated_at, tags, steps, failed_steps, output_bytes, digest, client, components, host)
+                       success, received, updated_at, tags, steps, failed_steps, output_bytes, digest, client, components, host,
+                       receipt)
     select n.project_id, n.id, n.key, n.sender_id, n.started, n.started_offset, n.finished, n.finished_offset,
-           n.success, n.received, n.received, n.tags, n.steps, n.failed_steps, n.output_bytes, n.digest, n.client, n.components, n.host
+           n.success, n.received, n.received, n.tags, n.steps, n.failed_steps, n.output_bytes, n.digest, n.client, n.components, n.host,
+           n.receipt
     from incoming n join alive on alive.id = n.project_id
     order by n.ord
     on conflict do nothing
@@ -253,6 +255,11 @@ pub(super) fn insert_builds(conn: &mut Conn, inserts: &[Insert<'_>]) -> Outcome<
         .bind::<Array<Text>, _>(column!(inserts, |i| i.new.report.client.0.as_str()))
         .bind::<Array<Text>, _>(column!(inserts, |i| joined_components(i.new)))
         .bind::<Array<Nullable<Text>>, _>(column!(inserts, |i| host_key(i.new)))
+        .bind::<Array<Nullable<Text>>, _>(column!(inserts, |i| i
+            .new
+            .test_report
+            .document
+            .as_deref()))
         .bind::<Array<BigInt>, _>((0..inserts.len() as i64).collect::<Vec<_>>())
         .bind::<Uuids, _>(step_column!(|id, _at, _step| Id(id.0)))
         .bind::<Array<Integer>, _>(step_column!(|_id, at, _step| at as i32))
@@ -332,9 +339,9 @@ pub(super) fn insert_test_results(conn: &mut Conn, rows: &[ResultRow]) -> Outcom
 const APPEND_STEPS: &str = "
 with incoming as (
     select n.*, row_number() over (partition by project_id, build_id order by ord) as nth
-    from unnest(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    from unnest(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
         as n (project_id, build_id, ord, name, success, started, started_offset, finished, finished_offset,
-              output, errout, extras, packed, bytes)
+              output, errout, extras, packed, receipt, bytes)
 ), added as (
     select project_id, build_id, count(*)::int as steps, (count(*) filter (where not success))::int as failed,
            sum(bytes)::bigint as bytes
@@ -354,9 +361,9 @@ with incoming as (
     returning build.project_id, build.id, build.sender_id, build.steps - added.steps as base
 ), s as (
     insert into step (project_id, build_id, position, name, success, started, started_offset, finished,
-                      finished_offset, output, errout, extras, packed)
+                      finished_offset, output, errout, extras, packed, receipt)
     select n.project_id, n.build_id, b.base + n.nth - 1, n.name, n.success, n.started, n.started_offset,
-           n.finished, n.finished_offset, n.output, n.errout, n.extras, n.packed
+           n.finished, n.finished_offset, n.output, n.errout, n.extras, n.packed, n.receipt
     from incoming n join b on b.project_id = n.project_id and b.id = n.build_id
 ), c as (
     insert into build_count (project_id, tag, shard, builds, changes)
@@ -394,6 +401,7 @@ pub(super) fn append_steps(
         .bind::<Array<Binary>, _>(packed.iter().map(|step| &*step.errout).collect::<Vec<_>>())
         .bind::<Array<Text>, _>(column!(|n| n.step.extras.as_str()))
         .bind::<Array<SmallInt>, _>(packed.iter().map(|step| step.flags).collect::<Vec<_>>())
+        .bind::<Array<Nullable<Text>>, _>(column!(|n| n.test_report.document.as_deref()))
         .bind::<Array<BigInt>, _>(column!(|n| output_bytes(std::slice::from_ref(&n.step))))
         .load(conn)?;
     Ok(appended.into_iter().map(|(project, id)| (ProjectId(project), BuildId(id.0))).collect())

@@ -9,7 +9,7 @@ use devmason_domain::{
     ProjectId, Sender, Step, Timestamp,
 };
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Binary, Bool, Integer, SmallInt, Text};
+use diesel::sql_types::{BigInt, Binary, Bool, Integer, Nullable, SmallInt, Text};
 use uuid::Uuid;
 
 use super::filter::{Columns, bounds};
@@ -119,8 +119,8 @@ pub(in super::super) fn output_bytes(steps: &[Step]) -> i64 {
 
 const INSERT_STEP: &str = "
 insert into step (project_id, build_id, position, name, success, started, started_offset, finished,
-                  finished_offset, output, errout, extras, packed)
-values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+                  finished_offset, output, errout, extras, packed, receipt)
+values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 
 /// Stores a step at a place of its build.
 pub(in super::super) fn insert_step(
@@ -129,6 +129,7 @@ pub(in super::super) fn insert_step(
     build: BuildId,
     position: i32,
     step: &Step,
+    receipt: Option<&str>,
 ) -> Outcome<()> {
     let packed = Packed::new(step);
     Sql::<()>::new(INSERT_STEP)
@@ -145,6 +146,7 @@ pub(in super::super) fn insert_step(
         .bind::<Binary, _>(&*packed.errout)
         .bind::<Text, _>(step.extras.as_str())
         .bind::<SmallInt, _>(packed.flags)
+        .bind::<Nullable<Text>, _>(receipt)
         .execute(conn)?;
     Ok(())
 }

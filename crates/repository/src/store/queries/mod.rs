@@ -170,7 +170,7 @@ impl Tests for Store {
     ) -> Result<Option<Vec<TestRun>>> {
         self.read(|conn| tests::history(conn, project, full_name, from, limit))
     }
-    fn receipt_list(&self, project: ProjectId, build: BuildId) -> Result<Vec<String>> {
+    fn receipt_list(&self, project: ProjectId, build: BuildId) -> Result<Receipts> {
         self.read(|conn| uploads::receipts(conn, project, build))
     }
     fn upload_list(&self, project: ProjectId, build: BuildId) -> Result<Vec<KeptUpload>> {

@@ -1,6 +1,7 @@
 //! What uploads were read as, and for a time the uploads themselves, so that they can be read again.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use devmason_domain::{Build, BuildId, Outcome as Ended, ProjectId, TestSummary};
 use diesel::prelude::*;
@@ -13,7 +14,7 @@ use super::{Conn, Outcome, Sql, lists, upkeep};
 use crate::store::columns::{At, Id};
 use crate::store::packed::{pack_bytes, unpack_bytes};
 use crate::store::schema::{build, receipt, step, test_result, upload};
-use crate::{KeptUpload, Piece, Reread, Updated};
+use crate::{KeptUpload, Piece, Receipts, Reread, Updated};
 
 fn number(n: u32) -> i32 {
     i32::try_from(n).unwrap_or(i32::MAX)
@@ -92,12 +93,56 @@ fn insert_receipts(
     Ok(())
 }
 
-pub(super) fn receipts(conn: &mut Conn, project: ProjectId, id: BuildId) -> Outcome<Vec<String>> {
+pub(super) fn receipts(conn: &mut Conn, project: ProjectId, id: BuildId) -> Outcome<Receipts> {
+    let of_build: Option<Option<String>> =
+        build::table.find((project.0, Id(id.0))).select(build::receipt).first(conn).optional()?;
+    let of_steps: Vec<Option<String>> = step::table
+        .filter(step::project_id.eq(project.0).and(step::build_id.eq(Id(id.0))))
+        .filter(step::receipt.is_not_null())
+        .order(step::position)
+        .select(step::receipt)
+        .load(conn)?;
+    let documents = of_build.into_iter().chain(of_steps).flatten().collect();
+    Ok(Receipts { documents, files: of_files(conn, project, id)? })
+}
+
+/// What the files that a build came with, or that were added to it, were read as.
+fn of_files(conn: &mut Conn, project: ProjectId, id: BuildId) -> Outcome<Vec<String>> {
     Ok(receipt::table
         .filter(receipt::project_id.eq(project.0).and(receipt::build_id.eq(Id(id.0))))
         .order(receipt::nth)
         .select(receipt::document)
         .load(conn)?)
+}
+
+/// The places of steps that came as documents of the API: those that no upload is.
+fn places_of_documents(uploads: &[KeptUpload], steps: u32) -> Vec<u32> {
+    let is_of = |nth: u32| {
+        let is_in =
+            |piece: Piece| (piece.first..piece.first.saturating_add(piece.count)).contains(&nth);
+        uploads.iter().any(|upload| is_in(upload.steps))
+    };
+    (0..steps).filter(|nth| !is_of(*nth)).collect()
+}
+
+/// What the steps of a build that came as documents were read as, by their places once its uploads were read again.
+fn moved_documents(conn: &mut Conn, of: &Build, new: &Reread) -> Outcome<HashMap<u32, String>> {
+    // One that was not read again stays as it was, like a document.
+    let mut uploads = list(conn, of.project, of.id)?;
+    uploads.retain(|upload| new.uploads.iter().any(|again| again.nth == upload.nth));
+    let old = places_of_documents(&uploads, of.steps);
+    let known: Vec<(i32, Option<String>)> = step::table
+        .filter(step::project_id.eq(of.project.0).and(step::build_id.eq(Id(of.id.0))))
+        .filter(step::receipt.is_not_null())
+        .select((step::position, step::receipt))
+        .load(conn)?;
+    let mut known: HashMap<u32, String> = known
+        .into_iter()
+        .filter_map(|(place, receipt)| Some((place.unsigned_abs(), receipt?)))
+        .collect();
+    let steps = u32::try_from(new.steps.len()).unwrap_or(u32::MAX);
+    let moved = old.into_iter().zip(places_of_documents(&new.uploads, steps));
+    Ok(moved.filter_map(|(from, to)| Some((to, known.remove(&from)?))).collect())
 }
 
 /// The uploads of a build that are kept, in order, without their bodies.
@@ -174,14 +219,16 @@ pub(super) fn reread(conn: &mut Conn, of: &Build, new: &Reread) -> Outcome<Updat
     if let (Ended::Finished { .. }, Some(success)) = (of.outcome, new.success) {
         diesel::update(this()).set(build::success.eq(success)).execute(conn)?;
     }
+    let mut documents = moved_documents(conn, of, new)?;
     diesel::delete(step::table.filter(step::project_id.eq(project).and(step::build_id.eq(id))))
         .execute(conn)?;
     let cases = test_result::project_id.eq(project).and(test_result::build_id.eq(id));
     diesel::delete(test_result::table.filter(cases)).execute(conn)?;
     let receipts = receipt::project_id.eq(project).and(receipt::build_id.eq(id));
     diesel::delete(receipt::table.filter(receipts)).execute(conn)?;
-    for (position, step) in (0..).zip(&new.steps) {
-        insert_step(conn, of.project, of.id, position, step)?;
+    for (place, step) in (0..).zip(&new.steps) {
+        let receipt = documents.remove(&place);
+        insert_step(conn, of.project, of.id, number(place), step, receipt.as_deref())?;
     }
     let steps = Piece { first: 0, count: u32::try_from(new.steps.len()).unwrap_or(u32::MAX) };
     let part = Part { project: of.project, build: of.id, report: &new.report, steps };

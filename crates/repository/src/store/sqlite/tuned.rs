@@ -153,8 +153,9 @@ pub(super) fn write<T>(
 
 const INSERT_BUILD: &str = "
 insert into build (project_id, id, key, sender_id, started, started_offset, finished, finished_offset, success,
-                   received, updated_at, tags, steps, failed_steps, output_bytes, digest, client, components, host)
-values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                   received, updated_at, tags, steps, failed_steps, output_bytes, digest, client, components, host,
+                   receipt)
+values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 on conflict do nothing";
 
 pub(super) fn insert_builds(conn: &mut Conn, inserts: &[Insert<'_>]) -> Outcome<HashSet<BuildId>> {
@@ -200,12 +201,13 @@ fn insert_build(conn: &mut Conn, insert: &Insert<'_>) -> Outcome<bool> {
         .bind::<Text, _>(report.client.0.as_str())
         .bind::<Text, _>(joined_components(new))
         .bind::<Nullable<Text>, _>(host_key(new))
+        .bind::<Nullable<Text>, _>(new.test_report.document.as_deref())
         .execute(conn)?;
     if stored == 0 {
         return Ok(false);
     }
     for (position, step) in report.steps.iter().enumerate() {
-        insert_step(conn, new.project, new.id, position as i32, step)?;
+        insert_step(conn, new.project, new.id, position as i32, step, None)?;
     }
     for tag in report.tags.iter() {
         diesel::insert_into(build_tag::table)
@@ -300,7 +302,8 @@ pub(super) fn append_steps(
             .get_result(conn)
             .optional()?;
         if let Some((position, sender)) = place {
-            insert_step(conn, step.project, step.build, position, &step.step)?;
+            let receipt = step.test_report.document.as_deref();
+            insert_step(conn, step.project, step.build, position, &step.step, receipt)?;
             appended.insert((step.project, step.build), sender);
         }
     }

@@ -1,0 +1,2 @@
+alter table build drop column receipt;
+alter table step drop column receipt;
