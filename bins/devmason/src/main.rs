@@ -164,7 +164,8 @@ pub(crate) fn about(settings: &Settings, id: Option<&str>) -> Result<About, Prob
     let key: BuildKey = id.parse().map_err(|error| Problem::usage(format!("id: {error}")))?;
     let build = Resource::Build(project.clone(), key).path();
     let (server, create) = (settings.server.clone(), settings.create);
-    Ok(About { server, project: project.to_string(), build, create })
+    let user = settings.client()?.user().map(str::to_owned);
+    Ok(About { server, project: project.to_string(), build, user, create })
 }
 
 /// The beginning of an incremental build.

@@ -132,6 +132,8 @@ pub(crate) struct Outbox {
     session: Option<Session>,
     /// Whether the session takes no more: what comes now must not overtake what is in memory.
     is_past_spool: bool,
+    /// Held while something of it is in memory alone: should this process die, it is lost.
+    in_memory: Option<BegunStep>,
     /// Locked while this process goes on with the session.
     _alive: Option<std::fs::File>,
     shared: Arc<Shared>,
@@ -215,6 +217,7 @@ impl Outbox {
         Ok(Self {
             session,
             is_past_spool: false,
+            in_memory: None,
             _alive: alive,
             shared,
             wait,
@@ -264,6 +267,7 @@ impl Outbox {
             warn_of_spool(&error.to_string());
         }
         self.is_past_spool = true;
+        self.in_memory = self.begin_step();
         false
     }
 
@@ -309,6 +313,9 @@ impl Outbox {
     pub(crate) fn finish(mut self) -> Outcome {
         self.deadline.send_replace(Some(Instant::now() + self.wait));
         let joined = self.thread.take().map(JoinHandle::join);
+        // What was lost after all has been marked by now.
+        let in_memory = self.in_memory.take();
+        self.end_step(in_memory);
         match joined {
             Some(Ok(outcome)) => outcome,
             _ => {

@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::io::{self, Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -31,6 +31,9 @@ const MOST_WRITTEN: usize = 8 << 20;
 
 /// How long the output of what a command left running is waited for.
 const LAST_OUTPUT: Duration = Duration::from_secs(2);
+
+/// How much a pipe holds at most, in bytes, unless an administrator allowed more.
+const PIPE: usize = 1 << 20;
 
 /// How long a step's name is at most, in bytes.
 const NAME_BYTES: usize = 200;
@@ -84,9 +87,18 @@ struct Shared {
     written: Mutex<Written>,
     /// Something was taken.
     room: Condvar,
+    /// How many of the threads that read are just passing on what they read: whoever reads that may be slow.
+    passing: AtomicUsize,
+    /// How many bytes were read since the command ended.
+    since_end: AtomicUsize,
 }
 
 impl Shared {
+    /// Whether something of the command itself may still be on its way: a pipe holds so much at most.
+    fn is_passing_on(&self) -> bool {
+        self.passing.load(Ordering::SeqCst) > 0 && self.since_end.load(Ordering::SeqCst) < PIPE
+    }
+
     fn written(&self) -> MutexGuard<'_, Written> {
         self.written.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -169,7 +181,7 @@ pub(crate) fn run(
     }
     let shared = Arc::<Shared>::default();
     let (sender, events) = mpsc::channel();
-    pass_on(&mut child, &shared, &sender);
+    pass_on(&mut child, &shared, &sender, &has_ended);
     thread::spawn(move || {
         let status = child.wait();
         has_ended.store(true, Ordering::SeqCst);
@@ -202,6 +214,10 @@ pub(crate) fn run(
                 exited = Some(status);
                 next = Instant::now() + LAST_OUTPUT;
             }
+            // Not what the command wrote is late, but whoever reads it.
+            Err(RecvTimeoutError::Timeout) if exited.is_some() && shared.is_passing_on() => {
+                next = Instant::now() + LAST_OUTPUT;
+            }
             Ok(Event::Much) => {
                 if let Some(output) = take(PART_BYTES) {
                     part = push_part(outbox, output)?;
@@ -215,7 +231,8 @@ pub(crate) fn run(
             }
             Err(_) => break,
         }
-        if exited.is_some() && (open == 0 || Instant::now() >= next) {
+        let is_late = Instant::now() >= next && !shared.is_passing_on();
+        if exited.is_some() && (open == 0 || is_late) {
             break;
         }
     }
@@ -252,22 +269,25 @@ fn outcome(status: Option<ExitStatus>) -> (u8, Value) {
 }
 
 /// Two threads: each reads an output of the command, passes it on, and keeps it.
-fn pass_on(child: &mut Child, shared: &Arc<Shared>, sender: &mpsc::Sender<Event>) {
+fn pass_on(
+    child: &mut Child,
+    shared: &Arc<Shared>,
+    sender: &mpsc::Sender<Event>,
+    has_ended: &Arc<AtomicBool>,
+) {
     let out = child.stdout.take().map(|pipe| Box::new(pipe) as Box<dyn Read + Send>);
     let err = child.stderr.take().map(|pipe| Box::new(pipe) as Box<dyn Read + Send>);
     for (which, pipe) in [out, err].into_iter().enumerate() {
-        let (shared, sender) = (shared.clone(), sender.clone());
+        let (shared, sender, has_ended) = (shared.clone(), sender.clone(), has_ended.clone());
         thread::spawn(move || {
             if let Some(mut pipe) = pipe {
                 let mut buffer = vec![0; 64 << 10];
                 // An end, or a broken pipe: there is no more.
                 while let Ok(count @ 1..) = pipe.read(&mut buffer) {
                     let piece = buffer.get(..count).unwrap_or_default();
-                    // Whoever reads may have gone: the build goes on all the same.
-                    let _ = match which {
-                        0 => io::stdout().write_all(piece).and_then(|()| io::stdout().flush()),
-                        _ => io::stderr().write_all(piece),
-                    };
+                    if has_ended.load(Ordering::SeqCst) {
+                        shared.since_end.fetch_add(count, Ordering::SeqCst);
+                    }
                     let mut written = shared.written();
                     let is_closed = written.is_closed;
                     let bytes = written.outputs.get_mut(which).filter(|_| !is_closed);
@@ -282,6 +302,13 @@ fn pass_on(child: &mut Child, shared: &Arc<Shared>, sender: &mpsc::Sender<Event>
                         !written.is_closed && written.longest() >= MOST_WRITTEN
                     };
                     drop(shared.room.wait_while(written, is_full));
+                    // Whoever reads may have gone: the build goes on all the same.
+                    shared.passing.fetch_add(1, Ordering::SeqCst);
+                    let _ = match which {
+                        0 => io::stdout().write_all(piece).and_then(|()| io::stdout().flush()),
+                        _ => io::stderr().write_all(piece),
+                    };
+                    shared.passing.fetch_sub(1, Ordering::SeqCst);
                 }
             }
             let _ = sender.send(Event::Ended);

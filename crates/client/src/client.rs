@@ -201,6 +201,11 @@ impl Client {
         &self.server
     }
 
+    /// Who the client is to the server, where that is somebody.
+    pub fn user(&self) -> Option<&str> {
+        self.credentials.as_ref().map(|credentials| credentials.user.as_str())
+    }
+
     fn url(&self, target: &str) -> Result<reqwest::Url> {
         let full = if target.starts_with('/') {
             format!("{}{target}", self.server)

@@ -11,12 +11,11 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use devmason_domain::Timestamp;
 use reqwest::Method;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::client::{Answer, Body, Client, Content, Outgoing};
-use crate::document::Document;
 use crate::error::Error;
 
 /// How long a session that was begun and never ended is kept once everything in it was sent.
@@ -50,6 +49,9 @@ pub struct About {
     pub project: String,
     /// The build's path within the server.
     pub build: String,
+    /// Whose report it is; nobody's where nothing is said.
+    #[serde(default)]
+    pub user: Option<String>,
     /// Whether the project is to be registered where it is not there.
     #[serde(default)]
     pub create: bool,
@@ -226,7 +228,7 @@ impl Spool {
         names.iter().filter_map(|name| self.session(name).ok()).collect()
     }
 
-    /// Sends what all sessions of a client's server hold, the oldest first, as far as it goes: up to the first
+    /// Sends what all sessions of a client's server and user hold, the oldest first, as far as it goes: up to the first
     /// that gets no answer, or is told to come back later. What is wrong with one of them alone keeps no other.
     ///
     /// # Errors
@@ -235,7 +237,9 @@ impl Spool {
         let mut first = Ok(());
         let mut goes_on = true;
         for session in self.sessions() {
-            if session.about.server != client.server() {
+            // What somebody reported is sent as theirs, and by nobody else.
+            let about = &session.about;
+            if about.server != client.server() || about.user.as_deref() != client.user() {
                 continue;
             }
             if goes_on {
@@ -318,7 +322,9 @@ impl Session {
     pub fn push(&self, entry: &Entry) -> io::Result<()> {
         let header = serde_json::to_vec(entry)?;
         let length = (header.len() + entry.body.len()) as u64;
-        if waiting_size(&self.root).saturating_add(length) > self.limit {
+        // The end of a build is short, and without it the build would run for ever.
+        let is_end = entry.method == "DELETE";
+        if !is_end && waiting_size(&self.root).saturating_add(length) > self.limit {
             let problem = format!("the spool {} is full", self.root.display());
             return Err(io::Error::new(io::ErrorKind::QuotaExceeded, problem));
         }
@@ -501,7 +507,7 @@ impl Session {
         let path = self.dir.join(ALIVE);
         let is_dead = is_unlocked(&path);
         let is_begun = self.dir.join("last").exists();
-        if is_dead && is_begun && !self.is_ended() && fs::remove_file(&path).is_ok() {
+        if is_dead && is_begun && !self.is_ended() {
             let end = Entry {
                 method: "DELETE".to_owned(),
                 target: format!("{}/progress", self.about.build),
@@ -509,39 +515,25 @@ impl Session {
                 media_type: "application/json".to_owned(),
                 body: br#"{"success":false}"#.to_vec(),
             };
-            // With a spool that cannot be written the build stays open, as it is.
+            // That removes the sign of life, too; where it cannot be written, the next one tries again.
             let _ = self.push(&end);
         }
     }
 
-    /// Whether the server has a step whose key it may have forgotten: one of the same name that started in the same
-    /// second. Only this session adds to its build.
+    /// Whether the server has a step whose key it may have forgotten: the receipts of a build have the digests of all that
+    /// it was sent. Only this session adds to its build.
     async fn is_there(&self, client: &Client, entry: &Entry) -> Result<bool, Error> {
-        let (name, started) = match serde_json::from_slice(&entry.body).map(Document) {
-            Ok(step) => {
-                (step.text("name").to_owned(), step.text("started").parse::<Timestamp>().ok())
+        let hash = Sha256::digest(&entry.body);
+        let digest: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        match client.get(&format!("{}/receipt", self.about.build)).await {
+            Ok(receipt) => {
+                let mut uploads = receipt.list("uploads").into_iter();
+                Ok(uploads
+                    .any(|upload| upload.text("digest").strip_prefix("sha256:") == Some(&digest)))
             }
-            // A report file: its step is named by the query.
-            Err(_) => {
-                let name = entry.target.split_once("?name=").map_or("", |(_, name)| name);
-                (percent_encoding::percent_decode_str(name).decode_utf8_lossy().into_owned(), None)
-            }
-        };
-        let seconds = |at: Timestamp| at.micros().div_euclid(1_000_000);
-        // Without outputs, which may be long.
-        let key = self.about.build.rsplit('/').next().unwrap_or_default();
-        let conditions = format!("/api/v1/builds?where=project:{},key:{key}", self.about.project);
-        let found = client.get(&conditions).await?;
-        let Some(id) = found.list("builds").first().map(|build| build.text("id").to_owned()) else {
-            // Its id is the server's own.
-            return Ok(false);
-        };
-        let steps = client.get(&format!("/api/v1/steps?limit=1000&where=build_id:{id}")).await?;
-        Ok(steps.list("steps").iter().any(|step| {
-            let at = step.text("started").parse::<Timestamp>().ok();
-            step.text("name") == name
-                && started.is_none_or(|started| at.map(seconds) == Some(seconds(started)))
-        }))
+            Err(Error::Refused { status: 404, .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     fn put_aside(&self, path: &Path, problem: &str, flushed: &mut Flushed) {
@@ -641,6 +633,7 @@ mod tests {
             project: "p".to_owned(),
             build: "/p/builds/1".to_owned(),
             create: false,
+            user: None,
         }
     }
 
@@ -717,8 +710,11 @@ mod tests {
         session.end_for_the_dead();
         assert_eq!(session.waiting(), 1);
         drop(alive);
-        session.end_for_the_dead();
-        assert_eq!(session.waiting(), 2);
+        // However full the spool is.
+        let full = Session { limit: 0, ..session };
+        full.end_for_the_dead();
+        full.end_for_the_dead();
+        assert_eq!(full.waiting(), 2);
     }
 
     #[test]

@@ -495,6 +495,11 @@ fn a_build_whose_id_is_taken_leaves_the_other_one_alone() {
     }
 }
 
+/// The directory of a build that was begun.
+fn spooled(home: &Home, build: &str) -> std::path::PathBuf {
+    home.path().join(".local/state/devmason/spool").join(build)
+}
+
 #[test]
 fn a_build_that_a_part_is_missing_of_is_not_green() {
     let (home, database) = (Home::new(), database());
@@ -529,6 +534,33 @@ fn a_build_that_a_part_is_missing_of_is_not_green() {
     step.wait().unwrap();
     assert_eq!(code(&home.run(at, &["end", "-b", &build])), 0);
     assert_eq!(server.get("/pony/builds/killed")["success"], false);
+    // Killed while what it has is in memory alone.
+    let build = out(&home.run(at, &["begin", "--id", "memory"])).trim().to_owned();
+    let mut about: Value =
+        serde_json::from_slice(&std::fs::read(spooled(&home, &build).join("about.json")).unwrap())
+            .unwrap();
+    let away = nobody();
+    about["server"] = format!("http://{away}").into();
+    std::fs::write(spooled(&home, &build).join("about.json"), about.to_string()).unwrap();
+    let mut step = home.devmason(
+        &away,
+        &["step", "-b", &build, "test", "--wait", "60", "--", "sh", "-c", "exit 1"],
+    );
+    let step = step.env("DEVMASON_SPOOL_BYTES", "10").stderr(Stdio::null());
+    let mut step = step.spawn().unwrap();
+    while std::fs::read_dir(spooled(&home, &build))
+        .unwrap()
+        .all(|file| !file.unwrap().path().ends_with("last"))
+    {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    std::thread::sleep(Duration::from_secs(2));
+    step.kill().unwrap();
+    step.wait().unwrap();
+    about["server"] = format!("http://{at}").into();
+    std::fs::write(spooled(&home, &build).join("about.json"), about.to_string()).unwrap();
+    assert_eq!(code(&home.run(at, &["end", "-b", &build])), 0);
+    assert_eq!(server.get("/pony/builds/memory")["success"], false);
     // Who knows better may say so.
     let build = out(&home.run(at, &["begin", "--id", "said"])).trim().to_owned();
     home.run(at, &["report", "-b", &build, "broken.xml"]);
@@ -571,13 +603,11 @@ fn a_step_that_the_server_has_though_it_forgot_its_key_is_not_sent_again() {
         assert_eq!(results.as_array().unwrap().len(), count, "{results}");
     };
     steps(1);
-    // As after a try whose answer was lost, two days ago.
-    let started = server.get("/pony/builds/1")["results"][0]["started"].clone();
-    let again = |nth: u32, name: &str| {
-        let body = serde_json::json!({"name": name, "success": true, "started": started});
+    // As after a try whose answer was lost, two days ago: the same bytes are the same step.
+    let again = |nth: u32, media_type: &str, body: &str| {
         let head = serde_json::json!({
-            "method": "POST", "target": "/pony/builds/1/progress", "key": format!("forgotten {nth}"),
-            "media_type": "application/json",
+            "method": "POST", "target": "/pony/builds/1/progress?name=r", "key": format!("forgotten {nth}"),
+            "media_type": media_type,
         });
         std::fs::write(spool.join(format!("{nth:012}.entry")), format!("{head}\n{body}")).unwrap();
         let tried = spool.join(format!("{nth:012}.tried"));
@@ -586,10 +616,61 @@ fn a_step_that_the_server_has_though_it_forgot_its_key_is_not_sent_again() {
         assert_eq!(code(&home.run(at, &["flush"])), 0);
         assert_eq!(home.waiting(), 0);
     };
-    again(900, "one");
-    steps(1);
-    again(901, "two");
+    let step = r#"{"name":"two","success":true}"#;
+    again(900, "application/json", step);
     steps(2);
+    again(901, "application/json", step);
+    steps(2);
+    let report =
+        |status: &str| format!(r#"<testsuite><testcase name="t">{status}</testcase></testsuite>"#);
+    again(902, "application/octet-stream", &report(""));
+    again(903, "application/octet-stream", &report(""));
+    steps(3);
+    // Of the same name, and another one all the same.
+    again(904, "application/octet-stream", &report("<failure/>"));
+    steps(4);
+}
+
+#[test]
+fn what_somebody_reported_is_sent_as_theirs_alone() {
+    let (home, database, address) = (Home::new(), database(), nobody());
+    let run = |user: &str, arguments: &[&str]| {
+        let mut run = home.devmason(&address, arguments);
+        let run = run.env("DEVMASON_USER", user).env("DEVMASON_PASSWORD", format!("{user}-pw"));
+        run.output().unwrap()
+    };
+    assert_eq!(code(&run("alice", &["run", "--id", "hers", "--", "true"])), 0);
+    let server = Server::at(&address, &database);
+    assert_eq!(code(&run("bob", &["run", "--id", "his", "--", "true"])), 0);
+    assert_eq!(home.waiting(), 3);
+    assert_eq!(code(&run("alice", &["flush"])), 0);
+    for (id, user) in [("hers", "alice"), ("his", "bob")] {
+        let build = server.get(&format!("/pony/builds/{id}"));
+        let links = build["links"].as_array().unwrap();
+        let by = links.iter().find(|link| link["rel"] == "user").unwrap();
+        assert!(by["href"].as_str().unwrap().ends_with(user), "{by}");
+    }
+}
+
+#[test]
+fn what_whoever_reads_slowly_has_not_read_yet_is_neither_lost_nor_unreported() {
+    let (home, database) = (Home::new(), database());
+    let server = Server::new(&database);
+    let run = home.devmason(&server.address, &[]);
+    let program = env!("CARGO_BIN_EXE_devmason");
+    let script = format!("{program} run -- seq 1 22000 | (sleep 5; wc -c)");
+    let mut shell = Command::new("sh");
+    shell.env_clear().envs(run.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let output = shell.args(["-c", &script]).current_dir(home.path()).output().unwrap();
+    assert_eq!(out(&output).trim(), "120894", "{}", err(&output));
+    let build = server.build();
+    let reported: usize = build["results"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|step| step["output"].as_str().unwrap().len())
+        .sum();
+    assert_eq!(reported, 120_894);
 }
 
 #[test]

@@ -114,7 +114,9 @@ pub(crate) async fn get(
     } else {
         call.etag(&[id, version, rules, credited, &call.params.choice()])
     };
-    if let Some(answer) = call.ready(&etag) {
+    // A page names its components, which change by themselves.
+    let is_certain = !is_page || build.components.is_empty();
+    if let Some(answer) = call.ready(&etag).filter(|_| is_certain) {
         return Ok(answer);
     }
     if is_page {

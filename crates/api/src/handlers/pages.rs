@@ -363,7 +363,8 @@ pub(crate) async fn build(
                 .contains(&Method::Delete),
         },
     );
-    call.paged(etag, &page.map_err(|error| ApiError::Unwritable(error.to_string()))?)
+    let page = page.map_err(|error| ApiError::Unwritable(error.to_string()))?;
+    if build.components.is_empty() { call.paged(etag, &page) } else { call.shown(&page) }
 }
 
 /// The tests of a build.
