@@ -38,6 +38,17 @@ fn bad(name: &'static str, problem: impl Into<String>) -> ApiError {
     ApiError::BadValue { name, problem: problem.into() }
 }
 
+/// A value of the query language, whatever is in it.
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('"', "\"\""))
+}
+
+/// The condition that a field has this somewhere in it, the case of ASCII letters aside.
+pub(crate) fn holding(field: &str, text: &str) -> String {
+    let plain = text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+    format!("ilike({field},{})", quoted(&format!("%{plain}%")))
+}
+
 impl Params {
     pub(crate) fn read(query: &str) -> Result<Self, ApiError> {
         web::Query::<Vec<(String, String)>>::from_query(query)
@@ -210,14 +221,11 @@ impl Params {
                 ));
             }
         };
-        let quoted = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
-        let like = |text: &str| text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
         let conditions = [
             state,
             given("tag").map(|tag| format!("contains(tags,{})", quoted(tag))),
             given("host").map(|host| format!("eq(client.host,{})", quoted(host))),
-            given("text")
-                .map(|text| format!("ilike(key,{})", quoted(&format!("%{}%", like(text))))),
+            given("text").map(|text| holding("key", text)),
         ];
         for condition in conditions.into_iter().flatten() {
             selection.filter = selection.filter.and(parse_query(&BUILDS, &condition)?);

@@ -13,9 +13,9 @@ pub use assets::{Asset, look};
 pub use site::Site;
 pub use views::{
     BuildFilter, BuildPage, BuildParts, Builds, Compared, ComponentBuilds, ComponentRow,
-    Components, DocumentPage, Grid, History, Lines, Output, Pager, ProblemPage, ProjectPage,
-    ProjectRow, Projects, Room, Row, Run, SignIn, Tags, TestLine, TestRow, Tests, User, Users,
-    rendered, step_html,
+    Components, DocumentPage, History, Lines, Output, Pager, ProblemPage, ProjectPage, ProjectRow,
+    Projects, Room, Row, Run, SignIn, Tags, TestLine, TestRow, Tests, User, Users, rendered,
+    step_html,
 };
 
 /// Text that is safe between tags and in quoted attributes.

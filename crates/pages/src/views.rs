@@ -172,7 +172,7 @@ impl Page for Projects<'_> {
 
 /// Names against builds: what came of each in each.
 #[derive(Debug, Clone, Default)]
-pub struct Grid {
+struct Grid {
     columns: Vec<Cell>,
     rows: Vec<GridRow>,
 }
@@ -239,12 +239,7 @@ impl Grid {
     }
 
     /// The steps of builds, the newest first; those that failed most come first.
-    pub fn of_steps(
-        site: &Site<'_>,
-        project: &Project,
-        builds: &[Build],
-        steps: &[Vec<Step>],
-    ) -> Self {
+    fn of_steps(site: &Site<'_>, project: &Project, builds: &[Build], steps: &[Vec<Step>]) -> Self {
         let mut grid = Self::of(site, project, builds);
         let steps: Vec<_> = steps.iter().map(|steps| by_name(steps)).collect();
         let mut names: Vec<(usize, &str)> = Vec::new();
@@ -275,12 +270,7 @@ impl Grid {
     }
 
     /// What came of tests in builds, the newest first.
-    pub fn of_tests(
-        site: &Site<'_>,
-        project: &Project,
-        builds: &[Build],
-        tests: &[TestLine],
-    ) -> Self {
+    fn of_tests(site: &Site<'_>, project: &Project, builds: &[Build], tests: &[TestLine]) -> Self {
         let mut grid = Self::of(site, project, builds);
         for TestLine { name, runs } in tests {
             let href = site.test(&project.slug, name);

@@ -20,6 +20,7 @@ use devmason_repository::{
 
 use crate::call::Call;
 use crate::error::ApiError;
+use crate::params::holding;
 
 /// How many builds a project's strip has in the list of all projects.
 const STRIP: u64 = 30;
@@ -111,18 +112,10 @@ pub(crate) async fn projects(
 
 /// The projects with this in their name, for people or in URIs.
 fn found(repository: &dyn Repository, text: &str) -> Answer<Vec<Project>> {
-    let pattern: String = text
-        .chars()
-        .flat_map(|c| match c {
-            '%' | '_' | '\\' => vec!['\\', c],
-            c => vec![c],
-        })
-        .collect();
-    let like = |field| format!("ilike({field},{})", quoted(&format!("%{pattern}%")));
     let filter = if text.is_empty() {
         Filter::default()
     } else {
-        let query = format!("or({},{})", like("id"), like("name"));
+        let query = format!("or({},{})", holding("id", text), holding("name", text));
         // It is well formed, but may be too long to be a name.
         match parse_query(&devmason_domain::query::PROJECTS, &query) {
             Ok(filter) => filter,
@@ -134,11 +127,6 @@ fn found(repository: &dyn Repository, text: &str) -> Answer<Vec<Project>> {
         repository.project_query(&Listing { selection, offset: 0, limit: LOOKED_AT })?.items;
     projects.sort_by_key(|project| project.slug.key());
     Ok(projects)
-}
-
-/// A value of the query language, whatever is in it.
-pub(crate) fn quoted(text: &str) -> String {
-    format!("\"{}\"", text.replace('"', "\"\""))
 }
 
 /// A project, with how its newest builds went.
