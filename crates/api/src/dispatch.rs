@@ -60,9 +60,10 @@ pub(crate) async fn dispatch(
         let here = request.uri().path_and_query().map_or("/", |here| here.as_str()).to_owned();
         let user = viewer.as_ref().and_then(|caller| caller.viewer.username());
         let user = user.map(Username::as_str);
-        let response = match is_page {
-            false => error.response(),
-            true => error.page(Site { base: &origin.base, user, token: None, here, json: None }),
+        let response = if is_page {
+            error.page(Site { base: &origin.base, user, token: None, here, json: None })
+        } else {
+            error.response()
         };
         if response.status().is_server_error() {
             tracing::error!(parent: &span, error = %error.log(), "the request failed");

@@ -468,7 +468,7 @@ impl Session {
         }
     }
 
-    /// The server has it.
+    /// It is not to be sent any more.
     fn forget(&self, path: &Path) {
         let _ = fs::remove_file(path);
         let _ = fs::remove_file(path.with_extension("tried"));
@@ -539,15 +539,13 @@ impl Session {
     fn put_aside(&self, path: &Path, problem: &str, flushed: &mut Flushed) {
         flushed.refused.push(format!("{}: {problem}", self.about.build));
         let to = self.root.join(REFUSED).join(self.name());
-        let moved = private_dir(&to).and_then(|()| {
+        let _ = private_dir(&to).and_then(|()| {
             let name = path.file_name().unwrap_or_default();
             write_whole(&to.join(name).with_extension("reason"), &[problem.as_bytes()])?;
             fs::rename(path, to.join(name))
         });
-        if moved.is_err() {
-            // Sent again it would be refused again.
-            self.forget(path);
-        }
+        // Moved or not: sent again it would be refused again.
+        self.forget(path);
         self.mark_incomplete();
         self.drop_oldest_refused();
     }

@@ -43,7 +43,7 @@
     link.ariaBusy = null;
     if (earlier) link.href = earlier.href; else link.remove();
     const about = one(".about", target.previousElementSibling);
-    if (about) about.textContent = `${about.dataset.whole}; ${target.children.length} lines are shown`;
+    if (about) about.textContent = [about.dataset.whole, `${target.children.length} lines are shown`].filter(Boolean).join("; ");
     target.focus();
   });
   all(".step .out").forEach((out) => { out.scrollTop = out.scrollHeight; });

@@ -80,16 +80,7 @@ fn line(html: &mut String, depth: usize) {
 }
 
 fn escape(html: &mut String, text: &str) {
-    for c in text.chars() {
-        match c {
-            '&' => html.push_str("&amp;"),
-            '<' => html.push_str("&lt;"),
-            '>' => html.push_str("&gt;"),
-            '"' => html.push_str("&quot;"),
-            '\'' => html.push_str("&#39;"),
-            c => html.push(c),
-        }
-    }
+    text.chars().for_each(|c| crate::escape(html, c));
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ mod site;
 mod views;
 
 pub use askama::Template;
+use devmason_domain::{Build, Outcome};
 
 pub use assets::{Asset, look};
 pub use site::Site;
@@ -18,19 +19,22 @@ pub use views::{
     step_html,
 };
 
-/// Text that is safe between tags and in quoted attributes.
+/// Adds a character so that it is safe between tags and in quoted attributes.
+fn escape(html: &mut String, c: char) {
+    match c {
+        '&' => html.push_str("&amp;"),
+        '<' => html.push_str("&lt;"),
+        '>' => html.push_str("&gt;"),
+        '"' => html.push_str("&quot;"),
+        '\'' => html.push_str("&#39;"),
+        c => html.push(c),
+    }
+}
+
+/// Text that is safe likewise.
 fn escaped(text: &str) -> String {
     let mut html = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => html.push_str("&amp;"),
-            '<' => html.push_str("&lt;"),
-            '>' => html.push_str("&gt;"),
-            '"' => html.push_str("&quot;"),
-            '\'' => html.push_str("&#39;"),
-            c => html.push(c),
-        }
-    }
+    text.chars().for_each(|c| escape(&mut html, c));
     html
 }
 
@@ -48,6 +52,22 @@ pub enum Standing {
 }
 
 impl Standing {
+    /// How a build stands.
+    pub fn of(build: &Build) -> Self {
+        match build.outcome {
+            Outcome::Running => Self::Running,
+            Outcome::Finished { success: true, .. } => Self::Success,
+            Outcome::Finished { success: false, .. } => Self::Failure,
+        }
+    }
+
+    /// How the latest of some builds that is finished stands, the newest first; else that one runs.
+    pub fn latest<'a>(builds: impl Iterator<Item = &'a Build> + Clone) -> Self {
+        let mut all = builds.map(Self::of);
+        let first = all.clone().next().unwrap_or(Self::Nothing);
+        all.find(|standing| *standing != Self::Running).unwrap_or(first)
+    }
+
     /// The word for it: colour is never the only sign.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -244,13 +244,9 @@ impl Screen {
 impl Perform for Screen {
     fn print(&mut self, c: char) {
         match c {
-            '&' => self.html.push_str("&amp;"),
-            '<' => self.html.push_str("&lt;"),
-            '>' => self.html.push_str("&gt;"),
-            '"' => self.html.push_str("&quot;"),
             // A change of direction would show other lines than there are.
             '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => self.html.push('\u{fffd}'),
-            c => self.html.push(c),
+            c => crate::escape(&mut self.html, c),
         }
     }
 

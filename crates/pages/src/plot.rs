@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use devmason_domain::{Build, Slug};
 
-use crate::site::{Site, duration, micros_of, standing};
+use crate::site::{Site, duration, micros_of};
 use crate::{Standing, escaped};
 
 const WIDTH: usize = 480;
@@ -74,7 +74,7 @@ pub(crate) fn durations(site: &Site<'_>, project: &Slug, builds: &[Build]) -> St
         let Some(micros) = micros_of(build) else { continue };
         let height = (room * micros as f64 / top as f64).max(2.0);
         let (x, y) = (across(nth, builds.len()) - width / 2.0, (HEIGHT - BELOW) as f64 - height);
-        let state = standing(build);
+        let state = Standing::of(build);
         let _ = write!(
             svg,
             "<a href=\"{}\"><title>{}: {} in {}</title><rect class=\"{}\" x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{height:.1}\"/></a>",
@@ -93,7 +93,7 @@ pub(crate) fn pass_rate(builds: &[Build]) -> String {
     let passed: Vec<bool> = builds
         .iter()
         .rev()
-        .map(standing)
+        .map(Standing::of)
         .filter(|state| *state != Standing::Running)
         .map(|state| state == Standing::Success)
         .collect();

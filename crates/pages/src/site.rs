@@ -116,15 +116,6 @@ impl Site<'_> {
     }
 }
 
-/// How a build stands.
-pub(crate) fn standing(build: &Build) -> Standing {
-    match build.outcome {
-        Outcome::Running => Standing::Running,
-        Outcome::Finished { success: true, .. } => Standing::Success,
-        Outcome::Finished { success: false, .. } => Standing::Failure,
-    }
-}
-
 /// How long a build took, in microseconds, if it is finished.
 pub(crate) fn micros_of(build: &Build) -> Option<u64> {
     match build.outcome {

@@ -1,11 +1,10 @@
 //! Lists of builds in other forms: a badge of how the latest stands, a feed of the newest.
 
 use actix_web::HttpResponse;
-use devmason_domain::query::Selection;
-use devmason_domain::{Build, Outcome, Slug, Tag, Timestamp};
+use devmason_domain::{Build, Slug, Tag, Timestamp};
 use devmason_hypermedia::{BuildsOf, Resource};
 use devmason_pages::{Entry, Standing};
-use devmason_repository::{BuildQuery, Scope, Start};
+use devmason_repository::Scope;
 
 use super::lists::tagged;
 use crate::call::Call;
@@ -43,10 +42,8 @@ async fn scope(call: &Call<'_>, of: &BuildsOf) -> Result<(Scope, String, String)
 
 /// The newest builds of a list, each with its project's name in URIs.
 async fn newest(call: &Call<'_>, scope: Scope, limit: u64) -> Result<Vec<(Build, Slug)>, ApiError> {
-    let query =
-        BuildQuery { scope, selection: Selection::default(), start: Start::Offset(0), limit };
     call.ask(move |repository| {
-        let builds = repository.build_list(&query)?.builds;
+        let builds = super::pages::newest(repository, scope, limit)?;
         let ids: Vec<_> = builds.iter().map(|build| build.project).collect();
         let projects = repository.projects_by_id(&ids)?;
         let slug = |build: &Build| {
@@ -58,23 +55,13 @@ async fn newest(call: &Call<'_>, scope: Scope, limit: u64) -> Result<Vec<(Build,
     .await
 }
 
-fn standing(build: &Build) -> Standing {
-    match build.outcome {
-        Outcome::Running => Standing::Running,
-        Outcome::Finished { success: true, .. } => Standing::Success,
-        Outcome::Finished { success: false, .. } => Standing::Failure,
-    }
-}
-
 pub(crate) async fn badge(call: &Call<'_>, of: &BuildsOf) -> Result<HttpResponse, ApiError> {
     let (scope, label, etag) = scope(call, of).await?;
     if call.is_known(&etag) {
         return Ok(call.unchanged(&etag));
     }
     let builds = newest(call, scope, LOOKED_AT).await?;
-    let all = || builds.iter().map(|(build, _)| standing(build));
-    let finished = all().find(|standing| *standing != Standing::Running);
-    let standing = finished.or(all().next()).unwrap_or(Standing::Nothing);
+    let standing = Standing::latest(builds.iter().map(|(build, _)| build));
     let svg = devmason_pages::badge(&label, standing);
     let svg = svg.map_err(|error| ApiError::Unwritable(error.to_string()))?;
     Ok(call.other(&etag, "image/svg+xml", svg))
@@ -111,7 +98,7 @@ fn entry(call: &Call<'_>, build: &Build, slug: &Slug) -> Option<Entry> {
     );
     Some(Entry {
         href,
-        title: format!("{}: {slug} {key}", standing(build).as_str()),
+        title: format!("{}: {slug} {key}", Standing::of(build).as_str()),
         updated: Timestamp::to_rfc3339_utc(build.updated_at),
         author: build.sender.username().map_or_else(|| "nobody".to_owned(), ToString::to_string),
         tags: build.tags.iter().map(ToString::to_string).collect(),

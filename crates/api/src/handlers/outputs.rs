@@ -32,10 +32,9 @@ pub(crate) async fn get(
     let (project, build) = find(call, slug, key).await?;
     let state = state(&project, &build);
     let [id, version, rules, credited] = borrowed(&state);
-    let choice = call.params.choice();
-    let etag = call.etag(&[id, version, rules, credited, &choice]);
-    if call.is_known(&etag) {
-        return Ok(call.unchanged(&etag));
+    let etag = call.etag(&[id, version, rules, credited]);
+    if let Some(answer) = call.ready(&etag) {
+        return Ok(answer);
     }
     let of = build.clone();
     let steps = call.ask(move |repository| repository.step_one(&of, nth)).await?;

@@ -49,12 +49,10 @@ const READ_ONE_BY_ONE: usize = 40;
 /// An output is long from so many bytes on.
 const LONG: usize = 256 << 10;
 
-/// Steps with their places.
-type Placed = Vec<(usize, Step)>;
-
 type Answer<T> = devmason_repository::Result<T>;
 
-fn newest(repository: &dyn Repository, scope: Scope, limit: u64) -> Answer<Vec<Build>> {
+/// The newest builds of a list, whole pages of which are not wanted.
+pub(super) fn newest(repository: &dyn Repository, scope: Scope, limit: u64) -> Answer<Vec<Build>> {
     let query =
         BuildQuery { scope, selection: Selection::default(), start: Start::Offset(0), limit };
     Ok(repository.build_list(&query)?.builds)
@@ -64,12 +62,11 @@ fn newest(repository: &dyn Repository, scope: Scope, limit: u64) -> Answer<Vec<B
 pub(crate) fn pager(call: &Call<'_>, list: &ListLinks, text: String) -> Pager {
     let path = call.base.location(call.resource);
     let to = |query: &String| format!("{path}{query}");
-    let is_alone = list.next.is_none() && list.previous.is_none();
     Pager {
         first: list.previous.as_ref().map(|_| to(&list.first)),
         previous: list.previous.as_ref().map(to),
         next: list.next.as_ref().map(to),
-        last: list.last.as_ref().filter(|_| !is_alone && list.next.is_some()).map(to),
+        last: list.last.as_ref().filter(|_| list.next.is_some()).map(to),
         text,
     }
 }
@@ -214,7 +211,7 @@ pub(crate) fn builds(
 /// What a build's page shows beside the build itself.
 struct Around {
     steps: Vec<Step>,
-    read: Placed,
+    is_read: Vec<bool>,
     failed: Vec<TestResult>,
     compared: Vec<Compared>,
     previous: Option<Build>,
@@ -232,30 +229,35 @@ fn passed_in(repository: &dyn Repository, build: &Build, name: &str) -> Answer<b
     }))
 }
 
-/// The steps of a build without their outputs, and those whose outputs are shown, one read after the other: those that
+/// The steps of a build, and of each whether its outputs were read: of long ones one step after the other, those that
 /// failed before the others, as long as there is room.
-fn shown_steps(repository: &dyn Repository, build: &Build) -> Answer<(Vec<Step>, Placed)> {
-    let steps = repository.step_outline(std::slice::from_ref(build))?.pop().unwrap_or_default();
+fn shown_steps(repository: &dyn Repository, build: &Build) -> Answer<(Vec<Step>, Vec<bool>)> {
+    let of = std::slice::from_ref(build);
     if build.output_bytes <= READ_AT_ONCE {
-        let whole = repository.step_list(std::slice::from_ref(build))?.pop().flatten();
-        return Ok((steps, whole.unwrap_or_default().into_iter().enumerate().collect()));
+        let steps = repository.step_list(of)?.pop().flatten().unwrap_or_default();
+        let is_read = vec![true; steps.len()];
+        return Ok((steps, is_read));
     }
+    let mut steps = repository.step_outline(of)?.pop().unwrap_or_default();
+    let mut is_read = vec![false; steps.len()];
     let mut order: Vec<usize> = (0..steps.len()).collect();
     order.sort_by_key(|nth| steps.get(*nth).is_none_or(|step| step.success));
-    let (mut read, mut bytes) = (Vec::new(), 0);
+    let mut bytes = 0;
     for nth in order.into_iter().take(READ_ONE_BY_ONE) {
         let Some(step) = repository.step_one(build, u32::try_from(nth).unwrap_or(u32::MAX))? else {
             continue;
         };
         // A few long ones are enough: of each no more than its end is shown.
-        bytes +=
-            [&step.output, &step.errout].map(|text| text.len().min(LONG)).iter().sum::<usize>();
-        read.push((nth, step));
-        if bytes >= READ_AT_ONCE as usize {
+        let lengths = [&step.output, &step.errout].map(|text| text.len().min(LONG) as u64);
+        bytes += lengths.iter().sum::<u64>();
+        if let (Some(place), Some(mark)) = (steps.get_mut(nth), is_read.get_mut(nth)) {
+            (*place, *mark) = (step, true);
+        }
+        if bytes >= READ_AT_ONCE {
             break;
         }
     }
-    Ok((steps, read))
+    Ok((steps, is_read))
 }
 
 fn around(repository: &dyn Repository, build: &Build) -> Answer<Around> {
@@ -313,8 +315,8 @@ fn around(repository: &dyn Repository, build: &Build) -> Answer<Around> {
         let name = found.map_or_else(|| id.to_string(), |component| component.name.to_string());
         components.push((id.to_string(), name));
     }
-    let (steps, read) = shown_steps(repository, build)?;
-    Ok(Around { failed: failures, compared, previous, next, components, steps, read })
+    let (steps, is_read) = shown_steps(repository, build)?;
+    Ok(Around { failed: failures, compared, previous, next, components, steps, is_read })
 }
 
 /// A build.
@@ -337,7 +339,7 @@ pub(crate) async fn build(
             project,
             build: &build,
             steps: &around.steps,
-            read: &around.read,
+            is_read: &around.is_read,
             failed: &around.failed,
             shown: FAILED_SHOWN,
             compared: &around.compared,

@@ -1,0 +1,140 @@
+//! The test cases of a build, and the history of one.
+
+use askama::Template;
+use devmason_domain::{Build, Project, TestResult, full_test_name};
+
+use super::{Page, Pager, counts, message, word_of};
+use crate::Standing;
+use crate::output::{Part, lines};
+use crate::site::{Site, When, duration};
+
+/// What came of a test, in a word and with its class.
+struct Came {
+    class: &'static str,
+    word: &'static str,
+}
+
+/// A test case in a list.
+pub struct TestRow {
+    standing: Came,
+    name: String,
+    href: String,
+    took: String,
+    message: String,
+    short: String,
+    output: String,
+}
+
+impl TestRow {
+    /// A test case of a project, with that place among those of its build.
+    pub fn new(site: &Site<'_>, project: &Project, test: &TestResult, position: u32) -> Self {
+        let name = full_test_name(&test.suite, &test.name);
+        let message = message(test);
+        let first = message.lines().next().unwrap_or_default();
+        let mut short: String = first.chars().take(120).collect();
+        if short.trim().is_empty() {
+            "Output".clone_into(&mut short);
+        }
+        let mut output = String::new();
+        for (text, letter) in [(&test.details.stdout, "L"), (&test.details.stderr, "E")] {
+            output += &lines(Part::tail(text, 200, 16 << 10), &format!("test-{position}-{letter}"));
+        }
+        Self {
+            standing: Came { class: word_of(test.status).0, word: test.status.as_str() },
+            href: site.test(&project.slug, &name),
+            name,
+            took: test.micros.map(duration).unwrap_or_default(),
+            short,
+            message,
+            output,
+        }
+    }
+}
+
+/// The test cases of a build.
+#[derive(Template)]
+#[template(path = "tests.html")]
+pub struct Tests<'a> {
+    /// What is around the page.
+    pub site: Site<'a>,
+    /// The project.
+    pub project: &'a Project,
+    /// The build.
+    pub build: &'a Build,
+    /// The cases.
+    pub tests: Vec<TestRow>,
+    /// Which statuses are shown.
+    pub status: &'a str,
+    /// What is in the names of those that are shown.
+    pub text: &'a str,
+    /// The other parts of the list.
+    pub pager: Pager,
+}
+
+impl Tests<'_> {
+    const STATUSES: [(&'static str, &'static str); 6] = [
+        ("", "any"),
+        ("failed,error", "failed or broken"),
+        ("flaky", "flaky"),
+        ("skipped", "skipped"),
+        ("passed", "passed"),
+        ("error", "broken"),
+    ];
+}
+
+impl Page for Tests<'_> {
+    fn title(&self) -> String {
+        format!("Tests of {} {}", self.project.name, self.build.key())
+    }
+    fn summary(&self) -> String {
+        counts(self.build)
+    }
+    fn standing(&self) -> Standing {
+        Standing::of(self.build)
+    }
+}
+
+/// A run of a test.
+pub struct Run<'a> {
+    /// The build.
+    pub build: &'a Build,
+    /// Where that is.
+    pub href: String,
+    /// What came of it.
+    pub test: TestRow,
+}
+
+impl Run<'_> {
+    fn started(&self) -> When {
+        When(self.build.started)
+    }
+}
+
+/// The history of a test.
+#[derive(Template)]
+#[template(path = "history.html")]
+pub struct History<'a> {
+    /// What is around the page.
+    pub site: Site<'a>,
+    /// The project.
+    pub project: &'a Project,
+    /// The test's whole name.
+    pub name: &'a str,
+    /// Its runs, the newest first.
+    pub runs: Vec<Run<'a>>,
+    /// The other parts of the list.
+    pub pager: Pager,
+}
+
+impl Page for History<'_> {
+    fn title(&self) -> String {
+        self.name.to_owned()
+    }
+    fn standing(&self) -> Standing {
+        match self.runs.first().map(|run| run.test.standing.class) {
+            Some("failure") => Standing::Failure,
+            Some("success" | "flaky") => Standing::Success,
+            _ => Standing::Nothing,
+        }
+    }
+}

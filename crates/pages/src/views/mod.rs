@@ -1,0 +1,181 @@
+//! The pages themselves: what each is made of, and its template.
+
+mod build;
+mod cases;
+mod others;
+mod project;
+mod step;
+
+use std::collections::HashMap;
+
+use askama::Template;
+use devmason_domain::{Build, JsonObject, Project, Step, TestResult, TestStatus};
+use serde_json::value::RawValue;
+
+use crate::Standing;
+use crate::site::{When, duration, micros_of};
+
+pub use build::{BuildPage, BuildParts, Compared};
+pub use cases::{History, Run, TestRow, Tests};
+pub use others::{
+    ComponentBuilds, ComponentRow, Components, DocumentPage, ProblemPage, SignIn, Tags, User, Users,
+};
+pub(crate) use project::strip_label;
+pub use project::{BuildFilter, Builds, ProjectPage, ProjectRow, Projects, TestLine};
+pub use step::{Lines, Output, Room, step_html};
+
+/// What a page says of itself, to browsers and to those that show links to it.
+trait Page {
+    fn title(&self) -> String;
+    fn summary(&self) -> String {
+        "Builds and test runs".to_owned()
+    }
+    fn standing(&self) -> Standing {
+        Standing::Nothing
+    }
+}
+
+/// A page, or a part of one, as HTML.
+///
+/// # Errors
+/// Never for what fits in memory; the template engine reports through `fmt`.
+pub fn rendered(page: &impl Template) -> Result<String, std::fmt::Error> {
+    page.render().map_err(|_| std::fmt::Error)
+}
+
+/// Links to other parts of a list, and a word on how long it is.
+#[derive(Debug, Clone, Default)]
+pub struct Pager {
+    /// The first part.
+    pub first: Option<String>,
+    /// The part before.
+    pub previous: Option<String>,
+    /// The part behind.
+    pub next: Option<String>,
+    /// The last part.
+    pub last: Option<String>,
+    /// How long the list is.
+    pub text: String,
+}
+
+/// A build in a list, with its project.
+#[derive(Debug, Clone, Copy)]
+pub struct Row<'a> {
+    /// Its project.
+    pub project: &'a Project,
+    /// The build.
+    pub build: &'a Build,
+}
+
+impl Row<'_> {
+    fn standing(&self) -> Standing {
+        Standing::of(self.build)
+    }
+    fn started(&self) -> When {
+        When(self.build.started)
+    }
+    fn took(&self) -> String {
+        micros_of(self.build).map(duration).unwrap_or_default()
+    }
+    fn tests(&self) -> String {
+        counts(self.build)
+    }
+    fn host(&self) -> String {
+        self.build.client.0.member_text("host").unwrap_or_default()
+    }
+}
+
+/// `12 passed, 1 failed`: what of a build's tests is not nothing.
+fn counts(build: &Build) -> String {
+    let tests = &build.tests;
+    let counts = [
+        (tests.failed, "failed"),
+        (tests.error, "broken"),
+        (tests.flaky, "flaky"),
+        (tests.skipped, "skipped"),
+        (tests.passed, "passed"),
+    ];
+    let told = counts.iter().filter(|(count, _)| *count > 0);
+    told.map(|(count, word)| format!("{count} {word}")).collect::<Vec<_>>().join(", ")
+}
+
+/// How many of the builds that are finished succeeded, in words; empty where none is.
+fn pass_rate(builds: &[Build]) -> String {
+    let finished = builds.iter().map(Standing::of).filter(|state| *state != Standing::Running);
+    let (passed, all) = finished.fold((0, 0), |(passed, all), state| {
+        (passed + usize::from(state == Standing::Success), all + 1)
+    });
+    let rate = (passed * 100_usize).checked_div(all);
+    rate.map(|rate| format!("{rate} % of {all}")).unwrap_or_default()
+}
+
+fn of_success(success: bool) -> Standing {
+    if success { Standing::Success } else { Standing::Failure }
+}
+
+/// How many steps of a build are looked at for grids and comparisons.
+const STEPS_LOOKED_AT: usize = 1000;
+
+/// The steps of a build by name, each with its place and whether it succeeded: of several of a name the one that
+/// failed. The parts of an output that was sent while it was written are no steps of their own.
+fn by_name(steps: &[Step]) -> HashMap<&str, (usize, bool)> {
+    let mut found: HashMap<&str, (usize, bool)> = HashMap::new();
+    for (nth, step) in
+        steps.iter().enumerate().take(STEPS_LOOKED_AT).filter(|(_, step)| !is_part(step))
+    {
+        let known = found.entry(step.name.as_str()).or_insert((nth, step.success));
+        if known.1 && !step.success {
+            *known = (nth, false);
+        }
+    }
+    found
+}
+
+fn is_part(step: &Step) -> bool {
+    step.name.as_str().ends_with(')')
+        && step.name.as_str().contains(" (part ")
+        && step.extras.as_str().contains("\"part\"")
+}
+
+/// A message of a test that failed, cut to what a page can show of many.
+fn message(test: &TestResult) -> String {
+    const LONGEST: usize = 4000;
+    let Some(failure) = &test.failure else { return String::new() };
+    let parts = [&failure.kind, &failure.message, &failure.text];
+    let mut parts: Vec<&str> = parts.into_iter().flatten().map(String::as_str).collect();
+    // Most texts begin with the message.
+    if let [.., message, text] = parts.as_slice()
+        && text.contains(message)
+    {
+        parts.remove(parts.len() - 2);
+    }
+    let mut message = parts.join(": ");
+    if message.len() > LONGEST {
+        message.truncate(message.floor_char_boundary(LONGEST));
+        message.push('\u{2026}');
+    }
+    message
+}
+
+/// The members of an object that a client sent: each as text, and whether it is a link that a page may follow.
+fn members(object: &JsonObject) -> Vec<(String, (String, bool))> {
+    let text = |value: &RawValue| match serde_json::from_str::<String>(value.get()) {
+        Ok(text) => {
+            let is_link = text.starts_with("https://") || text.starts_with("http://");
+            (text, is_link)
+        }
+        Err(_) => (value.get().to_owned(), false),
+    };
+    let members = object.members().unwrap_or_default();
+    members.into_iter().map(|(name, value)| (name, text(&value))).collect()
+}
+
+fn word_of(status: TestStatus) -> (&'static str, &'static str) {
+    match status {
+        TestStatus::Passed => ("success", "\u{2713}"),
+        TestStatus::Failed => ("failure", "\u{2717}"),
+        TestStatus::Error => ("failure", "!"),
+        TestStatus::Flaky => ("flaky", "~"),
+        TestStatus::Skipped => ("skipped", "\u{2013}"),
+    }
+}

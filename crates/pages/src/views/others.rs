@@ -1,0 +1,180 @@
+//! Tags, users, components, signing in, and what has no page of its own.
+
+use askama::Template;
+use devmason_domain::{Account, Component, Project, Tag, Username};
+
+use super::{Page, Pager, Row};
+use crate::site::Site;
+
+/// The tags of a project.
+#[derive(Template)]
+#[template(path = "tags.html")]
+pub struct Tags<'a> {
+    /// What is around the page.
+    pub site: Site<'a>,
+    /// The project.
+    pub project: &'a Project,
+    /// Its tags.
+    pub tags: &'a [Tag],
+}
+
+impl Page for Tags<'_> {
+    fn title(&self) -> String {
+        format!("Tags of {}", self.project.name)
+    }
+}
+
+/// All users.
+#[derive(Template)]
+#[template(path = "users.html")]
+pub struct Users<'a> {
+    /// What is around the page.
+    pub site: Site<'a>,
+    /// The users.
+    pub users: &'a [Account],
+    /// The other parts of the list.
+    pub pager: Pager,
+}
+
+impl Page for Users<'_> {
+    fn title(&self) -> String {
+        "Users".to_owned()
+    }
+}
+
+/// A user.
+#[derive(Template)]
+#[template(path = "user.html")]
+pub struct User<'a> {
+    /// What is around the page.
+    pub site: Site<'a>,
+    /// The user's name.
+    pub username: &'a Username,
+    /// The user's newest builds.
+    pub rows: Vec<Row<'a>>,
+    /// Whether the viewer may change the password.
+    pub may_change: bool,
+}
+
+impl Page for User<'_> {
+    fn title(&self) -> String {
+        self.username.to_string()
+    }
+}
+
+/// The form to sign in with.
+#[derive(Template)]
+#[template(path = "sign_in.html")]
+pub struct SignIn<'a> {
+    /// What is around the page.
+    pub site: Site<'a>,
+    /// Where to go then.
+    pub next: &'a str,
+    /// Who tried.
+    pub username: &'a str,
+    /// Why it failed.
+    pub problem: &'a str,
+}
+
+impl Page for SignIn<'_> {
+    fn title(&self) -> String {
+        "Sign in".to_owned()
+    }
+}
+
+/// A component in a list, with its type's name.
+pub struct ComponentRow<'a> {
+    /// The component.
+    pub component: &'a Component,
+    /// Its type's name.
+    pub component_type: &'a str,
+}
+
+impl ComponentRow<'_> {
+    fn title(&self) -> &str {
+        self.component.details.title.as_ref().map_or("", |title| title.as_str())
+    }
+}
+
+/// The components under test.
+#[derive(Template)]
+#[template(path = "components.html")]
+pub struct Components<'a> {
+    /// What is around the page.
+    pub site: Site<'a>,
+    /// The components.
+    pub rows: Vec<ComponentRow<'a>>,
+    /// The other parts of the list.
+    pub pager: Pager,
+}
+
+impl Page for Components<'_> {
+    fn title(&self) -> String {
+        "Components".to_owned()
+    }
+}
+
+/// The builds that tested a component.
+#[derive(Template)]
+#[template(path = "component_builds.html")]
+pub struct ComponentBuilds<'a> {
+    /// What is around the page.
+    pub site: Site<'a>,
+    /// The component.
+    pub component: &'a Component,
+    /// The builds.
+    pub rows: Vec<Row<'a>>,
+    /// The other parts of the list.
+    pub pager: Pager,
+}
+
+impl Page for ComponentBuilds<'_> {
+    fn title(&self) -> String {
+        format!("Builds with {}", self.component.name)
+    }
+}
+
+/// Why something was not done.
+#[derive(Template)]
+#[template(path = "problem.html")]
+pub struct ProblemPage<'a> {
+    /// What is around the page.
+    pub site: Site<'a>,
+    /// The HTTP status.
+    pub status: u16,
+    /// What the status is called.
+    pub reason: &'a str,
+    /// What is wrong.
+    pub message: &'a str,
+}
+
+impl Page for ProblemPage<'_> {
+    fn title(&self) -> String {
+        format!("{} {}", self.status, self.reason)
+    }
+    fn summary(&self) -> String {
+        self.message.to_owned()
+    }
+}
+
+/// A document that has no page of its own.
+#[derive(Template)]
+#[template(path = "document.html")]
+pub struct DocumentPage<'a> {
+    site: Site<'a>,
+    title: &'a str,
+    body: String,
+}
+
+impl<'a> DocumentPage<'a> {
+    /// Shows a JSON document: its text, laid out, every URL in it a link.
+    pub fn new(site: Site<'a>, title: &'a str, json: &str) -> Self {
+        Self { site, title, body: crate::json::to_html(json) }
+    }
+}
+
+impl Page for DocumentPage<'_> {
+    fn title(&self) -> String {
+        self.title.to_owned()
+    }
+}

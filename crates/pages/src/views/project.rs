@@ -1,0 +1,305 @@
+//! All projects, one of them, and lists of builds.
+
+use askama::Template;
+use devmason_domain::{Build, BuildId, Project, Step, TestStatus};
+use devmason_hypermedia::BuildsOf;
+
+use super::{Page, Pager, Row, by_name, of_success, pass_rate, word_of};
+use crate::Standing;
+use crate::plot;
+use crate::site::{Site, When};
+
+/// What a strip of builds shows, in words.
+pub(crate) fn strip_label(builds: &[Build]) -> String {
+    let count = |state| builds.iter().filter(|build| Standing::of(build) == state).count();
+    let (failed, running) = (count(Standing::Failure), count(Standing::Running));
+    format!("Of the last {} builds {failed} failed, {running} run", builds.len())
+}
+
+/// A project in the list of all.
+#[derive(Debug)]
+pub struct ProjectRow {
+    /// The project.
+    pub project: Project,
+    /// Its newest builds, the newest first.
+    pub builds: Vec<Build>,
+}
+
+impl ProjectRow {
+    /// How it stands.
+    pub fn standing(&self) -> Standing {
+        Standing::latest(self.builds.iter())
+    }
+    fn pass_rate(&self) -> String {
+        pass_rate(&self.builds)
+    }
+    fn last(&self) -> Option<When> {
+        self.builds.first().map(|build| When(build.updated_at))
+    }
+}
+
+/// All projects.
+#[derive(Template)]
+#[template(path = "projects.html")]
+pub struct Projects<'a> {
+    /// What is around the page.
+    pub site: Site<'a>,
+    /// The projects.
+    pub rows: Vec<ProjectRow>,
+    /// What is searched for.
+    pub search: &'a str,
+    /// Whether those that are red come first.
+    pub red_first: bool,
+    /// Whether the viewer may register one.
+    pub may_register: bool,
+    /// The other parts of the list.
+    pub pager: Pager,
+}
+
+impl Page for Projects<'_> {
+    fn title(&self) -> String {
+        "Projects".to_owned()
+    }
+    fn summary(&self) -> String {
+        let red = self.rows.iter().filter(|row| row.standing() == Standing::Failure).count();
+        format!("{} projects, {red} of them red", self.rows.len())
+    }
+    fn standing(&self) -> Standing {
+        let any = |state| self.rows.iter().any(|row| row.standing() == state);
+        let first = [Standing::Failure, Standing::Running, Standing::Success]
+            .into_iter()
+            .find(|state| any(*state));
+        first.unwrap_or(Standing::Nothing)
+    }
+}
+
+/// Names against builds: what came of each in each.
+#[derive(Debug, Clone, Default)]
+struct Grid {
+    columns: Vec<Cell>,
+    rows: Vec<GridRow>,
+}
+
+#[derive(Debug, Clone)]
+struct GridRow {
+    name: String,
+    href: Option<String>,
+    cells: Vec<Option<Cell>>,
+}
+
+#[derive(Debug, Clone)]
+struct Cell {
+    class: &'static str,
+    mark: &'static str,
+    title: String,
+    href: String,
+}
+
+/// A sign that says it without colour.
+fn mark(standing: Standing) -> &'static str {
+    match standing {
+        Standing::Success => "\u{2713}",
+        Standing::Failure => "\u{2717}",
+        Standing::Running => "\u{2026}",
+        Standing::Nothing => "\u{2013}",
+    }
+}
+
+/// How many rows a grid has.
+const GRID_ROWS: usize = 60;
+
+/// What came of one test in some builds.
+#[derive(Debug, Clone)]
+pub struct TestLine {
+    /// Its whole name.
+    pub name: String,
+    /// In each of the builds that had it.
+    pub runs: Vec<(BuildId, TestStatus)>,
+}
+
+impl Grid {
+    fn of(site: &Site<'_>, project: &Project, builds: &[Build]) -> Self {
+        let column = |build: &Build| Cell {
+            class: Standing::of(build).class(),
+            mark: mark(Standing::of(build)),
+            title: format!("{}: {}", build.key(), Standing::of(build).as_str()),
+            href: site.build(&project.slug, build),
+        };
+        Self { columns: builds.iter().map(column).collect(), rows: Vec::new() }
+    }
+
+    /// The steps of builds, the newest first, in the order of the newest build that has each.
+    fn of_steps(site: &Site<'_>, project: &Project, builds: &[Build], steps: &[Vec<Step>]) -> Self {
+        let mut grid = Self::of(site, project, builds);
+        let steps: Vec<_> = steps.iter().map(|steps| by_name(steps)).collect();
+        let mut names: Vec<&str> = Vec::new();
+        for of in &steps {
+            let mut fresh: Vec<(usize, &str)> =
+                of.iter().map(|(name, (nth, _))| (*nth, *name)).collect();
+            fresh.sort_unstable();
+            for (_, name) in fresh {
+                if names.len() < GRID_ROWS && !names.contains(&name) {
+                    names.push(name);
+                }
+            }
+        }
+        for name in names {
+            let cells = builds.iter().zip(&steps).map(|(build, steps)| {
+                let (nth, success) = steps.get(name)?;
+                let state = of_success(*success);
+                Some(Cell {
+                    class: state.class(),
+                    mark: mark(state),
+                    title: format!("{name} in {}: {}", build.key(), state.as_str()),
+                    href: format!("{}#step-{nth}", site.build(&project.slug, build)),
+                })
+            });
+            grid.rows.push(GridRow { name: name.to_owned(), href: None, cells: cells.collect() });
+        }
+        grid
+    }
+
+    /// What came of tests in builds, the newest first.
+    fn of_tests(site: &Site<'_>, project: &Project, builds: &[Build], tests: &[TestLine]) -> Self {
+        let mut grid = Self::of(site, project, builds);
+        for TestLine { name, runs } in tests {
+            let href = site.test(&project.slug, name);
+            let cells = builds.iter().map(|build| {
+                let (_, status) = runs.iter().find(|(id, _)| *id == build.id)?;
+                let (class, mark) = word_of(*status);
+                let title = format!("{name} in {}: {}", build.key(), status.as_str());
+                Some(Cell { class, mark, title, href: href.clone() })
+            });
+            grid.rows.push(GridRow {
+                name: name.clone(),
+                href: Some(href.clone()),
+                cells: cells.collect(),
+            });
+        }
+        grid
+    }
+}
+
+/// A project.
+#[derive(Template)]
+#[template(path = "project.html")]
+pub struct ProjectPage<'a> {
+    site: Site<'a>,
+    project: &'a Project,
+    builds: &'a [Build],
+    of: BuildsOf,
+    rows: Vec<Row<'a>>,
+    steps: Grid,
+    tests: Grid,
+    durations: String,
+    rates: String,
+    pass_rate: String,
+    may_change: bool,
+}
+
+/// How many builds a project's page lists.
+const NEWEST: usize = 10;
+
+impl<'a> ProjectPage<'a> {
+    /// The page of a project with its newest builds, the newest first, and what came of steps and tests in the first
+    /// of them.
+    pub fn new(
+        site: Site<'a>,
+        project: &'a Project,
+        builds: &'a [Build],
+        steps: &[Vec<Step>],
+        tests: &[TestLine],
+        may_change: bool,
+    ) -> Self {
+        let shown = builds.get(..steps.len()).unwrap_or(builds);
+        Self {
+            of: BuildsOf::Project(project.slug.clone()),
+            rows: builds.iter().take(NEWEST).map(|build| Row { project, build }).collect(),
+            steps: Grid::of_steps(&site, project, shown, steps),
+            tests: Grid::of_tests(&site, project, shown, tests),
+            durations: plot::durations(&site, &project.slug, builds),
+            rates: plot::pass_rate(builds),
+            pass_rate: match pass_rate(builds) {
+                rate if rate.is_empty() => rate,
+                rate => format!("{rate} builds passed"),
+            },
+            site,
+            project,
+            builds,
+            may_change,
+        }
+    }
+}
+
+impl Page for ProjectPage<'_> {
+    fn title(&self) -> String {
+        self.project.name.to_string()
+    }
+    fn summary(&self) -> String {
+        format!("{}: {}", Standing::latest(self.builds.iter()).as_str(), self.pass_rate)
+    }
+    fn standing(&self) -> Standing {
+        Standing::latest(self.builds.iter())
+    }
+}
+
+/// What a list of builds is narrowed to.
+#[derive(Debug, Clone, Default)]
+pub struct BuildFilter<'a> {
+    /// `success`, `failure` or `running`.
+    pub state: &'a str,
+    /// A tag.
+    pub tag: &'a str,
+    /// A host.
+    pub host: &'a str,
+    /// What is in the id.
+    pub text: &'a str,
+}
+
+impl BuildFilter<'_> {
+    /// Whether anything is left out.
+    pub fn is_set(&self) -> bool {
+        [self.state, self.tag, self.host, self.text].iter().any(|word| !word.is_empty())
+    }
+}
+
+/// A list of builds.
+#[derive(Template)]
+#[template(path = "builds.html")]
+pub struct Builds<'a> {
+    /// What is around the page.
+    pub site: Site<'a>,
+    /// What it is called.
+    pub heading: String,
+    /// Where the list is.
+    pub action: String,
+    /// Which list it is.
+    pub of: BuildsOf,
+    /// The project that all of them are of.
+    pub project: Option<&'a Project>,
+    /// The builds.
+    pub rows: Vec<Row<'a>>,
+    /// What the list is narrowed to.
+    pub filter: BuildFilter<'a>,
+    /// The other parts of the list.
+    pub pager: Pager,
+}
+
+impl Builds<'_> {
+    const STATES: [(&'static str, &'static str); 4] =
+        [("", "any"), ("success", "success"), ("failure", "failure"), ("running", "running")];
+}
+
+impl Page for Builds<'_> {
+    fn title(&self) -> String {
+        self.heading.clone()
+    }
+    fn summary(&self) -> String {
+        let failed = self.rows.iter().filter(|row| row.standing() == Standing::Failure).count();
+        format!("{} builds here, {failed} of them failed", self.rows.len())
+    }
+    fn standing(&self) -> Standing {
+        let mut all = self.rows.iter().map(Row::standing);
+        all.find(|state| *state != Standing::Running).unwrap_or(Standing::Nothing)
+    }
+}
