@@ -1,6 +1,7 @@
 //! Measures the devmason server against yardsticks that run beside it, in the same rounds, and prints
 //! their ratios. `docs/performance.md` explains each figure.
 
+mod attacks;
 mod fill;
 mod load;
 mod report;
@@ -39,7 +40,7 @@ struct Cli {
     #[arg(long, default_value_t = 2)]
     seconds: u64,
 
-    /// Which groups of scenarios: ingest, sqlite, append, reads, scale, scale-sqlite, tail, memory, bulk, project, reports
+    /// Which groups of scenarios: ingest, sqlite, append, reads, scale, scale-sqlite, tail, memory, bulk, project, reports; and attacks, which stands apart
     #[arg(
         long,
         value_delimiter = ',',
@@ -104,6 +105,11 @@ fn measure(cli: Cli) -> Result<()> {
     };
     let mut figures = Vec::new();
     for group in &cli.only {
+        if group == "attacks" {
+            let rows = bench.attacks()?;
+            write!(std::io::stdout(), "{}\n\n{}", report::machine(), attacks::table(&rows))?;
+            continue;
+        }
         let _ = writeln!(std::io::stderr(), "measuring: {group}");
         figures.extend(match group.as_str() {
             "ingest" => bench.ingest_postgres()?,
@@ -119,6 +125,9 @@ fn measure(cli: Cli) -> Result<()> {
             "scale-sqlite" => bench.scale(&cli.sizes, Kind::Sqlite)?,
             other => return Err(format!("there is no group '{other}'").into()),
         });
+    }
+    if figures.is_empty() {
+        return Ok(());
     }
     let mut out = std::io::stdout().lock();
     if cli.json {

@@ -51,7 +51,7 @@ fn posts(headers: &[(&str, &str)], output_bytes: Option<usize>) -> Requests {
 }
 
 /// Sends one request; gives the value of a header of its answer.
-fn once(server: &Server, request: &[u8], header: &str) -> Result<String> {
+pub(crate) fn once(server: &Server, request: &[u8], header: &str) -> Result<String> {
     use std::io::{Read, Write};
     let mut stream = std::net::TcpStream::connect(&server.address)?;
     stream.write_all(request)?;
@@ -85,7 +85,7 @@ fn figure(nth: &'static str, what: &str, ours: Vec<f64>, yardstick: Vec<f64>, go
 }
 
 impl Bench {
-    fn database(&self, name: &str, kind: Kind) -> String {
+    pub(crate) fn database(&self, name: &str, kind: Kind) -> String {
         match kind {
             Kind::Postgres => self.cluster.create_database(name),
             Kind::Sqlite => {
@@ -670,12 +670,20 @@ struct Counted {
 }
 
 impl devmason_reports::Sink for Counted {
-    fn suite(&mut self, suite: devmason_reports::Suite) {
+    fn suite(
+        &mut self,
+        suite: devmason_reports::Suite,
+    ) -> std::result::Result<(), devmason_reports::ReadError> {
         std::hint::black_box(suite);
+        Ok(())
     }
-    fn case(&mut self, case: devmason_reports::Case) {
+    fn case(
+        &mut self,
+        case: devmason_reports::Case,
+    ) -> std::result::Result<(), devmason_reports::ReadError> {
         self.cases += 1;
         std::hint::black_box(case);
+        Ok(())
     }
     fn note(&mut self, note: devmason_reports::Note) {
         std::hint::black_box(note);

@@ -62,6 +62,14 @@ impl Server {
         let kib: f64 = line.split_whitespace().nth(1).ok_or("no PSS")?.parse()?;
         Ok(kib / 1024.0)
     }
+
+    /// The memory that the process holds (RSS), in MiB.
+    pub(crate) fn resident(&self) -> Result<f64> {
+        let text = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = text.lines().find(|line| line.starts_with("VmRSS:")).ok_or("no RSS")?;
+        let kib: f64 = line.split_whitespace().nth(1).ok_or("no RSS")?.parse()?;
+        Ok(kib / 1024.0)
+    }
 }
 
 impl Drop for Server {

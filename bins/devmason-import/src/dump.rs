@@ -3,7 +3,8 @@
 //! Points in time are `[microseconds since 1970, minutes east of UTC]`, exactly as they are stored.
 
 use devmason_domain::{
-    BuildId, JsonObject, Outcome, Step, TestDetails, TestFailure, TestResult, TestStatus, Timestamp,
+    BuildId, JsonObject, Outcome, Step, StepName, TestDetails, TestFailure, TestResult, TestStatus,
+    Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -168,7 +169,7 @@ impl StepLine {
 
     pub(crate) fn step(self) -> Result<Step, Problem> {
         Ok(Step {
-            name: self.name.parse().map_err(|error| format!("results.name: {error}"))?,
+            name: StepName::from_stored(self.name),
             success: self.success,
             started: self.started.try_into()?,
             finished: self.finished.try_into()?,
@@ -182,14 +183,14 @@ impl StepLine {
 impl From<TestResult> for TestLine {
     fn from(test: TestResult) -> Self {
         let TestResult { suite, name, status, micros, failure, details } = test;
-        Self { suite, name, status, micros, failure, details }
+        Self { suite: suite.to_string(), name, status, micros, failure, details: details.into() }
     }
 }
 
 impl From<TestLine> for TestResult {
     fn from(test: TestLine) -> Self {
         let TestLine { suite, name, status, micros, failure, details } = test;
-        Self { suite, name, status, micros, failure, details }
+        Self { suite: suite.into(), name, status, micros, failure, details: details.into() }
     }
 }
 

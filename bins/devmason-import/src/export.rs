@@ -192,6 +192,6 @@ fn line(
         digest: build.digest.map(Vec::from),
         results,
         tests: tests.into_iter().map(|placed| TestLine::from(placed.result)).collect(),
-        receipts: repository.receipt_list(project.id, build.id)?.all(),
+        receipts: repository.receipt_list(project.id, build.id, u32::MAX)?.all(),
     })
 }

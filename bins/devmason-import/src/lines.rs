@@ -97,7 +97,7 @@ pub(crate) fn document(project: &Project, text: &[u8]) -> Result<NewBuild, Probl
     let components = incoming
         .components()
         .into_iter()
-        .filter_map(|component| match component {
+        .filter_map(|(_, component)| match component {
             devmason_hypermedia::document::ComponentRef::Id(id) => Some(id),
             devmason_hypermedia::document::ComponentRef::Name { .. } => None,
         })

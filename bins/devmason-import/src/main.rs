@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use devmason_client::{private, sieve};
 use devmason_domain::{Project, ProjectName, Reporting, Slug, Tag};
 use devmason_repository::{Actor, NewProject, Options, Registered, Repository, open};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -108,10 +109,10 @@ fn main() -> ExitCode {
     }
 }
 
-/// Tells on standard error.
+/// Tells on standard error, in one line: what is read may be anybody's.
 pub(crate) fn say(text: &str) {
     // With standard error gone there is nobody to tell.
-    let _ = writeln!(io::stderr(), "devmason-import: {text}");
+    let _ = writeln!(io::stderr(), "devmason-import: {}", sieve::line(text));
 }
 
 fn act(cli: &Cli) -> Result<Counts, Problem> {
@@ -124,7 +125,11 @@ fn act(cli: &Cli) -> Result<Counts, Problem> {
     match &cli.command {
         Command::Export { file } => {
             let written = match file {
-                Some(path) => export::whole(repository, private(path)?, &bar(cli, None)),
+                // For its owner alone: there are hashes of passwords in it.
+                Some(path) => {
+                    private::whole(path, |to| export::whole(repository, to, &bar(cli, None)))
+                        .map_err(|problem: Problem| format!("{}: {problem}", path.display()).into())
+                }
                 None => export::whole(repository, io::stdout().lock(), &bar(cli, None)),
             };
             written.map(|()| Counts::default())
@@ -137,18 +142,6 @@ fn act(cli: &Cli) -> Result<Counts, Problem> {
         }
         Command::Server { url, project } => server::import(repository, url, project, cli),
     }
-}
-
-/// A file for its owner alone: there are hashes of passwords in it.
-fn private(path: &std::path::Path) -> Result<std::fs::File, Problem> {
-    use std::os::unix::fs::OpenOptionsExt;
-    std::fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(path)
-        .map_err(|error| format!("{}: {error}", path.display()).into())
 }
 
 /// A bar with the rate and what is left, where there is a terminal to see it; of bytes, if so many are known.

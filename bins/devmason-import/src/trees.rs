@@ -70,7 +70,7 @@ fn read(project: &Project, tags: &TagSet, path: &Path) -> Result<NewBuild, Probl
     let format = Format::recognize(body.get(..8192).unwrap_or(&body));
     let name = path.to_string_lossy().into_owned();
     let mut receipt = build::receipt(Some(&name), &body, format, false);
-    let read = Read::from_bytes(&body, format)?;
+    let mut read = Read::from_bytes(&body, format)?;
     build::receive(&mut receipt, &read, start.elapsed());
     let modified = std::fs::metadata(path)?.modified()?.duration_since(UNIX_EPOCH)?;
     let modified = i64::try_from(modified.as_micros())
@@ -99,7 +99,7 @@ fn read(project: &Project, tags: &TagSet, path: &Path) -> Result<NewBuild, Probl
         },
         components: Vec::new(),
         test_report: TestReport {
-            tests: read.results(),
+            tests: read.take_results(),
             receipts: vec![receipt.to_string()],
             upload: None,
             document: None,

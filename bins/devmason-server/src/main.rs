@@ -13,6 +13,13 @@ use tracing_subscriber::EnvFilter;
 
 use settings::{Cli, Command, LogFormat, Settings};
 
+/// Gives memory back to the system when a burst is over, which the C library's allocator hardly does.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+/// How many files are kept for what is no connection: the database, logs, TLS.
+const OTHER_FILES: u64 = 256;
+
 /// Wrong settings, an unreachable database, a taken port.
 const CANNOT_START: u8 = 2;
 
@@ -47,8 +54,31 @@ fn parse() -> Result<Cli, String> {
     })
 }
 
-fn serve(settings: Settings) -> Result<(), String> {
+/// Raises the limit of open files as far as the system allows, and leaves some of them to what is no connection.
+fn make_room_for_connections(settings: &mut Settings) {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, ..limit };
+    let current = match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => limit.maximum,
+        Err(_) => limit.current,
+    };
+    let Some(files) = current else { return };
+    let room = usize::try_from(files.saturating_sub(OTHER_FILES)).unwrap_or(usize::MAX).max(16);
+    let connections = &mut settings.api.connections;
+    if room < connections.all {
+        tracing::warn!(
+            files,
+            connections = room,
+            "the limit of open files leaves fewer connections"
+        );
+        connections.all = room;
+    }
+}
+
+fn serve(mut settings: Settings) -> Result<(), String> {
     log_to_stderr(&settings)?;
+    make_room_for_connections(&mut settings);
     let repository =
         open(&settings.database_url, &settings.storage).map_err(|error| error.chain())?;
     let listener = TcpListener::bind(&settings.listen)

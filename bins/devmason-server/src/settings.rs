@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use devmason_api::Base;
+use devmason_api::{Base, Bound};
 use devmason_domain::{Policy, Username};
 use devmason_repository::Options;
 use rustls_pki_types::pem::PemObject;
@@ -80,6 +80,35 @@ pub(crate) struct Layer {
     #[arg(long, env = "DEVMASON_MAX_BODY_BYTES", value_name = "BYTES")]
     max_body_bytes: Option<usize>,
 
+    /// The memory that requests may take at once, in bytes: bodies, what they become, and answers [default: 268435456]
+    #[arg(long, env = "DEVMASON_MAX_MEMORY_BYTES", value_name = "BYTES")]
+    max_memory_bytes: Option<usize>,
+
+    /// How many test cases an upload may have [default: 1000000]
+    #[arg(long, env = "DEVMASON_MAX_CASES", value_name = "N")]
+    max_cases: Option<usize>,
+
+    /// How many connections there may be at once [default: 4096, or what the system's limit of open files leaves]
+    #[arg(long, env = "DEVMASON_MAX_CONNECTIONS", value_name = "N")]
+    max_connections: Option<usize>,
+
+    /// How many connections there may be from one address, unless it is a trusted proxy's [default: 512]
+    #[arg(long, env = "DEVMASON_MAX_CONNECTIONS_PER_ADDRESS", value_name = "N")]
+    max_connections_per_address: Option<usize>,
+
+    /// How many may watch running builds at once [default: 1024]
+    #[arg(long, env = "DEVMASON_MAX_WATCHERS", value_name = "N")]
+    max_watchers: Option<usize>,
+
+    /// How many may watch running builds from one address [default: 128]
+    #[arg(long, env = "DEVMASON_MAX_WATCHERS_PER_ADDRESS", value_name = "N")]
+    max_watchers_per_address: Option<usize>,
+
+    /// A host that the server answers to, with or without its port; may be given several times [default: all]
+    #[arg(long, env = "DEVMASON_HOSTS", value_name = "HOST", value_delimiter = ',')]
+    #[serde(default)]
+    hosts: Vec<String>,
+
     /// For how many days uploaded report files are kept, to be read again; 0 keeps none [default: 30]
     #[arg(long, env = "DEVMASON_UPLOAD_DAYS", value_name = "DAYS")]
     upload_days: Option<u32>,
@@ -117,7 +146,7 @@ pub(crate) struct Layer {
     #[arg(long, env = "DEVMASON_LOG", value_name = "FILTER")]
     log: Option<String>,
 
-    /// How many wrong passwords an address, or a username, has in a minute before it must wait [default: 60]
+    /// How many wrong passwords an address has for one name in a minute before it must wait [default: 60]
     #[arg(long, env = "DEVMASON_LOGIN_FAILURES_PER_MINUTE", value_name = "N")]
     login_failures_per_minute: Option<u32>,
 }
@@ -135,6 +164,17 @@ impl Layer {
             reading: self.reading.or(below.reading),
             admin: list(self.admin, below.admin),
             max_body_bytes: self.max_body_bytes.or(below.max_body_bytes),
+            max_memory_bytes: self.max_memory_bytes.or(below.max_memory_bytes),
+            max_cases: self.max_cases.or(below.max_cases),
+            max_connections: self.max_connections.or(below.max_connections),
+            max_connections_per_address: self
+                .max_connections_per_address
+                .or(below.max_connections_per_address),
+            max_watchers: self.max_watchers.or(below.max_watchers),
+            max_watchers_per_address: self
+                .max_watchers_per_address
+                .or(below.max_watchers_per_address),
+            hosts: list(self.hosts, below.hosts),
             upload_days: self.upload_days.or(below.upload_days),
             upload_bytes: self.upload_bytes.or(below.upload_bytes),
             pool_size: self.pool_size.or(below.pool_size),
@@ -205,6 +245,19 @@ impl Settings {
             _ => Ok(()),
         };
         positive("max_body_bytes", layer.max_body_bytes.map(|n| n as u64))?;
+        for (name, number) in [
+            ("max_memory_bytes", layer.max_memory_bytes),
+            ("max_cases", layer.max_cases),
+            ("max_connections", layer.max_connections),
+            ("max_connections_per_address", layer.max_connections_per_address),
+            ("max_watchers", layer.max_watchers),
+            ("max_watchers_per_address", layer.max_watchers_per_address),
+        ] {
+            positive(name, number.map(|n| n as u64))?;
+        }
+        if let Some(host) = layer.hosts.iter().find(|host| !is_host(host)) {
+            return Err(format!("hosts: '{host}' is no host"));
+        }
         positive("pool_size", layer.pool_size.map(u64::from))?;
         positive("query_timeout", layer.query_timeout.map(u64::from))?;
         if layer.query_timeout.is_some_and(|seconds| seconds > 86_400) {
@@ -236,6 +289,21 @@ impl Settings {
                     &admins,
                 ),
                 max_body_bytes: layer.max_body_bytes.unwrap_or(defaults.max_body_bytes),
+                max_memory_bytes: layer.max_memory_bytes.unwrap_or(defaults.max_memory_bytes),
+                max_cases: layer.max_cases.unwrap_or(defaults.max_cases),
+                connections: Bound {
+                    all: layer.max_connections.unwrap_or(defaults.connections.all),
+                    of_address: layer
+                        .max_connections_per_address
+                        .unwrap_or(defaults.connections.of_address),
+                },
+                watchers: Bound {
+                    all: layer.max_watchers.unwrap_or(defaults.watchers.all),
+                    of_address: layer
+                        .max_watchers_per_address
+                        .unwrap_or(defaults.watchers.of_address),
+                },
+                hosts: layer.hosts,
                 uploads: devmason_api::Uploads {
                     days: layer.upload_days.unwrap_or(defaults.uploads.days),
                     bytes: layer.upload_bytes.unwrap_or(defaults.uploads.bytes),
@@ -260,6 +328,11 @@ fn read(path: &Path) -> Result<Layer, String> {
         .map_err(|error| format!("config: {}: {error}", path.display()))?;
     toml::from_str(&text)
         .map_err(|error| format!("config: {}: {}", path.display(), error.message()))
+}
+
+/// `ci.example.org`, `ci.example.org:8080`, `[::1]:8080`.
+fn is_host(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "-._~:[]".contains(c))
 }
 
 /// `10.0.0.0/8`, `10.0.0.1`, `fd00::/8`.

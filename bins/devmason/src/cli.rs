@@ -45,7 +45,7 @@ fn without_empty_variables(command: clap::Command) -> clap::Command {
 pub(crate) enum Command {
     /// Run a command as a build: its output is sent while it runs, its exit code is passed on
     Run {
-        /// What the step is called [default: the command]
+        /// What the step is called [default: the command's program]
         #[arg(long)]
         name: Option<String>,
         /// The build's id; {build_number} and the like are filled in [default: a fresh one]

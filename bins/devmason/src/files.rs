@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::cli::Patience;
 use crate::outbox::{self, Outbox};
 use crate::settings::Settings;
-use crate::{Problem, about, beginning, print, say, sent};
+use crate::{Problem, about, beginning, print, print_json, say, sent};
 
 /// By how much a file system may round a file's time down.
 const ROUNDED: Duration = Duration::from_secs(2);
@@ -272,7 +272,7 @@ fn show_receipt(settings: &Settings, about: &About) -> Result<(), Problem> {
     let build = client.get(&about.build)?;
     let receipt = client.follow(&build, "receipt")?;
     if settings.json {
-        return print(&receipt.0.to_string());
+        return print_json(&receipt);
     }
     for upload in receipt.list("uploads") {
         let count = |word: &str| {

@@ -8,12 +8,14 @@ mod settings;
 mod show;
 
 use std::ffi::OsString;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::CommandFactory;
-use devmason_client::{About, Credentials, Report, Step, Timestamp, blocking, fresh_id};
+use devmason_client::{
+    About, Client, Credentials, Document, Report, Step, Timestamp, blocking, fresh_id, sieve,
+};
 use devmason_domain::{BuildKey, Slug};
 use devmason_hypermedia::Resource;
 
@@ -52,14 +54,33 @@ impl From<devmason_client::Error> for Problem {
     }
 }
 
-/// Tells on standard error.
+/// Tells on standard error, in one line: what a server says must not look like more than that.
 pub(crate) fn say(text: &str) {
     // With standard error gone there is nobody to tell.
-    let _ = writeln!(std::io::stderr(), "devmason: {text}");
+    let _ = writeln!(std::io::stderr(), "devmason: {}", sieve::line(text));
 }
 
-/// Prints on standard output.
+/// Prints a line on standard output.
 pub(crate) fn print(text: &str) -> Result<(), Problem> {
+    print_as_is(&sieve::line(text))
+}
+
+/// Prints a document on standard output, as JSON.
+pub(crate) fn print_json(document: &Document) -> Result<(), Problem> {
+    print_as_is(&sieve::json(&document.0))
+}
+
+/// Prints what a program wrote on standard output, in its colours where that is a terminal.
+pub(crate) fn print_output(text: &str) -> Result<(), Problem> {
+    let text = text.trim_end_matches('\n');
+    print_as_is(&if std::io::stdout().is_terminal() {
+        sieve::coloured(text)
+    } else {
+        sieve::lines(text)
+    })
+}
+
+fn print_as_is(text: &str) -> Result<(), Problem> {
     match writeln!(std::io::stdout(), "{text}") {
         // Whoever read has seen enough.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
@@ -237,7 +258,7 @@ fn run_build(
         Ok(begun) => begun,
         Err(problem) => return run_unreported(&problem.text, command),
     };
-    let name = name.unwrap_or_else(|| run::name_of(command));
+    let name = name.unwrap_or_else(|| run::name_of(command, settings.whole_command));
     let since = std::time::SystemTime::now();
     match run::run(&mut outbox, &about.build, &name, command, patience.interval()) {
         Ok(done) => {
@@ -291,7 +312,7 @@ fn run_unreported(problem: &str, command: &[OsString]) -> u8 {
     say(&format!("not reported: {problem}"));
     let [program, arguments @ ..] = command else { return 2 };
     // It takes this process's place: signals, terminal and exit code are its own.
-    let mut error = std::process::Command::new(program).args(arguments).exec();
+    let mut error = run::direct(program, arguments).exec();
     if run::is_script(&error) {
         error = run::script(program, arguments).exec();
     }
@@ -414,9 +435,11 @@ fn project(settings: &Settings, action: Action) -> Result<u8, Problem> {
 }
 
 fn login(settings: &Settings, user: String) -> Result<u8, Problem> {
-    use std::io::IsTerminal;
+    // Before it is shown, and before it names what is kept.
+    Client::new(&settings.server, None).map_err(|error| Problem::usage(error.to_string()))?;
     let password = if std::io::stdin().is_terminal() {
-        rpassword::prompt_password(format!("Password of {user} at {}: ", settings.server))
+        let prompt = format!("Password of {user} at {}: ", settings.server);
+        rpassword::prompt_password(sieve::line(&prompt))
     } else {
         std::io::read_to_string(std::io::stdin())
             .map(|text| text.trim_end_matches(['\n', '\r']).to_owned())

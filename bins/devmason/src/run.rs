@@ -3,6 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Read, Write};
 use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -118,14 +119,12 @@ fn whole_characters(bytes: &[u8]) -> usize {
     if tail.len() - at < length { start + at } else { bytes.len() }
 }
 
-/// The name of the step that a command is.
-pub(crate) fn name_of(command: &[OsString]) -> String {
-    let mut name = command
-        .join(OsStr::new(" "))
-        .to_string_lossy()
-        .replace(['\n', '\r', '\t', '\0'], " ")
-        .trim()
-        .to_owned();
+/// The name of the step that a command is: its program's, for what stands behind that may be secret; or all of it.
+pub(crate) fn name_of(command: &[OsString], is_whole: bool) -> String {
+    let program =
+        command.first().map(|program| Path::new(program).file_name().unwrap_or(program).to_owned());
+    let name = if is_whole { command.join(OsStr::new(" ")) } else { program.unwrap_or_default() };
+    let mut name = name.to_string_lossy().replace(['\n', '\r', '\t', '\0'], " ").trim().to_owned();
     while name.len() > NAME_BYTES {
         name.pop();
     }
@@ -159,9 +158,7 @@ pub(crate) fn run(
     let has_ended = Arc::new(AtomicBool::new(false));
     let spawn =
         |mut command: Command| command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-    let mut direct = Command::new(program);
-    direct.args(arguments);
-    let spawned = spawn(direct).or_else(|error| {
+    let spawned = spawn(direct(program, arguments)).or_else(|error| {
         if is_script(&error) { spawn(script(program, arguments)) } else { Err(error) }
     });
     let mut child = match spawned {
@@ -316,6 +313,14 @@ fn pass_on(
     }
 }
 
+/// A command, which does not learn who reports it.
+pub(crate) fn direct(program: &OsStr, arguments: &[OsString]) -> Command {
+    let mut command = Command::new(program);
+    command.args(arguments);
+    devmason_client::without_secrets(&mut command);
+    command
+}
+
 /// Whether a program is a script that does not say what runs it: a shell runs it then, as a shell would.
 pub(crate) fn is_script(error: &io::Error) -> bool {
     error.raw_os_error() == Some(rustix::io::Errno::NOEXEC.raw_os_error())
@@ -325,6 +330,7 @@ pub(crate) fn is_script(error: &io::Error) -> bool {
 pub(crate) fn script(program: &OsStr, arguments: &[OsString]) -> Command {
     let mut command = Command::new("/bin/sh");
     command.arg(program).args(arguments);
+    devmason_client::without_secrets(&mut command);
     command
 }
 
@@ -382,9 +388,12 @@ mod tests {
 
     #[test]
     fn a_command_names_its_step() {
-        let name = |words: &[&str]| name_of(&words.iter().map(OsString::from).collect::<Vec<_>>());
-        assert_eq!(name(&["make", "test\nall"]), "make test all");
-        assert_eq!(name(&[&"ü".repeat(500)]).len(), 200);
-        assert_eq!(name(&[""]), "command");
+        let name = |words: &[&str], is_whole| {
+            name_of(&words.iter().map(OsString::from).collect::<Vec<_>>(), is_whole)
+        };
+        assert_eq!(name(&["make", "test\nall"], true), "make test all");
+        assert_eq!(name(&["/usr/bin/curl", "-u", "ann:secret"], false), "curl");
+        assert_eq!(name(&[&"ü".repeat(100), &"ü".repeat(100)], true).len(), 200);
+        assert_eq!(name(&[""], false), "command");
     }
 }

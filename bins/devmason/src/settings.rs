@@ -3,12 +3,12 @@
 
 use std::fs;
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use clap::builder::FalseyValueParser;
-use devmason_client::{Client, Credentials, Place, Spool};
+use devmason_client::{Client, Credentials, Place, Spool, private};
 use devmason_domain::{Slug, Tag};
 use serde::{Deserialize, Serialize};
 
@@ -22,7 +22,14 @@ const SPOOL_BYTES: u64 = 256 << 20;
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Layer {
     /// The server's URL [default: http://127.0.0.1:8080]
-    #[arg(long, short = 's', env = "DEVMASON_SERVER_URL", value_name = "URL", global = true)]
+    #[arg(
+        long,
+        short = 's',
+        env = "DEVMASON_SERVER_URL",
+        value_name = "URL",
+        global = true,
+        hide_env_values = true
+    )]
     server: Option<String>,
 
     /// The project
@@ -56,6 +63,10 @@ pub(crate) struct Layer {
     #[arg(long, env = "DEVMASON_CREATE", value_parser = FalseyValueParser::new(), global = true)]
     create: bool,
 
+    /// Call the step of `run` by the whole command line, with what is secret in it
+    #[arg(long, env = "DEVMASON_WHOLE_COMMAND", value_parser = FalseyValueParser::new(), global = true)]
+    whole_command: bool,
+
     /// Exit with 3 where a report could not be sent yet
     #[arg(long, env = "DEVMASON_STRICT", value_parser = FalseyValueParser::new(), global = true)]
     strict: bool,
@@ -85,6 +96,22 @@ struct CredentialsFile {
     servers: std::collections::BTreeMap<String, Login>,
 }
 
+impl CredentialsFile {
+    /// The file, if it is its owner's alone; nothing where there is none.
+    fn read(path: &Path) -> Result<Self, Problem> {
+        let bad = |problem: &dyn std::fmt::Display| {
+            Problem::usage(format!("{}: {problem}", path.display()))
+        };
+        match private::read(path) {
+            // What is wrong with it would be shown with a part of it.
+            Ok(text) => toml::from_str(&String::from_utf8_lossy(&text))
+                .map_err(|_| bad(&"'devmason login' did not write it")),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(error) => Err(bad(&error)),
+        }
+    }
+}
+
 #[derive(Serialize, Deserialize)]
 struct Login {
     user: String,
@@ -97,6 +124,7 @@ pub(crate) struct Settings {
     pub(crate) project: Option<String>,
     pub(crate) tags: Vec<String>,
     pub(crate) create: bool,
+    pub(crate) whole_command: bool,
     pub(crate) strict: bool,
     pub(crate) json: bool,
     pub(crate) quiet: bool,
@@ -170,6 +198,7 @@ impl Settings {
             spool: spool.or_else(|| Some(in_home("XDG_STATE_HOME", ".local/state")?.join("spool"))),
             spool_bytes: layer.spool_bytes.or(below.spool_bytes).unwrap_or(SPOOL_BYTES),
             create: layer.create || below.create,
+            whole_command: layer.whole_command || below.whole_command,
             strict: layer.strict || below.strict,
             json: layer.json,
             quiet: layer.quiet || below.quiet,
@@ -205,12 +234,7 @@ impl Settings {
         let Some(path) = config_dir().map(|dir| dir.join("credentials.toml")) else {
             return Ok(None);
         };
-        let is_open = fs::metadata(&path).is_ok_and(|file| file.permissions().mode() & 0o077 != 0);
-        if is_open {
-            let problem = "others may read it; 'chmod 600' it";
-            return Err(Problem::usage(format!("{}: {problem}", path.display())));
-        }
-        let mut file: CredentialsFile = read(&path)?;
+        let mut file = CredentialsFile::read(&path)?;
         Ok(file.servers.remove(&self.server).and_then(|login| {
             let is_asked = self.user.as_ref().is_none_or(|user| *user == login.user);
             is_asked.then_some(Credentials { user: login.user, password: login.password })
@@ -222,25 +246,13 @@ impl Settings {
         let dir = config_dir()
             .ok_or_else(|| Problem::usage("there is no home directory to keep it in"))?;
         let path = dir.join("credentials.toml");
-        let mut file: CredentialsFile = read(&path)?;
+        let mut file = CredentialsFile::read(&path)?;
         let Credentials { user, password } = credentials;
         file.servers.insert(self.server.clone(), Login { user, password });
         let text = toml::to_string(&file).map_err(|error| Problem::failed(error.to_string()))?;
-        let half = dir.join("credentials.half");
-        let written = fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&dir)
-            .and_then(|()| {
-                fs::OpenOptions::new()
-                    .write(true)
-                    .create(true)
-                    .truncate(true)
-                    .mode(0o600)
-                    .open(&half)
-            })
-            .and_then(|mut file| file.write_all(text.as_bytes()))
-            .and_then(|()| fs::rename(&half, &path));
+        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir);
+        let written =
+            made.and_then(|()| private::whole(&path, |file| file.write_all(text.as_bytes())));
         written.map_err(|error| Problem::failed(format!("{}: {error}", path.display())))?;
         Ok(path)
     }

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::files::words;
 use crate::settings::Settings;
-use crate::{Problem, print};
+use crate::{Problem, print, print_json, print_output};
 
 /// How often a running build is looked at.
 const LOOK: Duration = Duration::from_secs(2);
@@ -24,7 +24,7 @@ fn show(
     document: &Document,
     as_text: impl FnOnce() -> Result<(), Problem>,
 ) -> Result<u8, Problem> {
-    if settings.json { print(&document.0.to_string()) } else { as_text() }.map(|()| 0)
+    if settings.json { print_json(document) } else { as_text() }.map(|()| 0)
 }
 
 /// How a build stands, in a word.
@@ -127,7 +127,8 @@ pub(crate) fn build(settings: &Settings, id: &str, output: bool) -> Result<u8, P
     let build = find(settings, &client, id)?;
     show(settings, &build, || {
         let href = build.link("self").unwrap_or_default();
-        print(&format!("{} {}\n{href}", word(&build), build.text("id")))?;
+        print(&format!("{} {}", word(&build), build.text("id")))?;
+        print(&href)?;
         print(&format!("started {}  finished {}", build.text("started"), build.text("finished")))?;
         let tests = cases(&build);
         if !tests.is_empty() {
@@ -138,7 +139,7 @@ pub(crate) fn build(settings: &Settings, id: &str, output: bool) -> Result<u8, P
             print(&format!("{:<8} {}", if ok { "ok" } else { "failed" }, step.text("name")))?;
             for text in ["output", "errout"].map(|member| step.text(member)) {
                 if output && !text.is_empty() {
-                    print(text.trim_end_matches('\n'))?;
+                    print_output(text)?;
                 }
             }
         }
@@ -166,7 +167,9 @@ pub(crate) fn tests(
                 print(&format!("{:<8} {}", test.text("status"), test.text("full_name")))?;
                 let message = test.0.get("failure").and_then(|failure| failure.get("message"));
                 match message.and_then(Value::as_str) {
-                    Some(message) => print(&format!("         {message}")),
+                    Some(message) => {
+                        message.lines().try_for_each(|line| print(&format!("         {line}")))
+                    }
                     None => Ok(()),
                 }
             })

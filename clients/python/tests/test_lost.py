@@ -83,6 +83,7 @@ def test_what_is_kept_goes_with_the_next_report_and_is_stored_once(
     assert len(server.builds()) == 2
     # Somebody puts back what was sent.
     kept.write_bytes(content)
+    kept.chmod(0o600)
     assert run("-m", "devmason", "flush").ret == 0
     assert list(spool.iterdir()) == []
     assert len(server.builds()) == 2
@@ -187,7 +188,9 @@ def test_a_refused_or_broken_file_holds_no_other_up(server: Server, run: Run, sp
     entry = json.loads(first.read_text())
     entry["document"]["success"] = "perhaps"
     first.write_text(json.dumps(entry))
-    (spool / "0-half.json").write_text('{"server": "http://127')
+    half = spool / "0-half.json"
+    half.write_text('{"server": "http://127')
+    half.chmod(0o600)
     server.start(port)
     flushed = run("-m", "devmason", "flush")
     assert flushed.ret == 1

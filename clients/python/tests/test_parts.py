@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from devmason import Build, Failure, SpoolError, Step, Test
+from devmason.facts import client_record
 from devmason.limits import fit
 from devmason.reporter import report
 from devmason.settings import Settings, load
@@ -49,6 +50,48 @@ def test_a_full_spool_lets_the_oldest_go_and_takes_no_report_that_is_longer_than
     with pytest.raises(SpoolError):
         spool.add(Report("http://a", "pony", "b9", {"x": "y" * 1000}))
     assert len(spool.waiting()) == 3
+
+
+def test_a_spool_is_its_owners_alone_and_leads_nowhere_else(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "spool")
+    path, _ = spool.add(Report("http://a", "pony", "b1", {}))
+    entry = json.loads(path.read_text())
+    for changed in ({"project": ".."}, {"project": "a/b"}, {"id": ".."}, {"id": "a/b"}, {"id": "latest"}):
+        path.write_text(json.dumps({**entry, **changed}))
+        assert spool.read(path) is None
+        path.with_suffix(".rejected").rename(path)
+    with pytest.raises(SpoolError):
+        spool.add(Report("http://a", "pony", "../b", {}))
+    path.write_text(json.dumps(entry))
+    path.chmod(0o644)
+    with pytest.raises(SpoolError, match="others may read it"):
+        spool.read(path)
+    victim = tmp_path / "victim"
+    path.rename(victim)
+    path.symlink_to(victim)
+    for look in (spool.read, lambda path: spool.reject(path, {})):
+        with pytest.raises(SpoolError):
+            look(path)
+    (tmp_path / "link").symlink_to(spool.directory)
+    with pytest.raises(SpoolError, match="a link"):
+        Spool(tmp_path / "link").waiting()
+    spool.directory.chmod(0o777)
+    with pytest.raises(SpoolError, match="others may write"):
+        spool.waiting()
+    spool.directory.chmod(0o755)
+    assert spool.waiting() == [path]
+    assert spool.directory.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_jobs_url_is_sent_without_credentials() -> None:
+    def sent(url: str) -> object:
+        return client_record({"GITLAB_CI": "true", "CI_JOB_URL": url}).get("job_url")
+
+    assert sent("https://u:p@h:1/x?y=1") == "https://h:1/x?y=1"
+    assert sent("https://u:p/w@h/x") is None
+    assert sent("http://[") is None
+    settings = Settings(url="http://alice:s%2Fw@h/x")
+    assert (settings.url, settings.username, settings.password) == ("http://h/x", "alice", "s/w")
 
 
 def test_a_fault_of_this_package_still_keeps_the_report(

@@ -1,13 +1,15 @@
 //! What all requests share.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use actix_web::web;
 use devmason_repository::Repository;
 
 use crate::auth::Verifier;
+use crate::budget::Budget;
 use crate::cache::Cache;
+use crate::connection::{Connections, Counts};
 use crate::error::ApiError;
 use crate::live::Live;
 use crate::metrics::Metrics;
@@ -22,6 +24,11 @@ pub(crate) struct App {
     pub(crate) verifier: Verifier,
     pub(crate) cache: Cache,
     pub(crate) metrics: Arc<Metrics>,
+    /// The memory that requests may take at once.
+    pub(crate) budget: Arc<Budget>,
+    pub(crate) connections: Arc<Connections>,
+    /// Those who watch builds.
+    pub(crate) watchers: Arc<Counts>,
     /// The builds that are watched while they run.
     pub(crate) live: Live,
     /// Where the server listens, for a request that doesn't say where it was sent.
@@ -35,10 +42,10 @@ impl App {
         address: SocketAddr,
     ) -> Self {
         let metrics = Arc::new(Metrics::default());
-        // Two of the longest bodies and some: a client with a large report must not be refused for
-        // the small ones before it.
-        let queue_bytes = settings.max_body_bytes.saturating_mul(2).saturating_add(32 << 20);
-        let recorder = Recorder::start(repository.clone(), metrics.clone(), queue_bytes);
+        let recorder = Recorder::start(repository.clone(), metrics.clone());
+        let budget = Budget::new(settings.max_memory_bytes);
+        let (connections, watchers) =
+            (Connections::new(settings.connections), Counts::new(settings.watchers));
         let cache = Cache::new(settings.fresh);
         let verifier = Verifier::new(settings.password_cost, settings.login_failures_per_minute);
         Self {
@@ -48,9 +55,17 @@ impl App {
             verifier,
             cache,
             metrics,
+            budget,
+            connections,
+            watchers,
             live: Live::new(),
             address,
         }
+    }
+
+    /// Whether a setting says that this is a proxy's address.
+    pub(crate) fn is_proxy(&self, address: &IpAddr) -> bool {
+        self.settings.trust_forwarded.iter().any(|net| net.contains(address))
     }
 
     /// Asks the repository, off the workers that serve connections.

@@ -5,6 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::app::App;
+use crate::connection::network;
+use crate::error::ApiError;
+use crate::turns::Turns;
 use actix_web::http::header::HeaderValue;
 use actix_web::web;
 use base64::Engine;
@@ -13,10 +17,6 @@ use devmason_repository::{Actor, NewAccount};
 use hmac::{Hmac, KeyInit, Mac};
 use moka::sync::Cache;
 use sha2::Sha256;
-use tokio::sync::{Semaphore, SemaphorePermit};
-
-use crate::app::App;
-use crate::error::ApiError;
 
 /// How long a verified password is remembered. A password that is changed on another server counts
 /// here after this time at the latest.
@@ -25,8 +25,12 @@ const REMEMBERED: Duration = Duration::from_secs(60);
 /// How many users' passwords are remembered.
 const REMEMBERED_USERS: u64 = 10_000;
 
-/// How many requests may wait for a password to be verified.
-const WAITING: u32 = 256;
+/// How long it is remembered that a user signed in from an address.
+const PROVEN: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How many wrong passwords and unknown names an address has, as a multiple of what it has for one name: many may be
+/// behind one address.
+const OF_ADDRESS: u32 = 5;
 
 /// Who sends a request, with what is needed to make a stranger a user.
 #[derive(Debug)]
@@ -108,12 +112,18 @@ pub(crate) struct Verifier {
     remembered: Cache<String, Verified>,
     /// Rises when a password changes: what was verified before that is not remembered after it.
     changes: AtomicU64,
-    failures_by_address: Cache<IpAddr, Arc<AtomicU32>>,
-    failures_by_username: Cache<String, Arc<AtomicU32>>,
+    /// Wrong passwords and unknown names of an address.
+    failures: Cache<Option<IpAddr>, Arc<AtomicU32>>,
+    /// Wrong passwords of an address for one name: whoever guesses locks nobody else out.
+    failures_for_name: Cache<(Option<IpAddr>, String), Arc<AtomicU32>>,
     failures_allowed: u32,
+    /// Wrong passwords, and those of unknown names with what they would be stored as: trying one again costs nothing,
+    /// and takes no longer for a name that there is.
+    refused: Cache<[u8; 32], Option<PasswordHash>>,
+    /// Who signed in from where: what others behind the same address guess is not held against them.
+    proven: Cache<(Option<IpAddr>, String), ()>,
     /// Half of the cores: a flood of wrong passwords must not take them all.
-    bcrypt: Semaphore,
-    waiting: AtomicU32,
+    turns: Arc<Turns>,
 }
 
 impl Verifier {
@@ -131,33 +141,33 @@ impl Verifier {
                 .time_to_live(REMEMBERED)
                 .build(),
             changes: AtomicU64::new(0),
-            failures_by_address: Cache::builder()
-                .max_capacity(100_000)
-                .time_to_live(minute)
-                .build(),
-            failures_by_username: Cache::builder()
-                .max_capacity(100_000)
-                .time_to_live(minute)
-                .build(),
+            failures: Cache::builder().max_capacity(100_000).time_to_live(minute).build(),
+            failures_for_name: Cache::builder().max_capacity(100_000).time_to_live(minute).build(),
             failures_allowed,
-            bcrypt: Semaphore::new((cores / 2).max(1)),
-            waiting: AtomicU32::new(0),
+            refused: Cache::builder()
+                .max_capacity(REMEMBERED_USERS)
+                .time_to_live(REMEMBERED)
+                .build(),
+            proven: Cache::builder().max_capacity(REMEMBERED_USERS).time_to_live(PROVEN).build(),
+            turns: Turns::new((cores / 2).max(1)),
         }
     }
 
-    fn mac(&self, credentials: &Credentials) -> [u8; 32] {
+    /// A keyed hash of credentials, and of the hash that they are compared with.
+    fn mac(&self, credentials: &Credentials, against: &str) -> [u8; 32] {
         // HMAC takes a key of any length.
         let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.key) else { return [0; 32] };
-        mac.update(credentials.username.key().as_bytes());
-        mac.update(b":");
-        mac.update(credentials.password.as_bytes());
+        for part in [&credentials.username.key(), against, &credentials.password] {
+            mac.update(&(part.len() as u64).to_le_bytes());
+            mac.update(part.as_bytes());
+        }
         mac.finalize().into_bytes().into()
     }
 
     fn recall(&self, credentials: &Credentials) -> Option<Viewer> {
         let remembered = self.remembered.get(&credentials.username.key())?;
         // Of a keyed hash nothing can be learnt by the time a comparison takes.
-        (remembered.mac == self.mac(credentials)).then_some(remembered.viewer)
+        (remembered.mac == self.mac(credentials, "")).then_some(remembered.viewer)
     }
 
     /// A user's password changed, or the user is gone: what was remembered of it counts no more.
@@ -167,21 +177,25 @@ impl Verifier {
     }
 
     fn guesses_too_much(&self, address: Option<IpAddr>, username: &Username) -> bool {
-        let at_limit =
-            |failures: Arc<AtomicU32>| failures.load(Ordering::Relaxed) >= self.failures_allowed;
-        address.and_then(|address| self.failures_by_address.get(&address)).is_some_and(at_limit)
-            || self.failures_by_username.get(&username.key()).is_some_and(at_limit)
+        let count = |failures: Arc<AtomicU32>| failures.load(Ordering::Relaxed);
+        let place = (address.map(network), username.key());
+        self.failures_for_name.get(&place).map_or(0, count) >= self.failures_allowed
+            || (self.failures.get(&place.0).map_or(0, count)
+                >= self.failures_allowed.saturating_mul(OF_ADDRESS)
+                && !self.proven.contains_key(&place))
     }
 
-    fn note_failure(&self, address: Option<IpAddr>, username: &Username) {
-        if let Some(address) = address {
-            self.failures_by_address
-                .get_with(address, Arc::default)
-                .fetch_add(1, Ordering::Relaxed);
-        }
-        self.failures_by_username
-            .get_with(username.key(), Arc::default)
-            .fetch_add(1, Ordering::Relaxed);
+    /// An unknown name, or a wrong password.
+    fn note_failure(&self, address: Option<IpAddr>) {
+        let address = address.map(network);
+        self.failures.get_with(address, Arc::default).fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A wrong password for a name that there is.
+    fn note_wrong_password(&self, address: Option<IpAddr>, username: &Username) {
+        self.note_failure(address);
+        let place = (address.map(network), username.key());
+        self.failures_for_name.get_with(place, Arc::default).fetch_add(1, Ordering::Relaxed);
     }
 
     /// Whether it is the password of that hash, when it is this request's turn.
@@ -189,34 +203,29 @@ impl Verifier {
         &self,
         hash: PasswordHash,
         password: Password,
+        address: Option<IpAddr>,
     ) -> Result<bool, ApiError> {
-        self.in_turn(move || hash.verify(&password)).await
+        self.in_turn(address, move || hash.verify(&password)).await
     }
 
     /// Hashes a password, when it is this request's turn.
-    pub(crate) async fn hash(&self, password: Password) -> Result<PasswordHash, ApiError> {
+    pub(crate) async fn hash(
+        &self,
+        password: Password,
+        address: Option<IpAddr>,
+    ) -> Result<PasswordHash, ApiError> {
         let cost = self.cost;
-        let hash = self.in_turn(move || password.hash(cost)).await?;
+        let hash = self.in_turn(address, move || password.hash(cost)).await?;
         hash.map_err(|invalid| ApiError::Unwritable(invalid.0))
     }
 
     async fn in_turn<T: Send + 'static>(
         &self,
+        address: Option<IpAddr>,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, ApiError> {
-        let _turn = self.turn().await?;
+        let _turn = self.turns.take(address).await?;
         web::block(work).await.map_err(|_| ApiError::Interrupted)
-    }
-
-    /// Waits for a turn at bcrypt, unless too many do.
-    async fn turn(&self) -> Result<SemaphorePermit<'_>, ApiError> {
-        if self.waiting.fetch_add(1, Ordering::Relaxed) >= WAITING {
-            self.waiting.fetch_sub(1, Ordering::Relaxed);
-            return Err(ApiError::Overloaded);
-        }
-        let turn = self.bcrypt.acquire().await;
-        self.waiting.fetch_sub(1, Ordering::Relaxed);
-        turn.map_err(|_| ApiError::Interrupted)
     }
 
     /// What is known of these credentials without bcrypt: whom they name, or that they are refused.
@@ -251,7 +260,7 @@ pub(crate) async fn authenticate(
     if let Some(viewer) = verifier.known_already(&credentials, address)? {
         return Ok(Caller::known(viewer));
     }
-    let _turn = verifier.turn().await?;
+    let _turn = verifier.turns.take(address).await?;
     // Of many requests at once with one password the first has verified it meanwhile, or of many
     // guesses enough were wrong.
     if let Some(viewer) = verifier.known_already(&credentials, address)? {
@@ -263,7 +272,7 @@ pub(crate) async fn authenticate(
     let password = Password::new(credentials.password.as_str());
     match account {
         Some(account) => known(app, &credentials, account, password.ok(), address, changes).await,
-        None => stranger(verifier.cost, credentials.username, password).await,
+        None => stranger(verifier, &credentials, password, address).await,
     }
 }
 
@@ -277,19 +286,22 @@ async fn known(
 ) -> Result<Caller, ApiError> {
     let verifier = &app.verifier;
     let viewer = app.settings.policy.viewer(&account);
+    let mac = verifier.mac(credentials, account.password_hash.as_str());
     let verified = match password {
-        Some(password) => {
+        Some(password) if !verifier.refused.contains_key(&mac) => {
             let hash = account.password_hash;
             web::block(move || hash.verify(&password)).await.map_err(|_| ApiError::Interrupted)?
         }
-        None => false,
+        _ => false,
     };
     if !verified {
-        verifier.note_failure(address, &credentials.username);
+        verifier.refused.insert(mac, None);
+        verifier.note_wrong_password(address, &credentials.username);
         return Err(ApiError::BadCredentials("wrong username or password"));
     }
+    verifier.proven.insert((address.map(network), credentials.username.key()), ());
     if verifier.changes.load(Ordering::Acquire) == changes {
-        let verified = Verified { mac: verifier.mac(credentials), viewer: viewer.clone() };
+        let verified = Verified { mac: verifier.mac(credentials, ""), viewer: viewer.clone() };
         verifier.remembered.insert(credentials.username.key(), verified);
         // A password that was changed just now must not be remembered after all.
         if verifier.changes.load(Ordering::Acquire) != changes {
@@ -302,18 +314,27 @@ async fn known(
 /// Nobody has that name. Hashing the password takes as long as verifying one, so that the time tells
 /// nobody which names there are; and if the request makes users, the hash is what is stored.
 async fn stranger(
-    cost: u32,
-    username: Username,
+    verifier: &Verifier,
+    credentials: &Credentials,
     password: Result<Password, devmason_domain::Invalid>,
+    address: Option<IpAddr>,
 ) -> Result<Caller, ApiError> {
-    let newcomer = match password {
-        Ok(password) => {
+    let username = credentials.username.clone();
+    let mac = verifier.mac(credentials, "");
+    let newcomer = match (password, verifier.refused.get(&mac).flatten()) {
+        (Err(invalid), _) => Newcomer::BadPassword(invalid.0),
+        (Ok(_), Some(password_hash)) => {
+            Newcomer::Possible(NewAccount { username: username.clone(), password_hash })
+        }
+        (Ok(password), None) => {
+            verifier.note_failure(address);
+            let cost = verifier.cost;
             let hash =
                 web::block(move || password.hash(cost)).await.map_err(|_| ApiError::Interrupted)?;
             let password_hash = hash.map_err(|invalid| ApiError::Unwritable(invalid.0))?;
+            verifier.refused.insert(mac, Some(password_hash.clone()));
             Newcomer::Possible(NewAccount { username: username.clone(), password_hash })
         }
-        Err(invalid) => Newcomer::BadPassword(invalid.0),
     };
     Ok(Caller { viewer: Viewer::Stranger(username), newcomer, is_of_session: false })
 }

@@ -1,5 +1,7 @@
 //! One request, as handlers see it.
 
+use std::net::IpAddr;
+
 use actix_web::HttpRequest;
 use actix_web::http::header::{self, HeaderName};
 use actix_web::web::{self, Bytes};
@@ -11,6 +13,8 @@ use sha2::{Digest, Sha256};
 
 use crate::app::App;
 use crate::auth::Caller;
+use crate::body::Body;
+use crate::budget::{Lane, SMALL};
 use crate::error::ApiError;
 use crate::params::{Format, Params};
 use crate::session::Session;
@@ -22,9 +26,11 @@ pub(crate) struct Call<'a> {
     pub(crate) resource: &'a Resource,
     pub(crate) base: &'a Base,
     pub(crate) caller: &'a Caller,
+    /// The client's address.
+    pub(crate) client: Option<IpAddr>,
     pub(crate) params: &'a Params,
     pub(crate) format: Format,
-    pub(crate) body: &'a Bytes,
+    pub(crate) body: &'a Body,
     /// The browser's session, where the caller is known by it.
     pub(crate) session: Option<&'a Session>,
     /// Whether the body was made of a form.
@@ -38,6 +44,14 @@ impl Call<'_> {
         ask: impl FnOnce(&dyn Repository) -> devmason_repository::Result<T> + Send + 'static,
     ) -> Result<T, ApiError> {
         self.app.run(ask).await
+    }
+
+    /// Draws memory for an answer before what it is made of is read, where that is not little.
+    pub(crate) async fn room_for_answer(&self, bytes: usize) -> Result<(), ApiError> {
+        if bytes <= SMALL {
+            return Ok(());
+        }
+        self.body.hold.draw_up_to(Lane::Answer, bytes).await
     }
 
     pub(crate) fn viewer(&self) -> &Viewer {
@@ -59,22 +73,54 @@ impl Call<'_> {
         self.app.cache.project(self.app, slug).await
     }
 
-    /// The document in the body.
-    pub(crate) fn document<T: DeserializeOwned>(&self) -> Result<T, ApiError> {
+    /// The body, which is received now, where it was not before: to be asked for once it is known that this
+    /// caller may send one here.
+    pub(crate) async fn body(&self) -> Result<&Bytes, ApiError> {
+        self.body.receive(self.request, self.app).await
+    }
+
+    /// What was received of the body: all of it, or nothing.
+    pub(crate) fn received(&self) -> &Bytes {
+        self.body.received()
+    }
+
+    /// The document in the body. A long one is parsed off the workers that serve connections.
+    pub(crate) async fn document<T: DeserializeOwned + Send + 'static>(
+        &self,
+    ) -> Result<T, ApiError> {
+        let body = self.body().await?;
         let content_type = self.header(header::CONTENT_TYPE).unwrap_or_default();
         let media_type = content_type.split(';').next().unwrap_or_default().trim();
-        if !self.body.is_empty()
-            && !self.is_form
-            && !media_type.eq_ignore_ascii_case("application/json")
+        if !body.is_empty() && !self.is_form && !media_type.eq_ignore_ascii_case("application/json")
         {
             return Err(ApiError::UnsupportedType);
         }
-        Ok(document::parse(self.body)?)
+        if body.len() <= SMALL {
+            return Ok(document::parse(body)?);
+        }
+        let turn = self.body.turn(self.app, body.len()).await?;
+        let (body, hold) = (body.clone(), self.body.hold.clone());
+        self.off_the_workers(move || {
+            let _turn = turn;
+            hold.draw_blocking(Lane::Work, document_becomes(&body))?;
+            Ok(document::parse(&body)?)
+        })
+        .await
+    }
+
+    /// Does what takes long on a thread that may be busy.
+    pub(crate) async fn off_the_workers<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        web::block(work).await.map_err(|_| ApiError::Interrupted)?
     }
 
     /// The document in the body, or its default where there is no body.
-    pub(crate) fn optional_document<T: DeserializeOwned + Default>(&self) -> Result<T, ApiError> {
-        if self.body.is_empty() { Ok(T::default()) } else { self.document() }
+    pub(crate) async fn optional_document<T: DeserializeOwned + Default + Send + 'static>(
+        &self,
+    ) -> Result<T, ApiError> {
+        if self.body().await?.is_empty() { Ok(T::default()) } else { self.document().await }
     }
 
     pub(crate) fn header(&self, name: impl Into<HeaderName>) -> Option<&str> {
@@ -85,7 +131,7 @@ impl Call<'_> {
     ///
     /// `place` is the resource by its numbers: a project that is registered anew under an old name is
     /// another one.
-    pub(crate) fn claim(
+    pub(crate) async fn claim(
         &self,
         place: &str,
         status: u16,
@@ -106,11 +152,22 @@ impl Call<'_> {
             scope.update((part.len() as u64).to_le_bytes());
             scope.update(part);
         }
-        let body = Sha256::digest(self.body).into();
+        let body = Sha256::digest(self.body().await?).into();
         Ok(Some(Claim {
             scope: scope.finalize().into(),
             body,
             answer: Answer { status, location },
         }))
     }
+}
+
+/// About how many bytes a document becomes, with what is made of it: its texts twice, and for each object in it
+/// the members that it may have.
+fn document_becomes(body: &[u8]) -> usize {
+    /// What an object becomes beside its texts: a test case is the largest.
+    const OBJECT: usize = 400;
+    let objects = memchr::memchr_iter(b'{', body).count();
+    // Braces in texts are no objects; a document that is made of nothing but objects becomes no more than this.
+    let objects = objects.saturating_mul(OBJECT).min(body.len().saturating_mul(12));
+    body.len().saturating_mul(2).saturating_add(objects)
 }

@@ -1,24 +1,24 @@
 //! From a request to its handler, and from an error to its answer.
 
-use std::io::Read;
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Instant;
 
-use actix_web::dev::Payload;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
-use actix_web::web::{Bytes, BytesMut};
-use actix_web::{HttpRequest, HttpResponse, http, web};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, http, web};
 use devmason_domain::{Username, Viewer};
 use devmason_hypermedia::{Method, Resource};
 use devmason_pages::Site;
-use futures_util::StreamExt;
 use tracing::Instrument;
 
+use crate::answer::paced;
 use crate::app::App;
 use crate::auth::{Caller, authenticate};
+use crate::body::Body;
 use crate::call::Call;
+use crate::connection::Connection;
 use crate::error::ApiError;
 use crate::form::{is_form, leading_to};
-use crate::forwarded::{Origin, origin};
+use crate::forwarded::{Origin, is_cross_site, origin};
 use crate::handlers::{
     builds, feeds, lists, objects, outputs, progress, projects, receipts, service, tests, users,
 };
@@ -26,9 +26,6 @@ use crate::metrics::{RequestLabels, ResourceLabels};
 use crate::params::{Format, Params};
 use crate::respond::{allow, format};
 use crate::session::Session;
-
-/// How long a client may pause in the middle of a body.
-const BODY_PAUSE: Duration = Duration::from_secs(30);
 
 /// The longest form, in bytes.
 const MAX_FORM: usize = 64 << 10;
@@ -49,12 +46,23 @@ pub(crate) async fn dispatch(
     let span = tracing::info_span!("request", id = %id.to_str().unwrap_or_default());
 
     let is_page = is_browsers(&request, resource.as_ref().ok());
-    let answer = answer(&request, payload.into_inner(), &app, &origin, resource)
-        .instrument(span.clone())
-        .await;
-    let viewer = match (&answer, Session::of(&request)) {
+    let connection = connection_of(&request);
+    let _busy = connection.as_ref().map(Connection::busy);
+    let mut body = Body::new(payload.into_inner(), app.budget.hold(), connection.clone());
+    let answer =
+        answer(&request, &mut body, &app, &origin, resource).instrument(span.clone()).await;
+    // What could not be written as a header would be answered by the framework, in a shape of its own.
+    let answer = answer.and_then(|response| match response.error() {
+        Some(error) => Err(ApiError::Unwritable(error.to_string())),
+        None => Ok(response),
+    });
+    let viewer = match (&answer, Session::of(&request, &origin.base)) {
         (Err(_), Some(session)) if is_page => session.caller(&app).await.ok().flatten(),
         _ => None,
+    };
+    let answer = match answer {
+        Ok(response) => paced(response, &body.hold, connection.as_ref()).await,
+        Err(error) => Err(error),
     };
     let mut response = answer.unwrap_or_else(|error| {
         let here = request.uri().path_and_query().map_or("/", |here| here.as_str()).to_owned();
@@ -70,6 +78,9 @@ pub(crate) async fn dispatch(
         }
         response
     });
+    if !body.discard(app.settings.max_body_bytes).await {
+        response.head_mut().set_connection_type(http::ConnectionType::Close);
+    }
     response.headers_mut().insert(REQUEST_ID, id);
 
     let (elapsed, status) = (start.elapsed(), response.status().as_u16());
@@ -90,6 +101,12 @@ pub(crate) async fn dispatch(
         .get_or_create(&ResourceLabels { resource: pattern })
         .observe(elapsed.as_secs_f64());
     response
+}
+
+/// The connection that a request came on.
+fn connection_of(request: &HttpRequest) -> Option<Arc<Connection>> {
+    let of_stream = || request.extensions().get::<Arc<Connection>>().cloned();
+    request.conn_data::<Arc<Connection>>().cloned().or_else(of_stream)
 }
 
 /// Whether who sent a request is told of an error by a page: a person whose browser goes somewhere, or sends a form. To
@@ -141,7 +158,7 @@ enum Asked {
 
 async fn answer(
     request: &HttpRequest,
-    payload: Payload,
+    body: &mut Body,
     app: &web::Data<App>,
     origin: &Origin,
     resource: Result<Resource, devmason_hypermedia::PathError>,
@@ -156,21 +173,23 @@ async fn answer(
     };
     // Whether the process lives and the database answers is told to anybody, and without bcrypt.
     let is_open = matches!(resource, Ok(Resource::Health | Resource::Ready | Resource::Asset(_)));
+    if !is_open && !origin.is_served(&app.settings) {
+        return Err(ApiError::ForeignHost);
+    }
+    // A page of another site never writes here, in whoever's name it would.
+    let writes = !matches!(asked, Asked::Do(Method::Get) | Asked::Allowed);
+    if writes && is_cross_site(request, &origin.base) {
+        return Err(ApiError::CrossSite);
+    }
     let params = Params::read(request.query_string())?;
     let wanted = format(accepted(request), &params)?;
-    let session = Session::of(request);
+    let session = Session::of(request, &origin.base);
     if let (Asked::Do(Method::Post), Ok(of)) = (&asked, &resource)
         && is_form(request, of)
     {
-        return form(request, payload, app, origin, session.as_ref(), of).await;
+        return form(request, body, app, origin, session.as_ref(), of).await;
     }
-    let body = match asked {
-        Asked::Do(Method::Post | Method::Put) => read_body(request, payload, app).await?,
-        Asked::Do(Method::Delete) if matches!(resource, Ok(Resource::Progress(..))) => {
-            read_body(request, payload, app).await?
-        }
-        _ => Bytes::new(),
-    };
+    let body = &*body;
     // Of two requests that make the same user or project, the second finds it made: it is tried again,
     // with a fresh look at whom its credentials name.
     let mut tries = 0;
@@ -180,20 +199,23 @@ async fn answer(
         } else {
             caller(request, app, origin, session.as_ref(), &asked).await?
         };
-        // What is there is not told to those who may not read it; what could be made may be asked for.
-        let is_to_read = match (&asked, &resource) {
-            (Asked::Do(Method::Get), _) => true,
-            (Asked::Allowed, Ok(resource)) => !resource.methods().contains(&Method::Put),
-            _ => false,
-        };
+        // What is there is not told to those who may not read it.
+        let is_to_read = matches!(asked, Asked::Do(Method::Get) | Asked::Allowed);
         // The form to sign in with is for those who are not.
         let is_form = matches!(resource, Ok(Resource::Session));
-        if is_to_read && !is_open && !is_form {
-            app.settings.policy.read(&caller.viewer)?;
-        }
+        let may_read = match app.settings.policy.read(&caller.viewer) {
+            _ if is_open || is_form => Ok(()),
+            Err(refusal) if is_to_read => return Err(refusal.into()),
+            may_read => may_read,
+        };
         let is_put = matches!(asked, Asked::Do(Method::Put));
-        let resource =
-            resource.as_ref().map_err(|error| ApiError::of_path(error.clone(), is_put))?;
+        let resource = match (&resource, may_read) {
+            (Ok(resource), _) => resource,
+            (Err(devmason_hypermedia::PathError::NotFound), Err(refusal)) => {
+                return Err(refusal.into());
+            }
+            (Err(error), _) => return Err(ApiError::of_path(error.clone(), is_put)),
+        };
         if is_put {
             not_the_prefix(resource, origin)?;
         }
@@ -203,9 +225,10 @@ async fn answer(
             resource,
             base: &origin.base,
             caller: &caller,
+            client: origin.client,
             params: &params,
             format: wanted,
-            body: &body,
+            body,
             session: session.as_ref().filter(|_| caller.is_of_session),
             is_form: false,
         };
@@ -228,6 +251,9 @@ async fn answer(
                 if let Some(username) = caller.viewer.username() {
                     app.verifier.forget(username);
                 }
+            }
+            Err(error) if error.tells_what_is_there() => {
+                return Err(may_read.map_or_else(ApiError::from, |()| error));
             }
             result => return result,
         }
@@ -266,7 +292,7 @@ async fn caller(
 /// Does what a form of a page asks for.
 async fn form(
     request: &HttpRequest,
-    payload: Payload,
+    body: &mut Body,
     app: &web::Data<App>,
     origin: &Origin,
     session: Option<&Session>,
@@ -275,8 +301,8 @@ async fn form(
     if request.headers().contains_key(header::CONTENT_ENCODING) {
         return Err(ApiError::UnsupportedCoding);
     }
-    let body = read_up_to(request, payload, MAX_FORM).await?;
-    let fields = Params::read(&String::from_utf8_lossy(&body))?;
+    let sent = body.receive_up_to(request, MAX_FORM).await?;
+    let fields = Params::read(&String::from_utf8_lossy(&sent))?;
     if matches!(of, Resource::Session) {
         let result = crate::form::session(request, app, origin, session, &fields).await;
         let here = origin.base.location(of);
@@ -292,15 +318,18 @@ async fn form(
     not_the_prefix(&asked.resource, origin)?;
     let Some(session) = session else { return Err(ApiError::ForeignForm) };
     let caller = session.caller(app).await?.ok_or(ApiError::ForeignForm)?;
+    crate::form::knows_password(app, origin, &caller, &asked, &fields).await?;
+    body.becomes(asked.body);
     let call = Call {
         app,
         request,
         resource: &asked.resource,
         base: &origin.base,
         caller: &caller,
+        client: origin.client,
         params: &Params::read("")?,
         format: Format::Json,
-        body: &asked.body,
+        body,
         session: Some(session),
         is_form: true,
     };
@@ -376,78 +405,4 @@ async fn handle(call: &Call<'_>, method: Method) -> Result<HttpResponse, ApiErro
         (Resource::Metrics, _) => service::metrics(call),
         (Resource::OpenApi, _) => service::openapi(call),
     }
-}
-
-/// Reads a body, up to the limit; a compressed one up to the limit both before and after.
-async fn read_body(request: &HttpRequest, payload: Payload, app: &App) -> Result<Bytes, ApiError> {
-    let limit = app.settings.max_body_bytes;
-    let body = read_up_to(request, payload, limit).await?;
-    inflated(request, body, limit).await
-}
-
-/// Reads a body as it is sent, up to a limit.
-async fn read_up_to(
-    request: &HttpRequest,
-    mut payload: Payload,
-    limit: usize,
-) -> Result<Bytes, ApiError> {
-    let announced = request
-        .headers()
-        .get(header::CONTENT_LENGTH)
-        .and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-    if announced.is_some_and(|length| length > limit) {
-        return Err(ApiError::TooLarge { limit });
-    }
-    let mut body = BytesMut::new();
-    loop {
-        let chunk = tokio::time::timeout(BODY_PAUSE, payload.next())
-            .await
-            .map_err(|_| ApiError::TooSlow)?;
-        let Some(chunk) = chunk else { break };
-        let chunk = chunk.map_err(|error| ApiError::BadValue {
-            name: "body",
-            problem: format!("it cannot be read: {error}"),
-        })?;
-        if body.len() + chunk.len() > limit {
-            return Err(ApiError::TooLarge { limit });
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body.freeze())
-}
-
-async fn inflated(request: &HttpRequest, body: Bytes, limit: usize) -> Result<Bytes, ApiError> {
-    match request
-        .headers()
-        .get(header::CONTENT_ENCODING)
-        .map(|coding| coding.as_bytes().to_ascii_lowercase())
-    {
-        None => Ok(body),
-        Some(coding) if coding == b"identity" => Ok(body),
-        Some(coding) if coding == b"gzip" => {
-            let inflate = move || inflate(flate2::read::MultiGzDecoder::new(&*body), "gzip", limit);
-            web::block(inflate).await.map_err(|_| ApiError::Interrupted)?
-        }
-        Some(coding) if coding == b"zstd" => {
-            let inflate = move || {
-                let decoder = zstd::stream::read::Decoder::new(&*body).map_err(|error| {
-                    ApiError::BadValue { name: "body", problem: format!("it is not zstd: {error}") }
-                })?;
-                inflate(decoder, "zstd", limit)
-            };
-            web::block(inflate).await.map_err(|_| ApiError::Interrupted)?
-        }
-        Some(_) => Err(ApiError::UnsupportedCoding),
-    }
-}
-
-/// Inflates a body, and never more of it than the limit: a few kilobytes may hold gigabytes.
-fn inflate(decoder: impl Read, coding: &str, limit: usize) -> Result<Bytes, ApiError> {
-    let mut inflated = Vec::new();
-    let mut reader = decoder.take(limit as u64 + 1);
-    reader.read_to_end(&mut inflated).map_err(|error| ApiError::BadValue {
-        name: "body",
-        problem: format!("it is not {coding}: {error}"),
-    })?;
-    if inflated.len() > limit { Err(ApiError::TooLarge { limit }) } else { Ok(inflated.into()) }
 }

@@ -45,6 +45,14 @@ pub(crate) enum ApiError {
     BadCredentials(&'static str),
     /// A form that is not from a page of the session that it came with.
     ForeignForm,
+    /// A browser says that a page of another site sends this.
+    CrossSite,
+    /// The request is meant for a host that this server is not.
+    ForeignHost,
+    /// The client watches as much as it may already, or all clients together do.
+    TooManyWatchers,
+    /// A report has more than one may have: what, and how many.
+    TooMuch { problem: String },
     /// Too many wrong passwords came from there, or for that user.
     TooManyFailures,
     /// The resource doesn't have the method.
@@ -102,6 +110,19 @@ impl ApiError {
         }
     }
 
+    /// Whether it tells somebody who may not read what is there and what is not.
+    pub(crate) fn tells_what_is_there(&self) -> bool {
+        matches!(
+            self,
+            Self::NotFound(_)
+                | Self::MethodNotAllowed(_)
+                | Self::Refused(_)
+                | Self::IfMatchRequired
+                | Self::PreconditionFailed
+                | Self::Ambiguous(_)
+        )
+    }
+
     /// Status, message and payload: the whole table.
     fn parts(&self) -> (StatusCode, String, Value) {
         use StatusCode as S;
@@ -155,6 +176,14 @@ impl ApiError {
                 S::FORBIDDEN,
                 "this form is of another session, or of none; load its page again",
             ),
+            Self::CrossSite => plain(S::FORBIDDEN, "a page of another site may not send this"),
+            Self::ForeignHost => {
+                plain(S::MISDIRECTED_REQUEST, "this server does not answer to this host")
+            }
+            Self::TooManyWatchers => {
+                plain(S::SERVICE_UNAVAILABLE, "too many builds are being watched; try again later")
+            }
+            Self::TooMuch { problem } => plain(S::PAYLOAD_TOO_LARGE, problem),
             Self::TooManyFailures => {
                 plain(S::TOO_MANY_REQUESTS, "too many wrong passwords; try again in a minute")
             }

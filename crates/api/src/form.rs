@@ -10,7 +10,7 @@ use devmason_hypermedia::{Method, Resource};
 use serde_json::{Map, Value};
 
 use crate::app::App;
-use crate::auth::authenticate;
+use crate::auth::{Caller, authenticate};
 use crate::error::ApiError;
 use crate::forwarded::Origin;
 use crate::params::Params;
@@ -121,6 +121,39 @@ pub(crate) fn leading_to(location: &str) -> HttpResponse {
     HttpResponse::build(StatusCode::SEE_OTHER).insert_header((header::LOCATION, location)).finish()
 }
 
+/// Who has a name and a password that were typed: verified, and counted, like those of any request.
+async fn named(
+    app: &App,
+    origin: &Origin,
+    username: &str,
+    password: &str,
+) -> Result<Caller, ApiError> {
+    let basic = base64::engine::general_purpose::STANDARD.encode(format!("{username}:{password}"));
+    let basic = header::HeaderValue::from_str(&format!("Basic {basic}"))
+        .map_err(|_| ApiError::Interrupted)?;
+    authenticate(app, Some(&basic), origin.client).await
+}
+
+/// A session is not enough to change the password: whoever sits at somebody's browser must know the old one.
+pub(crate) async fn knows_password(
+    app: &App,
+    origin: &Origin,
+    caller: &Caller,
+    asked: &Asked,
+    fields: &Params,
+) -> Result<(), ApiError> {
+    let (Resource::User(username), Method::Put) = (&asked.resource, asked.method) else {
+        return Ok(());
+    };
+    app.settings.policy.put_user(&caller.viewer, username)?;
+    let old = fields.first("_old_password").unwrap_or_default();
+    match named(app, origin, username.as_str(), old).await {
+        Ok(known) if known.viewer.account() == caller.viewer.account() => Ok(()),
+        Ok(_) | Err(ApiError::BadCredentials(_)) => Err(bad("old password", "it is wrong")),
+        Err(error) => Err(error),
+    }
+}
+
 /// Signs in or out.
 pub(crate) async fn session(
     request: &HttpRequest,
@@ -148,10 +181,7 @@ pub(crate) async fn session(
     }
     let [username, password] =
         ["username", "password"].map(|name| fields.first(name).unwrap_or_default());
-    let basic = base64::engine::general_purpose::STANDARD.encode(format!("{username}:{password}"));
-    let basic = header::HeaderValue::from_str(&format!("Basic {basic}"))
-        .map_err(|_| ApiError::Interrupted)?;
-    let caller = authenticate(app, Some(&basic), origin.client).await?;
+    let caller = named(app, origin, username, password).await?;
     // Nobody becomes a user by mistyping a name.
     let of =
         caller.viewer.account().ok_or(ApiError::BadCredentials("wrong username or password"))?;
@@ -164,11 +194,12 @@ pub(crate) async fn session(
     answer.add_cookie(&session.cookie(base)).map(|()| answer).map_err(|_| ApiError::Interrupted)
 }
 
-/// Whether a path is one of this server: nothing that a browser would take for another host's.
-fn is_within(path: &str, prefix: &str) -> bool {
+/// Whether a path is one of this server, as its pages write them: nothing that a browser would take for another
+/// host's, and nothing that a header could not have.
+pub(crate) fn is_within(path: &str, prefix: &str) -> bool {
     path.strip_prefix(prefix).is_some_and(|rest| rest.starts_with('/'))
         && !path.starts_with("//")
-        && !path.contains(['\\', '\n', '\r', '\t', '\0'])
+        && path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\')
 }
 
 #[cfg(test)]
@@ -178,9 +209,18 @@ mod tests {
     #[test]
     fn a_page_to_go_to_is_one_of_this_server() {
         assert!(is_within("/pony/builds?page=2", "") && is_within("/x/pony", "/x"));
-        for bad in
-            ["https://evil.example.org/", "//evil.example.org", "/\\evil.example.org", "evil", ""]
-        {
+        for bad in [
+            "https://evil.example.org/",
+            "//evil.example.org",
+            "/\\evil.example.org",
+            "evil",
+            "",
+            "/a\u{1}",
+            "/\t/x",
+            "/\u{7f}",
+            "/ü",
+            "/ ",
+        ] {
             assert!(!is_within(bad, ""), "{bad}");
         }
         assert!(!is_within("/pony", "/x"));

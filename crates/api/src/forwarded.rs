@@ -3,11 +3,11 @@
 use std::net::IpAddr;
 
 use actix_web::HttpRequest;
-use actix_web::http::header::HOST;
+use actix_web::http::header::{HOST, ORIGIN};
 use devmason_hypermedia::Base;
-use ipnet::IpNet;
 
 use crate::app::App;
+use crate::settings::Settings;
 
 /// A request's client and the server's address as that client sees it.
 pub(crate) struct Origin {
@@ -15,37 +15,70 @@ pub(crate) struct Origin {
     pub(crate) client: Option<IpAddr>,
     /// The start of every link.
     pub(crate) base: Base,
+    /// The host that the request is sent to, with its port, where the client says one.
+    host: Option<String>,
+}
+
+impl Origin {
+    /// Whether the server answers to the host that the request is sent to.
+    pub(crate) fn is_served(&self, settings: &Settings) -> bool {
+        if settings.hosts.is_empty() {
+            return true;
+        }
+        let Some(host) = &self.host else { return false };
+        let is_public = settings.public_url.as_ref().is_some_and(|base| {
+            let (_, public) = base.origin().split_once("://").unwrap_or_default();
+            public.eq_ignore_ascii_case(host)
+        });
+        let name = without_port(host);
+        let is_named =
+            |known: &String| known.eq_ignore_ascii_case(host) || known.eq_ignore_ascii_case(name);
+        is_public || settings.hosts.iter().any(is_named)
+    }
+}
+
+/// A host without its port: `[::1]:80` is `[::1]`.
+fn without_port(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    }
+}
+
+/// Whether a browser says that a page of another site sends this request: `Sec-Fetch-Site` says it best, else
+/// `Origin` does. Clients that are no browsers send neither.
+pub(crate) fn is_cross_site(request: &HttpRequest, base: &Base) -> bool {
+    if let Some(site) = request.headers().get("sec-fetch-site") {
+        return !matches!(site.as_bytes(), b"same-origin" | b"none");
+    }
+    let origin = request.headers().get(ORIGIN);
+    origin.is_some_and(|origin| !origin.as_bytes().eq_ignore_ascii_case(base.origin().as_bytes()))
 }
 
 /// Forwarded headers count only from proxies that a setting trusts.
 pub(crate) fn origin(request: &HttpRequest, app: &App) -> Origin {
     let peer = request.peer_addr().map(|address| address.ip());
-    let trusted = |address: &IpAddr| {
-        app.settings.trust_forwarded.iter().any(|net: &IpNet| net.contains(address))
-    };
+    let trusted = |address: &IpAddr| app.is_proxy(address);
     let behind_proxy = peer.as_ref().is_some_and(trusted);
     let forwarded = if behind_proxy { Forwarded::read(request) } else { Forwarded::default() };
 
     // Each proxy adds who spoke to it; the nearest that is no proxy of ours is the client.
     let client = forwarded.clients.iter().rev().copied().find(|address| !trusted(address)).or(peer);
-    if let Some(base) = &app.settings.public_url {
-        return Origin { client, base: base.clone() };
-    }
-    let scheme = match forwarded.scheme.as_deref() {
-        Some(scheme @ ("http" | "https")) => scheme,
-        _ if request.app_config().secure() => "https",
-        _ => "http",
-    };
     let sent = || {
         let header = request.headers().get(HOST).and_then(|host| host.to_str().ok());
         request.uri().authority().map(|authority| authority.as_str()).or(header).map(str::to_owned)
     };
-    let host = forwarded
-        .host
-        .or_else(sent)
-        .filter(|host| is_host(host))
-        .unwrap_or_else(|| app.address.to_string());
-    Origin { client, base: Base::new(format!("{scheme}://{host}"), "") }
+    let host = forwarded.host.or_else(sent).filter(|host| is_host(host));
+    if let Some(base) = &app.settings.public_url {
+        return Origin { client, base: base.clone(), host };
+    }
+    let scheme = match forwarded.scheme.as_deref() {
+        Some(scheme @ ("http" | "https")) => scheme,
+        _ if app.settings.tls.is_some() => "https",
+        _ => "http",
+    };
+    let of_link = host.clone().unwrap_or_else(|| app.address.to_string());
+    Origin { client, base: Base::new(format!("{scheme}://{of_link}"), ""), host }
 }
 
 /// A host that may stand in a link: nothing in it can end the URL's authority.

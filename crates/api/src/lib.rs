@@ -1,22 +1,29 @@
 #![doc = include_str!("../README.md")]
 
+mod answer;
 mod app;
 mod auth;
+mod body;
+mod budget;
 mod cache;
 mod call;
+mod connection;
 mod dispatch;
 mod error;
 mod form;
 mod forwarded;
 mod handlers;
+mod http2;
 mod live;
 mod metrics;
 mod openapi;
 mod params;
 mod recorder;
 mod respond;
+mod server;
 mod session;
 mod settings;
+mod turns;
 mod upload;
 
 use std::future::Future;
@@ -24,20 +31,15 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::dev::Service;
-use actix_web::middleware::Compress;
-use actix_web::{App as ActixApp, HttpServer, web};
-use devmason_domain::Timestamp;
+use actix_web::web;
+use devmason_domain::{Reading, Registration, Timestamp};
 use devmason_repository::Repository;
 
 use app::App;
 pub use devmason_hypermedia::Base;
 pub use ipnet::IpNet;
 pub use openapi::document as openapi;
-pub use settings::{Settings, Uploads};
-
-/// How long requests under way may take after the server was told to stop.
-const LAST_REQUESTS: Duration = Duration::from_secs(30);
+pub use settings::{Bound, Settings, Uploads};
 
 /// How often what was deleted or has expired is looked for.
 const UPKEEP: Duration = Duration::from_secs(5);
@@ -52,39 +54,33 @@ pub async fn serve(
     repository: Arc<dyn Repository>,
     shutdown: impl Future<Output = ()>,
 ) -> std::io::Result<()> {
-    let tls = settings.tls.clone();
+    warn_of_what_is_open(&settings);
     let app = web::Data::new(App::new(settings, repository, listener.local_addr()?));
     let upkeep = tokio::spawn(keep_up(app.clone()));
-
-    let (shared, live) = (app.clone(), app.clone());
-    let server = HttpServer::new(move || {
-        ActixApp::new()
-            .wrap(Compress::default())
-            .wrap_fn(|request, next| {
-                let answer = next.call(request);
-                async { answer.await.map(respond::without_identity) }
-            })
-            .app_data(shared.clone())
-            .default_service(web::to(dispatch::dispatch))
-    })
-    .disable_signals()
-    // Without it a compressed answer, written in pieces, waits 40 ms for the client's delayed ACK.
-    .tcp_nodelay(true)
-    .shutdown_timeout(LAST_REQUESTS.as_secs());
-    let server = match tls {
-        Some(tls) => server.listen_rustls_0_23(listener, tls)?,
-        None => server.listen(listener)?,
-    }
-    .run();
-
+    let server = server::run(listener, app.clone())?;
     let handle = server.handle();
     let server = tokio::spawn(server);
     shutdown.await;
     // Those who watch a build would not leave by themselves.
-    live.live.close();
+    app.live.close();
     handle.stop(true).await;
     upkeep.abort();
     server.await.map_err(std::io::Error::other)?
+}
+
+/// Says at start what an administrator may not have meant.
+fn warn_of_what_is_open(settings: &Settings) {
+    if settings.public_url.is_none() && settings.hosts.is_empty() {
+        tracing::warn!(
+            "links depend on the Host of each request, and any host is answered to: set 'public_url' or 'hosts'"
+        );
+    }
+    let policy = &settings.policy;
+    if policy.reading == Reading::Authenticated && policy.registration != Registration::Closed {
+        tracing::warn!(
+            "reading needs an account, and anyone can make one: set 'registration' to 'closed'"
+        );
+    }
 }
 
 /// Removes, piece by piece, what was deleted or has expired.

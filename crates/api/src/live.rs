@@ -17,8 +17,9 @@ use crate::error::ApiError;
 /// How often a watched build is looked at.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// How many of the newest steps are kept for those who come back.
+/// How many of the newest steps are kept for those who come back, and how many bytes of them, at least one.
 const KEPT: u32 = 100;
+const KEPT_BYTES: usize = 4 << 20;
 
 /// How many steps that are there are kept at least when somebody begins to watch.
 const BEFORE: u32 = 20;
@@ -111,7 +112,11 @@ async fn follow(app: &App, project: &Project, mut build: Build, seen: &watch::Se
                     seen.send_modify(|seen| {
                         seen.steps.extend(pieces);
                         seen.is_over = is_over;
-                        while seen.steps.len() > KEPT as usize {
+                        while seen.steps.len() > KEPT as usize
+                            || (seen.steps.len() > 1
+                                && seen.steps.iter().map(|step| step.len()).sum::<usize>()
+                                    > KEPT_BYTES)
+                        {
                             seen.steps.pop_front();
                             seen.first += 1;
                         }

@@ -28,6 +28,9 @@ pub(crate) struct Metrics {
     pub(crate) steps: Counter,
     pub(crate) queued: Gauge,
     pub(crate) batch_size: Histogram,
+    /// What requests have drawn of the memory that they may take, in bytes.
+    pub(crate) memory: Gauge,
+    pub(crate) connections: Gauge,
 }
 
 impl Default for Metrics {
@@ -44,6 +47,8 @@ impl Default for Metrics {
             steps: Counter::default(),
             queued: Gauge::default(),
             batch_size: Histogram::new([1.0, 2.0, 4.0, 8.0, 16.0]),
+            memory: Gauge::default(),
+            connections: Gauge::default(),
             registry: Registry::default(),
         };
         registry.register("http_requests", "Requests answered", metrics.requests.clone());
@@ -65,6 +70,13 @@ impl Default for Metrics {
             "Builds and steps stored in one transaction",
             metrics.batch_size.clone(),
         );
+        registry.register_with_unit(
+            "memory_in_flight",
+            "Memory that requests under way have drawn",
+            Unit::Bytes,
+            metrics.memory.clone(),
+        );
+        registry.register("connections", "Connections that are open", metrics.connections.clone());
         Self { registry, ..metrics }
     }
 }

@@ -6,7 +6,7 @@ use actix_web::web;
 use devmason_domain::query::{
     BUILDS, Filter, QueryError, Selection, Table, parse_query, parse_sort, parse_where,
 };
-use devmason_domain::{BuildId, PageRequest};
+use devmason_domain::{BuildId, PageRequest, limits};
 use devmason_hypermedia::Fields;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -51,14 +51,37 @@ pub(crate) fn holding(field: &str, text: &str) -> String {
 
 impl Params {
     pub(crate) fn read(query: &str) -> Result<Self, ApiError> {
-        web::Query::<Vec<(String, String)>>::from_query(query)
-            .map(|pairs| Self(pairs.into_inner()))
-            .map_err(|error| bad("query", error.to_string()))
+        let pairs = web::Query::<Vec<(String, String)>>::from_query(query)
+            .map_err(|error| bad("query", error.to_string()))?
+            .into_inner();
+        if pairs.len() > limits::PARAMETERS {
+            let problem = format!("there are more than {} parameters", limits::PARAMETERS);
+            return Err(bad("query", problem));
+        }
+        if let Some((name, _)) = pairs.iter().find(|(_, value)| value.len() > limits::PARAMETER) {
+            let name: String = name.chars().take(100).collect();
+            let problem = format!("'{name}' is longer than {} bytes", limits::PARAMETER);
+            return Err(bad("query", problem));
+        }
+        Ok(Self(pairs))
     }
 
     /// The first value of a name.
     pub(crate) fn first(&self, name: &str) -> Option<&str> {
         self.get(name)
+    }
+
+    /// The text that is searched for.
+    pub(crate) fn wanted_text(&self) -> Result<Option<String>, ApiError> {
+        let Some(text) = self.get("text") else { return Ok(None) };
+        // Half of a pattern: each character may need a backslash.
+        if text.chars().count() > limits::PATTERN / 2 - 2 {
+            return Err(bad(
+                "text",
+                format!("has more than {} characters", limits::PATTERN / 2 - 2),
+            ));
+        }
+        Ok(Some(text.to_owned()))
     }
 
     /// Every value of a name.
@@ -225,7 +248,9 @@ impl Params {
             state,
             given("tag").map(|tag| format!("contains(tags,{})", quoted(tag))),
             given("host").map(|host| format!("eq(client.host,{})", quoted(host))),
-            given("text").map(|text| holding("key", text)),
+            self.wanted_text()?
+                .filter(|text| !text.trim().is_empty())
+                .map(|text| holding("key", text.trim())),
         ];
         for condition in conditions.into_iter().flatten() {
             selection.filter = selection.filter.and(parse_query(&BUILDS, &condition)?);

@@ -12,6 +12,7 @@ use std::thread::JoinHandle;
 use devmason_repository::{Appended, Error, NewBuild, NewStep, Recorded, Repository};
 use tokio::sync::oneshot;
 
+use crate::budget::Hold;
 use crate::error::ApiError;
 use crate::metrics::Metrics;
 
@@ -32,10 +33,18 @@ enum Work {
     Step(Box<NewStep>, Reply<Appended>),
 }
 
+/// What waits to be stored.
+struct Waiting {
+    work: Work,
+    /// How many bytes it came as.
+    bytes: usize,
+    /// What it has drawn of the budget, until it is stored.
+    hold: Hold,
+}
+
 #[derive(Default)]
 struct Queue {
-    waiting: VecDeque<(usize, Work)>,
-    bytes: usize,
+    waiting: VecDeque<Waiting>,
     closed: bool,
 }
 
@@ -48,17 +57,12 @@ struct Shared {
 /// Takes builds and steps to be stored, and says what came of each.
 pub(crate) struct Recorder {
     shared: Arc<Shared>,
-    max_bytes: usize,
     writers: Vec<JoinHandle<()>>,
 }
 
 impl Recorder {
     /// Starts as many writers as the store gains from.
-    pub(crate) fn start(
-        repository: Arc<dyn Repository>,
-        metrics: Arc<Metrics>,
-        max_bytes: usize,
-    ) -> Self {
+    pub(crate) fn start(repository: Arc<dyn Repository>, metrics: Arc<Metrics>) -> Self {
         let shared = Arc::new(Shared { queue: Mutex::default(), filled: Condvar::new(), metrics });
         let writers = (0..repository.writers())
             .map(|_| {
@@ -75,30 +79,40 @@ impl Recorder {
                 })
             })
             .collect();
-        Self { shared, max_bytes, writers }
+        Self { shared, writers }
     }
 
     /// Stores a build that came as so many bytes.
-    pub(crate) async fn record(&self, build: NewBuild, bytes: usize) -> Result<Recorded, ApiError> {
+    pub(crate) async fn record(
+        &self,
+        build: NewBuild,
+        bytes: usize,
+        hold: Hold,
+    ) -> Result<Recorded, ApiError> {
         let (reply, answer) = oneshot::channel();
-        self.queue(Work::Build(Box::new(build), reply), bytes)?;
+        self.queue(Waiting { work: Work::Build(Box::new(build), reply), bytes, hold })?;
         answer.await.map_err(|_| ApiError::Interrupted)?.map_err(ApiError::Store)
     }
 
     /// Adds a step that came as so many bytes.
-    pub(crate) async fn append(&self, step: NewStep, bytes: usize) -> Result<Appended, ApiError> {
+    pub(crate) async fn append(
+        &self,
+        step: NewStep,
+        bytes: usize,
+        hold: Hold,
+    ) -> Result<Appended, ApiError> {
         let (reply, answer) = oneshot::channel();
-        self.queue(Work::Step(Box::new(step), reply), bytes)?;
+        self.queue(Waiting { work: Work::Step(Box::new(step), reply), bytes, hold })?;
         answer.await.map_err(|_| ApiError::Interrupted)?.map_err(ApiError::Store)
     }
 
-    fn queue(&self, work: Work, bytes: usize) -> Result<(), ApiError> {
+    fn queue(&self, waiting: Waiting) -> Result<(), ApiError> {
         let mut queue = self.shared.lock();
-        if queue.waiting.len() >= QUEUE || queue.bytes.saturating_add(bytes) > self.max_bytes {
+        // How many bytes wait is bounded by the budget, which each of them has drawn on.
+        if queue.waiting.len() >= QUEUE {
             return Err(ApiError::Overloaded);
         }
-        queue.bytes += bytes;
-        queue.waiting.push_back((bytes, work));
+        queue.waiting.push_back(waiting);
         self.shared.metrics.queued.set(queue.waiting.len() as i64);
         self.shared.filled.notify_one();
         Ok(())
@@ -124,7 +138,7 @@ impl Shared {
     }
 
     /// The next batch, or `None` when there will be none.
-    fn take(&self) -> Option<Vec<Work>> {
+    fn take(&self) -> Option<Vec<Waiting>> {
         let mut queue = self.lock();
         while queue.waiting.is_empty() {
             if queue.closed {
@@ -133,25 +147,26 @@ impl Shared {
             queue = self.filled.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
         let (mut batch, mut batch_bytes) = (Vec::new(), 0);
-        while let Some((bytes, _)) = queue.waiting.front()
+        while let Some(next) = queue.waiting.front()
             && batch.len() < BATCH
-            && (batch.is_empty() || batch_bytes + bytes <= BATCH_BYTES)
+            && (batch.is_empty() || batch_bytes + next.bytes <= BATCH_BYTES)
         {
-            let Some((bytes, work)) = queue.waiting.pop_front() else { break };
-            batch_bytes += bytes;
-            batch.push(work);
+            let Some(next) = queue.waiting.pop_front() else { break };
+            batch_bytes += next.bytes;
+            batch.push(next);
         }
-        queue.bytes -= batch_bytes;
         self.metrics.queued.set(queue.waiting.len() as i64);
         Some(batch)
     }
 }
 
-fn store(repository: &dyn Repository, metrics: &Metrics, batch: Vec<Work>) {
+fn store(repository: &dyn Repository, metrics: &Metrics, batch: Vec<Waiting>) {
     metrics.batch_size.observe(batch.len() as f64);
     let (mut builds, mut build_replies) = (Vec::new(), Vec::new());
     let (mut steps, mut step_replies) = (Vec::new(), Vec::new());
-    for work in batch {
+    let mut holds = Vec::with_capacity(batch.len());
+    for Waiting { work, hold, .. } in batch {
+        holds.push(hold);
         match work {
             Work::Build(build, reply) => {
                 builds.push(*build);

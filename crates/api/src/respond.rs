@@ -2,14 +2,17 @@
 
 use std::fmt::Display;
 
-use actix_web::dev::ServiceResponse;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
-use actix_web::http::header::{self, ContentType, HeaderName};
+use actix_web::http::header::{
+    self, AcceptEncoding, ContentType, Encoding, HeaderName, HeaderValue,
+};
 use actix_web::web::Bytes;
-use actix_web::{HttpResponse, HttpResponseBuilder};
+use actix_web::{HttpMessage, HttpResponse, HttpResponseBuilder};
 use devmason_domain::{Username, Viewer};
 use devmason_hypermedia::Method;
 use devmason_pages::{DocumentPage, Site, Template};
+use futures_util::{Stream, StreamExt};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -22,15 +25,11 @@ use crate::session::Session;
 const COMPRESSED_FROM: usize = 1024;
 
 /// What goes with every page: it loads nothing but this server's own files, and nothing that was sent to it can run.
-pub(crate) const PAGE_HEADERS: [(HeaderName, &str); 3] = [
-    (
-        header::CONTENT_SECURITY_POLICY,
-        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; \
+pub(crate) const PAGE_HEADERS: [(HeaderName, &str); 1] = [(
+    header::CONTENT_SECURITY_POLICY,
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; \
          form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
-    ),
-    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    (header::REFERRER_POLICY, "same-origin"),
-];
+)];
 
 /// The `Allow` header for what may be done.
 pub(crate) fn allow(methods: &[Method]) -> String {
@@ -229,7 +228,7 @@ impl Call<'_> {
         if let Some(location) = location {
             response.insert_header((header::LOCATION, location));
         }
-        Ok(self.typed(response, self.body(document)?.into()))
+        Ok(self.typed(response, self.represented(document)?.into()))
     }
 
     /// 204, with an object's new ETag.
@@ -278,7 +277,7 @@ impl Call<'_> {
         etag: &str,
         document: &impl Serialize,
     ) -> Result<HttpResponse, ApiError> {
-        let mut body = self.body(document)?;
+        let mut body = self.represented(document)?;
         body.shrink_to_fit();
         let body = Bytes::from(body);
         if self.format == Format::Json {
@@ -287,13 +286,33 @@ impl Call<'_> {
         Ok(self.typed(self.headed(StatusCode::OK, etag), body))
     }
 
+    /// A document with status 200 that is written while it is read, of about so many bytes.
+    pub(crate) fn streamed(
+        &self,
+        etag: &str,
+        bytes: u64,
+        pieces: impl Stream<Item = Result<Bytes, ApiError>> + 'static,
+    ) -> HttpResponse {
+        let mut response = self.headed(StatusCode::OK, etag);
+        response.insert_header(ContentType::json());
+        let deadline = self.body.deadline(bytes);
+        let pieces = pieces.map(move |piece| {
+            // It ends with the last piece, or with the client.
+            let _deadline = &deadline;
+            piece.map_err(|error| {
+                tracing::error!(error = %error.log(), "an answer broke off");
+                actix_web::error::ErrorInternalServerError("it broke off")
+            })
+        });
+        response.streaming(Box::pin(pieces))
+    }
+
     /// An answer that has one form, whatever the client would rather have.
     pub(crate) fn other(&self, etag: &str, media_type: &'static str, body: String) -> HttpResponse {
         self.headed(StatusCode::OK, etag)
             .insert_header((header::CONTENT_TYPE, media_type))
             // Opened by itself, a picture or a text may do nothing but be looked at.
             .insert_header((header::CONTENT_SECURITY_POLICY, "default-src 'none'"))
-            .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
             .body(body)
     }
 
@@ -305,11 +324,11 @@ impl Call<'_> {
     ) -> Result<HttpResponse, ApiError> {
         let mut response = self.headed(StatusCode::CREATED, etag);
         response.insert_header((header::LOCATION, self.base.location(self.resource)));
-        Ok(self.typed(response, self.body(document)?.into()))
+        Ok(self.typed(response, self.represented(document)?.into()))
     }
 
     /// A document as JSON, or as a page.
-    fn body(&self, document: &impl Serialize) -> Result<Vec<u8>, ApiError> {
+    fn represented(&self, document: &impl Serialize) -> Result<Vec<u8>, ApiError> {
         self.formatted(json(document)?)
     }
 
@@ -377,6 +396,29 @@ impl Call<'_> {
 fn written(page: &impl Template) -> Result<Vec<u8>, ApiError> {
     let html = devmason_pages::rendered(page);
     html.map(String::into_bytes).map_err(|error| ApiError::Unwritable(error.to_string()))
+}
+
+/// Where a client takes none of what this server could send, it gets that as it is (RFC 9110, 12.5.3): the compressing
+/// middleware would refuse, in a shape of its own.
+pub(crate) fn negotiable(request: &mut ServiceRequest) {
+    let sent = [Encoding::identity(), Encoding::brotli(), Encoding::gzip(), Encoding::zstd()];
+    let accepted = request.get_header::<AcceptEncoding>();
+    if accepted.is_some_and(|accepted| accepted.negotiate(sent.iter()).is_none()) {
+        request.headers_mut().remove(header::ACCEPT_ENCODING);
+    }
+}
+
+/// What every answer says to browsers: what is in it is what its type says, and where it was read is told to nobody.
+/// Where TLS is this server's own, it is to be had by TLS alone.
+pub(crate) fn secured<B>(mut response: ServiceResponse<B>, is_tls: bool) -> ServiceResponse<B> {
+    let headers = response.headers_mut();
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+    if is_tls {
+        let year = HeaderValue::from_static("max-age=31536000");
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, year);
+    }
+    response
 }
 
 /// `Content-Encoding: identity` keeps the compressing middleware away from a short body; a client is

@@ -11,7 +11,15 @@ use crate::app::App;
 use crate::auth::Caller;
 use crate::error::ApiError;
 
-const COOKIE: &str = "devmason_session";
+/// What the cookie is called: over TLS so that browsers take it from this very host over TLS alone (RFC 6265bis, 4.1.3).
+/// A name with `__Host-` is one of the whole host; under a prefix the path keeps it from whatever else is there.
+fn name(base: &Base) -> &'static str {
+    match (base.origin().starts_with("https:"), base.prefix()) {
+        (false, _) => "devmason_session",
+        (true, "") => "__Host-devmason_session",
+        (true, _) => "__Secure-devmason_session",
+    }
+}
 
 /// How long a session lasts.
 const DAYS: i64 = 30;
@@ -27,8 +35,8 @@ impl Session {
     }
 
     /// The session that a request's cookie holds.
-    pub(crate) fn of(request: &HttpRequest) -> Option<Self> {
-        request.cookie(COOKIE).map(|cookie| Self(cookie.value().to_owned()))
+    pub(crate) fn of(request: &HttpRequest, base: &Base) -> Option<Self> {
+        request.cookie(name(base)).map(|cookie| Self(cookie.value().to_owned()))
     }
 
     fn hash(&self) -> [u8; 32] {
@@ -86,7 +94,7 @@ pub(crate) fn no_cookie(base: &Base) -> Cookie<'static> {
 
 fn cookie(value: String, base: &Base) -> Cookie<'static> {
     let path = if base.prefix().is_empty() { "/" } else { base.prefix() };
-    Cookie::build(COOKIE, value)
+    Cookie::build(name(base), value)
         .path(path.to_owned())
         .http_only(true)
         .secure(base.origin().starts_with("https:"))

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use devmason_domain::Policy;
+use devmason_domain::{Policy, limits};
 use devmason_hypermedia::Base;
 use devmason_repository::Retention;
 use ipnet::IpNet;
@@ -16,6 +16,16 @@ pub struct Settings {
     pub policy: Policy,
     /// The longest request body, in bytes.
     pub max_body_bytes: usize,
+    /// The memory that requests may take at once, in bytes: bodies, what they become, and answers.
+    pub max_memory_bytes: usize,
+    /// How many test cases an upload may have.
+    pub max_cases: usize,
+    /// How many connections there may be at once, in all and from one address.
+    pub connections: Bound,
+    /// How many may watch running builds at once, in all and from one address.
+    pub watchers: Bound,
+    /// The hosts that the server answers to; none: all.
+    pub hosts: Vec<String>,
     /// Proxies whose forwarded headers are believed.
     pub trust_forwarded: Vec<IpNet>,
     /// Certificate and key, to serve HTTPS.
@@ -36,6 +46,11 @@ impl Default for Settings {
             public_url: None,
             policy: Policy::default(),
             max_body_bytes: 32 << 20,
+            max_memory_bytes: 256 << 20,
+            max_cases: limits::CASES,
+            connections: Bound { all: 4096, of_address: 512 },
+            watchers: Bound { all: 1024, of_address: 128 },
+            hosts: Vec::new(),
             trust_forwarded: Vec::new(),
             tls: None,
             password_cost: devmason_domain::PasswordHash::COST,
@@ -44,6 +59,15 @@ impl Default for Settings {
             fresh: Duration::from_millis(5),
         }
     }
+}
+
+/// How many of something there may be at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bound {
+    /// In all.
+    pub all: usize,
+    /// From one address (IPv6: one network of 64 bits).
+    pub of_address: usize,
 }
 
 /// How long uploads of report files are kept, so that they can be read again.

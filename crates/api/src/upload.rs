@@ -7,15 +7,16 @@ use actix_web::http::header;
 use actix_web::web;
 use devmason_domain::{
     ClientRecord, JsonObject, Outcome, Report, Step, Tag, TagSet, TestResult, TestSummary,
-    Timestamp,
+    Timestamp, limits,
 };
 use devmason_hypermedia::document::ComponentRef;
-use devmason_reports::{Format, Read, build};
+use devmason_reports::{Case, Fault, Format, Note, Read, ReadError, Sink, Suite, build};
 use devmason_repository::{KeptUpload, RawUpload, TestReport};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use crate::budget::{Hold, Lane, SMALL};
 use crate::call::Call;
 use crate::error::ApiError;
 use crate::params::Params;
@@ -35,8 +36,8 @@ const MEDIA_TYPES: [&str; 11] = [
     "application/vnd.ctrf+json",
 ];
 
-/// How many files may come in one request.
-const MAX_FILES: usize = 10_000;
+/// What a report becomes whose reader holds it in a form of its own, as a multiple of its length.
+const HELD: usize = 8;
 
 /// The report files that came in a request.
 pub(crate) struct Upload {
@@ -48,59 +49,203 @@ pub(crate) struct Upload {
 struct File {
     /// What it is called, where it came with others.
     name: Option<String>,
-    /// What was read; nothing where it is no report.
+    /// What was read, but its cases; nothing where it is no report.
     read: Option<Read>,
+    /// Its cases.
+    results: Vec<TestResult>,
     /// What it was read as: JSON text.
     receipt: String,
 }
 
 /// What a body is read by.
-struct Source<'a> {
-    params: &'a Params,
-    content_type: &'a str,
-    body: &'a web::Bytes,
+struct Source {
+    asked: Option<Format>,
+    content_type: String,
+    body: web::Bytes,
     received: Timestamp,
+    /// How many cases it may have.
+    cases: usize,
+    hold: Hold,
 }
 
-/// The report files in the body, or nothing where the body is a document of the API.
+/// The report files in the body, or nothing where the body is a document of the API. Parsed off the workers that
+/// serve connections, a long one when it is its turn.
 ///
 /// # Errors
-/// A media type that is neither, a body without any report, a report that is broken.
+/// A media type that is neither, a body without any report, a report that is broken or has too much in it.
 pub(crate) async fn read(call: &Call<'_>) -> Result<Option<Upload>, ApiError> {
+    let body = call.body().await?.clone();
     let content_type = call.header(header::CONTENT_TYPE).unwrap_or_default();
-    let (params, body) = (call.params, call.body);
-    read_from(Source { params, content_type, body, received: Timestamp::now() }).await
+    read_from(call, call.params, content_type, body, Timestamp::now()).await
 }
 
-async fn read_from(source: Source<'_>) -> Result<Option<Upload>, ApiError> {
-    let Source { params, content_type, body, received } = source;
+async fn read_from(
+    call: &Call<'_>,
+    params: &Params,
+    content_type: &str,
+    body: web::Bytes,
+    received: Timestamp,
+) -> Result<Option<Upload>, ApiError> {
     let asked = match params.first("report") {
         Some(word) => Some(Format::from_word(word).ok_or_else(|| unknown_format(word))?),
         None => None,
     };
-    let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    let is_json = media_type == "application/json";
-    if asked.is_none() && (body.is_empty() || (is_json && !is_report_in_json(body))) {
+    if asked.is_none() && is_small_document(content_type, &body) {
         return Ok(None);
     }
-    let files = match media_type.as_str() {
-        "multipart/form-data" => multipart(content_type, body.clone()).await?,
-        "application/x-tar" => tar(body)?,
-        known if is_json || MEDIA_TYPES.contains(&known) => vec![(None, body.clone())],
-        _ => return Err(ApiError::UnsupportedType),
-    };
-    let is_alone = files.iter().all(|(name, _)| name.is_none());
-    let read = web::block(move || {
-        files
-            .into_iter()
-            .map(|(name, body)| file(name, &body, asked))
-            .collect::<Result<Vec<_>, _>>()
-    });
-    let files = read.await.map_err(|_| ApiError::Interrupted)??;
-    if files.iter().all(|file| file.read.is_none()) {
-        return Err(if is_alone { ApiError::UnsupportedType } else { ApiError::NoReport });
+    let turn = call.body.turn(call.app, body.len()).await?;
+    let (content_type, cases) = (content_type.to_owned(), call.app.settings.max_cases);
+    let hold = call.body.hold.clone();
+    let source = Source { asked, content_type, body, received, cases, hold };
+    let (read, turn) = call.off_the_workers(move || Ok((source.read(), turn))).await?;
+    if matches!(read, Ok(None)) {
+        // It goes on with the document.
+        call.body.keep_turn(turn);
     }
-    Ok(Some(Upload { files, received }))
+    read
+}
+
+fn media_type(content_type: &str) -> String {
+    content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
+/// Whether a short body is a document of the API, as most are: that is seen at once.
+fn is_small_document(content_type: &str, body: &[u8]) -> bool {
+    body.is_empty()
+        || (body.len() <= SMALL
+            && media_type(content_type) == "application/json"
+            && !is_report_in_json(body))
+}
+
+impl Source {
+    fn read(self) -> Result<Option<Upload>, ApiError> {
+        let media_type = media_type(&self.content_type);
+        let is_json = media_type == "application/json";
+        if self.asked.is_none() && is_json && !is_report_in_json(&self.body) {
+            return Ok(None);
+        }
+        let files = match media_type.as_str() {
+            "multipart/form-data" => {
+                let files = multipart(&self.content_type, self.body.clone());
+                tokio::runtime::Handle::current().block_on(files)?
+            }
+            "application/x-tar" => tar(&self.body)?,
+            known if is_json || MEDIA_TYPES.contains(&known) => vec![(None, self.body.clone())],
+            _ => return Err(ApiError::UnsupportedType),
+        };
+        let is_alone = files.iter().all(|(name, _)| name.is_none());
+        let mut bounds = Bounds {
+            cases: self.cases,
+            names: limits::NAMES,
+            notes: Read::NOTES,
+            hold: &self.hold,
+        };
+        let files = files
+            .into_iter()
+            .map(|(name, body)| file(name, &body, self.asked, &mut bounds))
+            .collect::<Result<Vec<_>, _>>()?;
+        if files.iter().all(|file| file.read.is_none()) {
+            return Err(if is_alone { ApiError::UnsupportedType } else { ApiError::NoReport });
+        }
+        Ok(Some(Upload { files, received: self.received }))
+    }
+}
+
+/// What the files of an upload may still have, together.
+struct Bounds<'a> {
+    cases: usize,
+    /// Bytes of names and suites.
+    names: usize,
+    /// Notes that their receipts keep.
+    notes: usize,
+    hold: &'a Hold,
+}
+
+/// How many bytes are drawn at once for what is parsed.
+const DRAWN_AT_ONCE: usize = 1 << 20;
+
+/// What a case takes on its way into the store, beside itself, in bytes: the keys by which its rows are found.
+const STORED_CASE: usize = 100;
+
+/// A report that is parsed within bounds.
+struct Bounded<'a, 'b> {
+    read: Read,
+    results: Vec<TestResult>,
+    as_results: build::Results,
+    bounds: &'a mut Bounds<'b>,
+    suites: usize,
+    /// Bytes that were not drawn yet.
+    undrawn: usize,
+    /// The suites of the last case: those of one suite share them.
+    last: Option<std::sync::Arc<[String]>>,
+}
+
+impl Bounded<'_, '_> {
+    fn grow(&mut self, bytes: usize) -> Result<(), ReadError> {
+        self.undrawn += bytes;
+        if self.undrawn < DRAWN_AT_ONCE {
+            return Ok(());
+        }
+        let drawn = self.bounds.hold.draw_whole_blocking(Lane::Work, self.undrawn);
+        self.undrawn = 0;
+        match drawn {
+            Ok(()) => Ok(()),
+            Err(ApiError::TooMuch { problem }) => Err(ReadError::too_much(problem)),
+            Err(_) => Err(ReadError::no_room()),
+        }
+    }
+}
+
+impl Sink for Bounded<'_, '_> {
+    fn suite(&mut self, suite: Suite) -> Result<(), ReadError> {
+        self.suites += 1;
+        if self.suites > limits::SUITES {
+            let problem = format!("the report has more than {} suites", limits::SUITES);
+            return Err(ReadError::too_much(problem));
+        }
+        self.grow(suite.bytes())?;
+        self.read.suite(suite)
+    }
+
+    fn case(&mut self, case: Case) -> Result<(), ReadError> {
+        self.room(0)?;
+        self.bounds.cases -= 1;
+        let is_shared =
+            self.last.as_ref().is_some_and(|last| std::sync::Arc::ptr_eq(last, &case.suites));
+        let own: usize = case.suites.iter().map(|name| name.len() + size_of::<String>()).sum();
+        if !is_shared {
+            self.last = Some(case.suites.clone());
+        }
+        let group = case.class.as_ref().map_or(own, String::len);
+        let names = group + case.name.len();
+        self.bounds.names = self.bounds.names.checked_sub(names).ok_or_else(|| {
+            let problem = format!("the names of all cases have more than {} bytes", limits::NAMES);
+            ReadError::too_much(problem)
+        })?;
+        let own = if is_shared { 0 } else { own };
+        self.read.tally.add(&case);
+        let texts = case.bytes() - size_of::<Case>();
+        self.grow(size_of::<TestResult>() + texts + own + STORED_CASE)?;
+        self.results.push(self.as_results.of(case));
+        Ok(())
+    }
+
+    fn note(&mut self, note: Note) {
+        match self.bounds.notes.checked_sub(1) {
+            Some(left) => {
+                self.bounds.notes = left;
+                self.read.note(note);
+            }
+            None => self.read.notes_total += 1,
+        }
+    }
+
+    fn room(&self, held: usize) -> Result<(), ReadError> {
+        if held < self.bounds.cases {
+            return Ok(());
+        }
+        Err(ReadError::too_much("the upload has more test cases than one may have"))
+    }
 }
 
 /// What an upload that was kept is read as now.
@@ -114,18 +259,22 @@ pub(crate) struct Again {
 ///
 /// # Errors
 /// As [`read`].
-pub(crate) async fn read_again(kept: &KeptUpload, body: Vec<u8>) -> Result<Again, ApiError> {
+pub(crate) async fn read_again(
+    call: &Call<'_>,
+    kept: &KeptUpload,
+    body: Vec<u8>,
+) -> Result<Again, ApiError> {
     let params = Params::read(&kept.query)?;
-    let (content_type, body) = (kept.content_type.as_str(), web::Bytes::from(body));
-    let source = Source { params: &params, content_type, body: &body, received: kept.received };
-    let upload = match read_from(source).await {
+    let body = web::Bytes::from(body);
+    let read = read_from(call, &params, &kept.content_type, body, kept.received);
+    let mut upload = match read.await {
         Ok(Some(upload)) => upload,
         // It came as one: that it is none now is not this request's media type's fault.
         Ok(None) | Err(ApiError::UnsupportedType) => return Err(ApiError::NoReport),
         Err(error) => return Err(error),
     };
     let steps = if kept.one_step { vec![upload.step(&params)?] } else { upload.steps(&params)? };
-    Ok(Again { steps, tests: upload.tests(), receipts: upload.receipts() })
+    Ok(Again { steps, tests: upload.take_tests(), receipts: upload.receipts() })
 }
 
 /// The files of a form.
@@ -148,7 +297,7 @@ async fn multipart(
                 format!("'{field}' is no file; what is said of files goes into the query");
             return Err(ApiError::BadValue { name: "body", problem });
         };
-        if files.len() >= MAX_FILES {
+        if files.len() >= limits::FILES {
             return Err(too_many_files());
         }
         files.push((Some(name), field.bytes().await.map_err(bad)?));
@@ -169,7 +318,7 @@ fn tar(body: &web::Bytes) -> Result<Vec<(Option<String>, web::Bytes)>, ApiError>
         if !entry.header().entry_type().is_file() {
             continue;
         }
-        if files.len() >= MAX_FILES {
+        if files.len() >= limits::FILES {
             return Err(too_many_files());
         }
         let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
@@ -187,31 +336,55 @@ fn tar(body: &web::Bytes) -> Result<Vec<(Option<String>, web::Bytes)>, ApiError>
 }
 
 fn too_many_files() -> ApiError {
-    ApiError::BadValue { name: "body", problem: format!("more than {MAX_FILES} files") }
+    ApiError::BadValue { name: "body", problem: format!("more than {} files", limits::FILES) }
 }
 
 /// Reads a file. One among others that is no report is left out, and its receipt says so.
-fn file(name: Option<String>, body: &[u8], asked: Option<Format>) -> Result<File, ApiError> {
+fn file(
+    mut name: Option<String>,
+    body: &[u8],
+    asked: Option<Format>,
+    bounds: &mut Bounds<'_>,
+) -> Result<File, ApiError> {
+    if let Some(name) = &mut name {
+        limits::cut(name, limits::NAME);
+    }
     let start = Instant::now();
     let format = asked.or_else(|| Format::recognize(body.get(..8192).unwrap_or(body)));
     let mut receipt = build::receipt(name.as_deref(), body, format, asked.is_some());
     let Some(format) = format else {
         build::leave_out(&mut receipt);
-        return Ok(File { name, read: None, receipt: receipt.to_string() });
+        return Ok(File { name, read: None, results: Vec::new(), receipt: receipt.to_string() });
     };
-    let read = match Read::from_bytes(body, Some(format)) {
-        Ok(read) => read,
-        Err(error) => {
-            build::refuse(&mut receipt, &error);
-            let problem = match &name {
-                Some(name) => format!("{name}: {error}"),
-                None => error.to_string(),
-            };
-            return Err(ApiError::Report { problem, receipt: Box::new(receipt) });
+    if format.is_held() {
+        bounds.hold.draw_blocking(Lane::Work, body.len().saturating_mul(HELD))?;
+    }
+    let mut sink = Bounded {
+        read: Read::of(format),
+        results: Vec::new(),
+        as_results: build::Results::default(),
+        bounds,
+        suites: 0,
+        undrawn: 0,
+        last: None,
+    };
+    let parsed = devmason_reports::read_slice(format, body, &mut sink);
+    let (read, mut results) = (sink.read, sink.results);
+    results.shrink_to_fit();
+    if let Err(error) = parsed {
+        match error.fault {
+            Fault::Broken => build::refuse(&mut receipt, &error),
+            Fault::TooMuch => return Err(ApiError::TooMuch { problem: error.to_string() }),
+            Fault::NoRoom => return Err(ApiError::Overloaded),
         }
-    };
+        let problem = match &name {
+            Some(name) => format!("{name}: {error}"),
+            None => error.to_string(),
+        };
+        return Err(ApiError::Report { problem, receipt: Box::new(receipt) });
+    }
     build::receive(&mut receipt, &read, start.elapsed());
-    Ok(File { name, read: Some(read), receipt: receipt.to_string() })
+    Ok(File { name, read: Some(read), results, receipt: receipt.to_string() })
 }
 
 fn unknown_format(word: &str) -> ApiError {
@@ -258,6 +431,16 @@ fn is_event(format: Format, body: &[u8]) -> bool {
     is_one && !has("success")
 }
 
+/// Refuses more test cases than one upload may have.
+pub(crate) fn not_too_many(call: &Call<'_>, cases: usize) -> Result<(), ApiError> {
+    let most = call.app.settings.max_cases;
+    if cases > most {
+        let problem = format!("there are more than {most} test cases");
+        return Err(ApiError::TooMuch { problem });
+    }
+    Ok(())
+}
+
 /// What a document of the API was read as, which began then: its receipt.
 pub(crate) fn document_receipt(
     call: &Call<'_>,
@@ -267,7 +450,7 @@ pub(crate) fn document_receipt(
 ) -> String {
     let took = began.elapsed();
     let digest: String =
-        Sha256::digest(call.body).iter().map(|byte| format!("{byte:02x}")).collect();
+        Sha256::digest(call.received()).iter().map(|byte| format!("{byte:02x}")).collect();
     let mut summary = TestSummary::default();
     summary.add(tests);
     let mut counts = json!({ "total": summary.total });
@@ -278,7 +461,7 @@ pub(crate) fn document_receipt(
         });
     }
     let receipt = json!({
-        "format": "devmason", "recognized": "as the request says", "bytes": call.body.len(),
+        "format": "devmason", "recognized": "as the request says", "bytes": call.received().len(),
         "digest": format!("sha256:{digest}"), "seconds": took.as_secs_f64(), "steps": steps,
         "tests": counts, "notes": [], "notes_total": 0,
     });
@@ -291,9 +474,13 @@ impl Upload {
         self.files.iter().filter_map(|file| Some((file.name.as_deref(), file.read.as_ref()?)))
     }
 
-    /// The test cases in all of them.
-    fn tests(&self) -> Vec<TestResult> {
-        self.reads().flat_map(|(_, read)| read.results()).collect()
+    /// The test cases in all of them; none are left.
+    fn take_tests(&mut self) -> Vec<TestResult> {
+        // Of one file they are taken as they are.
+        let mut files = self.files.iter_mut().map(|file| std::mem::take(&mut file.results));
+        let mut all = files.next().unwrap_or_default();
+        files.for_each(|mut results| all.append(&mut results));
+        all
     }
 
     /// What each file was read as.
@@ -302,17 +489,17 @@ impl Upload {
     }
 
     /// What is stored of the test cases in it, and of itself where uploads are kept.
-    pub(crate) fn test_report(&self, call: &Call<'_>, one_step: bool) -> TestReport {
+    pub(crate) fn test_report(mut self, call: &Call<'_>, one_step: bool) -> TestReport {
         let kept = || RawUpload {
             received: self.received,
             content_type: call.header(header::CONTENT_TYPE).unwrap_or_default().to_owned(),
             query: call.request.query_string().to_owned(),
             one_step,
-            body: call.body.to_vec(),
+            body: call.received().to_vec(),
         };
-        let is_kept = call.app.settings.uploads.keeps(call.body.len());
+        let is_kept = call.app.settings.uploads.keeps(call.received().len());
         let upload = is_kept.then(kept);
-        TestReport { tests: self.tests(), receipts: self.receipts(), upload, document: None }
+        TestReport { receipts: self.receipts(), tests: self.take_tests(), upload, document: None }
     }
 
     /// The fingerprint by which a repeated PUT is known: of the body, and of what the request says of it.
@@ -320,7 +507,7 @@ impl Upload {
         let mut hash = Sha256::new();
         hash.update(call.request.query_string());
         hash.update([0]);
-        hash.update(call.body);
+        hash.update(call.received());
         hash.finalize().into()
     }
 
@@ -430,15 +617,24 @@ pub(crate) fn components(params: &Params) -> Result<Vec<ComponentRef>, ApiError>
         name: "component",
         problem: "a component is named by its id or by 'type:name'".to_owned(),
     };
-    let one = |text: &str| match uuid::Uuid::try_parse(text) {
-        Ok(id) => Ok(ComponentRef::Id(id)),
-        Err(_) => {
-            let (component_type, name) = text.split_once(':').ok_or_else(bad)?;
-            Ok(ComponentRef::Name {
-                component_type: component_type.parse().map_err(|_| bad())?,
-                name: name.parse().map_err(|_| bad())?,
-            })
+    let one = |text: &str| -> Result<ComponentRef, ApiError> {
+        match uuid::Uuid::try_parse(text) {
+            Ok(id) => Ok(ComponentRef::Id(id)),
+            Err(_) => {
+                let (component_type, name) = text.split_once(':').ok_or_else(bad)?;
+                Ok(ComponentRef::Name {
+                    component_type: component_type.parse().map_err(|_| bad())?,
+                    name: name.parse().map_err(|_| bad())?,
+                })
+            }
         }
     };
-    params.all("component").map(one).collect()
+    let mut all = params.all("component").map(one).collect::<Result<Vec<_>, ApiError>>()?;
+    let mut seen = std::collections::HashSet::new();
+    all.retain(|component| seen.insert(component.clone()));
+    if all.len() > limits::COMPONENTS {
+        let problem = format!("a build names at most {} components", limits::COMPONENTS);
+        return Err(ApiError::BadValue { name: "component", problem });
+    }
+    Ok(all)
 }

@@ -181,7 +181,7 @@ impl Place {
             commit: first(system.commit),
             branch: first(system.branch)
                 .map(|branch| branch.trim_start_matches("refs/heads/").to_owned()),
-            job_url,
+            job_url: job_url.and_then(|url| public(&url)),
             build_number: build_number.or_else(|| first(system.build_number)),
         }
     }
@@ -226,8 +226,38 @@ impl Place {
     }
 }
 
+/// A URL without the credentials that some installations put into it; nothing where they may reach into its path.
+fn public(url: &str) -> Option<String> {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return (!url.contains('@')).then(|| url.to_owned());
+    };
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, behind) = rest.split_at(end);
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    (!behind.contains('@')).then(|| format!("{scheme}://{host}{behind}"))
+}
+
+/// Takes what is secret of this process's environment from a program that it starts.
+pub fn without_secrets(command: &mut Command) {
+    for name in ["DEVMASON_PASSWORD", "PB_PASS"] {
+        command.env_remove(name);
+    }
+    // The Python package takes credentials in these, too.
+    for name in ["DEVMASON_SERVER_URL", "PB_SERVER"] {
+        match std::env::var(name) {
+            Ok(url) if url.contains('@') => match public(&url) {
+                Some(url) => command.env(name, url),
+                None => command.env_remove(name),
+            },
+            _ => command,
+        };
+    }
+}
+
 fn git(dir: &Path, arguments: &[&str]) -> Option<String> {
-    let output = Command::new("git").arg("-C").arg(dir).args(arguments).output().ok()?;
+    let mut git = Command::new("git");
+    without_secrets(&mut git);
+    let output = git.arg("-C").arg(dir).args(arguments).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
     (output.status.success() && !text.trim().is_empty()).then(|| text.trim().to_owned())
 }
@@ -317,6 +347,19 @@ mod tests {
             assert_eq!(place(&[(sign, "1")]).ci, Some(ci));
         }
         assert_eq!(place(&[("CI", "true"), ("TRAVIS", "false")]), Place::default());
+    }
+
+    #[test]
+    fn a_jobs_url_is_sent_without_credentials() {
+        let sent = |url: &str| place(&[("GITLAB_CI", "true"), ("CI_JOB_URL", url)]).job_url;
+        assert_eq!(sent("https://u:p@h:1/x?y=1").as_deref(), Some("https://h:1/x?y=1"));
+        assert_eq!(sent("https://u:p/w@h/x"), None);
+        let bitbucket = place(&[
+            ("BITBUCKET_BUILD_NUMBER", "7"),
+            ("BITBUCKET_GIT_HTTP_ORIGIN", "https://x-token-auth:t@bitbucket.org/w/r"),
+        ]);
+        let url = "https://bitbucket.org/w/r/pipelines/results/7";
+        assert_eq!(bitbucket.job_url.as_deref(), Some(url));
     }
 
     #[test]

@@ -168,10 +168,11 @@ impl Client {
     /// # Errors
     /// It is no http or https URL.
     pub fn new(server: &str, credentials: Option<Credentials>) -> Result<Self> {
+        let shown = without_credentials(server);
         let url = reqwest::Url::parse(server)
-            .map_err(|error| Error::Invalid(format!("server: '{server}' is no URL: {error}")))?;
+            .map_err(|error| Error::Invalid(format!("server: '{shown}' is no URL: {error}")))?;
         if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
-            return Err(Error::Invalid(format!("server: '{server}' is no http or https URL")));
+            return Err(Error::Invalid(format!("server: '{shown}' is no http or https URL")));
         }
         if !url.username().is_empty() || url.password().is_some() {
             let problem = "server: the URL holds credentials; they belong into the settings";
@@ -424,7 +425,21 @@ fn chain(error: &reqwest::Error) -> String {
         text = format!("{text}: {error}");
         cause = error.source();
     }
-    text
+    without_credentials(&text)
+}
+
+/// A text without the credentials of the URLs in it: a proxy's, or of a server's URL that is none.
+fn without_credentials(text: &str) -> String {
+    let (mut cut, mut rest) = (String::with_capacity(text.len()), text);
+    while let Some(at) = rest.find("://") {
+        let (before, behind) = rest.split_at(at + 3);
+        cut.push_str(before);
+        let is_end = |c: char| c.is_whitespace() || matches!(c, '\'' | '"' | ')' | '>');
+        let (url, more) = behind.split_at(behind.find(is_end).unwrap_or(behind.len()));
+        cut.push_str(url.rsplit_once('@').map_or(url, |(_, host)| host));
+        rest = more;
+    }
+    cut + rest
 }
 
 fn message(body: &[u8], status: u16) -> String {
@@ -453,7 +468,8 @@ fn refused(status: u16, body: &[u8], location: Option<&str>) -> Error {
         },
         // Where it leads may be a page to log in at, and gone tomorrow: nothing is lost by it.
         (300..=399, Some(to)) => Error::Garbage(format!(
-            "a redirect to {to}; if the server has moved, say so in the settings"
+            "a redirect to {}; if the server has moved, say so in the settings",
+            without_credentials(to)
         )),
         // A proxy that wants credentials of its own, a page that says "not found".
         _ => Error::Garbage(format!("status {status}, not in a document of its own")),
@@ -467,12 +483,16 @@ mod tests {
 
     #[test]
     fn a_server_is_a_url_without_credentials() {
-        for bad in
-            ["", "ci.example.org", "ftp://ci.example.org", "http://ann:secret@ci.example.org"]
-        {
+        for bad in [
+            "",
+            "ci.example.org",
+            "ftp://ann:secret@ci.example.org",
+            "http://ann:secret@ci.example.org",
+            "http://ann:sec/ret@ci.example.org",
+        ] {
             let problem = Client::new(bad, None).unwrap_err().to_string();
             assert!(
-                problem.starts_with("server: ") && !problem.contains("secret@"),
+                problem.starts_with("server: ") && !problem.contains("ann:"),
                 "{bad}: {problem}"
             );
         }

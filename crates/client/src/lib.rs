@@ -5,9 +5,11 @@ mod ci;
 mod client;
 mod document;
 mod error;
+pub mod private;
+pub mod sieve;
 mod spool;
 
-pub use ci::Place;
+pub use ci::{Place, without_secrets};
 pub use client::{Answer, Body, Client, Content, Credentials, Method, Outgoing, Retry, fresh_id};
 pub use devmason_domain::Timestamp;
 pub use document::{Document, Link, Report, Step, TestCase};

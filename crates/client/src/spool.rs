@@ -5,18 +5,20 @@
 //! the next one goes on where it stopped. Sent twice, every request is stored once: the build is PUT under its
 //! own id, a step has an `Idempotency-Key`, the end is the end.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use devmason_domain::{BuildKey, Slug};
+use devmason_hypermedia::Resource;
 use reqwest::Method;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::client::{Answer, Body, Client, Content, Outgoing};
 use crate::error::Error;
+use crate::private;
 
 /// How long a session that was begun and never ended is kept once everything in it was sent.
 const IDLE: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -73,7 +75,45 @@ pub struct Entry {
     pub body: Vec<u8>,
 }
 
+impl About {
+    /// Whether it is of a build that the project can have: somebody else may have written it.
+    fn is_sound(&self) -> bool {
+        let key = self.build.rsplit('/').next().unwrap_or_default();
+        match (self.project.parse::<Slug>(), key.parse::<BuildKey>()) {
+            (Ok(project), Ok(key)) => Resource::Build(project, key).path() == self.build,
+            _ => false,
+        }
+    }
+}
+
 impl Entry {
+    /// Whether it is one that is queued for this build: its document or its report files, a step, its end. Nothing
+    /// else is sent with the user's password, whoever wrote it.
+    fn is_of(&self, about: &About) -> bool {
+        let (path, query) = match self.target.split_once('?') {
+            Some((path, query)) => (path, Some(query)),
+            None => (self.target.as_str(), None),
+        };
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~%=&".contains(&byte);
+        let is_plain = query.is_none_or(|query| query.bytes().all(plain));
+        let is_json = self.media_type == "application/json";
+        let is_file =
+            matches!(self.media_type.as_str(), "application/octet-stream" | "application/x-tar");
+        let is_progress = path.strip_suffix("/progress") == Some(&about.build);
+        match (self.method.as_str(), &self.key) {
+            ("PUT", None) => {
+                path == about.build && is_plain && (is_file || is_json && query.is_none())
+            }
+            ("POST", Some(key)) => {
+                let is_key = (1..=255).contains(&key.len())
+                    && key.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+                is_progress && is_plain && is_key && (is_file || is_json)
+            }
+            ("DELETE", None) => is_progress && is_json && query.is_none(),
+            _ => false,
+        }
+    }
+
     fn outgoing(self) -> Outgoing {
         let method = Method::from_bytes(self.method.as_bytes()).unwrap_or(Method::GET);
         let content = Content { media_type: self.media_type, body: Body::Bytes(self.body) };
@@ -128,28 +168,9 @@ impl Flushed {
     }
 }
 
-fn private_dir(path: &Path) -> io::Result<()> {
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
-}
-
-fn private_file(path: &Path) -> io::Result<File> {
-    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
-}
-
 /// Writes a file so that it is there whole, or not at all.
 fn write_whole(path: &Path, parts: &[&[u8]]) -> io::Result<()> {
-    let half = path.with_extension("half");
-    let written = (|| {
-        let mut file = private_file(&half)?;
-        parts.iter().try_for_each(|part| file.write_all(part))?;
-        file.sync_data()?;
-        fs::rename(&half, path)
-    })();
-    if written.is_err() {
-        // What there is of it would only take room on a disk that may be full.
-        let _ = fs::remove_file(&half);
-    }
-    written
+    private::whole(path, |file| parts.iter().try_for_each(|part| file.write_all(part)))
 }
 
 /// How many bytes of a spool wait to be sent.
@@ -182,7 +203,7 @@ impl Spool {
     /// # Errors
     /// It cannot be made.
     pub fn open(dir: &Path, limit: u64) -> io::Result<Self> {
-        private_dir(dir)?;
+        private::dir(dir)?;
         Ok(Self { dir: dir.to_owned(), limit })
     }
 
@@ -197,7 +218,7 @@ impl Spool {
     /// It cannot be written.
     pub fn begin(&self, about: About) -> io::Result<Session> {
         let dir = self.dir.join(uuid::Uuid::now_v7().to_string());
-        private_dir(&dir)?;
+        private::dir(&dir)?;
         let session = Session { dir, limit: self.limit, root: self.dir.clone(), about };
         let text = serde_json::to_vec(&session.about)?;
         if let Err(error) = write_whole(&session.dir.join("about.json"), &[&text]) {
@@ -215,17 +236,26 @@ impl Spool {
         let name = uuid::Uuid::try_parse(name)
             .map_err(|_| io::Error::new(io::ErrorKind::NotFound, "it is no session's name"))?;
         let dir = self.dir.join(name.to_string());
-        let about = serde_json::from_slice(&fs::read(dir.join("about.json"))?)?;
+        private::own_dir(&dir)?;
+        let about: About = serde_json::from_slice(&private::read(&dir.join("about.json"))?)?;
+        if !about.is_sound() {
+            let problem = "it is of no build that this command queued";
+            return Err(io::Error::new(io::ErrorKind::InvalidData, problem));
+        }
         Ok(Session { dir, limit: self.limit, root: self.dir.clone(), about })
     }
 
     /// All sessions, the oldest first.
     pub fn sessions(&self) -> Vec<Session> {
+        self.names().iter().filter_map(|name| self.session(name).ok()).collect()
+    }
+
+    fn names(&self) -> Vec<String> {
         let Ok(entries) = fs::read_dir(&self.dir) else { return Vec::new() };
         let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
         let mut names: Vec<String> = names.collect();
         names.sort();
-        names.iter().filter_map(|name| self.session(name).ok()).collect()
+        names
     }
 
     /// Sends what all sessions of a client's server and user hold, the oldest first, as far as it goes: up to the first
@@ -236,7 +266,22 @@ impl Spool {
     pub async fn flush(&self, client: &Client, flushed: &mut Flushed) -> Result<(), Error> {
         let mut first = Ok(());
         let mut goes_on = true;
-        for session in self.sessions() {
+        for name in self.names() {
+            let session = match self.session(&name) {
+                Ok(session) => session,
+                // One that is not this user's alone, or was tampered with.
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidData
+                    ) =>
+                {
+                    flushed.refused.push(format!("{}: {error}", self.dir.join(name).display()));
+                    continue;
+                }
+                // It is none, or gone by now.
+                Err(_) => continue,
+            };
             // What somebody reported is sent as theirs, and by nobody else.
             let about = &session.about;
             if about.server != client.server() || about.user.as_deref() != client.user() {
@@ -310,7 +355,7 @@ impl Session {
 
     /// A lock that one process has at a time, until it is dropped.
     fn lock(&self, name: &str) -> io::Result<File> {
-        let file = private_file(&self.dir.join(name))?;
+        let file = private::touch(&self.dir.join(name))?;
         file.lock()?;
         Ok(file)
     }
@@ -320,6 +365,10 @@ impl Session {
     /// # Errors
     /// The spool is full, or the disk, or it cannot be written.
     pub fn push(&self, entry: &Entry) -> io::Result<()> {
+        if !entry.is_of(&self.about) {
+            let problem = format!("{} {} is nothing of this build", entry.method, entry.target);
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, problem));
+        }
         let header = serde_json::to_vec(entry)?;
         let length = (header.len() + entry.body.len()) as u64;
         // The end of a build is short, and without it the build would run for ever.
@@ -331,9 +380,10 @@ impl Session {
         // Of two processes that add at once each gets a number of its own.
         let _lock = self.lock("number.lock")?;
         let numbered = self.dir.join("last");
-        let last: u64 = match fs::read_to_string(&numbered) {
-            Ok(text) => text.trim().parse().unwrap_or(0),
-            Err(_) => 0,
+        let last: u64 = match private::read(&numbered) {
+            Ok(text) => String::from_utf8_lossy(&text).trim().parse().unwrap_or(0),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
+            Err(error) => return Err(error),
         };
         let path = self.dir.join(format!("{:012}.entry", last + 1));
         write_whole(&numbered, &[(last + 1).to_string().as_bytes()])?;
@@ -351,13 +401,20 @@ impl Session {
     /// # Errors
     /// Why it did not go on: for now, or because the build was refused.
     pub async fn flush(&self, client: &Client, flushed: &mut Flushed) -> Result<(), Error> {
-        let lock = private_file(&self.dir.join("send.lock"));
+        let lock = private::touch(&self.dir.join("send.lock"));
         // Where another process is just sending it, that will do.
         let Some(_lock) = lock.ok().filter(|lock| lock.try_lock().is_ok()) else { return Ok(()) };
         for path in self.entries() {
-            let Some(mut entry) = read_entry(&path) else {
-                self.put_aside(&path, "it cannot be read", flushed);
-                continue;
+            let mut entry = match read_entry(&path) {
+                Ok(entry) if entry.is_of(&self.about) => entry,
+                Ok(_) => {
+                    self.put_aside(&path, "it is nothing of this build", flushed);
+                    continue;
+                }
+                Err(problem) => {
+                    self.put_aside(&path, &problem.to_string(), flushed);
+                    continue;
+                }
             };
             let is_end = entry.method == "DELETE";
             let is_build = entry.method == "PUT";
@@ -369,7 +426,7 @@ impl Session {
             }
             // That it was tried, and when first: from then on the server knows its key, if it took it.
             if !tried.exists() {
-                let _ = private_file(&tried);
+                let _ = private::touch(&tried);
             }
             if is_build && self.about.create {
                 self.register(client).await?;
@@ -382,7 +439,7 @@ impl Session {
                     flushed.sent += 1;
                     // Before the last one goes: what is left of a session that has ended is removed.
                     if is_end || (is_build && !self.is_open()) {
-                        let _ = private_file(&self.dir.join("ended"));
+                        let _ = private::touch(&self.dir.join("ended"));
                     }
                     self.forget(&path);
                 }
@@ -418,13 +475,13 @@ impl Session {
     /// # Errors
     /// It cannot be written.
     pub fn keep_open(&self) -> io::Result<()> {
-        private_file(&self.dir.join("open")).map(drop)
+        private::touch(&self.dir.join("open")).map(drop)
     }
 
     /// Says that a part of it was lost, so that a build that ends well without it is not shown as one.
     pub fn mark_incomplete(&self) {
         // On a disk that takes nothing the end is not there either, and the build stays open.
-        let _ = private_file(&self.dir.join(INCOMPLETE));
+        let _ = private::touch(&self.dir.join(INCOMPLETE));
     }
 
     /// Whether a part of it was lost or refused, or a process died with a step that it had begun.
@@ -497,7 +554,7 @@ impl Session {
 
     /// A file that is locked before it is there: whoever finds it unlocked knows that its process is dead.
     fn locked_from_the_first(&self, name: &str) -> io::Result<File> {
-        let fresh = format!("{name}.{}", std::process::id());
+        let fresh = format!("{name}.{}", uuid::Uuid::new_v4());
         let locked = self.lock(&fresh)?;
         fs::rename(self.dir.join(fresh), self.dir.join(name))?;
         Ok(locked)
@@ -538,8 +595,9 @@ impl Session {
 
     fn put_aside(&self, path: &Path, problem: &str, flushed: &mut Flushed) {
         flushed.refused.push(format!("{}: {problem}", self.about.build));
-        let to = self.root.join(REFUSED).join(self.name());
-        let _ = private_dir(&to).and_then(|()| {
+        let refused = self.root.join(REFUSED);
+        let to = refused.join(self.name());
+        let _ = private::dir(&refused).and_then(|()| private::dir(&to)).and_then(|()| {
             let name = path.file_name().unwrap_or_default();
             write_whole(&to.join(name).with_extension("reason"), &[problem.as_bytes()])?;
             fs::rename(path, to.join(name))
@@ -552,9 +610,9 @@ impl Session {
 
     fn put_all_aside(&self, problem: &str) {
         let to = self.root.join(REFUSED);
-        let _ = private_dir(&to);
         let _ = write_whole(&self.dir.join("reason"), &[problem.as_bytes()]);
-        if fs::rename(&self.dir, to.join(self.name())).is_err() {
+        let moved = private::dir(&to).and_then(|()| fs::rename(&self.dir, to.join(self.name())));
+        if moved.is_err() {
             let _ = fs::remove_dir_all(&self.dir);
         }
         self.drop_oldest_refused();
@@ -563,7 +621,9 @@ impl Session {
     /// What was refused is kept to be looked at, as far as there is room.
     fn drop_oldest_refused(&self) {
         let refused = self.root.join(REFUSED);
-        let Ok(entries) = fs::read_dir(&refused) else { return };
+        // Through a link it would be somebody else's that is dropped.
+        let own = private::own_dir(&refused).and_then(|()| fs::read_dir(&refused));
+        let Ok(entries) = own else { return };
         // Their names begin with the time.
         let mut sessions: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
         sessions.sort();
@@ -602,20 +662,20 @@ pub struct BegunStep {
 
 /// Whether the process that held a file locked is gone.
 fn is_unlocked(path: &Path) -> bool {
-    File::open(path).is_ok_and(|file| file.try_lock().is_ok())
+    private::open(path).is_ok_and(|file| file.try_lock().is_ok())
 }
 
 fn age(path: &Path) -> Option<Duration> {
     SystemTime::now().duration_since(fs::metadata(path).ok()?.modified().ok()?).ok()
 }
 
-fn read_entry(path: &Path) -> Option<Entry> {
-    let mut reader = BufReader::new(File::open(path).ok()?);
+fn read_entry(path: &Path) -> io::Result<Entry> {
+    let mut reader = BufReader::new(private::open(path)?);
     let mut header = Vec::new();
-    reader.read_until(b'\n', &mut header).ok()?;
-    let mut entry: Entry = serde_json::from_slice(&header).ok()?;
-    reader.read_to_end(&mut entry.body).ok()?;
-    Some(entry)
+    reader.read_until(b'\n', &mut header)?;
+    let mut entry: Entry = serde_json::from_slice(&header)?;
+    reader.read_to_end(&mut entry.body)?;
+    Ok(entry)
 }
 
 #[cfg(test)]
@@ -737,5 +797,79 @@ mod tests {
             }
         });
         assert_eq!(spool.session(&name).unwrap().waiting(), 80);
+    }
+
+    #[test]
+    fn an_entry_names_only_what_is_queued_for_its_build() {
+        let dir = tempfile::tempdir().unwrap();
+        let session = Spool::open(dir.path(), 1 << 20).unwrap().begin(about()).unwrap();
+        let of = |method: &str, target: &str, key: Option<&str>, media_type: &str| Entry {
+            method: method.to_owned(),
+            target: target.to_owned(),
+            key: key.map(str::to_owned),
+            media_type: media_type.to_owned(),
+            body: b"{}".to_vec(),
+        };
+        let json = "application/json";
+        for good in [
+            of("PUT", "/p/builds/1", None, json),
+            of(
+                "PUT",
+                "/p/builds/1?tag=a%2Db&client.ci=github&name=x%2Exml",
+                None,
+                "application/x-tar",
+            ),
+            of("POST", "/p/builds/1/progress", Some("k"), json),
+            of("POST", "/p/builds/1/progress?name=x", Some("k"), "application/octet-stream"),
+            of("DELETE", "/p/builds/1/progress", None, json),
+        ] {
+            session.push(&good).unwrap();
+        }
+        for bad in [
+            of("DELETE", "/p", None, json),
+            of("DELETE", "/p/builds/1", None, json),
+            of("DELETE", "/p/builds/2/progress", None, json),
+            of("DELETE", "http://127.0.0.1:9/p", None, json),
+            of("PUT", "/p/builds/1/../../q", None, json),
+            of("PUT", "/p/builds/1?a/b", None, "application/x-tar"),
+            of("POST", "/p/builds/1/progress", Some("a\nb"), json),
+            of("PATCH", "/p/builds/1", None, json),
+        ] {
+            let error = session.push(&bad).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{bad:?}");
+        }
+        let elsewhere = About { build: "/q/builds/1".to_owned(), ..about() };
+        assert!(about().is_sound() && !elsewhere.is_sound());
+    }
+
+    #[test]
+    fn a_spool_is_its_owners_alone_and_leads_nowhere_else() {
+        use std::os::unix::fs::symlink;
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("spool");
+        let spool = Spool::open(&root, 1 << 20).unwrap();
+        let session = spool.begin(about()).unwrap();
+        session.push(&entry("x")).unwrap();
+        let victim = dir.path().join("victim");
+        fs::write(&victim, "precious").unwrap();
+        for name in ["number.lock", "send.lock", "last", "open", "ended", INCOMPLETE] {
+            let _ = fs::remove_file(session.dir.join(name));
+            symlink(&victim, session.dir.join(name)).unwrap();
+        }
+        assert!(session.push(&entry("y")).is_err() && session.keep_open().is_err());
+        session.mark_incomplete();
+        assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
+        let link = dir.path().join("link");
+        symlink(&root, &link).unwrap();
+        assert!(Spool::open(&link, 1).is_err());
+        let mode = |mode| fs::set_permissions(&root, fs::Permissions::from_mode(mode)).unwrap();
+        mode(0o777);
+        assert!(Spool::open(&root, 1).is_err());
+        mode(0o755);
+        assert!(Spool::open(&root, 1).is_ok());
+        assert_eq!(fs::metadata(&root).unwrap().permissions().mode() & 0o777, 0o700);
+        let path = &session.entries()[0];
+        fs::set_permissions(path, fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(read_entry(path).is_err());
     }
 }

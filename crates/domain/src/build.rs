@@ -8,6 +8,7 @@ use uuid::Uuid;
 use crate::name::text_value;
 use crate::{
     AccountId, BuildKey, Invalid, JsonObject, ProjectId, TagSet, TestSummary, Timestamp, Username,
+    limits,
 };
 
 /// A build's id: a UUIDv7 (RFC 9562) whose order is the order of build lists.
@@ -132,10 +133,13 @@ impl Outcome {
 }
 
 text_value! {
-    /// What people call a step: any text without NUL.
+    /// What people call a step: a text of at most [`limits::NAME`] bytes, without NUL.
     StepName, |text| {
         if text.contains('\0') {
             return Err(Invalid::new("a step's name may not contain NUL"));
+        }
+        if text.len() > limits::NAME {
+            return Err(Invalid::new(format!("a step's name has at most {} bytes", limits::NAME)));
         }
         Ok(text.to_owned())
     }

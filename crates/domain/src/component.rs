@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use crate::name::text_value;
-use crate::{AccountId, Invalid, Timestamp};
+use crate::{AccountId, Invalid, Timestamp, limits};
 
 text_value! {
     /// The name of a component or a component type: 1 to 200 characters, no control characters.
@@ -16,10 +16,13 @@ text_value! {
 }
 
 text_value! {
-    /// Text of any length, without NUL, which databases refuse.
+    /// Text of at most [`limits::COMPONENT_TEXT`] bytes, without NUL, which databases refuse.
     PlainText, |text| {
         if text.contains('\0') {
             return Err(Invalid::new("may not contain NUL"));
+        }
+        if text.len() > limits::COMPONENT_TEXT {
+            return Err(Invalid::new(format!("has at most {} bytes", limits::COMPONENT_TEXT)));
         }
         Ok(text.to_owned())
     }

@@ -1,5 +1,6 @@
 //! JSON that clients add of their own, kept as they sent it.
 
+use serde::Deserializer;
 use serde_json::value::RawValue;
 
 use crate::Invalid;
@@ -83,8 +84,29 @@ impl JsonObject {
     /// What a member is compared by: a string's text, else the JSON as sent; `None` for null, and
     /// where there is no such member.
     pub fn member_text(&self, member: &str) -> Option<String> {
-        let members = self.members().ok()?;
-        let (_, raw) = members.iter().find(|(name, _)| name == member)?;
+        // The first of the name; what follows it is not looked at.
+        struct First<'a>(&'a str, &'a mut Option<Box<RawValue>>);
+        impl<'de> serde::de::Visitor<'de> for First<'_> {
+            type Value = ();
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+                while let Some(name) = map.next_key::<std::borrow::Cow<'_, str>>()? {
+                    if name == self.0 {
+                        *self.1 = Some(map.next_value()?);
+                        return Ok(());
+                    }
+                    map.next_value::<serde::de::IgnoredAny>()?;
+                }
+                Ok(())
+            }
+        }
+        let mut raw = None;
+        // An error behind it, as where parsing ends early, changes nothing.
+        let _ =
+            serde_json::Deserializer::from_str(&self.0).deserialize_map(First(member, &mut raw));
+        let raw = raw?;
         match raw.get() {
             "null" => None,
             json => Some(serde_json::from_str::<String>(json).unwrap_or_else(|_| json.to_owned())),

@@ -4,6 +4,7 @@ mod account;
 mod build;
 mod component;
 mod json;
+pub mod limits;
 mod name;
 mod page;
 mod password;
@@ -24,5 +25,7 @@ pub use page::{PageRequest, Pages};
 pub use password::{MAX_PASSWORD_BYTES, Password, PasswordHash};
 pub use policy::{Policy, Reading, Refusal, Registration, Viewer};
 pub use project::{Project, ProjectId, Reporting};
-pub use test::{TestDetails, TestFailure, TestResult, TestStatus, TestSummary, full_test_name};
+pub use test::{
+    Details, TestDetails, TestFailure, TestResult, TestStatus, TestSummary, full_test_name,
+};
 pub use time::Timestamp;

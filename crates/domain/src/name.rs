@@ -1,5 +1,7 @@
 //! Names as they may be: slugs, build keys, usernames, tags.
 
+use crate::limits;
+
 /// Why a value was refused, in words for whoever sent it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -22,6 +24,11 @@ macro_rules! text_value {
             /// The text, as it was first written.
             pub fn as_str(&self) -> &str {
                 &self.0
+            }
+
+            /// A text that a store gives back: what was stored before a rule was made stays what it is.
+            pub fn from_stored(text: String) -> Self {
+                Self(text)
             }
         }
 
@@ -120,7 +127,7 @@ text_value! {
     /// control characters, no `;` and `,` (they separate tags in URIs), and not `latest`.
     Tag, |text| {
         let text = text.trim();
-        if text.is_empty() || text.chars().count() > 100 {
+        if text.is_empty() || text.chars().count() > limits::TAG_CHARS {
             return Err(Invalid::new("a tag has 1 to 100 characters"));
         }
         if text.contains([';', ',']) || text.chars().any(char::is_control) {
@@ -139,7 +146,7 @@ pub struct TagSet(Vec<Tag>);
 
 impl TagSet {
     /// How many different tags a build may have.
-    pub const MAX: usize = 100;
+    pub const MAX: usize = limits::TAGS;
 
     /// Sorts the tags and drops duplicates; more than [`TagSet::MAX`] are refused.
     pub fn new(mut tags: Vec<Tag>) -> Result<Self, Invalid> {

@@ -1,5 +1,7 @@
 //! Test cases of builds: single tests, and what came of them.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 /// What came of a test case.
@@ -83,6 +85,62 @@ pub struct TestDetails {
     pub line: Option<u32>,
 }
 
+impl TestDetails {
+    /// Nothing else.
+    pub const NONE: Self = Self {
+        stdout: String::new(),
+        stderr: String::new(),
+        properties: Vec::new(),
+        retries: 0,
+        file: None,
+        line: None,
+    };
+}
+
+/// What else is said of a case, which takes hardly any room where it is nothing: most cases of a million say nothing.
+#[derive(Clone, Default)]
+pub struct Details(Option<Box<TestDetails>>);
+
+impl std::ops::Deref for Details {
+    type Target = TestDetails;
+    fn deref(&self) -> &TestDetails {
+        static NONE: TestDetails = TestDetails::NONE;
+        self.0.as_deref().unwrap_or(&NONE)
+    }
+}
+
+impl std::ops::DerefMut for Details {
+    fn deref_mut(&mut self) -> &mut TestDetails {
+        self.0.get_or_insert_default()
+    }
+}
+
+impl From<TestDetails> for Details {
+    fn from(details: TestDetails) -> Self {
+        Self((details != TestDetails::NONE).then(|| Box::new(details)))
+    }
+}
+
+impl From<Details> for TestDetails {
+    fn from(details: Details) -> Self {
+        details.0.map_or(Self::NONE, |details| *details)
+    }
+}
+
+impl PartialEq for Details {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl Eq for Details {}
+
+impl std::fmt::Debug for Details {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
 fn is_none(count: &u32) -> bool {
     *count == 0
@@ -92,7 +150,7 @@ fn is_none(count: &u32) -> bool {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TestResult {
     /// What it belongs to: a class, a module, suites; empty where the report says nothing.
-    pub suite: String,
+    pub suite: Arc<str>,
     /// Its own name.
     pub name: String,
     /// What came of it.
@@ -102,7 +160,7 @@ pub struct TestResult {
     /// Why it failed, broke or was skipped.
     pub failure: Option<TestFailure>,
     /// What else is said of it.
-    pub details: TestDetails,
+    pub details: Details,
 }
 
 /// The whole name of a case, by which a project knows it: `suite::name`.
@@ -135,17 +193,22 @@ pub struct TestSummary {
 }
 
 impl TestSummary {
+    /// Counts a case.
+    pub fn count(&mut self, status: TestStatus) {
+        self.total += 1;
+        *match status {
+            TestStatus::Passed => &mut self.passed,
+            TestStatus::Flaky => &mut self.flaky,
+            TestStatus::Skipped => &mut self.skipped,
+            TestStatus::Failed => &mut self.failed,
+            TestStatus::Error => &mut self.error,
+        } += 1;
+    }
+
     /// Adds cases to it.
     pub fn add(&mut self, results: &[TestResult]) {
         for result in results {
-            self.total += 1;
-            *match result.status {
-                TestStatus::Passed => &mut self.passed,
-                TestStatus::Flaky => &mut self.flaky,
-                TestStatus::Skipped => &mut self.skipped,
-                TestStatus::Failed => &mut self.failed,
-                TestStatus::Error => &mut self.error,
-            } += 1;
+            self.count(result.status);
             let Some(micros) = result.micros else { continue };
             self.micros = self.micros.saturating_add(micros);
             if self.slowest.len() == SLOWEST
@@ -172,12 +235,12 @@ mod tests {
     #[test]
     fn a_summary_counts_and_names_the_slowest() {
         let result = |n: u64, status| TestResult {
-            suite: "s".to_owned(),
+            suite: "s".into(),
             name: format!("t{n}"),
             status,
             micros: Some(n * 7 % 10),
             failure: None,
-            details: TestDetails::default(),
+            details: Details::default(),
         };
         let mut summary = TestSummary::default();
         let all: Vec<_> = (0..10)

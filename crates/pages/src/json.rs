@@ -1,18 +1,32 @@
 //! JSON laid out as HTML, token by token, so that every digit stays as it is.
 
-/// Lays out JSON text with two spaces a level; strings that are URLs become links.
-pub(crate) fn to_html(json: &str) -> String {
-    let mut html = String::with_capacity(json.len() * 2);
+/// How much is laid out, as HTML, in bytes; the JSON itself has all of it.
+const LONGEST: usize = 1 << 20;
+
+/// How much of one string is shown, in bytes, and how long a URL may be to be a link.
+const STRING: usize = 32 << 10;
+const LINK: usize = 2 << 10;
+
+/// How many levels are indented: those that are nested deeper stand under these, or 2 MB would become 480.
+const LEVELS: usize = 16;
+
+/// Lays out JSON text with two spaces a level; strings that are URLs become links. Says whether that is all of it.
+pub(crate) fn to_html(json: &str) -> (String, bool) {
+    let mut html = String::with_capacity(json.len().saturating_mul(2).min(LONGEST));
+    let mut is_whole = true;
     let mut depth = 0usize;
     let mut rest = json;
     while let Some(first) = rest.chars().next() {
+        if html.len() >= LONGEST {
+            return (html, false);
+        }
         let length = match first {
             '"' => string_length(rest),
             _ => first.len_utf8(),
         };
         let (token, after) = rest.split_at(length);
         match first {
-            '"' => string(&mut html, token, after.trim_start().starts_with(':')),
+            '"' => is_whole &= string(&mut html, token, after.trim_start().starts_with(':')),
             '{' | '[' => {
                 html.push(first);
                 if !after.trim_start().starts_with(['}', ']']) {
@@ -37,7 +51,7 @@ pub(crate) fn to_html(json: &str) -> String {
         }
         rest = after;
     }
-    html
+    (html, is_whole)
 }
 
 /// The length of the string literal that the text starts with.
@@ -54,27 +68,33 @@ fn string_length(text: &str) -> usize {
     text.len()
 }
 
-fn string(html: &mut String, token: &str, is_key: bool) {
+/// Adds a string; a long one is cut. Says whether it was not.
+fn string(html: &mut String, token: &str, is_key: bool) -> bool {
+    let shown = token.get(..token.floor_char_boundary(STRING)).unwrap_or_default();
     let text = token.trim_matches('"');
+    let is_url = text.starts_with("http://") || text.starts_with("https://");
     if is_key {
         html.push_str("<b>");
-        escape(html, token);
+        escape(html, shown);
         html.push_str("</b>");
-    } else if (text.starts_with("http://") || text.starts_with("https://")) && !text.contains('\\')
-    {
+    } else if is_url && text.len() <= LINK && !text.contains('\\') {
         html.push_str("\"<a href=\"");
         escape(html, text);
         html.push_str("\">");
         escape(html, text);
         html.push_str("</a>\"");
     } else {
-        escape(html, token);
+        escape(html, shown);
     }
+    if shown.len() < token.len() {
+        html.push_str("\u{2026} <em>(cut)</em>");
+    }
+    shown.len() == token.len()
 }
 
 fn line(html: &mut String, depth: usize) {
     html.push('\n');
-    for _ in 0..depth {
+    for _ in 0..depth.min(LEVELS) {
         html.push_str("  ");
     }
 }
@@ -89,7 +109,7 @@ mod tests {
 
     #[test]
     fn a_document_is_laid_out_and_its_urls_are_links() {
-        let html = to_html(r#"{"a":[1.00,"x: <b>"],"e":{},"l":"http://h/?a=1&b"}"#);
+        let (html, _) = to_html(r#"{"a":[1.00,"x: <b>"],"e":{},"l":"http://h/?a=1&b"}"#);
         assert_eq!(
             html,
             "{\n  <b>&quot;a&quot;</b>: [\n    1.00,\n    &quot;x: &lt;b&gt;&quot;\n  ],\n  <b>&quot;e&quot;</b>: {},\n  \
@@ -99,8 +119,29 @@ mod tests {
 
     #[test]
     fn nothing_that_a_client_sent_becomes_markup() {
-        let html = to_html(r#"{"<script>":"http://x/\"onload=\"","y":"http://x/'><script>"}"#);
+        let (html, _) = to_html(r#"{"<script>":"http://x/\"onload=\"","y":"http://x/'><script>"}"#);
         assert!(!html.contains("<script"), "{html}");
         assert!(!html.contains("onload=\""), "{html}");
+    }
+
+    #[test]
+    fn the_html_has_a_bound_whatever_the_json() {
+        let nested = |levels: usize, unit: &str| {
+            let units = vec![unit; (2 << 20) / (unit.len() + 1)].join(",");
+            "[".repeat(levels) + &units + &"]".repeat(levels)
+        };
+        let long = format!("\"{}\"", "&".repeat(2 << 20));
+        let url = format!("\"http://{}\"", "&".repeat(2 << 20));
+        for json in [
+            nested(127, "1"),
+            nested(116, "[[[[[[[[[[1]]]]]]]]]]"),
+            nested(1, "\"\""),
+            format!("[{}]", vec![long; 50].join(",")),
+            url,
+        ] {
+            let (html, is_whole) = to_html(&json);
+            assert!(!is_whole && html.len() < LONGEST + 6 * STRING + 100, "{}", html.len());
+        }
+        assert!(to_html(&nested(9, "1")).0.len() > LONGEST - 100 && to_html("[1]").1);
     }
 }

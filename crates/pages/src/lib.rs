@@ -5,6 +5,7 @@ mod json;
 mod output;
 mod plot;
 mod site;
+mod text;
 mod views;
 
 pub use askama::Template;
@@ -29,13 +30,6 @@ fn escape(html: &mut String, c: char) {
         '\'' => html.push_str("&#39;"),
         c => html.push(c),
     }
-}
-
-/// Text that is safe likewise.
-fn escaped(text: &str) -> String {
-    let mut html = String::with_capacity(text.len());
-    text.chars().for_each(|c| escape(&mut html, c));
-    html
 }
 
 /// How a list's latest build stands.
@@ -116,11 +110,7 @@ const LABEL: usize = 40;
 /// # Errors
 /// As [`rendered`].
 pub fn badge(label: &str, standing: Standing) -> Result<String, std::fmt::Error> {
-    let cut: String = if label.chars().count() > LABEL {
-        label.chars().take(LABEL - 1).chain(['\u{2026}']).collect()
-    } else {
-        label.to_owned()
-    };
+    let cut = text::cut(label, LABEL);
     // 11 px sans-serif: some 7 px a character; the text is fitted into it.
     let room = |text: &str| text.chars().count() * 7 + 12;
     let word = standing.as_str();
@@ -191,6 +181,46 @@ mod tests {
         assert!(svg.contains("failure") && svg.contains("#c62828"), "{svg}");
         assert!(!svg.contains("<b>"), "{svg}");
         assert!(badge(&"x".repeat(500), Standing::Success).unwrap().len() < 1500);
+    }
+
+    /// Whether it is well-formed: quick-xml looks at the tags, not at the characters.
+    fn is_well_formed(xml: &str) -> bool {
+        use quick_xml::events::Event;
+        let has =
+            |c| matches!(u32::from(c), 9 | 10 | 13 | 0x20..=0xd7ff | 0xe000..=0xfffd | 0x1_0000..);
+        let mut reader = quick_xml::Reader::from_str(xml);
+        reader.config_mut().check_end_names = true;
+        let mut depth = 0;
+        loop {
+            match reader.read_event() {
+                Ok(Event::Start(of))
+                    if of
+                        .attributes()
+                        .all(|each| each.is_ok_and(|each| !each.value.contains('<'))) =>
+                {
+                    depth += 1
+                }
+                Ok(Event::Empty(of)) if of.attributes().all(|each| each.is_ok()) => {}
+                Ok(Event::End(_)) => depth -= 1,
+                Ok(Event::Eof) => return depth == 0 && xml.chars().all(has),
+                Ok(Event::Start(_) | Event::Empty(_)) | Err(_) => return false,
+                Ok(_) => {}
+            }
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn what_we_write_as_xml_is_well_formed_whatever_names_hold(name in ".*", tag in proptest::prelude::any::<String>()) {
+            for name in [name.as_str(), &tag, "a\0\u{1}\u{1b}\u{7f}\u{fffe}\u{ffff}]]>&<\"'"] {
+                let entry = Entry {
+                    href: name.to_owned(), title: name.to_owned(), updated: String::new(), author: name.to_owned(),
+                    tags: vec![tag.clone(), name.to_owned()], summary: name.to_owned(),
+                };
+                proptest::prop_assert!(is_well_formed(&feed(name, name, name, &[entry]).unwrap()));
+                proptest::prop_assert!(is_well_formed(&badge(name, Standing::Success).unwrap()));
+            }
+        }
     }
 
     #[test]

@@ -39,11 +39,6 @@ impl<'a> Part<'a> {
         Self { text: rest.get(..end).unwrap_or_default(), first, last, of }
     }
 
-    /// How much of it is shown, in bytes: of a long line only the beginning.
-    pub(crate) fn shown(&self) -> usize {
-        self.text.split_inclusive('\n').map(|line| line.len().min(LONGEST_LINE)).sum()
-    }
-
     /// The last lines, as many as fit: what is shown at once.
     pub(crate) fn tail(whole: &'a str, lines: usize, bytes: usize) -> Self {
         let of = lines_of(whole);

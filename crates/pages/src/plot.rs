@@ -5,8 +5,9 @@ use std::fmt::Write;
 
 use devmason_domain::{Build, Slug};
 
+use crate::Standing;
 use crate::site::{Site, duration, micros_of};
-use crate::{Standing, escaped};
+use crate::text::xml;
 
 const WIDTH: usize = 480;
 const HEIGHT: usize = 160;
@@ -78,8 +79,8 @@ pub(crate) fn durations(site: &Site<'_>, project: &Slug, builds: &[Build]) -> St
         let _ = write!(
             svg,
             "<a href=\"{}\"><title>{}: {} in {}</title><rect class=\"{}\" x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{height:.1}\"/></a>",
-            escaped(&site.build(project, build)),
-            escaped(&build.key()),
+            xml(&site.build(project, build)),
+            xml(&build.key()),
             state.as_str(),
             duration(micros),
             state.as_str(),

@@ -1,32 +1,66 @@
 //! From a report to what a build has of it: a step, its test cases, and a receipt.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use devmason_domain::{Invalid, JsonObject, Step, TestDetails, TestResult, TestSummary, Timestamp};
+use devmason_domain::{Invalid, JsonObject, Step, TestDetails, TestResult, Timestamp, limits};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::{Case, Format, Note, Read, ReadError};
 
-impl Read {
-    /// Its cases, as a build has them.
-    pub fn results(&self) -> Vec<TestResult> {
-        let result = |case: &Case| TestResult {
-            suite: case.group(),
-            name: case.name.clone(),
+/// Makes cases into what a build has of them. What they belong to is shared by those that come one after the other and
+/// belong to the same.
+#[derive(Default)]
+pub struct Results {
+    class: Option<Arc<str>>,
+    suites: Option<(Arc<[String]>, Arc<str>)>,
+}
+
+impl Results {
+    /// What a build has of a case.
+    pub fn of(&mut self, case: Case) -> TestResult {
+        TestResult {
+            suite: self.group(&case),
             status: case.outcome(),
+            name: case.name,
             micros: case.micros,
-            failure: case.failure.clone(),
+            failure: case.failure,
             details: TestDetails {
-                stdout: case.stdout.clone(),
-                stderr: case.stderr.clone(),
-                properties: case.properties.clone(),
+                stdout: case.stdout,
+                stderr: case.stderr,
+                properties: case.properties,
                 retries: case.retries,
-                file: case.file.clone(),
+                file: case.file,
                 line: case.line,
-            },
-        };
-        self.cases.iter().map(result).collect()
+            }
+            .into(),
+        }
+    }
+
+    fn group(&mut self, case: &Case) -> Arc<str> {
+        if let Some(class) = &case.class {
+            return match &self.class {
+                Some(known) if **known == **class => known.clone(),
+                _ => self.class.insert(Arc::from(class.as_str())).clone(),
+            };
+        }
+        match &self.suites {
+            Some((suites, joined)) if Arc::ptr_eq(suites, &case.suites) => joined.clone(),
+            _ => {
+                let joined: Arc<str> = case.group().into();
+                self.suites = Some((case.suites.clone(), joined.clone()));
+                joined
+            }
+        }
+    }
+}
+
+impl Read {
+    /// Its cases, as a build has them; none are left.
+    pub fn take_results(&mut self) -> Vec<TestResult> {
+        let mut results = Results::default();
+        std::mem::take(&mut self.cases).into_iter().map(|case| results.of(case)).collect()
     }
 
     /// The host that it says it ran on.
@@ -38,12 +72,10 @@ impl Read {
     /// or when it was received.
     pub fn times(&self, said: Option<Timestamp>, received: Timestamp) -> (Timestamp, Timestamp) {
         let suites = self.suites.iter().filter_map(|suite| suite.started);
-        let own = suites.chain(self.cases.iter().filter_map(|case| case.started));
+        let own = suites.chain(self.tally.started);
         let Some(started) = said.or(own.min()) else { return (received, received) };
         let of_suites = self.suites.iter().filter_map(|suite| suite.micros).max();
-        let of_cases =
-            || self.cases.iter().filter_map(|case| case.micros).fold(0, u64::saturating_add);
-        let micros = i64::try_from(of_suites.unwrap_or_else(of_cases)).unwrap_or(0);
+        let micros = i64::try_from(of_suites.unwrap_or(self.tally.micros)).unwrap_or(0);
         let finished = started
             .micros()
             .checked_add(micros)
@@ -64,13 +96,14 @@ impl Read {
         let (started, finished) = self.times(started, received);
         let outermost = self.suites.iter().filter_map(|suite| suite.path.first());
         let named = outermost.map(String::as_str).find(|name| !name.is_empty());
-        let name = name.or(named).unwrap_or(self.format.as_str()).replace('\0', "\u{fffd}");
+        let mut name = name.or(named).unwrap_or(self.format.as_str()).replace('\0', "\u{fffd}");
+        limits::cut(&mut name, limits::NAME);
         let joined = |of: fn(&crate::Suite) -> &str| self.suites.iter().map(of).collect();
         let format = serde_json::value::to_raw_value(self.format.as_str())
             .map_err(|error| Invalid(error.to_string()))?;
         Ok(Step {
             name: name.parse()?,
-            success: !self.cases.iter().any(|case| case.outcome().is_bad()),
+            success: self.tally.summary.failed + self.tally.summary.error == 0,
             started,
             finished,
             output: joined(|suite| &suite.stdout),
@@ -96,8 +129,7 @@ pub fn receipt(name: Option<&str>, body: &[u8], format: Option<Format>, asked: b
 
 /// Adds to a receipt what was read, and how long that took.
 pub fn receive(receipt: &mut Value, read: &Read, took: Duration) {
-    let mut summary = TestSummary::default();
-    summary.add(&read.results());
+    let summary = &read.tally.summary;
     let note =
         |note: &Note| json!({"line": note.line, "kind": note.kind.as_str(), "text": note.text});
     let mut notes: Vec<Value> = read.notes.iter().map(note).collect();

@@ -1,10 +1,12 @@
 //! CTest's Test.xml.
 
 use std::io::Read;
+use std::sync::Arc;
 
 use base64::Engine;
 
 use crate::input::Input;
+use crate::model::nested;
 use crate::number;
 use crate::xml::{Element, Handler, walk};
 use crate::{Case, Failure, Note, NoteKind, ReadError, Sink, Status, Suite};
@@ -37,7 +39,8 @@ impl Handler for Ctest {
         match element.name.as_str() {
             "Site" => {
                 self.suite.host = element.first(&["Hostname", "Name"]).map(str::to_owned);
-                self.suite.path = [element.get("BuildName").unwrap_or_default().to_owned()].into();
+                let name = element.get("BuildName").unwrap_or_default();
+                self.suite.path = nested(&Arc::default(), name, Some(element.line), sink);
                 for name in ["BuildStamp", "Generator", "CompilerName", "OSName", "OSPlatform"] {
                     self.suite
                         .properties
@@ -80,8 +83,8 @@ impl Handler for Ctest {
     ) -> Result<(), ReadError> {
         let within = open.last().map_or("", |open| open.name.as_str());
         match (element.name.as_str(), &mut self.case) {
-            ("Site", _) => sink.suite(std::mem::take(&mut self.suite)),
-            ("Test", _) => self.case.take().into_iter().for_each(|case| sink.case(case)),
+            ("Site", _) => sink.suite(std::mem::take(&mut self.suite))?,
+            ("Test", _) => self.case.take().map_or(Ok(()), |case| sink.case(case))?,
             ("Name", Some(case)) if within == "Test" => {
                 case.name = element.trimmed().unwrap_or_default();
             }

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::input::Input;
+use crate::model::nested;
 use crate::number;
 use crate::{Case, Claim, Failure, Note, NoteKind, ReadError, Sink, Status, Suite};
 
@@ -82,6 +83,8 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
     let results = document.results;
     let (mut failed, mut skipped) = (0, 0);
     let tests = results.tests.len() as u64;
+    // Most tests are in the suites of the one before.
+    let mut suites: Arc<[String]> = Arc::default();
     for test in results.tests {
         let status = match test.status.as_str() {
             "passed" if test.flaky == Some(true) => Status::Flaky,
@@ -97,13 +100,17 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
         };
         failed += u64::from(status == Status::Failed);
         skipped += u64::from(status == Status::Skipped);
-        let suites = match test.suite {
-            Some(Value::String(suite)) => suite.split(" > ").map(str::to_owned).collect(),
-            Some(Value::Array(suites)) => {
-                suites.iter().filter_map(Value::as_str).map(str::to_owned).collect()
-            }
-            _ => Arc::default(),
+        let within: Vec<&str> = match &test.suite {
+            Some(Value::String(suite)) => suite.split(" > ").collect(),
+            Some(Value::Array(suites)) => suites.iter().filter_map(Value::as_str).collect(),
+            _ => Vec::new(),
         };
+        if !within.iter().eq(suites.iter()) {
+            suites = Arc::default();
+            for name in within {
+                suites = nested(&suites, name, None, sink);
+            }
+        }
         let mut properties = Vec::new();
         properties.extend(test.raw_status.map(|status| ("rawStatus".to_owned(), status)));
         if let Some(Value::Array(tags)) = test.tags {
@@ -113,7 +120,7 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
         }
         let has_reason = test.message.is_some() || test.trace.is_some();
         sink.case(Case {
-            suites,
+            suites: suites.clone(),
             name: test.name,
             status: Some(status),
             micros: test.duration.and_then(|ms| number::micros(ms / 1e3)),
@@ -130,9 +137,10 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
             file: test.file_path,
             line: test.line,
             ..Case::default()
-        });
+        })?;
     }
-    let path = results.tool.and_then(|tool| tool.name).into_iter().collect();
+    let tool = results.tool.and_then(|tool| tool.name);
+    let path = tool.map(|tool| nested(&Arc::default(), &tool, None, sink)).unwrap_or_default();
     let mut suite = Suite { path, ..Suite::default() };
     if let Some(summary) = results.summary {
         for (what, said, there) in [
@@ -161,6 +169,5 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
         let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         suite.properties.push((name, text));
     }
-    sink.suite(suite);
-    Ok(())
+    sink.suite(suite)
 }

@@ -1,12 +1,14 @@
 //! `go test -json`: a line for each event.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use devmason_domain::Timestamp;
 use serde::Deserialize;
 
 use crate::input::Input;
 use crate::junit::Doubled;
+use crate::model::nested;
 use crate::number;
 use crate::{Case, Failure, Note, NoteKind, ReadError, Sink, Status, Suite};
 
@@ -77,7 +79,7 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
                     failure: Some(failure),
                     report_line: Some(line),
                     ..Case::default()
-                });
+                })?;
             }
             continue;
         };
@@ -95,6 +97,7 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
             }
             ("run", Some(test)) => {
                 package.begun = true;
+                sink.room(package.running.len())?;
                 let running = package.running.entry(test).or_default();
                 running.line = line;
                 running.started = at;
@@ -109,11 +112,11 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
                 package.failed += u64::from(status == Status::Failed);
                 let case = running.case(&name, test, status, event.elapsed);
                 doubled.check(&case, sink);
-                sink.case(case);
+                sink.case(case)?;
             }
             ("pass" | "fail" | "skip", None) => {
                 if let Some(package) = packages.remove(&name) {
-                    end(&name, package, Some(event.action.as_str()), event.elapsed, sink);
+                    end(&name, package, Some(event.action.as_str()), event.elapsed, sink)?;
                 }
             }
             ("start", None) => package.begun = true,
@@ -134,7 +137,7 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
             let text = format!("the file ends before the package '{name}' does");
             sink.note(Note { line: None, kind: NoteKind::Odd, text });
         }
-        end(&name, package, is_cut_off.then_some("fail"), None, sink);
+        end(&name, package, is_cut_off.then_some("fail"), None, sink)?;
     }
     Ok(())
 }
@@ -147,7 +150,7 @@ fn end(
     action: Option<&str>,
     elapsed: Option<f64>,
     sink: &mut dyn Sink,
-) {
+) -> Result<(), ReadError> {
     let failed = action == Some("fail");
     for (test, running) in std::mem::take(&mut package.running) {
         let status = match action {
@@ -168,7 +171,7 @@ fn end(
             case.failure.get_or_insert_with(Failure::default).message =
                 Some("it did not end".to_owned());
         }
-        sink.case(case);
+        sink.case(case)?;
     }
     let output = without_frame(&package.own.output);
     if failed && package.failed == 0 {
@@ -179,15 +182,15 @@ fn end(
             status: Some(Status::Error),
             failure: Some(failure),
             ..Case::default()
-        });
+        })?;
     }
     let suite = Suite {
-        path: [name.to_owned()].into(),
+        path: nested(&Arc::default(), name, None, sink),
         micros: elapsed.and_then(number::micros),
         stdout: output,
         ..Suite::default()
     };
-    sink.suite(suite);
+    sink.suite(suite)
 }
 
 impl Running {

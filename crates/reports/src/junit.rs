@@ -7,6 +7,7 @@ use std::sync::Arc;
 use foldhash::quality::RandomState;
 
 use crate::input::Input;
+use crate::model::{nested, start};
 use crate::number;
 use crate::xml::{Element, Handler, walk};
 use crate::{Case, Claim, Failure, Note, NoteKind, ReadError, Sink, Status, Suite};
@@ -47,7 +48,7 @@ impl Doubled {
         let suites = self.suites.as_ref().map_or(0, |(_, hash)| *hash);
         let key = self.state.hash_one((suites, &case.class, &case.name));
         if !self.seen.insert(key) {
-            let text = format!("'{}' is there twice; both are kept", case.name);
+            let text = format!("'{}' is there twice; both are kept", start(&case.name));
             sink.note(Note { line: case.report_line, kind: NoteKind::Doubled, text });
         }
     }
@@ -134,8 +135,8 @@ impl Junit {
         let mut path = self.path();
         // <testsuites> is only around the suites, unless it has a name of its own.
         if element.name == "testsuite" || element.get("name").is_some_and(|name| !name.is_empty()) {
-            let name = element.get("name").unwrap_or_default().to_owned();
-            path = path.iter().cloned().chain([name]).collect();
+            let name = element.get("name").unwrap_or_default();
+            path = nested(&path, name, Some(element.line), sink);
         }
         let mut suite = Suite {
             path,
@@ -162,8 +163,8 @@ impl Junit {
         self.suites.push(Open { suite, line: element.line, ..Open::default() });
     }
 
-    fn close_suite(&mut self, sink: &mut dyn Sink) {
-        let Some(open) = self.suites.pop() else { return };
+    fn close_suite(&mut self, sink: &mut dyn Sink) -> Result<(), ReadError> {
+        let Some(open) = self.suites.pop() else { return Ok(()) };
         let claim = open.suite.claim;
         let said = [
             ("tests", claim.tests, open.own.tests, open.all.tests),
@@ -184,7 +185,7 @@ impl Junit {
             outer.all.errors += open.all.errors;
             outer.all.skipped += open.all.skipped;
         }
-        sink.suite(open.suite);
+        sink.suite(open.suite)
     }
 
     fn open_case(&mut self, element: &Element, sink: &mut dyn Sink) {
@@ -214,8 +215,8 @@ impl Junit {
         self.case = Some(case);
     }
 
-    fn close_case(&mut self, sink: &mut dyn Sink) {
-        let Some(mut case) = self.case.take() else { return };
+    fn close_case(&mut self, sink: &mut dyn Sink) -> Result<(), ReadError> {
+        let Some(mut case) = self.case.take() else { return Ok(()) };
         if std::mem::take(&mut self.todo) {
             case.status = Some(Status::Skipped);
         }
@@ -228,7 +229,7 @@ impl Junit {
             open.all.add(status);
         }
         self.doubled.check(&case, sink);
-        sink.case(case);
+        sink.case(case)
     }
 
     /// What came of a case, told by an element in it: what is worse counts.
@@ -325,8 +326,8 @@ impl Handler for Junit {
         sink: &mut dyn Sink,
     ) -> Result<(), ReadError> {
         match element.name.as_str() {
-            "testsuites" | "testsuite" => self.close_suite(sink),
-            "testcase" => self.close_case(sink),
+            "testsuites" | "testsuite" => self.close_suite(sink)?,
+            "testcase" => self.close_case(sink)?,
             "failure" => self.judge(element, Status::Failed),
             "error" => self.judge(element, Status::Error),
             "skipped" => {

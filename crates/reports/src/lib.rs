@@ -17,10 +17,13 @@ mod xunit;
 
 use std::io::BufRead;
 
+use devmason_domain::limits;
 pub use devmason_domain::{TestFailure as Failure, TestStatus as Status};
-pub use model::{Case, Claim, Note, NoteKind, ReadError, Sink, Suite};
+use devmason_domain::{TestSummary, Timestamp};
+pub use model::{Case, Claim, Fault, Note, NoteKind, ReadError, Sink, Suite};
 
 use input::Input;
+use model::start;
 
 /// What kind of report a file is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -77,6 +80,11 @@ impl Format {
     /// The format of that word.
     pub fn from_word(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|format| format.as_str() == word)
+    }
+
+    /// Whether its reader holds all of a file, or most of it, in a form of its own until the end.
+    pub fn is_held(self) -> bool {
+        matches!(self, Self::Go | Self::Libtest | Self::Ctrf | Self::Trx)
     }
 
     /// Recognizes a format from the first bytes of a file; a few thousand are enough.
@@ -140,6 +148,7 @@ pub fn read_slice(format: Format, bytes: &[u8], sink: &mut dyn Sink) -> Result<(
 }
 
 fn of_input(format: Format, input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), ReadError> {
+    let sink = &mut Fitted(sink);
     match format {
         Format::Junit => junit::read(input, sink),
         Format::Tap => tap::read(input, sink),
@@ -159,6 +168,49 @@ fn of_input(format: Format, input: &mut Input<'_>, sink: &mut dyn Sink) -> Resul
     Ok(())
 }
 
+/// A sink behind which no name is longer than a name may be: what is, is cut, and a note says so.
+struct Fitted<'a>(&'a mut dyn Sink);
+
+impl Fitted<'_> {
+    fn cut(&mut self, line: Option<u64>, what: &str, text: &mut String) {
+        if limits::cut(text, limits::NAME) {
+            let text = format!("{what} '{}…' is longer than {} bytes", start(text), limits::NAME);
+            self.0.note(Note { line, kind: NoteKind::Cut, text });
+        }
+    }
+}
+
+impl Sink for Fitted<'_> {
+    fn suite(&mut self, suite: Suite) -> Result<(), ReadError> {
+        self.0.suite(suite)
+    }
+
+    fn case(&mut self, mut case: Case) -> Result<(), ReadError> {
+        let line = case.report_line;
+        self.cut(line, "the name", &mut case.name);
+        for (what, text) in [("the class", &mut case.class), ("the file", &mut case.file)] {
+            if let Some(text) = text {
+                self.cut(line, what, text);
+            }
+        }
+        if case.properties.len() > limits::PROPERTIES {
+            let text =
+                format!("'{}' has more than {} properties", start(&case.name), limits::PROPERTIES);
+            self.0.note(Note { line, kind: NoteKind::Cut, text });
+            case.properties.truncate(limits::PROPERTIES);
+        }
+        self.0.case(case)
+    }
+
+    fn note(&mut self, note: Note) {
+        self.0.note(note);
+    }
+
+    fn room(&self, held: usize) -> Result<(), ReadError> {
+        self.0.room(held)
+    }
+}
+
 /// A whole report, held in memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Read {
@@ -172,6 +224,31 @@ pub struct Read {
     pub notes: Vec<Note>,
     /// How many such notes there are in all.
     pub notes_total: u64,
+    /// What its cases come to.
+    pub tally: Tally,
+}
+
+/// What the cases of a report come to, told without them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// How many came out how.
+    pub summary: TestSummary,
+    /// When the first of them started.
+    pub started: Option<Timestamp>,
+    /// How long they took together, in microseconds.
+    pub micros: u64,
+}
+
+impl Tally {
+    /// Adds a case.
+    pub fn add(&mut self, case: &Case) {
+        self.summary.count(case.outcome());
+        self.micros = self.micros.saturating_add(case.micros.unwrap_or(0));
+        self.started = match (self.started, case.started) {
+            (Some(known), Some(started)) => Some(known.min(started)),
+            (known, started) => known.or(started),
+        };
+    }
 }
 
 impl Read {
@@ -188,24 +265,33 @@ impl Read {
             None => Format::recognize(bytes.get(..8192).unwrap_or(bytes))
                 .ok_or_else(|| ReadError::new(None, "this is no report of a known format"))?,
         };
-        let mut read = Self {
+        let mut read = Self::of(format);
+        crate::read_slice(format, bytes, &mut read)?;
+        Ok(read)
+    }
+
+    /// A report of that format, of which nothing was parsed yet.
+    pub fn of(format: Format) -> Self {
+        Self {
             format,
             suites: Vec::new(),
             cases: Vec::new(),
             notes: Vec::new(),
             notes_total: 0,
-        };
-        crate::read_slice(format, bytes, &mut read)?;
-        Ok(read)
+            tally: Tally::default(),
+        }
     }
 }
 
 impl Sink for Read {
-    fn suite(&mut self, suite: Suite) {
+    fn suite(&mut self, suite: Suite) -> Result<(), ReadError> {
         self.suites.push(suite);
+        Ok(())
     }
-    fn case(&mut self, case: Case) {
+    fn case(&mut self, case: Case) -> Result<(), ReadError> {
+        self.tally.add(&case);
         self.cases.push(case);
+        Ok(())
     }
     fn note(&mut self, note: Note) {
         self.notes_total += 1;

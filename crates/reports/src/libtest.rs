@@ -1,10 +1,12 @@
 //! The JSON of Rust's libtest, and of nextest, which writes the same with more in it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::Deserialize;
 
 use crate::input::Input;
+use crate::model::nested;
 use crate::number;
 use crate::{Case, Claim, Failure, Note, NoteKind, ReadError, Sink, Status, Suite};
 
@@ -64,7 +66,7 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
         events += 1;
         match (event.kind.as_str(), event.event.as_deref().unwrap_or_default()) {
             ("suite", "started") => {
-                put_aside(std::mem::take(&mut open), &mut named_suites, sink);
+                put_aside(std::mem::take(&mut open), &mut named_suites, sink)?;
                 nth += 1;
                 let name =
                     event.nextest.and_then(|nextest| match (nextest.krate, nextest.test_binary) {
@@ -79,11 +81,12 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
                     ..Open::default()
                 });
             }
-            ("suite", _) => put_aside(std::mem::take(&mut open), &mut named_suites, sink),
+            ("suite", _) => put_aside(std::mem::take(&mut open), &mut named_suites, sink)?,
             ("test", "started") => {
+                sink.room(open.running.len() + open.failed.len())?;
                 open.running.insert(event.name.unwrap_or_default(), line);
             }
-            ("test", outcome) => test(&mut open, outcome.to_owned(), event, line, sink),
+            ("test", outcome) => test(&mut open, outcome.to_owned(), event, line, sink)?,
             ("bench", _) => {
                 let case = Case {
                     status: Some(Status::Passed),
@@ -91,7 +94,7 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
                     ..named(event.name)
                 };
                 open.seen += 1;
-                sink.case(case);
+                sink.case(case)?;
             }
             ("report", _) => {}
             (other, _) => {
@@ -107,15 +110,21 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
         let text = "no suite is started in it".to_owned();
         sink.note(Note { line: None, kind: NoteKind::Odd, text });
     }
-    put_aside(open, &mut named_suites, sink);
-    named_suites.into_values().for_each(|suite| end(suite, sink));
-    Ok(())
+    put_aside(open, &mut named_suites, sink)?;
+    named_suites.into_values().try_for_each(|suite| end(suite, sink))
 }
 
 /// A suite with a name may go on; one without has ended.
-fn put_aside(suite: Open, named_suites: &mut BTreeMap<String, Open>, sink: &mut dyn Sink) {
+fn put_aside(
+    suite: Open,
+    named_suites: &mut BTreeMap<String, Open>,
+    sink: &mut dyn Sink,
+) -> Result<(), ReadError> {
     match suite.name.clone() {
-        Some(name) => drop(named_suites.insert(name, suite)),
+        Some(name) => {
+            named_suites.insert(name, suite);
+            Ok(())
+        }
         None => end(suite, sink),
     }
 }
@@ -131,7 +140,13 @@ fn named(name: Option<String>) -> Case {
     }
 }
 
-fn test(open: &mut Open, outcome: String, event: Event, line: u64, sink: &mut dyn Sink) {
+fn test(
+    open: &mut Open,
+    outcome: String,
+    event: Event,
+    line: u64,
+    sink: &mut dyn Sink,
+) -> Result<(), ReadError> {
     let full = event.name.unwrap_or_default();
     let begun = open.running.remove(&full);
     // nextest tells the second try by #2 behind the name.
@@ -151,7 +166,7 @@ fn test(open: &mut Open, outcome: String, event: Event, line: u64, sink: &mut dy
         "timeout" => {
             // It is only told that it takes long; how it ends follows.
             open.running.insert(name, begun);
-            return;
+            return Ok(());
         }
         other => {
             let text = format!("the event '{other}' of a test is not known; it counts as an error");
@@ -181,7 +196,9 @@ fn test(open: &mut Open, outcome: String, event: Event, line: u64, sink: &mut dy
         ..named(Some(name.clone()))
     };
     if case.class.is_none() {
-        case.suites = open.name.iter().cloned().collect();
+        let name = open.name.as_deref();
+        case.suites =
+            name.map(|name| nested(&Arc::default(), name, Some(begun), sink)).unwrap_or_default();
     }
     let before = open.failed.remove(&name);
     match (status, before) {
@@ -195,23 +212,24 @@ fn test(open: &mut Open, outcome: String, event: Event, line: u64, sink: &mut dy
                 failure: before.failure,
                 retries: case.retries.max(1),
                 ..case
-            });
+            })?;
         }
         _ => {
             open.seen += 1;
-            sink.case(case);
+            sink.case(case)?;
         }
     }
+    Ok(())
 }
 
-fn end(open: Open, sink: &mut dyn Sink) {
+fn end(open: Open, sink: &mut dyn Sink) -> Result<(), ReadError> {
     if open.planned.is_none() && open.failed.is_empty() && open.running.is_empty() {
-        return;
+        return Ok(());
     }
     let mut seen = open.seen;
     for (_, case) in open.failed {
         seen += 1;
-        sink.case(case);
+        sink.case(case)?;
     }
     for (name, line) in open.running {
         seen += 1;
@@ -221,15 +239,17 @@ fn end(open: Open, sink: &mut dyn Sink) {
             failure: Some(failure),
             report_line: Some(line),
             ..named(Some(name))
-        });
+        })?;
     }
     if let Some(planned) = open.planned.filter(|planned| *planned != seen) {
         let text = format!("the suite says test_count={planned}; there are {seen}");
         sink.note(Note { line: Some(open.line), kind: NoteKind::Odd, text });
     }
+    let name = open.name.as_deref();
+    let path = name.map(|name| nested(&Arc::default(), name, Some(open.line), sink));
     sink.suite(Suite {
-        path: open.name.into_iter().collect(),
+        path: path.unwrap_or_default(),
         claim: Claim { tests: open.planned, ..Claim::default() },
         ..Suite::default()
-    });
+    })
 }

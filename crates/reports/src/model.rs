@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use devmason_domain::{TestFailure as Failure, TestStatus as Status, Timestamp};
+use devmason_domain::{TestFailure as Failure, TestStatus as Status, Timestamp, limits};
 
 /// A single test and what came of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -43,23 +43,101 @@ impl Case {
         self.status.unwrap_or(Status::Passed)
     }
 
-    /// Puts a suite around those that it lies in.
-    pub(crate) fn lies_in(&mut self, suite: &str) {
-        self.suites = [suite.to_owned()].into_iter().chain(self.suites.iter().cloned()).collect();
-    }
-
     /// What it belongs to, by the best that the report says: its class, else its suites.
     pub fn group(&self) -> String {
         match &self.class {
             Some(class) => class.clone(),
-            None => self
-                .suites
-                .iter()
-                .filter(|name| !name.is_empty())
-                .cloned()
-                .collect::<Vec<_>>()
-                .join(" / "),
+            None => joined(&self.suites),
         }
+    }
+
+    /// About how many bytes it takes.
+    pub fn bytes(&self) -> usize {
+        let of = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        let failure = self.failure.as_ref();
+        let failure = failure.map_or(0, |why| of(&why.kind) + of(&why.message) + of(&why.text));
+        let properties = self.properties.iter();
+        size_of::<Self>()
+            + of(&self.class)
+            + self.name.len()
+            + failure
+            + self.stdout.len()
+            + self.stderr.len()
+            + of(&self.file)
+            + properties.map(|(name, value)| name.len() + value.len() + PAIR).sum::<usize>()
+    }
+}
+
+/// What a pair of texts takes beside the texts, in bytes.
+const PAIR: usize = 2 * size_of::<String>() + 32;
+
+/// The names of suites in each other, as one.
+pub(crate) fn joined(suites: &[String]) -> String {
+    let named: Vec<&str> =
+        suites.iter().map(String::as_str).filter(|name| !name.is_empty()).collect();
+    named.join(" / ")
+}
+
+/// How deep suites may lie in each other: those further in count as the last.
+const MAX_SUITES: usize = 64;
+
+/// The path of a suite in others. Names are cut, so that no path is longer than a name may be: each case that lies in
+/// the suite has it.
+pub(crate) fn nested(
+    outer: &Arc<[String]>,
+    name: &str,
+    line: Option<u64>,
+    sink: &mut dyn Sink,
+) -> Arc<[String]> {
+    let mut name = name.to_owned();
+    let taken: usize = outer.iter().map(|name| name.len() + " / ".len()).sum();
+    let is_cut = limits::cut(&mut name, limits::NAME.saturating_sub(taken));
+    let is_deep = outer.len() >= MAX_SUITES;
+    if is_cut || is_deep {
+        let text = format!("the suite '{}…' has a name that is too long", start(&name));
+        sink.note(Note { line, kind: NoteKind::Cut, text });
+    }
+    if is_deep {
+        return outer.clone();
+    }
+    outer.iter().cloned().chain([name]).collect()
+}
+
+/// Puts a suite around those that cases lie in. Cases that lay in one suite lie in one suite again.
+pub(crate) fn put_in(cases: &mut [Case], suite: &str, sink: &mut dyn Sink) {
+    // The path that was put in last, and what it became.
+    let mut last: Option<[Arc<[String]>; 2]> = None;
+    for case in cases {
+        let whole = match &last {
+            Some([before, whole]) if Arc::ptr_eq(before, &case.suites) => whole.clone(),
+            _ => {
+                let mut whole = nested(&Arc::default(), suite, case.report_line, sink);
+                for inner in case.suites.iter() {
+                    whole = nested(&whole, inner, case.report_line, sink);
+                }
+                last = Some([case.suites.clone(), whole.clone()]);
+                whole
+            }
+        };
+        case.suites = whole;
+    }
+}
+
+/// The first of a text, to name it by.
+pub(crate) fn start(text: &str) -> &str {
+    text.get(..text.floor_char_boundary(40)).unwrap_or_default()
+}
+
+impl Suite {
+    /// About how many bytes it takes.
+    pub fn bytes(&self) -> usize {
+        let path: usize = self.path.iter().map(|name| name.len() + size_of::<String>()).sum();
+        let properties = self.properties.iter();
+        size_of::<Self>()
+            + path
+            + self.stdout.len()
+            + self.stderr.len()
+            + properties.map(|(name, value)| name.len() + value.len() + PAIR).sum::<usize>()
     }
 }
 
@@ -143,6 +221,19 @@ pub struct ReadError {
     pub line: Option<u64>,
     /// What is wrong.
     pub problem: String,
+    /// What kind of thing is wrong.
+    pub fault: Fault,
+}
+
+/// What kind of thing is wrong with a report that was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// It is not what it should be.
+    Broken,
+    /// It has more than one may have.
+    TooMuch,
+    /// There is no room for it just now.
+    NoRoom,
 }
 
 impl std::fmt::Display for ReadError {
@@ -156,16 +247,40 @@ impl std::fmt::Display for ReadError {
 
 impl ReadError {
     pub(crate) fn new(line: Option<u64>, problem: impl Into<String>) -> Self {
-        Self { line, problem: problem.into() }
+        Self { line, problem: problem.into(), fault: Fault::Broken }
+    }
+
+    /// The report has more than one may have.
+    pub fn too_much(problem: impl Into<String>) -> Self {
+        Self { line: None, problem: problem.into(), fault: Fault::TooMuch }
+    }
+
+    /// There is no room for the report just now.
+    pub fn no_room() -> Self {
+        let problem = "there is no room for it just now".to_owned();
+        Self { line: None, problem, fault: Fault::NoRoom }
     }
 }
 
 /// Takes what is read, as it is read.
 pub trait Sink {
     /// A suite has ended.
-    fn suite(&mut self, suite: Suite);
+    ///
+    /// # Errors
+    /// Where the sink takes no more: parsing ends with it.
+    fn suite(&mut self, suite: Suite) -> Result<(), ReadError>;
     /// A case has ended.
-    fn case(&mut self, case: Case);
+    ///
+    /// # Errors
+    /// As [`Self::suite`].
+    fn case(&mut self, case: Case) -> Result<(), ReadError>;
     /// Something is to be told.
     fn note(&mut self, note: Note);
+    /// Whether so many cases may come beside those that have: a reader that holds cases back asks.
+    ///
+    /// # Errors
+    /// As [`Self::suite`].
+    fn room(&self, _held: usize) -> Result<(), ReadError> {
+        Ok(())
+    }
 }

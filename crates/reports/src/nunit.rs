@@ -2,6 +2,7 @@
 
 use crate::input::Input;
 use crate::junit::{duration, time};
+use crate::model::nested;
 use crate::xml::{Element, Handler, walk};
 use crate::{Case, Claim, Failure, Note, NoteKind, ReadError, Sink, Status, Suite};
 
@@ -48,8 +49,8 @@ impl Handler for Nunit {
             "test-run" | "test-results" | "test-suite" => {
                 let mut path = path();
                 if element.name == "test-suite" {
-                    let name = element.get("name").unwrap_or_default().to_owned();
-                    path = path.iter().cloned().chain([name]).collect();
+                    let name = element.get("name").unwrap_or_default();
+                    path = nested(&path, name, Some(element.line), sink);
                 }
                 let number = |name: &str| element.get(name).and_then(|text| text.parse().ok());
                 let suite = Suite {
@@ -131,9 +132,9 @@ impl Handler for Nunit {
         let within = open.last().map_or("", |open| open.name.as_str());
         match (element.name.as_str(), &mut self.case) {
             ("test-run" | "test-results" | "test-suite", _) => {
-                self.suites.pop().into_iter().for_each(|suite| sink.suite(suite));
+                self.suites.pop().map_or(Ok(()), |suite| sink.suite(suite))?;
             }
-            ("test-case", _) => self.case.take().into_iter().for_each(|case| sink.case(case)),
+            ("test-case", _) => self.case.take().map_or(Ok(()), |case| sink.case(case))?,
             ("output", Some(case)) => case.stdout += &element.text,
             ("output", None) => {
                 if let Some(suite) = self.suites.last_mut() {

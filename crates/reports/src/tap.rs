@@ -1,6 +1,7 @@
 //! TAP 13 and 14, with subtests and YAML blocks, and the kernel's KTAP.
 
 use crate::input::Input;
+use crate::model::put_in;
 use crate::number;
 use crate::{Case, Failure, Note, NoteKind, ReadError, Sink, Status, Suite};
 
@@ -203,15 +204,13 @@ impl Tap {
         line: u64,
         sink: &mut dyn Sink,
     ) -> Result<(), ReadError> {
-        let children = self.close(indent, sink)?;
+        let mut children = self.close(indent, sink)?;
         let level = self.level(indent, line)?;
         let Some((name, ok)) = level.blocks.pop() else { return Ok(()) };
         let any_bad = children.iter().any(|case| case.outcome().is_bad());
         let is_empty = children.is_empty();
-        for mut case in children {
-            case.lies_in(&name);
-            level.cases.push(case);
-        }
+        put_in(&mut children, &name, sink);
+        level.cases.append(&mut children);
         if is_empty || (!ok && !any_bad) {
             let status = if ok { Status::Passed } else { Status::Failed };
             level.cases.push(Case {
@@ -231,7 +230,7 @@ impl Tap {
         line: u64,
         sink: &mut dyn Sink,
     ) -> Result<(), ReadError> {
-        let children = self.close(indent, sink)?;
+        let mut children = self.close(indent, sink)?;
         let level = self.level(indent, line)?;
         level.seen += 1;
         let is_block = test.name.ends_with(" {") || test.name == "{";
@@ -259,13 +258,11 @@ impl Tap {
             // It only sums up what was in it.
             let any_bad = children.iter().any(|case| case.outcome().is_bad());
             let is_root = level.indent == 0;
-            for mut case in children {
-                case.lies_in(&test.name);
-                level.cases.push(case);
-            }
+            put_in(&mut children, &test.name, sink);
+            level.cases.append(&mut children);
             if test.ok || any_bad || test.directive.is_some() {
                 if is_root {
-                    self.emit(sink);
+                    self.emit(sink)?;
                 }
                 return Ok(());
             }
@@ -295,7 +292,9 @@ impl Tap {
             ..Case::default()
         };
         if indent == 0 {
-            self.emit(sink);
+            self.emit(sink)?;
+        } else {
+            sink.room(self.levels.iter().map(|level| level.cases.len()).sum())?;
         }
         self.last = Some((indent, case));
         self.cut = false;
@@ -303,10 +302,11 @@ impl Tap {
     }
 
     /// Hands over what is complete at the outermost level.
-    fn emit(&mut self, sink: &mut dyn Sink) {
+    fn emit(&mut self, sink: &mut dyn Sink) -> Result<(), ReadError> {
         if let Some(level) = self.levels.first_mut() {
-            level.cases.drain(..).for_each(|case| sink.case(case));
+            level.cases.drain(..).try_for_each(|case| sink.case(case))?;
         }
+        Ok(())
     }
 
     /// A YAML block, which ends with `...` of the same indentation.
@@ -425,9 +425,8 @@ impl Tap {
                 }
             }
         }
-        self.emit(sink);
-        sink.suite(Suite { stdout: self.other, ..Suite::default() });
-        Ok(())
+        self.emit(sink)?;
+        sink.suite(Suite { stdout: self.other, ..Suite::default() })
     }
 }
 

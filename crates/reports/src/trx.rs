@@ -1,9 +1,11 @@
 //! TRX: the test results of Visual Studio and `dotnet test`.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use crate::input::Input;
 use crate::junit::time;
+use crate::model::nested;
 use crate::number;
 use crate::xml::{Element, Handler, walk};
 use crate::{Case, Failure, Note, NoteKind, ReadError, Sink, Status, Suite};
@@ -38,10 +40,9 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
         {
             case.name = name.to_owned();
         }
-        sink.case(case);
+        sink.case(case)?;
     }
-    sink.suite(trx.suite);
-    Ok(())
+    sink.suite(trx.suite)
 }
 
 impl Handler for Trx {
@@ -53,7 +54,8 @@ impl Handler for Trx {
     ) -> Result<(), ReadError> {
         match element.name.as_str() {
             "TestRun" => {
-                self.suite.path = [element.get("name").unwrap_or_default().to_owned()].into();
+                let name = element.get("name").unwrap_or_default();
+                self.suite.path = nested(&Arc::default(), name, Some(element.line), sink);
             }
             "Times" => self.suite.started = time(element, "start", sink),
             "UnitTest" => self.test = element.owned("id"),
@@ -98,7 +100,7 @@ impl Handler for Trx {
         &mut self,
         element: &mut Element,
         _: &mut [Element],
-        _: &mut dyn Sink,
+        sink: &mut dyn Sink,
     ) -> Result<(), ReadError> {
         let case = self.open.last_mut().map(|open| &mut open.case);
         match (element.name.as_str(), case) {
@@ -110,6 +112,7 @@ impl Handler for Trx {
                 }
                 // One around rows only sums them up, unless it failed and none of them did.
                 if rows.is_none_or(|any_bad| is_bad && !any_bad) {
+                    sink.room(self.cases.len())?;
                     self.cases.push((test, case));
                 }
             }

@@ -1,14 +1,18 @@
 //! xUnit.net's XML, versions 2 and 3.
 
+use std::sync::Arc;
+
 use crate::input::Input;
 use crate::junit::duration;
+use crate::model::nested;
 use crate::xml::{Element, Handler, walk};
 use crate::{Case, Failure, Note, NoteKind, ReadError, Sink, Status, Suite};
 
 #[derive(Default)]
 struct Xunit {
     suite: Suite,
-    collection: Option<String>,
+    /// The path of the collection.
+    collection: Arc<[String]>,
     case: Option<Case>,
 }
 
@@ -31,18 +35,22 @@ impl Handler for Xunit {
                 };
                 let name = element.get("name").unwrap_or_default();
                 // A path of Windows or of Unix; its last part names the assembly.
-                let name = name.rsplit(['/', '\\']).next().unwrap_or_default().to_owned();
+                let name = name.rsplit(['/', '\\']).next().unwrap_or_default();
                 self.suite = Suite {
-                    path: [name].into(),
+                    path: nested(&Arc::default(), name, Some(element.line), sink),
                     started,
                     micros: duration(element, "time", sink),
                     ..Suite::default()
                 };
+                self.collection = self.suite.path.clone();
                 self.suite.properties.extend(
                     element.owned("environment").map(|value| ("environment".to_owned(), value)),
                 );
             }
-            "collection" => self.collection = element.owned("name"),
+            "collection" => {
+                let name = element.get("name").unwrap_or_default();
+                self.collection = nested(&self.suite.path, name, Some(element.line), sink);
+            }
             "test" => {
                 let class = element.owned("type");
                 let name = element.get("name").unwrap_or_default();
@@ -63,9 +71,8 @@ impl Handler for Xunit {
                         Status::Error
                     }
                 };
-                let suites = self.suite.path.iter().chain(&self.collection);
                 self.case = Some(Case {
-                    suites: suites.cloned().collect(),
+                    suites: self.collection.clone(),
                     class,
                     name: own,
                     status: Some(status),
@@ -101,8 +108,8 @@ impl Handler for Xunit {
     ) -> Result<(), ReadError> {
         let within_error = open.iter().any(|open| open.name == "errors");
         match (element.name.as_str(), &mut self.case) {
-            ("assembly", _) => sink.suite(std::mem::take(&mut self.suite)),
-            ("test", _) => self.case.take().into_iter().for_each(|case| sink.case(case)),
+            ("assembly", _) => sink.suite(std::mem::take(&mut self.suite))?,
+            ("test", _) => self.case.take().map_or(Ok(()), |case| sink.case(case))?,
             ("output", Some(case)) => case.stdout += &element.text,
             ("reason", Some(case)) => {
                 case.failure.get_or_insert_with(Failure::default).message = element.trimmed();
@@ -122,7 +129,7 @@ impl Handler for Xunit {
                     failure: Some(Failure { message: element.trimmed(), ..Failure::default() }),
                     report_line: Some(element.line),
                     ..Case::default()
-                });
+                })?;
             }
             _ => {}
         }

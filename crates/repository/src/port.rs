@@ -252,6 +252,8 @@ pub enum Appended {
     Done,
     /// The build is finished.
     Finished,
+    /// The build would have more steps, or more outputs, than a build may have.
+    Full,
     /// The build is not there.
     Gone,
     /// It was not added, and the store failed before it could tell why; try again.
@@ -366,7 +368,7 @@ pub trait Builds {
     fn step_list(&self, builds: &[Build]) -> Result<Vec<Option<Vec<Step>>>>;
     /// The step of a build at that place.
     fn step_one(&self, build: &Build, nth: u32) -> Result<Option<Step>>;
-    /// The steps of each of these builds, those that are there, without their outputs.
+    /// The first thousand steps of each of these builds, those that are there, without their outputs.
     fn step_outline(&self, builds: &[Build]) -> Result<Vec<Vec<Step>>>;
     /// Deletes a build.
     fn build_delete(
@@ -394,6 +396,8 @@ pub struct TestQuery {
     pub from: u32,
     /// How many at most.
     pub limit: u64,
+    /// Without failures, outputs and whatever else is long.
+    pub is_brief: bool,
 }
 
 impl TestQuery {
@@ -407,6 +411,7 @@ impl TestQuery {
             text: None,
             from: 0,
             limit: u64::MAX,
+            is_brief: false,
         }
     }
 }
@@ -506,16 +511,18 @@ pub trait Tests {
     /// A part of a build's cases, in order.
     fn test_list(&self, query: &TestQuery) -> Result<Vec<PlacedTest>>;
     /// What came of the test of that whole name in a project's builds, in list order, from a case of a build
-    /// on where one is given, which need not be there; `None` where the project never had it.
+    /// on where one is given, which need not be there; `None` where the project never had it. Without failures and
+    /// outputs where it `is_brief`.
     fn test_history(
         &self,
         project: ProjectId,
         full_name: &str,
         from: Option<(BuildId, u32)>,
         limit: u64,
+        is_brief: bool,
     ) -> Result<Option<Vec<TestRun>>>;
-    /// What a build's uploads were read as.
-    fn receipt_list(&self, project: ProjectId, build: BuildId) -> Result<Receipts>;
+    /// What a build's uploads were read as: the first of its documents, and the first of its files, so many each.
+    fn receipt_list(&self, project: ProjectId, build: BuildId, most: u32) -> Result<Receipts>;
     /// The uploads of a build that are kept, in order.
     fn upload_list(&self, project: ProjectId, build: BuildId) -> Result<Vec<KeptUpload>>;
     /// The body of an upload that is kept.
@@ -560,12 +567,21 @@ pub trait Users {
 }
 
 /// How a component or a component type is addressed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Named {
     /// By its id.
     Id(Uuid),
     /// By its name, which several components of different types may have.
     Name(String),
+}
+
+/// A component as a build names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sought {
+    /// By its id.
+    Id(Uuid),
+    /// By its type, and its name.
+    OfType(Named, String),
 }
 
 /// A part of a list that is sorted and cut as its reader says.
@@ -682,12 +698,8 @@ pub trait Components {
     fn component_type_delete(&self, id: Uuid, cascade: bool, seen: Option<i64>) -> Result<Removed>;
     /// Creates a component.
     fn component_create(&self, new: &NewComponent) -> Result<Created<Component>>;
-    /// The component of that name and type, by the type's id or name.
-    fn component_find_of_type(
-        &self,
-        component_type: &Named,
-        name: &str,
-    ) -> Result<Option<Component>>;
+    /// The ids of the components that are sought, in their order; `None` for one that is not there.
+    fn component_resolve(&self, sought: &[Sought]) -> Result<Vec<Option<Uuid>>>;
     /// The components of that id or name.
     fn component_find(&self, named: &Named) -> Result<Vec<Component>>;
     /// A part of the list of components, of one type where one is given.

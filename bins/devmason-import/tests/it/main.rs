@@ -259,6 +259,31 @@ fn an_export_into_a_file_is_its_owners_alone() {
     let path = dir.path().join("dump.ndjson");
     done(&from, &["export", path.to_str().unwrap()], b"");
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    // One that was there does not stay readable, and a link is not followed.
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+    done(&from, &["export", path.to_str().unwrap()], b"");
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    let link = dir.path().join("link");
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+    std::fs::write(dir.path().join("before"), std::fs::read(&path).unwrap()).unwrap();
+    let refused = run(&from, &["export", link.to_str().unwrap()], b"");
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(link.is_symlink() && std::fs::read_dir(dir.path()).unwrap().count() == 3);
+    // The store, and what SQLite has beside it.
+    let mut server = Some(Server::on(&from));
+    let store = std::path::PathBuf::from(from.url.trim_start_matches("sqlite:"));
+    let modes = || -> Vec<u32> {
+        let files = std::fs::read_dir(store.parent().unwrap()).unwrap();
+        files.map(|file| file.unwrap().metadata().unwrap().permissions().mode() & 0o777).collect()
+    };
+    server.as_ref().unwrap().get("/");
+    assert!(modes().iter().all(|mode| *mode == 0o600), "{:?}", modes());
+    drop(server.take());
+    std::fs::set_permissions(&store, std::fs::Permissions::from_mode(0o644)).unwrap();
+    server = Some(Server::on(&from));
+    server.as_ref().unwrap().get("/");
+    assert!(modes().iter().all(|mode| *mode == 0o600), "{:?}", modes());
+    drop(server);
     let to = Backend::Sqlite.database();
     done(&to, &["import", path.to_str().unwrap()], b"");
     assert_eq!(done(&to, &["export"], b"").0, std::fs::read(&path).unwrap());

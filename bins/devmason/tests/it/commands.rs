@@ -123,6 +123,67 @@ fn builds_steps_tests_and_tags_are_shown() {
     assert_eq!(code(&home.run("127.0.0.1:1", &["builds"])), 3);
 }
 
+/// What a terminal obeys, in everything that somebody can report.
+#[test]
+fn nothing_that_others_reported_reaches_the_terminal_but_colours_of_outputs() {
+    let (home, database) = (Home::new(), database());
+    let server = Server::new(&database);
+    let at = &server.address;
+    let bad = "x\u{1b}]0;t\u{7}\u{8}\u{7f}\u{9b}31m\u{1b}[2J\u{202e}y";
+    let build = serde_json::json!({
+        "success": false,
+        "results": [{
+            "name": bad, "success": false, "output": format!("\u{1b}[31mred\n{bad}"),
+            "tests": [{"suite": bad, "name": bad, "status": "failed",
+                       "failure": {"type": "", "message": format!("{bad}\n{bad}"), "text": ""}}],
+        }],
+    });
+    let put = Request::new(at, "PUT", "/pony/builds/1").json(build.to_string()).send();
+    assert_eq!(put.status, 201, "{}", put.text());
+    let is_clean = |text: &str| {
+        !text
+            .chars()
+            .any(|c| (c.is_control() && c != '\n') || ('\u{202a}'..='\u{202e}').contains(&c))
+    };
+    for arguments in [
+        &["show", "1", "--output"][..],
+        &["show", "1", "--json"],
+        &["tests", "1"],
+        &["builds"],
+        &["show", bad],
+        &["builds", "--where", bad],
+        &["report", bad],
+    ] {
+        let output = home.run(at, arguments);
+        let (out, err) = (out(&output), err(&output));
+        assert!(is_clean(&out) && is_clean(&err), "{arguments:?}: {out:?} {err:?}");
+        assert!(!(out.is_empty() && err.is_empty()), "{arguments:?}");
+    }
+    let json: Value = serde_json::from_str(&out(&home.run(at, &["show", "1", "--json"]))).unwrap();
+    assert_eq!(json["results"][0]["name"], bad);
+    let evil = fake(|mut stream| {
+        read_request(&mut stream);
+        let body = r#"{"status_code":400,"message":"no\u001b]0;t\u0007\ndevmason: reported to x"}"#;
+        let head = format!("HTTP/1.1 400 Bad\r\nContent-Length: {}\r\n\r\n", body.len());
+        let _ = stream.write_all(format!("{head}{body}").as_bytes());
+    });
+    for arguments in [&["status"][..], &["builds"], &["run", "--", "true"]] {
+        let output = home.run(&evil, arguments);
+        let (out, err) = (out(&output), err(&output));
+        assert!(is_clean(&out) && is_clean(&err), "{arguments:?}: {out:?} {err:?}");
+        assert!(!err.contains("\ndevmason: reported to x"), "{err}");
+    }
+    // On a terminal the colours of outputs stay, and end with them.
+    let show = home.devmason(at, &[]);
+    let program = format!("{} show 1 --output", env!("CARGO_BIN_EXE_devmason"));
+    let mut terminal = Command::new("script");
+    terminal.env_clear().envs(show.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let seen = terminal.args(["-qec", &program, "/dev/null"]).output().unwrap();
+    let seen = out(&seen);
+    assert!(seen.contains("\u{1b}[31mred\r\n") && seen.contains("\u{1b}[0m"), "{seen:?}");
+    assert!(!seen.contains("\u{1b}]0;") && !seen.contains("\u{1b}[2J"), "{seen:?}");
+}
+
 #[test]
 fn a_build_that_runs_is_waited_for() {
     let (home, database) = (Home::new(), database());
@@ -165,6 +226,20 @@ fn credentials_are_kept_for_their_owner_alone_and_never_shown() {
     assert!(!err(&wrong).contains("tuna"), "{}", err(&wrong));
     assert_eq!(code(&home.run(at, &["project", "update", "mine", "--name", "Mine"])), 0);
     assert_eq!(code(&home.run(at, &["project", "delete", "mine"])), 0);
+
+    // A link in the place of the file is neither read nor written through.
+    let elsewhere = home.path().join("elsewhere");
+    std::fs::rename(&path, &elsewhere).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, &path).unwrap();
+    let kept = std::fs::read(&elsewhere).unwrap();
+    let mut login = home.devmason(at, &["login", "bob"]);
+    let mut child = login.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(b"tuna\n").unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(code(&output), 2);
+    assert!(err(&output).contains("it is a link"), "{}", err(&output));
+    assert_eq!(std::fs::read(&elsewhere).unwrap(), kept);
+    std::fs::rename(&elsewhere, &path).unwrap();
 
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
     let open = home.run(at, &["builds"]);

@@ -288,6 +288,7 @@ fn variables_that_are_set_to_nothing_are_not_set() {
         "SPOOL",
         "SPOOL_BYTES",
         "CREATE",
+        "WHOLE_COMMAND",
         "STRICT",
         "QUIET",
         "INTERVAL",
@@ -590,6 +591,57 @@ fn what_is_in_memory_when_the_build_is_refused_goes_nowhere() {
     assert_eq!((&build["state"], &build["results"]), (&"running".into(), &serde_json::json!([])));
 }
 
+/// Writes a file for its owner alone, as the command does.
+fn plant(path: &Path, text: &str) {
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut options = std::fs::OpenOptions::new();
+    let mut file = options.write(true).create_new(true).mode(0o600).open(path).unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+}
+
+#[test]
+fn what_somebody_planted_in_the_spool_is_neither_sent_nor_followed() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    let (home, database) = (Home::new(), database());
+    let server = Server::new(&database);
+    let at = &server.address;
+    let run = |arguments: &[&str]| {
+        let mut run = home.devmason(at, arguments);
+        run.env("DEVMASON_USER", "ann").env("DEVMASON_PASSWORD", "secret").output().unwrap()
+    };
+    assert_eq!(code(&run(&["project", "create", "mine"])), 0);
+    let build = out(&run(&["begin", "-p", "mine", "--id", "1"])).trim().to_owned();
+    let spool = spooled(&home, &build);
+    for (nth, target) in ["/mine", "/mine/builds/1", "/mine/builds/2/progress"].iter().enumerate() {
+        let head = serde_json::json!({
+            "method": "DELETE", "target": target, "key": null, "media_type": "application/json",
+        });
+        plant(&spool.join(format!("{:012}.entry", 900 + nth)), &format!("{head}\n{{}}"));
+    }
+    let flush = run(&["flush"]);
+    assert_eq!((code(&flush), home.waiting()), (1, 3), "{}", err(&flush));
+    assert!(err(&flush).contains("nothing of this build"), "{}", err(&flush));
+    assert_eq!(server.get("/mine/builds/1")["state"], "running");
+    // Links.
+    let victim = home.path().join("victim");
+    std::fs::write(&victim, "precious").unwrap();
+    for name in ["number.lock", "send.lock", "last"] {
+        let _ = std::fs::remove_file(spool.join(name));
+        symlink(&victim, spool.join(name)).unwrap();
+    }
+    let step = run(&["step", "-b", &build, "s", "--", "sh", "-c", "exit 4"]);
+    assert_eq!(code(&step), 4);
+    assert!(err(&step).contains("it is a link"), "{}", err(&step));
+    assert_eq!(std::fs::read_to_string(&victim).unwrap(), "precious");
+    // A spool that others may write to.
+    let root = spool.parent().unwrap();
+    std::fs::set_permissions(root, std::fs::Permissions::from_mode(0o777)).unwrap();
+    let report = run(&["run", "-p", "mine", "--", "true"]);
+    assert_eq!(code(&report), 0);
+    assert!(err(&report).contains("others may write to it"), "{}", err(&report));
+    assert_eq!(code(&run(&["flush"])), 1);
+}
+
 #[test]
 fn a_step_that_the_server_has_though_it_forgot_its_key_is_not_sent_again() {
     let (home, database) = (Home::new(), database());
@@ -609,7 +661,7 @@ fn a_step_that_the_server_has_though_it_forgot_its_key_is_not_sent_again() {
             "method": "POST", "target": "/pony/builds/1/progress?name=r", "key": format!("forgotten {nth}"),
             "media_type": media_type,
         });
-        std::fs::write(spool.join(format!("{nth:012}.entry")), format!("{head}\n{body}")).unwrap();
+        plant(&spool.join(format!("{nth:012}.entry")), &format!("{head}\n{body}"));
         let tried = spool.join(format!("{nth:012}.tried"));
         let touched = Command::new("touch").args(["-d", "2 days ago"]).arg(tried).status();
         assert!(touched.unwrap().success());
@@ -680,6 +732,8 @@ fn what_a_command_leaves_running_keeps_nobody_waiting() {
     let mut run = home.devmason(&server.address, &["run", "--", "sh", "-c", "yes & exit 3"]);
     let output = run.stdout(Stdio::null()).output().unwrap();
     assert_eq!(code(&output), 3, "{}", err(&output));
+    // What a busy machine had no time for is sent now.
+    assert!(home.devmason(&server.address, &["flush"]).status().unwrap().success());
     assert_eq!(server.build()["success"], false);
 }
 

@@ -20,6 +20,28 @@ fn a_commands_outputs_and_exit_code_are_passed_on_and_reported() {
 }
 
 #[test]
+fn a_command_learns_no_password_and_its_arguments_name_no_step() {
+    let (home, database) = (Home::new(), database());
+    let server = Server::new(&database);
+    for project in ["pony", ""] {
+        let script = "echo [$DEVMASON_PASSWORD$PB_PASS]$DEVMASON_USER; exit 3";
+        let mut run = home.devmason(&server.address, &["run", "--", "sh", "-c", script]);
+        run.envs([
+            ("DEVMASON_USER", "ann"),
+            ("DEVMASON_PASSWORD", "secret"),
+            ("PB_PASS", "secret"),
+        ]);
+        let output = run.env("DEVMASON_PROJECT", project).output().unwrap();
+        assert_eq!((code(&output), out(&output).as_str()), (3, "[]ann\n"), "{}", err(&output));
+    }
+    assert_eq!(server.build()["results"][0]["name"], "sh");
+    let mut run = home.devmason(&server.address, &["run", "--", "true", "--all"]);
+    run.env("DEVMASON_WHOLE_COMMAND", "1").output().unwrap();
+    let id = server.builds()[0]["id"].as_str().unwrap().to_owned();
+    assert_eq!(server.get(&format!("/pony/builds/{id}"))["results"][0]["name"], "true --all");
+}
+
+#[test]
 fn output_is_sent_while_a_command_runs() {
     let (home, database) = (Home::new(), database());
     let server = Server::new(&database);

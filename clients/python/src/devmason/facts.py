@@ -10,6 +10,11 @@ from pathlib import Path
 from typing import Optional
 from urllib.parse import urlsplit, urlunsplit
 
+from .transport import is_torn
+
+#: The variables with passwords: no program that is started needs to know them.
+_SECRETS = ("DEVMASON_PASSWORD", "PB_PASS")
+
 #: How many seconds git may take for each question.
 _GIT_TIMEOUT = 3.0
 
@@ -70,10 +75,18 @@ def ci(environ: Mapping[str, str]) -> dict[str, Optional[str]]:
 
 
 def _public(url: Optional[str]) -> Optional[str]:
-    """Return the URL without the credentials that some installations put into it."""
+    """Return the URL without the credentials that some installations put into it.
+
+    None where they may reach into its path, or it is no URL: that must not cost the report.
+    """
     if not url:
         return None
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return None
+    if is_torn(parts):
+        return None
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
@@ -82,6 +95,7 @@ def _git(*arguments: str, directory: Optional[Path]) -> Optional[str]:
         done = subprocess.run(  # noqa: S603 - the arguments are this module's own
             ["git", *arguments],  # noqa: S607 - the git on the path is the one in use
             cwd=directory,
+            env={name: value for name, value in os.environ.items() if name not in _SECRETS},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -47,6 +47,18 @@ class Settings:
     #: What was wrong with the settings and so left out, a line each.
     problems: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        """Keep a URL's credentials apart from it: it is shown, and kept with reports."""
+        if "@" not in (self.url or ""):
+            return
+        found = {"url": self.url or ""}
+        problems: list[str] = []
+        _split_url(found, problems)
+        for name in ("url", "username", "password"):
+            value = found.get(name) if name == "url" else getattr(self, name) or found.get(name)
+            object.__setattr__(self, name, value)
+        object.__setattr__(self, "problems", (*self.problems, *problems))
+
     @property
     def missing(self) -> Optional[str]:
         """The first setting that reporting needs and that is not there."""

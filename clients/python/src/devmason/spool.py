@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import re
 import stat
 import time
 from collections.abc import Iterator
@@ -16,6 +18,13 @@ from .model import Document
 
 #: The most bytes that a spool directory holds.
 MAX_BYTES = 64 * 1024 * 1024
+
+#: What the server takes as a project's name and as a build's id: nothing else goes into a URL.
+_PROJECT = re.compile(r"[A-Za-z0-9_-]{1,100}")
+_ID = re.compile(r"(?!(?:latest|\.{1,2})\Z)[A-Za-z0-9._~-]{1,100}")
+
+#: Neither through a link, nor waiting for whoever has the other end of a pipe.
+_READ = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
 #: After so many seconds a file that is still being written belongs to a process that died.
 _ABANDONED = 3600.0
@@ -59,6 +68,8 @@ class Spool:
                 "document": report.document,
             }
         )
+        if not _is_named(report):
+            raise SpoolError("the report's project or id is none that a server takes")
         if len(content) > self._max_bytes:
             raise SpoolError(f"the report has {len(content)} bytes, the spool holds {self._max_bytes}")
         try:
@@ -74,7 +85,10 @@ class Spool:
     def waiting(self) -> list[Path]:
         """Return the files of the reports that wait, the oldest first."""
         try:
+            self._check_directory()
             return sorted(self.directory.glob("*.json"))
+        except FileNotFoundError:
+            return []
         except OSError as error:
             raise _spool_error(self.directory, error) from error
 
@@ -84,10 +98,7 @@ class Spool:
         A file that is no report is rejected, so that it is looked at only once.
         """
         try:
-            # A link in a directory that others may write to could name any file.
-            handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
-            with os.fdopen(handle, "rb") as file:
-                content = file.read(self._max_bytes + 1)
+            content = self._content(path)
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -110,7 +121,7 @@ class Spool:
         """Rename a file to ``.rejected`` and put the reason into it as ``rejected``."""
         target = path.with_suffix(".rejected")
         try:
-            content = path.read_bytes()
+            content = self._content(path)
             try:
                 document = json.loads(content)
             except (ValueError, RecursionError):
@@ -129,12 +140,37 @@ class Spool:
         # Parents are made as everybody's are; the reports are nobody else's business.
         self.directory.parent.mkdir(parents=True, exist_ok=True)
         self.directory.mkdir(mode=0o700, exist_ok=True)
-        if hasattr(os, "geteuid"):
-            status = self.directory.stat()
-            if status.st_uid != os.geteuid():
-                raise PermissionError(1, "the directory belongs to somebody else")
-            if stat.S_IMODE(status.st_mode) & 0o077:
-                self.directory.chmod(0o700)
+        self._check_directory()
+
+    def _check_directory(self) -> None:
+        """Let nobody else into the directory; believe nothing in one that others could write to."""
+        status = self.directory.lstat()
+        if not stat.S_ISDIR(status.st_mode):
+            raise NotADirectoryError(errno.ENOTDIR, "it is a link, or no directory")
+        if not hasattr(os, "geteuid"):
+            return
+        if status.st_uid != os.geteuid():
+            raise PermissionError(errno.EPERM, "the directory belongs to somebody else")
+        if status.st_mode & 0o022:
+            raise PermissionError(
+                errno.EPERM, "others may write to the directory; empty it and 'chmod 700' it"
+            )
+        if status.st_mode & 0o077:
+            self.directory.chmod(0o700)
+
+    def _content(self, path: Path) -> bytes:
+        """Return what is in a file of this user's, which nobody else may read or write."""
+        handle = os.open(path, _READ)
+        with os.fdopen(handle, "rb") as file:
+            status = os.fstat(handle)
+            if not stat.S_ISREG(status.st_mode):
+                raise PermissionError(errno.EPERM, "it is no file")
+            if hasattr(os, "geteuid"):
+                if status.st_uid != os.geteuid():
+                    raise PermissionError(errno.EPERM, "it belongs to somebody else")
+                if status.st_mode & 0o077:
+                    raise PermissionError(errno.EPERM, "others may read it; 'chmod 600' it")
+            return file.read(self._max_bytes + 1)
 
     def _make_room(self, needed: int) -> int:
         entries = list(self._entries())
@@ -187,7 +223,13 @@ def _decode(content: bytes) -> Optional[Report]:
         return None
     texts = (report.server, report.project, report.id)
     is_report = all(isinstance(text, str) and text for text in texts)
+    is_report = is_report and _is_named(report)
     return report if is_report and isinstance(report.document, dict) else None
+
+
+def _is_named(report: Report) -> bool:
+    """Return whether project and id are names that lead to a build, and nowhere else."""
+    return bool(_PROJECT.fullmatch(report.project) and _ID.fullmatch(report.id))
 
 
 def _spool_error(path: Path, error: OSError) -> SpoolError:

@@ -5,18 +5,30 @@ use std::time::Instant;
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
+use actix_web::web::Bytes;
 use devmason_domain::{Build, BuildId, BuildKey, Outcome, Project, Report, Slug, Step, Timestamp};
-use devmason_hypermedia::document::{BuildDocument, ComponentRef, IncomingBuild};
+use devmason_hypermedia::document::{
+    BuildDocument, ComponentRef, IncomingBuild, Results, around_steps, written_step,
+};
 use devmason_hypermedia::{Fields, Resource};
-use devmason_repository::{Answer, Claimed, Named, NewBuild, Recorded, Scope, TestReport, Updated};
+use devmason_repository::{
+    Answer, Claimed, Error, NewBuild, Recorded, Scope, Sought, TestReport, Updated,
+};
+use futures_util::StreamExt;
+use futures_util::future::ready;
+use futures_util::stream::{once, try_unfold};
 use uuid::Uuid;
 
 use super::objects::named;
+use crate::budget::Lane;
 use crate::call::Call;
 use crate::error::ApiError;
 use crate::params::Format;
 use crate::respond::{leading, no_content};
 use crate::upload::{self, Upload};
+
+/// From this length on, in bytes, the outputs of a build are read and written one step after the other.
+const STREAMED_FROM: u64 = 1 << 20;
 
 const NO_BUILD: ApiError = ApiError::NotFound("there is no such build");
 
@@ -70,8 +82,10 @@ async fn look(
             let Some(build) = repository.build_find(id, &sought)? else { return Ok(None) };
             let of_it = std::slice::from_ref(&build);
             let steps = match wanted {
-                Wanted::Steps => repository.step_list(of_it)?.pop().flatten(),
-                Wanted::Build | Wanted::Identity => None,
+                Wanted::Steps if build.output_bytes <= STREAMED_FROM => {
+                    repository.step_list(of_it)?.pop().flatten()
+                }
+                Wanted::Steps | Wanted::Build | Wanted::Identity => None,
             };
             Ok(Some((build, steps)))
         })
@@ -122,21 +136,61 @@ pub(crate) async fn get(
     if is_page {
         return super::pages::build(call, &etag, &project, build).await;
     }
-    let (build, steps) = match steps {
-        Some(steps) => (build, steps),
-        None if !wanted => (build, Vec::new()),
+    let links = call.view().build_links(&project, &build);
+    if wanted && build.output_bytes > STREAMED_FROM {
+        let document = BuildDocument { build: &build, results: Results::LeftOut, links, fields };
+        return streamed(call, &etag, document).await;
+    }
+    let steps = match steps {
+        Some(steps) => steps,
+        None if !wanted => Vec::new(),
         None => {
-            let (build, steps) = call
-                .ask(move |repository| {
-                    let steps = repository.step_list(std::slice::from_ref(&build))?.pop();
-                    Ok((build, steps))
-                })
-                .await?;
-            (build, steps.flatten().ok_or(NO_BUILD)?)
+            let of = build.clone();
+            let steps = call.ask(move |repository| repository.step_list(&[of])).await?.pop();
+            steps.flatten().ok_or(NO_BUILD)?
         }
     };
-    let links = call.view().build_links(&project, &build);
-    call.ok(&etag, &BuildDocument { build: &build, steps: &steps, links, fields })
+    let results = Results::Steps(&steps);
+    call.ok(&etag, &BuildDocument { build: &build, results, links, fields })
+}
+
+/// The document of a build with long outputs: one step after the other is read and written, and no more than one is in
+/// memory.
+async fn streamed(
+    call: &Call<'_>,
+    etag: &str,
+    document: BuildDocument<'_>,
+) -> Result<HttpResponse, ApiError> {
+    let build = document.build.clone();
+    let [before, behind] =
+        around_steps(document).map_err(|error| ApiError::Unwritable(error.to_string()))?;
+    let (app, hold) = (call.app.clone(), call.body.hold.clone());
+    let bytes = build.output_bytes;
+    // A step is no longer than all of them, nor than a body.
+    let most = usize::try_from(bytes).unwrap_or(usize::MAX);
+    call.room_for_answer(most.min(call.app.settings.max_body_bytes)).await?;
+    let steps = try_unfold((0u32, Some(behind)), move |(nth, mut behind)| {
+        let (app, hold, build) = (app.clone(), hold.clone(), build.clone());
+        async move {
+            if nth >= build.steps {
+                return Ok::<_, ApiError>(behind.take().map(|behind| (behind.into(), (nth, None))));
+            }
+            let step = app.run(move |repository| {
+                let step = repository.step_one(&build, nth)?;
+                let written = step.as_ref().map(written_step).transpose();
+                written.map_err(|error| Error::Corrupt(format!("a step: {error}").into()))
+            });
+            // It was deleted meanwhile: what is cut off is seen to be.
+            let mut step = step.await?.ok_or(NO_BUILD)?;
+            hold.draw_up_to(Lane::Answer, step.len()).await?;
+            if nth > 0 {
+                step.insert(0, b',');
+            }
+            Ok(Some((step.into(), (nth + 1, behind))))
+        }
+    });
+    let steps = once(ready(Ok(Bytes::from(before)))).chain(steps);
+    Ok(call.streamed(etag, bytes, steps))
 }
 
 /// Where a build that was just recorded leads: an incremental one to its progress.
@@ -157,7 +211,7 @@ pub(crate) async fn post(call: &Call<'_>, slug: &Slug) -> Result<HttpResponse, A
     let Reported { report, components, test_report } = reported(call, |_| None).await?;
     let id = BuildId::assign(report.started, report.received);
     let path = destination(&project, key_of(id)?, report.outcome).path();
-    let claim = call.claim(&format!("builds of {}", project.id.0), 201, path.clone())?;
+    let claim = call.claim(&format!("builds of {}", project.id.0), 201, path.clone()).await?;
     let new = NewBuild {
         project: project.id,
         id,
@@ -183,16 +237,18 @@ async fn reported(
     digest: impl FnOnce(Option<&IncomingBuild>) -> Option<[u8; 32]>,
 ) -> Result<Reported, ApiError> {
     if let Some(upload) = upload::read(call).await? {
-        let components = components(call, upload::components(call.params)?).await?;
+        let named = upload::components(call.params)?.into_iter().enumerate().collect();
+        let components = components(call, named).await?;
         let report = upload.report(call.params, digest(None))?;
         let test_report = upload.test_report(call, false);
         return Ok(Reported { report, components, test_report });
     }
     let began = Instant::now();
-    let mut incoming: IncomingBuild = call.document()?;
+    let mut incoming: IncomingBuild = call.document().await?;
     let named = incoming.components();
     let digest = digest(Some(&incoming));
     let tests = incoming.take_tests();
+    upload::not_too_many(call, tests.len())?;
     let report = incoming.into_report(Timestamp::now(), digest)?;
     let document = Some(upload::document_receipt(call, began, report.steps.len(), &tests));
     let test_report = TestReport { tests, document, ..TestReport::default() };
@@ -201,33 +257,38 @@ async fn reported(
 }
 
 /// The components that a build says it tested, each once; all of them must be there.
-async fn components(call: &Call<'_>, named_so: Vec<ComponentRef>) -> Result<Vec<Uuid>, ApiError> {
+async fn components(
+    call: &Call<'_>,
+    named_so: Vec<(usize, ComponentRef)>,
+) -> Result<Vec<Uuid>, ApiError> {
     if named_so.is_empty() {
         return Ok(Vec::new());
     }
-    let found = call
-        .ask(move |repository| {
-            let find = |reference: &ComponentRef| match reference {
-                ComponentRef::Id(id) => Ok(repository.component_find(&Named::Id(*id))?.pop()),
-                ComponentRef::Name { component_type, name } => repository
-                    .component_find_of_type(&named(component_type.as_str()), name.as_str()),
-            };
-            named_so.iter().map(find).collect::<Result<Vec<_>, _>>()
-        })
-        .await?;
+    let (places, sought): (Vec<usize>, Vec<Sought>) =
+        named_so.into_iter().map(|(at, reference)| (at, sought(reference))).unzip();
+    let found = call.ask(move |repository| repository.component_resolve(&sought)).await?;
     let mut ids = Vec::with_capacity(found.len());
-    for (at, component) in found.into_iter().enumerate() {
-        ids.push(component.ok_or_else(|| IncomingBuild::unknown_component(at))?.id);
+    for (at, component) in places.into_iter().zip(found) {
+        ids.push(component.ok_or_else(|| IncomingBuild::unknown_component(at))?);
     }
     ids.sort_unstable();
     ids.dedup();
     Ok(ids)
 }
 
+fn sought(reference: ComponentRef) -> Sought {
+    match reference {
+        ComponentRef::Id(id) => Sought::Id(id),
+        ComponentRef::Name { component_type, name } => {
+            Sought::OfType(named(component_type.as_str()), name.as_str().to_owned())
+        }
+    }
+}
+
 /// Stores a build, and says where it leads.
 async fn record(call: &Call<'_>, new: NewBuild, path: &str) -> Result<HttpResponse, ApiError> {
-    let bytes = call.body.len() + new.test_report.kept_bytes();
-    match call.app.recorder.record(new, bytes).await? {
+    let bytes = call.received().len() + new.test_report.kept_bytes();
+    match call.app.recorder.record(new, bytes, call.body.hold.clone()).await? {
         Recorded::New => {
             call.app.metrics.builds.inc();
             Ok(leading(StatusCode::CREATED, call.base.under(path)))

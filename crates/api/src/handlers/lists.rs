@@ -6,14 +6,18 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use devmason_domain::query::Selection;
 use devmason_domain::{
-    Build, BuildId, PageRequest, Project, ProjectId, Slug, Step, Tag, Username, split_dashed,
+    Build, BuildId, PageRequest, Project, ProjectId, Slug, Tag, Username, split_dashed,
 };
-use devmason_hypermedia::document::{BuildDocument, ListMembers, TagListDocument};
+use devmason_hypermedia::document::{
+    BuildDocument, ListMembers, Results, TagListDocument, written_steps,
+};
 use devmason_hypermedia::{BuildsOf, Fields, Link, ListLinks, Resource, TagSegment};
 use devmason_pages::Row;
 use devmason_repository::{BuildQuery, Count, Repository, Scope, Start};
+use serde_json::value::RawValue;
 
 use super::pages::Listed;
+use crate::budget::{Hold, Lane, SMALL};
 use crate::call::Call;
 use crate::error::ApiError;
 use crate::params::{Format, Position};
@@ -186,8 +190,8 @@ fn dashed(segment: &str) -> Vec<Tag> {
     runs.filter_map(|(start, end)| words[start..=end].join("-").parse().ok()).collect()
 }
 
-/// A build and its steps, where they are shown.
-type WithSteps = (Build, Vec<Step>);
+/// A build and its steps, where they are shown and not too long: written here, off the workers that serve connections.
+type WithSteps = (Build, Option<Box<RawValue>>);
 
 /// What a page of builds needs from the store.
 struct Page {
@@ -240,6 +244,7 @@ async fn show(
         Scope::Project(_) | Scope::Sender(_) => None,
     };
     let known = of.project.cloned();
+    let hold = call.body.hold.clone();
     let page = call
         .ask(move |repository| {
             let count = if scope.keeps_count_of(&selection) {
@@ -248,7 +253,7 @@ async fn show(
                 repository.build_count(&scope, &selection)?
             };
             let (builds, more, stopped) =
-                read(repository, scope, selection, count, request, position, fields)?;
+                read(repository, scope, selection, (count, request), position, fields, &hold)?;
             let projects = match known {
                 Some(project) => vec![project],
                 None => {
@@ -324,13 +329,14 @@ async fn show(
         .builds
         .iter()
         .filter_map(|(build, steps)| {
+            let results = steps.as_deref().map_or(Results::LeftOut, Results::Written);
             let project = page.projects.get(&build.project)?;
             let links = if fields.has("links") {
                 call.view().build_links(project, build)
             } else {
                 Vec::new()
             };
-            Some(BuildDocument { build, steps, links, fields })
+            Some(BuildDocument { build, results, links, fields })
         })
         .collect();
     let tags = tags.as_deref();
@@ -359,10 +365,10 @@ fn read(
     repository: &dyn Repository,
     scope: Scope,
     selection: Selection,
-    count: Count,
-    request: PageRequest,
+    (count, request): (Count, PageRequest),
     position: Option<Position>,
     fields: Fields,
+    hold: &Hold,
 ) -> devmason_repository::Result<(Vec<WithSteps>, bool, Option<BuildId>)> {
     let positioned = selection.sort.is_empty();
     let offset = request.offset();
@@ -391,18 +397,47 @@ fn read(
             _ => drop(builds.pop()),
         }
     }
-    let steps = if fields.has("results") {
+    let builds: Vec<WithSteps> = if fields.has("results") {
         let fit = fitting(&builds, matches!(position, Some(Position::Before(_))));
         if fit.len() < builds.len() {
             (more, stopped) = (true, None);
         }
         builds = builds.drain(fit).collect();
-        repository.step_list(&builds)?
+        with_steps(repository, builds, hold)?
     } else {
-        vec![Some(Vec::new()); builds.len()]
+        builds.into_iter().map(|build| (build, None)).collect()
     };
-    // A build that was deleted since it was read is left out.
-    let builds =
-        builds.into_iter().zip(steps).filter_map(|(build, steps)| Some((build, steps?))).collect();
     Ok((builds, more || stopped.is_some(), stopped))
+}
+
+/// Draws memory for an answer of so many bytes before they are read.
+pub(super) fn drawn(hold: &Hold, bytes: u64) -> devmason_repository::Result<()> {
+    let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+    if bytes <= SMALL {
+        return Ok(());
+    }
+    hold.draw_blocking(Lane::Answer, bytes)
+        .map_err(|_| devmason_repository::Error::Busy("no memory is free".into()))
+}
+
+/// Builds with their steps, but one whose steps alone are longer than a page. A build that was deleted since it was
+/// read is left out.
+fn with_steps(
+    repository: &dyn Repository,
+    builds: Vec<Build>,
+    hold: &Hold,
+) -> devmason_repository::Result<Vec<WithSteps>> {
+    if builds.iter().any(|build| build.output_bytes > PAGE_BYTES) {
+        return Ok(builds.into_iter().map(|build| (build, None)).collect());
+    }
+    let bytes: u64 = builds.iter().map(|build| build.output_bytes).sum();
+    drawn(hold, bytes)?;
+    let steps = repository.step_list(&builds)?;
+    let with_steps = builds.into_iter().zip(steps).filter_map(|(build, steps)| {
+        let written = written_steps(&steps?).map_err(|error| {
+            devmason_repository::Error::Corrupt(format!("a step: {error}").into())
+        });
+        Some(written.map(|written| (build, Some(written))))
+    });
+    with_steps.collect()
 }

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use devmason_domain::query::{self, Comparison, Filter, Key, Kind, Selection, Table, Value};
-use devmason_domain::{AccountId, Build, Component, ComponentType, Project, ProjectId};
+use devmason_domain::{AccountId, Build, Component, ComponentType, Project, ProjectId, limits};
 use devmason_hypermedia::document::{
     BuildObject, ComponentObject, ComponentTypeObject, IncomingComponent, IncomingComponentType,
     ObjectList, OneObject, ProjectObject, StepObject, TagObject, TestObject, UserObject,
@@ -75,6 +75,15 @@ pub(crate) async fn list(
 ) -> Result<HttpResponse, ApiError> {
     embeds(call, collection)?;
     let listing = listing(call, collection)?;
+    let most = match collection {
+        Collection::Builds => limits::CLIENT,
+        Collection::Steps => limits::EXTRAS,
+        Collection::Components => limits::COMPONENT_DATA + 7 * limits::COMPONENT_TEXT,
+        _ => 0,
+    };
+    // Most are far shorter: where the list may be long, a sixteenth of what it could come to.
+    let limit = usize::try_from(listing.limit).unwrap_or(usize::MAX);
+    call.room_for_answer(limit.saturating_mul(most) / 16).await?;
     match collection {
         Collection::ComponentTypes => {
             let listed =
@@ -227,6 +236,9 @@ pub(crate) async fn builds_of_component(
     embeds(call, Collection::Builds)?;
     let mut listing = listing(call, Collection::Builds)?;
     let is_page = call.format == Format::Html;
+    if is_page {
+        listing.limit = listing.limit.min(super::pages::LONGEST);
+    }
     if is_page && listing.selection.sort.is_empty() {
         // People look at the newest first.
         listing.selection.sort = query::parse_sort(&query::BUILDS, "-started")?;
@@ -266,9 +278,12 @@ pub(crate) async fn components_of_type(
 async fn list_components(
     call: &Call<'_>,
     of_type: Option<Uuid>,
-    listing: Listing,
+    mut listing: Listing,
 ) -> Result<HttpResponse, ApiError> {
     let is_page = call.format == Format::Html;
+    if is_page {
+        listing.limit = listing.limit.min(super::pages::LONGEST);
+    }
     let whole = embeds(call, Collection::Components)? || is_page;
     let (offset, limit) = (listing.offset, listing.limit);
     let (listed, types) = call
@@ -437,19 +452,14 @@ async fn step(call: &Call<'_>, id: &str) -> Result<HttpResponse, ApiError> {
     let (of, projects, position) = placed(call, id).await?;
     let build = of.id.0;
     let project = projects.get(&of.project).ok_or(NO_OBJECT)?;
-    let steps = call
-        .ask(move |repository| repository.step_list(&[of]))
-        .await?
-        .pop()
-        .flatten()
-        .ok_or(NO_OBJECT)?;
-    let step = steps.get(position as usize).ok_or(NO_OBJECT)?;
+    let step = call.ask(move |repository| repository.step_one(&of, position)).await?;
+    let step = step.ok_or(NO_OBJECT)?;
     let etag = object_etag("step", &[&build, &position]);
     one(
         call,
         Collection::Steps,
         etag.clone(),
-        StepObject::new(step, build, position, project, true, etag),
+        StepObject::new(&step, build, position, project, true, etag),
     )
 }
 
@@ -469,9 +479,9 @@ pub(crate) async fn create(
     call.app.settings.policy.create_component(call.viewer())?;
     let id = Uuid::now_v7();
     let path = Resource::Object(collection, id.to_string()).path();
-    let claim = call.claim(collection.plural(), 201, path)?;
+    let claim = call.claim(collection.plural(), 201, path).await?;
     if collection == Collection::ComponentTypes {
-        let incoming: IncomingComponentType = call.document()?;
+        let incoming: IncomingComponentType = call.document().await?;
         let new =
             NewComponentType { id, name: incoming.name, creator: call.caller.actor()?, claim };
         let of = match created(
@@ -482,7 +492,7 @@ pub(crate) async fn create(
         };
         return made(call, collection, of.id, type_etag(&of), type_object(&of));
     }
-    let incoming: IncomingComponent = call.document()?;
+    let incoming: IncomingComponent = call.document().await?;
     let name = incoming.name.clone().ok_or_else(|| IncomingComponent::missing("name"))?;
     let component_type = incoming
         .component_type()
@@ -547,7 +557,7 @@ pub(crate) async fn update(
         let of = component_type(call, id).await?;
         policy.change_component(call.viewer(), of.creator)?;
         let seen = call.must_have_seen(of.version, &type_etag(&of))?;
-        let incoming: IncomingComponentType = call.document()?;
+        let incoming: IncomingComponentType = call.document().await?;
         let of = changed(
             call.ask(move |repository| {
                 repository.component_type_update(of.id, &incoming.name, seen)
@@ -559,7 +569,7 @@ pub(crate) async fn update(
     let of = component(call, id).await?;
     policy.change_component(call.viewer(), of.creator)?;
     let seen = call.must_have_seen(of.version, &component_etag(&of))?;
-    let incoming: IncomingComponent = call.document()?;
+    let incoming: IncomingComponent = call.document().await?;
     let (name, component_type) = (incoming.name.clone(), incoming.component_type().map(named));
     let details = incoming.details();
     let update = move |repository: &dyn devmason_repository::Repository| {

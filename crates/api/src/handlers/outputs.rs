@@ -36,6 +36,9 @@ pub(crate) async fn get(
     if let Some(answer) = call.ready(&etag) {
         return Ok(answer);
     }
+    // How long this step's is, is known when it is read: no longer than all of the build's, nor than a body.
+    let most = usize::try_from(build.output_bytes).unwrap_or(usize::MAX);
+    call.room_for_answer(most.min(call.app.settings.max_body_bytes)).await?;
     let of = build.clone();
     let steps = call.ask(move |repository| repository.step_one(&of, nth)).await?;
     let step = steps.ok_or(ApiError::NotFound("the build has no such step"))?;
@@ -81,6 +84,9 @@ pub(crate) async fn events(
     if call.request.method() == http::Method::HEAD {
         return Ok(answer.finish());
     }
+    let watcher = call.app.watchers.enter(call.client).ok_or(ApiError::TooManyWatchers)?;
+    // Watchers are counted apart: their connections are not idle.
+    let watcher = (watcher, call.body.busy());
     // Who must be known to read is asked again after a while, by coming back: a session may have ended.
     let lifetime = match call.app.settings.policy.reading {
         Reading::Open => None,
@@ -90,8 +96,8 @@ pub(crate) async fn events(
     let seen = call.app.live.watch(call.app, project, build, from);
     let closing = call.app.live.closing();
     let events = unfold(
-        (seen, closing, from, false),
-        move |(mut seen, mut closing, next, done)| async move {
+        (seen, closing, from, false, watcher),
+        move |(mut seen, mut closing, next, done, watcher)| async move {
             if done || *closing.borrow() || end.is_some_and(|end| Instant::now() >= end) {
                 return None;
             }
@@ -105,7 +111,7 @@ pub(crate) async fn events(
                         let event = event("step", Some(next + 1), &html);
                         return Some((
                             Ok::<_, Infallible>(event),
-                            (seen, closing, next + 1, false),
+                            (seen, closing, next + 1, false, watcher),
                         ));
                     }
                     (None, _) => Some("reload"),
@@ -113,7 +119,10 @@ pub(crate) async fn events(
                     (Some(None), false) => None,
                 };
                 if let Some(name) = event {
-                    return Some((Ok(self::event(name, None, "")), (seen, closing, next, true)));
+                    return Some((
+                        Ok(self::event(name, None, "")),
+                        (seen, closing, next, true, watcher),
+                    ));
                 }
                 tokio::select! {
                     changed = seen.changed() => {
@@ -123,7 +132,7 @@ pub(crate) async fn events(
                     }
                     _ = closing.changed() => return None,
                     () = tokio::time::sleep(HEARTBEAT) => {
-                        return Some((Ok(Bytes::from_static(b": still there\n\n")), (seen, closing, next, false)));
+                        return Some((Ok(Bytes::from_static(b": still there\n\n")), (seen, closing, next, false, watcher)));
                     }
                 }
             }

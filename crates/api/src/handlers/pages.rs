@@ -11,13 +11,14 @@ use devmason_domain::{
 use devmason_hypermedia::{BuildsOf, ListLinks, Method, Resource, Subject};
 use devmason_pages::{
     BuildFilter, BuildPage, BuildParts, Builds, Compared, ComponentBuilds, ComponentRow,
-    Components, History, Pager, ProjectPage, ProjectRow, Projects, Row, Run, TestLine, TestRow,
-    Tests, User, Users,
+    Components, History, Pager, ProjectPage, ProjectRow, Projects, Room, Row, Run, TestLine,
+    TestRow, Tests, User, Users,
 };
 use devmason_repository::{
     BuildQuery, Listing, Named, PlacedTest, Repository, Scope, Start, TestQuery, TestRun,
 };
 
+use crate::budget::Hold;
 use crate::call::Call;
 use crate::error::ApiError;
 use crate::params::holding;
@@ -27,6 +28,15 @@ const STRIP: u64 = 30;
 
 /// How many projects are looked at for those that are red.
 const LOOKED_AT: u64 = 1000;
+
+/// How many of those that are looked for are shown.
+const FOUND_SHOWN: usize = 300;
+
+/// How many test cases, runs or builds a page shows, whatever `per_page` or `limit` says: a document has more room.
+pub(super) const LONGEST: u64 = 100;
+
+/// How much HTML the outputs of the test cases of a page come to, in bytes.
+const OUTPUTS: usize = 1 << 20;
 
 /// How many builds a project's plots have, and its grids.
 const PLOTTED: u64 = 100;
@@ -97,7 +107,11 @@ pub(crate) async fn projects(
         rows.sort_by_key(|row| row.standing() != devmason_pages::Standing::Failure);
     }
     let is_whole = !search.is_empty() || red_first;
-    let text = format!("{} projects", rows.len());
+    let text = match rows.len() {
+        found @ ..=FOUND_SHOWN => format!("{found} projects"),
+        found => format!("the first {FOUND_SHOWN} of {found} projects"),
+    };
+    rows.truncate(FOUND_SHOWN);
     let pager = if is_whole {
         Pager { text, ..Pager::default() }
     } else {
@@ -160,7 +174,8 @@ fn name_of(test: &TestResult) -> String {
 fn failing(repository: &dyn Repository, builds: &[Build]) -> Answer<Vec<TestLine>> {
     let mut failures: HashMap<String, usize> = HashMap::new();
     for build in builds.iter().filter(|build| build.tests.failed + build.tests.error > 0) {
-        for test in repository.test_list(&failed_query(build, GRID_TESTS as u64))? {
+        let query = TestQuery { is_brief: true, ..failed_query(build, GRID_TESTS as u64) };
+        for test in repository.test_list(&query)? {
             *failures.entry(name_of(&test.result)).or_default() += 1;
         }
     }
@@ -169,7 +184,8 @@ fn failing(repository: &dyn Repository, builds: &[Build]) -> Answer<Vec<TestLine
     names.truncate(GRID_TESTS);
     let Some(project) = builds.first().map(|build| build.project) else { return Ok(Vec::new()) };
     let line = |(name, _): (String, usize)| {
-        let runs = repository.test_history(project, &name, None, GRID as u64)?.unwrap_or_default();
+        let runs = repository.test_history(project, &name, None, GRID as u64, true)?;
+        let runs = runs.unwrap_or_default();
         let runs = runs.into_iter().map(|run| (run.build.id, run.test.result.status)).collect();
         Ok(TestLine { name, runs })
     };
@@ -222,7 +238,7 @@ struct Around {
 /// Whether a build has a test of that name, and it passed there.
 fn passed_in(repository: &dyn Repository, build: &Build, name: &str) -> Answer<bool> {
     let from = Some((build.id, 0));
-    let runs = repository.test_history(build.project, name, from, 1)?.unwrap_or_default();
+    let runs = repository.test_history(build.project, name, from, 1, true)?.unwrap_or_default();
     Ok(runs.iter().any(|run| {
         let status = run.test.result.status;
         run.build.id == build.id && matches!(status, TestStatus::Passed | TestStatus::Flaky)
@@ -260,7 +276,7 @@ fn shown_steps(repository: &dyn Repository, build: &Build) -> Answer<(Vec<Step>,
     Ok((steps, is_read))
 }
 
-fn around(repository: &dyn Repository, build: &Build) -> Answer<Around> {
+fn around(repository: &dyn Repository, build: &Build, hold: &Hold) -> Answer<Around> {
     let one = |start, filter| {
         let selection = Selection { filter, sort: Vec::new() };
         let query = BuildQuery { scope: Scope::Project(build.project), selection, start, limit: 1 };
@@ -282,7 +298,7 @@ fn around(repository: &dyn Repository, build: &Build) -> Answer<Around> {
         if build.tests.failed + build.tests.error == 0 {
             return Ok(Vec::new());
         }
-        let found = repository.test_list(&failed_query(build, limit))?;
+        let found = super::tests::read(repository, failed_query(build, limit), hold)?;
         Ok(found.into_iter().map(|test| test.result).collect())
     };
     let failures = failed(build, FAILED_COMPARED)?;
@@ -326,12 +342,13 @@ pub(crate) async fn build(
     project: &Project,
     build: Build,
 ) -> Result<HttpResponse, ApiError> {
+    let hold = call.body.hold.clone();
     let (around, build) =
-        call.ask(move |repository| Ok((around(repository, &build)?, build))).await?;
+        call.ask(move |repository| Ok((around(repository, &build, &hold)?, build))).await?;
     let is_running = build.outcome.state() == State::Running;
     let events = build.key().parse().ok().filter(|_| is_running).map(|key| {
         let events = Resource::Events(project.slug.clone(), key);
-        format!("{}?from={}", call.base.location(&events), around.steps.len())
+        format!("{}?from={}", call.base.location(&events), build.steps)
     });
     let page = BuildPage::new(
         call.site(),
@@ -366,9 +383,10 @@ pub(crate) fn tests(
     list: &ListLinks,
 ) -> Result<HttpResponse, ApiError> {
     let site = call.site();
+    let mut room = Room::new(OUTPUTS);
     let rows = tests
         .iter()
-        .map(|test| TestRow::new(&site, project, &test.result, test.position))
+        .map(|test| TestRow::new(&site, project, &test.result, test.position, &mut room))
         .collect();
     let field = |name| call.params.first(name).unwrap_or_default();
     let (status, text) = (field("status"), field("text"));
@@ -390,7 +408,9 @@ pub(crate) fn history(
         let key = run.build.key().parse().ok();
         let href = key
             .map_or_else(String::new, |key| site.to(&Resource::Build(project.slug.clone(), key)));
-        (href, TestRow::new(&site, project, &run.test.result, run.test.position))
+        // It shows no outputs.
+        let mut room = Room::new(0);
+        (href, TestRow::new(&site, project, &run.test.result, run.test.position, &mut room))
     };
     let runs = runs
         .iter()

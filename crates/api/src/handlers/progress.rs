@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use actix_web::HttpResponse;
-use devmason_domain::{Build, BuildKey, Project, Slug, State, Timestamp};
+use devmason_domain::{Build, BuildKey, Project, Slug, State, Timestamp, limits};
 use devmason_hypermedia::Resource;
 use devmason_hypermedia::document::{IncomingClosing, IncomingStep};
 use devmason_repository::{Appended, Closed, NewStep, TestReport};
@@ -50,31 +50,42 @@ pub(crate) async fn post(
 ) -> Result<HttpResponse, ApiError> {
     let (project, build) = running(call, slug, key).await?;
     let path = Resource::Build(project.slug.clone(), key.clone()).path();
-    let claim =
-        call.claim(&format!("steps of {} {}", project.id.0, build.id), 204, path.clone())?;
+    let place = format!("steps of {} {}", project.id.0, build.id);
+    let claim = call.claim(&place, 204, path.clone()).await?;
     // A retry of the last step is answered even if the build was closed meanwhile.
     if claim.is_none() && build.outcome.state() == State::Finished {
         return Err(ApiError::NotInProgress);
     }
     let (step, test_report) = match upload::read(call).await? {
-        Some(upload) => (upload.step(call.params)?, upload.test_report(call, true)),
+        Some(upload) => {
+            let step = upload.step(call.params)?;
+            (step, upload.test_report(call, true))
+        }
         None => {
             let began = Instant::now();
-            let mut incoming = call.document::<IncomingStep>()?;
+            let mut incoming = call.document::<IncomingStep>().await?;
             let tests = incoming.take_tests();
+            upload::not_too_many(call, tests.len())?;
             let step = incoming.into_step(Timestamp::now())?;
             let document = Some(upload::document_receipt(call, began, 1, &tests));
             (step, TestReport { tests, document, ..TestReport::default() })
         }
     };
     let new = NewStep { project: project.id, build: build.id, step, test_report, claim };
-    let bytes = call.body.len() + new.test_report.kept_bytes();
-    match call.app.recorder.append(new, bytes).await? {
+    let bytes = call.received().len() + new.test_report.kept_bytes();
+    match call.app.recorder.append(new, bytes, call.body.hold.clone()).await? {
         Appended::Done => {
             call.app.metrics.steps.inc();
             Ok(no_content(Some(call.base.under(&path))))
         }
         Appended::Finished => Err(ApiError::NotInProgress),
+        Appended::Full => Err(ApiError::TooMuch {
+            problem: format!(
+                "a build has at most {} steps, and {} bytes of outputs",
+                limits::BUILD_STEPS,
+                limits::OUTPUTS
+            ),
+        }),
         Appended::Unclear => Err(ApiError::Overloaded),
         Appended::Gone => Err(ApiError::NotFound("there is no such build")),
         Appended::Claimed(claimed) => replayed(call, claimed),
@@ -90,7 +101,7 @@ pub(crate) async fn delete(
     if build.outcome.state() == State::Finished {
         return Err(ApiError::NotInProgress);
     }
-    let closing = call.optional_document::<IncomingClosing>()?.into();
+    let closing = call.optional_document::<IncomingClosing>().await?.into();
     let now = Timestamp::now();
     match call
         .ask(move |repository| repository.build_close(build.project, build.id, closing, now))

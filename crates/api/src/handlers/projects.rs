@@ -85,7 +85,7 @@ async fn is_user_by_now(call: &Call<'_>) -> Result<bool, ApiError> {
 }
 
 async fn register(call: &Call<'_>, slug: &Slug) -> Result<HttpResponse, ApiError> {
-    let incoming: IncomingProject = call.document()?;
+    let incoming: IncomingProject = call.document().await?;
     call.seen_nothing()?;
     let new = NewProject {
         slug: slug.clone(),
@@ -113,7 +113,7 @@ async fn register(call: &Call<'_>, slug: &Slug) -> Result<HttpResponse, ApiError
 }
 
 async fn update(call: &Call<'_>, project: Project) -> Result<HttpResponse, ApiError> {
-    let incoming: IncomingProject = call.document()?;
+    let incoming: IncomingProject = call.document().await?;
     call.expects_something()?;
     let seen = call.seen(project.version, &[&project.id.0, &project.version])?;
     let update = move |repository: &dyn devmason_repository::Repository| {

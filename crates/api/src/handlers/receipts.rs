@@ -14,6 +14,9 @@ use crate::upload;
 /// How long the uploads of a build may be together to be read again, in bytes as they are stored.
 const MAX_REREAD: u64 = 256 << 20;
 
+/// How many receipts of documents, and how many of files, are shown.
+const SHOWN: u32 = 1_000;
+
 pub(crate) async fn get(
     call: &Call<'_>,
     slug: &Slug,
@@ -29,7 +32,7 @@ pub(crate) async fn get(
 async fn show(call: &Call<'_>, project: &Project, build: &Build) -> Result<HttpResponse, ApiError> {
     let etag = call.etag(&borrowed(&state(project, build)));
     let (id, of) = (project.id, build.id);
-    let receipts = call.ask(move |repository| repository.receipt_list(id, of)).await?;
+    let receipts = call.ask(move |repository| repository.receipt_list(id, of, SHOWN)).await?;
     let mut documents = receipts.all();
     if documents.is_empty() {
         // It came before such receipts were kept: what the build has is all there is to tell.
@@ -94,7 +97,7 @@ async fn reread(call: &Call<'_>, build: &Build) -> Result<Reread, ApiError> {
         let body = call.ask(move |repository| repository.upload_body(project, id, nth)).await?;
         // One that expired just now stays as it was read.
         let Some(body) = body else { continue };
-        let again = upload::read_again(&upload, body).await?;
+        let again = upload::read_again(call, &upload, body).await?;
         uploads.push(KeptUpload {
             steps: steps.replace(upload.steps, again.steps),
             tests: tests.replace(upload.tests, again.tests),
@@ -129,7 +132,7 @@ impl Old {
         Ok(Self {
             steps: steps.unwrap_or_default(),
             tests: tests.into_iter().map(|placed| placed.result).collect(),
-            receipts: repository.receipt_list(of.project, of.id)?.files,
+            receipts: repository.receipt_list(of.project, of.id, u32::MAX)?.files,
         })
     }
 }

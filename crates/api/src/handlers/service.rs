@@ -9,6 +9,7 @@ use serde_json::json;
 use super::{builds, lists, objects, users};
 use crate::call::Call;
 use crate::error::ApiError;
+use crate::form::is_within;
 use crate::metrics::Metrics;
 use crate::params::Format;
 
@@ -112,8 +113,10 @@ pub(crate) async fn ready(call: &Call<'_>) -> Result<HttpResponse, ApiError> {
 }
 
 pub(crate) fn metrics(call: &Call<'_>) -> Result<HttpResponse, ApiError> {
-    let text =
-        call.app.metrics.encode().map_err(|error| ApiError::Unwritable(error.to_string()))?;
+    let app = call.app;
+    app.metrics.memory.set(i64::try_from(app.budget.drawn()).unwrap_or(i64::MAX));
+    app.metrics.connections.set(i64::try_from(app.connections.count()).unwrap_or(i64::MAX));
+    let text = app.metrics.encode().map_err(|error| ApiError::Unwritable(error.to_string()))?;
     Ok(HttpResponse::Ok()
         .content_type(Metrics::CONTENT_TYPE)
         .insert_header((header::CACHE_CONTROL, "no-store"))
@@ -133,6 +136,7 @@ pub(crate) fn openapi(call: &Call<'_>) -> Result<HttpResponse, ApiError> {
 pub(crate) fn session(call: &Call<'_>) -> Result<HttpResponse, ApiError> {
     if call.format == Format::Html {
         let next = call.params.first("next").unwrap_or_default();
+        let next = if is_within(next, call.base.prefix()) { next } else { "" };
         return call.shown(&SignIn { site: call.site(), next, username: "", problem: "" });
     }
     let username = call.viewer().username().map(ToString::to_string);
@@ -145,6 +149,5 @@ pub(crate) fn asset(file: &str) -> Result<HttpResponse, ApiError> {
     Ok(HttpResponse::Ok()
         .content_type(asset.media_type)
         .insert_header((header::CACHE_CONTROL, "public, max-age=31536000, immutable"))
-        .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .body(asset.text))
 }

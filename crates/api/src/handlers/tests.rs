@@ -1,13 +1,14 @@
 //! Test cases of builds, and the history of one test.
 
 use actix_web::HttpResponse;
-use devmason_domain::{BuildKey, Slug, TestResult, TestStatus, full_test_name};
+use devmason_domain::{BuildId, BuildKey, ProjectId, Slug, TestResult, TestStatus, full_test_name};
 use devmason_hypermedia::document::{HistoryDocument, RunDocument, TestDocument, TestListDocument};
 use devmason_hypermedia::{ListLinks, Resource};
-use devmason_repository::{PlacedTest, Scope, TestQuery, TestRun};
+use devmason_repository::{PlacedTest, Repository, Scope, TestQuery, TestRun};
 
 use super::builds::{borrowed, find, state};
-use super::lists::PAGE_BYTES;
+use super::lists::{PAGE_BYTES, drawn};
+use crate::budget::Hold;
 use crate::call::Call;
 use crate::error::ApiError;
 use crate::params::{Format, Position};
@@ -15,12 +16,17 @@ use crate::params::{Format, Position};
 /// How many cases, or runs, a page has unless the client says, and at most.
 const PER_PAGE: (u64, u64) = (100, 1000);
 
+fn per_page(call: &Call<'_>) -> Result<u64, ApiError> {
+    let limit = call.params.number("per_page", PER_PAGE.0, PER_PAGE.1)?;
+    Ok(if call.format == Format::Html { limit.min(super::pages::LONGEST) } else { limit })
+}
+
 pub(crate) async fn list(
     call: &Call<'_>,
     slug: &Slug,
     key: &BuildKey,
 ) -> Result<HttpResponse, ApiError> {
-    let limit = call.params.number("per_page", PER_PAGE.0, PER_PAGE.1)?;
+    let limit = per_page(call)?;
     let from = match call.params.position()? {
         None => 0,
         Some(Position::From(from)) => u32::try_from(from).unwrap_or(u32::MAX),
@@ -44,11 +50,13 @@ pub(crate) async fn list(
         build: build.id,
         statuses,
         suite: call.params.first("suite").map(str::to_owned),
-        text: call.params.first("text").map(str::to_owned),
+        text: call.params.wanted_text()?,
         from,
         limit: limit + 1,
+        is_brief: false,
     };
-    let mut tests = call.ask(move |repository| repository.test_list(&query)).await?;
+    let hold = call.body.hold.clone();
+    let mut tests = call.ask(move |repository| read(repository, query, &hold)).await?;
     let next = cut(&mut tests, limit, |test| &test.result)
         .map(|next| call.params.of_page(1, Some(Position::From(next.position.into()))));
     if call.format == Format::Html {
@@ -69,6 +77,65 @@ pub(crate) async fn list(
         })
         .collect();
     call.ok(&etag, &TestListDocument { tests, count: build.tests.total, links })
+}
+
+/// How many cases are read at first: what they have to say may be long.
+const FEW: u64 = 8;
+
+/// The cases of a page, a few at a time, until they no longer fit.
+pub(super) fn read(
+    repository: &dyn Repository,
+    query: TestQuery,
+    hold: &Hold,
+) -> devmason_repository::Result<Vec<PlacedTest>> {
+    let (mut all, mut from, mut few) = (Vec::new(), query.from, FEW);
+    let mut bytes = 0;
+    while bytes <= PAGE_BYTES && (all.len() as u64) < query.limit {
+        let limit = few.min(query.limit - all.len() as u64);
+        let part = repository.test_list(&TestQuery { from, limit, ..query.clone() })?;
+        let is_last = (part.len() as u64) < limit;
+        let read = part.iter().map(|test| text_bytes(&test.result)).sum::<u64>();
+        drawn(hold, read)?;
+        bytes += read;
+        from = part.last().map_or(from, |test| test.position.saturating_add(1));
+        all.extend(part);
+        if is_last {
+            break;
+        }
+        few = few.saturating_mul(2);
+    }
+    Ok(all)
+}
+
+/// The same of a history.
+fn read_history(
+    repository: &dyn Repository,
+    project: ProjectId,
+    (name, mut from): (&str, Option<(BuildId, u32)>),
+    limit: u64,
+    hold: &Hold,
+) -> devmason_repository::Result<Option<Vec<TestRun>>> {
+    let (mut all, mut few) = (Vec::new(), FEW);
+    let mut bytes = 0;
+    while bytes <= PAGE_BYTES && (all.len() as u64) < limit {
+        let part_limit = few.min(limit - all.len() as u64);
+        let Some(part) = repository.test_history(project, name, from, part_limit, false)? else {
+            return Ok(None);
+        };
+        let is_last = (part.len() as u64) < part_limit;
+        let read = part.iter().map(|run| text_bytes(&run.test.result)).sum::<u64>();
+        drawn(hold, read)?;
+        bytes += read;
+        if let Some(last) = part.last() {
+            from = Some((last.build.id, last.test.position.saturating_add(1)));
+        }
+        all.extend(part);
+        if is_last {
+            break;
+        }
+        few = few.saturating_mul(2);
+    }
+    Ok(Some(all))
 }
 
 /// Cuts a page behind so many cases, or where they no longer fit, but not before the first; gives the one that
@@ -107,7 +174,7 @@ pub(crate) async fn history(
     slug: &Slug,
     name: &str,
 ) -> Result<HttpResponse, ApiError> {
-    let limit = call.params.number("per_page", PER_PAGE.0, PER_PAGE.1)?;
+    let limit = per_page(call)?;
     let from = call.params.place()?;
     let project = call.project(slug).await?;
     let id = project.id;
@@ -116,9 +183,9 @@ pub(crate) async fn history(
     if let Some(answer) = call.ready(&etag) {
         return Ok(answer);
     }
-    let full_name = name.to_owned();
+    let (full_name, hold) = (name.to_owned(), call.body.hold.clone());
     let mut runs = call
-        .ask(move |repository| repository.test_history(id, &full_name, from, limit + 1))
+        .ask(move |repository| read_history(repository, id, (&full_name, from), limit + 1, &hold))
         .await?
         .ok_or(ApiError::NotFound("the project has no such test"))?;
     let next = cut(&mut runs, limit, |run| &run.test.result)

@@ -64,7 +64,7 @@ pub(crate) async fn get(call: &Call<'_>, username: &Username) -> Result<HttpResp
 
 pub(crate) async fn put(call: &Call<'_>, username: &Username) -> Result<HttpResponse, ApiError> {
     call.app.settings.policy.put_user(call.viewer(), username)?;
-    let incoming: IncomingUser = call.optional_document()?;
+    let incoming: IncomingUser = call.optional_document().await?;
     match call.caller.actor()? {
         Actor::Newcomer(new) => create(call, new, incoming).await,
         Actor::Account(_) | Actor::Nobody => change_password(call, username, incoming).await,
@@ -81,7 +81,7 @@ async fn create(
     if let Some(password) = incoming.password {
         let password = checked(password)?;
         let hash = new.password_hash.clone();
-        if !call.app.verifier.verify(hash, password).await? {
+        if !call.app.verifier.verify(hash, password, call.client).await? {
             return Err(bad_password("it is not the one in the credentials"));
         }
     }
@@ -101,7 +101,7 @@ async fn change_password(
     let account = find(call, username).await?;
     let seen = call.seen(account.version, &[&account.id.0, &account.version])?;
     let password = checked(incoming.password.ok_or_else(|| bad_password("required"))?)?;
-    let hash = call.app.verifier.hash(password).await?;
+    let hash = call.app.verifier.hash(password, call.client).await?;
     let updated =
         call.ask(move |repository| repository.user_set_password(account.id, &hash, seen)).await?;
     call.app.verifier.forget(username);

@@ -28,9 +28,11 @@ const NOT_THERE: (u16, &str, &str) =
 const REDIRECT: (u16, &str, &str) = (302, "", "The build, at `Location`");
 const UNCHANGED: (u16, &str, &str) =
     (304, "", "The client has this representation: `If-None-Match` named its ETag");
-const FORBIDDEN: (u16, &str, &str) = (403, "Error", "These credentials do not permit it");
+const FORBIDDEN: (u16, &str, &str) =
+    (403, "Error", "These credentials do not permit it, or a page of another site sends it");
 const STALE: (u16, &str, &str) = (412, "Error", "`If-Match` or `If-None-Match` does not hold");
-const TOO_LARGE: (u16, &str, &str) = (413, "Error", "The body is longer than the limit");
+const TOO_LARGE: (u16, &str, &str) =
+    (413, "Error", "The body is longer than the limit, or a report has more than one may have");
 const NOT_JSON: (u16, &str, &str) = (
     415,
     "Error",
@@ -42,16 +44,21 @@ const NOT_IN_PROGRESS: (u16, &str, &str) = (410, "Error", "The build is finished
 const TAKEN: (u16, &str, &str) = (409, "Error", "Somebody else is just taking the username");
 
 /// What any operation may answer, and what it means.
-pub(super) const ANY: [(u16, &str, &str); 5] = [
+pub(super) const ANY: [(u16, &str, &str); 6] = [
     (
         400,
         "Error",
         "A parameter, a header or a member of the body cannot be so; the message names it",
     ),
     (401, "Error", "Wrong credentials, or none where some are needed"),
+    (421, "Error", "The server does not answer to this host"),
     (429, "Error", "Too many wrong passwords; see `Retry-After`"),
     (500, "Error", "The server failed; its log says why"),
-    (503, "Error", "The database is away or busy, or too much waits; see `Retry-After`"),
+    (
+        503,
+        "Error",
+        "The database is away or busy, too much waits, or there is no memory for it just now; see `Retry-After`",
+    ),
 ];
 
 pub(super) const OPERATIONS: &[Operation] = &[

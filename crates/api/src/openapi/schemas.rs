@@ -1,15 +1,28 @@
 //! What documents and parameters look like.
 
+use devmason_domain::limits;
 use serde_json::{Value, json};
+
+/// How long a body may be where no setting says otherwise, in bytes: texts that have no bound of their own have it.
+const BODY: usize = 32 << 20;
+
+/// A text of at most so many bytes, which are as many characters at most.
+fn bounded(bytes: usize) -> Value {
+    json!({"type": "string", "maxLength": bytes})
+}
+
+fn bounded_or_null(bytes: usize) -> Value {
+    json!({"type": ["string", "null"], "maxLength": bytes})
+}
 
 /// The parameters, by their names.
 pub(super) fn parameters() -> Value {
-    let text = || json!({"type": "string"});
-    let header = |name: &str, description: &str| json!({"name": name, "in": "header", "schema": {"type": "string"}, "description": description});
+    let text = || bounded(limits::PARAMETER);
+    let header = |name: &str, description: &str| json!({"name": name, "in": "header", "schema": bounded(limits::PARAMETER), "description": description});
     let path = |name: &str, pattern: &str| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string", "pattern": pattern}});
     let query = |name: &str, schema: Value, description: &str| json!({"name": name, "in": "query", "schema": schema, "description": description});
     let mut all = json!({
-        "id": {"name": "id", "in": "path", "required": true, "schema": {"type": "string"}, "description": "An object's id; a component's or a component type's name, too"},
+        "id": {"name": "id", "in": "path", "required": true, "schema": bounded(limits::PARAMETER), "description": "An object's id; a component's or a component type's name, too"},
         "limit": query("limit", json!({"type": "integer", "minimum": 1, "maximum": 1000, "default": 20}), "How many at most"),
         "offset": query("offset", json!({"type": "integer", "minimum": 0, "default": 0}), "How many to leave out"),
         "embed": query("embed", text(), "`componenttype`, to have components with their whole types"),
@@ -17,27 +30,27 @@ pub(super) fn parameters() -> Value {
         "project": path("project", "^[A-Za-z0-9_-]{1,100}$"),
         "build": path("build", "^[A-Za-z0-9._~-]{1,100}$"),
         "username": path("username", "^[A-Za-z0-9_.@+-]{1,150}$"),
-        "test": {"name": "test", "in": "path", "required": true, "schema": {"type": "string"}, "description": "The whole name of a test, `suite::name`"},
+        "test": {"name": "test", "in": "path", "required": true, "schema": bounded(2 * limits::NAME + 2), "description": "The whole name of a test, `suite::name`"},
         "status": query("status", text(), "Only cases of these: `passed`, `flaky`, `skipped`, `failed`, `error`, separated by commas"),
         "suite": query("suite", text(), "Only cases of this suite"),
-        "text": query("text", text(), "Only cases with this in their whole name, only builds with this in their id, the case of ASCII letters aside"),
-        "tag": {"name": "tag", "in": "query", "schema": {"type": "array", "items": {"type": "string"}}, "explode": true, "description": "With a report file: a tag of the build; may be given several times. In a list: only builds that have it"},
-        "component": {"name": "component", "in": "query", "schema": {"type": "array", "items": {"type": "string"}}, "explode": true, "description": "With a report file: a component that was tested, by its id or as `type:name`; may be given several times"},
+        "text": query("text", bounded(limits::PATTERN / 2 - 2), "Only cases with this in their whole name, only builds with this in their id, the case of ASCII letters aside"),
+        "tag": {"name": "tag", "in": "query", "schema": {"type": "array", "maxItems": limits::PARAMETERS, "items": bounded(limits::PARAMETER)}, "explode": true, "description": "With a report file: a tag of the build; may be given several times. In a list: only builds that have it"},
+        "component": {"name": "component", "in": "query", "schema": {"type": "array", "maxItems": limits::PARAMETERS, "items": bounded(limits::PARAMETER)}, "explode": true, "description": "With a report file: a component that was tested, by its id or as `type:name`; may be given several times"},
         "host": query("host", text(), "With a report file: the host of the client record; any other member as `client.x`. In a list: only builds of that host"),
         "arch": query("arch", text(), "With a report file: the architecture of the client record"),
         "user": query("user", text(), "With a report file: the user of the client record"),
         "started": query("started", text(), "With a report file: when the build started, where it is not said there"),
         "name": query("name", text(), "With a report file: the name of the step that it becomes"),
         "report": query("report", json!({"enum": ["junit", "tap", "go", "libtest", "ctrf", "trx", "xunit", "nunit", "ctest"]}), "What the report file in the body is, where it is not to be recognized"),
-        "tags": {"name": "tags", "in": "path", "required": true, "schema": {"type": "string"}, "description": "One tag, or several separated by ; or , (or by -, where the project's tags leave no doubt)"},
+        "tags": {"name": "tags", "in": "path", "required": true, "schema": bounded(limits::PARAMETER), "description": "One tag, or several separated by ; or , (or by -, where the project's tags leave no doubt)"},
         "page": query("page", json!({"type": "integer", "minimum": 1, "default": 1}), "Which page"),
         "per_page": query("per_page", json!({"type": "integer", "minimum": 1, "maximum": 100}), "How long a page is"),
         "after": query("after", json!({"type": "string", "format": "uuid"}), "A position in the list, as `next` links carry it"),
         "before": query("before", json!({"type": "string", "format": "uuid"}), "A position in the list, as `previous` links carry it"),
         "from": query("from", json!({"type": "integer", "minimum": 0}), "So many from the first, or a case of a build: a position in the list, as `next` links carry it; in a page of an output its first line; of events the first step"),
-        "fields": query("fields", json!({"type": "string"}), "The members of each build that are wanted, separated by commas"),
-        "where": query("where", json!({"type": "string"}), "Conditions that must all hold: `field:value,field:value`"),
-        "sort": query("sort", json!({"type": "string"}), "Fields to sort by, `-` before those from the greatest to the least"),
+        "fields": query("fields", text(), "The members of each build that are wanted, separated by commas"),
+        "where": query("where", text(), "Conditions that must all hold: `field:value,field:value`"),
+        "sort": query("sort", text(), "Fields to sort by, `-` before those from the greatest to the least"),
         "query": query("query", text(), "An expression that must hold: `and(eq(success,false),ge(started,2026-01-01T00:00:00Z))`"),
         "format": query("format", json!({"enum": ["json", "html"]}), "A representation, whatever `Accept` says"),
         "If-Match": header("If-Match", "ETags of the states that the request is meant for, or `*`"),
@@ -62,7 +75,7 @@ pub(super) fn documents() -> Value {
     let reference = |name: &str| json!({"$ref": format!("#/components/schemas/{name}")});
     let list = |name: &str| json!({"type": "array", "items": reference(name)});
     let text = || json!({"type": "string"});
-    let date = || json!({"type": "string", "description": "RFC 2822, in the offset that the client sent; RFC 3339 is read, too"});
+    let date = || json!({"type": "string", "maxLength": 100, "description": "RFC 2822, in the offset that the client sent; RFC 3339 is read, too"});
     let nullable = |schema: &str| json!({"type": [schema, "null"]});
     let tag = || json!({"type": "string", "minLength": 1, "maxLength": 100});
     let page = |name: &str, members: Value| {
@@ -94,26 +107,31 @@ pub(super) fn documents() -> Value {
         "Project": {"type": "object", "required": ["name", "owner", "reporting", "links"], "properties": {
             "name": text(), "owner": nullable("string"), "reporting": {"enum": ["anyone", "authenticated", "owner"]}, "links": list("Link")}},
         "ProjectList": page("projects", list("Project")),
-        "Client": {"type": "object", "properties": {"host": nullable("string"), "user": nullable("string"), "arch": nullable("string")}, "additionalProperties": true},
-        "Step": {"type": "object", "required": ["name", "success"], "properties": {
-            "name": text(), "success": {"type": "boolean"}, "started": date(), "finished": date(),
-            "output": text(), "errout": text(), "tests": {"type": ["array", "null"], "items": reference("NewTest"), "writeOnly": true}}, "additionalProperties": true},
-        "NewTest": {"type": "object", "required": ["name", "status"], "properties": {
-            "suite": nullable("string"), "name": text(), "status": {"enum": ["passed", "flaky", "skipped", "failed", "error"]},
+        "Client": {"type": "object", "maxProperties": limits::MEMBERS, "properties": {"host": bounded_or_null(limits::NAME), "user": bounded_or_null(limits::NAME), "arch": bounded_or_null(limits::NAME)}, "additionalProperties": true, "description": format!("At most {} bytes", limits::CLIENT)},
+        "Step": {"type": "object", "required": ["name", "success"], "maxProperties": limits::MEMBERS, "properties": {
+            "name": bounded(limits::NAME), "success": {"type": "boolean"}, "started": date(), "finished": date(),
+            "output": bounded(BODY), "errout": bounded(BODY),
+            "tests": {"type": ["array", "null"], "maxItems": limits::CASES, "items": reference("NewTest"), "writeOnly": true}}, "additionalProperties": true},
+        "NewTest": {"type": "object", "required": ["name", "status"], "maxProperties": limits::MEMBERS, "properties": {
+            "suite": bounded_or_null(limits::NAME), "name": bounded(limits::NAME), "status": {"enum": ["passed", "flaky", "skipped", "failed", "error"]},
             "duration": {"type": ["number", "null"], "minimum": 0, "description": "Seconds"},
-            "failure": {"type": ["object", "null"], "properties": {"type": nullable("string"), "message": nullable("string"), "text": nullable("string")}},
-            "stdout": nullable("string"), "stderr": nullable("string"), "retries": {"type": ["integer", "null"], "minimum": 0, "maximum": u32::MAX},
-            "file": nullable("string"), "line": {"type": ["integer", "null"], "minimum": 0, "maximum": u32::MAX},
-            "properties": {"type": ["array", "null"], "items": {"type": "object", "required": ["name", "value"], "properties": {"name": text(), "value": text()}}}},
+            "failure": {"type": ["object", "null"], "properties": {"type": bounded_or_null(BODY), "message": bounded_or_null(BODY), "text": bounded_or_null(BODY)}},
+            "stdout": bounded_or_null(BODY), "stderr": bounded_or_null(BODY), "retries": {"type": ["integer", "null"], "minimum": 0, "maximum": u32::MAX},
+            "file": bounded_or_null(limits::NAME), "line": {"type": ["integer", "null"], "minimum": 0, "maximum": u32::MAX},
+            "properties": {"type": ["array", "null"], "maxItems": limits::PROPERTIES, "items": {"type": "object", "required": ["name", "value"], "properties": {"name": bounded(BODY), "value": bounded(BODY)}}}},
             "additionalProperties": true},
         "NewBuild": {"type": "object", "properties": {
             "success": nullable("boolean"), "incremental": nullable("boolean"), "started": date(), "finished": date(),
-            "tags": {"type": "array", "items": tag()}, "client": reference("Client"), "results": list("Step"), "components": {"type": ["array", "null"]}},
+            "tags": {"type": "array", "maxItems": limits::TAGS, "description": "Of which each counts once", "items": tag()}, "client": reference("Client"),
+            "results": {"type": "array", "maxItems": limits::STEPS, "items": reference("Step")},
+            "components": {"type": ["array", "null"], "maxItems": limits::COMPONENTS, "description": "Of which each counts once", "items": {"anyOf": [
+                {"type": "string", "format": "uuid"},
+                {"type": "object", "required": ["type", "name"], "properties": {"type": bounded(limits::COMPONENT_TEXT), "name": bounded(limits::COMPONENT_TEXT)}}]}}},
             "anyOf": [{"required": ["success"]}, {"required": ["incremental"]}]},
         "Build": {"type": "object", "description": "With `fields`, only the members asked for", "properties": {
             "id": text(), "state": {"enum": ["running", "finished"]}, "success": nullable("boolean"), "started": date(),
             "finished": nullable("string"), "tags": {"type": "array", "items": tag()}, "client": reference("Client"),
-            "tests": {"anyOf": [reference("TestSummary"), {"type": "null"}]}, "results": list("Step"), "links": list("Link")}},
+            "tests": {"anyOf": [reference("TestSummary"), {"type": "null"}]}, "results": {"type": ["array", "null"], "items": reference("Step"), "description": "In a list null, where the steps of the build are longer than a page"}, "links": list("Link")}},
         "BuildList": builds,
         "TestSummary": {"type": "object", "required": ["total", "passed", "flaky", "skipped", "failed", "error", "duration", "slowest"], "properties": {
             "total": {"type": "integer"}, "passed": {"type": "integer"}, "flaky": {"type": "integer"}, "skipped": {"type": "integer"},
@@ -131,9 +149,9 @@ pub(super) fn documents() -> Value {
         "Receipt": {"type": "object", "required": ["uploads", "links"], "properties": {"links": list("Link"),
             "uploads": {"type": "array", "items": {"type": "object", "required": ["format", "recognized", "notes", "notes_total"], "properties": {
                 "format": text(), "recognized": text(), "notes": {"type": "array", "items": {"type": "object"}}, "notes_total": {"type": "integer"}}}}}},
-        "Closing": {"type": "object", "properties": {"success": nullable("boolean"), "finished": {"type": ["string", "null"]}}},
+        "Closing": {"type": "object", "properties": {"success": nullable("boolean"), "finished": bounded_or_null(100)}},
         "TagList": {"type": "object", "required": ["tags", "links"], "properties": {"tags": {"type": "array", "items": tag()}, "links": list("Link")}},
-        "NewUser": {"type": "object", "properties": {"password": nullable("string")}},
+        "NewUser": {"type": "object", "properties": {"password": bounded_or_null(devmason_domain::MAX_PASSWORD_BYTES)}},
         "User": {"type": "object", "required": ["username", "links"], "properties": {"username": text(), "links": list("Link")}},
         "UserList": page("users", list("User")),
     })
@@ -147,6 +165,7 @@ pub(super) fn objects() -> Value {
     let id = || json!({"type": "string", "format": "uuid"});
     let utc = || json!({"type": "string", "format": "date-time"});
     let maybe = || json!({"type": ["string", "null"]});
+    let said = || bounded_or_null(limits::COMPONENT_TEXT);
     let one = |singular: &str, name: &str| json!({"type": "object", "required": [singular], "properties": {singular: reference(name)}});
     let objects = |plural: &str, name: &str| {
         json!({"type": "object", "required": [plural, "_meta"], "properties": {
@@ -161,9 +180,9 @@ pub(super) fn objects() -> Value {
     let component_members = |new: bool| {
         let mut members = json!({
             "name": {"type": "string", "minLength": 1, "maxLength": 200},
-            "componenttype": {"description": "The type's id; a name is taken, too"}, "componenttype_id": text(),
-            "title": maybe(), "message": maybe(), "url": maybe(), "canonical_project_name": maybe(),
-            "sha": maybe(), "ref": maybe(), "git": maybe(), "data": {}});
+            "componenttype": {"type": ["string", "object"], "maxLength": limits::COMPONENT_TEXT, "description": "The type's id; a name is taken, too"},
+            "componenttype_id": bounded(limits::COMPONENT_TEXT), "title": said(), "message": said(), "url": said(), "canonical_project_name": said(),
+            "sha": said(), "ref": said(), "git": said(), "data": {"description": format!("Any JSON of at most {} bytes", limits::COMPONENT_DATA)}});
         if !new {
             members["id"] = id();
             members["created_at"] = utc();

@@ -209,3 +209,52 @@ fn the_server_counts_what_it_does() {
     assert_eq!(server.get("/healthz").json()["status"], "ok");
     assert_eq!(server.get("/readyz").json()["status"], "ok");
 }
+
+#[test]
+fn every_answer_tells_browsers_to_take_it_as_it_says() {
+    let server = filled_for_headers();
+    let send = |method: &str, path: &str, headers: &[(&str, &str)]| {
+        headers
+            .iter()
+            .fold(server.request(method, path), |request, (name, value)| {
+                request.header(name, value)
+            })
+            .send()
+    };
+    let etag = server.get("/pony").header("etag").to_owned();
+    for (method, path, headers, status) in [
+        ("GET", "/pony", &[][..], 200),
+        ("GET", "/pony", &[("Accept", "text/html")], 200),
+        ("GET", "/pony", &[("If-None-Match", etag.as_str())], 304),
+        ("GET", "/none", &[], 404),
+        ("GET", "/none", &[("Accept", "text/html"), ("Upgrade-Insecure-Requests", "1")], 404),
+        ("PATCH", "/pony", &[], 405),
+        ("OPTIONS", "/pony", &[], 204),
+        ("GET", "/pony/builds/latest", &[], 302),
+        ("GET", "/pony/badge.svg", &[], 200),
+        ("GET", "/pony/builds.atom", &[], 200),
+        ("GET", "/healthz", &[], 200),
+        ("GET", "/metrics", &[], 200),
+        ("GET", "/openapi.json", &[], 200),
+        ("GET", "/pony", &[("Accept-Encoding", "identity;q=0")], 200),
+        ("GET", "/pony", &[("Accept-Encoding", "x-none, *;q=0")], 200),
+    ] {
+        let answer = send(method, path, headers);
+        assert_eq!(answer.status, status, "{method} {path} {headers:?}");
+        assert_eq!(
+            answer.header("x-content-type-options"),
+            "nosniff",
+            "{method} {path} {headers:?}"
+        );
+        assert_eq!(answer.header("referrer-policy"), "same-origin", "{method} {path} {headers:?}");
+        assert_eq!(answer.header("strict-transport-security"), "");
+        assert_ne!(answer.header("x-request-id"), "", "{method} {path} {headers:?}");
+    }
+}
+
+fn filled_for_headers() -> Server {
+    let server = Server::new();
+    server.project("pony");
+    server.build("pony", r#"{"success":true}"#);
+    server
+}

@@ -17,11 +17,13 @@ use serde_json::Value;
 use tokio::sync::oneshot;
 
 mod auth;
+mod bounds;
 mod builds;
 mod cache;
 mod documents;
 mod feeds;
 mod http;
+mod http2;
 mod incremental;
 mod lists;
 mod objects;

@@ -155,8 +155,21 @@ fn a_session_reads_and_its_forms_change_what_its_user_may() {
     assert_eq!(ann.send("GET", "/zebra", "").status, 404);
     // A session is not enough for what is no form of a page.
     let put = server.request("PUT", "/pony").header("Cookie", &cookie).json(r#"{"name":"x"}"#);
-    assert_eq!(put.send().status, 403);
-    let password = change("/users/ann", &[("_method", "PUT"), ("password", "another one")]);
+    // Reading needs an account here, so whoever has none is not told that the project is there.
+    assert_eq!(put.send().status, 401);
+    // Nor is it enough for a new password: who has it open need not be who knows the old one.
+    for old in ["", "wrong", "bob-pw"] {
+        let fields = [("_method", "PUT"), ("password", "another one"), ("_old_password", old)];
+        assert_eq!(change("/users/ann", &fields).status, 400, "{old}");
+    }
+    assert_eq!(
+        change("/users/bob", &[("_method", "PUT"), ("password", "x"), ("_old_password", "ann-pw")])
+            .status,
+        403
+    );
+    assert_eq!(ann.send("GET", "/pony", "").status, 200);
+    let fields = [("_method", "PUT"), ("password", "another one"), ("_old_password", "ann-pw")];
+    let password = change("/users/ann", &fields);
     assert_eq!((password.status, password.header("location")), (303, "/api/v1/session"));
     assert_eq!(server.page("/pony", &cookie).status, 401);
 }
@@ -448,4 +461,60 @@ fn a_build_of_very_many_steps_shows_those_that_failed() {
     let text = server.page(&path, "").text();
     assert!(text.contains("id=\"step-4000\"") && text.contains("And 4700 more"), "{}", text.len());
     assert!(text.len() < 1_000_000);
+}
+
+#[test]
+fn nothing_of_a_clients_reaches_a_header_unchecked() {
+    let server = filled();
+    for next in [
+        "/a\u{1}b",
+        "/\u{7f}",
+        "/a\nb",
+        "/\t/evil",
+        "/\u{fc}",
+        "/\u{85}",
+        "/a b",
+        "/\\evil.example.org",
+    ] {
+        let fields = [("username", "ann"), ("password", "ann-pw"), ("next", next)];
+        let answer = server.form("/api/v1/session", "", &fields);
+        assert_eq!((answer.status, answer.header("location")), (303, "/"), "{next:?}");
+    }
+    let next = "/pony/tags/%C3%BC?x=%01";
+    let fields = [("username", "ann"), ("password", "ann-pw"), ("next", next)];
+    assert_eq!(server.form("/api/v1/session", "", &fields).header("location"), next);
+}
+
+#[test]
+fn over_tls_the_session_is_this_hosts_alone() {
+    for (url, name, path) in [
+        ("https://ci.example.org", "__Host-devmason_session", "Path=/"),
+        ("https://ci.example.org/ci", "__Secure-devmason_session", "Path=/ci"),
+        ("http://ci.example.org", "devmason_session", "Path=/"),
+    ] {
+        let base = Base::from_public_url(url).unwrap();
+        let server = Server::with(|settings| settings.public_url = Some(base.clone()));
+        server.as_user("ann").send("PUT", "/pony", r#"{"name":"Pony"}"#);
+        let answer = server
+            .request("POST", "/api/v1/session")
+            .header("Content-Type", "application/x-www-form-urlencoded")
+            .header("Origin", base.origin())
+            .body(b"username=ann&password=ann-pw")
+            .send();
+        let cookie = answer.header("set-cookie").to_owned();
+        assert!(
+            cookie.starts_with(&format!("{name}=")) && cookie.split("; ").any(|part| part == path),
+            "{cookie}"
+        );
+        assert_eq!(cookie.contains("Secure"), url.starts_with("https"), "{cookie}");
+        let (_, secret) = cookie.split(';').next().unwrap().split_once('=').unwrap();
+        let who = |cookie: &str| {
+            server.request("GET", "/api/v1/session").header("Cookie", cookie).send().text()
+        };
+        assert_eq!(who(&format!("{name}={secret}")), r#"{"username":"ann"}"#);
+        // A cookie that any host beside it, or anybody on the way, could have set is none.
+        if name != "devmason_session" {
+            assert_eq!(who(&format!("devmason_session={secret}")), r#"{"username":null}"#);
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::{Comparison, Filter, Key, Kind, QueryError, SortKey, Table, Value};
-use crate::Invalid;
+use crate::{Invalid, limits};
 
 /// How many conditions or sort keys one request may have.
 const MAX_TERMS: usize = 100;
@@ -288,6 +288,11 @@ impl<'a> Parser<'a> {
 fn pattern(key: &Key, text: &str) -> Result<(), QueryError> {
     if key.kind != Kind::Text {
         return Err(malformed("query", format!("{}: only text is like a pattern", key.field)));
+    }
+    if text.chars().count() > limits::PATTERN {
+        let problem =
+            format!("{}: a pattern has at most {} characters", key.field, limits::PATTERN);
+        return Err(malformed("query", problem));
     }
     let backslashes = text.chars().rev().take_while(|c| *c == '\\').count();
     if backslashes % 2 == 1 {

@@ -6,6 +6,7 @@ use std::marker::PhantomData;
 use devmason_domain::{
     ClientRecord, Closing, ComponentDetails, ComponentName, Invalid, JsonObject, Outcome,
     PlainText, ProjectName, Report, Reporting, Step, StepName, Tag, TagSet, TestResult, Timestamp,
+    limits,
 };
 use serde::de::{DeserializeOwned, Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -13,7 +14,8 @@ use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::incoming_tests::IncomingTest;
+use super::bounded::{Bounded, Distinct};
+use super::incoming_tests::ReadTest;
 use super::raw::{Kept, unfit};
 
 /// Why a document was refused, and which member of it is to blame.
@@ -103,6 +105,19 @@ fn explain<T: DeserializeOwned>(text: &str, error: &serde_json::Error) -> Docume
     DocumentError::new(path, problem)
 }
 
+/// A name, within the bound of names.
+pub(super) struct Name(pub(super) String);
+
+impl<'de> Deserialize<'de> for Name {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if text.len() > limits::NAME {
+            return Err(D::Error::custom(format!("is longer than {} bytes", limits::NAME)));
+        }
+        Ok(Self(text))
+    }
+}
+
 /// An object that takes some members for itself and keeps the others.
 pub(super) trait Open: Default {
     const EXPECTING: &'static str;
@@ -124,7 +139,18 @@ pub(super) fn open<'de, T: Open, D: Deserializer<'de>>(deserializer: D) -> Resul
             let mut object = T::default();
             let mut seen: Vec<String> = Vec::with_capacity(8);
             let mut seen_many = std::collections::HashSet::new();
+            let mut members = 0;
             while let Some(name) = map.next_key::<String>()? {
+                members += 1;
+                if members > limits::MEMBERS {
+                    let problem = format!("has more than {} members", limits::MEMBERS);
+                    return Err(A::Error::custom(problem));
+                }
+                if name.len() > limits::MEMBER_NAME {
+                    let problem =
+                        format!("a member's name is longer than {} bytes", limits::MEMBER_NAME);
+                    return Err(A::Error::custom(problem));
+                }
                 // A handful is compared faster than hashed; a thousand is not.
                 let doubled = if seen.len() < 16 {
                     seen.contains(&name)
@@ -155,14 +181,14 @@ pub struct IncomingBuild {
     incremental: Option<bool>,
     started: Option<Timestamp>,
     finished: Option<Timestamp>,
-    tags: Option<Vec<Tag>>,
+    tags: Option<Distinct<Tag, { limits::TAGS }>>,
     client: Option<IncomingClient>,
-    results: Option<Vec<IncomingStep>>,
-    components: Option<Vec<ComponentRef>>,
+    results: Option<Bounded<IncomingStep, { limits::STEPS }>>,
+    components: Option<Distinct<ComponentRef, { limits::COMPONENTS }>>,
 }
 
 /// How a build names a component that it tested: by its id, or by its type and name.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
 #[serde(
     untagged,
     expecting = "a component is named by its id or by {\"type\": ..., \"name\": ...}"
@@ -181,9 +207,13 @@ pub enum ComponentRef {
 }
 
 impl IncomingBuild {
-    /// The components that it says it tested.
-    pub fn components(&self) -> Vec<ComponentRef> {
-        self.components.clone().unwrap_or_default()
+    /// The components that it says it tested, each once, with its place in the list.
+    pub fn components(&self) -> Vec<(usize, ComponentRef)> {
+        self.components.as_ref().map(|components| components.0.clone()).unwrap_or_default()
+    }
+
+    fn steps(&self) -> &[IncomingStep] {
+        self.results.as_ref().map_or(&[], |steps| &steps.0)
     }
 
     /// The error for a component that is not there.
@@ -193,7 +223,8 @@ impl IncomingBuild {
 
     /// Takes the test cases of all steps, in order.
     pub fn take_tests(&mut self) -> Vec<TestResult> {
-        self.results.iter_mut().flatten().flat_map(IncomingStep::take_tests).collect()
+        let steps = self.results.iter_mut().flat_map(|steps| &mut steps.0);
+        steps.flat_map(IncomingStep::take_tests).collect()
     }
 
     /// Whether steps are still to come.
@@ -208,15 +239,15 @@ impl IncomingBuild {
             .flag(self.success)
             .time(self.started)
             .time(self.finished);
-        let mut tags: Vec<&str> = self.tags.iter().flatten().map(Tag::as_str).collect();
+        let tags = self.tags.iter().flat_map(|tags| &tags.0);
+        let mut tags: Vec<&str> = tags.map(|(_, tag)| tag.as_str()).collect();
         tags.sort_unstable();
-        tags.dedup();
         hash.number(tags.len());
         for tag in tags {
             hash.text(tag);
         }
         hash.members(self.client.as_ref().map_or(&[], |client| client.members.as_slice()));
-        let steps = self.results.as_deref().unwrap_or_default();
+        let steps = self.steps();
         hash.number(steps.len());
         for step in steps {
             hash.text(step.name.as_ref().map_or("", StepName::as_str)).flag(step.success);
@@ -228,9 +259,9 @@ impl IncomingBuild {
                 hash.test(test);
             }
         }
-        let components = self.components.as_deref().unwrap_or_default();
+        let components = self.components.as_ref().map_or(&[][..], |components| &components.0);
         hash.number(components.len());
-        for component in components {
+        for (_, component) in components {
             match component {
                 ComponentRef::Id(id) => hash.text(&id.to_string()),
                 ComponentRef::Name { component_type, name } => {
@@ -257,13 +288,16 @@ impl IncomingBuild {
             }
             (false, None) => return Err(DocumentError::new("success", "required")),
         };
-        let tags = TagSet::new(self.tags.unwrap_or_default())
-            .map_err(|invalid| DocumentError::new("tags", invalid.0))?;
-        let steps = self.results.unwrap_or_default().into_iter().enumerate();
+        let tags = self.tags.into_iter().flat_map(|tags| tags.0).map(|(_, tag)| tag).collect();
+        let tags = TagSet::new(tags).map_err(|invalid| DocumentError::new("tags", invalid.0))?;
+        let steps = self.results.unwrap_or_default().0.into_iter().enumerate();
         let steps = steps
             .map(|(at, step)| {
                 step.into_step(received).map_err(|error| DocumentError {
-                    field: format!("results[{at}].{}", error.field),
+                    field: match error.field.as_str() {
+                        "" => format!("results[{at}]"),
+                        member => format!("results[{at}].{member}"),
+                    },
                     ..error
                 })
             })
@@ -271,6 +305,10 @@ impl IncomingBuild {
         let client = self.client.unwrap_or_default().members;
         let client = JsonObject::from_members(&client)
             .map_err(|invalid| DocumentError::new("client", invalid.0))?;
+        if client.as_str().len() > limits::CLIENT {
+            let problem = format!("is longer than {} bytes", limits::CLIENT);
+            return Err(DocumentError::new("client", problem));
+        }
         Ok(Report {
             started: self.started.unwrap_or(received),
             received,
@@ -311,8 +349,8 @@ impl Fingerprint {
     fn test(&mut self, test: &TestResult) {
         let micros = test.micros.map(|micros| micros.to_string()).unwrap_or_default();
         let failure = serde_json::to_string(&test.failure).unwrap_or_default();
-        let details = serde_json::to_string(&test.details).unwrap_or_default();
-        for text in [&test.suite, &test.name, test.status.as_str(), &micros, &failure, &details] {
+        let details = serde_json::to_string(&*test.details).unwrap_or_default();
+        for text in [&*test.suite, &test.name, test.status.as_str(), &micros, &failure, &details] {
             self.text(text);
         }
     }
@@ -337,8 +375,8 @@ impl Open for IncomingClient {
         if !matches!(name, "host" | "user" | "arch") {
             return Ok(false);
         }
-        if let Some(text) = map.next_value::<Option<String>>()? {
-            let raw = serde_json::value::to_raw_value(&text).map_err(A::Error::custom)?;
+        if let Some(text) = map.next_value::<Option<Name>>()? {
+            let raw = serde_json::value::to_raw_value(&text.0).map_err(A::Error::custom)?;
             self.members.push((name.to_owned(), raw));
         }
         Ok(true)
@@ -378,8 +416,9 @@ impl Open for IncomingStep {
             "output" => self.output = map.next_value()?,
             "errout" => self.errout = map.next_value()?,
             "tests" => {
-                let tests: Vec<IncomingTest> = map.next_value::<Option<_>>()?.unwrap_or_default();
-                self.tests = tests.into_iter().map(TestResult::from).collect();
+                let tests: Bounded<ReadTest, { limits::CASES }> =
+                    map.next_value::<Option<_>>()?.unwrap_or_default();
+                self.tests = tests.0.into_iter().map(|test| test.0).collect();
             }
             _ => return Ok(false),
         }
@@ -408,6 +447,12 @@ impl IncomingStep {
     /// `name` or `success` is missing.
     pub fn into_step(self, received: Timestamp) -> Result<Step, DocumentError> {
         let required = |field| DocumentError::new(field, "required");
+        let extras: usize =
+            self.extras.iter().map(|(name, raw)| name.len() + raw.get().len()).sum();
+        if extras > limits::EXTRAS {
+            let problem = format!("has more than {} bytes of members of its own", limits::EXTRAS);
+            return Err(DocumentError::new("", problem));
+        }
         Ok(Step {
             name: self.name.ok_or_else(|| required("name"))?,
             success: self.success.ok_or_else(|| required("success"))?,
@@ -442,8 +487,8 @@ pub struct IncomingComponentType {
 pub struct IncomingComponent {
     /// Its name.
     pub name: Option<ComponentName>,
-    componenttype: Option<String>,
-    componenttype_id: Option<String>,
+    componenttype: Option<PlainText>,
+    componenttype_id: Option<PlainText>,
     title: Option<PlainText>,
     message: Option<PlainText>,
     url: Option<PlainText>,
@@ -452,13 +497,27 @@ pub struct IncomingComponent {
     #[serde(rename = "ref")]
     reference: Option<PlainText>,
     git: Option<PlainText>,
-    data: Option<Box<RawValue>>,
+    data: Option<Data>,
+}
+
+/// A component's `data`: whatever JSON it is, within a bound.
+struct Data(Box<RawValue>);
+
+impl<'de> Deserialize<'de> for Data {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Kept(raw) = Kept::deserialize(deserializer)?;
+        if raw.get().len() > limits::COMPONENT_DATA {
+            let problem = format!("is longer than {} bytes", limits::COMPONENT_DATA);
+            return Err(D::Error::custom(problem));
+        }
+        Ok(Self(raw))
+    }
 }
 
 impl IncomingComponent {
     /// The id or the name of its type, by either of its names.
     pub fn component_type(&self) -> Option<&str> {
-        self.componenttype.as_deref().or(self.componenttype_id.as_deref())
+        self.componenttype.as_ref().or(self.componenttype_id.as_ref()).map(PlainText::as_str)
     }
 
     /// The error for a member that a new component must have.
@@ -476,7 +535,7 @@ impl IncomingComponent {
             sha: self.sha,
             reference: self.reference,
             git: self.git,
-            data: self.data.map(|data| data.get().to_owned()),
+            data: self.data.map(|data| data.0.get().to_owned()),
         }
     }
 }

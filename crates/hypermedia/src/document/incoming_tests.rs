@@ -1,12 +1,13 @@
 //! Test cases that clients send within a step.
 
-use devmason_domain::{TestDetails, TestFailure, TestResult, TestStatus};
+use devmason_domain::{TestDetails, TestFailure, TestResult, TestStatus, limits};
 use serde::de::{Error as _, MapAccess};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::incoming::{Open, open};
+use super::bounded::Bounded;
+use super::incoming::{Name, Open, open};
 
 /// How long a case may take at most, in seconds: some thirty thousand years.
 const MAX_SECONDS: f64 = 1e12;
@@ -59,8 +60,8 @@ impl Open for IncomingTest {
     const EXPECTING: &'static str = "an object, a test case";
     fn take<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<bool, A::Error> {
         match name {
-            "suite" => self.suite = map.next_value()?,
-            "name" => self.name = map.next_value()?,
+            "suite" => self.suite = map.next_value::<Option<Name>>()?.map(|name| name.0),
+            "name" => self.name = map.next_value::<Option<Name>>()?.map(|name| name.0),
             "status" => self.status = map.next_value()?,
             "duration" => {
                 self.micros = map.next_value::<Option<Seconds>>()?.map(|Seconds(micros)| micros);
@@ -69,12 +70,14 @@ impl Open for IncomingTest {
             "stdout" => self.details.stdout = map.next_value::<Option<_>>()?.unwrap_or_default(),
             "stderr" => self.details.stderr = map.next_value::<Option<_>>()?.unwrap_or_default(),
             "properties" => {
-                let properties: Vec<Property> = map.next_value::<Option<_>>()?.unwrap_or_default();
-                let pairs = properties.into_iter().map(|property| (property.name, property.value));
+                let properties: Bounded<Property, { limits::PROPERTIES }> =
+                    map.next_value::<Option<_>>()?.unwrap_or_default();
+                let pairs =
+                    properties.0.into_iter().map(|property| (property.name, property.value));
                 self.details.properties.extend(pairs);
             }
             "retries" => self.details.retries = map.next_value::<Option<_>>()?.unwrap_or_default(),
-            "file" => self.details.file = map.next_value()?,
+            "file" => self.details.file = map.next_value::<Option<Name>>()?.map(|name| name.0),
             "line" => self.details.line = map.next_value()?,
             "position" | "full_name" | "links" => {
                 map.next_value::<serde::de::IgnoredAny>()?;
@@ -89,6 +92,15 @@ impl Open for IncomingTest {
             _ => value.get().to_owned(),
         };
         self.details.properties.push((name, text));
+    }
+}
+
+/// A test case as a build has it. What it came as is not held beside it: there may be a million.
+pub(super) struct ReadTest(pub(super) TestResult);
+
+impl<'de> Deserialize<'de> for ReadTest {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        IncomingTest::deserialize(deserializer).map(|test| Self(test.into()))
     }
 }
 
@@ -107,13 +119,13 @@ impl<'de> Deserialize<'de> for IncomingTest {
 impl From<IncomingTest> for TestResult {
     fn from(test: IncomingTest) -> Self {
         Self {
-            suite: test.suite.unwrap_or_default(),
+            suite: test.suite.unwrap_or_default().into(),
             name: test.name.unwrap_or_default(),
             // One without was refused where it was read.
             status: test.status.unwrap_or(TestStatus::Error),
             micros: test.micros,
             failure: test.failure,
-            details: test.details,
+            details: test.details.into(),
         }
     }
 }
@@ -160,10 +172,11 @@ mod tests {
                     retries: 2,
                     file: Some("f.py".into()),
                     line: Some(7),
-                },
+                }
+                .into(),
             }
         );
-        assert_eq!((tests[1].suite.as_str(), &tests[1].failure), ("", &None));
+        assert_eq!((&*tests[1].suite, &tests[1].failure), ("", &None));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The documents on the wire: what clients send, and what they get.
 
+mod bounded;
 mod incoming;
 mod incoming_tests;
 mod objects;
@@ -17,6 +18,7 @@ pub use objects::{
     StepObject, TagObject, TestObject, UserObject,
 };
 pub use outgoing::{
-    BuildDocument, Fields, ListMembers, ProjectDocument, TagListDocument, UserDocument,
+    BuildDocument, Fields, ListMembers, ProjectDocument, Results, TagListDocument, UserDocument,
+    around_steps, written_step, written_steps,
 };
 pub use tests::{HistoryDocument, ReceiptDocument, RunDocument, TestDocument, TestListDocument};

@@ -40,6 +40,11 @@ impl Fields {
             .is_some_and(|at| self.0 & (1 << at) != 0)
     }
 
+    fn without(self, names: &[&str]) -> Self {
+        let bit = |name: &&str| Self::NAMES.iter().position(|known| known == name);
+        Self(names.iter().filter_map(bit).fold(self.0, |fields, at| fields & !(1 << at)))
+    }
+
     /// The names of all members.
     pub fn names() -> &'static [&'static str] {
         &Self::NAMES
@@ -70,7 +75,7 @@ pub struct BuildDocument<'a> {
     /// What is stored of it.
     pub build: &'a Build,
     /// Its steps, where they are wanted.
-    pub steps: &'a [Step],
+    pub results: Results<'a>,
     /// Its links, where they are wanted.
     pub links: Vec<Link>,
     /// What is wanted.
@@ -95,7 +100,7 @@ impl Serialize for BuildDocument<'_> {
                 "client" => map.serialize_entry(name, raw::<S>(&build.client.0)?)?,
                 "components" => map.serialize_entry(name, &build.components)?,
                 "tests" => map.serialize_entry(name, &summary(&build.tests))?,
-                "results" => map.serialize_entry(name, &Steps(self.steps))?,
+                "results" => map.serialize_entry(name, &self.results)?,
                 _ => map.serialize_entry(name, &self.links)?,
             }
         }
@@ -103,18 +108,68 @@ impl Serialize for BuildDocument<'_> {
     }
 }
 
+/// The steps of a build, as its document has them.
+#[derive(Debug)]
+pub enum Results<'a> {
+    /// These.
+    Steps(&'a [Step]),
+    /// Those that were written before.
+    Written(&'a RawValue),
+    /// They are too long for this document: it has `null`.
+    LeftOut,
+}
+
+impl Serialize for Results<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Steps(steps) => serializer.collect_seq(steps.iter().map(StepDocument)),
+            Self::Written(written) => written.serialize(serializer),
+            Self::LeftOut => serializer.serialize_none(),
+        }
+    }
+}
+
+/// Steps of a build, written beforehand.
+///
+/// # Errors
+/// Where what is stored of them is not JSON.
+pub fn written_steps(steps: &[Step]) -> serde_json::Result<Box<RawValue>> {
+    serde_json::value::to_raw_value(&Results::Steps(steps))
+}
+
+/// A step of a build, as the build's document has it.
+///
+/// # Errors
+/// As [`written_steps`].
+pub fn written_step(step: &Step) -> serde_json::Result<Vec<u8>> {
+    serde_json::to_vec(&StepDocument(step))
+}
+
+/// A build's document in two parts, between which its steps go, separated by commas.
+///
+/// # Errors
+/// As [`written_steps`].
+pub fn around_steps(mut document: BuildDocument<'_>) -> serde_json::Result<[Vec<u8>; 2]> {
+    let behind = if document.fields.has("links") {
+        let links = serde_json::to_string(&document.links)?;
+        format!("],\"links\":{links}}}")
+    } else {
+        "]}".to_owned()
+    };
+    document.fields = document.fields.without(&["results", "links"]);
+    let mut before = serde_json::to_vec(&document)?;
+    before.pop();
+    if before.len() > 1 {
+        before.push(b',');
+    }
+    before.extend_from_slice(b"\"results\":[");
+    Ok([before, behind.into_bytes()])
+}
+
 /// An object exactly as the client sent it.
 fn raw<S: Serializer>(object: &JsonObject) -> Result<&RawValue, S::Error> {
     let text = if object.as_str().is_empty() { "{}" } else { object.as_str() };
     serde_json::from_str(text).map_err(S::Error::custom)
-}
-
-struct Steps<'a>(&'a [Step]);
-
-impl Serialize for Steps<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.iter().map(StepDocument))
-    }
 }
 
 struct StepDocument<'a>(&'a Step);

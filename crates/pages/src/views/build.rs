@@ -4,7 +4,7 @@ use askama::Template;
 use devmason_domain::{Build, Project, Step, TestResult, full_test_name};
 
 use super::step::{Room, step_html, unread_step_html};
-use super::{Page, by_name, counts, members, message, of_success};
+use super::{Member, Page, by_name, counts, members, message, of_success};
 use crate::Standing;
 use crate::site::{Site, When, duration, micros_of};
 
@@ -144,14 +144,17 @@ pub struct BuildPage<'a> {
     more_tests: u64,
     steps: Vec<String>,
     more_steps: usize,
-    client: Vec<(String, (String, bool))>,
+    client: Vec<Member>,
     components: Vec<(String, String)>,
     events: Option<String>,
     may_delete: bool,
 }
 
-/// How much of all outputs a build's page shows at once, in bytes: from the end of each.
-const SHOWN: usize = 512 << 10;
+/// How much HTML all outputs of a build's page come to at first, in bytes: from the end of each.
+const SHOWN: usize = 1 << 20;
+
+/// How much HTML its steps come to, in bytes: those behind are not shown.
+const STEPS_BYTES: usize = 4 << 20;
 
 /// How many steps a build's page shows.
 const STEPS_SHOWN: usize = 300;
@@ -169,7 +172,7 @@ impl<'a> BuildPage<'a> {
         let mut order: Vec<usize> = (0..steps.len()).collect();
         order.sort_by_key(|nth| steps.get(*nth).is_none_or(|step| step.success));
         order.truncate(STEPS_SHOWN);
-        let mut shown = Vec::with_capacity(order.len());
+        let (mut shown, mut bytes) = (Vec::with_capacity(order.len()), 0);
         for nth in order {
             let Some(step) = steps.get(nth) else { continue };
             let html = if parts.is_read.get(nth) == Some(&true) {
@@ -178,11 +181,15 @@ impl<'a> BuildPage<'a> {
             } else {
                 unread_step_html(&site, project, build, (nth, step))?
             };
+            bytes += html.len();
             shown.push((nth, html));
+            if bytes > STEPS_BYTES {
+                break;
+            }
         }
         shown.sort_unstable_by_key(|(nth, _)| *nth);
         let shown: Vec<String> = shown.into_iter().map(|(_, html)| html).collect();
-        let more_steps = steps.len() - shown.len();
+        let more_steps = (build.steps as usize).max(steps.len()) - shown.len();
         let failures = build.tests.failed + build.tests.error;
         Ok(Self {
             verdict: verdict(build, steps),

@@ -3,10 +3,11 @@
 use askama::Template;
 use devmason_domain::{Build, Project, TestResult, full_test_name};
 
-use super::{Page, Pager, counts, message, word_of};
+use super::{Page, Pager, Room, counts, message, word_of};
 use crate::Standing;
 use crate::output::{Part, lines};
 use crate::site::{Site, When, duration};
+use crate::text::cut;
 
 /// What came of a test, in a word and with its class.
 struct Came {
@@ -23,21 +24,33 @@ pub struct TestRow {
     message: String,
     short: String,
     output: String,
+    /// Whether it wrote something that there is no room for.
+    is_hidden: bool,
 }
 
 impl TestRow {
-    /// A test case of a project, with that place among those of its build.
-    pub fn new(site: &Site<'_>, project: &Project, test: &TestResult, position: u32) -> Self {
+    /// A test case of a project, with that place among those of its build, and what it wrote as far as there is room.
+    pub fn new(
+        site: &Site<'_>,
+        project: &Project,
+        test: &TestResult,
+        position: u32,
+        room: &mut Room,
+    ) -> Self {
         let name = full_test_name(&test.suite, &test.name);
         let message = message(test);
         let first = message.lines().next().unwrap_or_default();
-        let mut short: String = first.chars().take(120).collect();
+        let mut short = cut(first, 120).into_owned();
         if short.trim().is_empty() {
             "Output".clone_into(&mut short);
         }
-        let mut output = String::new();
+        let (mut output, mut is_hidden) = (String::new(), false);
         for (text, letter) in [(&test.details.stdout, "L"), (&test.details.stderr, "E")] {
-            output += &lines(Part::tail(text, 200, 16 << 10), &format!("test-{position}-{letter}"));
+            is_hidden |= !room.is_left() && !text.is_empty();
+            let part = Part::tail(text, if room.is_left() { 200 } else { 0 }, 16 << 10);
+            let html = lines(part, &format!("test-{position}-{letter}"));
+            room.take(html.len());
+            output += &html;
         }
         Self {
             standing: Came { class: word_of(test.status).0, word: test.status.as_str() },
@@ -47,6 +60,7 @@ impl TestRow {
             short,
             message,
             output,
+            is_hidden,
         }
     }
 }

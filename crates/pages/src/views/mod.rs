@@ -1,5 +1,7 @@
 //! The pages themselves: what each is made of, and its template.
 
+#[cfg(test)]
+mod bounds;
 mod build;
 mod cases;
 mod others;
@@ -9,11 +11,12 @@ mod step;
 use std::collections::HashMap;
 
 use askama::Template;
-use devmason_domain::{Build, JsonObject, Project, Step, TestResult, TestStatus};
+use devmason_domain::{Build, JsonObject, Project, Step, Tag, TestResult, TestStatus};
 use serde_json::value::RawValue;
 
 use crate::Standing;
 use crate::site::{When, duration, micros_of};
+use crate::text::cut;
 
 pub use build::{BuildPage, BuildParts, Compared};
 pub use cases::{History, Run, TestRow, Tests};
@@ -58,6 +61,9 @@ pub struct Pager {
     pub text: String,
 }
 
+/// How many tags of a build a list shows.
+const TAGS: usize = 10;
+
 /// A build in a list, with its project.
 #[derive(Debug, Clone, Copy)]
 pub struct Row<'a> {
@@ -79,6 +85,12 @@ impl Row<'_> {
     }
     fn tests(&self) -> String {
         counts(self.build)
+    }
+    fn tags(&self) -> impl Iterator<Item = &Tag> {
+        self.build.tags.iter().take(TAGS)
+    }
+    fn more_tags(&self) -> usize {
+        self.build.tags.as_slice().len().saturating_sub(TAGS)
     }
     fn host(&self) -> String {
         self.build.client.0.member_text("host").unwrap_or_default()
@@ -157,17 +169,31 @@ fn message(test: &TestResult) -> String {
     message
 }
 
-/// The members of an object that a client sent: each as text, and whether it is a link that a page may follow.
-fn members(object: &JsonObject) -> Vec<(String, (String, bool))> {
-    let text = |value: &RawValue| match serde_json::from_str::<String>(value.get()) {
-        Ok(text) => {
-            let is_link = text.starts_with("https://") || text.starts_with("http://");
-            (text, is_link)
-        }
-        Err(_) => (value.get().to_owned(), false),
+/// A member of an object that a client sent, as text.
+struct Member {
+    name: String,
+    value: String,
+    /// Where it leads, if it is a link that a page may follow.
+    href: Option<String>,
+}
+
+/// How many members a page shows, how much of each, in characters, and how long a link may be, in bytes.
+const MEMBERS: usize = 50;
+const VALUE: usize = 300;
+const LINK: usize = 2 << 10;
+
+/// The first members of an object that a client sent.
+fn members(object: &JsonObject) -> Vec<Member> {
+    let member = |(name, value): (String, Box<RawValue>)| {
+        let text = serde_json::from_str::<String>(value.get());
+        let is_link = |text: &&String| {
+            text.len() <= LINK && (text.starts_with("https://") || text.starts_with("http://"))
+        };
+        let href = text.as_ref().ok().filter(is_link).cloned();
+        let value = text.as_deref().unwrap_or(value.get());
+        Member { name, value: cut(value, VALUE).into_owned(), href }
     };
-    let members = object.members().unwrap_or_default();
-    members.into_iter().map(|(name, value)| (name, text(&value))).collect()
+    object.members().unwrap_or_default().into_iter().take(MEMBERS).map(member).collect()
 }
 
 fn word_of(status: TestStatus) -> (&'static str, &'static str) {

@@ -18,6 +18,10 @@ pub struct Tags<'a> {
     pub tags: &'a [Tag],
 }
 
+impl Tags<'_> {
+    const SHOWN: usize = 1000;
+}
+
 impl Page for Tags<'_> {
     fn title(&self) -> String {
         format!("Tags of {}", self.project.name)
@@ -164,12 +168,14 @@ pub struct DocumentPage<'a> {
     site: Site<'a>,
     title: &'a str,
     body: String,
+    is_whole: bool,
 }
 
 impl<'a> DocumentPage<'a> {
     /// Shows a JSON document: its text, laid out, every URL in it a link.
     pub fn new(site: Site<'a>, title: &'a str, json: &str) -> Self {
-        Self { site, title, body: crate::json::to_html(json) }
+        let (body, is_whole) = crate::json::to_html(json);
+        Self { site, title, body, is_whole }
     }
 }
 

@@ -8,6 +8,7 @@ use super::{Page, Pager, Row, by_name, of_success, pass_rate, word_of};
 use crate::Standing;
 use crate::plot;
 use crate::site::{Site, When};
+use crate::text::short;
 
 /// What a strip of builds shows, in words.
 pub(crate) fn strip_label(builds: &[Build]) -> String {
@@ -150,7 +151,7 @@ impl Grid {
                 Some(Cell {
                     class: state.class(),
                     mark: mark(state),
-                    title: format!("{name} in {}: {}", build.key(), state.as_str()),
+                    title: format!("{} in {}: {}", short(name), build.key(), state.as_str()),
                     href: format!("{}#step-{nth}", site.build(&project.slug, build)),
                 })
             });
@@ -167,8 +168,9 @@ impl Grid {
             let cells = builds.iter().map(|build| {
                 let (_, status) = runs.iter().find(|(id, _)| *id == build.id)?;
                 let (class, mark) = word_of(*status);
-                let title = format!("{name} in {}: {}", build.key(), status.as_str());
-                Some(Cell { class, mark, title, href: href.clone() })
+                let title = format!("{} in {}: {}", short(name), build.key(), status.as_str());
+                let href = site.of_build(&project.slug, build, "tests?status=failed,error");
+                Some(Cell { class, mark, title, href })
             });
             grid.rows.push(GridRow {
                 name: name.clone(),

@@ -3,7 +3,7 @@
 use askama::Template;
 use devmason_domain::{Build, Project, Step, Timestamp};
 
-use super::{Page, members, of_success, rendered};
+use super::{Member, Page, members, of_success, rendered};
 use crate::Standing;
 use crate::output::{Part, lines};
 use crate::site::{Site, When, bytes, duration, micros_of};
@@ -18,7 +18,11 @@ impl Room {
         Self(bytes)
     }
 
-    fn take(&mut self, bytes: usize) {
+    pub(super) fn is_left(&self) -> bool {
+        self.0 > 0
+    }
+
+    pub(super) fn take(&mut self, bytes: usize) {
         self.0 = self.0.saturating_sub(bytes);
     }
 }
@@ -47,7 +51,7 @@ struct StepPart<'a> {
     took: String,
     bar: (u64, u64),
     started: When,
-    extras: Vec<(String, String)>,
+    extras: Vec<Member>,
     streams: Vec<Stream>,
 }
 
@@ -80,7 +84,6 @@ pub fn step_html(
         }
         let left = if step.success { room.0 } else { room.0.max(LEAST) };
         let part = Part::tail(text, if left == 0 { 0 } else { TAIL.0 }, TAIL.1.min(left));
-        room.take(part.shown());
         let raw = site.output(&project.slug, build, nth, path);
         let more = (part.first > 1).then(|| format!("{raw}?format=html&to={}", part.first - 1));
         let whole = format!("{} lines, {}", part.of, bytes(text.len()));
@@ -90,6 +93,8 @@ pub fn step_html(
         } else {
             whole.clone()
         };
+        let lines = lines(part, &format!("step-{nth}-{letter}"));
+        room.take(lines.len());
         streams.push(Stream {
             name,
             whole,
@@ -97,7 +102,7 @@ pub fn step_html(
             raw: format!("{raw}?format=raw"),
             more,
             id: format!("step-{nth}-{path}"),
-            lines: lines(part, &format!("step-{nth}-{letter}")),
+            lines,
         });
     }
     rendered(&StepPart::new(build, (nth, step), is_open, streams))
@@ -144,10 +149,7 @@ impl<'a> StepPart<'a> {
             took: duration(u64::try_from(micros).unwrap_or(0)),
             bar: bar(build, step),
             started: When(step.started),
-            extras: members(&step.extras)
-                .into_iter()
-                .map(|(name, (text, _))| (name, text))
-                .collect(),
+            extras: members(&step.extras),
             streams,
         }
     }
@@ -185,7 +187,7 @@ pub struct Output<'a> {
 }
 
 /// How much of an output a page of it has: lines, bytes.
-const PAGE: (usize, usize) = (5000, 1 << 20);
+const PAGE: (usize, usize) = (5000, 512 << 10);
 
 /// Which lines of an output are wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -94,7 +94,9 @@ fn ctests_test_xml_is_read_and_its_compressed_output_unpacked() {
 fn a_text_full_of_ampersands_is_read_in_one_go() {
     let name = "&".repeat(1 << 20);
     let read = read(&format!("<testsuite name='s'><testcase name='{name}'/></testsuite>"));
-    assert_eq!(read.cases[0].name.len(), name.len());
+    // What is beyond the bound of names is cut, and said to be.
+    assert_eq!(read.cases[0].name.len(), devmason_domain::limits::NAME);
+    assert!(read.notes.iter().any(|note| note.kind == devmason_reports::NoteKind::Cut));
 }
 
 #[test]

@@ -250,11 +250,13 @@ diesel::table! {
 diesel::joinable!(project -> account (owner_id));
 diesel::joinable!(test_result -> test (test_id));
 diesel::joinable!(test_result -> project (project_id));
+diesel::joinable!(component -> component_type (component_type_id));
 diesel::joinable!(build -> account (sender_id));
 diesel::joinable!(build -> project (project_id));
 diesel::joinable!(step -> project (project_id));
 diesel::joinable!(sender_count -> project (project_id));
 diesel::allow_tables_to_appear_in_same_query!(session, account);
+diesel::allow_tables_to_appear_in_same_query!(component, component_type);
 diesel::allow_tables_to_appear_in_same_query!(test_result, test_failure);
 diesel::allow_tables_to_appear_in_same_query!(
     build_component,
@@ -277,6 +279,12 @@ extern "SQL" {
     /// True, or an error once the statement has run for longer than any may; SQLite's alone, PostgreSQL
     /// has a setting.
     fn within_time(of_a_row: diesel::sql_types::BigInt) -> diesel::sql_types::Bool;
+
+    /// Whether a text is like a pattern; SQLite's alone, whose own takes long of some patterns.
+    fn text_like(text: Nullable<Text>, pattern: Text) -> Nullable<diesel::sql_types::Bool>;
+
+    /// The same, the case of ASCII letters aside.
+    fn text_ilike(text: Nullable<Text>, pattern: Text) -> Nullable<diesel::sql_types::Bool>;
 
     /// A UUID's text, from its bytes; SQLite's alone, PostgreSQL has a cast.
     fn uuid_text(id: Binary) -> Text;

@@ -193,6 +193,27 @@ conformance! {
         assert!(found.version > 1);
     }
 
+    fn a_build_that_is_full_takes_no_more_steps(store: &Store) {
+        let project = store.project("p");
+        let new = running(&project);
+        store.record(new.clone());
+        let step = || NewStep { project: project.id, build: new.id, step: step("s", true), test_report: TestReport::default(), claim: None };
+        let mut left = limits::BUILD_STEPS - 1;
+        while left > 0 {
+            let steps: Vec<NewStep> = (0..left.min(20_000)).map(|_| step()).collect();
+            left -= steps.len();
+            assert!(store.step_append_many(&steps).unwrap().iter().all(|appended| *appended == Appended::Done));
+        }
+        // Of several at once, none is added where not all are.
+        assert_eq!(store.step_append_many(&[step(), step()]).unwrap(), [Appended::Full, Appended::Full]);
+        assert_eq!(store.step_append_many(&[step()]).unwrap(), [Appended::Done]);
+        assert_eq!(store.step_append_many(&[step()]).unwrap(), [Appended::Full]);
+        assert_eq!(store.find(&project, new.id).steps as usize, limits::BUILD_STEPS);
+        // It may still be closed.
+        let closing = Closing::default();
+        assert_eq!(store.build_close(project.id, new.id, closing, Timestamp::now()).unwrap(), Closed::Done);
+    }
+
     fn steps_sent_at_once_are_all_kept_each_once(store: &Store) {
         let project = store.project("p");
         let new = running(&project);

@@ -53,6 +53,26 @@ conformance! {
         assert_eq!(store.component_create(&no_type).unwrap(), Created::NoType);
     }
 
+    fn components_are_resolved_at_once_however_they_are_named(store: &Store) {
+        let kernels = super::of_type(store, "kernel", &["6.12", "6.13"]);
+        let images = super::of_type(store, "image", &["6.12"]);
+        let kernel_type = store.component_type_find(&Named::Name("kernel".into())).unwrap().unwrap();
+        let sought = |of_type: &str, name: &str| Sought::OfType(Named::Name(of_type.into()), name.into());
+        let all = [
+            sought("image", "6.12"),
+            Sought::Id(kernels[1].id),
+            sought("kernel", "6.12"),
+            sought("kernel", "none"),
+            Sought::OfType(Named::Id(kernel_type.id), "6.13".into()),
+            Sought::Id(Uuid::now_v7()),
+            sought("none", "6.12"),
+        ];
+        let found = store.component_resolve(&all).unwrap();
+        let [image, old, new] = [images[0].id, kernels[0].id, kernels[1].id].map(Some);
+        assert_eq!(found, [image, new, old, None, new, None, None]);
+        assert_eq!(store.component_resolve(&[]).unwrap(), []);
+    }
+
     fn a_change_of_a_component_names_the_version_that_it_saw(store: &Store) {
         let created = super::of_type(store, "kernel", &["6.12", "6.13"]).remove(0);
         let details = ComponentDetails { title: Some("t".parse().unwrap()), ..ComponentDetails::default() };

@@ -230,6 +230,7 @@ fn hot_queries_are_answered_by_their_indexes(backend: Backend) {
         text: None,
         from: 0,
         limit: 100,
+        is_brief: false,
     };
     let (key, chosen) = (one.id.to_string(), "0-0".to_owned());
     let queries = [
@@ -327,7 +328,7 @@ fn hot_queries_are_answered_by_their_indexes(backend: Backend) {
                 "SEARCH test USING INDEX test_1 (project_id=? AND key=?)",
                 "USING INDEX test_result_by_test (project_id=? AND test_id=? AND build_id<?)",
             ],
-            || drop(store.test_history(project.id, "s::t7", None, 26).unwrap()),
+            || drop(store.test_history(project.id, "s::t7", None, 26, false).unwrap()),
         ),
         hot(
             "how many builds, and how often they changed",

@@ -16,7 +16,7 @@ pub(crate) fn result(suite: &str, name: &str, status: TestStatus) -> TestResult 
         status,
         micros: Some(1500),
         failure,
-        details: TestDetails::default(),
+        details: Details::default(),
     }
 }
 
@@ -54,7 +54,8 @@ conformance! {
             retries: 2,
             file: Some("x.py".into()),
             line: Some(7),
-        };
+        }
+        .into();
         tests[1].micros = None;
         let new = super::with_tests(&project, "2026-01-01T00:00:00Z", tests.clone());
         let id = new.id;
@@ -62,7 +63,7 @@ conformance! {
         assert_eq!(super::results(store, &super::all(&project, id)), tests);
         let summary = store.find(&project, id).tests;
         assert_eq!((summary.total, summary.passed, summary.failed, summary.error, summary.micros), (3, 1, 1, 1, 3000));
-        assert_eq!(store.receipt_list(project.id, id).unwrap().files, ["{\"format\":\"junit\"}"]);
+        assert_eq!(store.receipt_list(project.id, id, 9).unwrap().files, ["{\"format\":\"junit\"}"]);
     }
 
     fn cases_are_found_by_status_suite_and_text(store: &Store) {
@@ -88,6 +89,22 @@ conformance! {
         assert_eq!(names(&|query| (query.from, query.limit) = (1, 1)), ["two"]);
     }
 
+    fn what_is_brief_has_names_and_outcomes_alone(store: &Store) {
+        let project = store.project("p");
+        let mut test = super::result("s", "t", TestStatus::Failed);
+        test.failure = Some(TestFailure { text: Some("a long trace".into()), ..TestFailure::default() });
+        test.details.stdout = "a long output".into();
+        let bare = super::TestResult { failure: None, details: Details::default(), ..test.clone() };
+        let new = super::with_tests(&project, "2026-01-01T00:00:00Z", vec![test.clone()]);
+        let id = new.id;
+        store.record(new);
+        let query = |is_brief| TestQuery { is_brief, ..super::all(&project, id) };
+        assert_eq!(super::results(store, &query(false)), std::slice::from_ref(&test));
+        assert_eq!(super::results(store, &query(true)), std::slice::from_ref(&bare));
+        let run = |is_brief| store.test_history(project.id, "s::t", None, 9, is_brief).unwrap().unwrap().remove(0).test.result;
+        assert_eq!((run(false), run(true)), (test, bare));
+    }
+
     fn the_history_of_a_test_is_in_list_order_and_ends(store: &Store) {
         let project = store.project("p");
         let mut ids = Vec::new();
@@ -97,7 +114,7 @@ conformance! {
             store.record(new);
         }
         let history = |from, limit| {
-            let runs = store.test_history(project.id, "s::t", from, limit).unwrap().unwrap();
+            let runs = store.test_history(project.id, "s::t", from, limit, false).unwrap().unwrap();
             runs.into_iter().map(|run| (run.build.id, run.test.result.status)).collect::<Vec<_>>()
         };
         let newest_first: Vec<_> = ids.iter().copied().zip(TestStatus::ALL).rev().collect();
@@ -105,8 +122,8 @@ conformance! {
         assert_eq!(history(None, 2), newest_first[..2]);
         assert_eq!(history(Some((newest_first[1].0, 0)), 10), newest_first[1..]);
         assert_eq!(history(Some((newest_first[1].0, 1)), 10), newest_first[2..]);
-        assert_eq!(store.test_history(project.id, "s::u", None, 10).unwrap(), None);
-        assert_eq!(store.test_history(store.project("q").id, "s::t", None, 10).unwrap(), None);
+        assert_eq!(store.test_history(project.id, "s::u", None, 10, false).unwrap(), None);
+        assert_eq!(store.test_history(store.project("q").id, "s::t", None, 10, false).unwrap(), None);
         store.build_delete(project.id, newest_first[0].0, None).unwrap();
         assert_eq!(history(None, 10), newest_first[1..]);
     }
@@ -130,7 +147,7 @@ conformance! {
         let found = super::results(store, &super::all(&project, id));
         assert_eq!(found.iter().map(|result| result.name.as_str()).collect::<Vec<_>>(), names);
         assert_eq!(store.find(&project, id).tests.passed, 3);
-        assert_eq!(store.receipt_list(project.id, id).unwrap().files, ["\"a\"", "\"b\"", "\"c\""]);
+        assert_eq!(store.receipt_list(project.id, id, 9).unwrap().files, ["\"a\"", "\"b\"", "\"c\""]);
     }
 
     fn many_cases_go_in_by_pieces_and_equal_names_from_many_writers_at_once(store: &Store) {
@@ -149,7 +166,7 @@ conformance! {
                 });
             }
         });
-        assert_eq!(store.test_history(project.id, "s::t7", None, 100).unwrap().unwrap().len(), 12);
+        assert_eq!(store.test_history(project.id, "s::t7", None, 100, false).unwrap().unwrap().len(), 12);
     }
 
     fn a_project_that_is_deleted_takes_its_cases_with_it(store: &Store) {
@@ -160,8 +177,8 @@ conformance! {
         store.project_delete(project.id, None).unwrap();
         while store.purge(Timestamp::now(), KEEP).unwrap() {}
         assert_eq!(store.test_list(&super::all(&project, id)).unwrap(), []);
-        assert_eq!(store.receipt_list(project.id, id).unwrap().files, [] as [String; 0]);
-        assert_eq!(store.test_history(project.id, "s::t", None, 1).unwrap(), None);
+        assert_eq!(store.receipt_list(project.id, id, 9).unwrap().files, [] as [String; 0]);
+        assert_eq!(store.test_history(project.id, "s::t", None, 1, false).unwrap(), None);
     }
 
     fn uploads_are_kept_and_read_again(store: &Store) {
@@ -201,7 +218,7 @@ conformance! {
         assert_eq!(store.upload_body(project.id, id, 2).unwrap(), None);
 
         let documents = vec!["\"build\"".to_owned(), "\"step\"".to_owned()];
-        assert_eq!(store.receipt_list(project.id, id).unwrap().documents, documents);
+        assert_eq!(store.receipt_list(project.id, id, 9).unwrap().documents, documents);
         store.build_close(project.id, id, Closing::default(), Timestamp::now()).unwrap();
         let build = store.find(&project, id);
         let tests = vec![super::result("s", "t0", TestStatus::Passed), super::result("s", "new", TestStatus::Failed)];
@@ -219,7 +236,7 @@ conformance! {
         assert!(matches!(now.outcome, Outcome::Finished { success: false, .. }));
         assert_eq!(store.steps(&now), reread.steps);
         assert_eq!(super::results(store, &super::all(&project, id)), tests);
-        let receipts = store.receipt_list(project.id, id).unwrap();
+        let receipts = store.receipt_list(project.id, id, 9).unwrap();
         assert_eq!((receipts.documents, receipts.files), (documents, vec!["\"again\"".to_owned()]));
         assert_eq!(store.upload_list(project.id, id).unwrap()[0].tests, piece(1, 1));
         store.build_delete(project.id, id, None).unwrap();

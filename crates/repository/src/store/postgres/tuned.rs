@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use devmason_domain::{BuildId, Outcome as Ended, ProjectId, Tag};
+use devmason_domain::{BuildId, Outcome as Ended, ProjectId, Tag, limits};
 use diesel::prelude::*;
 use diesel::result::QueryResult;
 use diesel::sql_types::{Array, BigInt, Binary, Bool, Integer, Nullable, SmallInt, Text};
@@ -39,6 +39,13 @@ pub(super) fn in_time(_: &'static str) -> Sql<'static, Bool> {
 
 /// What follows a text that is compared or sorted by its bytes.
 pub(super) const BY_BYTES: &str = " collate \"C\"";
+
+/// What stands around a text that is like a pattern, and behind it the pattern: the case counts, or that of ASCII
+/// letters does not. Of a longer text the first 4096 characters are looked at (`limits::PATTERN`): `like` over megabytes
+/// asks nobody whether there is time left.
+pub(super) const LIKE: [&str; 2] = ["left(", ", 4096) like ? escape '\\'"];
+pub(super) const ILIKE: [&str; 2] =
+    ["lower(left(", ", 4096)) like lower(? collate \"C\") escape '\\'"];
 
 /// That a build tested a component of that id or name.
 pub(super) const HAS_COMPONENT: &str = "exists (select 1 from build_component bc join component c on c.id = bc.component_id \
@@ -358,6 +365,7 @@ with incoming as (
         version = build.version + 1, updated_at = clock_timestamp()
     from added join held on held.project_id = added.project_id and held.id = added.build_id
     where build.project_id = added.project_id and build.id = added.build_id and build.finished is null
+      and build.steps + added.steps <= ? and build.output_bytes + added.bytes <= ?
     returning build.project_id, build.id, build.sender_id, build.steps - added.steps as base
 ), s as (
     insert into step (project_id, build_id, position, name, success, started, started_offset, finished,
@@ -403,6 +411,8 @@ pub(super) fn append_steps(
         .bind::<Array<SmallInt>, _>(packed.iter().map(|step| step.flags).collect::<Vec<_>>())
         .bind::<Array<Nullable<Text>>, _>(column!(|n| n.test_report.document.as_deref()))
         .bind::<Array<BigInt>, _>(column!(|n| output_bytes(std::slice::from_ref(&n.step))))
+        .bind::<Integer, _>(limits::BUILD_STEPS as i32)
+        .bind::<BigInt, _>(limits::OUTPUTS as i64)
         .load(conn)?;
     Ok(appended.into_iter().map(|(project, id)| (ProjectId(project), BuildId(id.0))).collect())
 }

@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use devmason_domain::query::{Filter, Value};
 use devmason_domain::{
     AccountId, Build, BuildId, BuildKey, ClientRecord, Closing, JsonObject, Outcome as Ended,
-    ProjectId, Sender, Step, Timestamp,
+    ProjectId, Sender, Step, StepName, Timestamp,
 };
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary, Bool, Integer, Nullable, SmallInt, Text};
@@ -112,9 +112,10 @@ pub(in super::super) fn joined_tags(new: &NewBuild) -> String {
     tags.join(";")
 }
 
-/// How many bytes of output some steps have.
+/// How many bytes some steps have, of outputs and of what clients add.
 pub(in super::super) fn output_bytes(steps: &[Step]) -> i64 {
-    steps.iter().map(|step| (step.output.len() + step.errout.len()) as i64).sum()
+    let bytes = |step: &Step| step.output.len() + step.errout.len() + step.extras.as_str().len();
+    steps.iter().map(|step| bytes(step) as i64).sum()
 }
 
 const INSERT_STEP: &str = "
@@ -296,8 +297,9 @@ pub(super) fn append_many(
                 Appended::Done
             }
             None => match there(conn, step.project, step.build) {
-                Ok(true) => Appended::Finished,
-                Ok(false) => Appended::Gone,
+                Ok(Some(true)) => Appended::Finished,
+                Ok(Some(false)) => Appended::Full,
+                Ok(None) => Appended::Gone,
                 Err(fault) if in_transaction => return Err(fault),
                 Err(fault) => {
                     tracing::warn!(?fault, "nobody knows why a step was not added");
@@ -305,7 +307,7 @@ pub(super) fn append_many(
                 }
             },
         };
-        if matches!(outcome, Appended::Finished | Appended::Gone)
+        if matches!(outcome, Appended::Finished | Appended::Full | Appended::Gone)
             && let Some(claim) = &step.claim
             && withdrawn.insert(claim.scope, outcome.clone()).is_none()
         {
@@ -341,12 +343,13 @@ fn place_steps(conn: &mut Conn, parts: &mut [Part<'_>]) -> Outcome<()> {
     Ok(())
 }
 
-fn there(conn: &mut Conn, project: ProjectId, id: BuildId) -> Outcome<bool> {
+/// Whether a build is finished; nothing where it is not there.
+fn there(conn: &mut Conn, project: ProjectId, id: BuildId) -> Outcome<Option<bool>> {
     let there = build::table
         .inner_join(project::table)
         .filter(build::project_id.eq(project.0).and(build::id.eq(Id(id.0))))
         .filter(project::slug_key.is_not_null());
-    Ok(diesel::select(diesel::dsl::exists(there)).get_result(conn)?)
+    Ok(there.select(build::finished.is_not_null()).first(conn).optional()?)
 }
 
 pub(super) fn close(
@@ -371,7 +374,11 @@ pub(super) fn close(
         .get_result(conn)
         .optional()?;
     let Some((failed, sender)) = held else {
-        return Ok(if there(conn, project, id)? { Closed::Finished } else { Closed::Gone });
+        return Ok(if there(conn, project, id)?.is_some() {
+            Closed::Finished
+        } else {
+            Closed::Gone
+        });
     };
     let latest: Option<(At, i16)> = step::table
         .filter(step::project_id.eq(project.0).and(step::build_id.eq(Id(id.0))))
@@ -443,7 +450,7 @@ impl TryFrom<StepRow> for Step {
     fn try_from(row: StepRow) -> Outcome<Self> {
         let (output, errout) = unpack(row.output, row.errout, row.packed)?;
         Ok(Self {
-            name: row.name.parse()?,
+            name: StepName::from_stored(row.name),
             success: row.success,
             started: instant(row.started, row.started_offset)?,
             finished: instant(row.finished, row.finished_offset)?,
@@ -504,7 +511,11 @@ pub(super) fn delete(
         .get_result(conn)
         .optional()?;
     let Some((sender, tags)) = deleted else {
-        return Ok(if there(conn, project, id)? { Updated::Stale } else { Updated::Gone });
+        return Ok(if there(conn, project, id)?.is_some() {
+            Updated::Stale
+        } else {
+            Updated::Gone
+        });
     };
     diesel::delete(
         step::table.filter(step::project_id.eq(project.0).and(step::build_id.eq(Id(id.0)))),
@@ -566,7 +577,7 @@ impl TryFrom<PlacedRow> for PlacedStep {
             build: BuildId(row.build_id.0),
             position: row.position.unsigned_abs(),
             step: Step {
-                name: row.name.parse()?,
+                name: StepName::from_stored(row.name),
                 success: row.success,
                 started: instant(row.started, row.started_offset)?,
                 finished: instant(row.finished, row.finished_offset)?,
@@ -591,6 +602,9 @@ pub(super) fn step_at(conn: &mut Conn, of: &Build, nth: u32) -> Outcome<Option<S
     row.map(Step::try_from).transpose()
 }
 
+/// How many steps of a build an outline has.
+const OUTLINE: i32 = 1_000;
+
 pub(super) fn outline(conn: &mut Conn, of: &[Build]) -> Outcome<Vec<Vec<Step>>> {
     let mut by_project: HashMap<i64, Vec<Id>> = HashMap::new();
     for build in of.iter().filter(|build| build.steps > 0) {
@@ -600,6 +614,7 @@ pub(super) fn outline(conn: &mut Conn, of: &[Build]) -> Outcome<Vec<Vec<Step>>> 
     for (project, ids) in by_project {
         let rows: Vec<PlacedRow> = step::table
             .filter(step::project_id.eq(project).and(step::build_id.eq_any(ids)))
+            .filter(step::position.lt(OUTLINE))
             .order((step::build_id, step::position))
             .select(PlacedRow::as_select())
             .load(conn)?;

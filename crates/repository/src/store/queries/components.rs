@@ -1,5 +1,7 @@
 //! Components and their types.
 
+use std::collections::{HashMap, HashSet};
+
 use devmason_domain::{
     AccountId, Component, ComponentDetails, ComponentName, ComponentType, PlainText, Timestamp,
 };
@@ -13,7 +15,9 @@ use super::{Conn, Db, Outcome, Sql, builds, upkeep};
 use crate::store::columns::{At, Id};
 use crate::store::fault::Fault;
 use crate::store::schema::{build_component, component, component_type, sql};
-use crate::{Changed, Created, Listed, Listing, Named, NewComponent, NewComponentType, Removed};
+use crate::{
+    Changed, Created, Listed, Listing, Named, NewComponent, NewComponentType, Removed, Sought,
+};
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = component_type)]
@@ -100,7 +104,7 @@ impl TryFrom<Row> for Component {
 }
 
 fn plain(text: Option<String>) -> Outcome<Option<PlainText>> {
-    Ok(text.map(|text| text.parse()).transpose()?)
+    Ok(text.map(PlainText::from_stored))
 }
 
 fn text(text: &Option<PlainText>) -> Option<&str> {
@@ -379,18 +383,38 @@ pub(super) fn update(
     }
 }
 
-pub(super) fn find_of_type(
-    conn: &mut Conn,
-    component_type: &Named,
-    name: &str,
-) -> Outcome<Option<Component>> {
-    let Some(of_type) = find_type(conn, component_type)? else { return Ok(None) };
-    let row: Option<Row> = component::table
-        .filter(component::component_type_id.eq(Id(of_type.id)).and(component::name.eq(name)))
-        .select(Row::as_select())
-        .first(conn)
-        .optional()?;
-    row.map(Component::try_from).transpose()
+/// The ids of components. Two statements, however many are sought.
+pub(super) fn resolve(conn: &mut Conn, sought: &[Sought]) -> Outcome<Vec<Option<Uuid>>> {
+    let (mut ids, mut names) = (Vec::new(), Vec::new());
+    for one in sought {
+        match one {
+            Sought::Id(id) => ids.push(Id(*id)),
+            Sought::OfType(_, name) => names.push(name.as_str()),
+        }
+    }
+    let there: HashSet<Uuid> = if ids.is_empty() {
+        HashSet::new()
+    } else {
+        let there = component::table.filter(component::id.eq_any(ids)).select(component::id);
+        there.load::<Id>(conn)?.into_iter().map(|id| id.0).collect()
+    };
+    let mut named: HashMap<(Named, String), Uuid> = HashMap::new();
+    if !names.is_empty() {
+        let rows = component::table
+            .inner_join(component_type::table)
+            .filter(component::name.eq_any(names))
+            .select((component::id, component::name, component_type::id, component_type::name))
+            .load::<(Id, String, Id, String)>(conn)?;
+        for (id, name, type_id, type_name) in rows {
+            named.insert((Named::Id(type_id.0), name.clone()), id.0);
+            named.insert((Named::Name(type_name), name), id.0);
+        }
+    }
+    let find = |one: &Sought| match one {
+        Sought::Id(id) => there.contains(id).then_some(*id),
+        Sought::OfType(of_type, name) => named.get(&(of_type.clone(), name.clone())).copied(),
+    };
+    Ok(sought.iter().map(find).collect())
 }
 
 pub(super) fn delete(

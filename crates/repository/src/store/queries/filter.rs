@@ -101,14 +101,12 @@ impl Columns {
             Comparison::LessOrEqual => " <= ?",
             Comparison::Greater => " > ?",
             Comparison::GreaterOrEqual => " >= ?",
-            Comparison::Like => " like ? escape '\\'",
-            Comparison::LikeIgnoringCase => {
-                // Of ASCII letters alone: what both databases agree on.
-                let out = self
-                    .write(key, out.text("lower("))
-                    .text(") like lower(?")
-                    .text(tuned::BY_BYTES);
-                return self.bound(key, value, out.text(") escape '\\'"));
+            Comparison::Like | Comparison::LikeIgnoringCase => {
+                let [before, behind] = match comparison {
+                    Comparison::Like => tuned::LIKE,
+                    _ => tuned::ILIKE,
+                };
+                return self.bound(key, value, self.write(key, out.text(before)).text(behind));
             }
         };
         let column = key.member.as_deref().and_then(|member| {

@@ -167,11 +167,12 @@ impl Tests for Store {
         full_name: &str,
         from: Option<(BuildId, u32)>,
         limit: u64,
+        is_brief: bool,
     ) -> Result<Option<Vec<TestRun>>> {
-        self.read(|conn| tests::history(conn, project, full_name, from, limit))
+        self.read(|conn| tests::history(conn, project, full_name, from, limit, is_brief))
     }
-    fn receipt_list(&self, project: ProjectId, build: BuildId) -> Result<Receipts> {
-        self.read(|conn| uploads::receipts(conn, project, build))
+    fn receipt_list(&self, project: ProjectId, build: BuildId, most: u32) -> Result<Receipts> {
+        self.read(|conn| uploads::receipts(conn, project, build, most))
     }
     fn upload_list(&self, project: ProjectId, build: BuildId) -> Result<Vec<KeptUpload>> {
         self.read(|conn| uploads::list(conn, project, build))
@@ -259,12 +260,8 @@ impl Components for Store {
             claims::once(conn, new.claim.as_ref(), |conn| components::create(conn, new))
         })
     }
-    fn component_find_of_type(
-        &self,
-        component_type: &Named,
-        name: &str,
-    ) -> Result<Option<Component>> {
-        self.read(|conn| components::find_of_type(conn, component_type, name))
+    fn component_resolve(&self, sought: &[Sought]) -> Result<Vec<Option<Uuid>>> {
+        self.read(|conn| components::resolve(conn, sought))
     }
     fn component_find(&self, named: &Named) -> Result<Vec<Component>> {
         self.read(|conn| components::find(conn, named))

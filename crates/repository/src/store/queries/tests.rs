@@ -1,7 +1,7 @@
 //! Test cases of builds: each name and each failure of a project once, and what came of them in builds.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use devmason_domain::query::Value;
 use devmason_domain::{
@@ -9,7 +9,7 @@ use devmason_domain::{
     full_test_name,
 };
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Text};
+use diesel::sql_types::{BigInt, Binary, Nullable, Text};
 use sha2::{Digest, Sha256};
 
 use super::builds::{self, Row, domain};
@@ -82,62 +82,102 @@ pub(super) struct Part<'a> {
     pub(super) steps: Piece,
 }
 
-/// Stores cases behind those that each build has; the builds' rows are held. Names and failures of all parts
-/// go in first, in the order of their keys, so that two writers with the same ones don't wait for each other.
+/// A case of one of some parts, and what it has that others may have as well: a name, or a failure.
+struct Place {
+    project: ProjectId,
+    key: TextKey,
+    part: usize,
+    case: usize,
+}
+
+/// The first case with each name or failure, in the order of their keys: so two writers with the same ones don't wait
+/// for each other.
+fn in_order(mut places: Vec<Place>) -> Vec<Place> {
+    places.sort_unstable_by_key(|place| (place.project, place.key));
+    places.dedup_by_key(|place| (place.project, place.key));
+    places
+}
+
+/// Stores cases behind those that each build has; the builds' rows are held. Names and failures of all parts go in
+/// first, and everything a piece at a time: what a million cases become is never in memory at once.
 pub(super) fn add(conn: &mut Conn, parts: &[Part<'_>]) -> Outcome<()> {
-    let (mut names, mut failures, mut rows) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
-    for part in parts.iter().filter(|part| !part.report.is_empty()) {
+    let parts: Vec<&Part<'_>> = parts.iter().filter(|part| !part.report.is_empty()).collect();
+    let (mut names, mut failures, mut firsts) = (Vec::new(), Vec::new(), Vec::new());
+    for (nth, part) in parts.iter().enumerate() {
         let (project, tests) = (part.project, &part.report.tests);
         let this = || build::table.find((project.0, Id(part.build.0)));
         let known: String = this().select(build::tests).first(conn)?;
         let mut summary = summary(&known)?;
         uploads::add(conn, part, uploads::count(&summary))?;
+        firsts.push(summary.total);
         if tests.is_empty() {
             continue;
         }
-        for (position, result) in (summary.total..).zip(tests) {
-            let (suite, name) = (plain(&result.suite), plain(&result.name));
-            let test = key(&full_test_name(&suite, &name));
-            names.entry((project, test)).or_insert(NameRow { project, key: test, suite, name });
-            let failure = match &result.failure {
-                Some(failure) => {
-                    let body = json(failure)?;
-                    let key = key(&body);
-                    failures.entry((project, key)).or_insert_with(|| {
-                        let packed = pack(&body);
-                        let is_packed = matches!(packed, Cow::Owned(_)).into();
-                        FailureRow { project, key, packed: is_packed, body: packed.into_owned() }
-                    });
-                    Some(key)
-                }
-                None => None,
-            };
-            let details = if result.details == TestDetails::default() {
-                None
-            } else {
-                Some(json(&result.details)?)
-            };
-            let details = details.as_deref().map(pack);
-            rows.push(ResultRow {
-                project,
-                build: part.build,
-                position: i32::try_from(position).unwrap_or(i32::MAX),
-                test,
-                status: number(result.status),
-                micros: result.micros.map(|micros| i64::try_from(micros).unwrap_or(i64::MAX)),
-                failure,
-                packed: matches!(details, Some(Cow::Owned(_))).into(),
-                details: details.map(Cow::into_owned),
-            });
+        for (case, result) in tests.iter().enumerate() {
+            let place = |key| Place { project, key, part: nth, case };
+            names.push(place(name_key(result)));
+            if let Some(failure) = &result.failure {
+                failures.push(place(key(&json(failure)?)));
+            }
         }
         summary.add(tests);
         diesel::update(this()).set(build::tests.eq(json(&summary)?)).execute(conn)?;
     }
-    let names: Vec<NameRow> = names.into_values().collect();
-    names.chunks(ROWS).try_for_each(|piece| tuned::insert_test_names(conn, piece))?;
-    let failures: Vec<FailureRow> = failures.into_values().collect();
-    failures.chunks(ROWS).try_for_each(|piece| tuned::insert_test_failures(conn, piece))?;
-    rows.chunks(ROWS).try_for_each(|piece| tuned::insert_test_results(conn, piece))
+    let case = |place: &Place| &parts[place.part].report.tests[place.case];
+    for piece in in_order(names).chunks(ROWS) {
+        let rows: Vec<NameRow> = piece
+            .iter()
+            .map(|place| NameRow {
+                project: place.project,
+                key: place.key,
+                suite: plain(&case(place).suite),
+                name: plain(&case(place).name),
+            })
+            .collect();
+        tuned::insert_test_names(conn, &rows)?;
+    }
+    for piece in in_order(failures).chunks(ROWS) {
+        let rows = piece.iter().map(|place| {
+            let body = json(&case(place).failure)?;
+            let packed = pack(&body);
+            let is_packed = matches!(packed, Cow::Owned(_)).into();
+            let (project, key) = (place.project, place.key);
+            Ok(FailureRow { project, key, packed: is_packed, body: packed.into_owned() })
+        });
+        tuned::insert_test_failures(conn, &rows.collect::<Outcome<Vec<_>>>()?)?;
+    }
+    for (part, first) in parts.iter().zip(firsts) {
+        for (nth, piece) in part.report.tests.chunks(ROWS).enumerate() {
+            let first = first + (nth * ROWS) as u64;
+            let rows = (first..).zip(piece).map(|(position, result)| row(part, position, result));
+            tuned::insert_test_results(conn, &rows.collect::<Outcome<Vec<_>>>()?)?;
+        }
+    }
+    Ok(())
+}
+
+fn name_key(result: &TestResult) -> TextKey {
+    key(&full_test_name(&plain(&result.suite), &plain(&result.name)))
+}
+
+fn row(part: &Part<'_>, position: u64, result: &TestResult) -> Outcome<ResultRow> {
+    let failure = result.failure.as_ref().map(json).transpose()?;
+    let details = match *result.details == TestDetails::NONE {
+        true => None,
+        false => Some(json(&*result.details)?),
+    };
+    let details = details.as_deref().map(pack);
+    Ok(ResultRow {
+        project: part.project,
+        build: part.build,
+        position: i32::try_from(position).unwrap_or(i32::MAX),
+        test: name_key(result),
+        status: number(result.status),
+        micros: result.micros.map(|micros| i64::try_from(micros).unwrap_or(i64::MAX)),
+        failure: failure.as_deref().map(key),
+        packed: matches!(details, Some(Cow::Owned(_))).into(),
+        details: details.map(Cow::into_owned),
+    })
 }
 
 fn number(status: TestStatus) -> i16 {
@@ -193,19 +233,24 @@ fn placed(row: CaseRow, failures: &HashMap<Vec<u8>, TestFailure>) -> Outcome<Pla
     let details = match row.details {
         Some(details) => serde_json::from_str(&text(details, row.packed != 0)?)
             .map_err(|error| Fault::Corrupt(format!("a test's details: {error}")))?,
-        None => TestDetails::default(),
+        None => TestDetails::NONE,
     };
     Ok(PlacedTest {
         position: row.position.unsigned_abs(),
         result: TestResult {
-            suite: row.suite,
+            suite: row.suite.into(),
             name: row.name,
             status: *status.ok_or_else(|| Fault::Corrupt("a test's status is none".into()))?,
             micros: row.micros.map(i64::unsigned_abs),
             failure: row.failure_key.and_then(|key| failures.get(&key).cloned()),
-            details,
+            details: details.into(),
         },
     })
+}
+
+/// A column that is not wanted.
+fn nothing() -> diesel::dsl::AsExprOf<Option<Vec<u8>>, Nullable<Binary>> {
+    None::<Vec<u8>>.into_sql::<Nullable<Binary>>()
 }
 
 pub(super) fn list(conn: &mut Conn, query: &TestQuery) -> Outcome<Vec<PlacedTest>> {
@@ -224,19 +269,29 @@ pub(super) fn list(conn: &mut Conn, query: &TestQuery) -> Outcome<Vec<PlacedTest
     }
     if let Some(wanted) = &query.text {
         let escaped = plain(wanted).replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
-        let contains = Sql::new("lower(")
+        let contains = Sql::new(tuned::ILIKE[0])
             .text(FULL_NAME)
             .text(tuned::BY_BYTES)
-            .text(") like lower(?")
-            .bind::<Text, _>(format!("%{escaped}%"))
-            .text(tuned::BY_BYTES)
-            .text(") escape '\\'");
+            .text(tuned::ILIKE[1])
+            .bind::<Text, _>(format!("%{escaped}%"));
         rows = rows.filter(super::filter::Fragment(contains));
     }
-    let rows: Vec<CaseRow> = rows
-        .order(test_result::position)
-        .limit(i64::try_from(query.limit).unwrap_or(i64::MAX))
-        .select((
+    let rows =
+        rows.order(test_result::position).limit(i64::try_from(query.limit).unwrap_or(i64::MAX));
+    let rows: Vec<CaseRow> = if query.is_brief {
+        rows.select((
+            test_result::position,
+            test::suite,
+            test::name,
+            test_result::status,
+            test_result::micros,
+            nothing(),
+            nothing(),
+            test_result::packed,
+        ))
+        .load(conn)?
+    } else {
+        rows.select((
             test_result::position,
             test::suite,
             test::name,
@@ -246,7 +301,8 @@ pub(super) fn list(conn: &mut Conn, query: &TestQuery) -> Outcome<Vec<PlacedTest
             test_result::details,
             test_result::packed,
         ))
-        .load(conn)?;
+        .load(conn)?
+    };
     let keys = rows.iter().filter_map(|row| row.failure_key.clone()).collect();
     let failures = failures(conn, query.project, keys)?;
     rows.into_iter().map(|row| placed(row, &failures)).collect()
@@ -258,22 +314,40 @@ pub(super) fn history(
     full_name: &str,
     from: Option<(BuildId, u32)>,
     limit: u64,
+    is_brief: bool,
 ) -> Outcome<Option<Vec<TestRun>>> {
     let Some((id, suite, name)) = find(conn, project, full_name)? else { return Ok(None) };
     let (build, position) = from.unwrap_or((BuildId::FIRST, u32::MAX));
     let position = i32::try_from(position).unwrap_or(i32::MAX);
-    let rows: Vec<(Id, CaseRow)> = test_result::table
+    let rows = test_result::table
         .filter(test_result::project_id.eq(project.0).and(test_result::test_id.eq(id)))
         .filter(test_result::build_id.le(Id(build.0)))
         .filter(test_result::build_id.lt(Id(build.0)).or(test_result::position.ge(position)))
         .order((test_result::build_id.desc(), test_result::position))
-        .limit(i64::try_from(limit).unwrap_or(i64::MAX))
-        .select((
+        .limit(i64::try_from(limit).unwrap_or(i64::MAX));
+    let named = (suite.into_sql::<Text>(), name.into_sql::<Text>());
+    let rows: Vec<(Id, CaseRow)> = if is_brief {
+        rows.select((
             test_result::build_id,
             (
                 test_result::position,
-                suite.into_sql::<Text>(),
-                name.into_sql::<Text>(),
+                named.0,
+                named.1,
+                test_result::status,
+                test_result::micros,
+                nothing(),
+                nothing(),
+                test_result::packed,
+            ),
+        ))
+        .load(conn)?
+    } else {
+        rows.select((
+            test_result::build_id,
+            (
+                test_result::position,
+                named.0,
+                named.1,
                 test_result::status,
                 test_result::micros,
                 test_result::failure_key,
@@ -281,7 +355,8 @@ pub(super) fn history(
                 test_result::packed,
             ),
         ))
-        .load(conn)?;
+        .load(conn)?
+    };
     let keys = rows.iter().filter_map(|(_, row)| row.failure_key.clone()).collect();
     let failures = failures(conn, project, keys)?;
     let ids: Vec<Id> = rows.iter().map(|(id, _)| *id).collect();

@@ -93,24 +93,31 @@ fn insert_receipts(
     Ok(())
 }
 
-pub(super) fn receipts(conn: &mut Conn, project: ProjectId, id: BuildId) -> Outcome<Receipts> {
+pub(super) fn receipts(
+    conn: &mut Conn,
+    project: ProjectId,
+    id: BuildId,
+    most: u32,
+) -> Outcome<Receipts> {
     let of_build: Option<Option<String>> =
         build::table.find((project.0, Id(id.0))).select(build::receipt).first(conn).optional()?;
     let of_steps: Vec<Option<String>> = step::table
         .filter(step::project_id.eq(project.0).and(step::build_id.eq(Id(id.0))))
         .filter(step::receipt.is_not_null())
         .order(step::position)
+        .limit(most.into())
         .select(step::receipt)
         .load(conn)?;
     let documents = of_build.into_iter().chain(of_steps).flatten().collect();
-    Ok(Receipts { documents, files: of_files(conn, project, id)? })
+    Ok(Receipts { documents, files: of_files(conn, project, id, most)? })
 }
 
 /// What the files that a build came with, or that were added to it, were read as.
-fn of_files(conn: &mut Conn, project: ProjectId, id: BuildId) -> Outcome<Vec<String>> {
+fn of_files(conn: &mut Conn, project: ProjectId, id: BuildId, most: u32) -> Outcome<Vec<String>> {
     Ok(receipt::table
         .filter(receipt::project_id.eq(project.0).and(receipt::build_id.eq(Id(id.0))))
         .order(receipt::nth)
+        .limit(most.into())
         .select(receipt::document)
         .load(conn)?)
 }

@@ -1,5 +1,6 @@
 //! SQLite: one writer, several readers, write-ahead log.
 
+mod like;
 #[path = "../queries/mod.rs"]
 mod queries;
 mod tuned;
@@ -22,6 +23,7 @@ pub(crate) fn open(path: &str, options: &Options) -> Result<Arc<dyn Repository>>
         // Every connection to :memory: has a database of its own.
         return Err(Error::Url("sqlite: needs the path of a file".to_owned()));
     }
+    keep_private(path);
     let mut conn = tuned::connect(path, tuned::Role::Writer)?;
     conn.immediate_transaction::<_, Fault, _>(|conn| {
         conn.run_pending_migrations(MIGRATIONS).map_err(|error| {
@@ -33,6 +35,8 @@ pub(crate) fn open(path: &str, options: &Options) -> Result<Arc<dyn Repository>>
         Error::Corrupt(cause) => Error::Backend(cause),
         error => error,
     })?;
+    // With what was beside it, and where a link led to.
+    keep_private(path);
     let epoch = queries::Epoch::default();
     Ok(Arc::new(queries::Store {
         readers: queries::Pool::new(
@@ -50,4 +54,23 @@ pub(crate) fn open(path: &str, options: &Options) -> Result<Arc<dyn Repository>>
             &epoch,
         ),
     }))
+}
+
+/// Keeps the database from others: there are passwords' hashes in it. SQLite gives what it makes beside it the same
+/// mode. Where it cannot be done, SQLite says why, or it is somebody else's.
+fn keep_private(path: &str) {
+    use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+    // A URI names a file, too.
+    let path = path.strip_prefix("file:").map_or(path, |uri| {
+        uri.split(['?', '#']).next().unwrap_or_default().trim_start_matches("//")
+    });
+    let _ = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    for beside in ["", "-wal", "-shm", "-journal"] {
+        let path = format!("{path}{beside}");
+        let Ok(found) = std::fs::metadata(&path) else { continue };
+        let mode = found.permissions().mode();
+        if found.is_file() && mode & 0o077 != 0 {
+            let _ = std::fs::set_permissions(&path, PermissionsExt::from_mode(mode & 0o700));
+        }
+    }
 }

@@ -1,10 +1,10 @@
 //! What SQLite does its own way: one writer, row by row, without a round trip to save.
 
 use std::cell::Cell;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::{Duration, Instant};
 
-use devmason_domain::{BuildId, JsonObject, Outcome as Ended, ProjectId, Tag, Timestamp};
+use devmason_domain::{BuildId, JsonObject, Outcome as Ended, ProjectId, Tag, Timestamp, limits};
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::result::QueryResult;
@@ -12,11 +12,11 @@ use diesel::serialize::{self, Output, ToSql};
 use diesel::sql_types::{BigInt, Binary, Bool, Integer, Nullable, SmallInt, Text};
 use diesel::sqlite::Sqlite;
 
-use super::Conn;
 use super::queries::{
     FailureRow, Insert, Met, NameRow, Outcome, ResultRow, Sql, bump, establish, host_key,
     insert_step, joined_components, joined_tags, output_bytes,
 };
+use super::{Conn, like};
 use crate::store::columns::{At, Id};
 use crate::store::fault::Fault;
 use crate::store::schema::{build_component, build_tag, project, sql};
@@ -73,6 +73,38 @@ fn is_over() -> bool {
     DEADLINE.get().is_some_and(|deadline| Instant::now() >= deadline)
 }
 
+/// What stands around a text that is like a pattern, and behind it the pattern: the case counts, or that of ASCII
+/// letters does not.
+pub(super) const LIKE: [&str; 2] = ["text_like(", ", ?)"];
+pub(super) const ILIKE: [&str; 2] = ["text_ilike(", ", ?)"];
+
+/// What a function that clients' texts are handed to gives, or the error that ends the statement when its time is over:
+/// one row may ask it often.
+#[derive(Debug)]
+struct Timed<T>(Option<T>);
+
+impl<T> Timed<T> {
+    fn new(work: impl FnOnce() -> Option<T>) -> Option<Self> {
+        if is_over() { Some(Self(None)) } else { work().map(|value| Self(Some(value))) }
+    }
+}
+
+impl ToSql<Text, Sqlite> for Timed<String> {
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Sqlite>) -> serialize::Result {
+        let Some(text) = &self.0 else { return Err("statement timeout".into()) };
+        out.set_value(text.as_str());
+        Ok(serialize::IsNull::No)
+    }
+}
+
+impl ToSql<Bool, Sqlite> for Timed<bool> {
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Sqlite>) -> serialize::Result {
+        let Some(value) = self.0 else { return Err("statement timeout".into()) };
+        out.set_value(i32::from(value));
+        Ok(serialize::IsNull::No)
+    }
+}
+
 /// What `within_time()` gives: true, or the error that ends the statement.
 #[derive(Debug)]
 struct WithinTime;
@@ -112,9 +144,27 @@ pub(super) fn connect(path: &str, role: Role) -> Result<Conn> {
             crate::store::schema::client_member_text_utils::register_impl(
                 &mut conn,
                 |client: Option<String>, name: String| {
-                    // As in PostgreSQL, which has no text with NUL.
-                    let text = JsonObject::from_stored(client?).member_text(&name);
-                    text.map(|text| text.replace('\0', "\u{fffd}"))
+                    Timed::new(|| {
+                        // As in PostgreSQL, which has no text with NUL.
+                        let text = JsonObject::from_stored(client?).member_text(&name);
+                        text.map(|text| text.replace('\0', "\u{fffd}"))
+                    })
+                },
+            )
+        })
+        .and_then(|()| {
+            crate::store::schema::text_like_utils::register_impl(
+                &mut conn,
+                |text: Option<String>, pattern: String| {
+                    Timed::new(|| Some(like::like(&text?, &pattern)))
+                },
+            )
+        })
+        .and_then(|()| {
+            crate::store::schema::text_ilike_utils::register_impl(
+                &mut conn,
+                |text: Option<String>, pattern: String| {
+                    Timed::new(|| Some(like::ilike(&text?, &pattern)))
                 },
             )
         })
@@ -284,6 +334,7 @@ const ADD_STEP: &str = "
 update build set steps = steps + 1, failed_steps = failed_steps + ?, output_bytes = output_bytes + ?,
     version = version + 1, updated_at = ?
 where project_id = ? and id = ? and finished is null
+    and steps <= ? and output_bytes <= ?
 returning steps - 1, sender_id";
 
 pub(super) fn append_steps(
@@ -292,19 +343,33 @@ pub(super) fn append_steps(
 ) -> Outcome<HashSet<(ProjectId, BuildId)>> {
     let now = At(Timestamp::now().micros());
     let mut appended = BTreeMap::new();
+    // Of a build that is full, none of the batch is added: what comes back says it of the build.
+    let mut room: HashMap<(ProjectId, BuildId), (i32, i64)> = HashMap::new();
     for step in new {
+        let (steps, bytes) = room
+            .entry((step.project, step.build))
+            .or_insert((limits::BUILD_STEPS as i32, limits::OUTPUTS as i64));
+        *steps -= 1;
+        *bytes -= output_bytes(std::slice::from_ref(&step.step));
+    }
+    for step in new {
+        let left = room.get(&(step.project, step.build)).copied().unwrap_or_default();
+        let bytes = output_bytes(std::slice::from_ref(&step.step));
         let place: Option<(i32, Option<i64>)> = Sql::<(Integer, Nullable<BigInt>)>::new(ADD_STEP)
             .bind::<Integer, _>(i32::from(!step.step.success))
-            .bind::<BigInt, _>(output_bytes(std::slice::from_ref(&step.step)))
+            .bind::<BigInt, _>(bytes)
             .bind::<sql::Instant, _>(now)
             .bind::<BigInt, _>(step.project.0)
             .bind::<sql::Uuid, _>(Id(step.build.0))
+            .bind::<Integer, _>(left.0)
+            .bind::<BigInt, _>(left.1)
             .get_result(conn)
             .optional()?;
         if let Some((position, sender)) = place {
             let receipt = step.test_report.document.as_deref();
             insert_step(conn, step.project, step.build, position, &step.step, receipt)?;
             appended.insert((step.project, step.build), sender);
+            room.insert((step.project, step.build), (left.0 + 1, left.1 + bytes));
         }
     }
     for ((project, _), sender) in &appended {

@@ -1,0 +1,261 @@
+//! The body of a request: received when it is first asked for, which is when the request's path, method,
+//! credentials and rights are known; inflated up to the limit and no further.
+
+use std::cell::{OnceCell, RefCell};
+use std::io::Read;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix_web::HttpRequest;
+use actix_web::dev::Payload;
+use actix_web::http::header;
+use actix_web::web::{Bytes, BytesMut};
+use futures_util::StreamExt;
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::answer::Deadline;
+use crate::app::App;
+use crate::budget::{Hold, Lane, SMALL};
+use crate::connection::{Busy, Connection};
+use crate::error::ApiError;
+
+/// How long a client may pause in the middle of a body.
+const PAUSE: Duration = Duration::from_secs(15);
+
+/// How long a body may take in all, beside what it takes at [`SLOWEST`].
+const TIME: Duration = Duration::from_secs(30);
+
+/// The slowest rate at which a body may arrive, in bytes a second.
+const SLOWEST: u64 = 32 << 10;
+
+/// How long the rest of a body that nobody wants is read before the connection is closed: an answer is lost to a
+/// client whose connection is closed while it sends.
+const DISCARDED_FOR: Duration = Duration::from_secs(5);
+
+/// The binary logarithm of the largest window of zstd, in bytes: 8 MiB, as RFC 8878 recommends to support.
+const ZSTD_WINDOW_LOG: u32 = 23;
+
+/// The body of a request.
+pub(crate) struct Body {
+    payload: RefCell<Option<Payload>>,
+    bytes: OnceCell<Bytes>,
+    /// The turn that inflating took, for parsing: who waited between the two would hold memory that others, whose
+    /// turn it is, wait for.
+    turn: RefCell<Option<OwnedSemaphorePermit>>,
+    /// What the request has drawn of the budget.
+    pub(crate) hold: Hold,
+    connection: Option<Arc<Connection>>,
+}
+
+impl Body {
+    pub(crate) fn new(payload: Payload, hold: Hold, connection: Option<Arc<Connection>>) -> Self {
+        Self {
+            payload: RefCell::new(Some(payload)),
+            bytes: OnceCell::new(),
+            turn: RefCell::new(None),
+            hold,
+            connection,
+        }
+    }
+
+    /// The request is being answered until what this gives is dropped.
+    pub(crate) fn busy(&self) -> Option<Busy> {
+        self.connection.as_ref().map(Connection::busy)
+    }
+
+    /// The deadline of an answer of about so many bytes.
+    pub(crate) fn deadline(&self, bytes: u64) -> Option<Deadline> {
+        self.connection.as_ref().map(|connection| Deadline::new(connection, bytes))
+    }
+
+    /// What was received; empty before that.
+    pub(crate) fn received(&self) -> &Bytes {
+        static NONE: Bytes = Bytes::new();
+        self.bytes.get().unwrap_or(&NONE)
+    }
+
+    /// Puts a document in the place of a form.
+    pub(crate) fn becomes(&mut self, document: Bytes) {
+        self.bytes = OnceCell::from(document);
+    }
+
+    /// Receives the body, inflated, up to the limit; once, however often it is asked for.
+    pub(crate) async fn receive(
+        &self,
+        request: &HttpRequest,
+        app: &App,
+    ) -> Result<&Bytes, ApiError> {
+        if self.bytes.get().is_none() {
+            let limit = app.settings.max_body_bytes;
+            let body = self.receive_up_to(request, limit).await?;
+            let body = self.inflated(request, app, body, limit).await?;
+            if body.len() <= SMALL {
+                self.hold.draw_small(body.len()).await?;
+            }
+            // It was empty just now, and nobody else asks.
+            let _ = self.bytes.set(body);
+        }
+        Ok(self.received())
+    }
+
+    /// Receives the body as it is sent, up to a limit.
+    pub(crate) async fn receive_up_to(
+        &self,
+        request: &HttpRequest,
+        limit: usize,
+    ) -> Result<Bytes, ApiError> {
+        let announced = request
+            .headers()
+            .get(header::CONTENT_LENGTH)
+            .and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+        if announced.is_some_and(|length| length > limit) {
+            return Err(ApiError::TooLarge { limit });
+        }
+        // Of one that says how long it is, all is drawn before any of it is read: the client waits, not what is
+        // half read.
+        let mut drawn = announced.filter(|length| *length > SMALL).unwrap_or(0);
+        self.hold.draw(Lane::Body, drawn).await?;
+        let Some(mut payload) = self.payload.borrow_mut().take() else { return Ok(Bytes::new()) };
+        let began = Instant::now();
+        let mut body = BytesMut::with_capacity(announced.unwrap_or(0));
+        let received = loop {
+            let in_all = TIME + Duration::from_secs(body.len() as u64 / SLOWEST);
+            let left = in_all.saturating_sub(began.elapsed()).min(PAUSE);
+            // Whoever waits for a client may give up the connection to others.
+            let _idle = self.connection.as_ref().map(Connection::idle);
+            let chunk = match tokio::time::timeout(left, payload.next()).await {
+                Err(_) => break Err(ApiError::TooSlow),
+                Ok(None) => break Ok(()),
+                Ok(Some(chunk)) => chunk,
+            };
+            let chunk = chunk.map_err(|error| ApiError::BadValue {
+                name: "body",
+                problem: format!("it cannot be read: {error}"),
+            })?;
+            let length = body.len() + chunk.len();
+            if length > limit {
+                break Err(ApiError::TooLarge { limit });
+            }
+            if length > SMALL && length > drawn {
+                // Twice what is there, as the buffer grows.
+                let more = (length * 2).min(limit) - drawn;
+                if let Err(error) = self.hold.draw(Lane::Body, more).await {
+                    break Err(error);
+                }
+                drawn += more;
+            }
+            body.extend_from_slice(&chunk);
+        };
+        *self.payload.borrow_mut() = Some(payload);
+        received.map(|()| body.freeze())
+    }
+
+    /// Reads what is left of the body, for a while, and keeps none of it; whether that was all.
+    pub(crate) async fn discard(&self, limit: usize) -> bool {
+        let Some(mut payload) = self.payload.borrow_mut().take() else { return true };
+        let rest = async {
+            let mut length = 0;
+            while let Some(chunk) = payload.next().await {
+                let Ok(chunk) = chunk else { return false };
+                length += chunk.len();
+                if length > limit {
+                    return false;
+                }
+            }
+            true
+        };
+        tokio::time::timeout(DISCARDED_FOR, rest).await.unwrap_or(false)
+    }
+
+    async fn inflated(
+        &self,
+        request: &HttpRequest,
+        app: &App,
+        body: Bytes,
+        limit: usize,
+    ) -> Result<Bytes, ApiError> {
+        let coding = request.headers().get(header::CONTENT_ENCODING);
+        let coding = match coding.map(|coding| coding.as_bytes().to_ascii_lowercase()).as_deref() {
+            None | Some(b"identity") => return Ok(body),
+            Some(b"gzip") => Coding::Gzip,
+            Some(b"zstd") => Coding::Zstd,
+            Some(_) => return Err(ApiError::UnsupportedCoding),
+        };
+        let (turn, hold) = (app.budget.turn().await?, self.hold.clone());
+        let inflated = actix_web::web::block(move || inflate(coding, &body, limit, &hold));
+        let inflated = inflated.await.map_err(|_| ApiError::Interrupted)??;
+        if inflated.len() > SMALL {
+            *self.turn.borrow_mut() = Some(turn);
+        }
+        Ok(inflated)
+    }
+
+    /// Keeps a turn for whoever parses the body next.
+    pub(crate) fn keep_turn(&self, turn: Option<OwnedSemaphorePermit>) {
+        *self.turn.borrow_mut() = turn;
+    }
+
+    /// A turn at parsing so many bytes, where they are many.
+    pub(crate) async fn turn(
+        &self,
+        app: &App,
+        bytes: usize,
+    ) -> Result<Option<OwnedSemaphorePermit>, ApiError> {
+        let taken = self.turn.borrow_mut().take();
+        match taken {
+            None if bytes > SMALL => app.budget.turn().await.map(Some),
+            taken => Ok(taken),
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Coding {
+    Gzip,
+    Zstd,
+}
+
+/// Inflates a body, and never more of it than the limit: a few kilobytes may hold gigabytes.
+fn inflate(coding: Coding, body: &Bytes, limit: usize, hold: &Hold) -> Result<Bytes, ApiError> {
+    match coding {
+        Coding::Gzip => inflate_by(flate2::read::MultiGzDecoder::new(&**body), "gzip", limit, hold),
+        Coding::Zstd => {
+            let bad = |error: std::io::Error| ApiError::BadValue {
+                name: "body",
+                problem: format!("it is not zstd: {error}"),
+            };
+            let mut decoder = zstd::stream::read::Decoder::new(&**body).map_err(bad)?;
+            decoder.window_log_max(ZSTD_WINDOW_LOG).map_err(bad)?;
+            // The decoder keeps a window beside what it gives.
+            hold.draw_blocking(Lane::Work, 1 << ZSTD_WINDOW_LOG)?;
+            inflate_by(decoder, "zstd", limit, hold)
+        }
+    }
+}
+
+fn inflate_by(
+    mut decoder: impl Read,
+    coding: &str,
+    limit: usize,
+    hold: &Hold,
+) -> Result<Bytes, ApiError> {
+    let mut inflated = Vec::new();
+    loop {
+        // The buffer doubles, and while it does both are there.
+        let room = (inflated.len().max(SMALL / 2)).min(limit + 1 - inflated.len());
+        hold.draw_blocking(Lane::Work, room)?;
+        inflated.try_reserve_exact(room).map_err(|_| ApiError::Overloaded)?;
+        let read = decoder.by_ref().take(room as u64).read_to_end(&mut inflated);
+        let read = read.map_err(|error| ApiError::BadValue {
+            name: "body",
+            problem: format!("it is not {coding}: {error}"),
+        })?;
+        if inflated.len() > limit {
+            return Err(ApiError::TooLarge { limit });
+        }
+        if read < room {
+            inflated.shrink_to_fit();
+            return Ok(inflated.into());
+        }
+    }
+}

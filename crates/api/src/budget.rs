@@ -1,0 +1,206 @@
+//! The memory that requests may take at once, in bytes, counted as what they become.
+//!
+//! The budget has four lanes, so that no kind of request starves another: small requests, bodies that
+//! arrive, work on what arrived (inflated text, parsed reports, queued batches), and answers that are
+//! written. Who finds a lane empty waits shortly, then gets 503. A single request never draws more than
+//! its lane has: one that is larger than the whole lane runs alone.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::error::ApiError;
+
+/// Lanes count in this unit, in bytes.
+const UNIT: usize = 1 << 10;
+
+/// How long a request waits for room.
+const WAIT: Duration = Duration::from_secs(5);
+
+/// Up to this length, in bytes, a request or an answer counts as small.
+pub(crate) const SMALL: usize = 64 << 10;
+
+/// What a small request becomes, as a multiple of its length: its document, and its rows.
+const SMALL_BECOMES: usize = 4;
+
+/// What is drawn for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lane {
+    /// Small requests that have arrived.
+    Small,
+    /// Bodies of other requests, while they arrive.
+    Body,
+    /// What such a body is inflated to, parsed into and queued as.
+    Work,
+    /// Answers that are read and written.
+    Answer,
+}
+
+impl Lane {
+    const ALL: [Self; 4] = [Self::Small, Self::Body, Self::Work, Self::Answer];
+
+    /// Its share of the budget, in sixteenths.
+    fn share(self) -> usize {
+        match self {
+            Self::Small => 1,
+            Self::Answer => 3,
+            Self::Body => 4,
+            Self::Work => 8,
+        }
+    }
+}
+
+/// The memory that requests may take at once.
+pub(crate) struct Budget {
+    bytes: usize,
+    lanes: [(Arc<Semaphore>, u32); 4],
+    /// Half of the cores, so that large reports never take them all.
+    heavy: Arc<Semaphore>,
+}
+
+impl Budget {
+    pub(crate) fn new(bytes: usize) -> Arc<Self> {
+        let lanes = Lane::ALL.map(|lane| {
+            let units = u32::try_from(bytes / UNIT / 16 * lane.share()).unwrap_or(u32::MAX >> 3);
+            let units = units.max(1);
+            (Arc::new(Semaphore::new(units as usize)), units)
+        });
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Arc::new(Self { bytes, lanes, heavy: Arc::new(Semaphore::new((cores / 2).max(1))) })
+    }
+
+    /// Draws nothing yet.
+    pub(crate) fn hold(self: &Arc<Self>) -> Hold {
+        Hold(Arc::new(Held { budget: self.clone(), drawn: Mutex::default() }))
+    }
+
+    /// Waits for a turn at work that keeps a core busy for long.
+    pub(crate) async fn turn(&self) -> Result<OwnedSemaphorePermit, ApiError> {
+        let turn = tokio::time::timeout(WAIT, self.heavy.clone().acquire_owned()).await;
+        turn.map_err(|_| ApiError::Overloaded)?.map_err(|_| ApiError::Interrupted)
+    }
+
+    /// How many bytes are drawn.
+    pub(crate) fn drawn(&self) -> u64 {
+        let of_lane = |(lane, all): &(Arc<Semaphore>, u32)| {
+            (*all as usize).saturating_sub(lane.available_permits()) as u64
+        };
+        self.lanes.iter().map(of_lane).sum::<u64>() * UNIT as u64
+    }
+}
+
+#[derive(Default)]
+struct Drawn {
+    bytes: [usize; 4],
+    permits: [Option<OwnedSemaphorePermit>; 4],
+}
+
+struct Held {
+    budget: Arc<Budget>,
+    drawn: Mutex<Drawn>,
+}
+
+/// What one request has drawn; given back with its last copy.
+#[derive(Clone)]
+pub(crate) struct Hold(Arc<Held>);
+
+impl Hold {
+    /// Draws so many bytes more, waiting shortly for room.
+    ///
+    /// # Errors
+    /// [`ApiError::Overloaded`] where none came free.
+    pub(crate) async fn draw(&self, lane: Lane, bytes: usize) -> Result<(), ApiError> {
+        let at = lane as usize;
+        let (semaphore, all) = &self.0.budget.lanes[at];
+        let more = {
+            let mut drawn = self.0.drawn.lock().unwrap_or_else(PoisonError::into_inner);
+            drawn.bytes[at] = drawn.bytes[at].saturating_add(bytes);
+            let units = u32::try_from(drawn.bytes[at].div_ceil(UNIT)).unwrap_or(u32::MAX);
+            let had = drawn.permits[at].as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+            (units.min(*all) as usize).saturating_sub(had)
+        };
+        let Ok(more @ 1..) = u32::try_from(more) else { return Ok(()) };
+        let permit = match semaphore.clone().try_acquire_many_owned(more) {
+            Ok(permit) => permit,
+            Err(_) => tokio::time::timeout(WAIT, semaphore.clone().acquire_many_owned(more))
+                .await
+                .map_err(|_| ApiError::Overloaded)?
+                .map_err(|_| ApiError::Interrupted)?,
+        };
+        let mut drawn = self.0.drawn.lock().unwrap_or_else(PoisonError::into_inner);
+        match &mut drawn.permits[at] {
+            Some(held) => held.merge(permit),
+            none => *none = Some(permit),
+        }
+        Ok(())
+    }
+
+    /// Draws what is missing to so many bytes in all, as [`Self::draw`] does.
+    pub(crate) async fn draw_up_to(&self, lane: Lane, bytes: usize) -> Result<(), ApiError> {
+        let drawn =
+            self.0.drawn.lock().unwrap_or_else(PoisonError::into_inner).bytes[lane as usize];
+        self.draw(lane, bytes.saturating_sub(drawn)).await
+    }
+
+    /// As [`Self::draw`], on a thread that may wait: one of those that work off the workers.
+    pub(crate) fn draw_blocking(&self, lane: Lane, bytes: usize) -> Result<(), ApiError> {
+        tokio::runtime::Handle::current().block_on(self.draw(lane, bytes))
+    }
+
+    /// The same, where the whole may not be more than the budget, though it ran alone.
+    pub(crate) fn draw_whole_blocking(&self, lane: Lane, bytes: usize) -> Result<(), ApiError> {
+        self.draw_blocking(lane, bytes)?;
+        let drawn = self.0.drawn.lock().unwrap_or_else(PoisonError::into_inner);
+        if drawn.bytes[lane as usize] > self.0.budget.bytes {
+            let problem = "the report becomes more than the server has memory for".to_owned();
+            return Err(ApiError::TooMuch { problem });
+        }
+        Ok(())
+    }
+
+    /// Draws what a small request becomes.
+    pub(crate) async fn draw_small(&self, bytes: usize) -> Result<(), ApiError> {
+        self.draw(Lane::Small, bytes.saturating_mul(SMALL_BECOMES)).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_drawn_comes_back_with_the_last_copy() {
+        let budget = Budget::new(8 << 20);
+        let hold = budget.hold();
+        hold.draw(Lane::Work, 1 << 20).await.unwrap();
+        hold.draw(Lane::Work, 1).await.unwrap();
+        let copy = hold.clone();
+        drop(hold);
+        assert_eq!(budget.drawn(), (1 << 20) + 1024);
+        drop(copy);
+        assert_eq!(budget.drawn(), 0);
+    }
+
+    #[tokio::test]
+    async fn one_that_is_larger_than_its_lane_has_it_alone() {
+        let budget = Budget::new(8 << 20);
+        let (huge, other) = (budget.hold(), budget.hold());
+        huge.draw(Lane::Work, 1 << 40).await.unwrap();
+        assert_eq!(budget.drawn(), 4 << 20);
+        // Other lanes are as they were.
+        other.draw_small(1000).await.unwrap();
+        drop(huge);
+        other.draw(Lane::Work, 1).await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_finds_a_lane_empty_waits_and_is_then_sent_away() {
+        let budget = Budget::new(8 << 20);
+        let (huge, other) = (budget.hold(), budget.hold());
+        huge.draw(Lane::Answer, 2 << 20).await.unwrap();
+        let refused = other.draw(Lane::Answer, 1).await;
+        assert!(matches!(refused, Err(ApiError::Overloaded)));
+    }
+}

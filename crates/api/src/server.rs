@@ -1,0 +1,211 @@
+//! From sockets to requests: connections are taken or refused, TLS is spoken where it is ours, and each is served as
+//! HTTP/1.1 or HTTP/2.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::TcpListener;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use actix_http::{HttpService, Protocol};
+use actix_server::Server;
+use actix_service::{
+    IntoServiceFactory, Service, ServiceFactory, ServiceFactoryExt, fn_factory, fn_service,
+    map_config,
+};
+use actix_web::dev::AppConfig;
+use actix_web::http::KeepAlive;
+use actix_web::middleware::Compress;
+use actix_web::{App as ActixApp, web};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use crate::app::App;
+use crate::connection::{Connection, Guarded};
+use crate::{dispatch, http2, respond};
+
+/// How long requests under way may take after the server was told to stop.
+const LAST_REQUESTS: Duration = Duration::from_secs(30);
+
+/// How long a client may take for the head of a request, and how long for TLS's handshake.
+const HEAD: Duration = Duration::from_secs(5);
+
+/// How long a connection may be idle between two requests.
+pub(crate) const IDLE: Duration = Duration::from_secs(15);
+
+/// Serves connections from a listener.
+pub(crate) fn run(listener: TcpListener, app: web::Data<App>) -> io::Result<Server> {
+    let builder = Server::build().disable_signals().shutdown_timeout(LAST_REQUESTS.as_secs());
+    let stopping = builder.graceful_shutdown_signal();
+    let tls = app.settings.tls.clone().map(|mut tls| {
+        tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        TlsAcceptor::from(Arc::new(tls))
+    });
+    let builder = builder.listen("devmason", listener, move || {
+        let (app, tls, stopping) = (app.clone(), tls.clone(), stopping.clone());
+        fn_factory(move || {
+            let (app, tls, stopping) = (app.clone(), tls.clone(), stopping.clone());
+            async move {
+                // What answers requests. A function could not name its type.
+                let is_tls = tls.is_some();
+                let requests = || {
+                    let app = ActixApp::new()
+                        .wrap(Compress::default())
+                        .wrap_fn(move |mut request, next| {
+                            respond::negotiable(&mut request);
+                            let answer = next.call(request);
+                            async move {
+                                let answer = answer.await.map(respond::without_identity);
+                                answer.map(|answer| respond::secured(answer, is_tls))
+                            }
+                        })
+                        .app_data(app.clone())
+                        .default_service(web::to(dispatch::dispatch));
+                    let app = app.into_factory();
+                    map_config(
+                        app.map_err(|error: actix_web::Error| error.error_response()),
+                        |_| AppConfig::default(),
+                    )
+                };
+                let for_http1 = stopping.clone();
+                let http1 = HttpService::build()
+                    .graceful_shutdown_signal(move || {
+                        let stopping = for_http1.clone();
+                        async move { stopping.notified().await }
+                    })
+                    .keep_alive(KeepAlive::Timeout(IDLE))
+                    .client_request_timeout(HEAD)
+                    .client_disconnect_timeout(Duration::from_secs(1))
+                    .on_connect_ext(|stream: &Stream, data| {
+                        data.insert(stream.connection().clone());
+                    })
+                    .finish(requests())
+                    .new_service(())
+                    .await?;
+                let http1 = Rc::new(http1);
+                let http2 = match &tls {
+                    Some(_) => Some(Rc::new(requests().new_service(()).await?)),
+                    None => None,
+                };
+                Ok::<_, ()>(fn_service(move |stream: TcpStream| {
+                    let (app, tls, stopping) = (app.clone(), tls.clone(), stopping.clone());
+                    let (http1, http2) = (http1.clone(), http2.clone());
+                    async move {
+                        let peer = stream.peer_addr().ok();
+                        let address = peer.map(|peer| peer.ip());
+                        let is_proxy = address.is_some_and(|address| app.is_proxy(&address));
+                        let Some(entered) = app.connections.enter(address, is_proxy) else {
+                            return Ok::<_, Infallible>(());
+                        };
+                        // Without it a compressed answer, written in pieces, waits 40 ms for the client's delayed ACK.
+                        stream.set_nodelay(true).ok();
+                        let stream = Guarded::new(stream, entered);
+                        let stream = match tls {
+                            None => Stream::Plain(stream),
+                            Some(tls) => {
+                                let handshake = tokio::time::timeout(HEAD, tls.accept(stream));
+                                let Ok(Ok(stream)) = handshake.await else { return Ok(()) };
+                                Stream::Tls(Box::new(stream))
+                            }
+                        };
+                        match http2.filter(|_| stream.is_http2()) {
+                            Some(requests) => {
+                                http2::serve(stream, peer, requests, stopping).await;
+                                Ok(())
+                            }
+                            // What is wrong with a connection is its client's, and told there.
+                            None => http1.call((stream, Protocol::Http1, peer)).await.or(Ok(())),
+                        }
+                    }
+                }))
+            }
+        })
+    })?;
+    Ok(builder.run())
+}
+
+/// A connection's bytes.
+pub(crate) enum Stream {
+    Plain(Guarded<TcpStream>),
+    Tls(Box<TlsStream<Guarded<TcpStream>>>),
+}
+
+impl Stream {
+    pub(crate) fn connection(&self) -> &Arc<Connection> {
+        match self {
+            Self::Plain(stream) => stream.connection(),
+            Self::Tls(stream) => stream.get_ref().0.connection(),
+        }
+    }
+
+    /// Whether both ends agreed on HTTP/2.
+    fn is_http2(&self) -> bool {
+        match self {
+            Self::Plain(_) => false,
+            Self::Tls(stream) => stream.get_ref().1.alpn_protocol() == Some(b"h2"),
+        }
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
+            Self::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
+            Self::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        pieces: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_write_vectored(context, pieces),
+            Self::Tls(stream) => Pin::new(stream).poll_write_vectored(context, pieces),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match self {
+            Self::Plain(stream) => stream.is_write_vectored(),
+            Self::Tls(stream) => stream.is_write_vectored(),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_flush(context),
+            Self::Tls(stream) => Pin::new(stream).poll_flush(context),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_shutdown(context),
+            Self::Tls(stream) => Pin::new(stream).poll_shutdown(context),
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! Turns at something costly: few at a time, and addresses take them in turn, so that one that asks for many keeps
+//! nobody else waiting.
+
+use std::collections::{HashMap, VecDeque};
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::oneshot;
+
+use crate::connection::network;
+use crate::error::ApiError;
+
+/// How many may wait, in all and from one address.
+const WAITING: usize = 256;
+const WAITING_OF_ADDRESS: usize = 32;
+
+#[derive(Default)]
+struct State {
+    taken: usize,
+    waiting: usize,
+    queues: HashMap<Option<IpAddr>, VecDeque<oneshot::Sender<Turn>>>,
+    /// Addresses with a queue, the next one first.
+    order: VecDeque<Option<IpAddr>>,
+}
+
+/// Turns, of which so many are given at a time.
+pub(crate) struct Turns {
+    at_once: usize,
+    state: Mutex<State>,
+}
+
+/// A turn, until it is dropped.
+pub(crate) struct Turn(Arc<Turns>);
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.0.lock().taken -= 1;
+        self.0.give();
+    }
+}
+
+impl Turns {
+    pub(crate) fn new(at_once: usize) -> Arc<Self> {
+        Arc::new(Self { at_once, state: Mutex::default() })
+    }
+
+    /// The state is whole between any two statements.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for a turn, unless too many do.
+    pub(crate) async fn take(self: &Arc<Self>, address: Option<IpAddr>) -> Result<Turn, ApiError> {
+        let address = address.map(network);
+        let (sender, turn) = oneshot::channel();
+        {
+            let mut state = self.lock();
+            let of_address = state.queues.get(&address).map_or(0, VecDeque::len);
+            if state.waiting >= WAITING || of_address >= WAITING_OF_ADDRESS {
+                return Err(ApiError::Overloaded);
+            }
+            state.waiting += 1;
+            if of_address == 0 {
+                state.order.push_back(address);
+            }
+            state.queues.entry(address).or_default().push_back(sender);
+        }
+        self.give();
+        turn.await.map_err(|_| ApiError::Interrupted)
+    }
+
+    /// Gives what turns there are to those who wait.
+    fn give(self: &Arc<Self>) {
+        loop {
+            let sender = {
+                let mut state = self.lock();
+                if state.taken >= self.at_once {
+                    return;
+                }
+                let Some(address) = state.order.pop_front() else { return };
+                let Some(queue) = state.queues.get_mut(&address) else { continue };
+                let sender = queue.pop_front();
+                if queue.is_empty() {
+                    state.queues.remove(&address);
+                } else {
+                    state.order.push_back(address);
+                }
+                let Some(sender) = sender else { continue };
+                state.waiting -= 1;
+                state.taken += 1;
+                sender
+            };
+            // Of one who went away, the turn that comes back is dropped here, and gives itself to the next.
+            let _ = sender.send(Turn(self.clone()));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    fn address(last: u8) -> Option<IpAddr> {
+        Some(IpAddr::from([192, 0, 2, last]))
+    }
+
+    #[tokio::test]
+    async fn an_address_that_asks_for_many_keeps_no_other_waiting() {
+        let turns = Turns::new(1);
+        let first = turns.take(address(1)).await.unwrap();
+        let mut many: Vec<_> = (0..10).map(|_| Box::pin(turns.take(address(1)))).collect();
+        for one in &mut many {
+            assert!(one.as_mut().now_or_never().is_none());
+        }
+        let mut other = Box::pin(turns.take(address(2)));
+        assert!(other.as_mut().now_or_never().is_none());
+        drop(first);
+        let second = many[0].as_mut().now_or_never().unwrap().unwrap();
+        drop(second);
+        assert!(other.as_mut().now_or_never().is_some(), "the other address is next");
+    }
+
+    #[tokio::test]
+    async fn a_turn_of_one_who_went_away_goes_to_the_next() {
+        let turns = Turns::new(1);
+        let first = turns.take(address(1)).await.unwrap();
+        let mut gone = Box::pin(turns.take(address(1)));
+        assert!(gone.as_mut().now_or_never().is_none());
+        drop(gone);
+        let mut next = Box::pin(turns.take(address(1)));
+        assert!(next.as_mut().now_or_never().is_none());
+        drop(first);
+        assert!(next.as_mut().now_or_never().unwrap().is_ok());
+    }
+
+    #[tokio::test]
+    async fn an_address_has_a_bound_of_its_own() {
+        let turns = Turns::new(1);
+        let _first = turns.take(address(1)).await.unwrap();
+        let mut waiting: Vec<_> =
+            (0..WAITING_OF_ADDRESS).map(|_| Box::pin(turns.take(address(1)))).collect();
+        for one in &mut waiting {
+            assert!(one.as_mut().now_or_never().is_none());
+        }
+        assert!(turns.take(address(1)).now_or_never().unwrap().is_err());
+        assert!(turns.take(address(2)).now_or_never().is_none(), "it waits");
+    }
+}

@@ -1,0 +1,84 @@
+//! Text that others wrote: names cut to what a page has room for, and the characters that XML has.
+
+use std::borrow::Cow;
+use std::fmt::{self, Write};
+
+use askama::filters::{Escaper, Html};
+
+/// How much of a name is shown, in characters: the whole of a longer one is in its title.
+const NAME: usize = 120;
+
+/// How much a title has, in bytes: some names were stored before they had a bound.
+const WHOLE: usize = 4 << 10;
+
+/// The first characters of a text, with a mark where there are more.
+pub(crate) fn cut(text: &str, chars: usize) -> Cow<'_, str> {
+    if text.chars().nth(chars).is_none() {
+        return text.into();
+    }
+    text.chars().take(chars.saturating_sub(1)).chain(['\u{2026}']).collect::<String>().into()
+}
+
+/// A name as it is shown.
+pub(crate) fn short(name: &str) -> Cow<'_, str> {
+    cut(name, NAME)
+}
+
+/// The whole of a name, where it is shown cut.
+pub(crate) fn whole(name: &str) -> Option<Cow<'_, str>> {
+    name.chars().nth(NAME)?;
+    let fits = name.get(..name.floor_char_boundary(WHOLE))?;
+    Some(if fits.len() < name.len() { format!("{fits}\u{2026}").into() } else { name.into() })
+}
+
+/// Whether XML has a character at all (XML 1.0, 2.2): it has no reference for one that it lacks.
+fn is_xml(c: char) -> bool {
+    matches!(c, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..)
+}
+
+/// Makes text part of XML that we write, wherever it stands: what is markup is escaped, and what XML lacks is U+FFFD.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Xml;
+
+impl Escaper for Xml {
+    fn write_escaped_str<W: Write>(&self, mut to: W, text: &str) -> fmt::Result {
+        for (at, piece) in text.split(|c| !is_xml(c)).enumerate() {
+            if at > 0 {
+                to.write_char('\u{fffd}')?;
+            }
+            Html.write_escaped_str(&mut to, piece)?;
+        }
+        Ok(())
+    }
+}
+
+/// The same for what is written without a template.
+pub(crate) fn xml(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    // A string takes whatever is written.
+    let _ = Xml.write_escaped_str(&mut escaped, text);
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_name_is_cut_and_the_whole_is_in_its_title() {
+        assert_eq!((short("pony").as_ref(), whole("pony")), ("pony", None));
+        let long = "\u{fc}".repeat(500);
+        assert_eq!(short(&long).chars().count(), NAME);
+        assert!(short(&long).ends_with('\u{2026}'));
+        assert_eq!(whole(&long).as_deref(), Some(long.as_str()));
+        assert!(whole(&"\u{fc}".repeat(1 << 20)).is_some_and(|title| title.len() < WHOLE + 4));
+    }
+
+    #[test]
+    fn xml_has_no_character_that_it_lacks() {
+        assert_eq!(
+            xml("a\0\u{1b}\u{fffe}\u{ffff}<\u{fdd0}\u{1f40e}"),
+            "a\u{fffd}\u{fffd}\u{fffd}\u{fffd}&#60;\u{fdd0}\u{1f40e}"
+        );
+    }
+}

@@ -1,0 +1,198 @@
+//! No page is longer than this, whatever it shows.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+
+use super::*;
+use crate::{Site, rendered};
+use devmason_domain::*;
+use devmason_hypermedia::{Base, BuildsOf};
+
+fn build(nth: usize, client: &str) -> Build {
+    let at = Timestamp::from_parts(1_700_000_000_000_000, 0).unwrap();
+    Build {
+        project: ProjectId(1),
+        id: BuildId::assign(at, at),
+        key: Some(format!("{nth:0>100}").parse().unwrap()),
+        sender: Sender::Anonymous,
+        started: at,
+        received: at,
+        outcome: Outcome::Finished { success: false, finished: at },
+        tags: (0..100)
+            .map(|n| format!("{n:03}{}", "\u{1f40e}".repeat(97)).parse::<Tag>().unwrap())
+            .collect(),
+        client: ClientRecord(JsonObject::from_stored(client.to_owned())),
+        components: Vec::new(),
+        steps: 300,
+        failed_steps: 300,
+        tests: TestSummary { total: 300, failed: 300, ..TestSummary::default() },
+        output_bytes: 0,
+        updated_at: at,
+        digest: None,
+        version: 1,
+    }
+}
+
+#[test]
+fn a_page_has_a_bound_whatever_it_shows() {
+    let at = Timestamp::from_parts(1_700_000_000_000_000, 0).unwrap();
+    let name = "&".repeat((4 << 10) - 3);
+    let big = "&".repeat(1 << 16);
+    let project = Project {
+        id: ProjectId(1),
+        slug: "p".repeat(100).parse().unwrap(),
+        name: "'".repeat(200).parse().unwrap(),
+        owner: None,
+        reporting: Default::default(),
+        created_at: at,
+        updated_at: at,
+        version: 1,
+    };
+    let base = Base::new("", "");
+    let site = || Site {
+        base: &base,
+        user: None,
+        token: None,
+        here: "/".to_owned(),
+        json: Some("/x".to_owned()),
+    };
+    let client =
+        format!(r#"{{"host":"{big}","x":"http://{big}","{big}":[{}1]}}"#, "1,".repeat(1 << 10));
+    let builds: Vec<Build> = (0..100).map(|n| build(n, &client)).collect();
+    let step = |n: usize, output: &str| Step {
+        name: format!("{n:03}{name}").parse().unwrap(),
+        success: false,
+        started: at,
+        finished: at,
+        output: output.to_owned(),
+        errout: output.to_owned(),
+        extras: JsonObject::from_stored(format!(r#"{{"x":"{}"}}"#, big)),
+    };
+    let ansi = format!("\x1b[1;2;3;4;9;7m{}", "\x1b[41m\x1b[42m".repeat(450));
+    let test = |n: usize| TestResult {
+        suite: format!("{n:03}{name}").into(),
+        name: name.clone(),
+        status: TestStatus::Failed,
+        micros: None,
+        failure: Some(TestFailure { kind: None, message: Some(big.clone()), text: None }),
+        details: TestDetails {
+            stdout: "\n".repeat(200) + "x",
+            stderr: ansi.clone(),
+            ..TestDetails::default()
+        }
+        .into(),
+    };
+    let mut sizes = Vec::new();
+    let outlines: Vec<Vec<Step>> =
+        (0..30).map(|_| (0..60).map(|n| step(n, "")).collect()).collect();
+    let lines: Vec<TestLine> = (0..30)
+        .map(|n| TestLine {
+            name: full_test_name(&test(n).suite, &name),
+            runs: builds.iter().map(|b| (b.id, TestStatus::Failed)).collect(),
+        })
+        .collect();
+    sizes.push((
+        "project",
+        rendered(&ProjectPage::new(site(), &project, &builds, &outlines, &lines, false))
+            .unwrap()
+            .len(),
+    ));
+    for output in ["x", "\n\n\n\n", ansi.as_str(), &"\n".repeat(1000)] {
+        let steps: Vec<Step> = (0..300).map(|n| step(n, output)).collect();
+        let failed: Vec<TestResult> = (0..500).map(test).collect();
+        let names: Vec<String> = failed.iter().map(|t| full_test_name(&t.suite, &t.name)).collect();
+        let compared: Vec<Compared> = ["a", "b"]
+            .map(|title| Compared {
+                title,
+                build: build(1, "{}"),
+                steps: Vec::new(),
+                broken: names.clone(),
+                mended: names.clone(),
+            })
+            .into();
+        let page = BuildPage::new(
+            site(),
+            BuildParts {
+                project: &project,
+                build: &builds[0],
+                steps: &steps,
+                is_read: &[true; 300],
+                failed: &failed,
+                shown: 20,
+                compared: &compared,
+                previous: None,
+                next: None,
+                components: Vec::new(),
+                events: None,
+                may_delete: false,
+            },
+        )
+        .unwrap();
+        sizes.push(("build", rendered(&page).unwrap().len()));
+    }
+    let rows = || builds.iter().map(|build| Row { project: &project, build }).collect();
+    sizes.push((
+        "builds",
+        rendered(&Builds {
+            site: site(),
+            heading: big.clone(),
+            action: String::new(),
+            of: BuildsOf::Project(project.slug.clone()),
+            project: None,
+            rows: rows(),
+            filter: BuildFilter::default(),
+            pager: Pager::default(),
+        })
+        .unwrap()
+        .len(),
+    ));
+    let mut room = Room::new(1 << 20);
+    let tests =
+        (0..100).map(|n| TestRow::new(&site(), &project, &test(n), n as u32, &mut room)).collect();
+    sizes.push((
+        "tests",
+        rendered(&Tests {
+            site: site(),
+            project: &project,
+            build: &builds[0],
+            tests,
+            status: "",
+            text: "",
+            pager: Pager::default(),
+        })
+        .unwrap()
+        .len(),
+    ));
+    let s = step(1, &"\n".repeat(1 << 20));
+    sizes.push((
+        "output",
+        rendered(&Output::new(site(), &project, &builds[0], (0, &s), false, Lines::From(1)))
+            .unwrap()
+            .len(),
+    ));
+    let s = step(1, &(ansi.clone() + "\n").repeat(2000));
+    sizes.push((
+        "output ansi",
+        rendered(&Output::new(site(), &project, &builds[0], (0, &s), false, Lines::From(1)))
+            .unwrap()
+            .len(),
+    ));
+    let rows: Vec<ProjectRow> = (0..300)
+        .map(|_| ProjectRow {
+            project: project.clone(),
+            builds: (0..30).map(|n| build(n, "{}")).collect(),
+        })
+        .collect();
+    sizes.push((
+        "projects",
+        rendered(&Projects {
+            site: site(),
+            rows,
+            search: "",
+            red_first: false,
+            may_register: false,
+            pager: Pager::default(),
+        })
+        .unwrap()
+        .len(),
+    ));
+    assert!(sizes.iter().all(|(_, size)| *size < 8 << 20), "{sizes:?}");
+}
