@@ -101,7 +101,8 @@ pub(crate) async fn serve<S, B, E>(
 /// A request, as the rest of the server knows it.
 fn received(request: h2_http::Request<RecvStream>, peer: Option<SocketAddr>) -> Request {
     let (head, body) = request.into_parts();
-    let payload: Pin<Box<dyn Bodies<Item = Result<Bytes, PayloadError>>>> = Box::pin(pieces(body).fuse());
+    let payload: Pin<Box<dyn Bodies<Item = Result<Bytes, PayloadError>>>> =
+        Box::pin(pieces(body).fuse());
     let mut request = Request::with_payload(Payload::Stream { payload });
     let own = request.head_mut();
     // What HTTP/2 has of these was parsed by the same rules.
