@@ -688,6 +688,9 @@ impl devmason_reports::Sink for Counted {
     fn note(&mut self, note: devmason_reports::Note) {
         std::hint::black_box(note);
     }
+    fn against(&mut self, reason: devmason_reports::Reason) {
+        std::hint::black_box(reason);
+    }
 }
 
 /// Which database.

@@ -209,14 +209,20 @@ impl Body {
     }
 }
 
+/// How a body is compressed.
 #[derive(Clone, Copy)]
-enum Coding {
+pub(crate) enum Coding {
     Gzip,
     Zstd,
 }
 
 /// Inflates a body, and never more of it than the limit: a few kilobytes may hold gigabytes.
-fn inflate(coding: Coding, body: &Bytes, limit: usize, hold: &Hold) -> Result<Bytes, ApiError> {
+pub(crate) fn inflate(
+    coding: Coding,
+    body: &Bytes,
+    limit: usize,
+    hold: &Hold,
+) -> Result<Bytes, ApiError> {
     match coding {
         Coding::Gzip => inflate_by(flate2::read::MultiGzDecoder::new(&**body), "gzip", limit, hold),
         Coding::Zstd => {

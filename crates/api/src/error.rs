@@ -31,6 +31,8 @@ pub(crate) enum ApiError {
     Report { problem: String, receipt: Box<serde_json::Value> },
     /// None of the files in the body is a report.
     NoReport,
+    /// The body is no report of a format that is parsed: what it is, and which those are.
+    NotAReport { problem: String },
     /// The body is of a type that is not understood.
     UnsupportedType,
     /// The body is compressed in a way that is not understood.
@@ -149,8 +151,10 @@ impl ApiError {
             }
             Self::NoReport => plain(
                 S::UNSUPPORTED_MEDIA_TYPE,
-                "none of the files in the body is a report of a known format",
+                "none of the files in the body is a report of a format that is parsed: junit, tap, go, libtest, ctrf, \
+                 trx, xunit, nunit, ctest",
             ),
+            Self::NotAReport { problem } => plain(S::UNSUPPORTED_MEDIA_TYPE, problem),
             Self::UnsupportedType => plain(
                 S::UNSUPPORTED_MEDIA_TYPE,
                 "the body must be application/json, or where builds are reported a report file",

@@ -10,12 +10,15 @@ use devmason_domain::{
     Timestamp, limits,
 };
 use devmason_hypermedia::document::ComponentRef;
-use devmason_reports::{Case, Fault, Format, Note, Read, ReadError, Sink, Suite, build};
+use devmason_reports::{
+    Case, Cause, Fault, Format, Note, Read, ReadError, Reason, Seen, Sink, Suite, build,
+};
 use devmason_repository::{KeptUpload, RawUpload, TestReport};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use crate::body::{Coding, inflate};
 use crate::budget::{Hold, Lane, SMALL};
 use crate::call::Call;
 use crate::error::ApiError;
@@ -49,6 +52,8 @@ pub(crate) struct Upload {
 struct File {
     /// What it is called, where it came with others.
     name: Option<String>,
+    /// What its first bytes show.
+    seen: Seen,
     /// What was read, but its cases; nothing where it is no report.
     read: Option<Read>,
     /// Its cases.
@@ -65,6 +70,8 @@ struct Source {
     received: Timestamp,
     /// How many cases it may have.
     cases: usize,
+    /// How long it may be, unpacked, in bytes.
+    limit: usize,
     hold: Hold,
 }
 
@@ -96,13 +103,43 @@ async fn read_from(
     let turn = call.body.turn(call.app, body.len()).await?;
     let (content_type, cases) = (content_type.to_owned(), call.app.settings.max_cases);
     let hold = call.body.hold.clone();
-    let source = Source { asked, content_type, body, received, cases, hold };
+    let limit = call.app.settings.max_body_bytes;
+    let source = Source { asked, content_type, body, received, cases, limit, hold };
     let (read, turn) = call.off_the_workers(move || Ok((source.read(), turn))).await?;
     if matches!(read, Ok(None)) {
         // It goes on with the document.
         call.body.keep_turn(turn);
     }
     read
+}
+
+/// A file that is kept compressed, as `junit.xml.gz`, is what is in it.
+fn unpacked(body: web::Bytes, limit: usize, hold: &Hold) -> Result<web::Bytes, ApiError> {
+    if body.starts_with(&[0x1f, 0x8b]) {
+        inflate(Coding::Gzip, &body, limit, hold)
+    } else {
+        Ok(body)
+    }
+}
+
+/// Whether JSON has a member of a build that no other tool's has at its outermost level: its steps, tags or client.
+fn is_build(body: &[u8]) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Members<'a> {
+        #[serde(borrow)]
+        results: Option<&'a RawValue>,
+        #[serde(borrow)]
+        tags: Option<&'a RawValue>,
+        #[serde(borrow)]
+        client: Option<&'a RawValue>,
+        incremental: Option<bool>,
+    }
+    serde_json::from_slice::<Members<'_>>(body).is_ok_and(|members| {
+        members.results.is_some()
+            || members.tags.is_some()
+            || members.client.is_some()
+            || members.incremental.is_some()
+    })
 }
 
 fn media_type(content_type: &str) -> String {
@@ -114,7 +151,8 @@ fn is_small_document(content_type: &str, body: &[u8]) -> bool {
     body.is_empty()
         || (body.len() <= SMALL
             && media_type(content_type) == "application/json"
-            && !is_report_in_json(body))
+            && !is_report_in_json(body)
+            && (is_build(body) || !matches!(Seen::of(body), Seen::Foreign(_))))
 }
 
 impl Source {
@@ -122,7 +160,13 @@ impl Source {
         let media_type = media_type(&self.content_type);
         let is_json = media_type == "application/json";
         if self.asked.is_none() && is_json && !is_report_in_json(&self.body) {
-            return Ok(None);
+            return match Seen::of(&self.body) {
+                // Of another tool's JSON no build is made that has nothing of it.
+                seen @ Seen::Foreign(_) if !is_build(&self.body) => {
+                    Err(ApiError::NotAReport { problem: seen.refusal() })
+                }
+                _ => Ok(None),
+            };
         }
         let files = match media_type.as_str() {
             "multipart/form-data" => {
@@ -142,13 +186,52 @@ impl Source {
         };
         let files = files
             .into_iter()
-            .map(|(name, body)| file(name, &body, self.asked, &mut bounds))
+            .map(|(name, body)| {
+                let body = unpacked(body, self.limit, &self.hold)?;
+                file(name, &body, (self.asked, is_alone), &mut bounds)
+            })
             .collect::<Result<Vec<_>, _>>()?;
+        let files = told_apart(files);
         if files.iter().all(|file| file.read.is_none()) {
-            return Err(if is_alone { ApiError::UnsupportedType } else { ApiError::NoReport });
+            let seen = files.first().map_or(Seen::Nothing, |file| file.seen);
+            return Err(if is_alone {
+                ApiError::NotAReport { problem: seen.refusal() }
+            } else {
+                ApiError::NoReport
+            });
         }
         Ok(Some(Upload { files, received: self.received }))
     }
+}
+
+/// Says in the receipt of a file which of its tests has the name of one in a file before it.
+fn told_apart(mut files: Vec<File>) -> Vec<File> {
+    if files.len() < 2 {
+        return files;
+    }
+    let mut before: std::collections::HashSet<(std::sync::Arc<str>, String)> = Default::default();
+    for file in &mut files {
+        let doubled = file
+            .results
+            .iter()
+            .find(|result| before.contains(&(result.suite.clone(), result.name.clone())));
+        if let (Some(doubled), Ok(Value::Object(mut receipt))) =
+            (doubled, serde_json::from_str::<Value>(&file.receipt))
+        {
+            let name = devmason_domain::full_test_name(&doubled.suite, &doubled.name);
+            let text = format!("'{name}', and maybe others, is in a file before this one, too");
+            let note = json!({"line": null, "kind": "doubled", "text": text});
+            if let Some(Value::Array(notes)) = receipt.get_mut("notes") {
+                notes.push(note);
+            }
+            let total = receipt.get("notes_total").and_then(Value::as_u64).unwrap_or(0) + 1;
+            receipt.insert("notes_total".to_owned(), json!(total));
+            file.receipt = Value::Object(receipt).to_string();
+        }
+        before
+            .extend(file.results.iter().map(|result| (result.suite.clone(), result.name.clone())));
+    }
+    files
 }
 
 /// What the files of an upload may still have, together.
@@ -240,6 +323,11 @@ impl Sink for Bounded<'_, '_> {
         }
     }
 
+    fn against(&mut self, reason: Reason) {
+        self.read.tally.verdict.against(&reason);
+        self.note(Note::from(&reason));
+    }
+
     fn room(&self, held: usize) -> Result<(), ReadError> {
         if held < self.bounds.cases {
             return Ok(());
@@ -270,7 +358,9 @@ pub(crate) async fn read_again(
     let mut upload = match read.await {
         Ok(Some(upload)) => upload,
         // It came as one: that it is none now is not this request's media type's fault.
-        Ok(None) | Err(ApiError::UnsupportedType) => return Err(ApiError::NoReport),
+        Ok(None) | Err(ApiError::UnsupportedType | ApiError::NotAReport { .. }) => {
+            return Err(ApiError::NoReport);
+        }
         Err(error) => return Err(error),
     };
     let steps = if kept.one_step { vec![upload.step(&params)?] } else { upload.steps(&params)? };
@@ -343,18 +433,28 @@ fn too_many_files() -> ApiError {
 fn file(
     mut name: Option<String>,
     body: &[u8],
-    asked: Option<Format>,
+    (asked, is_alone): (Option<Format>, bool),
     bounds: &mut Bounds<'_>,
 ) -> Result<File, ApiError> {
     if let Some(name) = &mut name {
         limits::cut(name, limits::NAME);
     }
     let start = Instant::now();
-    let format = asked.or_else(|| Format::recognize(body.get(..8192).unwrap_or(body)));
+    let seen = asked.map_or_else(|| Seen::of(body), Seen::Format);
+    let format = match seen {
+        Seen::Format(format) => Some(format),
+        Seen::Foreign(_) | Seen::Nothing => None,
+    };
     let mut receipt = build::receipt(name.as_deref(), body, format, asked.is_some());
     let Some(format) = format else {
-        build::leave_out(&mut receipt);
-        return Ok(File { name, read: None, results: Vec::new(), receipt: receipt.to_string() });
+        build::leave_out(&mut receipt, seen);
+        return Ok(File {
+            name,
+            seen,
+            read: None,
+            results: Vec::new(),
+            receipt: receipt.to_string(),
+        });
     };
     if format.is_held() {
         bounds.hold.draw_blocking(Lane::Work, body.len().saturating_mul(HELD))?;
@@ -369,6 +469,15 @@ fn file(
         last: None,
     };
     let parsed = devmason_reports::read_slice(format, body, &mut sink);
+    // Of several files, one that cannot be read at all fails the build, and the others are kept.
+    let parsed = match parsed {
+        Err(error) if error.fault == Fault::Broken && !is_alone => {
+            let text = format!("the file cannot be parsed: {error}");
+            sink.against(Reason { cause: Cause::Cut, line: error.line, text });
+            Ok(())
+        }
+        parsed => parsed,
+    };
     let (read, mut results) = (sink.read, sink.results);
     results.shrink_to_fit();
     if let Err(error) = parsed {
@@ -384,7 +493,7 @@ fn file(
         return Err(ApiError::Report { problem, receipt: Box::new(receipt) });
     }
     build::receive(&mut receipt, &read, start.elapsed());
-    Ok(File { name, read: Some(read), results, receipt: receipt.to_string() })
+    Ok(File { name, seen, read: Some(read), results, receipt: receipt.to_string() })
 }
 
 fn unknown_format(word: &str) -> ApiError {

@@ -7,7 +7,7 @@ use devmason_domain::{Invalid, JsonObject, Step, TestDetails, TestResult, Timest
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::{Case, Format, Note, Read, ReadError};
+use crate::{Case, Format, Note, Read, ReadError, Seen};
 
 /// Makes cases into what a build has of them. What they belong to is shared by those that come one after the other and
 /// belong to the same.
@@ -72,7 +72,8 @@ impl Read {
     /// or when it was received.
     pub fn times(&self, said: Option<Timestamp>, received: Timestamp) -> (Timestamp, Timestamp) {
         let suites = self.suites.iter().filter_map(|suite| suite.started);
-        let own = suites.chain(self.tally.started);
+        // What lies in the future is a clock that is wrong.
+        let own = suites.chain(self.tally.started).filter(|date| *date <= received);
         let Some(started) = said.or(own.min()) else { return (received, received) };
         let of_suites = self.suites.iter().filter_map(|suite| suite.micros).max();
         let micros = i64::try_from(of_suites.unwrap_or(self.tally.micros)).unwrap_or(0);
@@ -101,14 +102,20 @@ impl Read {
         let joined = |of: fn(&crate::Suite) -> &str| self.suites.iter().map(of).collect();
         let format = serde_json::value::to_raw_value(self.format.as_str())
             .map_err(|error| Invalid(error.to_string()))?;
+        let mut extras = vec![("report".to_owned(), format)];
+        if let Some(reasons) = self.tally.verdict.reasons() {
+            let reasons = serde_json::value::to_raw_value(&reasons);
+            extras
+                .push(("failure".to_owned(), reasons.map_err(|error| Invalid(error.to_string()))?));
+        }
         Ok(Step {
             name: name.parse()?,
-            success: self.tally.summary.failed + self.tally.summary.error == 0,
+            success: self.tally.verdict.is_success(),
             started,
             finished,
             output: joined(|suite| &suite.stdout),
             errout: joined(|suite| &suite.stderr),
-            extras: JsonObject::from_members(&[("report".to_owned(), format)])?,
+            extras: JsonObject::from_members(&extras)?,
         })
     }
 }
@@ -149,8 +156,8 @@ pub fn receive(receipt: &mut Value, read: &Read, took: Duration) {
 }
 
 /// Adds to a receipt that the file is no report, and so left out.
-pub fn leave_out(receipt: &mut Value) {
-    let text = "this is no report of a known format; it is left out";
+pub fn leave_out(receipt: &mut Value, seen: Seen) {
+    let text = format!("{}; it is left out", seen.words());
     receipt["notes"] = json!([{"line": null, "kind": "dropped", "text": text}]);
     receipt["notes_total"] = json!(1);
 }

@@ -84,6 +84,11 @@ impl Handler for Ctest {
         let within = open.last().map_or("", |open| open.name.as_str());
         match (element.name.as_str(), &mut self.case) {
             ("Site", _) => sink.suite(std::mem::take(&mut self.suite))?,
+            // How it ended says nothing of one that passed, as with WILL_FAIL.
+            ("Test", Some(case)) if case.status == Some(Status::Passed) => {
+                case.failure = None;
+                self.case.take().map_or(Ok(()), |case| sink.case(case))?;
+            }
             ("Test", _) => self.case.take().map_or(Ok(()), |case| sink.case(case))?,
             ("Name", Some(case)) if within == "Test" => {
                 case.name = element.trimmed().unwrap_or_default();
@@ -157,11 +162,14 @@ fn value(
             }
             case.failure.get_or_insert_with(Failure::default).kind = Some(text);
         }
+        Some("Fail Reason") => {
+            case.failure.get_or_insert_with(Failure::default).message = Some(text);
+        }
         Some("Completion Status") if case.status != Some(Status::Passed) => {
             if text == "Disabled" || text.starts_with("SKIP") {
                 case.status = Some(Status::Skipped);
             }
-            case.failure.get_or_insert_with(Failure::default).message = Some(text);
+            case.failure.get_or_insert_with(Failure::default).message.get_or_insert(text);
         }
         Some(name) => case.properties.push((name.to_owned(), text)),
         None => {}

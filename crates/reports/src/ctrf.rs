@@ -1,27 +1,118 @@
 //! The Common Test Report Format: one JSON document, held in memory as a whole.
 
+use std::borrow::Cow;
+use std::io::Read;
 use std::sync::Arc;
 
 use devmason_domain::Timestamp;
-use serde::Deserialize;
+use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use crate::input::Input;
 use crate::model::nested;
 use crate::number;
-use crate::{Case, Claim, Failure, Note, NoteKind, ReadError, Sink, Status, Suite};
+use crate::{Case, Cause, Claim, Failure, Note, NoteKind, ReadError, Reason, Sink, Status, Suite};
 
-#[derive(Deserialize)]
-struct Document {
-    results: Results,
-}
-
-#[derive(Deserialize)]
+/// What is read of a document, as far as it could be read.
+#[derive(Default)]
 struct Results {
+    is_there: bool,
     tool: Option<Tool>,
     summary: Option<Summary>,
     tests: Vec<Test>,
     environment: Option<serde_json::Map<String, Value>>,
+}
+
+/// Reads an object whose members are of this kind into what is there so far: what came before a break stays.
+struct Members<'a>(&'a mut Results, bool);
+
+impl<'de> DeserializeSeed<'de> for Members<'_> {
+    type Value = ();
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Members<'_> {
+    type Value = ();
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an object")
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let Self(results, is_document) = self;
+        while let Some(name) = map.next_key::<String>()? {
+            match (is_document, name.as_str()) {
+                (true, "results") => {
+                    results.is_there = true;
+                    map.next_value_seed(Members(results, false))?;
+                }
+                (false, "tests") => map.next_value_seed(Tests(&mut results.tests))?,
+                (false, "tool") => results.tool = map.next_value()?,
+                (false, "summary") => results.summary = map.next_value()?,
+                (false, "environment") => results.environment = map.next_value()?,
+                _ => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(())
+    }
+}
+
+struct Tests<'a>(&'a mut Vec<Test>);
+
+impl<'de> DeserializeSeed<'de> for Tests<'_> {
+    type Value = ();
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Tests<'_> {
+    type Value = ();
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a list of tests")
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+        while let Some(test) = list.next_element()? {
+            self.0.push(test);
+        }
+        Ok(())
+    }
+}
+
+/// JSON in which each escape of half a surrogate pair, which is no character, is that of U+FFFD; and how many they were.
+fn paired(json: &str) -> (Cow<'_, str>, u64) {
+    let unit = |at: usize| {
+        let digits = json.get(at..)?.strip_prefix("\\u")?.get(..4)?;
+        u16::from_str_radix(digits, 16).ok()
+    };
+    let (mut fixed, mut copied, mut count, mut from) = (String::new(), 0, 0, 0);
+    while let Some(at) = json.get(from..).and_then(|rest| rest.find('\\')).map(|at| from + at) {
+        let is_pair = matches!(unit(at), Some(0xd800..=0xdbff))
+            && matches!(unit(at + 6), Some(0xdc00..=0xdfff));
+        match unit(at) {
+            _ if is_pair => from = at + 12,
+            Some(0xd800..=0xdfff) => {
+                fixed += json.get(copied..at).unwrap_or_default();
+                fixed += "\\ufffd";
+                (copied, from, count) = (at + 6, at + 6, count + 1);
+            }
+            // The character behind a backslash, whatever it is.
+            _ => {
+                from = at
+                    + 1
+                    + json
+                        .get(at + 1..)
+                        .and_then(|rest| rest.chars().next())
+                        .map_or(1, char::len_utf8)
+            }
+        }
+    }
+    if count == 0 {
+        return (Cow::Borrowed(json), 0);
+    }
+    fixed += json.get(copied..).unwrap_or_default();
+    (Cow::Owned(fixed), count)
 }
 
 #[derive(Deserialize)]
@@ -77,11 +168,32 @@ fn lines(value: Option<Value>) -> String {
 }
 
 pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), ReadError> {
-    let document: Document = serde_json::from_reader(&mut *input).map_err(|error| {
+    let mut text = String::new();
+    let text = match input.whole() {
+        Some(text) => text,
+        None => {
+            input
+                .read_to_string(&mut text)
+                .map_err(|error| ReadError::new(None, error.to_string()))?;
+            &text
+        }
+    };
+    let (text, replaced) = paired(text);
+    if replaced > 0 {
+        let text = format!("{replaced} escapes are no characters and were replaced by U+FFFD");
+        sink.note(Note { line: None, kind: NoteKind::Odd, text });
+    }
+    let mut results = Results::default();
+    let mut json = serde_json::Deserializer::from_str(&text);
+    let parsed = Members(&mut results, true).deserialize(&mut json).and_then(|()| json.end());
+    let parsed = parsed.map_err(|error| {
         ReadError::new(Some(error.line() as u64), format!("this is no CTRF: {error}"))
-    })?;
-    let results = document.results;
-    let (mut failed, mut skipped) = (0, 0);
+    });
+    if !results.is_there {
+        parsed?;
+        return Err(ReadError::new(None, "this is no CTRF: it has no results"));
+    }
+    let (mut failed, mut skipped, mut errors) = (0, 0, 0);
     let tests = results.tests.len() as u64;
     // Most tests are in the suites of the one before.
     let mut suites: Arc<[String]> = Arc::default();
@@ -100,6 +212,7 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
         };
         failed += u64::from(status == Status::Failed);
         skipped += u64::from(status == Status::Skipped);
+        errors += u64::from(status == Status::Error);
         let within: Vec<&str> = match &test.suite {
             Some(Value::String(suite)) => suite.split(" > ").collect(),
             Some(Value::Array(suites)) => suites.iter().filter_map(Value::as_str).collect(),
@@ -150,7 +263,11 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
         ] {
             if let Some(said) = said.filter(|said| *said != there && what != "skipped") {
                 let text = format!("the summary says {what}: {said}; there are {there}");
-                sink.note(Note { line: None, kind: NoteKind::Odd, text });
+                if what == "failed" && said > there + errors {
+                    sink.against(Reason::new(Cause::Claim, None, text));
+                } else {
+                    sink.note(Note { line: None, kind: NoteKind::Odd, text });
+                }
             }
         }
         suite.started = at(summary.start);
@@ -169,5 +286,6 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
         let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         suite.properties.push((name, text));
     }
-    sink.suite(suite)
+    sink.suite(suite)?;
+    parsed
 }

@@ -10,7 +10,7 @@ use crate::input::Input;
 use crate::junit::Doubled;
 use crate::model::nested;
 use crate::number;
-use crate::{Case, Failure, Note, NoteKind, ReadError, Sink, Status, Suite};
+use crate::{Case, Cause, Failure, Note, NoteKind, ReadError, Reason, Sink, Status, Suite};
 
 /// How much of a test's output is kept, in bytes.
 const MAX_OUTPUT: usize = 8 << 20;
@@ -135,7 +135,7 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
         let is_cut_off = package.begun;
         if is_cut_off {
             let text = format!("the file ends before the package '{name}' does");
-            sink.note(Note { line: None, kind: NoteKind::Odd, text });
+            sink.against(Reason::new(Cause::Cut, None, text));
         }
         end(&name, package, is_cut_off.then_some("fail"), None, sink)?;
     }

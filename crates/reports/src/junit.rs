@@ -10,11 +10,18 @@ use crate::input::Input;
 use crate::model::{nested, start};
 use crate::number;
 use crate::xml::{Element, Handler, walk};
-use crate::{Case, Claim, Failure, Note, NoteKind, ReadError, Sink, Status, Suite};
+use crate::{Case, Cause, Claim, Failure, Note, NoteKind, ReadError, Reason, Sink, Status, Suite};
 
 pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), ReadError> {
-    let mut junit = Junit::default();
-    walk(input, sink, &mut junit)
+    let has_commas =
+        input.whole().is_some_and(|text| memchr::memmem::find(text.as_bytes(), b"=\"0,").is_some());
+    let mut junit = Junit { has_commas, ..Junit::default() };
+    walk(input, sink, &mut junit)?;
+    if junit.is_pytests && junit.cases == 0 {
+        let text = "pytest collected no tests, which it calls a failure";
+        sink.against(Reason::new(Cause::NothingRun, None, text));
+    }
+    Ok(())
 }
 
 #[derive(Default)]
@@ -27,6 +34,11 @@ struct Junit {
     again: Vec<String>,
     doubled: Doubled,
     dropped: HashSet<String>,
+    /// Whether the file writes decimals behind a comma, as a value that begins with `0,` shows.
+    has_commas: bool,
+    /// Whether pytest wrote it, and how many cases there are.
+    is_pytests: bool,
+    cases: u64,
 }
 
 /// Whether a case was there before; of each only a hash is kept.
@@ -86,7 +98,24 @@ impl Count {
 
 /// What an attribute says of a duration; a guess is told.
 pub(crate) fn duration(element: &Element, name: &str, sink: &mut dyn Sink) -> Option<u64> {
+    duration_in(element, name, false, sink)
+}
+
+/// The same, where it is known whether a comma stands before decimals.
+fn duration_in(
+    element: &Element,
+    name: &str,
+    has_commas: bool,
+    sink: &mut dyn Sink,
+) -> Option<u64> {
     let text = element.get(name).filter(|text| !text.trim().is_empty())?;
+    let decimal;
+    let text = if has_commas && !text.contains('.') && text.matches(',').count() == 1 {
+        decimal = text.replace(',', ".");
+        decimal.as_str()
+    } else {
+        text
+    };
     match number::seconds(text) {
         Some((micros, guessed)) => {
             if guessed {
@@ -135,13 +164,14 @@ impl Junit {
         let mut path = self.path();
         // <testsuites> is only around the suites, unless it has a name of its own.
         if element.name == "testsuite" || element.get("name").is_some_and(|name| !name.is_empty()) {
-            let name = element.get("name").unwrap_or_default();
+            let name = without_date(element.get("name").unwrap_or_default());
+            self.is_pytests |= name == "pytest" && element.name == "testsuite";
             path = nested(&path, name, Some(element.line), sink);
         }
         let mut suite = Suite {
             path,
             started: time(element, "timestamp", sink),
-            micros: duration(element, "time", sink),
+            micros: duration_in(element, "time", self.has_commas, sink),
             host: element.owned("hostname"),
             claim: Claim {
                 tests: count(element, &["tests"]),
@@ -176,7 +206,11 @@ impl Junit {
             if let Some(said) = said.filter(|said| *said != own && *said != all) {
                 let name = open.suite.path.last().map_or("", String::as_str);
                 let text = format!("the suite '{name}' says {what}=\"{said}\"; there are {all}");
-                sink.note(Note { line: Some(open.line), kind: NoteKind::Odd, text });
+                if matches!(what, "failures" | "errors") && said > all {
+                    sink.against(Reason::new(Cause::Claim, Some(open.line), text));
+                } else {
+                    sink.note(Note { line: Some(open.line), kind: NoteKind::Odd, text });
+                }
             }
         }
         if let Some(outer) = self.suites.last_mut() {
@@ -197,18 +231,31 @@ impl Junit {
                 "name" => value.clone_into(&mut case.name),
                 "classname" => case.class = Some(value.to_owned()),
                 "class" => case.class = case.class.or_else(|| Some(value.to_owned())),
-                "time" => case.micros = duration(element, "time", sink),
+                "time" => case.micros = duration_in(element, "time", self.has_commas, sink),
                 "timestamp" => case.started = time(element, "timestamp", sink),
                 "file" => case.file = Some(value.to_owned()),
                 "line" => case.line = value.parse().ok(),
                 // What GoogleTest and others say of a case that was not run.
                 "status" if is_one_of(value, NOT_RUN) => case.status = Some(Status::Skipped),
                 "result" if is_one_of(value, SUPPRESSED) => case.status = Some(Status::Skipped),
-                "assertions" | "id" => case.properties.push((name.to_owned(), value.to_owned())),
-                _ => {}
+                // That is said by the elements in it.
+                "status" | "result" | "failure" | "error" | "skipped" => {}
+                _ => case.properties.push((name.to_owned(), value.to_owned())),
             }
         }
-        if case.name.is_empty() {
+        // node's reporter writes this one of all tests: what tells them apart is where they are described.
+        if case.class.as_deref() == Some("test") && !case.suites.is_empty() {
+            case.class = None;
+        }
+        if case.name.is_empty() && case.class.is_none() {
+            // pytest writes so what ran when it was interrupted.
+            "the test that was interrupted".clone_into(&mut case.name);
+            case.status = Some(Status::Error);
+            let message = "the run ended before its name was known".to_owned();
+            case.failure = Some(Failure { message: Some(message), ..Failure::default() });
+            let text = "a case without a name: the run was interrupted";
+            sink.against(Reason::new(Cause::Aborted, Some(element.line), text));
+        } else if case.name.is_empty() {
             let text = "a case without a name".to_owned();
             sink.note(Note { line: Some(element.line), kind: NoteKind::Odd, text });
         }
@@ -228,8 +275,27 @@ impl Junit {
             open.own.add(status);
             open.all.add(status);
         }
+        self.cases += 1;
         self.doubled.check(&case, sink);
         sink.case(case)
+    }
+
+    /// An element outside of any case says that its suite failed: that becomes a case.
+    fn judge_suite(
+        &mut self,
+        element: &Element,
+        status: Status,
+        sink: &mut dyn Sink,
+    ) -> Result<(), ReadError> {
+        let suites = self.path();
+        self.case = Some(Case {
+            name: format!("the suite itself ({})", suites.last().map_or("", String::as_str)),
+            suites,
+            report_line: Some(element.line),
+            ..Case::default()
+        });
+        self.judge(element, status);
+        self.close_case(sink)
     }
 
     /// What came of a case, told by an element in it: what is worse counts.
@@ -239,6 +305,11 @@ impl Junit {
             kind: element.owned("type"),
             message: element.owned("message"),
             text: element.trimmed(),
+        };
+        // What was said not to count before it failed was expected to, as with Catch2's [!mayfail].
+        let status = match case.status {
+            Some(Status::Skipped) if status.is_bad() => Status::Skipped,
+            _ => status,
         };
         let is_reason = case.status.is_none_or(|known| known < status);
         match (&mut case.failure, is_reason) {
@@ -272,6 +343,14 @@ impl Junit {
             sink.note(Note { line: Some(element.line), kind: NoteKind::Dropped, text });
         }
     }
+}
+
+/// The name of a suite without the date that unittest-xml-reporting puts behind it.
+fn without_date(name: &str) -> &str {
+    let dated = name
+        .rsplit_once('-')
+        .filter(|(_, date)| date.len() == 14 && date.bytes().all(|byte| byte.is_ascii_digit()));
+    dated.map_or(name, |(name, _)| name)
 }
 
 /// What a `status` says of a case that was not run, and a `result`.
@@ -328,6 +407,8 @@ impl Handler for Junit {
         match element.name.as_str() {
             "testsuites" | "testsuite" => self.close_suite(sink)?,
             "testcase" => self.close_case(sink)?,
+            "failure" if self.case.is_none() => self.judge_suite(element, Status::Failed, sink)?,
+            "error" if self.case.is_none() => self.judge_suite(element, Status::Error, sink)?,
             "failure" => self.judge(element, Status::Failed),
             "error" => self.judge(element, Status::Error),
             "skipped" => {

@@ -10,8 +10,10 @@ mod libtest;
 mod model;
 mod number;
 mod nunit;
+mod recognize;
 mod tap;
 mod trx;
+mod verdict;
 mod xml;
 mod xunit;
 
@@ -21,6 +23,8 @@ use devmason_domain::limits;
 pub use devmason_domain::{TestFailure as Failure, TestStatus as Status};
 use devmason_domain::{TestSummary, Timestamp};
 pub use model::{Case, Claim, Fault, Note, NoteKind, ReadError, Sink, Suite};
+pub use recognize::Seen;
+pub use verdict::{Cause, Reason, Verdict};
 
 use input::Input;
 use model::start;
@@ -87,46 +91,13 @@ impl Format {
         matches!(self, Self::Go | Self::Libtest | Self::Ctrf | Self::Trx)
     }
 
-    /// Recognizes a format from the first bytes of a file; a few thousand are enough.
+    /// Recognizes a format from the first bytes of a file, by what only that format has; a few thousand are enough.
     pub fn recognize(start: &[u8]) -> Option<Self> {
-        let text = input::start(start);
-        let text = text.trim_start();
-        if text.starts_with('<') {
-            return of_root(xml::root(text)?);
-        }
-        if text.starts_with('{') || text.starts_with('[') {
-            return of_json(text);
-        }
-        tap::looks_like(text).then_some(Self::Tap)
-    }
-}
-
-fn of_root(root: &str) -> Option<Format> {
-    Some(match root {
-        "testsuites" | "testsuite" | "testcase" => Format::Junit,
-        "TestRun" => Format::Trx,
-        "assemblies" | "assembly" => Format::Xunit,
-        "test-run" | "test-results" | "test-suite" => Format::Nunit,
-        "Site" => Format::Ctest,
-        _ => return None,
-    })
-}
-
-fn of_json(text: &str) -> Option<Format> {
-    // A line of JSON for each event: the first line is whole.
-    let line = text.lines().next().unwrap_or_default();
-    if let Ok(serde_json::Value::Object(event)) = serde_json::from_str(line) {
-        if event.contains_key("Action") {
-            return Some(Format::Go);
-        }
-        if event.contains_key("type") && event.contains_key("event") {
-            return Some(Format::Libtest);
+        match Seen::of(start) {
+            Seen::Format(format) => Some(format),
+            Seen::Foreign(_) | Seen::Nothing => None,
         }
     }
-    let has = |name: &str| text.contains(&format!("\"{name}\""));
-    // Keys may be sorted, so that the tool's name stands far behind.
-    let is_ctrf = has("reportFormat") || (has("results") && (has("tool") || has("tests")));
-    is_ctrf.then_some(Format::Ctrf)
 }
 
 /// Reads a report of that format to its end.
@@ -148,8 +119,9 @@ pub fn read_slice(format: Format, bytes: &[u8], sink: &mut dyn Sink) -> Result<(
 }
 
 fn of_input(format: Format, input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), ReadError> {
-    let sink = &mut Fitted(sink);
-    match format {
+    let mut fitted = Fitted { sink, cases: 0 };
+    let sink = &mut fitted;
+    let read = match format {
         Format::Junit => junit::read(input, sink),
         Format::Tap => tap::read(input, sink),
         Format::Go => go::read(input, sink),
@@ -159,7 +131,20 @@ fn of_input(format: Format, input: &mut Input<'_>, sink: &mut dyn Sink) -> Resul
         Format::Xunit => xunit::read(input, sink),
         Format::Nunit => nunit::read(input, sink),
         Format::Ctest => ctest::read(input, sink),
-    }?;
+    };
+    match read {
+        // What came before the break is kept; and nobody takes what is there for all.
+        Err(error) if error.fault == Fault::Broken && fitted.cases > 0 => {
+            let text = format!("the file breaks off: {error}");
+            fitted.against(Reason::new(Cause::Cut, error.line, text));
+        }
+        read => read?,
+    }
+    if fitted.cases == 0 {
+        let text = "there is no test case in it".to_owned();
+        fitted.note(Note { line: None, kind: NoteKind::Odd, text });
+    }
+    let sink = &mut fitted;
     if input.replaced() > 0 {
         let text =
             format!("{} byte sequences are no text and were replaced by U+FFFD", input.replaced());
@@ -168,25 +153,46 @@ fn of_input(format: Format, input: &mut Input<'_>, sink: &mut dyn Sink) -> Resul
     Ok(())
 }
 
-/// A sink behind which no name is longer than a name may be: what is, is cut, and a note says so.
-struct Fitted<'a>(&'a mut dyn Sink);
+/// A sink behind which no name is longer than a name may be: what is, is cut, and a note says so. No date there is a
+/// placeholder.
+struct Fitted<'a> {
+    sink: &'a mut dyn Sink,
+    cases: u64,
+}
+
+/// What tools write where they know no date lies before this, the year 2000.
+const FIRST_DATE: i64 = 946_684_800_000_000;
+
+fn is_date(date: &Timestamp) -> bool {
+    date.micros() >= FIRST_DATE
+}
+
+/// What a case is called that has no name.
+const UNNAMED: &str = "(unnamed)";
 
 impl Fitted<'_> {
     fn cut(&mut self, line: Option<u64>, what: &str, text: &mut String) {
         if limits::cut(text, limits::NAME) {
             let text = format!("{what} '{}…' is longer than {} bytes", start(text), limits::NAME);
-            self.0.note(Note { line, kind: NoteKind::Cut, text });
+            self.sink.note(Note { line, kind: NoteKind::Cut, text });
         }
     }
 }
 
 impl Sink for Fitted<'_> {
-    fn suite(&mut self, suite: Suite) -> Result<(), ReadError> {
-        self.0.suite(suite)
+    fn suite(&mut self, mut suite: Suite) -> Result<(), ReadError> {
+        suite.started = suite.started.filter(is_date);
+        self.sink.suite(suite)
     }
 
     fn case(&mut self, mut case: Case) -> Result<(), ReadError> {
         let line = case.report_line;
+        self.cases += 1;
+        case.started = case.started.filter(is_date);
+        if case.name.is_empty() {
+            // By the name it is found again.
+            case.name = UNNAMED.to_owned();
+        }
         self.cut(line, "the name", &mut case.name);
         for (what, text) in [("the class", &mut case.class), ("the file", &mut case.file)] {
             if let Some(text) = text {
@@ -196,18 +202,22 @@ impl Sink for Fitted<'_> {
         if case.properties.len() > limits::PROPERTIES {
             let text =
                 format!("'{}' has more than {} properties", start(&case.name), limits::PROPERTIES);
-            self.0.note(Note { line, kind: NoteKind::Cut, text });
+            self.sink.note(Note { line, kind: NoteKind::Cut, text });
             case.properties.truncate(limits::PROPERTIES);
         }
-        self.0.case(case)
+        self.sink.case(case)
     }
 
     fn note(&mut self, note: Note) {
-        self.0.note(note);
+        self.sink.note(note);
     }
 
     fn room(&self, held: usize) -> Result<(), ReadError> {
-        self.0.room(held)
+        self.sink.room(held)
+    }
+
+    fn against(&mut self, reason: Reason) {
+        self.sink.against(reason);
     }
 }
 
@@ -237,11 +247,14 @@ pub struct Tally {
     pub started: Option<Timestamp>,
     /// How long they took together, in microseconds.
     pub micros: u64,
+    /// Whether the report is a success.
+    pub verdict: Verdict,
 }
 
 impl Tally {
     /// Adds a case.
     pub fn add(&mut self, case: &Case) {
+        self.verdict.case(case.outcome());
         self.summary.count(case.outcome());
         self.micros = self.micros.saturating_add(case.micros.unwrap_or(0));
         self.started = match (self.started, case.started) {
@@ -262,8 +275,10 @@ impl Read {
     pub fn from_bytes(bytes: &[u8], format: Option<Format>) -> Result<Self, ReadError> {
         let format = match format {
             Some(format) => format,
-            None => Format::recognize(bytes.get(..8192).unwrap_or(bytes))
-                .ok_or_else(|| ReadError::new(None, "this is no report of a known format"))?,
+            None => match Seen::of(bytes) {
+                Seen::Format(format) => format,
+                seen => return Err(ReadError::new(None, seen.refusal())),
+            },
         };
         let mut read = Self::of(format);
         crate::read_slice(format, bytes, &mut read)?;
@@ -292,6 +307,10 @@ impl Sink for Read {
         self.tally.add(&case);
         self.cases.push(case);
         Ok(())
+    }
+    fn against(&mut self, reason: Reason) {
+        self.tally.verdict.against(&reason);
+        self.note(Note::from(&reason));
     }
     fn note(&mut self, note: Note) {
         self.notes_total += 1;

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use crate::input::Input;
 use crate::model::nested;
 use crate::number;
-use crate::{Case, Claim, Failure, Note, NoteKind, ReadError, Sink, Status, Suite};
+use crate::{Case, Cause, Claim, Failure, Note, NoteKind, ReadError, Reason, Sink, Status, Suite};
 
 #[derive(Deserialize)]
 struct Event {
@@ -41,6 +41,11 @@ struct Open {
     /// Tests that failed and may be tried again, by name.
     failed: BTreeMap<String, Case>,
     seen: u64,
+    bad: u64,
+    /// Whether it said that it ended, and that it failed.
+    ended: Option<bool>,
+    /// Whether nextest wrote it, which tells tries by a number behind the name.
+    is_nextests: bool,
 }
 
 pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), ReadError> {
@@ -56,6 +61,10 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
             continue;
         }
         let Ok(event) = serde_json::from_str::<Event>(text) else {
+            // Before the first event cargo says what it does.
+            if events == 0 && !text.starts_with('{') {
+                continue;
+            }
             if events == 0 {
                 return Err(ReadError::new(Some(line), "this is no event of libtest"));
             }
@@ -74,14 +83,19 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
                         (name, _) => name,
                     });
                 let begun = name.as_ref().and_then(|name| named_suites.remove(name));
+                let is_nextests = name.is_some();
                 open = begun.unwrap_or(Open {
+                    is_nextests,
                     name,
                     line,
                     planned: event.test_count,
                     ..Open::default()
                 });
             }
-            ("suite", _) => put_aside(std::mem::take(&mut open), &mut named_suites, sink)?,
+            ("suite", outcome) => {
+                open.ended = Some(outcome == "failed");
+                put_aside(std::mem::take(&mut open), &mut named_suites, sink)?;
+            }
             ("test", "started") => {
                 sink.room(open.running.len() + open.failed.len())?;
                 open.running.insert(event.name.unwrap_or_default(), line);
@@ -150,7 +164,7 @@ fn test(
     let full = event.name.unwrap_or_default();
     let begun = open.running.remove(&full);
     // nextest tells the second try by #2 behind the name.
-    let (name, tries) = match full.rsplit_once('#') {
+    let (name, tries) = match full.rsplit_once('#').filter(|_| open.is_nextests) {
         Some((name, number)) => match number.parse::<u32>() {
             Ok(number) => (name.to_owned(), number),
             Err(_) => (full, 1),
@@ -216,6 +230,7 @@ fn test(
         }
         _ => {
             open.seen += 1;
+            open.bad += u64::from(status.is_bad());
             sink.case(case)?;
         }
     }
@@ -227,6 +242,18 @@ fn end(open: Open, sink: &mut dyn Sink) -> Result<(), ReadError> {
         return Ok(());
     }
     let mut seen = open.seen;
+    let is_bad = !open.failed.is_empty() || !open.running.is_empty() || open.bad > 0;
+    let name = open.name.as_ref().map(|name| format!(" {name}")).unwrap_or_default();
+    let against = match open.ended {
+        None => Some((Cause::Cut, format!("the suite{name} does not end"))),
+        Some(true) if !is_bad => {
+            Some((Cause::Verdict, format!("the suite{name} says that it failed")))
+        }
+        _ => None,
+    };
+    if let Some((cause, text)) = against {
+        sink.against(Reason::new(cause, Some(open.line), text));
+    }
     for (_, case) in open.failed {
         seen += 1;
         sink.case(case)?;
@@ -243,7 +270,11 @@ fn end(open: Open, sink: &mut dyn Sink) -> Result<(), ReadError> {
     }
     if let Some(planned) = open.planned.filter(|planned| *planned != seen) {
         let text = format!("the suite says test_count={planned}; there are {seen}");
-        sink.note(Note { line: Some(open.line), kind: NoteKind::Odd, text });
+        if seen < planned {
+            sink.against(Reason::new(Cause::Plan, Some(open.line), text));
+        } else {
+            sink.note(Note { line: Some(open.line), kind: NoteKind::Odd, text });
+        }
     }
     let name = open.name.as_deref();
     let path = name.map(|name| nested(&Arc::default(), name, Some(open.line), sink));

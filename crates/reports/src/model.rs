@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::verdict::Reason;
 use devmason_domain::{TestFailure as Failure, TestStatus as Status, Timestamp, limits};
 
 /// A single test and what came of it.
@@ -188,6 +189,8 @@ pub enum NoteKind {
     Cut,
     /// Something is not as it should be.
     Odd,
+    /// Something speaks against the report as a success.
+    Verdict,
 }
 
 impl NoteKind {
@@ -199,6 +202,7 @@ impl NoteKind {
             Self::Guessed => "guessed",
             Self::Cut => "cut",
             Self::Odd => "odd",
+            Self::Verdict => "verdict",
         }
     }
 }
@@ -262,6 +266,12 @@ impl ReadError {
     }
 }
 
+impl From<&Reason> for Note {
+    fn from(reason: &Reason) -> Self {
+        Self { line: reason.line, kind: NoteKind::Verdict, text: reason.text.clone() }
+    }
+}
+
 /// Takes what is read, as it is read.
 pub trait Sink {
     /// A suite has ended.
@@ -276,6 +286,8 @@ pub trait Sink {
     fn case(&mut self, case: Case) -> Result<(), ReadError>;
     /// Something is to be told.
     fn note(&mut self, note: Note);
+    /// Something beside the cases speaks against the report.
+    fn against(&mut self, reason: Reason);
     /// Whether so many cases may come beside those that have: a reader that holds cases back asks.
     ///
     /// # Errors

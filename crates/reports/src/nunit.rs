@@ -4,12 +4,23 @@ use crate::input::Input;
 use crate::junit::{duration, time};
 use crate::model::nested;
 use crate::xml::{Element, Handler, walk};
-use crate::{Case, Claim, Failure, Note, NoteKind, ReadError, Sink, Status, Suite};
+use crate::{Case, Cause, Claim, Failure, Note, NoteKind, ReadError, Reason, Sink, Status, Suite};
 
 #[derive(Default)]
 struct Nunit {
     suites: Vec<Suite>,
+    /// What each of them says of itself.
+    own: Vec<Own>,
     case: Option<Case>,
+    bad: u64,
+}
+
+/// What a suite says of itself.
+#[derive(Default)]
+struct Own {
+    /// Where it failed itself, and not only something in it: its name for that.
+    failed: Option<String>,
+    failure: Failure,
 }
 
 pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), ReadError> {
@@ -70,6 +81,20 @@ impl Handler for Nunit {
                     ..Suite::default()
                 };
                 self.suites.push(suite);
+                let is_bad = matches!(element.get("result"), Some("Failed" | "Failure" | "Error"));
+                let site = element.get("site").unwrap_or("Test");
+                let is_child = matches!(site, "Child" | "Parent");
+                let label = element.get("label");
+                let is_own =
+                    element.get("site").is_some() || matches!(label, Some("Invalid" | "Error"));
+                let where_ =
+                    if element.get("site").is_some() { site } else { label.unwrap_or(site) };
+                let name = element.get("name").unwrap_or_default();
+                let is_failed = element.name == "test-suite" && is_bad && is_own && !is_child;
+                self.own.push(Own {
+                    failed: is_failed.then(|| format!("{name}: {where_}")),
+                    ..Own::default()
+                });
             }
             "test-case" => {
                 let name = element.get("name").unwrap_or_default();
@@ -132,9 +157,59 @@ impl Handler for Nunit {
         let within = open.last().map_or("", |open| open.name.as_str());
         match (element.name.as_str(), &mut self.case) {
             ("test-run" | "test-results" | "test-suite", _) => {
-                self.suites.pop().map_or(Ok(()), |suite| sink.suite(suite))?;
+                let own = self.own.pop().unwrap_or_default();
+                let suite = self.suites.pop().unwrap_or_default();
+                if let Some(name) = own.failed {
+                    self.bad += 1;
+                    sink.case(Case {
+                        suites: suite.path.clone(),
+                        name,
+                        status: Some(Status::Error),
+                        failure: Some(own.failure),
+                        report_line: Some(element.line),
+                        ..Case::default()
+                    })?;
+                }
+                let is_failed =
+                    matches!(element.get("result"), Some("Failed" | "Failure" | "Error"));
+                if is_failed && self.bad == 0 {
+                    let name = suite.path.last().map_or("the run", String::as_str);
+                    let text = format!("'{name}' says that it failed, and no case in it did");
+                    sink.against(Reason::new(Cause::Verdict, Some(element.line), text));
+                }
+                let claimed = ["failed", "failures", "errors"];
+                let claimed =
+                    claimed.iter().filter_map(|name| element.get(name)?.parse::<u64>().ok());
+                if self.suites.is_empty() && claimed.max().unwrap_or(0) > self.bad {
+                    let text = "the run counts more failures than its cases show".to_owned();
+                    sink.against(Reason::new(Cause::Claim, Some(element.line), text));
+                }
+                sink.suite(suite)?;
             }
-            ("test-case", _) => self.case.take().map_or(Ok(()), |case| sink.case(case))?,
+            ("test-case", _) => {
+                if let Some(case) = self.case.take() {
+                    self.bad += u64::from(case.outcome().is_bad());
+                    sink.case(case)?;
+                }
+            }
+            ("filePath", Some(case)) => {
+                case.properties
+                    .extend(element.trimmed().map(|path| ("attachment".to_owned(), path)));
+            }
+            ("message", Some(case)) if within == "assertion" => {
+                let text = element.trimmed();
+                case.properties.extend(text.map(|text| ("assertion".to_owned(), text)));
+            }
+            ("message", None) if matches!(within, "failure" | "reason") => {
+                if let Some(own) = self.own.last_mut() {
+                    own.failure.message = element.trimmed();
+                }
+            }
+            ("stack-trace", None) if within == "failure" => {
+                if let Some(own) = self.own.last_mut() {
+                    own.failure.text = element.trimmed();
+                }
+            }
             ("output", Some(case)) => case.stdout += &element.text,
             ("output", None) => {
                 if let Some(suite) = self.suites.last_mut() {

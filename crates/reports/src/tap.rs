@@ -1,9 +1,11 @@
 //! TAP 13 and 14, with subtests and YAML blocks, and the kernel's KTAP.
 
 use crate::input::Input;
-use crate::model::put_in;
+use std::sync::Arc;
+
+use crate::model::{nested, put_in};
 use crate::number;
-use crate::{Case, Failure, Note, NoteKind, ReadError, Sink, Status, Suite};
+use crate::{Case, Cause, Failure, Note, NoteKind, ReadError, Reason, Sink, Status, Suite};
 
 /// How much is kept of a test's comments and YAML block, and of the lines that belong to no test, in bytes.
 const MAX_OTHER: usize = 8 << 20;
@@ -11,15 +13,33 @@ const MAX_OTHER: usize = 8 << 20;
 /// How deep subtests may lie in each other.
 const MAX_DEPTH: usize = 64;
 
-/// Whether a text is likely TAP.
+/// Whether a text is TAP: its first line that says anything is one of TAP's, or a version or a plan stands further down,
+/// with tests that are numbered. One line that begins with `ok` is not enough.
 pub(crate) fn looks_like(text: &str) -> bool {
-    text.lines().take(50).any(|line| {
-        let line = line.trim_start();
-        line.starts_with("TAP version ")
-            || line.starts_with("KTAP version ")
+    let is_version =
+        |line: &str| line.starts_with("TAP version ") || line.starts_with("KTAP version ");
+    let is_numbered = |line: &str| test(line).is_some_and(|test| test.number.is_some());
+    let lines = || text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let first = lines().find(|line| !line.starts_with('#') && !line.starts_with("pragma "));
+    let is_first = first.is_some_and(|line| {
+        let is_test = is_numbered(line) && !line.contains('\t');
+        is_version(line)
             || plan(line).is_some()
-            || test(line).is_some()
-    })
+            || is_test
+            || header(line).is_some()
+            || test(line).is_some_and(|test| test.is_dashed)
+    });
+    is_first
+        || lines().any(is_version)
+        || (lines().any(|line| plan(line).is_some()) && lines().any(is_numbered))
+}
+
+/// What prove writes before the output of a test file: its name and dots, and without `-v` what came of it.
+fn header(line: &str) -> Option<(&str, &str)> {
+    let (file, rest) = line.split_once(' ')?;
+    let outcome = rest.trim_start_matches('.');
+    (rest.len() - outcome.len() >= 2 && (outcome.is_empty() || outcome.starts_with(' ')))
+        .then(|| (file, outcome.trim()))
 }
 
 /// Lines of one indentation: the whole report, or the subtests of one test.
@@ -27,7 +47,11 @@ pub(crate) fn looks_like(text: &str) -> bool {
 struct Level {
     indent: usize,
     planned: Option<u64>,
+    /// Whether the plan stands behind the tests.
+    is_plan_last: bool,
     seen: u64,
+    /// The greatest number of a test.
+    greatest: u64,
     line: u64,
     cases: Vec<Case>,
     /// Tests whose subtests follow them in braces, and whether they passed.
@@ -40,8 +64,17 @@ struct Tap {
     /// The last test, to which a YAML block may follow.
     last: Option<(usize, Case)>,
     other: String,
+    /// In KTAP what is said of a test stands before it.
+    before: Option<String>,
     cut: bool,
     bad: u64,
+    /// Whether the stream said that it gives up.
+    bailed: bool,
+    /// The test file that prove runs; and whether prove wrote this at all, and its summary has begun.
+    file: Option<Arc<[String]>>,
+    is_proves: bool,
+    is_summary: bool,
+    streams: u64,
 }
 
 pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), ReadError> {
@@ -52,7 +85,9 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
         let Some(line) = input.next_line()? else { break };
         let indent = line.len() - line.trim_start_matches(' ').len();
         let rest = line.trim();
-        if rest == "---" && tap.last.as_ref().is_some_and(|(of, _)| indent > *of) {
+        if indent == 0 && tap.of_prove(rest, number, sink)? {
+            any = true;
+        } else if rest == "---" && tap.last.as_ref().is_some_and(|(of, _)| indent > *of) {
             tap.yaml(input, indent, number, sink)?;
         } else if let Some(test) = test(rest) {
             any = true;
@@ -60,8 +95,12 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
         } else if let Some((planned, reason)) = plan(rest) {
             any = true;
             tap.flush()?;
+            if indent == 0 && tap.levels.first().is_some_and(|level| level.planned.is_some()) {
+                tap.end_stream(sink)?;
+            }
             let level = tap.level(indent, number)?;
             level.planned = Some(planned);
+            level.is_plan_last = level.seen > 0;
             if planned == 0
                 && let Some(reason) = reason
             {
@@ -71,22 +110,35 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
         } else if let Some(reason) = rest.strip_prefix("Bail out!") {
             any = true;
             tap.flush()?;
+            tap.bailed = true;
             let failure = Failure { message: Some(reason.trim().to_owned()), ..Failure::default() };
             tap.own("Bail out!", Some(failure), number);
         } else if rest.starts_with("TAP version ") || rest.starts_with("KTAP version ") {
             tap.flush()?;
+            if indent == 0 && tap.has_begun() {
+                tap.end_stream(sink)?;
+            }
+            if rest.starts_with('K') {
+                tap.before.get_or_insert_default();
+            }
             // A version that is indented begins subtests.
             tap.level(indent, number)?;
         } else if rest == "}" {
             tap.close_block(indent, number, sink)?;
         } else {
-            tap.comment(&line, rest, number, sink);
+            tap.comment(&line, rest, indent, number, sink);
         }
     }
     if !any {
         return Err(ReadError::new(None, "there is neither a plan nor a test in it"));
     }
-    tap.end(sink)
+    if tap.has_begun() || tap.streams == 0 {
+        tap.end_stream(sink)?;
+    }
+    if !tap.other.is_empty() {
+        sink.suite(Suite { stdout: tap.other, ..Suite::default() })?;
+    }
+    Ok(())
 }
 
 /// `1..4`, and behind it why none is run.
@@ -103,9 +155,16 @@ fn plan(line: &str) -> Option<(u64, Option<&str>)> {
 
 struct TestLine<'a> {
     ok: bool,
+    number: Option<u64>,
+    /// Whether a dash stands before the name.
+    is_dashed: bool,
     name: String,
     /// `SKIP` or `TODO`, and the reason.
     directive: Option<(bool, &'a str)>,
+    /// What else stands behind a `#`: no part of the name.
+    remark: Option<&'a str>,
+    /// Whether subtests follow in braces.
+    is_block: bool,
 }
 
 /// `ok 1 - name # SKIP reason`
@@ -117,30 +176,68 @@ fn test(line: &str) -> Option<TestLine<'_>> {
     if !rest.is_empty() && !rest.starts_with([' ', '\t']) {
         return None;
     }
-    let rest = rest.trim_start();
-    let rest = rest.trim_start_matches(|c: char| c.is_ascii_digit()).trim_start();
-    let rest = rest.strip_prefix("- ").unwrap_or(rest.strip_prefix('-').unwrap_or(rest)).trim();
-    // The last # that no backslash takes away begins a directive.
-    let mark = rest
-        .char_indices()
-        .filter(|(at, c)| {
-            *c == '#' && !rest.get(..*at).is_some_and(|before| before.ends_with('\\'))
-        })
-        .find_map(|(at, _)| {
-            let words = rest.get(at + 1..)?.trim_start();
-            let word: String = words.chars().take_while(char::is_ascii_alphabetic).collect();
-            let is_skip = word.to_ascii_uppercase().starts_with("SKIP");
-            let is_todo = word.eq_ignore_ascii_case("TODO");
-            (is_skip || is_todo).then(|| (at, is_skip, words.get(word.len()..).unwrap_or_default()))
-        });
-    let (name, directive) = match mark {
-        Some((at, skip, reason)) => {
-            (rest.get(..at)?, Some((skip, reason.trim_start_matches(':').trim())))
+    // A line of go test: `ok  <tab>package<tab>0.002s`.
+    if rest.trim_start_matches(' ').starts_with('\t') {
+        return None;
+    }
+    // node-tap has subtests in braces behind the test, and the time between.
+    let is_block = rest.ends_with(" {");
+    let rest = rest.strip_suffix(" {").unwrap_or(rest).trim_start();
+    let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let (number, behind) = rest.split_at(digits);
+    // What begins with digits and goes on otherwise is a name.
+    let (number, rest) = match number.parse() {
+        Ok(number) if behind.is_empty() || behind.starts_with([' ', '\t', '-', '#']) => {
+            (Some(number), behind.trim_start())
         }
-        None => (rest, None),
+        _ => (None, rest),
+    };
+    let is_dashed = rest == "-" || rest.starts_with("- ");
+    let rest = rest.strip_prefix("- ").unwrap_or(rest.strip_prefix('-').unwrap_or(rest)).trim();
+    // A # with white space before it ends the name, unless a backslash takes it away (TAP 14, "Directives").
+    let mark = rest.char_indices().find(|(at, c)| {
+        let before = rest.get(..*at).unwrap_or_default();
+        let behind = rest.get(at + 1..).unwrap_or_default();
+        let word = behind.trim_start().to_ascii_uppercase();
+        let is_directive = word.starts_with("SKIP") || word.starts_with("TODO");
+        *c == '#'
+            && (before.is_empty() || before.ends_with([' ', '\t']))
+            && (behind.starts_with([' ', '\t']) || is_directive)
+    });
+    let (name, directive, remark) = match mark {
+        None => (rest, None, None),
+        Some((at, _)) => {
+            let remark = rest.get(at + 1..)?.trim_start();
+            let word: String = remark.chars().take_while(char::is_ascii_alphabetic).collect();
+            let is_skip = word.to_ascii_uppercase().starts_with("SKIP");
+            let reason = remark.get(word.len()..).unwrap_or_default();
+            let reason = reason.trim_start_matches(':').trim();
+            let is_directive = is_skip || word.eq_ignore_ascii_case("TODO");
+            (rest.get(..at)?, is_directive.then_some((is_skip, reason)), Some(remark))
+        }
     };
     let name = name.trim().replace("\\#", "#").replace("\\\\", "\\");
-    Some(TestLine { ok, name, directive })
+    let remark = remark.filter(|_| directive.is_none());
+    Some(TestLine { ok, number, is_dashed, name, directive, remark, is_block })
+}
+
+/// What bats and node-tap say of the time: not a part of the name, which would be another each time.
+fn time_in(name: &str, remark: Option<&str>) -> Option<(usize, u64)> {
+    let scaled = |text: &str| {
+        let (text, scale) = match text.strip_suffix("ms") {
+            Some(text) => (text, 1e3),
+            None => (text.strip_suffix("sec").unwrap_or(text.trim_end_matches('s')), 1.0),
+        };
+        text.trim().parse::<f64>().ok().and_then(|time| number::micros(time / scale))
+    };
+    if let Some(time) = remark.and_then(|remark| remark.strip_prefix("time=")) {
+        return Some((name.len(), scaled(time)?));
+    }
+    let (before, time) = name.rsplit_once(" in ")?;
+    let is_time = time.ends_with("ms") || time.ends_with("sec");
+    let digits = time.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    if is_time && is_number { Some((before.len(), scaled(time)?)) } else { None }
 }
 
 impl Tap {
@@ -165,6 +262,107 @@ impl Tap {
             self.level(indent, line)?.cases.push(case);
         }
         Ok(())
+    }
+
+    fn has_begun(&self) -> bool {
+        let root = self.levels.first();
+        self.levels.len() > 1
+            || self.last.is_some()
+            || self.file.is_some()
+            || root.is_some_and(|level| level.seen > 0 || level.planned.is_some())
+    }
+
+    /// Whether a line is one of prove's own.
+    fn of_prove(
+        &mut self,
+        line: &str,
+        number: u64,
+        sink: &mut dyn Sink,
+    ) -> Result<bool, ReadError> {
+        if let Some((file, outcome)) = header(line) {
+            if self.has_begun() {
+                self.end_stream(sink)?;
+            }
+            self.is_proves = true;
+            self.file = Some(nested(&Arc::default(), file, Some(number), sink));
+            if !outcome.is_empty() {
+                self.end_file(outcome, number, sink)?;
+            }
+            return Ok(true);
+        }
+        if !self.is_proves {
+            return Ok(false);
+        }
+        match line {
+            "Result: FAIL" => {
+                let text = "prove says that the run failed";
+                sink.against(Reason::new(Cause::Verdict, Some(number), text));
+            }
+            "Result: NOTESTS" => {
+                let text = "prove says that no tests were run";
+                sink.against(Reason::new(Cause::NothingRun, Some(number), text));
+            }
+            "All tests successful." | "Test Summary Report" | "Result: PASS" => {}
+            _ if line.starts_with("Files=") => {}
+            _ if self.is_summary => {}
+            _ if self.file.is_some() => return self.end_file(line, number, sink),
+            _ => return Ok(false),
+        }
+        self.is_summary = true;
+        if self.has_begun() {
+            self.end_stream(sink)?;
+        }
+        Ok(true)
+    }
+
+    /// What prove says of a test file when it has ended.
+    fn end_file(
+        &mut self,
+        outcome: &str,
+        number: u64,
+        sink: &mut dyn Sink,
+    ) -> Result<bool, ReadError> {
+        let has_tests = self.levels.first().is_some_and(|level| level.seen > 0);
+        let case = |status, message: &str| Case {
+            name: "the test file itself".to_owned(),
+            status: Some(status),
+            failure: (!message.is_empty())
+                .then(|| Failure { message: Some(message.to_owned()), ..Failure::default() }),
+            report_line: Some(number),
+            ..Case::default()
+        };
+        let case = match outcome {
+            "ok" if has_tests => None,
+            "ok" => Some(case(Status::Passed, "")),
+            _ if outcome.starts_with("skipped:") => Some(case(Status::Skipped, outcome)),
+            _ if outcome.starts_with("Dubious") => Some(case(Status::Error, outcome)),
+            _ if outcome.starts_with("Failed ") && outcome.ends_with("subtests") => {
+                sink.against(Reason::new(
+                    Cause::Verdict,
+                    Some(number),
+                    format!("prove says: {outcome}"),
+                ));
+                None
+            }
+            _ => return Ok(false),
+        };
+        self.flush()?;
+        self.bad += u64::from(case.as_ref().is_some_and(|case| case.outcome().is_bad()));
+        let is_broken = case.as_ref().is_some_and(|case| case.outcome() == Status::Error);
+        if let (Some(case), Some(level)) = (case, self.levels.first_mut()) {
+            level.cases.push(case);
+        }
+        if outcome == "ok" || outcome.starts_with("skipped:") {
+            // Without -v there is no plan to see.
+            if !has_tests && let Some(level) = self.levels.first_mut() {
+                level.planned.get_or_insert(0);
+            }
+            self.end_stream(sink)?;
+        } else if is_broken && let Some(level) = self.levels.first_mut() {
+            // Why it has no plan is said.
+            self.bailed |= level.planned.is_none();
+        }
+        Ok(true)
     }
 
     /// An error that is no test's own.
@@ -232,24 +430,33 @@ impl Tap {
     ) -> Result<(), ReadError> {
         let mut children = self.close(indent, sink)?;
         let level = self.level(indent, line)?;
-        level.seen += 1;
-        let is_block = test.name.ends_with(" {") || test.name == "{";
-        if is_block {
-            test.name.truncate(test.name.len() - 1);
+        if level.is_plan_last
+            && level.indent == 0
+            && level.planned.is_some_and(|planned| level.seen >= planned)
+        {
+            // Its plan stands behind the tests, so this is one of the next stream.
+            self.end_stream(sink)?;
         }
-        // What node-tap says of the time: not a part of the name, which would be another each time.
+        let level = self.level(indent, line)?;
+        level.seen += 1;
+        level.greatest = level.greatest.max(test.number.unwrap_or(0));
+        let nth = test.number.unwrap_or(level.seen);
+        if test.number == Some(0) || test.number > level.planned.or(test.number) {
+            let text = format!("test {nth} lies outside of the plan");
+            sink.against(Reason::new(Cause::Plan, Some(line), text));
+        }
+        let is_block = test.is_block;
         let mut micros = None;
-        if let Some((name, time)) = test.name.trim_end().rsplit_once("# time=") {
-            let (text, scale) = match time.strip_suffix("ms") {
-                Some(text) => (text, 1e3),
-                None => (time.trim_end_matches('s'), 1.0),
-            };
-            micros = text.trim().parse::<f64>().ok().and_then(|time| number::micros(time / scale));
-            if micros.is_some() {
-                test.name = name.to_owned();
-            }
+        if let Some((end, time)) = time_in(&test.name, test.remark) {
+            test.name.truncate(end);
+            micros = Some(time);
+            test.remark = test.remark.filter(|remark| !remark.starts_with("time="));
         }
         test.name = test.name.trim_end().to_owned();
+        if test.name.is_empty() {
+            // The number is the only name that it has.
+            test.name = format!("test {nth}");
+        }
         if is_block && children.is_empty() {
             level.blocks.push((test.name, test.ok));
             return Ok(());
@@ -280,10 +487,19 @@ impl Tap {
             }
             None => (if test.ok { Status::Passed } else { Status::Failed }, None),
         };
-        let failure = reason
+        let reason = reason.or(test.remark.filter(|_| !test.ok));
+        let mut failure = reason
             .filter(|reason| !reason.is_empty())
             .map(|reason| Failure { message: Some(reason.to_owned()), ..Failure::default() });
+        let said = self.before.as_mut().map(std::mem::take).unwrap_or_default();
+        let mut stdout = String::new();
+        if status.is_bad() && !said.is_empty() {
+            failure.get_or_insert_default().text = Some(said.trim_end().to_owned());
+        } else {
+            stdout = said;
+        }
         let case = Case {
+            stdout,
             name: test.name,
             status: Some(status),
             micros,
@@ -304,7 +520,17 @@ impl Tap {
     /// Hands over what is complete at the outermost level.
     fn emit(&mut self, sink: &mut dyn Sink) -> Result<(), ReadError> {
         if let Some(level) = self.levels.first_mut() {
-            level.cases.drain(..).try_for_each(|case| sink.case(case))?;
+            let mut cases: Vec<Case> = level.cases.drain(..).collect();
+            if let Some(file) = &self.file {
+                let (own, within): (Vec<Case>, Vec<Case>) =
+                    cases.into_iter().partition(|case| case.suites.is_empty());
+                cases = within;
+                if let Some(name) = file.first() {
+                    put_in(&mut cases, name, sink);
+                }
+                cases.extend(own.into_iter().map(|case| Case { suites: file.clone(), ..case }));
+            }
+            cases.into_iter().try_for_each(|case| sink.case(case))?;
         }
         Ok(())
     }
@@ -342,18 +568,34 @@ impl Tap {
         }
         let Some((_, case)) = self.last.as_mut() else { return Ok(()) };
         let plain = |value: &str| value.trim().trim_matches(['\'', '"']).to_owned();
-        let mut message = None;
-        for line in &lines {
+        let depth = |line: &str| line.len() - line.trim_start_matches(' ').len();
+        // Some indent all members of the block.
+        let outer =
+            lines.iter().filter(|line| !line.trim().is_empty()).map(|line| depth(line)).min();
+        let outer = outer.unwrap_or(0);
+        let (mut message, mut is_place) = (None, false);
+        for (nth, line) in lines.iter().enumerate() {
             let Some((key, value)) = line.split_once(':') else { continue };
+            // Deeper members say where the test stands only below `at`.
+            if depth(line) == outer {
+                is_place = key.trim() == "at";
+            } else if !(is_place && matches!(key.trim(), "file" | "line")) {
+                continue;
+            }
+            // A block scalar: the lines behind it that lie deeper (YAML 1.2, 8.1).
+            let is_block = matches!(value.trim(), "|" | ">" | "|-" | ">-" | "|+" | ">+");
+            let block = || {
+                let lines = lines.iter().skip(nth + 1);
+                let lines = lines.take_while(|line| line.trim().is_empty() || depth(line) > outer);
+                lines.map(|line| line.trim()).collect::<Vec<_>>().join("\n").trim_end().to_owned()
+            };
             match key.trim() {
-                "duration_ms" if !key.starts_with(' ') => {
+                "duration_ms" => {
                     case.micros =
                         value.trim().parse::<f64>().ok().and_then(|ms| number::micros(ms / 1e3));
                 }
-                "message" | "error"
-                    if !key.starts_with(' ')
-                        && !matches!(value.trim(), "" | "|" | ">" | "|-" | ">-") =>
-                {
+                "message" | "error" if message.is_none() && is_block => message = Some(block()),
+                "message" | "error" if message.is_none() && !value.trim().is_empty() => {
                     message = Some(plain(value));
                 }
                 "file" => case.file = Some(plain(value)),
@@ -376,15 +618,25 @@ impl Tap {
         Ok(())
     }
 
-    /// A comment, or a line of something else: output of the last test, or of the whole.
-    fn comment(&mut self, line: &str, rest: &str, number: u64, sink: &mut dyn Sink) {
+    /// A comment, or a line of something else: of the last test or, in KTAP, of the next; or of the whole.
+    fn comment(&mut self, line: &str, rest: &str, indent: usize, number: u64, sink: &mut dyn Sink) {
         if rest.is_empty() || rest.starts_with("# Subtest:") || rest.starts_with("pragma ") {
             return;
         }
-        let (text, to) = match &mut self.last {
-            Some((_, case)) if rest.starts_with('#') => {
-                (rest.trim_start_matches('#').trim_start(), &mut case.stdout)
+        let bare = rest.trim_start_matches('#').trim_start();
+        let is_remark = rest.starts_with('#');
+        let is_sum = bare.starts_with("Totals:") || bare.contains(": pass:");
+        let (text, to) = match (&mut self.before, &mut self.last) {
+            (Some(_), _) if is_sum => (line, &mut self.other),
+            (Some(before), _) => (if is_remark { bare } else { rest }, before),
+            (None, Some((_, case))) if is_remark => (bare, &mut case.stdout),
+            // Mocha has what it says of a test under it, without a block.
+            (None, Some((of, case))) if indent > *of && case.outcome().is_bad() => {
+                let failure = case.failure.get_or_insert_default();
+                failure.message.get_or_insert_with(|| rest.to_owned());
+                (rest, failure.text.get_or_insert_default())
             }
+            (None, Some((of, case))) if indent > *of => (rest, &mut case.stdout),
             _ => (line, &mut self.other),
         };
         if to.len() + text.len() < MAX_OTHER {
@@ -398,12 +650,15 @@ impl Tap {
         }
     }
 
-    fn end(mut self, sink: &mut dyn Sink) -> Result<(), ReadError> {
+    /// A stream has ended: its plan is held against what came.
+    fn end_stream(&mut self, sink: &mut dyn Sink) -> Result<(), ReadError> {
         let mut children = self.close(0, sink)?;
+        self.streams += 1;
+        let bailed = std::mem::take(&mut self.bailed);
         if let Some(level) = self.levels.first_mut() {
             if !children.is_empty() {
-                let text = "the file ends before the test that these subtests belong to".to_owned();
-                sink.note(Note { line: Some(level.line.max(1)), kind: NoteKind::Odd, text });
+                let text = "the file ends before the test that these subtests belong to";
+                sink.against(Reason::new(Cause::Cut, Some(level.line.max(1)), text));
                 level.cases.append(&mut children);
             }
             match level.planned {
@@ -418,21 +673,24 @@ impl Tap {
                     });
                 }
                 Some(_) => check(level, sink),
+                None if bailed => {}
                 None => {
-                    let text =
-                        "there is no plan, so nobody can tell whether all tests ran".to_owned();
-                    sink.note(Note { line: None, kind: NoteKind::Odd, text });
+                    let text = "there is no plan, so nobody can tell whether all tests ran";
+                    sink.against(Reason::new(Cause::Plan, None, text));
                 }
             }
         }
         self.emit(sink)?;
-        sink.suite(Suite { stdout: self.other, ..Suite::default() })
+        self.file = None;
+        self.levels = vec![Level::default()];
+        Ok(())
     }
 }
 
 fn check(level: &Level, sink: &mut dyn Sink) {
-    if let Some(planned) = level.planned.filter(|planned| *planned != level.seen) {
+    let Some(planned) = level.planned else { return };
+    if planned != level.seen || level.greatest > planned {
         let text = format!("the plan says {planned} tests, there are {}", level.seen);
-        sink.note(Note { line: Some(level.line.max(1)), kind: NoteKind::Odd, text });
+        sink.against(Reason::new(Cause::Plan, Some(level.line.max(1)), text));
     }
 }

@@ -8,7 +8,7 @@ use crate::junit::time;
 use crate::model::nested;
 use crate::number;
 use crate::xml::{Element, Handler, walk};
-use crate::{Case, Failure, Note, NoteKind, ReadError, Sink, Status, Suite};
+use crate::{Case, Cause, Failure, Note, NoteKind, ReadError, Reason, Sink, Status, Suite};
 
 /// Results name tests that the file defines behind them, so all are held until it ends.
 #[derive(Default)]
@@ -18,7 +18,15 @@ struct Trx {
     /// Those that have not ended: rows of a table lie in the test that goes over them.
     open: Vec<Open>,
     classes: HashMap<String, String>,
+    /// What else is said of tests where they are defined.
+    properties: HashMap<String, Vec<(String, String)>>,
     test: Option<String>,
+    /// The outcome of the run, with its line; what the run says of itself.
+    outcome: Option<(String, u64)>,
+    infos: Vec<Case>,
+    info: Option<Case>,
+    key: Option<String>,
+    failed: u64,
 }
 
 /// A result that has not ended.
@@ -31,8 +39,25 @@ struct Open {
 
 pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), ReadError> {
     let mut trx = Trx::default();
-    walk(input, sink, &mut trx)?;
+    // What came before a break is kept.
+    let walked = walk(input, sink, &mut trx);
+    let bad = trx.cases.iter().filter(|(_, case)| case.outcome().is_bad()).count() as u64;
+    let infos = trx.infos.iter().filter(|case| case.outcome().is_bad()).count() as u64;
+    if let Some((outcome, line)) = trx.outcome.filter(|_| bad + infos == 0) {
+        let text = format!("the run says that its outcome is {outcome}");
+        sink.against(Reason::new(Cause::Verdict, Some(line), text));
+    }
+    if trx.failed > bad {
+        let text = format!("the run counts {} failures, its cases show {bad}", trx.failed);
+        sink.against(Reason::new(Cause::Claim, None, text));
+    }
+    for info in trx.infos {
+        sink.case(info)?;
+    }
     for (id, mut case) in trx.cases {
+        if let Some(properties) = id.as_ref().and_then(|id| trx.properties.get(id)) {
+            case.properties.extend(properties.iter().cloned());
+        }
         case.class = id.and_then(|id| trx.classes.get(&id).cloned());
         if let Some(class) = &case.class
             && let Some(name) =
@@ -42,7 +67,8 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
         }
         sink.case(case)?;
     }
-    sink.suite(trx.suite)
+    sink.suite(trx.suite)?;
+    walked
 }
 
 impl Handler for Trx {
@@ -54,7 +80,10 @@ impl Handler for Trx {
     ) -> Result<(), ReadError> {
         match element.name.as_str() {
             "TestRun" => {
+                // `user@HOST date time` is another name each time.
                 let name = element.get("name").unwrap_or_default();
+                let is_dated = name.bytes().filter(|byte| *byte == b':').count() >= 2;
+                let name = if is_dated { "" } else { name };
                 self.suite.path = nested(&Arc::default(), name, Some(element.line), sink);
             }
             "Times" => self.suite.started = time(element, "start", sink),
@@ -66,7 +95,43 @@ impl Handler for Trx {
                     self.classes.insert(test.clone(), class);
                 }
             }
-            "UnitTestResult" => {
+            "ResultSummary" => {
+                let outcome = element.get("outcome").unwrap_or_default();
+                let good = ["Completed", "Passed", "Warning", "Inconclusive", "NotExecuted", ""];
+                if !good.contains(&outcome) {
+                    self.outcome = Some((outcome.to_owned(), element.line));
+                }
+            }
+            "Counters" => {
+                let count = |name| element.get(name).and_then(|text| text.parse::<u64>().ok());
+                let all = ["failed", "error", "timeout", "aborted"].map(count);
+                self.failed = all.into_iter().flatten().sum();
+            }
+            "RunInfo" => {
+                let is_bad =
+                    !matches!(element.get("outcome"), Some("Warning" | "Passed" | "Completed"));
+                self.info = Some(Case {
+                    name: "the run itself".to_owned(),
+                    status: Some(if is_bad { Status::Error } else { Status::Passed }),
+                    report_line: Some(element.line),
+                    ..Case::default()
+                });
+            }
+            "TestCategoryItem" | "Owner" | "WorkItem" => {
+                let value = element.get(&element.name).or_else(|| element.get("TestCategory"));
+                let value = value.or_else(|| element.get("name")).unwrap_or_default().to_owned();
+                let name = element.name.trim_end_matches("Item").to_owned();
+                if let Some(test) = &self.test {
+                    self.properties.entry(test.clone()).or_default().push((name, value));
+                }
+            }
+            "ResultFile" => {
+                if let (Some(open), Some(path)) = (self.open.last_mut(), element.owned("path")) {
+                    open.case.properties.push(("ResultFile".to_owned(), path));
+                }
+            }
+            // UnitTestResult, and those of other kinds of tests.
+            name if name.ends_with("TestResult") => {
                 let outcome = element.get("outcome").unwrap_or_default();
                 let status = match outcome {
                     "Passed" | "PassedButRunAborted" | "Completed" | "Warning" => Status::Passed,
@@ -104,7 +169,7 @@ impl Handler for Trx {
     ) -> Result<(), ReadError> {
         let case = self.open.last_mut().map(|open| &mut open.case);
         match (element.name.as_str(), case) {
-            ("UnitTestResult", _) => {
+            (name, _) if name.ends_with("TestResult") => {
                 let Some(Open { test, case, rows }) = self.open.pop() else { return Ok(()) };
                 let is_bad = case.outcome().is_bad();
                 if let Some(outer) = self.open.last_mut() {
@@ -115,6 +180,35 @@ impl Handler for Trx {
                     sink.room(self.cases.len())?;
                     self.cases.push((test, case));
                 }
+            }
+            ("RunInfo", _) => {
+                // A warning is no failure, and told by a note.
+                match self.info.take() {
+                    Some(info) if info.outcome().is_bad() => self.infos.push(info),
+                    Some(info) => {
+                        let text = info.failure.and_then(|said| said.message).unwrap_or_default();
+                        sink.note(Note { line: Some(element.line), kind: NoteKind::Odd, text });
+                    }
+                    None => {}
+                }
+            }
+            ("Text", _) if self.info.is_some() => {
+                if let Some(info) = &mut self.info {
+                    info.failure.get_or_insert_with(Failure::default).message = element.trimmed();
+                }
+            }
+            ("UnitTest", _) => self.test = None,
+            ("Key", _) => self.key = element.trimmed(),
+            ("Value", None) => {
+                if let (Some(test), Some(key), Some(value)) =
+                    (&self.test, self.key.take(), element.trimmed())
+                {
+                    self.properties.entry(test.clone()).or_default().push((key, value));
+                }
+            }
+            ("DebugTrace", Some(case)) => {
+                case.properties
+                    .extend(element.trimmed().map(|text| ("DebugTrace".to_owned(), text)));
             }
             ("StdOut", Some(case)) => case.stdout += &element.text,
             ("StdErr", Some(case)) => case.stderr += &element.text,

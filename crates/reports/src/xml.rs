@@ -109,21 +109,8 @@ pub(crate) trait Handler {
     ) -> Result<(), ReadError>;
 }
 
-/// The name of the root element, from the first of a file.
-pub(crate) fn root(text: &str) -> Option<&str> {
-    let mut rest = text;
-    loop {
-        rest = rest.get(rest.find('<')? + 1..)?;
-        if let Some(comment) = rest.strip_prefix("!--") {
-            rest = comment.get(comment.find("-->")? + 3..)?;
-        } else if !rest.starts_with(['?', '!']) {
-            let name = rest.split(|c: char| c.is_whitespace() || matches!(c, '>' | '/')).next()?;
-            return Some(local(name));
-        }
-    }
-}
-
-fn local(name: &str) -> &str {
+/// A name without its prefix.
+pub(crate) fn local(name: &str) -> &str {
     // Names are short: looking for it by many bytes at once takes longer.
     let colon = name.bytes().rposition(|byte| byte == b':');
     colon.and_then(|at| name.get(at + 1..)).unwrap_or(name)

@@ -83,6 +83,21 @@ impl Handler for Xunit {
                     ..Case::default()
                 });
             }
+            // What broke outside of any test, such as a fixture: a case, named after it.
+            "error" => {
+                let kind = element.get("type").unwrap_or("error outside of the tests");
+                let name = match element.get("name").filter(|name| !name.is_empty()) {
+                    Some(name) => format!("{name} ({kind})"),
+                    None => kind.to_owned(),
+                };
+                self.case = Some(Case {
+                    suites: self.suite.path.clone(),
+                    name,
+                    status: Some(Status::Error),
+                    report_line: Some(element.line),
+                    ..Case::default()
+                });
+            }
             "failure" => {
                 if let Some(case) = &mut self.case {
                     case.failure.get_or_insert_with(Failure::default).kind =
@@ -103,12 +118,12 @@ impl Handler for Xunit {
     fn end(
         &mut self,
         element: &mut Element,
-        open: &mut [Element],
+        _: &mut [Element],
         sink: &mut dyn Sink,
     ) -> Result<(), ReadError> {
-        let within_error = open.iter().any(|open| open.name == "errors");
         match (element.name.as_str(), &mut self.case) {
             ("assembly", _) => sink.suite(std::mem::take(&mut self.suite))?,
+            ("error", _) => self.case.take().map_or(Ok(()), |case| sink.case(case))?,
             ("test", _) => self.case.take().map_or(Ok(()), |case| sink.case(case))?,
             ("output", Some(case)) => case.stdout += &element.text,
             ("reason", Some(case)) => {
@@ -119,17 +134,6 @@ impl Handler for Xunit {
             }
             ("stack-trace", Some(case)) => {
                 case.failure.get_or_insert_with(Failure::default).text = element.trimmed();
-            }
-            // What broke outside of any test, such as a fixture.
-            ("message", None) if within_error => {
-                sink.case(Case {
-                    suites: self.suite.path.clone(),
-                    name: "error outside of the tests".to_owned(),
-                    status: Some(Status::Error),
-                    failure: Some(Failure { message: element.trimmed(), ..Failure::default() }),
-                    report_line: Some(element.line),
-                    ..Case::default()
-                })?;
             }
             _ => {}
         }

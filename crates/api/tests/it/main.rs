@@ -31,6 +31,7 @@ mod pages;
 mod projects;
 mod reports;
 mod users;
+mod wild;
 
 struct Server {
     address: String,

@@ -366,12 +366,14 @@ fn several_files_come_in_one_form() {
     assert_eq!(left_out["notes"][0]["kind"], "dropped");
 
     let broken = part("unit.xml", JUNIT) + &part("bad.xml", "<testsuite>") + "--x--\r\n";
-    let refused = upload(&server, "POST", "/pony/builds", media_type, &broken);
-    assert_eq!(refused.status, 400);
+    let answer = upload(&server, "POST", "/pony/builds", media_type, &broken);
+    let build = server.get(answer.header("location")).json();
+    let step = &build["results"][1];
+    assert_eq!((&build["success"], &step["success"]), (&false.into(), &false.into()));
+    let reason = step["failure"].as_str().unwrap();
     assert!(
-        refused.message().starts_with("bad.xml: line 1: the file ends within"),
-        "{}",
-        refused.message()
+        reason.starts_with("the file cannot be parsed: line 1: the file ends within"),
+        "{reason}"
     );
     let none = part("notes.md", "hello") + "--x--\r\n";
     assert_eq!(upload(&server, "POST", "/pony/builds", media_type, &none).status, 415);
@@ -380,7 +382,7 @@ fn several_files_come_in_one_form() {
     for (media_type, body) in [(media_type, "nothing"), ("multipart/form-data", form.as_str())] {
         assert_eq!(upload(&server, "POST", "/pony/builds", media_type, body).status, 400);
     }
-    assert_eq!(server.get("/pony/builds").json()["count"], 1);
+    assert_eq!(server.get("/pony/builds").json()["count"], 2);
 }
 
 #[test]

@@ -3,7 +3,14 @@
 use super::*;
 
 fn problem(text: &str) -> String {
-    Read::from_bytes(text.as_bytes(), None).unwrap_err().to_string()
+    Read::from_bytes(text.as_bytes(), Some(Format::Junit)).unwrap_err().to_string()
+}
+
+/// What came before a break, and what speaks against it.
+fn broken(text: &str) -> (Vec<String>, String) {
+    let read = read(text);
+    assert!(!read.tally.verdict.is_success());
+    (cases(&read), read.tally.verdict.reasons().unwrap())
 }
 
 #[test]
@@ -12,10 +19,33 @@ fn broken_xml_is_refused_with_its_line() {
         problem("<testsuite>\n<testcase name='a'>\n</testsuite>"),
         "line 3: the XML is broken: ill-formed document: expected `</testcase>`, but `</testsuite>` was found (in <testcase>, which starts on line 2)"
     );
+    // What came before the break is kept, and is no success.
     assert_eq!(
-        problem("<testsuite>\n<testcase name='a'/>\n"),
-        "line 3: the file ends within <testsuite>, which starts on line 1"
+        broken("<testsuite>\n<testcase name='a'/>\n"),
+        (
+            vec!["::a passed".to_owned()],
+            "the file breaks off: line 3: the file ends within <testsuite>, which starts on line 1"
+                .to_owned()
+        )
     );
+    for (text, kept) in [
+        ("<testsuite><testcase name='a'/><testcase name='b'", 1),
+        ("<TestRun><Results><UnitTestResult testName='a' outcome='Passed'/><Unit", 1),
+        (
+            "<assemblies><assembly name='x' total='2'><collection><test name='a' result='Pass'/><te",
+            1,
+        ),
+        (
+            "<test-run result='Passed'><test-suite type='x'><test-case name='a' result='Passed'/><",
+            1,
+        ),
+        ("<Site><Testing><Test Status='passed'><Name>a</Name></Test><Test Sta", 1),
+        (r#"{"reportFormat":"CTRF","results":{"tests":[{"name":"a","status":"passed"},{"na"#, 1),
+    ] {
+        let (cases, reasons) = broken(text);
+        assert_eq!(cases.len(), kept, "{text}");
+        assert!(reasons.starts_with("the file breaks off: "), "{reasons}");
+    }
     assert!(problem("<testsuite>\n<testcase name='a").starts_with("line 2: the XML is broken"));
     assert!(
         problem("<testsuite>\n<testcase name=/></testsuite>")
@@ -53,7 +83,11 @@ fn what_is_no_report_is_refused() {
     for text in
         ["", "hello", "{}", "[]", "{\"success\": true}", "<html></html>", "okay\n", "\0\0\0"]
     {
-        assert_eq!(problem(text), "this is no report of a known format", "{text:?}");
+        let refused = Read::from_bytes(text.as_bytes(), None).unwrap_err().to_string();
+        assert!(
+            refused.contains("formats that are parsed: junit, tap, go, "),
+            "{text:?}: {refused}"
+        );
     }
     let as_format = |format, text: &str| {
         Read::from_bytes(text.as_bytes(), Some(format)).unwrap_err().to_string()
@@ -61,7 +95,8 @@ fn what_is_no_report_is_refused() {
     assert_eq!(as_format(Format::Junit, "<html/>"), "line 1: <html> is not the root of JUnit XML");
     assert_eq!(as_format(Format::Tap, "hello\n"), "there is neither a plan nor a test in it");
     assert_eq!(as_format(Format::Go, "{\"a\":1}\n"), "line 1: this is no event of go test");
-    assert_eq!(as_format(Format::Libtest, "nothing\n"), "line 1: this is no event of libtest");
+    assert_eq!(as_format(Format::Libtest, "nothing\n"), "there is no event in it");
+    assert_eq!(as_format(Format::Libtest, "{}\n"), "line 1: this is no event of libtest");
     assert!(as_format(Format::Ctrf, "{\n\"results\": 1}").starts_with("line 2: this is no CTRF"));
     assert_eq!(as_format(Format::Junit, ""), "there is no element in it");
 }

@@ -33,7 +33,7 @@ fn events_of_go_test_are_read() {
     let failure = read.cases[0].failure.as_ref().unwrap();
     assert_eq!(failure.text.as_deref(), Some("    x_test.go:7: wrong\n"));
     assert_eq!(read.cases[0].micros, Some(250_000));
-    assert_eq!(notes(&read), ["- odd: the file ends before the package 'ex/c' does"]);
+    assert_eq!(notes(&read), ["- verdict: the file ends before the package 'ex/c' does"]);
 }
 
 #[test]
@@ -72,7 +72,13 @@ fn a_test_that_did_not_end_broke() {
         "{\"type\":\"suite\",\"event\":\"started\",\"test_count\":2}\n{\"type\":\"test\",\"event\":\"started\",\"name\":\"a\"}\n",
     );
     assert_eq!(cases(&read), ["::a error"]);
-    assert_eq!(notes(&read), ["1 odd: the suite says test_count=2; there are 1"]);
+    assert_eq!(
+        notes(&read),
+        [
+            "1 verdict: the suite does not end",
+            "1 verdict: the suite says test_count=2; there are 1"
+        ]
+    );
 }
 
 #[test]
@@ -115,5 +121,5 @@ fn a_package_of_go_that_is_cut_off_behind_a_test_broke() {
 "#,
     );
     assert_eq!(cases(&read), ["ex/a::TestX passed", "ex/a::the package itself error"]);
-    assert_eq!(notes(&read), ["- odd: the file ends before the package 'ex/a' does"]);
+    assert_eq!(notes(&read), ["- verdict: the file ends before the package 'ex/a' does"]);
 }

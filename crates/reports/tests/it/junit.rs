@@ -80,7 +80,7 @@ fn totals_that_are_missing_or_lie_are_told() {
         notes(&read),
         [
             "1 odd: the suite 's' says tests=\"5\"; there are 2",
-            "1 odd: the suite 's' says failures=\"2\"; there are 1"
+            "1 verdict: the suite 's' says failures=\"2\"; there are 1"
         ]
     );
 }

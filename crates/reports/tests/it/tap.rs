@@ -30,8 +30,8 @@ not ok
             "::second # one failed",
             "::third skipped",
             "::fourth skipped",
-            ":: passed",
-            ":: failed"
+            "::test 5 passed",
+            "::test 6 failed"
         ]
     );
     let second = &read.cases[1];
@@ -97,9 +97,18 @@ fn a_plan_that_is_not_kept_is_an_error() {
     let read = read("1..3\nok 1 - a\n");
     assert_eq!(cases(&read), ["::a passed", "::tests that did not run error"]);
     let read = super::read("ok 1 - a\n");
-    assert_eq!(notes(&read), ["- odd: there is no plan, so nobody can tell whether all tests ran"]);
+    assert_eq!(
+        notes(&read),
+        ["- verdict: there is no plan, so nobody can tell whether all tests ran"]
+    );
     let read = super::read("1..1\nok 1 - a\nok 2 - b\n");
-    assert_eq!(notes(&read), ["1 odd: the plan says 1 tests, there are 2"]);
+    assert_eq!(
+        notes(&read),
+        [
+            "3 verdict: test 2 lies outside of the plan",
+            "1 verdict: the plan says 1 tests, there are 2"
+        ]
+    );
     let read = super::read("1..2\nok 1 - a\nBail out! no disk\n");
     assert_eq!(cases(&read), ["::a passed", "::Bail out! error", "::tests that did not run error"]);
     assert_eq!(cases(&super::read("1..0 # SKIP not here\n")), [] as [&str; 0]);

@@ -43,7 +43,7 @@ fn xunit_is_read() {
     assert_eq!(
         cases(&read),
         [
-            "Tests.dll::error outside of the tests error",
+            "Tests.dll::fixture (error outside of the tests) error",
             "Ns.C::A passed",
             "Ns.C::B failed",
             "Ns.C::S skipped"

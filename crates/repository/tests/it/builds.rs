@@ -236,8 +236,10 @@ conformance! {
 
     fn a_build_is_closed_by_what_its_steps_say(store: &Store) {
         let project = store.project("p");
-        let close = |closing, steps: &[bool]| {
-            let new = running(&project);
+        let begin = "Tue, 20 Oct 2009 10:20:00 -0500";
+        let close_from = |begin, closing, steps: &[bool]| {
+            let mut new = running(&project);
+            new.report.started = at(begin);
             store.record(new.clone());
             for (n, success) in steps.iter().enumerate() {
                 let mut step = step("s", *success);
@@ -254,6 +256,7 @@ conformance! {
                 Outcome::Running => panic!("still running"),
             }
         };
+        let close = |closing, steps: &[bool]| close_from(begin, closing, steps);
         let latest = "Tue, 20 Oct 2009 10:25:00 -0500".to_owned();
         assert_eq!(close(Closing::default(), &[true, true]), (true, latest.clone()));
         assert_eq!(close(Closing::default(), &[true, false]), (false, latest.clone()));
@@ -261,6 +264,9 @@ conformance! {
         assert_eq!(close(Closing { success: Some(false), finished: None }, &[true]), (false, latest));
         let end = at("Sat, 03 Jan 2026 00:00:00 +0100");
         assert_eq!(close(Closing { success: None, finished: Some(end) }, &[true]), (true, end.to_rfc2822()));
+        // Steps that ended before the build began leave it no end before its beginning.
+        let after = "Tue, 20 Oct 2009 11:00:00 -0500";
+        assert_eq!(close_from(after, Closing::default(), &[true]), (true, after.to_owned()));
     }
 
     fn what_is_not_there_is_gone(store: &Store) {

@@ -368,12 +368,12 @@ pub(super) fn close(
         )
     };
     // The first update holds the row, so that no step comes between reading the steps and the end.
-    let held: Option<(i32, Option<i64>)> = diesel::update(running())
+    let held: Option<(i32, Option<i64>, At)> = diesel::update(running())
         .set(build::version.eq(build::version + 1))
-        .returning((build::failed_steps, build::sender_id))
+        .returning((build::failed_steps, build::sender_id, build::started))
         .get_result(conn)
         .optional()?;
-    let Some((failed, sender)) = held else {
+    let Some((failed, sender, started)) = held else {
         return Ok(if there(conn, project, id)?.is_some() {
             Closed::Finished
         } else {
@@ -388,7 +388,8 @@ pub(super) fn close(
         .optional()?;
     let finished = match (closing.finished, latest) {
         (Some(finished), _) => finished,
-        (None, Some((at, offset))) => instant(at, offset)?,
+        // A report may be of tests that ran before the build was made.
+        (None, Some((at, offset))) => instant(At(at.0.max(started.0)), offset)?,
         (None, None) => now,
     };
     diesel::update(running())

@@ -1,0 +1,133 @@
+//! Report files as tools really write them, in the cases that are easily misread: what is kept of
+//! each, and whether the build succeeded. `wild/README.md` says what is right and why.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use crate::*;
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/wild")
+}
+
+fn read(file: &str) -> Vec<u8> {
+    std::fs::read(folder().join(file)).unwrap()
+}
+
+fn upload(server: &Server, media_type: &str, body: &[u8]) -> Answer {
+    let request = server.request("POST", "/pony/builds").header("Content-Type", media_type);
+    server.send(request.body(body))
+}
+
+/// What the server makes of an upload: the verdict, the steps, the cases and the notes.
+fn made_of(server: &Server, answer: &Answer) -> String {
+    if answer.status != 201 {
+        return format!("{} {}\n", answer.status, answer.text().trim_end());
+    }
+    let build = server.get(answer.header("location"));
+    let document = build.json();
+    let mut text = format!("success: {}\n", document["success"]);
+    for step in document["results"].as_array().unwrap() {
+        let (name, success) = (step["name"].as_str().unwrap(), &step["success"]);
+        writeln!(text, "step {name:?}: {success}").unwrap();
+        if let Some(reasons) = step["failure"].as_str() {
+            writeln!(text, "  because {reasons}").unwrap();
+        }
+    }
+    let Some(tests) = build.link("tests") else { return text };
+    for case in server.get(&format!("{tests}?per_page=1000")).json()["tests"].as_array().unwrap() {
+        let (status, name) = (case["status"].as_str().unwrap(), &case["full_name"]);
+        writeln!(text, "{status} {name} {}", case["failure"]["message"]).unwrap();
+    }
+    let receipt = server.get(&build.link("receipt").unwrap()).json();
+    for upload in receipt["uploads"].as_array().unwrap() {
+        for note in upload["notes"].as_array().unwrap() {
+            let (kind, said) = (note["kind"].as_str().unwrap(), note["text"].as_str().unwrap());
+            writeln!(text, "note {kind}: {said}").unwrap();
+        }
+    }
+    text
+}
+
+fn form(files: &[(&str, &str)]) -> Vec<u8> {
+    let mut form = Vec::new();
+    for (file, name) in files {
+        let head = format!(
+            "--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\r\n"
+        );
+        form.extend([head.as_bytes(), &read(file), b"\r\n"].concat());
+    }
+    form.extend(b"--x--\r\n");
+    form
+}
+
+fn of_form(files: &[(&str, &str)]) -> String {
+    let server = Server::new();
+    server.project("pony");
+    made_of(&server, &upload(&server, "multipart/form-data; boundary=x", &form(files)))
+}
+
+/// Files that come alone, as they are.
+fn all_alone() -> Vec<String> {
+    let names = std::fs::read_dir(folder()).unwrap();
+    let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<_> = names.filter(|name| name != "README.md").collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn each_file_is_read_as_its_tool_means_it() {
+    let server = Server::new();
+    server.project("pony");
+    let mut text = String::new();
+    for name in all_alone() {
+        let answer = upload(&server, "application/octet-stream", &read(&name));
+        writeln!(text, "== {name}\n{}", made_of(&server, &answer)).unwrap();
+    }
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn a_report_beside_a_file_that_is_none_is_read_and_the_other_named() {
+    insta::assert_snapshot!(
+        [
+            of_form(&[("mochawesome-junit.xml", "junit.xml"), ("mochawesome.json", "m.json")]),
+            of_form(&[("sarif-junit.xml", "junit.xml"), ("lint.sarif.json", "lint.sarif.json")]),
+        ]
+        .join("\n")
+    );
+}
+
+#[test]
+fn tests_of_one_name_in_two_files_are_told_apart_or_noted() {
+    let of =
+        |module: &str| format!("{module}/target/surefire-reports/TEST-org.example.UtilTest.xml");
+    insta::assert_snapshot!(of_form(&[("modules-a.xml", &of("a")), ("modules-b.xml", &of("b"))]));
+}
+
+#[test]
+fn json_of_another_tool_is_not_a_build() {
+    let server = Server::new();
+    server.project("pony");
+    for file in ["jest-json-as-build.json", "cucumber.json", "mochawesome.json"] {
+        let answer = upload(&server, "application/json", &read(file));
+        assert!([400, 415].contains(&answer.status), "{file}: {}", answer.text());
+    }
+    assert_eq!(server.get("/pony/builds").json()["count"], 0);
+}
+
+#[test]
+fn a_report_with_a_placeholder_for_its_date_is_the_latest_build() {
+    for (before, after) in [
+        ("gtest-disabled-1970-before.xml", "gtest-disabled-1970.xml"),
+        ("jest-before.xml", "jest-junit-suite-1970.xml"),
+        ("xmlrunner-year-1-before.xml", "xmlrunner-year-1.xml"),
+    ] {
+        let server = Server::new();
+        server.project("pony");
+        upload(&server, "application/octet-stream", &read(before));
+        let last = upload(&server, "application/octet-stream", &read(after));
+        assert_eq!(server.get("/pony/builds/latest").header("location"), last.header("location"));
+    }
+}
