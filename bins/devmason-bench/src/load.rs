@@ -2,11 +2,12 @@
 //! takes as little of the machine as it can.
 
 use std::io::{Error, Result};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 /// How requests follow each other.
 #[derive(Debug, Clone, Copy)]
@@ -60,13 +61,27 @@ pub(crate) fn run(
     pace: Pace,
     time: Duration,
 ) -> Result<Outcome> {
+    run_from(Ipv4Addr::UNSPECIFIED, address, lists, pace, time)
+}
+
+/// The same from an address of this machine; unspecified, the system chooses it.
+pub(crate) fn run_from(
+    from: Ipv4Addr,
+    address: &str,
+    lists: Vec<Rc<Vec<Vec<u8>>>>,
+    pace: Pace,
+    time: Duration,
+) -> Result<Outcome> {
+    let address: SocketAddr = address.parse().map_err(Error::other)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let local = tokio::task::LocalSet::new();
     local.block_on(&runtime, async {
         let connections = lists.len();
         let mut sockets = Vec::with_capacity(connections);
         for _ in 0..connections {
-            let socket = TcpStream::connect(address).await?;
+            let socket = TcpSocket::new_v4()?;
+            socket.bind((from, 0).into())?;
+            let socket = socket.connect(address).await?;
             socket.set_nodelay(true)?;
             sockets.push(socket);
         }

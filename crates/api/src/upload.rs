@@ -193,7 +193,7 @@ impl Source {
             .collect::<Result<Vec<_>, _>>()?;
         let files = told_apart(files);
         if files.iter().all(|file| file.read.is_none()) {
-            let seen = files.first().map_or(Seen::Nothing, |file| file.seen);
+            let seen = files.first().map_or(Seen::Nothing, |file| file.seen.clone());
             return Err(if is_alone {
                 ApiError::NotAReport { problem: seen.refusal() }
             } else {
@@ -441,13 +441,13 @@ fn file(
     }
     let start = Instant::now();
     let seen = asked.map_or_else(|| Seen::of(body), Seen::Format);
-    let format = match seen {
-        Seen::Format(format) => Some(format),
+    let format = match &seen {
+        Seen::Format(format) => Some(*format),
         Seen::Foreign(_) | Seen::Nothing => None,
     };
     let mut receipt = build::receipt(name.as_deref(), body, format, asked.is_some());
     let Some(format) = format else {
-        build::leave_out(&mut receipt, seen);
+        build::leave_out(&mut receipt, &seen);
         return Ok(File {
             name,
             seen,

@@ -156,7 +156,7 @@ pub fn receive(receipt: &mut Value, read: &Read, took: Duration) {
 }
 
 /// Adds to a receipt that the file is no report, and so left out.
-pub fn leave_out(receipt: &mut Value, seen: Seen) {
+pub fn leave_out(receipt: &mut Value, seen: &Seen) {
     let text = format!("{}; it is left out", seen.words());
     receipt["notes"] = json!([{"line": null, "kind": "dropped", "text": text}]);
     receipt["notes_total"] = json!(1);

@@ -30,6 +30,8 @@ struct Junit {
     case: Option<Case>,
     /// Whether the case is still to be done: then its failure does not count.
     todo: bool,
+    /// What an attribute of the case says came of it.
+    said: Option<Status>,
     /// What was said of tries of the case that failed again.
     again: Vec<String>,
     doubled: Doubled,
@@ -223,6 +225,7 @@ impl Junit {
     }
 
     fn open_case(&mut self, element: &Element, sink: &mut dyn Sink) {
+        self.said = None;
         let mut case =
             Case { suites: self.path(), report_line: Some(element.line), ..Case::default() };
         // Once through what is there, not once for each name that might be: most of a report is cases.
@@ -238,6 +241,8 @@ impl Junit {
                 // What GoogleTest and others say of a case that was not run.
                 "status" if is_one_of(value, NOT_RUN) => case.status = Some(Status::Skipped),
                 "result" if is_one_of(value, SUPPRESSED) => case.status = Some(Status::Skipped),
+                "status" | "result" if is_one_of(value, FAILED) => self.said = Some(Status::Failed),
+                "status" | "result" if is_one_of(value, BROKEN) => self.said = Some(Status::Error),
                 // That is said by the elements in it.
                 "status" | "result" | "failure" | "error" | "skipped" => {}
                 _ => case.properties.push((name.to_owned(), value.to_owned())),
@@ -270,7 +275,9 @@ impl Junit {
         for text in std::mem::take(&mut self.again) {
             add_text(case.failure.get_or_insert_default(), &text);
         }
-        let status = *case.status.get_or_insert(Status::Passed);
+        // What an attribute says counts where no element says anything.
+        let said = self.said.take().unwrap_or(Status::Passed);
+        let status = *case.status.get_or_insert(said);
         if let Some(open) = self.suites.last_mut() {
             open.own.add(status);
             open.all.add(status);
@@ -356,6 +363,9 @@ fn without_date(name: &str) -> &str {
 /// What a `status` says of a case that was not run, and a `result`.
 const NOT_RUN: &[&str] = &["notrun", "disabled", "skipped", "ignored", "pending"];
 const SUPPRESSED: &[&str] = &["suppressed", "skipped"];
+/// What either says of a case that failed, or broke.
+const FAILED: &[&str] = &["failed", "failure", "fail"];
+const BROKEN: &[&str] = &["error", "errored", "broken", "crashed", "timeout"];
 
 fn is_one_of(value: &str, words: &[&str]) -> bool {
     words.iter().any(|word| word.eq_ignore_ascii_case(value))

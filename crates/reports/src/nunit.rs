@@ -20,11 +20,19 @@ struct Nunit {
 struct Own {
     /// Where it failed itself, and not only something in it: its name for that.
     failed: Option<String>,
+    /// How many cases had failed when it began.
+    bad_before: u64,
     failure: Failure,
 }
 
 pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), ReadError> {
     walk(input, sink, &mut Nunit::default())
+}
+
+/// Whether a run or a suite says that it failed or was stopped.
+fn is_bad(element: &Element) -> bool {
+    matches!(element.get("result"), Some("Failed" | "Failure" | "Error" | "Cancelled"))
+        || element.get("label") == Some("Cancelled")
 }
 
 /// What version 3 and version 2 say of a case.
@@ -81,7 +89,7 @@ impl Handler for Nunit {
                     ..Suite::default()
                 };
                 self.suites.push(suite);
-                let is_bad = matches!(element.get("result"), Some("Failed" | "Failure" | "Error"));
+                let is_bad = is_bad(element);
                 let site = element.get("site").unwrap_or("Test");
                 let is_child = matches!(site, "Child" | "Parent");
                 let label = element.get("label");
@@ -93,6 +101,7 @@ impl Handler for Nunit {
                 let is_failed = element.name == "test-suite" && is_bad && is_own && !is_child;
                 self.own.push(Own {
                     failed: is_failed.then(|| format!("{name}: {where_}")),
+                    bad_before: self.bad,
                     ..Own::default()
                 });
             }
@@ -159,7 +168,12 @@ impl Handler for Nunit {
             ("test-run" | "test-results" | "test-suite", _) => {
                 let own = self.own.pop().unwrap_or_default();
                 let suite = self.suites.pop().unwrap_or_default();
-                if let Some(name) = own.failed {
+                let is_failed = is_bad(element);
+                // Version 2 does not say where a suite failed: it did itself where nothing in it did.
+                let is_own =
+                    is_failed && self.bad == own.bad_before && own.failure.message.is_some();
+                let named = is_own.then(|| suite.path.last().cloned()).flatten();
+                if let Some(name) = own.failed.or(named) {
                     self.bad += 1;
                     sink.case(Case {
                         suites: suite.path.clone(),
@@ -170,9 +184,7 @@ impl Handler for Nunit {
                         ..Case::default()
                     })?;
                 }
-                let is_failed =
-                    matches!(element.get("result"), Some("Failed" | "Failure" | "Error"));
-                if is_failed && self.bad == 0 {
+                if is_failed && self.bad == own.bad_before {
                     let name = suite.path.last().map_or("the run", String::as_str);
                     let text = format!("'{name}' says that it failed, and no case in it did");
                     sink.against(Reason::new(Cause::Verdict, Some(element.line), text));

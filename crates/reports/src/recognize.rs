@@ -1,19 +1,28 @@
 //! What a file is, by what only one format has: the name of a root element or one `ok` line is not enough.
 
+use std::borrow::Cow;
+
 use crate::{Format, input, tap, xml};
 
 /// How much of a file is looked at, in bytes.
 const WINDOW: usize = 8192;
 
 /// What the first of a file shows that it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Seen {
     /// A format that is parsed.
     Format(Format),
-    /// Something known that is not: what it is called.
-    Foreign(&'static str),
+    /// Something else: what it is called.
+    Foreign(Cow<'static, str>),
     /// Nothing known.
     Nothing,
+}
+
+/// How much of a name that a file gives is shown, in characters.
+const SHOWN: usize = 60;
+
+const fn foreign(what: &'static str) -> Seen {
+    Seen::Foreign(Cow::Borrowed(what))
 }
 
 impl Seen {
@@ -21,10 +30,10 @@ impl Seen {
     pub fn of(file: &[u8]) -> Self {
         let window = file.get(..WINDOW).unwrap_or(file);
         if window.starts_with(&[0x1f, 0x8b]) {
-            return Self::Foreign("a gzip file: send it with Content-Encoding: gzip, or unpacked");
+            return foreign("a gzip file: send it with Content-Encoding: gzip, or unpacked");
         }
         if window.starts_with(b"PK\x03\x04") {
-            return Self::Foreign("a ZIP archive: send a tar archive, or the files in it");
+            return foreign("a ZIP archive: send a tar archive, or the files in it");
         }
         let text = input::start(window);
         let text = text.trim_start();
@@ -33,6 +42,9 @@ impl Seen {
         }
         if let Some(format) = of_lines(text) {
             return Self::Format(format);
+        }
+        if text.contains("] KTAP version ") || text.contains("] TAP version ") {
+            return foreign("a kernel's log around TAP: cut the times off its lines");
         }
         if text.starts_with('{') || text.starts_with('[') {
             return of_json(text);
@@ -47,13 +59,13 @@ impl Seen {
                 && parts.next().is_some_and(|part| part.contains('/'))
         };
         if text.lines().any(|line| line.starts_with("--- FAIL: ") || is_go(line)) {
-            return Self::Foreign("the text of go test: run it with -json");
+            return foreign("the text of go test: run it with -json");
         }
         Self::Nothing
     }
 
     /// What it is, in words.
-    pub fn words(self) -> String {
+    pub fn words(&self) -> String {
         match self {
             Self::Format(format) => format!("this is a report ({})", format.as_str()),
             Self::Foreign(what) => format!("this is {what}"),
@@ -62,7 +74,7 @@ impl Seen {
     }
 
     /// Why it is refused, with the formats that are not.
-    pub fn refusal(self) -> String {
+    pub fn refusal(&self) -> String {
         let formats: Vec<&str> = Format::ALL.iter().map(|format| format.as_str()).collect();
         format!("{}; formats that are parsed: {}", self.words(), formats.join(", "))
     }
@@ -107,7 +119,7 @@ fn of_xml(text: &str) -> Seen {
     match *name {
         "testsuites" | "testsuite" => seen(within.is_empty() || any(&junit), Format::Junit),
         "testcase" => seen(has(&["name", "classname"]), Format::Junit),
-        "TestRun" if any(&["FailedTests", "SuccessfulTests"]) => Seen::Foreign("CppUnit's XML"),
+        "TestRun" if any(&["FailedTests", "SuccessfulTests"]) => foreign("CppUnit's XML"),
         "TestRun" => {
             let own = ["Results", "TestDefinitions", "ResultSummary", "Times", "TestSettings"];
             seen(root.contains("VisualStudio/TeamTest") || any(&own), Format::Trx)
@@ -124,27 +136,26 @@ fn of_xml(text: &str) -> Seen {
         "test-results" => {
             seen(has(&["total", "failures"]) || any(&["test-suite", "environment"]), Format::Nunit)
         }
-        "test-suite" if root.contains("allure") => Seen::Foreign("a file of Allure 1"),
+        "test-suite" if root.contains("allure") => foreign("a file of Allure 1"),
         "test-suite" => {
             let is_so = has(&["type", "result", "executed", "success"]);
             seen(is_so, Format::Nunit)
         }
         "Site" if any(&["Testing"]) => Seen::Format(Format::Ctest),
-        "Site" => Seen::Foreign("a file of CTest's, but not its Test.xml"),
-        "robot" => Seen::Foreign("Robot Framework's output.xml: send what --xunit writes"),
-        "testng-results" => Seen::Foreign("TestNG's own XML: send the JUnit files beside it"),
-        "failsafe-summary" => Seen::Foreign("Failsafe's summary: send its TEST-*.xml"),
-        "Catch2TestRun" | "Catch" => Seen::Foreign("Catch2's own XML: run it with -r junit"),
-        "TestLog" | "TestResult" => {
-            Seen::Foreign("Boost.Test's own XML: run it with --log_format=JUNIT")
+        "Site" => foreign("a file of CTest's, but not its Test.xml"),
+        "robot" => foreign("Robot Framework's output.xml: send what --xunit writes"),
+        "testng-results" => foreign("TestNG's own XML: send the JUnit files beside it"),
+        "failsafe-summary" => foreign("Failsafe's summary: send its TEST-*.xml"),
+        "Catch2TestRun" | "Catch" => foreign("Catch2's own XML: run it with -r junit"),
+        "TestLog" | "TestResult" => foreign("Boost.Test's own XML: run it with --log_format=JUNIT"),
+        "TestCase" => foreign("QtTest's own XML: run it with -o file,junitxml"),
+        "coverage" | "report" | "CoverageSession" => foreign("a coverage report"),
+        "checkstyle" | "pmd" | "BugCollection" | "FindBugsCollection" => foreign("a lint report"),
+        "html" => foreign("a web page"),
+        name => {
+            let name: String = name.chars().take(SHOWN).collect();
+            Seen::Foreign(format!("XML with the root <{name}>, which no known format has").into())
         }
-        "TestCase" => Seen::Foreign("QtTest's own XML: run it with -o file,junitxml"),
-        "coverage" | "report" | "CoverageSession" => Seen::Foreign("a coverage report"),
-        "checkstyle" | "pmd" | "BugCollection" | "FindBugsCollection" => {
-            Seen::Foreign("a lint report")
-        }
-        "html" => Seen::Foreign("a web page"),
-        _ => Seen::Nothing,
     }
 }
 
@@ -174,34 +185,43 @@ fn of_json(text: &str) -> Seen {
         return Seen::Format(Format::Ctrf);
     }
     // Of what others write, some have members of the same names.
-    let foreign: [(&[&str], &'static str); 12] = [
+    const KNOWN: &[(&[&str], &str)] = &[
         (&["$schema", "runs"], "a SARIF file, which has findings and no tests"),
         (&["version", "runs", "driver"], "a SARIF file, which has findings and no tests"),
         (
-            &["numTotalTests", "testResults"],
+            &["testResults", "success"],
             "Jest's or Vitest's JSON: send what jest-junit or --reporter=junit writes",
         ),
         (
-            &["numFailedTests", "testResults"],
+            &["numTotalTestSuites"],
             "Jest's or Vitest's JSON: send what jest-junit or --reporter=junit writes",
         ),
         (
             &["stats", "results", "uuid"],
             "mochawesome's JSON: send what mocha-junit-reporter writes",
         ),
-        (
-            &["stats", "tests", "pending", "failures", "passes"],
-            "Mocha's JSON: send what mocha-junit-reporter writes",
-        ),
-        (&["config", "suites", "specs"], "Playwright's JSON: send what --reporter=junit writes"),
+        (&["stats", "tests", "failures"], "Mocha's JSON: send what mocha-junit-reporter writes"),
+        (&["config", "suites"], "Playwright's JSON: send what --reporter=junit writes"),
         (&["elements", "keyword", "steps"], "Cucumber's JSON: send what --format junit writes"),
-        (&["examples", "summary_line"], "RSpec's JSON: send what rspec_junit_formatter writes"),
-        (&["historyId", "uuid", "status"], "a file of Allure"),
-        (&["collectors", "exitcode"], "pytest-json-report's JSON: send what --junitxml writes"),
+        (&["meta", "protocolVersion"], "Cucumber's messages: send what --format junit writes"),
+        (&["gherkinDocument"], "Cucumber's messages: send what --format junit writes"),
+        (&["examples", "summary"], "RSpec's JSON: send what rspec_junit_formatter writes"),
+        (&["historyId", "status"], "a file of Allure's: send the JUnit files beside it"),
+        (&["exitcode", "nodeid"], "pytest-json-report's JSON: send what --junitxml writes"),
+        (&["exitcode", "collectors"], "pytest-json-report's JSON: send what --junitxml writes"),
+        (&["testsuites", "testsuite"], "GoogleTest's JSON: run it with --gtest_output=xml"),
+        (
+            &["runnerVersion", "protocolVersion"],
+            "Dart's events: send what junitreport makes of them",
+        ),
+        (&["starttime", "result", "stdout"], "Meson's testlog.json: send testlog.junit.xml"),
+        (&["test_fqn"], "LTP's JSON, which no reader is there for"),
+        (&["buildToolVersion", "started"], "Bazel's build events: send the test.xml files"),
+        (&["filePath", "errorCount"], "ESLint's JSON, which has findings and no tests"),
         (&["statementMap", "fnMap"], "a coverage report"),
     ];
-    if let Some((_, what)) = foreign.iter().find(|(names, _)| all(names)) {
-        return Seen::Foreign(what);
+    if let Some((_, what)) = KNOWN.iter().find(|(names, _)| all(names)) {
+        return foreign(what);
     }
     if all(&["results", "tests"]) && (has("tool") || has("summary")) {
         return Seen::Format(Format::Ctrf);

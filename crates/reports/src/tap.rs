@@ -1,8 +1,9 @@
 //! TAP 13 and 14, with subtests and YAML blocks, and the kernel's KTAP.
 
-use crate::input::Input;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use crate::input::Input;
 use crate::model::{nested, put_in};
 use crate::number;
 use crate::{Case, Cause, Failure, Note, NoteKind, ReadError, Reason, Sink, Status, Suite};
@@ -19,13 +20,13 @@ pub(crate) fn looks_like(text: &str) -> bool {
     let is_version =
         |line: &str| line.starts_with("TAP version ") || line.starts_with("KTAP version ");
     let is_numbered = |line: &str| test(line).is_some_and(|test| test.number.is_some());
+    let is_number_one = |line: &str| test(line).is_some_and(|test| test.number == Some(1));
     let lines = || text.lines().map(str::trim).filter(|line| !line.is_empty());
     let first = lines().find(|line| !line.starts_with('#') && !line.starts_with("pragma "));
     let is_first = first.is_some_and(|line| {
-        let is_test = is_numbered(line) && !line.contains('\t');
         is_version(line)
             || plan(line).is_some()
-            || is_test
+            || (is_number_one(line) && !line.contains('\t'))
             || header(line).is_some()
             || test(line).is_some_and(|test| test.is_dashed)
     });
@@ -52,6 +53,10 @@ struct Level {
     seen: u64,
     /// The greatest number of a test.
     greatest: u64,
+    /// All tests from 1 to this number were seen.
+    through: u64,
+    /// The numbers beyond that were seen.
+    early: BTreeSet<u64>,
     line: u64,
     cases: Vec<Case>,
     /// Tests whose subtests follow them in braces, and whether they passed.
@@ -444,6 +449,9 @@ impl Tap {
         if test.number == Some(0) || test.number > level.planned.or(test.number) {
             let text = format!("test {nth} lies outside of the plan");
             sink.against(Reason::new(Cause::Plan, Some(line), text));
+        } else if level.is_again(nth) {
+            let text = format!("test {nth} is there twice");
+            sink.against(Reason::new(Cause::Plan, Some(line), text));
         }
         let is_block = test.is_block;
         let mut micros = None;
@@ -684,6 +692,25 @@ impl Tap {
         self.file = None;
         self.levels = vec![Level::default()];
         Ok(())
+    }
+}
+
+/// How many numbers are held that came before their turn.
+const MAX_EARLY: usize = 10_000;
+
+impl Level {
+    /// Whether a test with this number was there before.
+    fn is_again(&mut self, number: u64) -> bool {
+        if number <= self.through {
+            return true;
+        }
+        if self.early.len() < MAX_EARLY && !self.early.insert(number) {
+            return true;
+        }
+        while self.early.remove(&(self.through + 1)) {
+            self.through += 1;
+        }
+        false
     }
 }
 

@@ -6,7 +6,7 @@ use crate::input::Input;
 use crate::junit::duration;
 use crate::model::nested;
 use crate::xml::{Element, Handler, walk};
-use crate::{Case, Failure, Note, NoteKind, ReadError, Sink, Status, Suite};
+use crate::{Case, Cause, Failure, Note, NoteKind, ReadError, Reason, Sink, Status, Suite};
 
 #[derive(Default)]
 struct Xunit {
@@ -14,6 +14,9 @@ struct Xunit {
     /// The path of the collection.
     collection: Arc<[String]>,
     case: Option<Case>,
+    /// How many cases of the assembly failed, and how many errors it has outside of them.
+    failed: u64,
+    errors: u64,
 }
 
 pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), ReadError> {
@@ -122,9 +125,28 @@ impl Handler for Xunit {
         sink: &mut dyn Sink,
     ) -> Result<(), ReadError> {
         match (element.name.as_str(), &mut self.case) {
-            ("assembly", _) => sink.suite(std::mem::take(&mut self.suite))?,
-            ("error", _) => self.case.take().map_or(Ok(()), |case| sink.case(case))?,
-            ("test", _) => self.case.take().map_or(Ok(()), |case| sink.case(case))?,
+            ("assembly", _) => {
+                for (total, found) in [("failed", &mut self.failed), ("errors", &mut self.errors)] {
+                    let claimed = element.get(total).and_then(|text| text.parse::<u64>().ok());
+                    let found = std::mem::take(found);
+                    if let Some(claimed) = claimed.filter(|claimed| *claimed > found) {
+                        let text =
+                            format!("the assembly says {total}=\"{claimed}\"; there are {found}");
+                        sink.against(Reason::new(Cause::Claim, Some(element.line), text));
+                    }
+                }
+                sink.suite(std::mem::take(&mut self.suite))?;
+            }
+            ("error", _) => {
+                self.errors += 1;
+                self.case.take().map_or(Ok(()), |case| sink.case(case))?;
+            }
+            ("test", _) => {
+                if let Some(case) = self.case.take() {
+                    self.failed += u64::from(case.outcome().is_bad());
+                    sink.case(case)?;
+                }
+            }
             ("output", Some(case)) => case.stdout += &element.text,
             ("reason", Some(case)) => {
                 case.failure.get_or_insert_with(Failure::default).message = element.trimmed();

@@ -108,3 +108,83 @@ fn formats_have_words() {
     }
     assert_eq!(Format::from_word("html"), None);
 }
+
+#[test]
+fn nothing_that_speaks_against_a_report_is_overheard() {
+    let nunit = |result: &str| {
+        format!(
+            "<test-run result='{result}' total='1'><test-suite type='x' name='s' result='Passed'>\
+             <test-case name='a' result='Passed'/></test-suite></test-run>"
+        )
+    };
+    let xunit = |totals: &str| {
+        format!(
+            "<assemblies><assembly name='x' {totals}><collection name='c'>\
+             <test name='a' result='Pass'/></collection></assembly></assemblies>"
+        )
+    };
+    let trx = |summary: &str| {
+        format!(
+            "<TestRun><Results><UnitTestResult testName='a' outcome='Passed'/></Results>{summary}</TestRun>"
+        )
+    };
+    let junit = |attributes: &str| {
+        format!(
+            "<testsuite name='s'><testcase name='a'/><testcase name='b' {attributes}/></testsuite>"
+        )
+    };
+    let nunit2 = |failure: &str| {
+        format!(
+            "<test-results total='1'><test-suite name='F' executed='True' result='Error'>{failure}<results>\
+             <test-case name='F.a' executed='True' result='Success'/></results></test-suite></test-results>"
+        )
+    };
+    let torn_down = "<failure><message>TearDown : x</message></failure>";
+    for (text, is_success) in [
+        (nunit("Passed"), true),
+        (nunit("Failed"), false),
+        (nunit("Cancelled"), false),
+        (nunit2(""), false),
+        (nunit2(torn_down), false),
+        (xunit("failed='0' errors='0'"), true),
+        (xunit("failed='1' errors='0'"), false),
+        (xunit("failed='0' errors='1'"), false),
+        (trx(""), true),
+        (trx("<ResultSummary outcome='Aborted'/>"), false),
+        (trx("<ResultSummary outcome='Timeout'/>"), false),
+        (trx("<ResultSummary outcome='Completed'><Counters failed='2'/></ResultSummary>"), false),
+        (junit("status='run' result='completed'"), true),
+        (junit("status='failed'"), false),
+        (junit("result='error'"), false),
+        ("1..2\nok 2 b\nok 1 a\n".to_owned(), true),
+        ("1..2\nok 1 a\nok 1 b\n".to_owned(), false),
+        ("1..0\nok 1 a\n".to_owned(), false),
+    ] {
+        let verdict = read(&text).tally.verdict;
+        assert_eq!(verdict.is_success(), is_success, "{text}: {:?}", verdict.reasons());
+    }
+    // The suite's own words are kept.
+    let read = read(&nunit2(torn_down));
+    assert_eq!(cases(&read), ["F::F.a passed", "F::F error"]);
+    let message = read.cases[1].failure.as_ref().unwrap().message.as_deref();
+    assert_eq!(message, Some("TearDown : x"));
+}
+
+#[test]
+fn what_another_tool_wrote_is_called_by_its_name() {
+    for (text, name) in [
+        ("<project><modelVersion>4.0.0</modelVersion></project>", "<project>"),
+        ("<!DOCTYPE html><html></html>", "a web page"),
+        ("<checkstyle version='1'/>", "a lint report"),
+        (r#"{"numTotalTestSuites":1,"success":true,"testResults":[]}"#, "Jest"),
+        (r#"{"version":"3","examples":[],"summary":{"failure_count":1}}"#, "RSpec"),
+        (r#"{"config":{},"suites":[],"errors":[]}"#, "Playwright"),
+        (r#"{"stats":{},"tests":[],"failures":[]}"#, "Mocha"),
+        (r#"[{"filePath":"a","messages":[],"errorCount":0}]"#, "ESLint"),
+        ("[    1.0] KTAP version 1\n[    1.0] 1..1\n", "a kernel's log"),
+        ("ok 12 files were copied\n", "no report of a known format"),
+    ] {
+        let refused = Read::from_bytes(text.as_bytes(), None).unwrap_err().to_string();
+        assert!(refused.contains(name), "{text}: {refused}");
+    }
+}
