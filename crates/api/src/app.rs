@@ -15,6 +15,11 @@ use crate::live::Live;
 use crate::metrics::Metrics;
 use crate::recorder::Recorder;
 use crate::settings::Settings;
+use crate::turns::{Turns, Waiting};
+
+/// How many requests read at once: fewer than the store has connections to read with by default, so that some are left
+/// for those who write and for whether the server is ready.
+const READS: usize = 6;
 
 /// What all requests share.
 pub(crate) struct App {
@@ -26,6 +31,9 @@ pub(crate) struct App {
     pub(crate) metrics: Arc<Metrics>,
     /// The memory that requests may take at once.
     pub(crate) budget: Arc<Budget>,
+    /// Turns at reading what is stored: as many answers are held at once that draw on the budget only when they are
+    /// written.
+    pub(crate) reads: Arc<Turns>,
     pub(crate) connections: Arc<Connections>,
     /// Those who watch builds.
     pub(crate) watchers: Arc<Counts>,
@@ -56,6 +64,7 @@ impl App {
             cache,
             metrics,
             budget,
+            reads: Turns::new(READS, Waiting { in_all: 4096, of_address: 512 }),
             connections,
             watchers,
             live: Live::new(),

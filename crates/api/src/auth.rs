@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::app::App;
 use crate::connection::network;
 use crate::error::ApiError;
-use crate::turns::Turns;
+use crate::turns::{Turn, Turns, Waiting};
 use actix_web::http::header::HeaderValue;
 use actix_web::web;
 use base64::Engine;
@@ -149,7 +149,7 @@ impl Verifier {
                 .time_to_live(REMEMBERED)
                 .build(),
             proven: Cache::builder().max_capacity(REMEMBERED_USERS).time_to_live(PROVEN).build(),
-            turns: Turns::new((cores / 2).max(1)),
+            turns: Turns::new((cores / 2).max(1), Waiting { in_all: 256, of_address: 128 }),
         }
     }
 
@@ -191,6 +191,16 @@ impl Verifier {
         self.failures.get_with(address, Arc::default).fetch_add(1, Ordering::Relaxed);
     }
 
+    /// One that was noted was none.
+    fn take_back_wrong_password(&self, address: Option<IpAddr>, username: &Username) {
+        let place = (address.map(network), username.key());
+        let counts = [self.failures.get(&place.0), self.failures_for_name.get(&place)];
+        for count in counts.into_iter().flatten() {
+            let less = |count: u32| count.checked_sub(1);
+            let _ = count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+        }
+    }
+
     /// A wrong password for a name that there is.
     fn note_wrong_password(&self, address: Option<IpAddr>, username: &Username) {
         self.note_failure(address);
@@ -224,8 +234,8 @@ impl Verifier {
         address: Option<IpAddr>,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, ApiError> {
-        let _turn = self.turns.take(address).await?;
-        web::block(work).await.map_err(|_| ApiError::Interrupted)
+        let turn = self.turns.take(address).await?;
+        in_turn(turn, work).await
     }
 
     /// What is known of these credentials without bcrypt: whom they name, or that they are refused.
@@ -244,6 +254,19 @@ impl Verifier {
     }
 }
 
+/// Does what takes a core for long. The turn ends with the work, which goes on when the request's client goes away.
+async fn in_turn<T: Send + 'static>(
+    turn: Turn,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, ApiError> {
+    let work = move || {
+        let done = work();
+        drop(turn);
+        done
+    };
+    web::block(work).await.map_err(|_| ApiError::Interrupted)
+}
+
 /// Finds out who sends a request.
 ///
 /// # Errors
@@ -260,7 +283,7 @@ pub(crate) async fn authenticate(
     if let Some(viewer) = verifier.known_already(&credentials, address)? {
         return Ok(Caller::known(viewer));
     }
-    let _turn = verifier.turns.take(address).await?;
+    let turn = verifier.turns.take(address).await?;
     // Of many requests at once with one password the first has verified it meanwhile, or of many
     // guesses enough were wrong.
     if let Some(viewer) = verifier.known_already(&credentials, address)? {
@@ -271,8 +294,10 @@ pub(crate) async fn authenticate(
     let account = app.run(move |repository| repository.user_find(&username)).await?;
     let password = Password::new(credentials.password.as_str());
     match account {
-        Some(account) => known(app, &credentials, account, password.ok(), address, changes).await,
-        None => stranger(verifier, &credentials, password, address).await,
+        Some(account) => {
+            known(app, &credentials, account, (password.ok(), turn), address, changes).await
+        }
+        None => stranger(verifier, &credentials, (password, turn), address).await,
     }
 }
 
@@ -280,7 +305,7 @@ async fn known(
     app: &App,
     credentials: &Credentials,
     account: Account,
-    password: Option<Password>,
+    (password, turn): (Option<Password>, Turn),
     address: Option<IpAddr>,
     changes: u64,
 ) -> Result<Caller, ApiError> {
@@ -290,13 +315,21 @@ async fn known(
     let verified = match password {
         Some(password) if !verifier.refused.contains_key(&mac) => {
             let hash = account.password_hash;
-            web::block(move || hash.verify(&password)).await.map_err(|_| ApiError::Interrupted)?
+            // It counts as wrong until it is known to be right: who goes away meanwhile guessed, too.
+            verifier.note_wrong_password(address, &credentials.username);
+            let verified = in_turn(turn, move || hash.verify(&password)).await?;
+            if verified {
+                verifier.take_back_wrong_password(address, &credentials.username);
+            }
+            verified
         }
-        _ => false,
+        _ => {
+            verifier.note_wrong_password(address, &credentials.username);
+            false
+        }
     };
     if !verified {
         verifier.refused.insert(mac, None);
-        verifier.note_wrong_password(address, &credentials.username);
         return Err(ApiError::BadCredentials("wrong username or password"));
     }
     verifier.proven.insert((address.map(network), credentials.username.key()), ());
@@ -316,7 +349,7 @@ async fn known(
 async fn stranger(
     verifier: &Verifier,
     credentials: &Credentials,
-    password: Result<Password, devmason_domain::Invalid>,
+    (password, turn): (Result<Password, devmason_domain::Invalid>, Turn),
     address: Option<IpAddr>,
 ) -> Result<Caller, ApiError> {
     let username = credentials.username.clone();
@@ -329,8 +362,7 @@ async fn stranger(
         (Ok(password), None) => {
             verifier.note_failure(address);
             let cost = verifier.cost;
-            let hash =
-                web::block(move || password.hash(cost)).await.map_err(|_| ApiError::Interrupted)?;
+            let hash = in_turn(turn, move || password.hash(cost)).await?;
             let password_hash = hash.map_err(|invalid| ApiError::Unwritable(invalid.0))?;
             verifier.refused.insert(mac, Some(password_hash.clone()));
             Newcomer::Possible(NewAccount { username: username.clone(), password_hash })

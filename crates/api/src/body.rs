@@ -3,6 +3,7 @@
 
 use std::cell::{OnceCell, RefCell};
 use std::io::Read;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,13 +12,13 @@ use actix_web::dev::Payload;
 use actix_web::http::header;
 use actix_web::web::{Bytes, BytesMut};
 use futures_util::StreamExt;
-use tokio::sync::OwnedSemaphorePermit;
 
 use crate::answer::Deadline;
 use crate::app::App;
 use crate::budget::{Hold, Lane, SMALL};
 use crate::connection::{Busy, Connection};
 use crate::error::ApiError;
+use crate::turns::Turn;
 
 /// How long a client may pause in the middle of a body.
 const PAUSE: Duration = Duration::from_secs(15);
@@ -41,18 +42,26 @@ pub(crate) struct Body {
     bytes: OnceCell<Bytes>,
     /// The turn that inflating took, for parsing: who waited between the two would hold memory that others, whose
     /// turn it is, wait for.
-    turn: RefCell<Option<OwnedSemaphorePermit>>,
+    turn: RefCell<Option<Turn>>,
+    /// Where the client is.
+    client: Option<IpAddr>,
     /// What the request has drawn of the budget.
     pub(crate) hold: Hold,
     connection: Option<Arc<Connection>>,
 }
 
 impl Body {
-    pub(crate) fn new(payload: Payload, hold: Hold, connection: Option<Arc<Connection>>) -> Self {
+    pub(crate) fn new(
+        payload: Payload,
+        hold: Hold,
+        connection: Option<Arc<Connection>>,
+        client: Option<IpAddr>,
+    ) -> Self {
         Self {
             payload: RefCell::new(Some(payload)),
             bytes: OnceCell::new(),
             turn: RefCell::new(None),
+            client,
             hold,
             connection,
         }
@@ -153,6 +162,8 @@ impl Body {
     /// Reads what is left of the body, for a while, and keeps none of it; whether that was all.
     pub(crate) async fn discard(&self, limit: usize) -> bool {
         let Some(mut payload) = self.payload.borrow_mut().take() else { return true };
+        // Nothing is owed to this client: its place may go to another.
+        let _idle = self.connection.as_ref().map(Connection::idle);
         let rest = async {
             let mut length = 0;
             while let Some(chunk) = payload.next().await {
@@ -181,9 +192,11 @@ impl Body {
             Some(b"zstd") => Coding::Zstd,
             Some(_) => return Err(ApiError::UnsupportedCoding),
         };
-        let (turn, hold) = (app.budget.turn().await?, self.hold.clone());
-        let inflated = actix_web::web::block(move || inflate(coding, &body, limit, &hold));
-        let inflated = inflated.await.map_err(|_| ApiError::Interrupted)??;
+        let (turn, hold) = (app.budget.turn(self.client).await?, self.hold.clone());
+        // The turn ends with the work, which goes on when the client goes away.
+        let work = move || inflate(coding, &body, limit, &hold).map(|inflated| (inflated, turn));
+        let inflated = actix_web::web::block(work).await;
+        let (inflated, turn) = inflated.map_err(|_| ApiError::Interrupted)??;
         if inflated.len() > SMALL {
             *self.turn.borrow_mut() = Some(turn);
         }
@@ -191,19 +204,15 @@ impl Body {
     }
 
     /// Keeps a turn for whoever parses the body next.
-    pub(crate) fn keep_turn(&self, turn: Option<OwnedSemaphorePermit>) {
+    pub(crate) fn keep_turn(&self, turn: Option<Turn>) {
         *self.turn.borrow_mut() = turn;
     }
 
     /// A turn at parsing so many bytes, where they are many.
-    pub(crate) async fn turn(
-        &self,
-        app: &App,
-        bytes: usize,
-    ) -> Result<Option<OwnedSemaphorePermit>, ApiError> {
+    pub(crate) async fn turn(&self, app: &App, bytes: usize) -> Result<Option<Turn>, ApiError> {
         let taken = self.turn.borrow_mut().take();
         match taken {
-            None if bytes > SMALL => app.budget.turn().await.map(Some),
+            None if bytes > SMALL => app.budget.turn(self.client).await.map(Some),
             taken => Ok(taken),
         }
     }
@@ -248,7 +257,7 @@ fn inflate_by(
     let mut inflated = Vec::new();
     loop {
         // The buffer doubles, and while it does both are there.
-        let room = (inflated.len().max(SMALL / 2)).min(limit + 1 - inflated.len());
+        let room = (inflated.len().max(SMALL / 2)).min(limit.saturating_add(1) - inflated.len());
         hold.draw_blocking(Lane::Work, room)?;
         inflated.try_reserve_exact(room).map_err(|_| ApiError::Overloaded)?;
         let read = decoder.by_ref().take(room as u64).read_to_end(&mut inflated);

@@ -5,18 +5,20 @@
 //! written. Who finds a lane empty waits shortly, then gets 503. A single request never draws more than
 //! its lane has: one that is larger than the whole lane runs alone.
 
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::error::ApiError;
+use crate::turns::{Turn, Turns, Waiting};
 
 /// Lanes count in this unit, in bytes.
 const UNIT: usize = 1 << 10;
 
 /// How long a request waits for room.
-const WAIT: Duration = Duration::from_secs(5);
+pub(crate) const WAIT: Duration = Duration::from_secs(5);
 
 /// Up to this length, in bytes, a request or an answer counts as small.
 pub(crate) const SMALL: usize = 64 << 10;
@@ -56,7 +58,7 @@ pub(crate) struct Budget {
     bytes: usize,
     lanes: [(Arc<Semaphore>, u32); 4],
     /// Half of the cores, so that large reports never take them all.
-    heavy: Arc<Semaphore>,
+    heavy: Arc<Turns>,
 }
 
 impl Budget {
@@ -67,7 +69,11 @@ impl Budget {
             (Arc::new(Semaphore::new(units as usize)), units)
         });
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        Arc::new(Self { bytes, lanes, heavy: Arc::new(Semaphore::new((cores / 2).max(1))) })
+        Arc::new(Self {
+            bytes,
+            lanes,
+            heavy: Turns::new((cores / 2).max(1), Waiting { in_all: 1024, of_address: 512 }),
+        })
     }
 
     /// Draws nothing yet.
@@ -76,9 +82,8 @@ impl Budget {
     }
 
     /// Waits for a turn at work that keeps a core busy for long.
-    pub(crate) async fn turn(&self) -> Result<OwnedSemaphorePermit, ApiError> {
-        let turn = tokio::time::timeout(WAIT, self.heavy.clone().acquire_owned()).await;
-        turn.map_err(|_| ApiError::Overloaded)?.map_err(|_| ApiError::Interrupted)
+    pub(crate) async fn turn(&self, address: Option<IpAddr>) -> Result<Turn, ApiError> {
+        self.heavy.take_within(address, WAIT).await
     }
 
     /// How many bytes are drawn.

@@ -14,6 +14,7 @@ use crate::answer::paced;
 use crate::app::App;
 use crate::auth::{Caller, authenticate};
 use crate::body::Body;
+use crate::budget::WAIT;
 use crate::call::Call;
 use crate::connection::Connection;
 use crate::error::ApiError;
@@ -26,6 +27,7 @@ use crate::metrics::{RequestLabels, ResourceLabels};
 use crate::params::{Format, Params};
 use crate::respond::{allow, format};
 use crate::session::Session;
+use crate::turns::Turn;
 
 /// The longest form, in bytes.
 const MAX_FORM: usize = 64 << 10;
@@ -48,9 +50,12 @@ pub(crate) async fn dispatch(
     let is_page = is_browsers(&request, resource.as_ref().ok());
     let connection = connection_of(&request);
     let _busy = connection.as_ref().map(Connection::busy);
-    let mut body = Body::new(payload.into_inner(), app.budget.hold(), connection.clone());
-    let answer =
-        answer(&request, &mut body, &app, &origin, resource).instrument(span.clone()).await;
+    let mut body =
+        Body::new(payload.into_inner(), app.budget.hold(), connection.clone(), origin.client);
+    let mut reading = None;
+    let answer = answer(&request, &mut body, &app, &origin, resource, &mut reading)
+        .instrument(span.clone())
+        .await;
     // What could not be written as a header would be answered by the framework, in a shape of its own.
     let answer = answer.and_then(|response| match response.error() {
         Some(error) => Err(ApiError::Unwritable(error.to_string())),
@@ -64,6 +69,7 @@ pub(crate) async fn dispatch(
         Ok(response) => paced(response, &body.hold, connection.as_ref()).await,
         Err(error) => Err(error),
     };
+    drop(reading);
     let mut response = answer.unwrap_or_else(|error| {
         let here = request.uri().path_and_query().map_or("/", |here| here.as_str()).to_owned();
         let user = viewer.as_ref().and_then(|caller| caller.viewer.username());
@@ -162,6 +168,7 @@ async fn answer(
     app: &web::Data<App>,
     origin: &Origin,
     resource: Result<Resource, devmason_hypermedia::PathError>,
+    reading: &mut Option<Turn>,
 ) -> Result<HttpResponse, ApiError> {
     let asked = match request.method().as_str() {
         "OPTIONS" => Asked::Allowed,
@@ -232,6 +239,9 @@ async fn answer(
             session: session.as_ref().filter(|_| caller.is_of_session),
             is_form: false,
         };
+        if matches!(asked, Asked::Do(Method::Get)) && !is_open && reading.is_none() {
+            *reading = Some(app.reads.take_within(origin.client, WAIT).await?);
+        }
         let result = match asked {
             Asked::Allowed => options(&call).await,
             Asked::Do(method) if resource.methods().contains(&method) => {

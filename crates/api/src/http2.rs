@@ -23,19 +23,22 @@ use tokio::time::timeout;
 use crate::server::{IDLE, Stream};
 
 /// How many requests may be under way on a connection, as its client is told.
-const STREAMS: u32 = 64;
+const STREAMS: u32 = 16;
 
 /// How long the head of a request may be, in bytes.
-const HEAD: u32 = 64 << 10;
+const HEAD: u32 = 16 << 10;
 
 /// How much a client may send ahead on a stream, and on a connection, in bytes.
-const WINDOW: u32 = 1 << 20;
+const WINDOW: u32 = 64 << 10;
 
 /// How much of answers a connection holds that the client did not take yet, for each stream, in bytes.
-const HELD: usize = 128 << 10;
+const HELD: usize = 32 << 10;
 
 /// How long a client may take none of an answer.
 const STALLED: Duration = Duration::from_secs(30);
+
+/// How long a client that was told that nothing more is taken may take to go.
+const LEAVING: Duration = Duration::from_secs(2);
 
 /// Serves a connection to its end.
 pub(crate) async fn serve<S, B, E>(
@@ -63,8 +66,10 @@ pub(crate) async fn serve<S, B, E>(
     let mut is_stopping = false;
     let under_way = Rc::new(());
     loop {
+        let patience =
+            if is_stopping && Rc::strong_count(&under_way) == 1 { LEAVING } else { IDLE };
         let accepted = tokio::select! {
-            accepted = timeout(IDLE, http2.accept()) => accepted,
+            accepted = timeout(patience, http2.accept()) => accepted,
             () = &mut stopped, if !is_stopping => {
                 is_stopping = true;
                 http2.graceful_shutdown();
@@ -80,16 +85,23 @@ pub(crate) async fn serve<S, B, E>(
                     let request = received(request, peer);
                     request.extensions_mut().insert(connection);
                     let is_head = request.method() == http1::Method::HEAD;
-                    let response = match requests.call(request).await {
+                    let mut respond = respond;
+                    // A client that went away needs no answer, and what it asked for ends.
+                    let response = tokio::select! {
+                        response = requests.call(request) => response,
+                        _ = std::future::poll_fn(|context| respond.poll_reset(context)) => return,
+                    };
+                    let response = match response {
                         Ok(response) => response.map_into_boxed_body().into(),
                         Err(error) => error.into(),
                     };
-                    // A client that went away needs no answer.
                     let _ = answer(response, respond, is_head).await;
                 });
             }
             Ok(Some(Err(_)) | None) => return,
-            Err(_) if Rc::strong_count(&under_way) == 1 && !is_stopping => {
+            // One that was told to go and has not answered is gone.
+            Err(_) if Rc::strong_count(&under_way) == 1 && is_stopping => return,
+            Err(_) if Rc::strong_count(&under_way) == 1 => {
                 is_stopping = true;
                 http2.graceful_shutdown();
             }
@@ -171,7 +183,12 @@ async fn answer(
         return Ok(());
     }
     let mut body = pin!(body);
-    while let Some(piece) = std::future::poll_fn(|context| body.as_mut().poll_next(context)).await {
+    loop {
+        let piece = tokio::select! {
+            piece = std::future::poll_fn(|context| body.as_mut().poll_next(context)) => piece,
+            _ = std::future::poll_fn(|context| stream.poll_reset(context)) => return Ok(()),
+        };
+        let Some(piece) = piece else { break };
         let Ok(piece) = piece else {
             stream.send_reset(h2::Reason::INTERNAL_ERROR);
             return Ok(());

@@ -19,7 +19,7 @@ const INTERVAL: Duration = Duration::from_secs(1);
 
 /// How many of the newest steps are kept for those who come back, and how many bytes of them, at least one.
 const KEPT: u32 = 100;
-const KEPT_BYTES: usize = 4 << 20;
+const KEPT_BYTES: usize = 256 << 10;
 
 /// How many steps that are there are kept at least when somebody begins to watch.
 const BEFORE: u32 = 20;

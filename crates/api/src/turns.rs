@@ -4,15 +4,19 @@
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 
 use crate::connection::network;
 use crate::error::ApiError;
 
-/// How many may wait, in all and from one address.
-const WAITING: usize = 256;
-const WAITING_OF_ADDRESS: usize = 32;
+/// How many may wait.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Waiting {
+    pub(crate) in_all: usize,
+    pub(crate) of_address: usize,
+}
 
 #[derive(Default)]
 struct State {
@@ -26,6 +30,7 @@ struct State {
 /// Turns, of which so many are given at a time.
 pub(crate) struct Turns {
     at_once: usize,
+    waiting: Waiting,
     state: Mutex<State>,
 }
 
@@ -40,8 +45,8 @@ impl Drop for Turn {
 }
 
 impl Turns {
-    pub(crate) fn new(at_once: usize) -> Arc<Self> {
-        Arc::new(Self { at_once, state: Mutex::default() })
+    pub(crate) fn new(at_once: usize, waiting: Waiting) -> Arc<Self> {
+        Arc::new(Self { at_once, waiting, state: Mutex::default() })
     }
 
     /// The state is whole between any two statements.
@@ -56,7 +61,7 @@ impl Turns {
         {
             let mut state = self.lock();
             let of_address = state.queues.get(&address).map_or(0, VecDeque::len);
-            if state.waiting >= WAITING || of_address >= WAITING_OF_ADDRESS {
+            if state.waiting >= self.waiting.in_all || of_address >= self.waiting.of_address {
                 return Err(ApiError::Overloaded);
             }
             state.waiting += 1;
@@ -67,6 +72,16 @@ impl Turns {
         }
         self.give();
         turn.await.map_err(|_| ApiError::Interrupted)
+    }
+
+    /// The same, but no longer than so long.
+    pub(crate) async fn take_within(
+        self: &Arc<Self>,
+        address: Option<IpAddr>,
+        time: Duration,
+    ) -> Result<Turn, ApiError> {
+        let turn = tokio::time::timeout(time, self.take(address)).await;
+        turn.map_err(|_| ApiError::Overloaded)?
     }
 
     /// Gives what turns there are to those who wait.
@@ -103,13 +118,16 @@ mod tests {
 
     use super::*;
 
+    const WAITING_OF_ADDRESS: usize = 32;
+    const WAITING: Waiting = Waiting { in_all: 256, of_address: WAITING_OF_ADDRESS };
+
     fn address(last: u8) -> Option<IpAddr> {
         Some(IpAddr::from([192, 0, 2, last]))
     }
 
     #[tokio::test]
     async fn an_address_that_asks_for_many_keeps_no_other_waiting() {
-        let turns = Turns::new(1);
+        let turns = Turns::new(1, WAITING);
         let first = turns.take(address(1)).await.unwrap();
         let mut many: Vec<_> = (0..10).map(|_| Box::pin(turns.take(address(1)))).collect();
         for one in &mut many {
@@ -125,7 +143,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_turn_of_one_who_went_away_goes_to_the_next() {
-        let turns = Turns::new(1);
+        let turns = Turns::new(1, WAITING);
         let first = turns.take(address(1)).await.unwrap();
         let mut gone = Box::pin(turns.take(address(1)));
         assert!(gone.as_mut().now_or_never().is_none());
@@ -138,7 +156,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_address_has_a_bound_of_its_own() {
-        let turns = Turns::new(1);
+        let turns = Turns::new(1, WAITING);
         let _first = turns.take(address(1)).await.unwrap();
         let mut waiting: Vec<_> =
             (0..WAITING_OF_ADDRESS).map(|_| Box::pin(turns.take(address(1)))).collect();

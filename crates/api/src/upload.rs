@@ -114,12 +114,13 @@ async fn read_from(
 }
 
 /// A file that is kept compressed, as `junit.xml.gz`, is what is in it.
-fn unpacked(body: web::Bytes, limit: usize, hold: &Hold) -> Result<web::Bytes, ApiError> {
-    if body.starts_with(&[0x1f, 0x8b]) {
-        inflate(Coding::Gzip, &body, limit, hold)
-    } else {
-        Ok(body)
+fn unpacked(body: web::Bytes, left: &mut usize, hold: &Hold) -> Result<web::Bytes, ApiError> {
+    if !body.starts_with(&[0x1f, 0x8b]) {
+        return Ok(body);
     }
+    let body = inflate(Coding::Gzip, &body, *left, hold)?;
+    *left -= body.len();
+    Ok(body)
 }
 
 /// Whether JSON has a member of a build that no other tool's has at its outermost level: its steps, tags or client.
@@ -184,10 +185,12 @@ impl Source {
             notes: Read::NOTES,
             hold: &self.hold,
         };
+        // What all of them are, unpacked, is bounded as one body is.
+        let mut left = self.limit;
         let files = files
             .into_iter()
             .map(|(name, body)| {
-                let body = unpacked(body, self.limit, &self.hold)?;
+                let body = unpacked(body, &mut left, &self.hold)?;
                 file(name, &body, (self.asked, is_alone), &mut bounds)
             })
             .collect::<Result<Vec<_>, _>>()?;
@@ -266,9 +269,11 @@ struct Bounded<'a, 'b> {
 impl Bounded<'_, '_> {
     fn grow(&mut self, bytes: usize) -> Result<(), ReadError> {
         self.undrawn += bytes;
-        if self.undrawn < DRAWN_AT_ONCE {
-            return Ok(());
-        }
+        if self.undrawn < DRAWN_AT_ONCE { Ok(()) } else { self.flush() }
+    }
+
+    /// Draws for all that was parsed.
+    fn flush(&mut self) -> Result<(), ReadError> {
         let drawn = self.bounds.hold.draw_whole_blocking(Lane::Work, self.undrawn);
         self.undrawn = 0;
         match drawn {
@@ -468,7 +473,7 @@ fn file(
         undrawn: 0,
         last: None,
     };
-    let parsed = devmason_reports::read_slice(format, body, &mut sink);
+    let parsed = devmason_reports::read_slice(format, body, &mut sink).and_then(|()| sink.flush());
     // Of several files, one that cannot be read at all fails the build, and the others are kept.
     let parsed = match parsed {
         Err(error) if error.fault == Fault::Broken && !is_alone => {

@@ -44,9 +44,10 @@ pub fn json(document: &serde_json::Value) -> String {
     text
 }
 
-/// Control characters, C0 and C1 with DEL; and what changes the direction of text.
+/// Control characters, C0 and C1 with DEL; and what changes the direction of text or breaks a line.
 fn is_obeyed(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 fn sieve(text: &str, kept: Kept) -> String {

@@ -1,13 +1,14 @@
 //! The Common Test Report Format: one JSON document, held in memory as a whole.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::sync::Arc;
 
 use devmason_domain::Timestamp;
-use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::input::Input;
 use crate::model::nested;
@@ -21,7 +22,7 @@ struct Results {
     tool: Option<Tool>,
     summary: Option<Summary>,
     tests: Vec<Test>,
-    environment: Option<serde_json::Map<String, Value>>,
+    environment: Option<BTreeMap<String, Box<RawValue>>>,
 }
 
 /// Reads an object whose members are of this kind into what is there so far: what came before a break stays.
@@ -136,7 +137,7 @@ struct Test {
     status: String,
     duration: Option<f64>,
     start: Option<f64>,
-    suite: Option<Value>,
+    suite: Option<Texts>,
     message: Option<String>,
     trace: Option<String>,
     raw_status: Option<String>,
@@ -144,9 +145,9 @@ struct Test {
     line: Option<u32>,
     retries: Option<u32>,
     flaky: Option<bool>,
-    stdout: Option<Value>,
-    stderr: Option<Value>,
-    tags: Option<Value>,
+    stdout: Option<Texts>,
+    stderr: Option<Texts>,
+    tags: Option<Texts>,
 }
 
 fn at(millis: Option<f64>) -> Option<Timestamp> {
@@ -157,13 +158,57 @@ fn at(millis: Option<f64>) -> Option<Timestamp> {
 }
 
 /// Text, or lines of it.
-fn lines(value: Option<Value>) -> String {
-    match value {
-        Some(Value::String(text)) => text,
-        Some(Value::Array(lines)) => {
-            lines.iter().filter_map(Value::as_str).map(|line| format!("{line}\n")).collect()
+fn lines(texts: Option<Texts>) -> String {
+    let texts = texts.unwrap_or_default();
+    let lines = || texts.many.iter().flat_map(|line| [line, "\n"]).collect();
+    texts.one.unwrap_or_else(lines)
+}
+
+/// Text, or a list of texts. What else is there is passed over, and never built: it would become many times as long.
+#[derive(Default)]
+struct Texts {
+    one: Option<String>,
+    many: Vec<String>,
+}
+
+impl<'de> Deserialize<'de> for Texts {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let whole = <&RawValue>::deserialize(deserializer)?.get();
+        if whole.starts_with('"') {
+            let one = serde_json::from_str(whole).map_err(D::Error::custom)?;
+            return Ok(Self { one: Some(one), many: Vec::new() });
         }
-        _ => String::new(),
+        let mut many = Vec::new();
+        if whole.starts_with('[') {
+            let mut list = serde_json::Deserializer::from_str(whole);
+            TextsIn(&mut many).deserialize(&mut list).map_err(D::Error::custom)?;
+        }
+        Ok(Self { one: None, many })
+    }
+}
+
+/// Reads those members of a list that are text.
+struct TextsIn<'a>(&'a mut Vec<String>);
+
+impl<'de> DeserializeSeed<'de> for TextsIn<'_> {
+    type Value = ();
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for TextsIn<'_> {
+    type Value = ();
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a list of texts")
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+        while let Some(one) = list.next_element::<&RawValue>()? {
+            if one.get().starts_with('"') {
+                self.0.push(serde_json::from_str(one.get()).map_err(A::Error::custom)?);
+            }
+        }
+        Ok(())
     }
 }
 
@@ -214,9 +259,9 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
         skipped += u64::from(status == Status::Skipped);
         errors += u64::from(status == Status::Error);
         let within: Vec<&str> = match &test.suite {
-            Some(Value::String(suite)) => suite.split(" > ").collect(),
-            Some(Value::Array(suites)) => suites.iter().filter_map(Value::as_str).collect(),
-            _ => Vec::new(),
+            Some(Texts { one: Some(suite), .. }) => suite.split(" > ").collect(),
+            Some(Texts { many, .. }) => many.iter().map(String::as_str).collect(),
+            None => Vec::new(),
         };
         if !within.iter().eq(suites.iter()) {
             suites = Arc::default();
@@ -226,11 +271,8 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
         }
         let mut properties = Vec::new();
         properties.extend(test.raw_status.map(|status| ("rawStatus".to_owned(), status)));
-        if let Some(Value::Array(tags)) = test.tags {
-            properties.extend(
-                tags.iter().filter_map(Value::as_str).map(|tag| ("tag".to_owned(), tag.to_owned())),
-            );
-        }
+        let tags = test.tags.map(|tags| tags.many).unwrap_or_default();
+        properties.extend(tags.into_iter().map(|tag| ("tag".to_owned(), tag)));
         let has_reason = test.message.is_some() || test.trace.is_some();
         sink.case(Case {
             suites: suites.clone(),
@@ -283,7 +325,7 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
         };
     }
     for (name, value) in results.environment.into_iter().flatten() {
-        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let text = serde_json::from_str(value.get()).unwrap_or_else(|_| value.get().to_owned());
         suite.properties.push((name, text));
     }
     sink.suite(suite)?;

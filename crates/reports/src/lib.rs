@@ -167,6 +167,9 @@ fn is_date(date: &Timestamp) -> bool {
     date.micros() >= FIRST_DATE
 }
 
+/// How long what is said of a report may be, in bytes: it quotes what is in it.
+const NOTE: usize = 512;
+
 /// What a case is called that has no name.
 const UNNAMED: &str = "(unnamed)";
 
@@ -208,7 +211,10 @@ impl Sink for Fitted<'_> {
         self.sink.case(case)
     }
 
-    fn note(&mut self, note: Note) {
+    fn note(&mut self, mut note: Note) {
+        if limits::cut(&mut note.text, NOTE) {
+            note.text.push('…');
+        }
         self.sink.note(note);
     }
 
@@ -216,7 +222,10 @@ impl Sink for Fitted<'_> {
         self.sink.room(held)
     }
 
-    fn against(&mut self, reason: Reason) {
+    fn against(&mut self, mut reason: Reason) {
+        if limits::cut(&mut reason.text, NOTE) {
+            reason.text.push('…');
+        }
         self.sink.against(reason);
     }
 }

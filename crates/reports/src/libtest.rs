@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use crate::input::Input;
 use crate::model::nested;
@@ -17,7 +18,7 @@ struct Event {
     event: Option<String>,
     name: Option<String>,
     test_count: Option<u64>,
-    exec_time: Option<serde_json::Value>,
+    exec_time: Option<Box<RawValue>>,
     stdout: Option<String>,
     message: Option<String>,
     reason: Option<String>,
@@ -189,9 +190,11 @@ fn test(
         }
     };
     let seconds = match event.exec_time {
-        Some(serde_json::Value::Number(number)) => number.as_f64().and_then(number::micros),
-        Some(serde_json::Value::String(text)) => number::seconds(&text).map(|(micros, _)| micros),
-        _ => None,
+        Some(time) if time.get().starts_with('"') => {
+            number::seconds(time.get().trim_matches('"')).map(|(micros, _)| micros)
+        }
+        Some(time) => time.get().parse().ok().and_then(number::micros),
+        None => None,
     };
     let output = event.stdout.unwrap_or_default();
     let (stdout, failure) = if matches!(status, Status::Passed | Status::Flaky) {

@@ -77,7 +77,8 @@ async fn reread(call: &Call<'_>, build: &Build) -> Result<Reread, ApiError> {
     let (kept, old) = call
         .ask(move |repository| {
             let kept = repository.upload_list(of.project, of.id)?;
-            let is_short = kept.iter().map(|upload| upload.bytes).sum::<u64>() <= MAX_REREAD;
+            let bytes = kept.iter().map(|upload| upload.bytes).sum::<u64>() + of.output_bytes;
+            let is_short = bytes <= MAX_REREAD;
             let old =
                 if is_short && !kept.is_empty() { Some(Old::load(repository, &of)?) } else { None };
             Ok((kept, old))

@@ -112,5 +112,5 @@ fn builds_are_reported_and_read_over_http_2() {
 fn a_connection_announces_how_many_streams_it_has() {
     let http2 = Http2::new();
     assert_eq!(http2.ask("GET", "/", "").0, 200);
-    assert_eq!(http2.send.current_max_send_streams(), 64);
+    assert_eq!(http2.send.current_max_send_streams(), 16);
 }

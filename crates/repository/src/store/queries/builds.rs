@@ -112,9 +112,15 @@ pub(in super::super) fn joined_tags(new: &NewBuild) -> String {
     tags.join(";")
 }
 
-/// How many bytes some steps have, of outputs and of what clients add.
+/// How many bytes a step has beside its texts, about.
+const STEP: usize = 128;
+
+/// How many bytes some steps have, of names, outputs and what clients add.
 pub(in super::super) fn output_bytes(steps: &[Step]) -> i64 {
-    let bytes = |step: &Step| step.output.len() + step.errout.len() + step.extras.as_str().len();
+    let bytes = |step: &Step| {
+        let texts = [step.name.as_str(), &step.output, &step.errout, step.extras.as_str()];
+        texts.iter().map(|text| text.len()).sum::<usize>() + STEP
+    };
     steps.iter().map(|step| bytes(step) as i64).sum()
 }
 

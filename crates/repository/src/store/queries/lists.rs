@@ -357,7 +357,7 @@ pub(super) fn count(conn: &mut Conn, scope: &Scope, selection: &Selection) -> Ou
 
 pub(super) fn tags(conn: &mut Conn, project: ProjectId) -> Outcome<Vec<Tag>> {
     let used: Vec<String> = Sql::<Text>::new(
-        "select tag from build_count where project_id = ? and tag <> '' group by tag having sum(builds) > 0 order by tag",
+        "select tag from build_count where project_id = ? and tag <> '' group by tag having sum(builds) > 0 order by tag limit 10000",
     )
     .bind::<BigInt, _>(project.0)
     .load(conn)?;

@@ -253,6 +253,28 @@ fn nothing() -> diesel::dsl::AsExprOf<Option<Vec<u8>>, Nullable<Binary>> {
     None::<Vec<u8>>.into_sql::<Nullable<Binary>>()
 }
 
+/// The columns of a [`CaseRow`]; without its failure and details where it is to be brief.
+macro_rules! columns {
+    ($suite:expr, $name:expr, brief) => {
+        columns!(($suite, $name), nothing(), nothing())
+    };
+    ($suite:expr, $name:expr) => {
+        columns!(($suite, $name), test_result::failure_key, test_result::details)
+    };
+    (($suite:expr, $name:expr), $failure:expr, $details:expr) => {
+        (
+            test_result::position,
+            $suite,
+            $name,
+            test_result::status,
+            test_result::micros,
+            $failure,
+            $details,
+            test_result::packed,
+        )
+    };
+}
+
 pub(super) fn list(conn: &mut Conn, query: &TestQuery) -> Outcome<Vec<PlacedTest>> {
     let mut rows = test_result::table
         .inner_join(test::table)
@@ -279,29 +301,9 @@ pub(super) fn list(conn: &mut Conn, query: &TestQuery) -> Outcome<Vec<PlacedTest
     let rows =
         rows.order(test_result::position).limit(i64::try_from(query.limit).unwrap_or(i64::MAX));
     let rows: Vec<CaseRow> = if query.is_brief {
-        rows.select((
-            test_result::position,
-            test::suite,
-            test::name,
-            test_result::status,
-            test_result::micros,
-            nothing(),
-            nothing(),
-            test_result::packed,
-        ))
-        .load(conn)?
+        rows.select(columns!(test::suite, test::name, brief)).load(conn)?
     } else {
-        rows.select((
-            test_result::position,
-            test::suite,
-            test::name,
-            test_result::status,
-            test_result::micros,
-            test_result::failure_key,
-            test_result::details,
-            test_result::packed,
-        ))
-        .load(conn)?
+        rows.select(columns!(test::suite, test::name)).load(conn)?
     };
     let keys = rows.iter().filter_map(|row| row.failure_key.clone()).collect();
     let failures = failures(conn, query.project, keys)?;
@@ -327,35 +329,9 @@ pub(super) fn history(
         .limit(i64::try_from(limit).unwrap_or(i64::MAX));
     let named = (suite.into_sql::<Text>(), name.into_sql::<Text>());
     let rows: Vec<(Id, CaseRow)> = if is_brief {
-        rows.select((
-            test_result::build_id,
-            (
-                test_result::position,
-                named.0,
-                named.1,
-                test_result::status,
-                test_result::micros,
-                nothing(),
-                nothing(),
-                test_result::packed,
-            ),
-        ))
-        .load(conn)?
+        rows.select((test_result::build_id, columns!(named.0, named.1, brief))).load(conn)?
     } else {
-        rows.select((
-            test_result::build_id,
-            (
-                test_result::position,
-                named.0,
-                named.1,
-                test_result::status,
-                test_result::micros,
-                test_result::failure_key,
-                test_result::details,
-                test_result::packed,
-            ),
-        ))
-        .load(conn)?
+        rows.select((test_result::build_id, columns!(named.0, named.1))).load(conn)?
     };
     let keys = rows.iter().filter_map(|(_, row)| row.failure_key.clone()).collect();
     let failures = failures(conn, project, keys)?;

@@ -114,13 +114,29 @@ pub(super) fn receipts(
 
 /// What the files that a build came with, or that were added to it, were read as.
 fn of_files(conn: &mut Conn, project: ProjectId, id: BuildId, most: u32) -> Outcome<Vec<String>> {
-    Ok(receipt::table
-        .filter(receipt::project_id.eq(project.0).and(receipt::build_id.eq(Id(id.0))))
-        .order(receipt::nth)
-        .limit(most.into())
-        .select(receipt::document)
-        .load(conn)?)
+    let (mut found, mut bytes) = (Vec::new(), 0);
+    loop {
+        let some: Vec<String> = receipt::table
+            .filter(receipt::project_id.eq(project.0).and(receipt::build_id.eq(Id(id.0))))
+            .order(receipt::nth)
+            .offset(i64::try_from(found.len()).unwrap_or(i64::MAX))
+            .limit(AT_ONCE.min(i64::from(most) - i64::try_from(found.len()).unwrap_or(i64::MAX)))
+            .select(receipt::document)
+            .load(conn)?;
+        let is_last = some.len() < usize::try_from(AT_ONCE).unwrap_or(0);
+        bytes += some.iter().map(String::len).sum::<usize>();
+        found.extend(some);
+        // All that are wanted are read without a bound of bytes where something is done with them.
+        let is_enough = most < u32::MAX && bytes > MOST_BYTES;
+        if is_last || is_enough || found.len() >= most as usize {
+            return Ok(found);
+        }
+    }
 }
+
+/// How many receipts are read at once, and how many bytes of them are shown, about.
+const AT_ONCE: i64 = 50;
+const MOST_BYTES: usize = 8 << 20;
 
 /// The places of steps that came as documents of the API: those that no upload is.
 fn places_of_documents(uploads: &[KeptUpload], steps: u32) -> Vec<u32> {
