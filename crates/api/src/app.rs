@@ -15,11 +15,11 @@ use crate::live::Live;
 use crate::metrics::Metrics;
 use crate::recorder::Recorder;
 use crate::settings::Settings;
-use crate::turns::{Turns, Waiting};
+use crate::turns::{AtOnce, Turns, Waiting};
 
 /// How many requests read at once: fewer than the store has connections to read with by default, so that some are left
 /// for those who write and for whether the server is ready.
-const READS: usize = 6;
+const READS: AtOnce = AtOnce { in_all: 6, of_address: 4 };
 
 /// What all requests share.
 pub(crate) struct App {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::app::App;
 use crate::connection::network;
 use crate::error::ApiError;
-use crate::turns::{Turn, Turns, Waiting};
+use crate::turns::{AtOnce, Turn, Turns, Waiting};
 use actix_web::http::header::HeaderValue;
 use actix_web::web;
 use base64::Engine;
@@ -149,7 +149,10 @@ impl Verifier {
                 .time_to_live(REMEMBERED)
                 .build(),
             proven: Cache::builder().max_capacity(REMEMBERED_USERS).time_to_live(PROVEN).build(),
-            turns: Turns::new((cores / 2).max(1), Waiting { in_all: 256, of_address: 128 }),
+            turns: Turns::new(
+                AtOnce::all((cores / 2).max(1)),
+                Waiting { in_all: 256, of_address: 128 },
+            ),
         }
     }
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::error::ApiError;
-use crate::turns::{Turn, Turns, Waiting};
+use crate::turns::{AtOnce, Turn, Turns, Waiting};
 
 /// Lanes count in this unit, in bytes.
 const UNIT: usize = 1 << 10;
@@ -72,7 +72,10 @@ impl Budget {
         Arc::new(Self {
             bytes,
             lanes,
-            heavy: Turns::new((cores / 2).max(1), Waiting { in_all: 1024, of_address: 512 }),
+            heavy: Turns::new(
+                AtOnce::all((cores / 2).max(1)),
+                Waiting { in_all: 1024, of_address: 512 },
+            ),
         })
     }
 

@@ -18,34 +18,68 @@ pub(crate) struct Waiting {
     pub(crate) of_address: usize,
 }
 
+/// How many turns there are at once.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct AtOnce {
+    pub(crate) in_all: usize,
+    pub(crate) of_address: usize,
+}
+
+impl AtOnce {
+    /// So many, and all of them for one address where no other waits.
+    pub(crate) fn all(in_all: usize) -> Self {
+        Self { in_all, of_address: in_all }
+    }
+}
+
 #[derive(Default)]
 struct State {
     taken: usize,
+    taken_by: HashMap<Option<IpAddr>, usize>,
     waiting: usize,
     queues: HashMap<Option<IpAddr>, VecDeque<oneshot::Sender<Turn>>>,
     /// Addresses with a queue, the next one first.
     order: VecDeque<Option<IpAddr>>,
 }
 
+impl State {
+    /// The next address that has fewer turns than one may have.
+    fn next(&mut self, most: usize) -> Option<Option<IpAddr>> {
+        let has_room = |address| self.taken_by.get(address).is_none_or(|taken| *taken < most);
+        let at = self.order.iter().position(has_room)?;
+        self.order.remove(at)
+    }
+
+    fn give_back(&mut self, address: Option<IpAddr>) {
+        self.taken -= 1;
+        if let Some(taken) = self.taken_by.get_mut(&address) {
+            *taken -= 1;
+            if *taken == 0 {
+                self.taken_by.remove(&address);
+            }
+        }
+    }
+}
+
 /// Turns, of which so many are given at a time.
 pub(crate) struct Turns {
-    at_once: usize,
+    at_once: AtOnce,
     waiting: Waiting,
     state: Mutex<State>,
 }
 
 /// A turn, until it is dropped.
-pub(crate) struct Turn(Arc<Turns>);
+pub(crate) struct Turn(Arc<Turns>, Option<IpAddr>);
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        self.0.lock().taken -= 1;
+        self.0.lock().give_back(self.1);
         self.0.give();
     }
 }
 
 impl Turns {
-    pub(crate) fn new(at_once: usize, waiting: Waiting) -> Arc<Self> {
+    pub(crate) fn new(at_once: AtOnce, waiting: Waiting) -> Arc<Self> {
         Arc::new(Self { at_once, waiting, state: Mutex::default() })
     }
 
@@ -87,12 +121,12 @@ impl Turns {
     /// Gives what turns there are to those who wait.
     fn give(self: &Arc<Self>) {
         loop {
-            let sender = {
+            let (sender, address) = {
                 let mut state = self.lock();
-                if state.taken >= self.at_once {
+                if state.taken >= self.at_once.in_all {
                     return;
                 }
-                let Some(address) = state.order.pop_front() else { return };
+                let Some(address) = state.next(self.at_once.of_address) else { return };
                 let Some(queue) = state.queues.get_mut(&address) else { continue };
                 let sender = queue.pop_front();
                 if queue.is_empty() {
@@ -103,10 +137,11 @@ impl Turns {
                 let Some(sender) = sender else { continue };
                 state.waiting -= 1;
                 state.taken += 1;
-                sender
+                *state.taken_by.entry(address).or_default() += 1;
+                (sender, address)
             };
             // Of one who went away, the turn that comes back is dropped here, and gives itself to the next.
-            let _ = sender.send(Turn(self.clone()));
+            let _ = sender.send(Turn(self.clone(), address));
         }
     }
 }
@@ -119,6 +154,7 @@ mod tests {
     use super::*;
 
     const WAITING_OF_ADDRESS: usize = 32;
+    const ONE: AtOnce = AtOnce { in_all: 1, of_address: 1 };
     const WAITING: Waiting = Waiting { in_all: 256, of_address: WAITING_OF_ADDRESS };
 
     fn address(last: u8) -> Option<IpAddr> {
@@ -127,7 +163,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_address_that_asks_for_many_keeps_no_other_waiting() {
-        let turns = Turns::new(1, WAITING);
+        let turns = Turns::new(ONE, WAITING);
         let first = turns.take(address(1)).await.unwrap();
         let mut many: Vec<_> = (0..10).map(|_| Box::pin(turns.take(address(1)))).collect();
         for one in &mut many {
@@ -142,8 +178,20 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_address_never_has_all_turns() {
+        let turns = Turns::new(AtOnce { in_all: 3, of_address: 2 }, WAITING);
+        let first = turns.take(address(1)).await.unwrap();
+        let _second = turns.take(address(1)).await.unwrap();
+        let mut third = Box::pin(turns.take(address(1)));
+        assert!(third.as_mut().now_or_never().is_none());
+        let _other = turns.take(address(2)).now_or_never().unwrap().unwrap();
+        drop(first);
+        assert!(third.as_mut().now_or_never().unwrap().is_ok());
+    }
+
+    #[tokio::test]
     async fn a_turn_of_one_who_went_away_goes_to_the_next() {
-        let turns = Turns::new(1, WAITING);
+        let turns = Turns::new(ONE, WAITING);
         let first = turns.take(address(1)).await.unwrap();
         let mut gone = Box::pin(turns.take(address(1)));
         assert!(gone.as_mut().now_or_never().is_none());
@@ -156,7 +204,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_address_has_a_bound_of_its_own() {
-        let turns = Turns::new(1, WAITING);
+        let turns = Turns::new(ONE, WAITING);
         let _first = turns.take(address(1)).await.unwrap();
         let mut waiting: Vec<_> =
             (0..WAITING_OF_ADDRESS).map(|_| Box::pin(turns.take(address(1)))).collect();

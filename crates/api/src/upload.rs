@@ -269,11 +269,9 @@ struct Bounded<'a, 'b> {
 impl Bounded<'_, '_> {
     fn grow(&mut self, bytes: usize) -> Result<(), ReadError> {
         self.undrawn += bytes;
-        if self.undrawn < DRAWN_AT_ONCE { Ok(()) } else { self.flush() }
-    }
-
-    /// Draws for all that was parsed.
-    fn flush(&mut self) -> Result<(), ReadError> {
+        if self.undrawn < DRAWN_AT_ONCE {
+            return Ok(());
+        }
         let drawn = self.bounds.hold.draw_whole_blocking(Lane::Work, self.undrawn);
         self.undrawn = 0;
         match drawn {
@@ -473,7 +471,8 @@ fn file(
         undrawn: 0,
         last: None,
     };
-    let parsed = devmason_reports::read_slice(format, body, &mut sink).and_then(|()| sink.flush());
+    let parsed = devmason_reports::read_slice(format, body, &mut sink);
+    sink.bounds.hold.draw_blocking(Lane::Work, sink.undrawn)?;
     // Of several files, one that cannot be read at all fails the build, and the others are kept.
     let parsed = match parsed {
         Err(error) if error.fault == Fault::Broken && !is_alone => {
