@@ -5,12 +5,15 @@
 //! written. Who finds a lane empty waits shortly, then gets 503. A single request never draws more than
 //! its lane has: one that is larger than the whole lane runs alone.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
+use crate::connection::network;
 use crate::error::ApiError;
 use crate::turns::{AtOnce, Turn, Turns, Waiting};
 
@@ -59,6 +62,7 @@ pub(crate) struct Budget {
     lanes: [(Arc<Semaphore>, u32); 4],
     /// Half of the cores, so that large reports never take them all.
     heavy: Arc<Turns>,
+    shares: Shares,
 }
 
 impl Budget {
@@ -76,12 +80,14 @@ impl Budget {
                 AtOnce::all((cores / 2).max(1)),
                 Waiting { in_all: 1024, of_address: 512 },
             ),
+            shares: Shares::default(),
         })
     }
 
-    /// Draws nothing yet.
-    pub(crate) fn hold(self: &Arc<Self>) -> Hold {
-        Hold(Arc::new(Held { budget: self.clone(), drawn: Mutex::default() }))
+    /// Draws nothing yet, for a client at that address.
+    pub(crate) fn hold(self: &Arc<Self>, address: Option<IpAddr>) -> Hold {
+        let address = address.map(network);
+        Hold(Arc::new(Held { budget: self.clone(), address, drawn: Mutex::default() }))
     }
 
     /// Waits for a turn at work that keeps a core busy for long.
@@ -101,12 +107,57 @@ impl Budget {
 #[derive(Default)]
 struct Drawn {
     bytes: [usize; 4],
+    /// What was taken of the address's shares.
+    shares: [usize; 4],
     permits: [Option<OwnedSemaphorePermit>; 4],
 }
 
 struct Held {
     budget: Arc<Budget>,
+    address: Option<IpAddr>,
     drawn: Mutex<Drawn>,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let drawn = self.drawn.get_mut().unwrap_or_else(PoisonError::into_inner);
+        for (at, units) in drawn.shares.iter().enumerate().filter(|(_, units)| **units > 0) {
+            self.budget.shares.give_back((self.address, at), *units);
+        }
+    }
+}
+
+/// What the requests of each address have drawn of the lanes in which a client says how long it takes: no address has
+/// more than half of one, unless a single request of it needs more.
+#[derive(Default)]
+struct Shares {
+    units: Mutex<HashMap<(Option<IpAddr>, usize), usize>>,
+    freed: Notify,
+}
+
+impl Shares {
+    /// Takes so many units more, if the address has none but the request's own, or not too many.
+    fn take(&self, key: (Option<IpAddr>, usize), own: usize, more: usize, most: usize) -> bool {
+        let mut units = self.units.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_address = units.entry(key).or_default();
+        let has_room = *of_address <= own || *of_address + more <= most;
+        if has_room {
+            *of_address += more;
+        }
+        has_room
+    }
+
+    fn give_back(&self, key: (Option<IpAddr>, usize), less: usize) {
+        let mut units = self.units.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(of_address) = units.get_mut(&key) {
+            *of_address = of_address.saturating_sub(less);
+            if *of_address == 0 {
+                units.remove(&key);
+            }
+        }
+        drop(units);
+        self.freed.notify_waiters();
+    }
 }
 
 /// What one request has drawn; given back with its last copy.
@@ -129,6 +180,10 @@ impl Hold {
             (units.min(*all) as usize).saturating_sub(had)
         };
         let Ok(more @ 1..) = u32::try_from(more) else { return Ok(()) };
+        if matches!(lane, Lane::Body | Lane::Answer) {
+            let share = self.share(at, more as usize, *all as usize / 2);
+            tokio::time::timeout(WAIT, share).await.map_err(|_| ApiError::Overloaded)?;
+        }
         let permit = match semaphore.clone().try_acquire_many_owned(more) {
             Ok(permit) => permit,
             Err(_) => tokio::time::timeout(WAIT, semaphore.clone().acquire_many_owned(more))
@@ -142,6 +197,24 @@ impl Hold {
             none => *none = Some(permit),
         }
         Ok(())
+    }
+
+    /// Waits for so many units of the address's share of a lane.
+    async fn share(&self, at: usize, more: usize, most: usize) {
+        let shares = &self.0.budget.shares;
+        loop {
+            let mut freed = pin!(shares.freed.notified());
+            freed.as_mut().enable();
+            {
+                let mut drawn = self.0.drawn.lock().unwrap_or_else(PoisonError::into_inner);
+                let own = drawn.shares[at];
+                if shares.take((self.0.address, at), own, more, most) {
+                    drawn.shares[at] += more;
+                    return;
+                }
+            }
+            freed.await;
+        }
     }
 
     /// Draws what is missing to so many bytes in all, as [`Self::draw`] does.
@@ -181,7 +254,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_drawn_comes_back_with_the_last_copy() {
         let budget = Budget::new(8 << 20);
-        let hold = budget.hold();
+        let hold = budget.hold(None);
         hold.draw(Lane::Work, 1 << 20).await.unwrap();
         hold.draw(Lane::Work, 1).await.unwrap();
         let copy = hold.clone();
@@ -194,7 +267,7 @@ mod tests {
     #[tokio::test]
     async fn one_that_is_larger_than_its_lane_has_it_alone() {
         let budget = Budget::new(8 << 20);
-        let (huge, other) = (budget.hold(), budget.hold());
+        let (huge, other) = (budget.hold(None), budget.hold(None));
         huge.draw(Lane::Work, 1 << 40).await.unwrap();
         assert_eq!(budget.drawn(), 4 << 20);
         // Other lanes are as they were.
@@ -204,9 +277,22 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn an_address_keeps_half_of_the_bodies_to_others() {
+        let budget = Budget::new(8 << 20);
+        let at = |last: u8| budget.hold(Some(IpAddr::from([192, 0, 2, last])));
+        let (first, second, other) = (at(1), at(1), at(2));
+        first.draw(Lane::Body, 1 << 20).await.unwrap();
+        let refused = second.draw(Lane::Body, 1 << 10).await;
+        assert!(matches!(refused, Err(ApiError::Overloaded)));
+        other.draw(Lane::Body, 1 << 20).await.unwrap();
+        drop(first);
+        at(1).draw(Lane::Body, 1 << 10).await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn who_finds_a_lane_empty_waits_and_is_then_sent_away() {
         let budget = Budget::new(8 << 20);
-        let (huge, other) = (budget.hold(), budget.hold());
+        let (huge, other) = (budget.hold(None), budget.hold(None));
         huge.draw(Lane::Answer, 2 << 20).await.unwrap();
         let refused = other.draw(Lane::Answer, 1).await;
         assert!(matches!(refused, Err(ApiError::Overloaded)));

@@ -50,8 +50,12 @@ pub(crate) async fn dispatch(
     let is_page = is_browsers(&request, resource.as_ref().ok());
     let connection = connection_of(&request);
     let _busy = connection.as_ref().map(Connection::busy);
-    let mut body =
-        Body::new(payload.into_inner(), app.budget.hold(), connection.clone(), origin.client);
+    let mut body = Body::new(
+        payload.into_inner(),
+        app.budget.hold(origin.client),
+        connection.clone(),
+        origin.client,
+    );
     let mut reading = None;
     let answer = answer(&request, &mut body, &app, &origin, resource, &mut reading)
         .instrument(span.clone())
