@@ -287,6 +287,19 @@ mod fresh {
     }
 
     #[test]
+    fn a_database_that_a_uri_names_is_its_owners_alone() {
+        use std::os::unix::fs::PermissionsExt;
+        let directory = tempfile::tempdir().unwrap();
+        let uri = format!("sqlite:file:{}/a%20b.db?mode=rwc", directory.path().display());
+        drop(open(&uri, &Options::default()).unwrap());
+        for entry in std::fs::read_dir(directory.path()).unwrap() {
+            let entry = entry.unwrap();
+            assert!(entry.file_name().to_str().unwrap().starts_with("a b.db"), "{entry:?}");
+            assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o077, 0, "{entry:?}");
+        }
+    }
+
+    #[test]
     fn a_file_that_is_no_database_is_corrupt() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("x.db");

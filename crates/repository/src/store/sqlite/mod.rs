@@ -60,10 +60,12 @@ pub(crate) fn open(path: &str, options: &Options) -> Result<Arc<dyn Repository>>
 /// mode. Where it cannot be done, SQLite says why, or it is somebody else's.
 fn keep_private(path: &str) {
     use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-    // A URI names a file, too.
-    let path = path.strip_prefix("file:").map_or(path, |uri| {
-        uri.split(['?', '#']).next().unwrap_or_default().trim_start_matches("//")
+    // A URI names a file, too, percent-encoded.
+    let of_uri = path.strip_prefix("file:").map(|uri| {
+        let path = uri.split(['?', '#']).next().unwrap_or_default().trim_start_matches("//");
+        percent_encoding::percent_decode_str(path).decode_utf8_lossy()
     });
+    let path = of_uri.as_deref().unwrap_or(path);
     let _ = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     for beside in ["", "-wal", "-shm", "-journal"] {
         let path = format!("{path}{beside}");
