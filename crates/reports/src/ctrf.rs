@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::Read;
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use devmason_domain::Timestamp;
@@ -48,7 +49,7 @@ impl<'de> Visitor<'de> for Members<'_> {
                     results.is_there = true;
                     map.next_value_seed(Members(results, false))?;
                 }
-                (false, "tests") => map.next_value_seed(Tests(&mut results.tests))?,
+                (false, "tests") => map.next_value_seed(each(|test| results.tests.push(test)))?,
                 (false, "tool") => results.tool = map.next_value()?,
                 (false, "summary") => results.summary = map.next_value()?,
                 (false, "environment") => results.environment = map.next_value()?,
@@ -59,23 +60,28 @@ impl<'de> Visitor<'de> for Members<'_> {
     }
 }
 
-struct Tests<'a>(&'a mut Vec<Test>);
+/// Takes the members of a list one by one: those before a break stay, and the list is never held beside them.
+struct Each<T, F>(F, PhantomData<T>);
 
-impl<'de> DeserializeSeed<'de> for Tests<'_> {
+fn each<T, F: FnMut(T)>(take: F) -> Each<T, F> {
+    Each(take, PhantomData)
+}
+
+impl<'de, T: Deserialize<'de>, F: FnMut(T)> DeserializeSeed<'de> for Each<T, F> {
     type Value = ();
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
         deserializer.deserialize_seq(self)
     }
 }
 
-impl<'de> Visitor<'de> for Tests<'_> {
+impl<'de, T: Deserialize<'de>, F: FnMut(T)> Visitor<'de> for Each<T, F> {
     type Value = ();
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("a list of tests")
+        f.write_str("a list")
     }
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
-        while let Some(test) = list.next_element()? {
-            self.0.push(test);
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut list: A) -> Result<(), A::Error> {
+        while let Some(one) = list.next_element()? {
+            (self.0)(one);
         }
         Ok(())
     }
@@ -181,34 +187,14 @@ impl<'de> Deserialize<'de> for Texts {
         let mut many = Vec::new();
         if whole.starts_with('[') {
             let mut list = serde_json::Deserializer::from_str(whole);
-            TextsIn(&mut many).deserialize(&mut list).map_err(D::Error::custom)?;
+            let texts = each(|one: &RawValue| {
+                if one.get().starts_with('"') {
+                    many.extend(serde_json::from_str::<String>(one.get()));
+                }
+            });
+            texts.deserialize(&mut list).map_err(D::Error::custom)?;
         }
         Ok(Self { one: None, many })
-    }
-}
-
-/// Reads those members of a list that are text.
-struct TextsIn<'a>(&'a mut Vec<String>);
-
-impl<'de> DeserializeSeed<'de> for TextsIn<'_> {
-    type Value = ();
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_seq(self)
-    }
-}
-
-impl<'de> Visitor<'de> for TextsIn<'_> {
-    type Value = ();
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("a list of texts")
-    }
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
-        while let Some(one) = list.next_element::<&RawValue>()? {
-            if one.get().starts_with('"') {
-                self.0.push(serde_json::from_str(one.get()).map_err(A::Error::custom)?);
-            }
-        }
-        Ok(())
     }
 }
 

@@ -57,8 +57,8 @@ const REASONS: usize = 20;
 /// What speaks against a report so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Verdict {
-    /// Cases that failed or broke.
-    bad: u64,
+    /// Whether a case failed or broke.
+    is_bad: bool,
     reasons: Vec<String>,
     more: u64,
 }
@@ -66,7 +66,7 @@ pub struct Verdict {
 impl Verdict {
     /// Takes a case into account.
     pub fn case(&mut self, status: TestStatus) {
-        self.bad += u64::from(status.is_bad());
+        self.is_bad |= status.is_bad();
     }
 
     /// Takes a reason into account.
@@ -80,12 +80,7 @@ impl Verdict {
 
     /// Whether everything supports a success.
     pub fn is_success(&self) -> bool {
-        self.bad == 0 && self.reasons.is_empty()
-    }
-
-    /// How many cases failed or broke.
-    pub fn bad(&self) -> u64 {
-        self.bad
+        !self.is_bad && self.reasons.is_empty()
     }
 
     /// What speaks against it beside its cases, a line each; `None` where that is nothing.

@@ -521,7 +521,8 @@ pub trait Tests {
         limit: u64,
         is_brief: bool,
     ) -> Result<Option<Vec<TestRun>>>;
-    /// What a build's uploads were read as: the first of its documents, and the first of its files, so many each.
+    /// What a build's uploads were read as: the first of its documents, and the first of its files, so many each. Unless
+    /// all are wanted (`u32::MAX`), no more files behind the first 8 MiB.
     fn receipt_list(&self, project: ProjectId, build: BuildId, most: u32) -> Result<Receipts>;
     /// The uploads of a build that are kept, in order.
     fn upload_list(&self, project: ProjectId, build: BuildId) -> Result<Vec<KeptUpload>>;
@@ -533,7 +534,7 @@ pub trait Tests {
 
 /// Tags.
 pub trait Tags {
-    /// The tags that builds of the project have, in byte order.
+    /// The tags that builds of the project have, in byte order; the first 10 000.
     fn tag_list(&self, project: ProjectId) -> Result<Vec<Tag>>;
     /// Those of these tags that builds of the project have.
     fn tag_known(&self, project: ProjectId, tags: &[Tag]) -> Result<Vec<Tag>>;
