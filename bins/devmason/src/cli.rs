@@ -113,7 +113,7 @@ pub(crate) enum Command {
         #[command(flatten)]
         patience: Patience,
     },
-    /// Report what test tools wrote: JUnit XML, TAP, `go test -json`, CTRF, TRX and others
+    /// Report what test tools wrote: JUnit XML, TAP, the JSON of Jest, Playwright or go test, and many others
     Report {
         /// What `begin` printed: the files become steps of that build
         #[arg(long, short = 'b', env = "DEVMASON_BUILD")]

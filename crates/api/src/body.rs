@@ -248,7 +248,11 @@ pub(crate) fn inflate(
     }
 }
 
-fn inflate_by(
+/// Reads what a decoder gives, within the limit, and draws for it.
+///
+/// # Errors
+/// It is broken, longer than the limit, or there is no room for it.
+pub(crate) fn inflate_by(
     mut decoder: impl Read,
     coding: &str,
     limit: usize,

@@ -149,11 +149,13 @@ impl ApiError {
             Self::Report { problem, receipt } => {
                 (S::BAD_REQUEST, problem.clone(), (**receipt).clone())
             }
-            Self::NoReport => plain(
-                S::UNSUPPORTED_MEDIA_TYPE,
-                "none of the files in the body is a report of a format that is parsed: junit, tap, go, libtest, ctrf, \
-                 trx, xunit, nunit, ctest",
-            ),
+            Self::NoReport => {
+                let formats = devmason_reports::Format::words();
+                let problem = format!(
+                    "none of the files in the body is a report of a format that is parsed: {formats}"
+                );
+                plain(S::UNSUPPORTED_MEDIA_TYPE, &problem)
+            }
             Self::NotAReport { problem } => plain(S::UNSUPPORTED_MEDIA_TYPE, problem),
             Self::UnsupportedType => plain(
                 S::UNSUPPORTED_MEDIA_TYPE,

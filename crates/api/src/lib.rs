@@ -2,6 +2,7 @@
 
 mod answer;
 mod app;
+mod archive;
 mod auth;
 mod body;
 mod budget;

@@ -11,21 +11,21 @@ use devmason_domain::{
 };
 use devmason_hypermedia::document::ComponentRef;
 use devmason_reports::{
-    Case, Cause, Fault, Format, Note, Read, ReadError, Reason, Seen, Sink, Suite, build,
+    Case, Cause, Fault, Format, Note, NoteKind, Read, ReadError, Reason, Seen, Sink, Suite, build,
 };
 use devmason_repository::{KeptUpload, RawUpload, TestReport};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::body::{Coding, inflate};
+use crate::archive::{self, Named, Unpack};
 use crate::budget::{Hold, Lane, SMALL};
 use crate::call::Call;
 use crate::error::ApiError;
 use crate::params::Params;
 
 /// Media types that report files come as. What they are is seen from the bytes.
-const MEDIA_TYPES: [&str; 11] = [
+const MEDIA_TYPES: [&str; 15] = [
     "application/xml",
     "text/xml",
     "text/plain",
@@ -37,10 +37,17 @@ const MEDIA_TYPES: [&str; 11] = [
     "application/x-jsonlines",
     "application/octet-stream",
     "application/vnd.ctrf+json",
+    "application/vnd.subunit",
+    "application/zip",
+    "application/x-zip-compressed",
+    "application/gzip",
 ];
 
 /// What a report becomes whose reader holds it in a form of its own, as a multiple of its length.
 const HELD: usize = 8;
+
+/// The same of JSON that must be decoded before it can be read.
+const DECODED: usize = 3;
 
 /// The report files that came in a request.
 pub(crate) struct Upload {
@@ -113,16 +120,6 @@ async fn read_from(
     read
 }
 
-/// A file that is kept compressed, as `junit.xml.gz`, is what is in it.
-fn unpacked(body: web::Bytes, left: &mut usize, hold: &Hold) -> Result<web::Bytes, ApiError> {
-    if !body.starts_with(&[0x1f, 0x8b]) {
-        return Ok(body);
-    }
-    let body = inflate(Coding::Gzip, &body, *left, hold)?;
-    *left -= body.len();
-    Ok(body)
-}
-
 /// Whether JSON has a member of a build that no other tool's has at its outermost level: its steps, tags or client.
 fn is_build(body: &[u8]) -> bool {
     #[derive(serde::Deserialize)]
@@ -169,30 +166,29 @@ impl Source {
                 _ => Ok(None),
             };
         }
+        let unpack = Unpack::new(self.limit, &self.hold);
         let files = match media_type.as_str() {
             "multipart/form-data" => {
-                let files = multipart(&self.content_type, self.body.clone());
-                tokio::runtime::Handle::current().block_on(files)?
+                let files = archive::form(&self.content_type, self.body.clone());
+                unpack.each(tokio::runtime::Handle::current().block_on(files)?)?
             }
-            "application/x-tar" => tar(&self.body)?,
-            known if is_json || MEDIA_TYPES.contains(&known) => vec![(None, self.body.clone())],
+            "application/x-tar" => unpack.tar(self.body.clone())?,
+            known if is_json || MEDIA_TYPES.contains(&known) => {
+                unpack.each(vec![(None, self.body.clone())])?
+            }
             _ => return Err(ApiError::UnsupportedType),
         };
-        let is_alone = files.iter().all(|(name, _)| name.is_none());
+        let files = gathered(files, &self.hold)?;
+        let is_alone = files.iter().all(|gathered| gathered.name.is_none());
         let mut bounds = Bounds {
             cases: self.cases,
             names: limits::NAMES,
             notes: Read::NOTES,
             hold: &self.hold,
         };
-        // What all of them are, unpacked, is bounded as one body is.
-        let mut left = self.limit;
         let files = files
             .into_iter()
-            .map(|(name, body)| {
-                let body = unpacked(body, &mut left, &self.hold)?;
-                file(name, &body, (self.asked, is_alone), &mut bounds)
-            })
+            .map(|gathered| file(gathered, (self.asked, is_alone), &mut bounds))
             .collect::<Result<Vec<_>, _>>()?;
         let files = told_apart(files);
         if files.iter().all(|file| file.read.is_none()) {
@@ -205,6 +201,72 @@ impl Source {
         }
         Ok(Some(Upload { files, received: self.received }))
     }
+}
+
+/// A file, or several that are one report.
+struct Gathered {
+    name: Option<String>,
+    body: web::Bytes,
+    /// How many files it is of.
+    files: usize,
+    /// How many lie beside them that only belong to them.
+    beside: usize,
+}
+
+/// Puts files together that are one report: of Allure's, each is a test or its fixtures.
+fn gathered(files: Vec<Named>, hold: &Hold) -> Result<Vec<Gathered>, ApiError> {
+    let folder = |name: &Option<String>| {
+        let name = name.as_deref().unwrap_or_default();
+        name.rsplit_once(['/', '\\']).map_or("", |(folder, _)| folder).to_owned()
+    };
+    let is_allures = |body: &[u8]| Format::recognize(body) == Some(Format::Allure);
+    let mut all: Vec<Gathered> = Vec::new();
+    // Where the report of a folder is, and how many files lie beside it that are none.
+    let mut reports: std::collections::HashMap<String, (usize, usize)> = Default::default();
+    for (name, body) in &files {
+        if name.is_some() && is_allures(body) {
+            reports.entry(folder(name)).or_insert((usize::MAX, 0));
+        }
+    }
+    let mut bodies: Vec<Vec<web::Bytes>> = Vec::new();
+    for (name, body) in files {
+        let Some((at, beside)) = reports.get_mut(&folder(&name)).filter(|_| name.is_some()) else {
+            all.push(Gathered { name, body, files: 1, beside: 0 });
+            continue;
+        };
+        if is_allures(&body) {
+            if *at == usize::MAX {
+                *at = all.len();
+                bodies.resize_with(all.len(), Vec::new);
+                let whole = Some(folder(&name)).filter(|folder| !folder.is_empty());
+                let name = whole.or(Some("allure-results".to_owned()));
+                all.push(Gathered { name, body: web::Bytes::new(), files: 0, beside: 0 });
+                bodies.push(Vec::new());
+            }
+            if let (Some(report), Some(bodies)) = (all.get_mut(*at), bodies.get_mut(*at)) {
+                report.files += 1;
+                bodies.push(body);
+            }
+        } else if matches!(Seen::of(&body), Seen::Format(_)) {
+            all.push(Gathered { name, body, files: 1, beside: 0 });
+        } else {
+            *beside += 1;
+        }
+    }
+    for (at, beside) in reports.into_values() {
+        let (Some(report), Some(bodies)) = (all.get_mut(at), bodies.get_mut(at)) else { continue };
+        report.beside = beside;
+        let length = bodies.iter().map(|body| body.len() + 1).sum();
+        hold.draw_blocking(Lane::Work, length)?;
+        let mut whole = Vec::new();
+        whole.try_reserve_exact(length).map_err(|_| ApiError::Overloaded)?;
+        for body in std::mem::take(bodies) {
+            whole.extend_from_slice(&body);
+            whole.push(b'\n');
+        }
+        report.body = whole.into();
+    }
+    Ok(all)
 }
 
 /// Says in the receipt of a file which of its tests has the name of one in a file before it.
@@ -370,75 +432,13 @@ pub(crate) async fn read_again(
     Ok(Again { steps, tests: upload.take_tests(), receipts: upload.receipts() })
 }
 
-/// The files of a form.
-async fn multipart(
-    content_type: &str,
-    body: web::Bytes,
-) -> Result<Vec<(Option<String>, web::Bytes)>, ApiError> {
-    let bad = |error: multer::Error| ApiError::BadValue {
-        name: "body",
-        problem: format!("it is no multipart/form-data: {error}"),
-    };
-    let boundary = multer::parse_boundary(content_type).map_err(bad)?;
-    let stream = futures_util::stream::iter([Ok::<_, std::convert::Infallible>(body)]);
-    let mut form = multer::Multipart::new(stream, boundary);
-    let mut files = Vec::new();
-    while let Some(field) = form.next_field().await.map_err(bad)? {
-        let Some(name) = field.file_name().map(str::to_owned) else {
-            let field = field.name().unwrap_or_default();
-            let problem =
-                format!("'{field}' is no file; what is said of files goes into the query");
-            return Err(ApiError::BadValue { name: "body", problem });
-        };
-        if files.len() >= limits::FILES {
-            return Err(too_many_files());
-        }
-        files.push((Some(name), field.bytes().await.map_err(bad)?));
-    }
-    Ok(files)
-}
-
-/// The files of an archive, by their paths in it. They lie in the body: nothing is unpacked.
-fn tar(body: &web::Bytes) -> Result<Vec<(Option<String>, web::Bytes)>, ApiError> {
-    let bad = |error: std::io::Error| ApiError::BadValue {
-        name: "body",
-        problem: format!("it is no tar archive: {error}"),
-    };
-    let mut archive = tar::Archive::new(std::io::Cursor::new(body));
-    let mut files = Vec::new();
-    for entry in archive.entries().map_err(bad)? {
-        let entry = entry.map_err(bad)?;
-        if !entry.header().entry_type().is_file() {
-            continue;
-        }
-        if files.len() >= limits::FILES {
-            return Err(too_many_files());
-        }
-        let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-        let start = usize::try_from(entry.raw_file_position()).unwrap_or(usize::MAX);
-        let end = start.saturating_add(usize::try_from(entry.size()).unwrap_or(usize::MAX));
-        if end > body.len() {
-            return Err(ApiError::BadValue {
-                name: "body",
-                problem: format!("'{name}' is cut off"),
-            });
-        }
-        files.push((Some(name), body.slice(start..end)));
-    }
-    Ok(files)
-}
-
-fn too_many_files() -> ApiError {
-    ApiError::BadValue { name: "body", problem: format!("more than {} files", limits::FILES) }
-}
-
 /// Reads a file. One among others that is no report is left out, and its receipt says so.
 fn file(
-    mut name: Option<String>,
-    body: &[u8],
+    Gathered { mut name, body, files, beside }: Gathered,
     (asked, is_alone): (Option<Format>, bool),
     bounds: &mut Bounds<'_>,
 ) -> Result<File, ApiError> {
+    let body = body.as_ref();
     if let Some(name) = &mut name {
         limits::cut(name, limits::NAME);
     }
@@ -449,6 +449,9 @@ fn file(
         Seen::Foreign(_) | Seen::Nothing => None,
     };
     let mut receipt = build::receipt(name.as_deref(), body, format, asked.is_some());
+    if files > 1 {
+        receipt["files"] = json!(files);
+    }
     let Some(format) = format else {
         build::leave_out(&mut receipt, &seen);
         return Ok(File {
@@ -461,6 +464,8 @@ fn file(
     };
     if format.is_held() {
         bounds.hold.draw_blocking(Lane::Work, body.len().saturating_mul(HELD))?;
+    } else if format.is_json() && std::str::from_utf8(body).is_err() {
+        bounds.hold.draw_blocking(Lane::Work, body.len().saturating_mul(DECODED))?;
     }
     let mut sink = Bounded {
         read: Read::of(format),
@@ -471,6 +476,10 @@ fn file(
         undrawn: 0,
         last: None,
     };
+    if beside > 0 {
+        let text = format!("{beside} files that lie beside them, as attachments, are left out");
+        sink.note(Note { line: None, kind: NoteKind::Dropped, text });
+    }
     let parsed = devmason_reports::read_slice(format, body, &mut sink);
     sink.bounds.hold.draw_blocking(Lane::Work, sink.undrawn)?;
     // Of several files, one that cannot be read at all fails the build, and the others are kept.
@@ -501,8 +510,7 @@ fn file(
 }
 
 fn unknown_format(word: &str) -> ApiError {
-    let words: Vec<&str> = Format::ALL.iter().map(|format| format.as_str()).collect();
-    let problem = format!("'{word}' is none of {}", words.join(", "));
+    let problem = format!("'{word}' is none of {}", Format::words());
     ApiError::BadValue { name: "report", problem }
 }
 
@@ -519,10 +527,13 @@ fn is_report_in_json(body: &[u8]) -> bool {
         #[serde(borrow)]
         tests: &'a RawValue,
     }
-    match Format::recognize(body.get(..8192).unwrap_or(body)) {
+    match Format::recognize(body) {
         Some(Format::Ctrf) => serde_json::from_slice::<Ctrf<'_>>(body)
             .is_ok_and(|ctrf| ctrf.results.tests.get().starts_with('[')),
         Some(format @ (Format::Go | Format::Libtest)) => is_event(format, body),
+        // These have a member `results`, as builds do.
+        Some(Format::Mochawesome | Format::Ltp) => true,
+        Some(format) if format.is_json() => !is_build(body),
         _ => false,
     }
 }

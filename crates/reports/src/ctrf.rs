@@ -1,17 +1,15 @@
 //! The Common Test Report Format: one JSON document, held in memory as a whole.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::io::Read;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use devmason_domain::Timestamp;
 use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use crate::input::Input;
+use crate::json::paired;
 use crate::model::nested;
 use crate::number;
 use crate::{Case, Cause, Claim, Failure, Note, NoteKind, ReadError, Reason, Sink, Status, Suite};
@@ -87,41 +85,6 @@ impl<'de, T: Deserialize<'de>, F: FnMut(T)> Visitor<'de> for Each<T, F> {
     }
 }
 
-/// JSON in which each escape of half a surrogate pair, which is no character, is that of U+FFFD; and how many they were.
-fn paired(json: &str) -> (Cow<'_, str>, u64) {
-    let unit = |at: usize| {
-        let digits = json.get(at..)?.strip_prefix("\\u")?.get(..4)?;
-        u16::from_str_radix(digits, 16).ok()
-    };
-    let (mut fixed, mut copied, mut count, mut from) = (String::new(), 0, 0, 0);
-    while let Some(at) = json.get(from..).and_then(|rest| rest.find('\\')).map(|at| from + at) {
-        let is_pair = matches!(unit(at), Some(0xd800..=0xdbff))
-            && matches!(unit(at + 6), Some(0xdc00..=0xdfff));
-        match unit(at) {
-            _ if is_pair => from = at + 12,
-            Some(0xd800..=0xdfff) => {
-                fixed += json.get(copied..at).unwrap_or_default();
-                fixed += "\\ufffd";
-                (copied, from, count) = (at + 6, at + 6, count + 1);
-            }
-            // The character behind a backslash, whatever it is.
-            _ => {
-                from = at
-                    + 1
-                    + json
-                        .get(at + 1..)
-                        .and_then(|rest| rest.chars().next())
-                        .map_or(1, char::len_utf8)
-            }
-        }
-    }
-    if count == 0 {
-        return (Cow::Borrowed(json), 0);
-    }
-    fixed += json.get(copied..).unwrap_or_default();
-    (Cow::Owned(fixed), count)
-}
-
 #[derive(Deserialize)]
 struct Tool {
     name: Option<String>,
@@ -154,13 +117,6 @@ struct Test {
     stdout: Option<Texts>,
     stderr: Option<Texts>,
     tags: Option<Texts>,
-}
-
-fn at(millis: Option<f64>) -> Option<Timestamp> {
-    let micros = number::micros(millis? / 1e3).filter(|micros| *micros > 0)?;
-    // Some tools write seconds.
-    let micros = if micros < 100_000_000_000_000 { micros.checked_mul(1000)? } else { micros };
-    Timestamp::from_parts(i64::try_from(micros).ok()?, 0)
 }
 
 /// Text, or lines of it.
@@ -199,17 +155,8 @@ impl<'de> Deserialize<'de> for Texts {
 }
 
 pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), ReadError> {
-    let mut text = String::new();
-    let text = match input.whole() {
-        Some(text) => text,
-        None => {
-            input
-                .read_to_string(&mut text)
-                .map_err(|error| ReadError::new(None, error.to_string()))?;
-            &text
-        }
-    };
-    let (text, replaced) = paired(text);
+    let text = input.rest()?;
+    let (text, replaced) = paired(&text);
     if replaced > 0 {
         let text = format!("{replaced} escapes are no characters and were replaced by U+FFFD");
         sink.note(Note { line: None, kind: NoteKind::Odd, text });
@@ -265,7 +212,7 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
             name: test.name,
             status: Some(status),
             micros: test.duration.and_then(|ms| number::micros(ms / 1e3)),
-            started: at(test.start),
+            started: test.start.and_then(number::date),
             failure: has_reason.then_some(Failure {
                 kind: None,
                 message: test.message,
@@ -298,8 +245,10 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
                 }
             }
         }
-        suite.started = at(summary.start);
-        suite.micros = match (at(summary.start), at(summary.stop)) {
+        let start = summary.start.and_then(number::date);
+        let stop = summary.stop.and_then(number::date);
+        suite.started = start;
+        suite.micros = match (start, stop) {
             (Some(start), Some(stop)) => u64::try_from(stop.micros() - start.micros()).ok(),
             _ => None,
         };

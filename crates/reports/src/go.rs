@@ -7,7 +7,6 @@ use devmason_domain::Timestamp;
 use serde::Deserialize;
 
 use crate::input::Input;
-use crate::junit::Doubled;
 use crate::model::nested;
 use crate::number;
 use crate::{Case, Cause, Failure, Note, NoteKind, ReadError, Reason, Sink, Status, Suite};
@@ -16,7 +15,7 @@ use crate::{Case, Cause, Failure, Note, NoteKind, ReadError, Reason, Sink, Statu
 const MAX_OUTPUT: usize = 8 << 20;
 
 /// The name of the case that stands for a package which broke outside of its tests.
-const ITSELF: &str = "the package itself";
+pub(crate) const ITSELF: &str = "the package itself";
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -30,11 +29,12 @@ struct Event {
     output: Option<String>,
 }
 
+/// A test that has begun.
 #[derive(Default)]
-struct Running {
-    line: u64,
+pub(crate) struct Running {
+    pub(crate) line: u64,
     started: Option<Timestamp>,
-    output: String,
+    pub(crate) output: String,
     cut: bool,
 }
 
@@ -49,7 +49,6 @@ struct Package {
 
 pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), ReadError> {
     let mut packages: BTreeMap<String, Package> = BTreeMap::new();
-    let mut doubled = Doubled::default();
     let mut events = 0u64;
     loop {
         let line = input.line();
@@ -111,7 +110,6 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
                 };
                 package.failed += u64::from(status == Status::Failed);
                 let case = running.case(&name, test, status, event.elapsed);
-                doubled.check(&case, sink);
                 sink.case(case)?;
             }
             ("pass" | "fail" | "skip", None) => {
@@ -194,7 +192,12 @@ fn end(
 }
 
 impl Running {
-    fn add(&mut self, text: &str, line: u64, sink: &mut dyn Sink) {
+    /// One that begins on that line.
+    pub(crate) fn on(line: u64) -> Self {
+        Self { line, ..Self::default() }
+    }
+
+    pub(crate) fn add(&mut self, text: &str, line: u64, sink: &mut dyn Sink) {
         if self.output.len() + text.len() <= MAX_OUTPUT {
             self.output += text;
         } else if !self.cut {
@@ -204,7 +207,13 @@ impl Running {
         }
     }
 
-    fn case(self, package: &str, test: String, status: Status, elapsed: Option<f64>) -> Case {
+    pub(crate) fn case(
+        self,
+        package: &str,
+        test: String,
+        status: Status,
+        elapsed: Option<f64>,
+    ) -> Case {
         let output = without_frame(&self.output);
         let (stdout, failure) = match status {
             Status::Passed | Status::Flaky => (output, None),

@@ -1,7 +1,7 @@
 //! Text from bytes in whatever encoding, with its lines counted.
 
 use std::borrow::Cow;
-use std::io::{self, BufRead};
+use std::io::{self, BufRead, Read};
 
 use encoding_rs::{CoderResult, Decoder, Encoding, UTF_8};
 
@@ -84,6 +84,25 @@ impl<'a> Input<'a> {
     /// All of it, where it is in memory and needs no decoding: what is read of that is not counted here.
     pub(crate) fn whole(&self) -> Option<&'a str> {
         self.whole
+    }
+
+    /// All that is left of it.
+    pub(crate) fn rest(&mut self) -> Result<Cow<'a, str>, ReadError> {
+        if let Some(text) = self.whole {
+            return Ok(Cow::Borrowed(text));
+        }
+        let mut text = String::new();
+        self.read_to_string(&mut text).map_err(|error| ReadError::new(None, error.to_string()))?;
+        Ok(Cow::Owned(text))
+    }
+
+    /// The same, as bytes that are no text.
+    pub(crate) fn rest_as_bytes(&mut self) -> Result<Vec<u8>, ReadError> {
+        let mut bytes = Vec::new();
+        self.bytes
+            .read_to_end(&mut bytes)
+            .map_err(|error| ReadError::new(None, error.to_string()))?;
+        Ok(bytes)
     }
 
     /// The line that is being read, from 1.

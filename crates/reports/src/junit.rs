@@ -1,6 +1,7 @@
 //! JUnit XML: Ant's, Maven Surefire's, pytest's, Jest's, nextest's, PHPUnit's and the others'.
 
-use std::collections::HashSet;
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
@@ -38,32 +39,63 @@ struct Junit {
     dropped: HashSet<String>,
     /// Whether the file writes decimals behind a comma, as a value that begins with `0,` shows.
     has_commas: bool,
+    /// The first host that a suite names.
+    host: Option<String>,
     /// Whether pytest wrote it, and how many cases there are.
     is_pytests: bool,
     cases: u64,
 }
 
-/// Whether a case was there before; of each only a hash is kept.
+/// Whether a case was there before by the whole name that it is known by; of each only hashes are kept.
 #[derive(Default)]
 pub(crate) struct Doubled {
-    seen: HashSet<u64, RandomState>,
+    /// The whole names, each with the suites of the first that has it.
+    seen: HashMap<u64, u64, RandomState>,
     state: RandomState,
     /// The suites that were hashed last, and their hash.
     suites: Option<(Arc<[String]>, u64)>,
 }
 
 impl Doubled {
-    /// Notes that a case is there, and tells if it was before.
-    pub(crate) fn check(&mut self, case: &Case, sink: &mut dyn Sink) {
+    /// Notes that a case is there. One whose name was there before is called after its suite, where that is another;
+    /// else a note says so.
+    pub(crate) fn check(&mut self, case: &mut Case, sink: &mut dyn Sink) {
+        self.tell_apart(case, "", sink);
+    }
+
+    /// The same of a case that something tells apart from one of its name.
+    pub(crate) fn tell_apart(&mut self, case: &mut Case, by: &str, sink: &mut dyn Sink) {
+        let Some(is_elsewhere) = self.is_again(case) else { return };
+        let suite = case.suites.last().filter(|_| is_elsewhere).map_or("", String::as_str);
+        let by = if by.is_empty() { suite } else { by };
+        if !by.is_empty() {
+            case.name = format!("{} [{by}]", case.name);
+            if self.is_again(case).is_none() {
+                return;
+            }
+        }
+        let text = format!("'{}' is there twice; both are kept", start(&case.name));
+        sink.note(Note { line: case.report_line, kind: NoteKind::Doubled, text });
+    }
+
+    /// Whether it was there before, and then whether in other suites.
+    fn is_again(&mut self, case: &Case) -> Option<bool> {
         if self.suites.as_ref().is_none_or(|(of, _)| !Arc::ptr_eq(of, &case.suites)) {
             // Most cases are in the suite of the one before.
             self.suites = Some((case.suites.clone(), self.state.hash_one(&case.suites)));
         }
         let suites = self.suites.as_ref().map_or(0, |(_, hash)| *hash);
-        let key = self.state.hash_one((suites, &case.class, &case.name));
-        if !self.seen.insert(key) {
-            let text = format!("'{}' is there twice; both are kept", start(&case.name));
-            sink.note(Note { line: case.report_line, kind: NoteKind::Doubled, text });
+        // A case is known by its class, where it has one, and not by its suites.
+        let key = match &case.class {
+            Some(class) => self.state.hash_one((class, &case.name)),
+            None => self.state.hash_one((suites, &case.name)),
+        };
+        match self.seen.entry(key) {
+            Entry::Occupied(first) => Some(*first.get() != suites),
+            Entry::Vacant(vacant) => {
+                vacant.insert(suites);
+                None
+            }
         }
     }
 }
@@ -189,6 +221,9 @@ impl Junit {
             },
             ..Suite::default()
         };
+        if self.host.is_none() {
+            self.host = suite.host.clone();
+        }
         for name in ["package", "file", "id"] {
             suite.properties.extend(element.owned(name).map(|value| (name.to_owned(), value)));
         }
@@ -283,7 +318,10 @@ impl Junit {
             open.all.add(status);
         }
         self.cases += 1;
-        self.doubled.check(&case, sink);
+        // Playwright writes a suite for each file and project, and the project as its host.
+        let host = self.suites.last().and_then(|open| open.suite.host.as_deref());
+        let host = host.filter(|host| self.host.as_deref().is_some_and(|first| first != *host));
+        self.doubled.tell_apart(&mut case, host.unwrap_or_default(), sink);
         sink.case(case)
     }
 

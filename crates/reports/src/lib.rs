@@ -1,17 +1,39 @@
 #![doc = include_str!("../README.md")]
 
+mod allure;
+mod bazel;
+mod boost;
 pub mod build;
+mod catch2;
+mod check;
+mod cppunit;
 mod ctest;
 mod ctrf;
+mod cucumber;
+mod dart;
 mod go;
+mod gotext;
+mod gtest;
 mod input;
+mod jest;
+mod json;
 mod junit;
 mod libtest;
+mod ltp;
+mod meson;
+mod mocha;
 mod model;
 mod number;
 mod nunit;
+mod playwright;
+mod pytest;
+mod qttest;
 mod recognize;
+mod robot;
+mod rspec;
+mod subunit;
 mod tap;
+mod testng;
 mod trx;
 mod verdict;
 mod xml;
@@ -19,6 +41,7 @@ mod xunit;
 
 use std::io::BufRead;
 
+use anstream::adapter::strip_str;
 use devmason_domain::limits;
 pub use devmason_domain::{TestFailure as Failure, TestStatus as Status};
 use devmason_domain::{TestSummary, Timestamp};
@@ -27,6 +50,7 @@ pub use recognize::Seen;
 pub use verdict::{Cause, Reason, Verdict};
 
 use input::Input;
+use junit::Doubled;
 use model::start;
 
 /// What kind of report a file is.
@@ -38,6 +62,8 @@ pub enum Format {
     Tap,
     /// `go test -json`: a line of JSON for each event.
     Go,
+    /// The text of `go test`, with `-v` or without.
+    GoText,
     /// libtest's or nextest's JSON: a line for each event.
     Libtest,
     /// Common Test Report Format.
@@ -50,20 +76,90 @@ pub enum Format {
     Nunit,
     /// CTest's Test.xml.
     Ctest,
+    /// Jest's and Vitest's JSON.
+    Jest,
+    /// The JSON of Mocha's own reporter.
+    Mocha,
+    /// mochawesome's JSON.
+    Mochawesome,
+    /// Playwright's JSON.
+    Playwright,
+    /// Cucumber's JSON, whichever language's, and behave's.
+    Cucumber,
+    /// Cucumber's messages: a line of JSON for each.
+    CucumberMessages,
+    /// Allure's results: a JSON document for each test, one behind the other.
+    Allure,
+    /// Robot Framework's output.xml.
+    Robot,
+    /// RSpec's JSON.
+    Rspec,
+    /// The JSON of pytest-json-report.
+    Pytest,
+    /// Subunit, version 2.
+    Subunit,
+    /// The events of `dart test` and `flutter test`: a line of JSON for each.
+    Dart,
+    /// Meson's testlog.json: a line of JSON for each test.
+    Meson,
+    /// GoogleTest's JSON.
+    Gtest,
+    /// Catch2's own XML.
+    Catch2,
+    /// Boost.Test's XML: its log or its report.
+    Boost,
+    /// CppUnit's XML.
+    Cppunit,
+    /// The XML of Check.
+    Check,
+    /// QtTest's XML.
+    Qttest,
+    /// TestNG's results.
+    Testng,
+    /// Failsafe's summary, which has no tests, but a verdict.
+    Failsafe,
+    /// Bazel's build events: a line of JSON for each.
+    Bazel,
+    /// The Linux Test Project's results, as JSON or as text.
+    Ltp,
 }
 
 impl Format {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 33] = [
         Self::Junit,
         Self::Tap,
         Self::Go,
+        Self::GoText,
         Self::Libtest,
         Self::Ctrf,
         Self::Trx,
         Self::Xunit,
         Self::Nunit,
         Self::Ctest,
+        Self::Jest,
+        Self::Mocha,
+        Self::Mochawesome,
+        Self::Playwright,
+        Self::Cucumber,
+        Self::CucumberMessages,
+        Self::Allure,
+        Self::Robot,
+        Self::Rspec,
+        Self::Pytest,
+        Self::Subunit,
+        Self::Dart,
+        Self::Meson,
+        Self::Gtest,
+        Self::Catch2,
+        Self::Boost,
+        Self::Cppunit,
+        Self::Check,
+        Self::Qttest,
+        Self::Testng,
+        Self::Failsafe,
+        Self::Bazel,
+        Self::Ltp,
     ];
 
     /// The word for it.
@@ -72,13 +168,42 @@ impl Format {
             Self::Junit => "junit",
             Self::Tap => "tap",
             Self::Go => "go",
+            Self::GoText => "go-text",
             Self::Libtest => "libtest",
             Self::Ctrf => "ctrf",
             Self::Trx => "trx",
             Self::Xunit => "xunit",
             Self::Nunit => "nunit",
             Self::Ctest => "ctest",
+            Self::Jest => "jest",
+            Self::Mocha => "mocha",
+            Self::Mochawesome => "mochawesome",
+            Self::Playwright => "playwright",
+            Self::Cucumber => "cucumber",
+            Self::CucumberMessages => "cucumber-messages",
+            Self::Allure => "allure",
+            Self::Robot => "robot",
+            Self::Rspec => "rspec",
+            Self::Pytest => "pytest",
+            Self::Subunit => "subunit",
+            Self::Dart => "dart",
+            Self::Meson => "meson",
+            Self::Gtest => "gtest",
+            Self::Catch2 => "catch2",
+            Self::Boost => "boost",
+            Self::Cppunit => "cppunit",
+            Self::Check => "check",
+            Self::Qttest => "qttest",
+            Self::Testng => "testng",
+            Self::Failsafe => "failsafe",
+            Self::Bazel => "bazel",
+            Self::Ltp => "ltp",
         }
+    }
+
+    /// The words for all of them, for people.
+    pub fn words() -> String {
+        Self::ALL.map(Self::as_str).join(", ")
     }
 
     /// The format of that word.
@@ -88,7 +213,45 @@ impl Format {
 
     /// Whether its reader holds all of a file, or most of it, in a form of its own until the end.
     pub fn is_held(self) -> bool {
-        matches!(self, Self::Go | Self::Libtest | Self::Ctrf | Self::Trx)
+        matches!(
+            self,
+            Self::Go
+                | Self::GoText
+                | Self::Libtest
+                | Self::Ctrf
+                | Self::Trx
+                | Self::CucumberMessages
+                | Self::Allure
+                | Self::Subunit
+                | Self::Dart
+                | Self::Bazel
+                | Self::Boost
+                | Self::Testng
+        )
+    }
+
+    /// Whether it is JSON: a document, or a line for each event.
+    pub fn is_json(self) -> bool {
+        matches!(
+            self,
+            Self::Ctrf
+                | Self::Jest
+                | Self::Mocha
+                | Self::Mochawesome
+                | Self::Playwright
+                | Self::Cucumber
+                | Self::Allure
+                | Self::Rspec
+                | Self::Pytest
+                | Self::Gtest
+                | Self::Ltp
+                | Self::Go
+                | Self::Libtest
+                | Self::CucumberMessages
+                | Self::Dart
+                | Self::Meson
+                | Self::Bazel
+        )
     }
 
     /// Recognizes a format from the first bytes of a file, by what only that format has; a few thousand are enough.
@@ -119,18 +282,45 @@ pub fn read_slice(format: Format, bytes: &[u8], sink: &mut dyn Sink) -> Result<(
 }
 
 fn of_input(format: Format, input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), ReadError> {
-    let mut fitted = Fitted { sink, cases: 0 };
+    // These know what tells apart tests of one name.
+    let knows = matches!(format, Format::Junit | Format::Rspec | Format::Check);
+    let doubled = (!knows).then(Doubled::default);
+    let mut fitted = Fitted { sink, cases: 0, doubled };
     let sink = &mut fitted;
     let read = match format {
         Format::Junit => junit::read(input, sink),
         Format::Tap => tap::read(input, sink),
         Format::Go => go::read(input, sink),
+        Format::GoText => gotext::read(input, sink),
         Format::Libtest => libtest::read(input, sink),
         Format::Ctrf => ctrf::read(input, sink),
         Format::Trx => trx::read(input, sink),
         Format::Xunit => xunit::read(input, sink),
         Format::Nunit => nunit::read(input, sink),
         Format::Ctest => ctest::read(input, sink),
+        Format::Jest => jest::read(input, sink),
+        Format::Mocha => mocha::read(input, sink),
+        Format::Mochawesome => mocha::read_mochawesome(input, sink),
+        Format::Playwright => playwright::read(input, sink),
+        Format::Cucumber => cucumber::read(input, sink),
+        Format::CucumberMessages => cucumber::read_messages(input, sink),
+        Format::Allure => allure::read(input, sink),
+        Format::Robot => robot::read(input, sink),
+        Format::Rspec => rspec::read(input, sink),
+        Format::Pytest => pytest::read(input, sink),
+        Format::Subunit => subunit::read(input, sink),
+        Format::Dart => dart::read(input, sink),
+        Format::Meson => meson::read(input, sink),
+        Format::Gtest => gtest::read(input, sink),
+        Format::Catch2 => catch2::read(input, sink),
+        Format::Boost => boost::read(input, sink),
+        Format::Cppunit => cppunit::read(input, sink),
+        Format::Check => check::read(input, sink),
+        Format::Qttest => qttest::read(input, sink),
+        Format::Testng => testng::read(input, sink),
+        Format::Failsafe => testng::read_failsafe(input, sink),
+        Format::Bazel => bazel::read(input, sink),
+        Format::Ltp => ltp::read(input, sink),
     };
     match read {
         // What came before the break is kept; and nobody takes what is there for all.
@@ -158,6 +348,8 @@ fn of_input(format: Format, input: &mut Input<'_>, sink: &mut dyn Sink) -> Resul
 struct Fitted<'a> {
     sink: &'a mut dyn Sink,
     cases: u64,
+    /// The names so far, where the reader does not look after them.
+    doubled: Option<Doubled>,
 }
 
 /// What tools write where they know no date lies before this, the year 2000.
@@ -195,6 +387,15 @@ impl Sink for Fitted<'_> {
         if case.name.is_empty() {
             // By the name it is found again.
             case.name = UNNAMED.to_owned();
+        }
+        if let Some(message) = case.failure.as_mut().and_then(|why| why.message.as_mut())
+            && message.contains('\u{1b}')
+        {
+            // Colours are for a terminal; the text behind it keeps them.
+            *message = strip_str(message).to_string();
+        }
+        if let Some(doubled) = &mut self.doubled {
+            doubled.check(&mut case, self.sink);
         }
         self.cut(line, "the name", &mut case.name);
         for (what, text) in [("the class", &mut case.class), ("the file", &mut case.file)] {

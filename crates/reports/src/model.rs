@@ -104,6 +104,84 @@ pub(crate) fn nested(
     outer.iter().cloned().chain([name]).collect()
 }
 
+/// The path of suites in each other: the one that was made last, where it is that.
+pub(crate) fn within(
+    names: &[&str],
+    last: &mut Arc<[String]>,
+    line: Option<u64>,
+    sink: &mut dyn Sink,
+) -> Arc<[String]> {
+    if !names.iter().eq(last.iter()) {
+        *last = Arc::default();
+        for name in names {
+            *last = nested(last, name, line, sink);
+        }
+    }
+    last.clone()
+}
+
+/// A word for what came of a case that is not known counts as an error.
+pub(crate) fn unknown(word: &str, name: &str, line: Option<u64>, sink: &mut dyn Sink) -> Status {
+    let text =
+        format!("the status '{word}' of '{}' is not known; it counts as an error", start(name));
+    sink.note(Note { line, kind: NoteKind::Guessed, text });
+    Status::Error
+}
+
+/// What an exception says, as it is written with its stack: `Error: what` and the rest.
+pub(crate) fn thrown(text: &str) -> Failure {
+    let first = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default().trim();
+    // Node adds a code: `AssertionError [ERR_ASSERTION]: what`.
+    let kind = first.split_once(": ").filter(|(kind, _)| {
+        let word = kind.split(' ').next().unwrap_or_default();
+        word.ends_with("Error") && word.chars().all(|c| c.is_alphanumeric() || "._$".contains(c))
+    });
+    let (kind, message) = kind.map_or((None, first), |(kind, message)| (Some(kind), message));
+    let owned = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+    Failure { kind: kind.map(str::to_owned), message: owned(message), text: owned(text.trim_end()) }
+}
+
+/// A failure with a message alone.
+pub(crate) fn because(message: impl Into<String>) -> Failure {
+    Failure { message: Some(message.into()), ..Failure::default() }
+}
+
+/// Names of files, as short as they can be told apart by: where a file lies on one machine is no part of its name.
+#[derive(Default)]
+pub(crate) struct Files {
+    short: std::collections::HashMap<String, String>,
+}
+
+impl Files {
+    pub(crate) fn of(paths: impl IntoIterator<Item = String>) -> Self {
+        let mut paths: Vec<(String, String)> =
+            paths.into_iter().map(|path| (path.replace('\\', "/"), path)).collect();
+        // Beside those with which a path shares the most of its end.
+        paths.sort_by(|(one, _), (other, _)| one.rsplit('/').cmp(other.rsplit('/')));
+        paths.dedup();
+        let shared = |one: Option<&(String, String)>, other: &str| {
+            one.map_or(0, |(one, _)| {
+                one.rsplit('/')
+                    .zip(other.rsplit('/'))
+                    .take_while(|(one, other)| one == other)
+                    .count()
+            })
+        };
+        let short = paths.iter().enumerate().map(|(nth, (path, written))| {
+            let before = nth.checked_sub(1).and_then(|before| paths.get(before));
+            let parts = 1 + shared(before, path).max(shared(paths.get(nth + 1), path));
+            let end = path.rmatch_indices('/').nth(parts - 1);
+            let short = end.map_or(path.as_str(), |(at, _)| path.get(at + 1..).unwrap_or_default());
+            (written.clone(), short.to_owned())
+        });
+        Self { short: short.collect() }
+    }
+
+    pub(crate) fn name<'a>(&'a self, path: &'a str) -> &'a str {
+        self.short.get(path).map_or(path, String::as_str)
+    }
+}
+
 /// Puts a suite around those that cases lie in. Cases that lay in one suite lie in one suite again.
 pub(crate) fn put_in(cases: &mut [Case], suite: &str, sink: &mut dyn Sink) {
     // The path that was put in last, and what it became.
@@ -295,4 +373,18 @@ pub trait Sink {
     fn room(&self, _held: usize) -> Result<(), ReadError> {
         Ok(())
     }
+}
+
+/// Takes nothing: for what is read twice.
+pub(crate) struct Silent;
+
+impl Sink for Silent {
+    fn suite(&mut self, _: Suite) -> Result<(), ReadError> {
+        Ok(())
+    }
+    fn case(&mut self, _: Case) -> Result<(), ReadError> {
+        Ok(())
+    }
+    fn note(&mut self, _: Note) {}
+    fn against(&mut self, _: Reason) {}
 }

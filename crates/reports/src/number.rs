@@ -1,4 +1,6 @@
-//! Durations, as all the world writes them.
+//! Durations and dates, as all the world writes them.
+
+use devmason_domain::Timestamp;
 
 /// Seconds with a point or a comma, with or without separators of thousands, as microseconds; and whether
 /// that was a guess.
@@ -62,6 +64,18 @@ fn plain(text: &str) -> Option<u64> {
 /// Microseconds of a number of seconds that is none below zero.
 pub(crate) fn micros(seconds: f64) -> Option<u64> {
     (seconds.is_finite() && (0.0..1e12).contains(&seconds)).then(|| (seconds * 1e6).round() as u64)
+}
+
+/// Microseconds of a number of milliseconds.
+pub(crate) fn of_millis(millis: f64) -> Option<u64> {
+    micros(millis / 1e3)
+}
+
+/// The date of a number of milliseconds since 1970. Some tools write seconds.
+pub(crate) fn date(millis: f64) -> Option<Timestamp> {
+    let micros = of_millis(millis).filter(|micros| *micros > 0)?;
+    let micros = if micros < 100_000_000_000_000 { micros.checked_mul(1000)? } else { micros };
+    Timestamp::from_parts(i64::try_from(micros).ok()?, 0)
 }
 
 /// `hh:mm:ss.fffffff`, with days before it or without, as microseconds.

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::{Format, input, tap, xml};
+use crate::{Format, gotext, input, ltp, subunit, tap, xml};
 
 /// How much of a file is looked at, in bytes.
 const WINDOW: usize = 8192;
@@ -30,36 +30,45 @@ impl Seen {
     pub fn of(file: &[u8]) -> Self {
         let window = file.get(..WINDOW).unwrap_or(file);
         if window.starts_with(&[0x1f, 0x8b]) {
-            return foreign("a gzip file: send it with Content-Encoding: gzip, or unpacked");
+            return foreign("a gzip file in another: unpack it");
         }
         if window.starts_with(b"PK\x03\x04") {
-            return foreign("a ZIP archive: send a tar archive, or the files in it");
+            return foreign("a ZIP archive in another archive");
+        }
+        if subunit::looks_like(window) {
+            return Self::Format(Format::Subunit);
         }
         let text = input::start(window);
         let text = text.trim_start();
-        if text.starts_with('<') {
+        // A kernel's log may begin with <6>.
+        let is_xml =
+            text.starts_with('<') && !text.as_bytes().get(1).is_some_and(u8::is_ascii_digit);
+        if is_xml {
             return of_xml(text);
         }
-        if let Some(format) = of_lines(text) {
+        // A kernel boots before it tests.
+        if !text.starts_with('{') && tap::is_in_log(file) {
+            return Self::Format(Format::Tap);
+        }
+        if let Some(format) = of_lines(text).or_else(|| of_lines_behind(file)) {
             return Self::Format(format);
         }
-        if text.contains("] KTAP version ") || text.contains("] TAP version ") {
-            return foreign("a kernel's log around TAP: cut the times off its lines");
-        }
-        if text.starts_with('{') || text.starts_with('[') {
-            return of_json(text);
+        match of_json_behind(text) {
+            Self::Nothing => {}
+            seen => return seen,
         }
         if tap::looks_like(text) {
             return Self::Format(Format::Tap);
         }
-        let is_go = |line: &str| {
-            let mut parts = line.split('\t');
-            let word = parts.next().unwrap_or_default().trim_end();
-            matches!(word, "ok" | "FAIL" | "?")
-                && parts.next().is_some_and(|part| part.contains('/'))
-        };
-        if text.lines().any(|line| line.starts_with("--- FAIL: ") || is_go(line)) {
-            return foreign("the text of go test: run it with -json");
+        let end = input::start(file.get(file.len().saturating_sub(WINDOW)..).unwrap_or_default());
+        if gotext::looks_like(text) || gotext::looks_like(&end) {
+            return Self::Format(Format::GoText);
+        }
+        if ltp::looks_like(text) {
+            return Self::Format(Format::Ltp);
+        }
+        if text.starts_with("TN:") || text.starts_with("SF:") {
+            return foreign("a coverage report");
         }
         Self::Nothing
     }
@@ -75,8 +84,7 @@ impl Seen {
 
     /// Why it is refused, with the formats that are not.
     pub fn refusal(&self) -> String {
-        let formats: Vec<&str> = Format::ALL.iter().map(|format| format.as_str()).collect();
-        format!("{}; formats that are parsed: {}", self.words(), formats.join(", "))
+        format!("{}; formats that are parsed: {}", self.words(), Format::words())
     }
 }
 
@@ -117,9 +125,10 @@ fn of_xml(text: &str) -> Seen {
         ["testsuite", "testcase", "properties", "system-out", "system-err", "error", "failure"];
     let seen = |is_so: bool, format| if is_so { Seen::Format(format) } else { Seen::Nothing };
     match *name {
+        "testsuites" if root.contains("check.sourceforge.net") => Seen::Format(Format::Check),
         "testsuites" | "testsuite" => seen(within.is_empty() || any(&junit), Format::Junit),
         "testcase" => seen(has(&["name", "classname"]), Format::Junit),
-        "TestRun" if any(&["FailedTests", "SuccessfulTests"]) => foreign("CppUnit's XML"),
+        "TestRun" if any(&["FailedTests", "SuccessfulTests"]) => Seen::Format(Format::Cppunit),
         "TestRun" => {
             let own = ["Results", "TestDefinitions", "ResultSummary", "Times", "TestSettings"];
             seen(root.contains("VisualStudio/TeamTest") || any(&own), Format::Trx)
@@ -143,12 +152,18 @@ fn of_xml(text: &str) -> Seen {
         }
         "Site" if any(&["Testing"]) => Seen::Format(Format::Ctest),
         "Site" => foreign("a file of CTest's, but not its Test.xml"),
-        "robot" => foreign("Robot Framework's output.xml: send what --xunit writes"),
-        "testng-results" => foreign("TestNG's own XML: send the JUnit files beside it"),
-        "failsafe-summary" => foreign("Failsafe's summary: send its TEST-*.xml"),
-        "Catch2TestRun" | "Catch" => foreign("Catch2's own XML: run it with -r junit"),
-        "TestLog" | "TestResult" => foreign("Boost.Test's own XML: run it with --log_format=JUNIT"),
-        "TestCase" => foreign("QtTest's own XML: run it with -o file,junitxml"),
+        "robot" => seen(has(&["generator"]) && any(&["suite"]), Format::Robot),
+        "testng-results" => Seen::Format(Format::Testng),
+        "failsafe-summary" => Seen::Format(Format::Failsafe),
+        "Catch2TestRun" | "Catch" => Seen::Format(Format::Catch2),
+        "TestLog" | "TestResult" => {
+            let is_so = within.is_empty() || any(&["TestSuite", "TestCase", "Exception", "Error"]);
+            seen(is_so, Format::Boost)
+        }
+        // A message may stand before the log.
+        "Message" if any(&["TestLog"]) => Seen::Format(Format::Boost),
+        "TestCase" => seen(any(&["Environment", "TestFunction"]), Format::Qttest),
+        "Environment" => seen(any(&["QtVersion"]), Format::Qttest),
         "coverage" | "report" | "CoverageSession" => foreign("a coverage report"),
         "checkstyle" | "pmd" | "BugCollection" | "FindBugsCollection" => foreign("a lint report"),
         "html" => foreign("a web page"),
@@ -161,70 +176,186 @@ fn of_xml(text: &str) -> Seen {
 
 /// Formats with a line of JSON for each event: other lines may stand before them, as of the command that runs it all.
 fn of_lines(text: &str) -> Option<Format> {
-    for line in text.lines().filter(|line| line.trim_start().starts_with('{')) {
-        let Ok(serde_json::Value::Object(event)) = serde_json::from_str(line) else { continue };
-        let has = |name: &str| event.contains_key(name);
-        let word = |name: &str| event.get(name).and_then(|value| value.as_str());
-        if has("Action") && (has("Package") || has("ImportPath")) {
-            return Some(Format::Go);
-        }
-        let kinds = ["suite", "test", "bench", "report"];
-        let is_kind = word("type").is_some_and(|kind| kinds.contains(&kind));
-        if is_kind && (has("event") || word("type") == Some("report")) {
-            return Some(Format::Libtest);
-        }
+    text.lines().filter(|line| line.trim_start().starts_with('{')).find_map(of_line)
+}
+
+/// How many lines of JSON are looked at that stand further behind.
+const LINES_BEHIND: usize = 100;
+
+/// The same where they begin behind the window, as behind what was compiled.
+fn of_lines_behind(file: &[u8]) -> Option<Format> {
+    let rest = file.get(WINDOW..)?;
+    memchr::memmem::find_iter(rest, b"\n{").take(LINES_BEHIND).find_map(|at| {
+        let line = rest.get(at + 1..)?;
+        let end = memchr::memchr(b'\n', line.get(..WINDOW).unwrap_or(line))?;
+        of_line(std::str::from_utf8(line.get(..end)?).ok()?)
+    })
+}
+
+fn of_line(line: &str) -> Option<Format> {
+    let Ok(serde_json::Value::Object(event)) = serde_json::from_str(line) else { return None };
+    let has = |name: &str| event.contains_key(name);
+    let all = |names: &[&str]| names.iter().all(|name| has(name));
+    let word = |name: &str| event.get(name).and_then(|value| value.as_str());
+    if has("Action") && (has("Package") || has("ImportPath")) {
+        return Some(Format::Go);
+    }
+    let kinds = ["suite", "test", "bench", "report"];
+    let is_kind = word("type").is_some_and(|kind| kinds.contains(&kind));
+    if is_kind && (has("event") || (word("type") == Some("report") && !has("time"))) {
+        return Some(Format::Libtest);
+    }
+    let darts = ["suite", "group", "testStart", "testDone", "allSuites", "print", "error", "done"];
+    let is_darts = word("type").is_some_and(|kind| darts.contains(&kind)) && has("time");
+    let is_darts = is_darts || (all(&["type", "testID"]) && !has("event"));
+    if all(&["type", "protocolVersion", "runnerVersion"]) || (is_darts && !has("success")) {
+        return Some(Format::Dart);
+    }
+    if all(&["name", "result", "starttime", "duration"]) && (has("command") || has("returncode")) {
+        return Some(Format::Meson);
+    }
+    let of = |name: &str| event.get(name).and_then(|value| value.as_object());
+    let ids = ["started", "progress", "testResult", "testSummary", "targetCompleted", "pattern"];
+    if of("id").is_some_and(|id| ids.iter().any(|kind| id.contains_key(*kind))) {
+        return Some(Format::Bazel);
+    }
+    let messages = ["gherkinDocument", "pickle", "testRunStarted", "testCaseStarted", "testCase"];
+    let is_message = event.len() == 1 && messages.iter().any(|kind| has(kind));
+    if is_message || of("meta").is_some_and(|meta| meta.contains_key("protocolVersion")) {
+        return Some(Format::CucumberMessages);
     }
     None
 }
 
+/// The lines on which a document of JSON may begin. Lines of the command that ran it all may stand before it.
+fn beginnings(text: &str) -> impl Iterator<Item = usize> {
+    let mut at = 0;
+    text.split_inclusive('\n').filter_map(move |line| {
+        let begin = at;
+        at += line.len();
+        let rest = line.trim_start();
+        let behind = rest.get(1..).unwrap_or_default().trim_start();
+        let is_one = match rest.as_bytes().first() {
+            Some(b'{') => behind.is_empty() || behind.starts_with(['"', '}']),
+            // A time or a word in brackets is a log's.
+            Some(b'[') => behind.is_empty() || behind.starts_with(['{', ']']),
+            _ => false,
+        };
+        is_one.then_some(begin)
+    })
+}
+
+/// Where in a text the document begins that is a report: the first that is recognized, else the first that there is.
+pub(crate) fn begins(text: &str) -> usize {
+    let window =
+        |at: usize| text.get(at..text.floor_char_boundary(at + WINDOW)).unwrap_or_default();
+    let known = |at: &usize| matches!(of_json(window(*at)), Seen::Format(_));
+    let looked_at = || beginnings(text).take(LINES_BEHIND);
+    looked_at().find(known).or_else(|| looked_at().next()).unwrap_or(0)
+}
+
+fn of_json_behind(text: &str) -> Seen {
+    let first = of_json(text);
+    // A document that goes on behind its first line is looked at once.
+    let line = text.lines().next().unwrap_or_default().trim_end();
+    let is_open = text.starts_with(['{', '[']) && line.ends_with(['{', '[', ',', ':', '"']);
+    if first != Seen::Nothing || is_open {
+        return first;
+    }
+    let behind = beginnings(text).filter(|at| *at > 0).take(LINES_BEHIND);
+    let mut seen = behind.map(|at| of_json(text.get(at..).unwrap_or_default()));
+    seen.find(|seen| matches!(seen, Seen::Format(_))).unwrap_or(first)
+}
+
+/// The names of the members in the first of a document, each with how many objects it lies in.
+fn members(text: &str) -> Vec<(usize, &str)> {
+    let (mut found, mut depth, mut at) = (Vec::new(), 0usize, 0);
+    let bytes = text.as_bytes();
+    while let Some(byte) = bytes.get(at) {
+        match byte {
+            b'{' => depth += 1,
+            b'}' => depth = depth.saturating_sub(1),
+            b'"' => {
+                let start = at + 1;
+                at = start;
+                while let Some(byte) = bytes.get(at).filter(|byte| **byte != b'"') {
+                    at += if *byte == b'\\' { 2 } else { 1 };
+                }
+                let behind = text.get(at + 1..).unwrap_or_default().trim_start();
+                if behind.starts_with(':') {
+                    found.push((depth, text.get(start..at).unwrap_or_default()));
+                }
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    found
+}
+
 fn of_json(text: &str) -> Seen {
-    let has = |name: &str| text.contains(&format!("\"{name}\""));
-    let all = |names: &[&str]| names.iter().all(|name| has(name));
+    if !text.trim_start().starts_with(['{', '[']) {
+        return Seen::Nothing;
+    }
+    let found = members(text);
+    let has = |depth: usize, name: &str| found.contains(&(depth, name));
+    let top = |names: &[&str]| names.iter().all(|name| has(1, name));
+    let inner = |names: &[&str]| names.iter().all(|name| has(2, name));
+    let any = |depth: usize, names: &[&str]| names.iter().any(|name| has(depth, name));
+    let is_list = text.trim_start().starts_with('[');
     // Members may be sorted, so that the tool's name stands far behind.
-    if text.contains("\"CTRF\"") && has("reportFormat") {
+    if top(&["reportFormat"]) && text.contains("\"CTRF\"") {
         return Seen::Format(Format::Ctrf);
     }
-    // Of what others write, some have members of the same names.
-    const KNOWN: &[(&[&str], &str)] = &[
-        (&["$schema", "runs"], "a SARIF file, which has findings and no tests"),
-        (&["version", "runs", "driver"], "a SARIF file, which has findings and no tests"),
-        (
-            &["testResults", "success"],
-            "Jest's or Vitest's JSON: send what jest-junit or --reporter=junit writes",
-        ),
-        (
-            &["numTotalTestSuites"],
-            "Jest's or Vitest's JSON: send what jest-junit or --reporter=junit writes",
-        ),
-        (
-            &["stats", "results", "uuid"],
-            "mochawesome's JSON: send what mocha-junit-reporter writes",
-        ),
-        (&["stats", "tests", "failures"], "Mocha's JSON: send what mocha-junit-reporter writes"),
-        (&["config", "suites"], "Playwright's JSON: send what --reporter=junit writes"),
-        (&["elements", "keyword", "steps"], "Cucumber's JSON: send what --format junit writes"),
-        (&["meta", "protocolVersion"], "Cucumber's messages: send what --format junit writes"),
-        (&["gherkinDocument"], "Cucumber's messages: send what --format junit writes"),
-        (&["examples", "summary"], "RSpec's JSON: send what rspec_junit_formatter writes"),
-        (&["historyId", "status"], "a file of Allure's: send the JUnit files beside it"),
-        (&["exitcode", "nodeid"], "pytest-json-report's JSON: send what --junitxml writes"),
-        (&["exitcode", "collectors"], "pytest-json-report's JSON: send what --junitxml writes"),
-        (&["testsuites", "testsuite"], "GoogleTest's JSON: run it with --gtest_output=xml"),
-        (
-            &["runnerVersion", "protocolVersion"],
-            "Dart's events: send what junitreport makes of them",
-        ),
-        (&["starttime", "result", "stdout"], "Meson's testlog.json: send testlog.junit.xml"),
-        (&["test_fqn"], "LTP's JSON, which no reader is there for"),
-        (&["buildToolVersion", "started"], "Bazel's build events: send the test.xml files"),
-        (&["filePath", "errorCount"], "ESLint's JSON, which has findings and no tests"),
-        (&["statementMap", "fnMap"], "a coverage report"),
-    ];
-    if let Some((_, what)) = KNOWN.iter().find(|(names, _)| all(names)) {
-        return foreign(what);
+    if top(&["runs"]) && any(1, &["$schema", "version"]) && any(2, &["tool", "results"]) {
+        return foreign("a SARIF file, which has findings and no tests");
     }
-    if all(&["results", "tests"]) && (has("tool") || has("summary")) {
-        return Seen::Format(Format::Ctrf);
-    }
-    Seen::Nothing
+    let format = if top(&["numTotalTests"]) && any(1, &["testResults", "numTotalTestSuites"]) {
+        Format::Jest
+    } else if top(&["stats"])
+        && (any(2, &["passPercent", "testsRegistered"]) || inner(&["uuid", "beforeHooks"]))
+    {
+        Format::Mochawesome
+    } else if top(&["stats"]) && inner(&["suites", "passes", "pending", "failures"]) {
+        Format::Mocha
+    } else if top(&["config"]) && inner(&["rootDir"]) && any(2, &["forbidOnly", "fullyParallel"]) {
+        Format::Playwright
+    } else if is_list
+        && (top(&["keyword", "name"]) || top(&["elements"]))
+        && any(1, &["elements", "uri", "location"])
+        && (any(2, &["keyword", "steps", "type"]) || top(&["uri", "keyword"]))
+    {
+        Format::Cucumber
+    } else if top(&["examples"]) && any(1, &["summary", "summary_line", "version"])
+        || top(&["version", "messages", "summary_line"])
+        || top(&["version", "messages"]) && !any(1, &["$schema"])
+    {
+        Format::Rspec
+    } else if top(&["uuid"])
+        && any(1, &["historyId", "fullName", "testCaseId", "statusDetails", "stage", "labels"])
+        || top(&["uuid"]) && any(1, &["befores", "afters", "children"])
+        || top(&["uuid", "name", "status", "start"])
+        || top(&["attachments", "errors"]) && any(2, &["trace", "timestamp", "message"])
+    {
+        Format::Allure
+    } else if top(&["exitcode"]) && any(1, &["root", "collectors", "created"]) {
+        Format::Pytest
+    } else if top(&["testsuites", "tests"]) && any(1, &["disabled", "failures"]) {
+        Format::Gtest
+    } else if top(&["results"]) && inner(&["test_fqn"]) {
+        Format::Ltp
+    } else if top(&["results"]) && inner(&["tests"]) && any(2, &["tool", "summary"]) && !is_list {
+        Format::Ctrf
+    } else if top(&["filePath", "errorCount"]) {
+        return foreign("ESLint's JSON, which has findings and no tests");
+    } else if any(2, &["statementMap", "fnMap"]) || top(&["meta", "files", "totals"]) {
+        return foreign("a coverage report");
+    } else if top(&["generator", "suite"]) {
+        return foreign("Robot Framework's JSON: send output.xml");
+    } else if top(&["collection", "run"]) {
+        return foreign("Newman's JSON: run it with -r junit");
+    } else {
+        return Seen::Nothing;
+    };
+    Seen::Format(format)
 }

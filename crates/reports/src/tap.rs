@@ -11,6 +11,9 @@ use crate::{Case, Cause, Failure, Note, NoteKind, ReadError, Reason, Sink, Statu
 /// How much is kept of a test's comments and YAML block, and of the lines that belong to no test, in bytes.
 const MAX_OTHER: usize = 8 << 20;
 
+/// How far a tab indents: KUnit wrote tabs once.
+const TAB: usize = 4;
+
 /// How deep subtests may lie in each other.
 const MAX_DEPTH: usize = 64;
 
@@ -34,6 +37,84 @@ pub(crate) fn looks_like(text: &str) -> bool {
         || lines().any(is_version)
         || (lines().any(|line| plan(line).is_some()) && lines().any(is_numbered))
 }
+
+/// A line of a kernel's log without the time before it, the processor or thread that wrote it, and what a log writes
+/// before that: `<6>[    1.234567][    T1] `.
+fn of_kernel(line: &str) -> Option<&str> {
+    let (before, rest) = line.split_once('[')?;
+    let before = before.trim();
+    let is_level = before.starts_with('<') && before.ends_with('>');
+    if !(before.is_empty()
+        || is_level
+        || before.ends_with("kernel:")
+        || before.starts_with("kern "))
+    {
+        return None;
+    }
+    let (time, mut rest) = rest.split_once(']')?;
+    let (whole, fraction) = time.trim_matches(['<', '>', ' ']).split_once('.')?;
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if !is_number(whole) || !is_number(fraction) {
+        return None;
+    }
+    if let Some((of, behind)) = rest.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        let of = of.trim().strip_prefix(['T', 'C']);
+        rest = if of.is_some_and(is_number) { behind } else { rest };
+    }
+    Some(rest.strip_prefix(' ').unwrap_or(rest))
+}
+
+/// What a log writes before each line of a kernel's.
+#[derive(Default)]
+struct Log {
+    /// What it wrote before the version: before the others it is as long, with other digits and letters.
+    before: Option<String>,
+}
+
+impl Log {
+    /// The log in whose line the version stands, if one does.
+    fn of(line: &str) -> Option<Self> {
+        let at = VERSIONS.iter().filter_map(|version| line.find(version)).min()?;
+        let before = line.get(..at)?;
+        let has_time = before.bytes().any(|byte| byte.is_ascii_digit());
+        let ends = before.ends_with(' ') && before.trim_end().ends_with([']', ':', 'Z'])
+            || before.trim_end().bytes().next_back().is_some_and(|byte| byte.is_ascii_digit());
+        (has_time && ends).then(|| Self { before: Some(before.to_owned()) })
+    }
+
+    /// The line without it; nothing where it is not there.
+    fn strip<'l>(&self, line: &'l str) -> Option<&'l str> {
+        of_kernel(line).or_else(|| {
+            let before = self.before.as_deref()?;
+            let (start, rest) = line.split_at_checked(before.len())?;
+            let kind = |byte: u8| match byte {
+                b'0'..=b'9' | b' ' => b'0',
+                byte if byte.is_ascii_alphabetic() => b'a',
+                byte => byte,
+            };
+            start.bytes().map(kind).eq(before.bytes().map(kind)).then_some(rest)
+        })
+    }
+}
+
+const VERSIONS: [&str; 2] = ["KTAP version ", "TAP version "];
+
+/// Whether it stands in a log, each line of which begins with a time.
+pub(crate) fn is_in_log(file: &[u8]) -> bool {
+    let marks = memchr::memmem::find_iter(file, b"TAP version ").take(LOOKED_AT);
+    marks.into_iter().any(|at| {
+        let start = file.get(..at).and_then(|before| memchr::memrchr(b'\n', before));
+        let rest = file.get(start.map_or(0, |at| at + 1)..).unwrap_or_default();
+        let mut lines = rest.split(|byte| *byte == b'\n').take(2).map(std::str::from_utf8);
+        let (Some(Ok(first)), Some(Ok(second))) = (lines.next(), lines.next()) else {
+            return false;
+        };
+        Log::of(first).is_some_and(|log| log.strip(second).is_some())
+    })
+}
+
+/// How many versions are looked at.
+const LOOKED_AT: usize = 100;
 
 /// What prove writes before the output of a test file: its name and dots, and without `-v` what came of it.
 fn header(line: &str) -> Option<(&str, &str)> {
@@ -85,12 +166,21 @@ struct Tap {
 pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), ReadError> {
     let mut tap = Tap { levels: vec![Level::default()], ..Tap::default() };
     let mut any = false;
+    let mut log: Option<Log> = None;
     loop {
         let number = input.line();
         let Some(line) = input.next_line()? else { break };
-        let indent = line.len() - line.trim_start_matches(' ').len();
+        if !any && log.is_none() {
+            log = Log::of(&line);
+            // What the kernel wrote before that is no test's.
+            tap.other.clear();
+        }
+        let bare = log.as_ref().and_then(|log| log.strip(&line));
+        let line = bare.unwrap_or(&line);
+        let indent = line.bytes().take_while(|byte| matches!(byte, b' ' | b'\t'));
+        let indent = indent.map(|byte| if byte == b'\t' { TAB } else { 1 }).sum();
         let rest = line.trim();
-        if indent == 0 && tap.of_prove(rest, number, sink)? {
+        if indent == 0 && log.is_none() && tap.of_prove(rest, number, sink)? {
             any = true;
         } else if rest == "---" && tap.last.as_ref().is_some_and(|(of, _)| indent > *of) {
             tap.yaml(input, indent, number, sink)?;
@@ -131,7 +221,7 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
         } else if rest == "}" {
             tap.close_block(indent, number, sink)?;
         } else {
-            tap.comment(&line, rest, indent, number, sink);
+            tap.comment(line, rest, indent, number, sink);
         }
     }
     if !any {
@@ -502,7 +592,9 @@ impl Tap {
         let said = self.before.as_mut().map(std::mem::take).unwrap_or_default();
         let mut stdout = String::new();
         if status.is_bad() && !said.is_empty() {
-            failure.get_or_insert_default().text = Some(said.trim_end().to_owned());
+            let failure = failure.get_or_insert_default();
+            failure.message = failure.message.take().or(said.lines().next().map(str::to_owned));
+            failure.text = Some(said.trim_end().to_owned());
         } else {
             stdout = said;
         }

@@ -89,9 +89,13 @@ fn describe(operation: &Operation) -> Value {
         let schema = json!({"$ref": format!("#/components/schemas/{schema}")});
         let mut content = json!({"application/json": {"schema": schema}});
         if operation.query.contains(&"report") {
-            for media_type in
-                ["application/xml", "text/plain", "application/x-ndjson", "application/x-tar"]
-            {
+            for media_type in [
+                "application/xml",
+                "text/plain",
+                "application/x-ndjson",
+                "application/x-tar",
+                "application/zip",
+            ] {
                 content[media_type] =
                     json!({"schema": {"type": "string", "description": "A report file"}});
             }

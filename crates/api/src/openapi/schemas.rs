@@ -48,7 +48,7 @@ pub(super) fn parameters() -> Value {
         "user": query("user", text(), "With a report file: the user of the client record"),
         "started": query("started", text(), "With a report file: when the build started, where it is not said there"),
         "name": query("name", text(), "With a report file: the name of the step that it becomes"),
-        "report": query("report", json!({"enum": ["junit", "tap", "go", "libtest", "ctrf", "trx", "xunit", "nunit", "ctest"]}), "What the report file in the body is, where it is not to be recognized"),
+        "report": query("report", json!({"enum": devmason_reports::Format::ALL.map(devmason_reports::Format::as_str).to_vec()}), "What the report file in the body is, where it is not to be recognized"),
         "tags": {"name": "tags", "in": "path", "required": true, "schema": bounded(IN_HEAD), "description": "One tag, or several separated by ; or , (or by -, where the project's tags leave no doubt)"},
         "page": query("page", json!({"type": "integer", "minimum": 1, "default": 1}), "Which page"),
         "per_page": query("per_page", json!({"type": "integer", "minimum": 1, "maximum": 100}), "How long a page is"),

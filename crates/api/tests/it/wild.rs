@@ -107,14 +107,60 @@ fn tests_of_one_name_in_two_files_are_told_apart_or_noted() {
 }
 
 #[test]
-fn json_of_another_tool_is_not_a_build() {
+fn results_of_allure_are_one_report_however_they_come() {
     let server = Server::new();
     server.project("pony");
-    for file in ["jest-json-as-build.json", "cucumber.json", "mochawesome.json"] {
-        let answer = upload(&server, "application/json", &read(file));
-        assert!([400, 415].contains(&answer.status), "{file}: {}", answer.text());
+    let zip = upload(&server, "application/zip", &read("allure-mocha.zip"));
+    let zip = made_of(&server, &zip);
+    // The bytes show what it is.
+    for (media_type, file) in [
+        ("application/octet-stream", "allure-mocha.zip"),
+        ("application/octet-stream", "allure-mocha.tar.gz"),
+        ("application/x-tar", "allure-mocha.tar.gz"),
+    ] {
+        let answer = upload(&server, media_type, &read(file));
+        assert_eq!(made_of(&server, &answer), zip, "{media_type} {file}");
     }
+    let in_form = of_form(&[("allure-mocha.zip", "allure.zip")]);
+    assert_eq!(in_form.replace("allure.zip/", ""), zip);
+    let retried = upload(&server, "application/zip", &read("allure-pytest-retried.zip"));
+    insta::assert_snapshot!([zip, made_of(&server, &retried)].join("\n"));
+}
+
+#[test]
+fn an_archive_is_unpacked_within_its_bounds() {
+    let server = Server::new();
+    server.project("pony");
+    let refused = |body: &[u8], words: &str| {
+        let answer = upload(&server, "application/zip", body);
+        assert_eq!(answer.status, 400, "{}", answer.text());
+        assert!(answer.text().contains(words), "{}", answer.text());
+    };
+    let whole = read("allure-mocha.zip");
+    refused(&whole[..whole.len() - 30], "it is no ZIP archive");
+    // An end that says it has more files than an upload may have: 10 bytes in, 16 bits.
+    let mut many = whole.clone();
+    let end = many.windows(4).rposition(|window| window == b"PK\x05\x06").unwrap();
+    many[end + 8..end + 12].copy_from_slice(&[0xff; 4]);
+    refused(&many, "more than 10000 files");
     assert_eq!(server.get("/pony/builds").json()["count"], 0);
+}
+
+#[test]
+fn json_of_another_tool_is_not_an_empty_build() {
+    let server = Server::new();
+    server.project("pony");
+    for (file, tests) in
+        [("jest-json-as-build.json", 2), ("cucumber.json", 1), ("mochawesome.json", 1)]
+    {
+        let answer = upload(&server, "application/json", &read(file));
+        assert_eq!(answer.status, 201, "{file}: {}", answer.text());
+        let build = server.get(answer.header("location")).json();
+        assert_eq!(build["tests"]["total"], tests, "{file}");
+    }
+    let findings = upload(&server, "application/json", &read("lint.sarif.json"));
+    assert_eq!(findings.status, 415, "{}", findings.text());
+    assert_eq!(server.get("/pony/builds").json()["count"], 3);
 }
 
 #[test]

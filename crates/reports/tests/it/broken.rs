@@ -176,12 +176,11 @@ fn what_another_tool_wrote_is_called_by_its_name() {
         ("<project><modelVersion>4.0.0</modelVersion></project>", "<project>"),
         ("<!DOCTYPE html><html></html>", "a web page"),
         ("<checkstyle version='1'/>", "a lint report"),
-        (r#"{"numTotalTestSuites":1,"success":true,"testResults":[]}"#, "Jest"),
-        (r#"{"version":"3","examples":[],"summary":{"failure_count":1}}"#, "RSpec"),
-        (r#"{"config":{},"suites":[],"errors":[]}"#, "Playwright"),
-        (r#"{"stats":{},"tests":[],"failures":[]}"#, "Mocha"),
+        (r#"{"collection":{"info":{}},"run":{}}"#, "Newman"),
+        (r#"{"generator":"Robot 7.1","suite":{}}"#, "Robot Framework's JSON"),
+        (r#"{"meta":{},"files":{},"totals":{}}"#, "a coverage report"),
+        ("TN:\nSF:a.c\n", "a coverage report"),
         (r#"[{"filePath":"a","messages":[],"errorCount":0}]"#, "ESLint"),
-        ("[    1.0] KTAP version 1\n[    1.0] 1..1\n", "a kernel's log"),
         ("ok 12 files were copied\n", "no report of a known format"),
     ] {
         let refused = Read::from_bytes(text.as_bytes(), None).unwrap_err().to_string();

@@ -194,3 +194,25 @@ fn characters_that_xml_forbids_do_no_harm() {
     assert_eq!(read.cases[0].stdout, "\u{1b}[31mred\0 \u{1b}[0m \0 \u{fffd}");
     assert_eq!(notes(&read), ["- odd: 1 byte sequences are no text and were replaced by U+FFFD"]);
 }
+
+#[test]
+fn tests_of_one_name_are_told_apart_by_their_suite_or_project() {
+    let browsers = read(
+        "<testsuites><testsuite name='Chrome'><testcase classname='cart' name='adds'/></testsuite>\
+         <testsuite name='Firefox'><testcase classname='cart' name='adds'/></testsuite></testsuites>",
+    );
+    assert_eq!(cases(&browsers), ["cart::adds passed", "cart::adds [Firefox] passed"]);
+    let projects = read(
+        "<testsuites><testsuite name='a.spec.ts' hostname='chromium'>\
+         <testcase classname='a.spec.ts' name='adds'/></testsuite>\
+         <testsuite name='a.spec.ts' hostname='webkit'>\
+         <testcase classname='a.spec.ts' name='adds'/></testsuite></testsuites>",
+    );
+    assert_eq!(cases(&projects), ["a.spec.ts::adds passed", "a.spec.ts::adds [webkit] passed"]);
+    let one = read(
+        "<testsuite name='s' hostname='ci'><testcase classname='c' name='n'/>\
+         <testcase classname='c' name='n'/></testsuite>",
+    );
+    assert_eq!(cases(&one), ["c::n passed", "c::n passed"]);
+    assert!(notes(&one)[0].contains("is there twice"), "{:?}", notes(&one));
+}

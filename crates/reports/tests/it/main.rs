@@ -9,6 +9,7 @@ mod fixtures;
 mod junit;
 mod properties;
 mod tap;
+mod tools;
 mod xml;
 
 fn read(text: &str) -> Read {

@@ -1,0 +1,265 @@
+//! The events of `dart test --reporter json` and of `flutter test --machine`: a line of JSON for each.
+//!
+//! The protocol is that of the package `test`, in its `doc/json_reporter.md`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::input::Input;
+use crate::json::{self, Handler, Object};
+use crate::model::{because, unknown, within};
+use crate::number;
+use crate::{Case, Cause, Failure, Note, NoteKind, ReadError, Reason, Sink, Status, Suite};
+
+pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), ReadError> {
+    let mut dart = Dart::default();
+    if json::lines(input, sink, &mut dart)? == 0 {
+        return Err(ReadError::new(None, "there is no event in it"));
+    }
+    dart.end(sink)
+}
+
+#[derive(Default)]
+struct Dart {
+    /// The file of each suite, and the platform where it is not the usual one.
+    suites: BTreeMap<u64, (String, Option<String>)>,
+    groups: BTreeMap<u64, String>,
+    running: BTreeMap<u64, Running>,
+    last: Arc<[String]>,
+    bad: u64,
+    done: Option<Done>,
+    micros: Option<u64>,
+}
+
+#[derive(PartialEq)]
+enum Done {
+    Success,
+    Failure,
+    /// The runner was closed before all tests had ended.
+    Closed,
+}
+
+#[derive(Default)]
+struct Running {
+    name: String,
+    suite: u64,
+    group: Option<u64>,
+    began: f64,
+    line: Option<u32>,
+    skip: Option<String>,
+    is_error: bool,
+    failure: Option<Failure>,
+    printed: String,
+    report_line: u64,
+}
+
+/// The file as it is called below the folder of all tests: where a checkout lies is no part of its name.
+fn short(path: &str) -> String {
+    let path = path.replace('\\', "/");
+    let at =
+        ["/test/", "/integration_test/"].into_iter().filter_map(|folder| path.rfind(folder)).max();
+    let short = at
+        .and_then(|at| path.get(at + 1..))
+        .filter(|_| path.starts_with('/') || path.contains(":/"));
+    short.unwrap_or(&path).to_owned()
+}
+
+impl Dart {
+    fn start(&mut self, event: &Object<'_>, sink: &mut dyn Sink) -> Result<(), ReadError> {
+        sink.room(self.running.len())?;
+        let running = Running {
+            name: event.get("test.name").unwrap_or_default().to_owned(),
+            suite: event.count("test.suiteID").unwrap_or(0),
+            group: event.last_count("test.groupIDs"),
+            began: event.number("time").unwrap_or(0.0),
+            line: event
+                .count("test.root_line")
+                .or(event.count("test.line"))
+                .and_then(|line| line.try_into().ok()),
+            skip: event.owned("test.metadata.skipReason"),
+            report_line: event.line,
+            ..Running::default()
+        };
+        self.running.insert(event.count("test.id").unwrap_or(0), running);
+        Ok(())
+    }
+
+    fn error(&mut self, event: &Object<'_>, sink: &mut dyn Sink) {
+        let error = event.get("error").unwrap_or_default();
+        let Some(running) = event.count("testID").and_then(|id| self.running.get_mut(&id)) else {
+            let first = error.lines().next().unwrap_or_default();
+            let text = format!("an error came after its test had ended: {first}");
+            sink.against(Reason::new(Cause::Verdict, Some(event.line), text));
+            return;
+        };
+        running.is_error |= event.is("isFailure") == Some(false);
+        let stack = event.get("stackTrace").unwrap_or_default().trim_end();
+        let text = format!("{error}\n{stack}");
+        match &mut running.failure {
+            Some(failure) => {
+                let before = failure.text.get_or_insert_default();
+                before.push_str("\n\n");
+                before.push_str(text.trim());
+            }
+            None => {
+                let message = error.lines().find(|line| !line.trim().is_empty());
+                running.failure = Some(Failure {
+                    kind: None,
+                    message: message.map(str::to_owned),
+                    text: Some(text.trim().to_owned()),
+                });
+            }
+        }
+    }
+
+    fn done(&mut self, event: &Object<'_>, sink: &mut dyn Sink) -> Result<(), ReadError> {
+        let Some(running) = event.count("testID").and_then(|id| self.running.remove(&id)) else {
+            return Ok(());
+        };
+        let line = Some(running.report_line);
+        let status = match event.get("result").unwrap_or_default() {
+            // What loads a file, and what sets all tests up, is told only if it fails.
+            "success" if event.is("hidden") == Some(true) => return Ok(()),
+            "success" if event.is("skipped") == Some(true) => Status::Skipped,
+            "success" if running.failure.is_some() => Status::Flaky,
+            "success" => Status::Passed,
+            "failure" => Status::Failed,
+            "error" => Status::Error,
+            other => unknown(other, &running.name, line, sink),
+        };
+        let took = event.number("time").and_then(|end| number::of_millis(end - running.began));
+        self.emit(running, status, took, sink)
+    }
+
+    fn emit(
+        &mut self,
+        running: Running,
+        status: Status,
+        micros: Option<u64>,
+        sink: &mut dyn Sink,
+    ) -> Result<(), ReadError> {
+        let none = (String::new(), None);
+        let (file, platform) = self.suites.get(&running.suite).unwrap_or(&none);
+        let group = running.group.and_then(|id| self.groups.get(&id)).map_or("", String::as_str);
+        let own = running.name.strip_prefix(group).map_or(running.name.as_str(), str::trim_start);
+        // What is loaded is called by where it lies.
+        let name = if running.name.starts_with("loading ") { "the file itself" } else { own };
+        let names = [platform.as_deref().unwrap_or_default(), file, group];
+        let names: Vec<&str> = names.into_iter().filter(|name| !name.is_empty()).collect();
+        let failure = match status {
+            Status::Skipped => running.skip.map(because),
+            _ => running.failure,
+        };
+        self.bad += u64::from(status.is_bad());
+        let case = Case {
+            suites: within(&names, &mut self.last, Some(running.report_line), sink),
+            name: name.to_owned(),
+            status: Some(status),
+            micros,
+            failure,
+            stdout: running.printed,
+            retries: u32::from(status == Status::Flaky),
+            file: Some(file.clone()).filter(|file| !file.is_empty()),
+            line: running.line,
+            report_line: Some(running.report_line),
+            ..Case::default()
+        };
+        sink.case(case)
+    }
+
+    fn end(mut self, sink: &mut dyn Sink) -> Result<(), ReadError> {
+        for (_, mut running) in std::mem::take(&mut self.running) {
+            running.failure.get_or_insert_with(|| because("it did not end"));
+            self.emit(running, Status::Error, None, sink)?;
+        }
+        match self.done {
+            None => sink.against(Reason::new(Cause::Cut, None, "the run does not end")),
+            Some(Done::Closed) => {
+                let text = "the runner was closed before all tests had ended";
+                sink.against(Reason::new(Cause::Aborted, None, text));
+            }
+            Some(Done::Failure) if self.bad == 0 => {
+                sink.against(Reason::new(Cause::Verdict, None, "it says success: false"));
+            }
+            Some(_) => {}
+        }
+        sink.suite(Suite { micros: self.micros, ..Suite::default() })
+    }
+}
+
+impl Handler for Dart {
+    const OBJECTS: &'static [&'static str] = &[];
+    const MEMBERS: &'static [&'static str] = &[
+        "type",
+        "time",
+        "suite.id",
+        "suite.path",
+        "suite.platform",
+        "group.id",
+        "group.name",
+        "test.id",
+        "test.name",
+        "test.suiteID",
+        "test.groupIDs",
+        "test.line",
+        "test.root_line",
+        "test.metadata.skipReason",
+        "testID",
+        "result",
+        "hidden",
+        "skipped",
+        "error",
+        "stackTrace",
+        "isFailure",
+        "message",
+        "success",
+    ];
+
+    fn end(
+        &mut self,
+        event: &Object<'_>,
+        _: &mut [Object<'_>],
+        sink: &mut dyn Sink,
+    ) -> Result<(), ReadError> {
+        sink.room(self.suites.len().max(self.groups.len()))?;
+        match event.get("type").unwrap_or_default() {
+            "suite" => {
+                let platform = event.owned("suite.platform").filter(|platform| platform != "vm");
+                let path = short(event.get("suite.path").unwrap_or_default());
+                self.suites.insert(event.count("suite.id").unwrap_or(0), (path, platform));
+            }
+            "group" => {
+                let name = event.get("group.name").unwrap_or_default().to_owned();
+                self.groups.insert(event.count("group.id").unwrap_or(0), name);
+            }
+            "testStart" => self.start(event, sink)?,
+            "print" => {
+                let id = event.count("testID").unwrap_or(0);
+                if let Some(running) = self.running.get_mut(&id) {
+                    let text = event.get("message").unwrap_or_default();
+                    if running.printed.len() + text.len() < json::MAX_TEXT {
+                        running.printed.push_str(text);
+                        running.printed.push('\n');
+                    }
+                }
+            }
+            "error" => self.error(event, sink),
+            "testDone" => self.done(event, sink)?,
+            "done" => {
+                self.micros = event.number("time").and_then(number::of_millis);
+                self.done = Some(match event.is("success") {
+                    Some(true) => Done::Success,
+                    Some(false) => Done::Failure,
+                    None => Done::Closed,
+                });
+            }
+            // Flutter tells of its process in between.
+            "start" | "allSuites" | "debug" | "" => {}
+            other => {
+                let text = format!("the event '{other}' is not known; it is left out");
+                sink.note(Note { line: Some(event.line), kind: NoteKind::Dropped, text });
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,510 @@
+//! JSON as objects that start and end, each with the members that a reader asks for. Nothing else is held, and what came
+//! before a break stays.
+
+use std::borrow::Cow;
+
+use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use crate::input::Input;
+use crate::recognize;
+use crate::{Cause, Note, NoteKind, ReadError, Reason, Sink};
+
+/// How many values of one object are held.
+const MAX_VALUES: usize = 1_000;
+
+/// How many bytes of texts one object holds.
+pub(crate) const MAX_TEXT: usize = 8 << 20;
+
+/// A value that is no list and no object.
+#[derive(Debug)]
+enum Value<'t> {
+    Text(Cow<'t, str>),
+    Number(f64),
+    Is(bool),
+}
+
+/// An object, with those of its members that its reader reads.
+#[derive(Debug, Default)]
+pub(crate) struct Object<'t> {
+    /// The member that it is the value of, or in whose list it is; empty of the document itself.
+    pub(crate) key: &'static str,
+    /// The line on which its first member stands.
+    pub(crate) line: u64,
+    values: Vec<(&'static str, Value<'t>)>,
+    bytes: usize,
+    is_cut: bool,
+}
+
+impl<'t> Object<'t> {
+    /// The text of a member; the first where there are more.
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.all(name).next()
+    }
+
+    /// The texts of a member that is a list.
+    pub(crate) fn all(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.values.iter().filter_map(move |(known, value)| match value {
+            Value::Text(text) if *known == name => Some(text.as_ref()),
+            _ => None,
+        })
+    }
+
+    /// The text of a member, owned; `None` if it is empty.
+    pub(crate) fn owned(&self, name: &str) -> Option<String> {
+        self.get(name).filter(|text| !text.is_empty()).map(str::to_owned)
+    }
+
+    /// The texts of a list, a line each; `None` if there is nothing in it.
+    pub(crate) fn lines(&self, name: &str) -> Option<String> {
+        let lines: Vec<&str> = self.all(name).collect();
+        Some(lines.join("\n")).filter(|text| !text.is_empty())
+    }
+
+    /// A member that is a number.
+    pub(crate) fn number(&self, name: &str) -> Option<f64> {
+        self.values.iter().find_map(|(known, value)| match value {
+            Value::Number(number) if *known == name => Some(*number),
+            _ => None,
+        })
+    }
+
+    /// A member that counts something.
+    pub(crate) fn count(&self, name: &str) -> Option<u64> {
+        self.number(name).filter(|number| (0.0..9e15).contains(number)).map(|number| number as u64)
+    }
+
+    /// The last of a member that is a list of numbers.
+    pub(crate) fn last_count(&self, name: &str) -> Option<u64> {
+        self.values.iter().rev().find_map(|(known, value)| match value {
+            Value::Number(number) if *known == name && *number >= 0.0 => Some(*number as u64),
+            _ => None,
+        })
+    }
+
+    /// A member that is `true` or `false`.
+    pub(crate) fn is(&self, name: &str) -> Option<bool> {
+        self.values.iter().find_map(|(known, value)| match value {
+            Value::Is(is) if *known == name => Some(*is),
+            _ => None,
+        })
+    }
+
+    /// A number, text or truth of a member, as text.
+    pub(crate) fn shown(&self, name: &str) -> Option<String> {
+        let (_, value) = self.values.iter().find(|(known, _)| *known == name)?;
+        Some(match value {
+            Value::Text(text) => text.clone().into_owned(),
+            Value::Number(number) => number.to_string(),
+            Value::Is(is) => is.to_string(),
+        })
+    }
+
+    /// Those members, as properties of a case.
+    pub(crate) fn properties(&self, names: &[&str]) -> Vec<(String, String)> {
+        let shown = |name: &&str| Some(((*name).to_owned(), self.shown(name)?));
+        names.iter().filter_map(shown).filter(|(_, value)| !value.is_empty()).collect()
+    }
+
+    fn add(&mut self, name: &'static str, value: Value<'t>, sink: &mut dyn Sink) {
+        let bytes = if let Value::Text(text) = &value { text.len() } else { 0 };
+        if self.values.len() < MAX_VALUES && self.bytes + bytes <= MAX_TEXT {
+            self.bytes += bytes;
+            self.values.push((name, value));
+        } else if !self.is_cut {
+            self.is_cut = true;
+            let text = format!("'{name}' holds more than is kept; the rest is left out");
+            sink.note(Note { line: Some(self.line), kind: NoteKind::Cut, text });
+        }
+    }
+}
+
+/// Makes cases of objects.
+pub(crate) trait Handler {
+    /// The members whose objects are handed over, one by one where they are in a list: by their names, or behind names
+    /// of objects that are not handed over, as `results.tests`.
+    const OBJECTS: &'static [&'static str];
+    /// The members that are read of such an object, in the same way: `err.message`. All others are passed over.
+    const MEMBERS: &'static [&'static str];
+
+    /// An object starts: its members are still to come.
+    fn start(
+        &mut self,
+        _key: &'static str,
+        _open: &mut [Object<'_>],
+        _sink: &mut dyn Sink,
+    ) -> Result<(), ReadError> {
+        Ok(())
+    }
+
+    /// An object ends, in those that are still open.
+    fn end(
+        &mut self,
+        object: &Object<'_>,
+        open: &mut [Object<'_>],
+        sink: &mut dyn Sink,
+    ) -> Result<(), ReadError>;
+
+    /// The document breaks off in an object: only what was held back for it may be handed over.
+    fn cut(
+        &mut self,
+        _object: &Object<'_>,
+        _open: &mut [Object<'_>],
+        _sink: &mut dyn Sink,
+    ) -> Result<(), ReadError> {
+        Ok(())
+    }
+}
+
+/// Hands over the objects of the document in a text, or of several one behind the other; of what stands before the first
+/// of them, nothing.
+pub(crate) fn walk<H: Handler>(
+    text: &str,
+    sink: &mut dyn Sink,
+    handler: &mut H,
+) -> Result<(), ReadError> {
+    let (text, replaced) = paired(text);
+    note_replaced(replaced, sink);
+    let (before, text) = text.split_at(recognize::begins(&text));
+    let first = 1 + memchr::memchr_iter(b'\n', before.as_bytes()).count() as u64;
+    let mut walk = Walk::new(text, first, sink, handler);
+    let mut json = serde_json::Deserializer::from_str(text);
+    for nth in 0u64.. {
+        match walk.document(&mut json) {
+            Ok(()) => {}
+            Err(Stop::Before(error)) if nth > 0 => {
+                let text = "what stands behind the JSON is left out".to_owned();
+                walk.sink.note(Note { line: error.line, kind: NoteKind::Dropped, text });
+                break;
+            }
+            Err(Stop::Before(error) | Stop::Within(error) | Stop::Told(error)) => {
+                return Err(error);
+            }
+        }
+        if json.end().is_ok() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// The same of text with a document on each line; what is on other lines is left out. Tells how many documents there are.
+pub(crate) fn lines<H: Handler>(
+    input: &mut Input<'_>,
+    sink: &mut dyn Sink,
+    handler: &mut H,
+) -> Result<u64, ReadError> {
+    let (mut documents, mut others, mut replaced) = (0, 0u64, 0);
+    let mut broken: Option<ReadError> = None;
+    loop {
+        let line = input.line();
+        let Some(text) = input.next_line()? else { break };
+        if text.trim().is_empty() {
+            continue;
+        }
+        if let Some(error) = broken.take() {
+            // It is not the last one, so the file goes on behind it.
+            others += 1;
+            let text = format!("a line that is no event is left out: {}", error.problem);
+            sink.note(Note { line: error.line, kind: NoteKind::Dropped, text });
+        }
+        if !text.trim_start().starts_with(['{', '[']) {
+            others += 1;
+            continue;
+        }
+        let (text, replaced_here) = paired(&text);
+        replaced += replaced_here;
+        let mut json = serde_json::Deserializer::from_str(&text);
+        let mut walk = Walk::new(&text, line, sink, handler);
+        match walk.document(&mut json) {
+            Ok(()) => documents += 1,
+            Err(Stop::Before(error) | Stop::Within(error)) => broken = Some(error),
+            Err(Stop::Told(error)) => return Err(error),
+        }
+    }
+    note_replaced(replaced, sink);
+    if others > 0 {
+        let text = format!("{others} lines that are no events are left out");
+        sink.note(Note { line: None, kind: NoteKind::Dropped, text });
+    }
+    match broken {
+        Some(error) if documents == 0 => Err(error),
+        Some(error) => {
+            let text = format!("the file breaks off: {error}");
+            sink.against(Reason::new(Cause::Cut, error.line, text));
+            Ok(documents)
+        }
+        None => Ok(documents),
+    }
+}
+
+fn note_replaced(count: u64, sink: &mut dyn Sink) {
+    if count > 0 {
+        let text = format!("{count} escapes are no characters and were replaced by U+FFFD");
+        sink.note(Note { line: None, kind: NoteKind::Odd, text });
+    }
+}
+
+/// JSON in which each escape of half a surrogate pair, which is no character, is that of U+FFFD; and how many they were.
+pub(crate) fn paired(json: &str) -> (Cow<'_, str>, u64) {
+    let unit = |at: usize| {
+        let digits = json.get(at..)?.strip_prefix("\\u")?.get(..4)?;
+        u16::from_str_radix(digits, 16).ok()
+    };
+    let (mut fixed, mut copied, mut count, mut from) = (String::new(), 0, 0, 0);
+    while let Some(at) = json.get(from..).and_then(|rest| rest.find('\\')).map(|at| from + at) {
+        let is_pair = matches!(unit(at), Some(0xd800..=0xdbff))
+            && matches!(unit(at + 6), Some(0xdc00..=0xdfff));
+        match unit(at) {
+            _ if is_pair => from = at + 12,
+            Some(0xd800..=0xdfff) => {
+                fixed += json.get(copied..at).unwrap_or_default();
+                fixed += "\\ufffd";
+                (copied, from, count) = (at + 6, at + 6, count + 1);
+            }
+            // The character behind a backslash, whatever it is.
+            _ => {
+                let behind = json.get(at + 1..).and_then(|rest| rest.chars().next());
+                from = at + 1 + behind.map_or(1, char::len_utf8);
+            }
+        }
+    }
+    if count == 0 {
+        return (Cow::Borrowed(json), 0);
+    }
+    fixed += json.get(copied..).unwrap_or_default();
+    (Cow::Owned(fixed), count)
+}
+
+/// Why a document is not read to its end.
+enum Stop {
+    /// There is no object.
+    Before(ReadError),
+    /// It breaks off.
+    Within(ReadError),
+    /// The handler or the sink says so.
+    Told(ReadError),
+}
+
+struct Walk<'w, 't, H> {
+    handler: &'w mut H,
+    sink: &'w mut dyn Sink,
+    text: &'t str,
+    /// The line on which it begins.
+    first: u64,
+    /// How far lines were counted, and the line there.
+    counted: usize,
+    line: u64,
+    /// The objects that have begun.
+    open: Vec<Object<'t>>,
+    /// The names from the innermost of them to the member that is read.
+    path: String,
+    /// Why the handler or the sink wants no more.
+    stopped: Option<ReadError>,
+}
+
+impl<'w, 't, H: Handler> Walk<'w, 't, H> {
+    fn new(text: &'t str, line: u64, sink: &'w mut dyn Sink, handler: &'w mut H) -> Self {
+        Self {
+            handler,
+            sink,
+            text,
+            counted: 0,
+            first: line,
+            line,
+            open: Vec::new(),
+            path: String::new(),
+            stopped: None,
+        }
+    }
+
+    /// Reads a document. Where it breaks off, the objects that it breaks off in are told so.
+    fn document(
+        &mut self,
+        json: &mut serde_json::Deserializer<serde_json::de::StrRead<'t>>,
+    ) -> Result<(), Stop> {
+        let Err(error) = (Member { walk: self, object: Some("") }).deserialize(json) else {
+            return Ok(());
+        };
+        if let Some(error) = self.stopped.take() {
+            return Err(Stop::Told(error));
+        }
+        let line = self.first + (error.line() as u64).saturating_sub(1);
+        // It counts lines from where this text begins.
+        let text = error.to_string();
+        let problem = text.rsplit_once(" at line ").map_or(text.as_str(), |(problem, _)| problem);
+        let broken = ReadError::new(Some(line), format!("the JSON is broken: {problem}"));
+        if self.open.is_empty() {
+            return Err(Stop::Before(broken));
+        }
+        while let Some(object) = self.open.pop() {
+            self.handler.cut(&object, &mut self.open, self.sink).map_err(Stop::Told)?;
+        }
+        Err(Stop::Within(broken))
+    }
+
+    /// The line of a part of the text; that of the part before, where it was copied out of the text.
+    fn line_of(&mut self, part: &str) -> u64 {
+        let at = (part.as_ptr() as usize).wrapping_sub(self.text.as_ptr() as usize);
+        if let Some(passed) = self.text.as_bytes().get(self.counted..at) {
+            self.line += memchr::memchr_iter(b'\n', passed).count() as u64;
+            self.counted = at;
+        }
+        self.line
+    }
+
+    fn begin<E: serde::de::Error>(&mut self, key: &'static str) -> Result<(), E> {
+        let started = self.handler.start(key, &mut self.open, self.sink);
+        self.open.push(Object { key, ..Object::default() });
+        self.or_stop(started)
+    }
+
+    fn end<E: serde::de::Error>(&mut self) -> Result<(), E> {
+        let Some(object) = self.open.pop() else { return Ok(()) };
+        let ended = self.handler.end(&object, &mut self.open, self.sink);
+        self.or_stop(ended)
+    }
+
+    fn or_stop<T, E: serde::de::Error>(&mut self, done: Result<T, ReadError>) -> Result<T, E> {
+        done.map_err(|error| {
+            let text = E::custom(&error.problem);
+            self.stopped = Some(error);
+            text
+        })
+    }
+
+    fn value(&mut self, value: Value<'t>) {
+        let known = H::MEMBERS.iter().find(|name| **name == self.path);
+        if let (Some(name), Some(object)) = (known, self.open.last_mut()) {
+            object.add(name, value, self.sink);
+        }
+    }
+}
+
+/// Takes a value: an object that is handed over is called `object`.
+struct Member<'a, 'w, 't, H> {
+    walk: &'a mut Walk<'w, 't, H>,
+    object: Option<&'static str>,
+}
+
+impl<'t, H: Handler> DeserializeSeed<'t> for Member<'_, '_, 't, H> {
+    type Value = ();
+    fn deserialize<D: serde::Deserializer<'t>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'t, H: Handler> Visitor<'t> for Member<'_, '_, 't, H> {
+    type Value = ();
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_map<A: MapAccess<'t>>(self, mut map: A) -> Result<(), A::Error> {
+        let walk = self.walk;
+        // The names from here on are those from this object.
+        let outer = match self.object {
+            Some(key) => {
+                walk.begin(key)?;
+                Some(std::mem::take(&mut walk.path))
+            }
+            None => None,
+        };
+        let length = walk.path.len();
+        while let Some(name) = map.next_key_seed(Name)? {
+            let line = walk.line_of(&name);
+            if let Some(object) = walk.open.last_mut().filter(|object| object.line == 0) {
+                object.line = line;
+            }
+            walk.path.truncate(length);
+            if length > 0 {
+                walk.path.push('.');
+            }
+            walk.path += &name;
+            let path = walk.path.as_str();
+            let object = H::OBJECTS.iter().find(|known| **known == path).copied();
+            let is_in = |known: &&&str| {
+                known
+                    .strip_prefix(path)
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+            };
+            let mut wanted = H::MEMBERS.iter().chain(H::OBJECTS);
+            if wanted.any(|known| is_in(&known)) {
+                map.next_value_seed(Member { walk: &mut *walk, object })?;
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        walk.path.truncate(length);
+        if let Some(path) = outer {
+            walk.path = path;
+            walk.end()?;
+        }
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'t>>(self, mut list: A) -> Result<(), A::Error> {
+        let Self { walk, object } = self;
+        while list.next_element_seed(Member { walk: &mut *walk, object })?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'t str) -> Result<(), E> {
+        self.walk.value(Value::Text(Cow::Borrowed(text)));
+        Ok(())
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<(), E> {
+        self.walk.value(Value::Text(Cow::Owned(text.to_owned())));
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, is: bool) -> Result<(), E> {
+        self.walk.value(Value::Is(is));
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<(), E> {
+        self.walk.value(Value::Number(number));
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<(), E> {
+        self.walk.value(Value::Number(number as f64));
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<(), E> {
+        self.walk.value(Value::Number(number as f64));
+        Ok(())
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+}
+
+/// The name of a member, as it lies in the text where it can.
+struct Name;
+
+impl<'t> DeserializeSeed<'t> for Name {
+    type Value = Cow<'t, str>;
+    fn deserialize<D: serde::Deserializer<'t>>(
+        self,
+        deserializer: D,
+    ) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl<'t> Visitor<'t> for Name {
+    type Value = Cow<'t, str>;
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a name")
+    }
+    fn visit_borrowed_str<E>(self, name: &'t str) -> Result<Self::Value, E> {
+        Ok(Cow::Borrowed(name))
+    }
+    fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
+        Ok(Cow::Owned(name.to_owned()))
+    }
+}

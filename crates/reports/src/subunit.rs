@@ -1,0 +1,302 @@
+//! Subunit, version 2: packets of bytes, each with what is known of a test.
+//!
+//! The packets are those of "Version 2" in the README of python-subunit.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use devmason_domain::Timestamp;
+
+use crate::input::Input;
+use crate::model::because;
+use crate::{Case, Cause, Failure, Note, NoteKind, ReadError, Reason, Sink, Status, Suite};
+
+/// The byte that each packet begins with.
+pub(crate) const SIGNATURE: u8 = 0xb3;
+
+/// How long a packet may be, in bytes.
+const MAX_PACKET: usize = 4 << 20;
+
+/// How much is kept of what is attached to a test, in bytes.
+const MAX_TEXT: usize = 8 << 20;
+
+/// Whether bytes begin as a packet of version 2 does.
+fn begins(bytes: &[u8]) -> bool {
+    matches!(bytes, [SIGNATURE]) || matches!(bytes, [SIGNATURE, version, ..] if version >> 4 == 2)
+}
+
+/// Whether there is a packet in the first of a file: what a test printed may stand before it.
+pub(crate) fn looks_like(window: &[u8]) -> bool {
+    memchr::memchr_iter(SIGNATURE, window)
+        .any(|at| window.get(at..).is_some_and(|rest| packet(rest).is_some()))
+}
+
+#[derive(Default)]
+struct Packet<'a> {
+    status: u8,
+    at: Option<Timestamp>,
+    test: Option<Cow<'a, str>>,
+    tags: Vec<Cow<'a, str>>,
+    mime: Option<Cow<'a, str>>,
+    file: Option<(Cow<'a, str>, &'a [u8])>,
+    route: Option<Cow<'a, str>>,
+}
+
+/// Bytes that are taken from the front.
+struct Rest<'a>(&'a [u8]);
+
+impl<'a> Rest<'a> {
+    fn bytes(&mut self, count: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.0.split_at_checked(count)?;
+        self.0 = rest;
+        Some(taken)
+    }
+
+    /// A number of one to four bytes: the first two bits tell how many more there are.
+    fn number(&mut self) -> Option<usize> {
+        let first = *self.0.first()?;
+        let bytes = self.bytes(usize::from(first >> 6) + 1)?;
+        let value = bytes.iter().fold(0usize, |value, byte| value << 8 | usize::from(*byte));
+        Some(value & !(0b11 << (8 * bytes.len() - 2)))
+    }
+
+    fn text(&mut self) -> Option<Cow<'a, str>> {
+        let length = self.number()?;
+        Some(String::from_utf8_lossy(self.bytes(length)?))
+    }
+}
+
+/// The packet at the front, and how long it is.
+fn packet(bytes: &[u8]) -> Option<(Packet<'_>, usize)> {
+    let mut rest = Rest(bytes);
+    let [SIGNATURE, high, low] = rest.bytes(3)? else { return None };
+    let flags = u16::from_be_bytes([*high, *low]);
+    if flags >> 12 != 2 {
+        return None;
+    }
+    let length = rest.number()?;
+    if length > MAX_PACKET {
+        return None;
+    }
+    let whole = bytes.get(..length)?;
+    let (signed, sum) = whole.split_at_checked(length.checked_sub(4)?)?;
+    let mut crc = flate2::Crc::new();
+    crc.update(signed);
+    if crc.sum().to_be_bytes() != sum {
+        return None;
+    }
+    let head = bytes.len() - rest.0.len();
+    let mut rest = Rest(signed.get(head..)?);
+    let has = |bit: u16| flags & bit != 0;
+    let mut packet = Packet { status: (flags & 0b111) as u8, ..Packet::default() };
+    if has(0x0200) {
+        let seconds = u32::from_be_bytes(rest.bytes(4)?.try_into().ok()?);
+        let nanos = rest.number()?;
+        let micros = i64::from(seconds) * 1_000_000 + i64::try_from(nanos / 1000).ok()?;
+        packet.at = Timestamp::from_parts(micros, 0);
+    }
+    if has(0x0800) {
+        packet.test = Some(rest.text()?);
+    }
+    if has(0x0080) {
+        let count = rest.number()?;
+        for _ in 0..count {
+            packet.tags.push(rest.text()?);
+        }
+    }
+    if has(0x0020) {
+        packet.mime = Some(rest.text()?);
+    }
+    if has(0x0040) {
+        let name = rest.text()?;
+        let length = rest.number()?;
+        packet.file = Some((name, rest.bytes(length)?));
+    }
+    if has(0x0400) {
+        packet.route = Some(rest.text()?);
+    }
+    Some((packet, length))
+}
+
+pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), ReadError> {
+    let bytes = input.rest_as_bytes()?;
+    let bytes = bytes.as_slice();
+    let mut subunit = Subunit::default();
+    let (mut rest, mut packets, mut strange) = (bytes, 0u64, 0u64);
+    let (mut broken, mut is_behind_packet) = (0u64, true);
+    while !rest.is_empty() {
+        match packet(rest) {
+            Some((packet, length)) => {
+                packets += 1;
+                is_behind_packet = true;
+                subunit.packet(packet, sink)?;
+                rest = rest.get(length..).unwrap_or_default();
+            }
+            None => {
+                // What a test printed lies between the packets; or there was one, and it is cut off or garbled.
+                broken += u64::from(is_behind_packet && begins(rest));
+                is_behind_packet = false;
+                let next = memchr::memchr(SIGNATURE, rest.get(1..).unwrap_or_default());
+                let skipped = next.map_or(rest.len(), |at| at + 1);
+                strange += skipped as u64;
+                rest = rest.get(skipped..).unwrap_or_default();
+            }
+        }
+    }
+    if packets == 0 {
+        return Err(ReadError::new(None, "there is no packet in it"));
+    }
+    if strange > 0 {
+        let text = format!("{strange} bytes between the packets are left out");
+        sink.note(Note { line: None, kind: NoteKind::Dropped, text });
+    }
+    if broken > 0 {
+        let text = format!("packets that are cut off or garbled: {broken}");
+        sink.against(Reason::new(Cause::Cut, None, text));
+    }
+    subunit.end(sink)
+}
+
+#[derive(Default)]
+struct Subunit {
+    running: BTreeMap<String, Running>,
+    listed: u64,
+    cases: u64,
+    /// What belongs to no test.
+    own: String,
+}
+
+#[derive(Default)]
+struct Running {
+    began: Option<Timestamp>,
+    tags: Vec<String>,
+    /// What is attached: its name, whether it is text, and itself.
+    files: Vec<(String, bool, Vec<u8>)>,
+    bytes: usize,
+    route: Option<String>,
+}
+
+/// A test is called by its module, class and method, and maybe by its scenario in brackets.
+fn named(test: &str) -> (Option<String>, String) {
+    let end = test.find(['(', ' ', '[']).unwrap_or(test.len());
+    let dot = test.get(..end).and_then(|path| path.rfind('.'));
+    match dot.and_then(|at| Some((test.get(..at)?, test.get(at + 1..)?))) {
+        Some((class, name)) => (Some(class.to_owned()), name.to_owned()),
+        None => (None, test.to_owned()),
+    }
+}
+
+impl Subunit {
+    fn packet(&mut self, packet: Packet<'_>, sink: &mut dyn Sink) -> Result<(), ReadError> {
+        let Some(test) = &packet.test else {
+            if let Some((_, bytes)) = packet.file
+                && self.own.len() + bytes.len() < MAX_TEXT
+            {
+                self.own += &String::from_utf8_lossy(bytes);
+            }
+            return Ok(());
+        };
+        // 1 only says that the test exists.
+        if packet.status == 1 {
+            self.listed += 1;
+            return Ok(());
+        }
+        sink.room(self.running.len())?;
+        let running = self.running.entry(test.to_string()).or_default();
+        if packet.status == 2 {
+            running.began = running.began.or(packet.at);
+        }
+        running.tags.extend(packet.tags.iter().map(|tag| tag.to_string()));
+        running.route = packet.route.map(Cow::into_owned).or(running.route.take());
+        if let Some((name, bytes)) = packet.file {
+            let is_text = packet.mime.as_deref().is_none_or(|mime| mime.starts_with("text/"));
+            running.bytes += bytes.len();
+            if running.bytes <= MAX_TEXT {
+                match running.files.iter_mut().find(|(known, ..)| *known == name) {
+                    Some((.., file)) => file.extend_from_slice(bytes),
+                    None => running.files.push((name.into_owned(), is_text, bytes.to_vec())),
+                }
+            }
+        }
+        let status = match packet.status {
+            3 => Status::Passed,
+            // It was expected to fail.
+            4 => Status::Failed,
+            5 | 7 => Status::Skipped,
+            6 => Status::Failed,
+            _ => return Ok(()),
+        };
+        let Some(running) = self.running.remove(test.as_ref()) else { return Ok(()) };
+        let why = match packet.status {
+            4 => Some("it should fail, but it passed"),
+            7 => Some("it failed, as expected"),
+            _ => None,
+        };
+        self.emit(test, running, status, why, packet.at, sink)
+    }
+
+    fn emit(
+        &mut self,
+        test: &str,
+        running: Running,
+        status: Status,
+        why: Option<&str>,
+        ended: Option<Timestamp>,
+        sink: &mut dyn Sink,
+    ) -> Result<(), ReadError> {
+        self.cases += 1;
+        let (class, name) = named(test);
+        let took = running.began.zip(ended).map(|(from, to)| to.micros() - from.micros());
+        let mut case = Case {
+            class,
+            name,
+            status: Some(status),
+            micros: took.and_then(|took| took.try_into().ok()),
+            started: running.began,
+            failure: why.map(because),
+            ..Case::default()
+        };
+        case.properties = running.tags.into_iter().map(|tag| ("tag".to_owned(), tag)).collect();
+        if running.bytes > MAX_TEXT {
+            let text =
+                format!("what is attached to '{}' is longer than {MAX_TEXT} bytes", case.name);
+            sink.note(Note { line: None, kind: NoteKind::Cut, text });
+        }
+        for (name, is_text, bytes) in running.files {
+            if !is_text {
+                let text = format!("'{name}' of '{}' is no text; it is left out", case.name);
+                sink.note(Note { line: None, kind: NoteKind::Dropped, text });
+                continue;
+            }
+            let text = String::from_utf8_lossy(&bytes).into_owned();
+            match name.as_str() {
+                "reason" => case.failure.get_or_insert_default().message = Some(text),
+                name if name.starts_with("traceback") => {
+                    let last = text.lines().rev().find(|line| !line.trim().is_empty());
+                    let (kind, message) = last
+                        .and_then(|last| last.split_once(": "))
+                        .map_or((None, last), |(kind, message)| (Some(kind), Some(message)));
+                    case.failure = Some(Failure {
+                        kind: kind.map(str::to_owned),
+                        message: why.or(message).map(str::to_owned),
+                        text: Some(text),
+                    });
+                }
+                "stderr" => case.stderr.push_str(&text),
+                _ => case.stdout.push_str(&text),
+            }
+        }
+        sink.case(case)
+    }
+
+    fn end(mut self, sink: &mut dyn Sink) -> Result<(), ReadError> {
+        for (test, running) in std::mem::take(&mut self.running) {
+            self.emit(&test, running, Status::Error, Some("it did not end"), None, sink)?;
+        }
+        if self.listed > 0 {
+            let text = format!("{} tests are only listed", self.listed);
+            sink.note(Note { line: None, kind: NoteKind::Odd, text });
+        }
+        sink.suite(Suite { stdout: self.own, ..Suite::default() })
+    }
+}
