@@ -1,14 +1,17 @@
 //! `devmason report`: files that test tools wrote.
 
+use std::borrow::Cow;
 use std::io::{IsTerminal, Read as _};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
-use devmason_client::{About, Entry, Timestamp, blocking};
-use devmason_reports::{Case, Read, Status};
+use bytes::Bytes;
+use devmason_client::{About, Document, Entry, Timestamp, blocking};
+use devmason_reports::files::{Bounds, Unpack, gather};
+use devmason_reports::{Cause, Read, Reason, Seen, Sink as _, Status, build};
 use indicatif::{ProgressBar, ProgressStyle};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::cli::Patience;
 use crate::outbox::{self, Outbox};
@@ -50,37 +53,155 @@ fn found(pattern: &str) -> Vec<Result<PathBuf, Problem>> {
     if files.is_empty() { vec![bad("there is no such file".to_owned())] } else { files }
 }
 
-/// A report file that was read.
+/// How long the files in an archive may be together, unpacked, to be looked at, in bytes.
+const UNPACKED: usize = 1 << 30;
+
+/// A file is looked at with all the memory that there is.
+struct Unbounded;
+
+impl Bounds for Unbounded {
+    type Error = String;
+    fn room(&self, _: usize) -> Result<(), String> {
+        Ok(())
+    }
+    fn bad(&self, problem: String) -> String {
+        problem
+    }
+    fn no_room(&self) -> String {
+        "there is no memory for it".to_owned()
+    }
+    fn too_long(&self) -> String {
+        format!("what is in it is longer than {UNPACKED} bytes")
+    }
+}
+
+/// A report file, or an archive of some, that was read as the server reads it.
 struct File {
     name: String,
     body: Vec<u8>,
-    read: Result<Read, devmason_reports::ReadError>,
+    /// What it was read as: a receipt for each report in it.
+    receipts: Vec<Value>,
+    /// Whether something in it says when it ran.
+    has_time: bool,
+    kind: Kind,
+}
+
+/// Whether a file can be sent by itself.
+#[derive(PartialEq, Clone, Copy)]
+enum Kind {
+    /// It is a report.
+    Report,
+    /// It is one that cannot be read, or not to its end.
+    Broken,
+    /// There is no report in it.
+    None,
 }
 
 impl File {
     fn load(path: &Path) -> Result<Self, Problem> {
-        let body = read(path)?;
-        let read = Read::from_bytes(&body, None);
-        Ok(Self { name: path.to_string_lossy().into_owned(), body, read })
+        Ok(Self::of(path.to_string_lossy().into_owned(), read(path)?))
+    }
+
+    /// The files in a folder that are wanted, as one archive.
+    fn load_folder(path: &Path, is_wanted: &impl Fn(&Path) -> bool) -> Result<Self, Problem> {
+        let mut files = Vec::new();
+        within(path, 0, &mut files)?;
+        files.retain(|file| is_wanted(file));
+        if files.is_empty() {
+            return Err(Problem::usage(format!("{}: there is no new file in it", path.display())));
+        }
+        files.sort();
+        let bodies = files
+            .iter()
+            .map(|file| Ok((file.strip_prefix(path).unwrap_or(file), read(file)?)))
+            .collect::<Result<Vec<_>, Problem>>()?;
+        let named = bodies.iter().map(|(name, body)| (name.to_string_lossy(), body.as_slice()));
+        let body = tar(named)?;
+        Ok(Self::of(path.to_string_lossy().into_owned(), body))
+    }
+
+    fn of(name: String, body: Vec<u8>) -> Self {
+        let mut file =
+            Self { name, body, receipts: Vec::new(), has_time: false, kind: Kind::Report };
+        if let Err(problem) = file.look() {
+            file.kind = Kind::None;
+            file.receipts.push(json!({
+                "file": file.step(), "format": null,
+                "notes": [{"line": null, "kind": "dropped", "text": problem}], "notes_total": 1,
+            }));
+        }
+        file
+    }
+
+    /// Reads it as the server does.
+    fn look(&mut self) -> Result<(), String> {
+        let name = self.step().to_owned();
+        // The archive has the file's bytes, and gives them back.
+        let body = Bytes::from(std::mem::take(&mut self.body));
+        let unpacked =
+            Unpack::new(UNPACKED, &Unbounded).each(vec![(Some(name.clone()), body.clone())]);
+        self.body = body.into();
+        let files = gather(unpacked?, &Unbounded)?;
+        // An archive is never alone: its files have names of their own.
+        let is_alone = files.iter().all(|part| part.name.as_ref() == Some(&name));
+        let mut any = false;
+        for part in files {
+            let start = Instant::now();
+            let seen = Seen::of(&part.body);
+            let format = match &seen {
+                Seen::Format(format) => Some(*format),
+                Seen::Foreign(_) | Seen::Nothing => None,
+            };
+            let mut receipt = build::receipt(part.name.as_deref(), &part.body, format, false);
+            if part.files > 1 {
+                receipt["files"] = json!(part.files);
+            }
+            match format {
+                Some(format) => {
+                    any = true;
+                    let mut read = Read::of(format);
+                    if let Some(note) = part.note() {
+                        read.note(note);
+                    }
+                    if let Err(error) = devmason_reports::read_slice(format, &part.body, &mut read)
+                    {
+                        self.kind = Kind::Broken;
+                        let text = format!("the file cannot be parsed: {error}");
+                        read.against(Reason { cause: Cause::Cut, line: error.line, text });
+                    }
+                    self.has_time |= read.suites.iter().any(|suite| suite.started.is_some())
+                        || read.cases.iter().any(|case| case.started.is_some());
+                    build::receive(&mut receipt, &read, start.elapsed());
+                }
+                None if is_alone => return Err(seen.refusal()),
+                None => build::leave_out(&mut receipt, &seen),
+            }
+            self.receipts.push(receipt);
+        }
+        if any { Ok(()) } else { Err("there is no report in it".to_owned()) }
     }
 
     /// What its step is called.
     fn step(&self) -> &str {
         if self.name == "-" { "standard input" } else { &self.name }
     }
+}
 
-    /// What is read of it, in a line.
-    fn summary(&self) -> String {
-        match &self.read {
-            Ok(read) => {
-                let count =
-                    |status| read.cases.iter().filter(|case| Case::outcome(case) == status).count();
-                let counts = Status::ALL.map(|status| (count(status), status.as_str()));
-                format!("{}: {}, {}", self.step(), read.format.as_str(), words(&counts))
-            }
-            Err(error) => format!("{}: {error}", self.step()),
+/// How deep folders are looked into.
+const MAX_DEPTH: u32 = 32;
+
+/// The files below a folder.
+fn within(folder: &Path, depth: u32, files: &mut Vec<PathBuf>) -> Result<(), Problem> {
+    let bad = |error: std::io::Error| Problem::usage(format!("{}: {error}", folder.display()));
+    for entry in std::fs::read_dir(folder).map_err(bad)? {
+        let path = entry.map_err(bad)?.path();
+        if path.is_file() {
+            files.push(path);
+        } else if path.is_dir() && !path.is_symlink() && depth < MAX_DEPTH {
+            within(&path, depth + 1, files)?;
         }
     }
+    Ok(())
 }
 
 /// Counts that are not nothing.
@@ -104,7 +225,12 @@ fn load(patterns: &[String], is_wanted: impl Fn(&Path) -> bool) -> (Vec<File>, b
     let mut is_all = true;
     for path in patterns.iter().flat_map(|pattern| found(pattern)) {
         let loaded = match path {
-            Ok(path) if !is_wanted(&path) => continue,
+            Ok(path) if path.is_dir() => File::load_folder(&path, &is_wanted),
+            Ok(path) if !is_wanted(&path) => {
+                let name = path.display();
+                say(&format!("{name} was not written by this command; it is left out"));
+                continue;
+            }
             Ok(path) => File::load(&path),
             Err(problem) => Err(problem),
         };
@@ -126,15 +252,42 @@ pub(crate) fn written(patterns: &[String], since: SystemTime) -> Vec<(String, Ve
     let since = since.checked_sub(ROUNDED).unwrap_or(since);
     let is_new = |path: &Path| {
         let modified = std::fs::metadata(path).and_then(|file| file.modified());
-        let is_new = modified.is_ok_and(|at| at >= since);
-        if !is_new {
-            let name = path.display();
-            say(&format!("{name} was not written by this command; it is left out"));
-        }
-        is_new
+        modified.is_ok_and(|at| at >= since)
     };
     let (files, _) = load(patterns, is_new);
-    files.into_iter().map(|file| (query(file.step()), file.body)).collect()
+    steps(files)
+}
+
+/// What files are sent as to a build in progress, each with the query of its step. A broken one is sent as an archive of one,
+/// so that what is known of it fails the build; those that are no reports go with the first that is, so that the receipt names
+/// them.
+fn steps(files: Vec<File>) -> Vec<(String, Vec<u8>)> {
+    let (others, reports): (Vec<File>, Vec<File>) =
+        files.into_iter().partition(|file| file.kind == Kind::None);
+    if reports.is_empty() {
+        others.iter().flat_map(|file| &file.receipts).for_each(|receipt| {
+            let note = receipt.pointer("/notes/0/text").and_then(Value::as_str).unwrap_or_default();
+            let name = receipt.get("file").and_then(Value::as_str).unwrap_or_default();
+            say(&format!("{name}: {note}; it is left out"));
+        });
+    }
+    let mut others = others.into_iter();
+    let mut steps = Vec::new();
+    for file in reports {
+        let query = query(file.step());
+        let with: Vec<File> = others.by_ref().collect();
+        if with.is_empty() && file.kind == Kind::Report {
+            steps.push((query, file.body));
+            continue;
+        }
+        let all = std::iter::once(&file).chain(&with);
+        let named = all.map(|file| (file.step().into(), file.body.as_slice()));
+        match tar(named) {
+            Ok(body) => steps.push((query, body)),
+            Err(problem) => say(&problem.text),
+        }
+    }
+    steps
 }
 
 pub(crate) fn report(
@@ -147,13 +300,20 @@ pub(crate) fn report(
 ) -> Result<u8, Problem> {
     let (files, is_all) = load(patterns, |_| true);
     if check {
-        files.iter().try_for_each(|file| print(&file.summary()))?;
-        let is_bad = files.iter().any(|file| file.read.is_err());
+        let is_bad = files.iter().any(|file| file.kind != Kind::Report);
+        let receipts: Vec<Value> = files.into_iter().flat_map(|file| file.receipts).collect();
+        let receipt = Document(json!({ "uploads": receipts }));
+        if settings.json {
+            print_json(&receipt)?
+        } else {
+            print_receipt(&receipt, print)?
+        }
         return Ok(if is_all { u8::from(is_bad) } else { 2 });
     }
     if files.is_empty() {
         return Err(Problem::usage("nothing was reported: there is no file to read"));
     }
+    let receipts: Vec<Value> = files.iter().flat_map(|file| file.receipts.clone()).collect();
     let bytes: usize = files.iter().map(|file| file.body.len()).sum();
     let is_together = bytes <= TOGETHER;
     let (mut outbox, about, is_new) = match build.filter(|build| !build.is_empty()) {
@@ -173,8 +333,8 @@ pub(crate) fn report(
             outbox.push(outbox::build(&about.build, &beginning(settings))?);
         }
         let bar = bar(settings, files.len());
-        for file in &files {
-            outbox.push(outbox::file(&about.build, &query(file.step()), file.body.clone()));
+        for (query, body) in steps(files) {
+            outbox.push(outbox::file(&about.build, &query, body));
             bar.inc(1);
         }
         bar.finish_and_clear();
@@ -191,7 +351,11 @@ pub(crate) fn report(
             say(&problem.text);
         }
     } else if !settings.quiet {
-        files.iter().for_each(|file| say(&file.summary()));
+        let to_errors = |line: &str| {
+            say(line);
+            Ok(())
+        };
+        print_receipt(&Document(json!({ "uploads": receipts })), to_errors)?;
     }
     // What could be read is reported; what could not was said.
     Ok(if is_all { code } else { 2 })
@@ -224,12 +388,8 @@ fn together(settings: &Settings, about: &About, files: &[File]) -> Result<Entry,
             _ => add(&format!("client.{name}"), &value),
         }
     }
-    let has_time = |read: &Read| {
-        read.suites.iter().any(|suite| suite.started.is_some())
-            || read.cases.iter().any(|case| case.started.is_some())
-    };
     // Sent later, it must not have started then.
-    if !files.iter().any(|file| file.read.as_ref().is_ok_and(has_time)) {
+    if !files.iter().any(|file| file.has_time) {
         add("started", &Timestamp::now().to_rfc3339_utc());
     }
     let (media_type, body) = match files {
@@ -237,7 +397,10 @@ fn together(settings: &Settings, about: &About, files: &[File]) -> Result<Entry,
             add("name", file.step());
             ("application/octet-stream", file.body.clone())
         }
-        _ => ("application/x-tar", tar(files)?),
+        _ => {
+            let named = files.iter().map(|file| (file.step().into(), file.body.as_slice()));
+            ("application/x-tar", tar(named)?)
+        }
     };
     Ok(Entry {
         method: "PUT".to_owned(),
@@ -248,17 +411,18 @@ fn together(settings: &Settings, about: &About, files: &[File]) -> Result<Entry,
     })
 }
 
-fn tar(files: &[File]) -> Result<Vec<u8>, Problem> {
+/// An archive of files, by their names.
+fn tar<'a>(files: impl Iterator<Item = (Cow<'a, str>, &'a [u8])>) -> Result<Vec<u8>, Problem> {
     let mut archive = tar::Builder::new(Vec::new());
-    for file in files {
+    for (name, body) in files {
         let mut header = tar::Header::new_gnu();
-        header.set_size(file.body.len() as u64);
+        header.set_size(body.len() as u64);
         header.set_mode(0o644);
         // A path of an archive begins nowhere but in it.
-        let name = file.step().trim_start_matches('/').replace("../", "");
+        let name = name.trim_start_matches('/').replace("../", "");
         archive
-            .append_data(&mut header, name, file.body.as_slice())
-            .map_err(|error| Problem::failed(format!("{}: {error}", file.name)))?;
+            .append_data(&mut header, &name, body)
+            .map_err(|error| Problem::failed(format!("{name}: {error}")))?;
     }
     archive.into_inner().map_err(|error| Problem::failed(error.to_string()))
 }
@@ -274,6 +438,14 @@ fn show_receipt(settings: &Settings, about: &About) -> Result<(), Problem> {
     if settings.json {
         return print_json(&receipt);
     }
+    print_receipt(&receipt, print)
+}
+
+/// A receipt, a line for each file and each note.
+fn print_receipt(
+    receipt: &Document,
+    print: impl Fn(&str) -> Result<(), Problem>,
+) -> Result<(), Problem> {
     for upload in receipt.list("uploads") {
         let count = |word: &str| {
             upload.0.get("tests").and_then(|tests| tests.get(word)).and_then(Value::as_u64)

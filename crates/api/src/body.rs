@@ -2,7 +2,6 @@
 //! credentials and rights are known; inflated up to the limit and no further.
 
 use std::cell::{OnceCell, RefCell};
-use std::io::Read;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,6 +10,7 @@ use actix_web::HttpRequest;
 use actix_web::dev::Payload;
 use actix_web::http::header;
 use actix_web::web::{Bytes, BytesMut};
+use devmason_reports::files::{self, Bounds};
 use futures_util::StreamExt;
 
 use crate::answer::Deadline;
@@ -220,61 +220,47 @@ impl Body {
 
 /// How a body is compressed.
 #[derive(Clone, Copy)]
-pub(crate) enum Coding {
+enum Coding {
     Gzip,
     Zstd,
 }
 
 /// Inflates a body, and never more of it than the limit: a few kilobytes may hold gigabytes.
-pub(crate) fn inflate(
-    coding: Coding,
-    body: &Bytes,
-    limit: usize,
-    hold: &Hold,
-) -> Result<Bytes, ApiError> {
+fn inflate(coding: Coding, body: &Bytes, limit: usize, hold: &Hold) -> Result<Bytes, ApiError> {
+    let bounds = Inflated { hold, limit };
     match coding {
-        Coding::Gzip => inflate_by(flate2::read::MultiGzDecoder::new(&**body), "gzip", limit, hold),
+        Coding::Gzip => {
+            files::inflate(flate2::read::MultiGzDecoder::new(&**body), "gzip", limit, &bounds)
+        }
         Coding::Zstd => {
-            let bad = |error: std::io::Error| ApiError::BadValue {
-                name: "body",
-                problem: format!("it is not zstd: {error}"),
-            };
+            let bad = |error: std::io::Error| bounds.bad(format!("it is not zstd: {error}"));
             let mut decoder = zstd::stream::read::Decoder::new(&**body).map_err(bad)?;
             decoder.window_log_max(ZSTD_WINDOW_LOG).map_err(bad)?;
             // The decoder keeps a window beside what it gives.
             hold.draw_blocking(Lane::Work, 1 << ZSTD_WINDOW_LOG)?;
-            inflate_by(decoder, "zstd", limit, hold)
+            files::inflate(decoder, "zstd", limit, &bounds)
         }
     }
 }
 
-/// Reads what a decoder gives, within the limit, and draws for it.
-///
-/// # Errors
-/// It is broken, longer than the limit, or there is no room for it.
-pub(crate) fn inflate_by(
-    mut decoder: impl Read,
-    coding: &str,
-    limit: usize,
-    hold: &Hold,
-) -> Result<Bytes, ApiError> {
-    let mut inflated = Vec::new();
-    loop {
-        // The buffer doubles, and while it does both are there.
-        let room = (inflated.len().max(SMALL / 2)).min(limit.saturating_add(1) - inflated.len());
-        hold.draw_blocking(Lane::Work, room)?;
-        inflated.try_reserve_exact(room).map_err(|_| ApiError::Overloaded)?;
-        let read = decoder.by_ref().take(room as u64).read_to_end(&mut inflated);
-        let read = read.map_err(|error| ApiError::BadValue {
-            name: "body",
-            problem: format!("it is not {coding}: {error}"),
-        })?;
-        if inflated.len() > limit {
-            return Err(ApiError::TooLarge { limit });
-        }
-        if read < room {
-            inflated.shrink_to_fit();
-            return Ok(inflated.into());
-        }
+/// What of a body may be unpacked: so many bytes, which are drawn.
+pub(crate) struct Inflated<'a> {
+    pub(crate) hold: &'a Hold,
+    pub(crate) limit: usize,
+}
+
+impl Bounds for Inflated<'_> {
+    type Error = ApiError;
+    fn room(&self, bytes: usize) -> Result<(), ApiError> {
+        self.hold.draw_blocking(Lane::Work, bytes)
+    }
+    fn bad(&self, problem: String) -> ApiError {
+        ApiError::BadValue { name: "body", problem }
+    }
+    fn no_room(&self) -> ApiError {
+        ApiError::Overloaded
+    }
+    fn too_long(&self) -> ApiError {
+        ApiError::TooLarge { limit: self.limit }
     }
 }

@@ -31,6 +31,7 @@ pub(crate) fn is_form(request: &HttpRequest, resource: &Resource) -> bool {
         Resource::ProjectList
             | Resource::Project(_)
             | Resource::Build(..)
+            | Resource::Reparse(..)
             | Resource::User(_)
             | Resource::Session
     );
@@ -68,9 +69,11 @@ pub(crate) fn read(
     {
         return Err(ApiError::ForeignForm);
     }
-    let method = match fields.first("_method") {
-        Some("PUT") => Method::Put,
-        Some("DELETE") => Method::Delete,
+    let method = match (fields.first("_method"), resource) {
+        (Some("POST"), Resource::Reparse(..)) => Method::Post,
+        (_, Resource::Reparse(..)) => return Err(bad("_method", "it must be POST")),
+        (Some("PUT"), _) => Method::Put,
+        (Some("DELETE"), _) => Method::Delete,
         _ => return Err(bad("_method", "it must be PUT or DELETE")),
     };
     let resource = match resource {
@@ -99,6 +102,7 @@ pub(crate) fn read(
     let then = match (&resource, method) {
         (Resource::Project(_), Method::Delete) => Resource::ProjectList,
         (Resource::Build(slug, _), _) => Resource::BuildList(slug.clone()),
+        (Resource::Reparse(slug, key), _) => Resource::Receipt(slug.clone(), key.clone()),
         // A new password ends all sessions.
         (Resource::User(_), _) => Resource::Session,
         (other, _) => other.clone(),
@@ -108,7 +112,7 @@ pub(crate) fn read(
         .filter(|(name, _)| !name.starts_with('_'))
         .map(|(name, value)| (name, Value::String(value)))
         .collect();
-    let body = if method == Method::Delete {
+    let body = if method != Method::Put {
         Bytes::new()
     } else {
         Value::Object(document).to_string().into()

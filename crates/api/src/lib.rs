@@ -2,7 +2,6 @@
 
 mod answer;
 mod app;
-mod archive;
 mod auth;
 mod body;
 mod budget;

@@ -10,15 +10,16 @@ use devmason_domain::{
     Timestamp, limits,
 };
 use devmason_hypermedia::document::ComponentRef;
+use devmason_reports::files::{Gathered, Named, Unpack, gather};
 use devmason_reports::{
-    Case, Cause, Fault, Format, Note, NoteKind, Read, ReadError, Reason, Seen, Sink, Suite, build,
+    Case, Cause, Fault, Format, Note, Read, ReadError, Reason, Seen, Sink, Suite, build,
 };
 use devmason_repository::{KeptUpload, RawUpload, TestReport};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::archive::{self, Named, Unpack};
+use crate::body::Inflated;
 use crate::budget::{Hold, Lane, SMALL};
 use crate::call::Call;
 use crate::error::ApiError;
@@ -166,10 +167,11 @@ impl Source {
                 _ => Ok(None),
             };
         }
-        let unpack = Unpack::new(self.limit, &self.hold);
+        let bounds = Inflated { hold: &self.hold, limit: self.limit };
+        let unpack = Unpack::new(self.limit, &bounds);
         let files = match media_type.as_str() {
             "multipart/form-data" => {
-                let files = archive::form(&self.content_type, self.body.clone());
+                let files = form(&self.content_type, self.body.clone());
                 unpack.each(tokio::runtime::Handle::current().block_on(files)?)?
             }
             "application/x-tar" => unpack.tar(self.body.clone())?,
@@ -178,7 +180,7 @@ impl Source {
             }
             _ => return Err(ApiError::UnsupportedType),
         };
-        let files = gathered(files, &self.hold)?;
+        let files = gather(files, &bounds)?;
         let is_alone = files.iter().all(|gathered| gathered.name.is_none());
         let mut bounds = Bounds {
             cases: self.cases,
@@ -201,72 +203,6 @@ impl Source {
         }
         Ok(Some(Upload { files, received: self.received }))
     }
-}
-
-/// A file, or several that are one report.
-struct Gathered {
-    name: Option<String>,
-    body: web::Bytes,
-    /// How many files it is of.
-    files: usize,
-    /// How many lie beside them that only belong to them.
-    beside: usize,
-}
-
-/// Puts files together that are one report: of Allure's, each is a test or its fixtures.
-fn gathered(files: Vec<Named>, hold: &Hold) -> Result<Vec<Gathered>, ApiError> {
-    let folder = |name: &Option<String>| {
-        let name = name.as_deref().unwrap_or_default();
-        name.rsplit_once(['/', '\\']).map_or("", |(folder, _)| folder).to_owned()
-    };
-    let is_allures = |body: &[u8]| Format::recognize(body) == Some(Format::Allure);
-    let mut all: Vec<Gathered> = Vec::new();
-    // Where the report of a folder is, and how many files lie beside it that are none.
-    let mut reports: std::collections::HashMap<String, (usize, usize)> = Default::default();
-    for (name, body) in &files {
-        if name.is_some() && is_allures(body) {
-            reports.entry(folder(name)).or_insert((usize::MAX, 0));
-        }
-    }
-    let mut bodies: Vec<Vec<web::Bytes>> = Vec::new();
-    for (name, body) in files {
-        let Some((at, beside)) = reports.get_mut(&folder(&name)).filter(|_| name.is_some()) else {
-            all.push(Gathered { name, body, files: 1, beside: 0 });
-            continue;
-        };
-        if is_allures(&body) {
-            if *at == usize::MAX {
-                *at = all.len();
-                bodies.resize_with(all.len(), Vec::new);
-                let whole = Some(folder(&name)).filter(|folder| !folder.is_empty());
-                let name = whole.or(Some("allure-results".to_owned()));
-                all.push(Gathered { name, body: web::Bytes::new(), files: 0, beside: 0 });
-                bodies.push(Vec::new());
-            }
-            if let (Some(report), Some(bodies)) = (all.get_mut(*at), bodies.get_mut(*at)) {
-                report.files += 1;
-                bodies.push(body);
-            }
-        } else if matches!(Seen::of(&body), Seen::Format(_)) {
-            all.push(Gathered { name, body, files: 1, beside: 0 });
-        } else {
-            *beside += 1;
-        }
-    }
-    for (at, beside) in reports.into_values() {
-        let (Some(report), Some(bodies)) = (all.get_mut(at), bodies.get_mut(at)) else { continue };
-        report.beside = beside;
-        let length = bodies.iter().map(|body| body.len() + 1).sum();
-        hold.draw_blocking(Lane::Work, length)?;
-        let mut whole = Vec::new();
-        whole.try_reserve_exact(length).map_err(|_| ApiError::Overloaded)?;
-        for body in std::mem::take(bodies) {
-            whole.extend_from_slice(&body);
-            whole.push(b'\n');
-        }
-        report.body = whole.into();
-    }
-    Ok(all)
 }
 
 /// Says in the receipt of a file which of its tests has the name of one in a file before it.
@@ -432,12 +368,40 @@ pub(crate) async fn read_again(
     Ok(Again { steps, tests: upload.take_tests(), receipts: upload.receipts() })
 }
 
+/// The files of a form.
+///
+/// # Errors
+/// It is no form, has something else in it, or too many files.
+async fn form(content_type: &str, body: web::Bytes) -> Result<Vec<Named>, ApiError> {
+    let bad = |problem| ApiError::BadValue { name: "body", problem };
+    let no_form = |error: multer::Error| bad(format!("it is no multipart/form-data: {error}"));
+    let boundary = multer::parse_boundary(content_type).map_err(no_form)?;
+    let stream = futures_util::stream::iter([Ok::<_, std::convert::Infallible>(body)]);
+    let mut form = multer::Multipart::new(stream, boundary);
+    let mut files = Vec::new();
+    while let Some(field) = form.next_field().await.map_err(no_form)? {
+        let Some(name) = field.file_name().map(str::to_owned) else {
+            let field = field.name().unwrap_or_default();
+            return Err(bad(format!(
+                "'{field}' is no file; what is said of files goes into the query"
+            )));
+        };
+        if files.len() >= limits::FILES {
+            return Err(bad(format!("more than {} files", limits::FILES)));
+        }
+        files.push((Some(name), field.bytes().await.map_err(no_form)?));
+    }
+    Ok(files)
+}
+
 /// Reads a file. One among others that is no report is left out, and its receipt says so.
 fn file(
-    Gathered { mut name, body, files, beside }: Gathered,
+    gathered: Gathered,
     (asked, is_alone): (Option<Format>, bool),
     bounds: &mut Bounds<'_>,
 ) -> Result<File, ApiError> {
+    let beside = gathered.note();
+    let Gathered { mut name, body, files, .. } = gathered;
     let body = body.as_ref();
     if let Some(name) = &mut name {
         limits::cut(name, limits::NAME);
@@ -476,9 +440,8 @@ fn file(
         undrawn: 0,
         last: None,
     };
-    if beside > 0 {
-        let text = format!("{beside} files that lie beside them, as attachments, are left out");
-        sink.note(Note { line: None, kind: NoteKind::Dropped, text });
+    if let Some(note) = beside {
+        sink.note(note);
     }
     let parsed = devmason_reports::read_slice(format, body, &mut sink);
     sink.bounds.hold.draw_blocking(Lane::Work, sink.undrawn)?;

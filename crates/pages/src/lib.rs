@@ -16,8 +16,8 @@ pub use site::Site;
 pub use views::{
     BuildFilter, BuildPage, BuildParts, Builds, Compared, ComponentBuilds, ComponentRow,
     Components, DocumentPage, History, Lines, Output, Pager, ProblemPage, ProjectPage, ProjectRow,
-    Projects, Room, Row, Run, SignIn, Tags, TestLine, TestRow, Tests, User, Users, rendered,
-    step_html,
+    Projects, Receipt, Room, Row, Run, SignIn, Tags, TestLine, TestRow, Tests, User, Users,
+    rendered, step_html,
 };
 
 /// Adds a character so that it is safe between tags and in quoted attributes.

@@ -11,6 +11,7 @@ mod ctest;
 mod ctrf;
 mod cucumber;
 mod dart;
+pub mod files;
 mod go;
 mod gotext;
 mod gtest;

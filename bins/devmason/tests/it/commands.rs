@@ -93,6 +93,88 @@ fn report_files_are_sent_by_path_pattern_and_standard_input_and_their_receipt_is
     assert_eq!(code(&home.run(at, &["report", "none/*.xml"])), 2);
 }
 
+/// A test of Allure's.
+fn allure(name: &str, status: &str) -> String {
+    format!(
+        r#"{{"uuid":"{name}","historyId":"{name}","name":"{name}","status":"{status}","stage":"finished","start":1,"stop":2}}"#
+    )
+}
+
+#[test]
+fn a_check_says_what_the_receipt_will_and_sends_nothing() {
+    let (home, database) = (Home::new(), database());
+    let server = Server::new(&database);
+    let at = &server.address;
+    let write = |name: &str, text: &str| std::fs::write(home.path().join(name), text).unwrap();
+    std::fs::create_dir(home.path().join("results")).unwrap();
+    write("results/a-result.json", &allure("adds", "passed"));
+    write("results/b-result.json", &allure("removes", "failed"));
+    write("results/b-attachment.txt", "a picture");
+    write("a.xml", &JUNIT.replace("tests=\"2\"", "tests=\"3\""));
+    write("cut.xml", "<testsuite name='s'><testcase name='a'/>\n<testc");
+    write("notes.txt", "hello");
+
+    let checked = home.run(at, &["report", "--check", "a.xml", "results", "cut.xml"]);
+    let text = out(&checked);
+    for line in [
+        "a.xml: junit, 1 passed, 1 failed\n  odd: line 1: the suite",
+        "results: allure, 1 passed, 1 failed\n  dropped: 1 files that lie beside",
+        "cut.xml: junit, 1 passed\n  verdict: line 2: the file breaks off",
+    ] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
+    assert_eq!((code(&checked), server.builds().len()), (0, 0));
+    let checked = home.run(at, &["report", "--check", "--json", "results", "notes.txt"]);
+    let receipt: Value = serde_json::from_str(&out(&checked)).unwrap();
+    let uploads = receipt["uploads"].as_array().unwrap();
+    assert_eq!((&uploads[0]["files"], &uploads[0]["tests"]["failed"]), (&2.into(), &1.into()));
+    assert!(uploads[1]["notes"][0]["text"].as_str().unwrap().contains("no report of a known"));
+    assert_eq!((code(&checked), server.builds().len()), (1, 0));
+
+    // What is sent is what was said.
+    let sent = home.run(at, &["report", "--id", "1", "a.xml", "results", "cut.xml"]);
+    assert!(out(&sent).contains("results: allure, 1 passed, 1 failed"), "{}", out(&sent));
+    assert_eq!(server.get("/pony/builds/1")["tests"]["total"], 5);
+    let alone = home.run(at, &["report", "--id", "2", "results"]);
+    assert_eq!(code(&alone), 0, "{}", err(&alone));
+    assert_eq!(server.get("/pony/builds/2")["tests"]["total"], 2);
+    let run = [
+        "run",
+        "--id",
+        "3",
+        "--report",
+        "fresh",
+        "--report",
+        "notes.txt",
+        "--report",
+        "*.xml",
+        "--",
+        "sh",
+        "-c",
+    ];
+    let script = "mkdir fresh; cp results/a-result.json fresh; echo hello > notes.txt; \
+                  cp a.xml b.xml; cp cut.xml half.xml";
+    let run = home.run(at, &[run.as_slice(), &[script]].concat());
+    assert_eq!(code(&run), 0, "{}", err(&run));
+    let build = server.get("/pony/builds/3");
+    assert_eq!(
+        (&build["tests"]["total"], &build["success"]),
+        (&7.into(), &false.into()),
+        "{}",
+        err(&run)
+    );
+    let receipt = server.get("/pony/builds/3/receipt").to_string();
+    for words in ["notes.txt", "this is no report of a known format", "the file breaks off"] {
+        assert!(receipt.contains(words), "{words}: {receipt}");
+    }
+    // Nothing but what is no report: the command is what counts.
+    let run =
+        ["run", "--id", "4", "--report", "notes.txt", "--", "sh", "-c", "echo hi > notes.txt"];
+    let run = home.run(at, &run);
+    assert!(err(&run).contains("it is left out"), "{}", err(&run));
+    assert_eq!(server.get("/pony/builds/4")["success"], true);
+}
+
 #[test]
 fn builds_steps_tests_and_tags_are_shown() {
     let (home, database) = (Home::new(), database());

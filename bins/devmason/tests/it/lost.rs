@@ -429,20 +429,20 @@ fn what_the_server_refuses_is_put_aside_with_its_reason_and_the_rest_goes_on() {
     let (home, database) = (Home::new(), database());
     let server = Server::new(&database);
     std::fs::write(home.path().join("broken.xml"), "<testsuite><testcase></testsuite>").unwrap();
-    let output = home.run(&server.address, &["run", "--report", "broken.xml", "--", "true"]);
-    assert_eq!(code(&output), 0);
-    assert!(
-        err(&output).contains("refused: ") && err(&output).contains("line 1"),
-        "{}",
-        err(&output)
-    );
-    // It was to be reported, and is not there: nobody knows whether the build succeeded.
-    assert_eq!(
-        (&server.build()["success"], &server.build()["state"]),
-        (&false.into(), &"finished".into())
-    );
     let report = home.run(&server.address, &["report", "broken.xml"]);
     assert_eq!(code(&report), 1);
+    assert!(
+        err(&report).contains("refused: ") && err(&report).contains("line 1"),
+        "{}",
+        err(&report)
+    );
+    // Of a command, it fails the build, and the step says why.
+    let output = home.run(&server.address, &["run", "--report", "broken.xml", "--", "true"]);
+    assert_eq!(code(&output), 0);
+    let build = server.build();
+    assert_eq!((&build["success"], &build["state"]), (&false.into(), &"finished".into()));
+    let why = build["results"][1]["failure"].as_str().unwrap();
+    assert!(why.contains("the file cannot be parsed: line 1"), "{why}");
 }
 
 #[test]
@@ -516,8 +516,8 @@ fn a_build_that_a_part_is_missing_of_is_not_green() {
     assert_eq!(server.get("/pony/builds/lost")["success"], false);
     // Refused, and what was refused is dropped since.
     let build = out(&home.run(at, &["begin", "--id", "refused"])).trim().to_owned();
-    std::fs::write(home.path().join("broken.xml"), "<testsuite><testcase></testsuite>").unwrap();
-    home.run(at, &["report", "-b", &build, "broken.xml"]);
+    let step = home.run(at, &["step", "-b", &build, &"x".repeat(5000)]);
+    assert!(err(&step).contains("refused: "), "{}", err(&step));
     let refused = home.path().join(".local/state/devmason/spool/refused");
     std::fs::remove_dir_all(&refused).unwrap();
     assert_eq!(code(&home.run(at, &["end", "-b", &build])), 0);

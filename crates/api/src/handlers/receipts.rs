@@ -3,12 +3,15 @@
 use actix_web::HttpResponse;
 use devmason_domain::{Build, BuildKey, Outcome, Project, Slug, Step, Timestamp};
 use devmason_hypermedia::document::ReceiptDocument;
+use devmason_hypermedia::{Method, Subject};
+use devmason_pages::Receipt;
 use devmason_repository::{KeptUpload, Piece, Repository, Reread, TestQuery, TestReport, Updated};
 use serde_json::value::RawValue;
 
 use super::builds::{borrowed, find, state};
 use crate::call::Call;
 use crate::error::ApiError;
+use crate::params::Format;
 use crate::upload;
 
 /// How long the uploads of a build may be together to be read again, in bytes as they are stored.
@@ -23,10 +26,35 @@ pub(crate) async fn get(
     key: &BuildKey,
 ) -> Result<HttpResponse, ApiError> {
     let (project, build) = find(call, slug, key).await?;
+    if call.format == Format::Html {
+        return page(call, &project, &build).await;
+    }
     match call.ready(&call.etag(&borrowed(&state(&project, &build)))) {
         Some(answer) => Ok(answer),
         None => show(call, &project, &build).await,
     }
+}
+
+/// The page: a table, with what is kept of each file, and a way to have it read again.
+async fn page(call: &Call<'_>, project: &Project, build: &Build) -> Result<HttpResponse, ApiError> {
+    let (id, of) = (project.id, build.id);
+    let (receipts, kept) = call
+        .ask(move |repository| {
+            Ok((repository.receipt_list(id, of, SHOWN)?, repository.upload_list(id, of)?))
+        })
+        .await?;
+    let is_kept = |nth: usize| {
+        kept.iter().any(|upload| {
+            let first = upload.receipts.first as usize;
+            (first..first + upload.receipts.count as usize).contains(&nth)
+        })
+    };
+    let files = receipts.files.into_iter().enumerate();
+    let files: Vec<(String, bool)> = files.map(|(nth, file)| (file, is_kept(nth))).collect();
+    let methods = call.view().methods(Subject::Reparse(project, build));
+    let may_reparse = methods.contains(&Method::Post) && !kept.is_empty();
+    let of = (project, build);
+    call.shown(&Receipt::new(call.site(), of, &receipts.documents, &files, may_reparse))
 }
 
 async fn show(call: &Call<'_>, project: &Project, build: &Build) -> Result<HttpResponse, ApiError> {
@@ -64,7 +92,10 @@ pub(crate) async fn reparse(
         Updated::Done(()) => {
             call.app.cache.changed();
             let (project, build) = find(call, slug, key).await?;
-            show(call, &project, &build).await
+            match call.format {
+                Format::Html => page(call, &project, &build).await,
+                Format::Json => show(call, &project, &build).await,
+            }
         }
         Updated::Stale => Err(ApiError::Conflict("the build changed meanwhile; try again")),
         Updated::Gone => Err(ApiError::NotFound("there is no such build")),

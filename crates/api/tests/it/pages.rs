@@ -175,6 +175,54 @@ fn a_session_reads_and_its_forms_change_what_its_user_may() {
 }
 
 #[test]
+fn the_receipt_is_a_table_and_its_uploads_are_read_again_by_a_form() {
+    let server = filled();
+    let form = "--x\r\nContent-Disposition: form-data; name=\"f\"; filename=\"<b>.xml\"\r\n\r\n\
+                <testsuite name='s' tests='3'>\n<testcase name='a'/>\n<testcase name='b'><failure/>\
+                </testcase></testsuite>\r\n--x\r\nContent-Disposition: form-data; name=\"f\"; \
+                filename=\"notes.txt\"\r\n\r\nhello\r\n--x--\r\n";
+    let built = server
+        .request("POST", "/pony/builds")
+        .basic("ann", "ann-pw")
+        .header("Content-Type", "multipart/form-data; boundary=x")
+        .body(form.as_bytes())
+        .send();
+    assert_eq!(built.status, 201);
+    let receipt = format!("{}/receipt", built.header("location"));
+    let cookie = server.sign_in("ann");
+    let page = server.page(&receipt, &cookie);
+    let text = page.text();
+    for cell in [
+        ">&#60;b&#62;.xml <span class=\"soft\">",
+        "<td>junit</td><td>from the bytes</td>",
+        "<td class=\"num\">1</td><td class=\"num\">0</td><td class=\"num\">0</td><td class=\"num\">1</td>",
+        "<strong>odd</strong> <span class=\"soft\">line 1</span> the suite",
+        "<td>no report</td>",
+        "<strong>dropped</strong> this is no report of a known format",
+        "<td>yes</td>",
+    ] {
+        assert!(text.contains(cell), "{cell}: {text}");
+    }
+    let fields = |method: &'static str, token: &str| {
+        [("_method".to_owned(), method.to_owned()), ("_token".to_owned(), token.to_owned())]
+    };
+    let send = |cookie: &str, fields: [(String, String); 2]| {
+        let fields: Vec<_> =
+            fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        server.form(&format!("{receipt}/reparse"), cookie, &fields)
+    };
+    let own = token(&page);
+    let again = send(&cookie, fields("POST", &own));
+    assert_eq!((again.status, again.header("location")), (303, receipt.as_str()));
+    assert_eq!(send(&cookie, fields("PUT", &own)).status, 400);
+    assert_eq!(send(&cookie, fields("POST", "wrong")).status, 403);
+    // Who may not is shown no form.
+    server.as_user("bob").send("PUT", "/bobs", r#"{"name":"Bob's"}"#);
+    let bob = server.sign_in("bob");
+    assert!(!server.page(&receipt, &bob).text().contains("Read again"));
+}
+
+#[test]
 fn a_form_of_another_page_or_session_does_nothing() {
     let server = filled();
     server.as_user("bob").send("PUT", "/bobs", r#"{"name":"Bob's"}"#);

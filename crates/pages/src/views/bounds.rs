@@ -194,5 +194,18 @@ fn a_page_has_a_bound_whatever_it_shows() {
         .unwrap()
         .len(),
     ));
+    let notes: Vec<String> = (0..1000)
+        .map(|_| format!(r#"{{"line":1,"kind":"odd","text":"{}"}}"#, "&".repeat(512)))
+        .collect();
+    let receipt = format!(
+        r#"{{"file":"{name}","format":"junit","recognized":"from the bytes","notes":[{}]}}"#,
+        notes.join(",")
+    );
+    let files = vec![(receipt.clone(), true); 1000];
+    let of = (&project, &builds[0]);
+    sizes.push((
+        "receipt",
+        rendered(&Receipt::new(site(), of, &[receipt], &files, true)).unwrap().len(),
+    ));
     assert!(sizes.iter().all(|(_, size)| *size < 8 << 20), "{sizes:?}");
 }

@@ -6,6 +6,7 @@ mod build;
 mod cases;
 mod others;
 mod project;
+mod receipt;
 mod step;
 
 use std::collections::HashMap;
@@ -25,6 +26,7 @@ pub use others::{
 };
 pub(crate) use project::strip_label;
 pub use project::{BuildFilter, Builds, ProjectPage, ProjectRow, Projects, TestLine};
+pub use receipt::Receipt;
 pub use step::{Lines, Output, Room, step_html};
 
 /// What a page says of itself, to browsers and to those that show links to it.

@@ -161,3 +161,19 @@ fn subtests_may_lie_only_so_deep() {
     let error = Read::from_bytes(deeper.as_bytes(), Some(Format::Tap)).unwrap_err();
     assert_eq!(error.to_string(), "line 65: subtests lie more than 64 deep");
 }
+
+#[test]
+fn what_prove_calls_dubious_is_an_error_unless_the_tests_that_failed_say_it() {
+    let prove = |code: u32| {
+        format!(
+            "t/a.t .. \n1..2\nok 1 - passes\nnot ok 2 - fails\nDubious, test returned {code} (wstat 1, 0x1)\n\
+             Failed 1/2 subtests \n\nTest Summary Report\n-------------------\n\
+             t/a.t (Wstat: 256 (exited {code}) Tests: 2 Failed: 1)\n  Failed test:  2\nResult: FAIL\n"
+        )
+    };
+    let counted = read(&prove(1));
+    assert_eq!(cases(&counted), ["t/a.t::passes passed", "t/a.t::fails failed"]);
+    let died = read(&prove(255));
+    assert_eq!(cases(&died).last().unwrap(), "t/a.t::the test file itself error");
+    assert!(!counted.tally.verdict.is_success() && !died.tally.verdict.is_success());
+}

@@ -1,0 +1,131 @@
+//! What a build's uploads were read as.
+
+use askama::Template;
+use devmason_domain::{Build, Project};
+use serde::Deserialize;
+
+use super::Page;
+use crate::site::Site;
+
+/// How many files are shown.
+const FILES: usize = 200;
+
+/// How many notes are shown of a file, and of all of them.
+const NOTES: usize = 50;
+const ALL_NOTES: usize = 500;
+
+/// What was read of a file, or of a document, as it is stored.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Stored {
+    file: Option<String>,
+    format: Option<String>,
+    recognized: String,
+    bytes: Option<u64>,
+    /// How many files it is of, where they are one report.
+    files: Option<u64>,
+    tests: Counts,
+    notes: Vec<Note>,
+    notes_total: u64,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Counts {
+    total: u64,
+    passed: u64,
+    flaky: u64,
+    skipped: u64,
+    failed: u64,
+    error: u64,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Note {
+    line: Option<u64>,
+    kind: String,
+    text: String,
+}
+
+/// A file in the table.
+struct Row {
+    file: String,
+    format: String,
+    recognized: String,
+    size: String,
+    tests: Counts,
+    kept: &'static str,
+    notes: Vec<Note>,
+    more_notes: u64,
+}
+
+impl Row {
+    fn new(stored: &str, kept: &'static str, room: &mut usize) -> Self {
+        // One that cannot be parsed is a row that says nothing.
+        let stored: Stored = serde_json::from_str(stored).unwrap_or_default();
+        let is_document = stored.format.as_deref() == Some("devmason");
+        let file = stored.file.unwrap_or_else(|| {
+            if is_document { "a document of the API" } else { "the file" }.to_owned()
+        });
+        let files = stored.files.map(|files| format!("{files} files, ")).unwrap_or_default();
+        let mut notes = stored.notes;
+        notes.truncate(NOTES.min(*room));
+        *room -= notes.len();
+        Self {
+            file,
+            format: stored.format.unwrap_or_else(|| "no report".to_owned()),
+            recognized: stored.recognized,
+            size: stored.bytes.map(|bytes| format!("{files}{bytes} bytes")).unwrap_or_default(),
+            tests: stored.tests,
+            kept,
+            more_notes: stored.notes_total.saturating_sub(notes.len() as u64),
+            notes,
+        }
+    }
+}
+
+/// What a build's uploads were read as: a row for each file.
+#[derive(Template)]
+#[template(path = "receipt.html")]
+pub struct Receipt<'a> {
+    /// What is around the page.
+    site: Site<'a>,
+    project: &'a Project,
+    build: &'a Build,
+    rows: Vec<Row>,
+    more: usize,
+    /// Whether the viewer may have the uploads read again.
+    may_reparse: bool,
+}
+
+impl<'a> Receipt<'a> {
+    /// The receipts of documents and of files, as they are stored; of each file, whether its upload is kept.
+    pub fn new(
+        site: Site<'a>,
+        (project, build): (&'a Project, &'a Build),
+        documents: &[String],
+        files: &[(String, bool)],
+        may_reparse: bool,
+    ) -> Self {
+        let mut room = ALL_NOTES;
+        let all = documents.len() + files.len();
+        let documents = documents.iter().map(|stored| (stored, ""));
+        let files =
+            files.iter().map(|(stored, is_kept)| (stored, if *is_kept { "yes" } else { "no" }));
+        let shown = documents.chain(files).take(FILES);
+        let rows: Vec<Row> =
+            shown.map(|(stored, kept)| Row::new(stored, kept, &mut room)).collect();
+        let more = all - rows.len();
+        Self { site, project, build, rows, more, may_reparse }
+    }
+}
+
+impl Page for Receipt<'_> {
+    fn title(&self) -> String {
+        format!("Receipt of build {}", self.build.key())
+    }
+    fn summary(&self) -> String {
+        "What its uploads were read as".to_owned()
+    }
+}

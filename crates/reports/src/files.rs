@@ -1,0 +1,302 @@
+//! The files in what was sent: those of an archive, unpacked where they are compressed, and put together where several
+//! are one report.
+
+use std::collections::HashMap;
+use std::io::{Cursor, Read};
+
+use bytes::Bytes;
+use devmason_domain::limits;
+use zip::ZipArchive;
+
+use crate::{Format, Note, NoteKind, Seen};
+
+/// How deep archives may lie in each other: those further in are left as they are. A client puts several files into one.
+const MAX_DEPTH: u32 = 1;
+
+/// How much room is asked for at first where it is not known how much comes, in bytes.
+const FIRST_ROOM: usize = 32 << 10;
+
+/// A file: what it is called, where it came with others, and what is in it.
+pub type Named = (Option<String>, Bytes);
+
+/// What bounds unpacking, and what is said where that is not possible.
+pub trait Bounds {
+    /// Why it is not possible.
+    type Error;
+    /// Asks for room for so many bytes.
+    ///
+    /// # Errors
+    /// There is none.
+    fn room(&self, bytes: usize) -> Result<(), Self::Error>;
+    /// What was sent is not what it should be.
+    fn bad(&self, problem: String) -> Self::Error;
+    /// There is no memory.
+    fn no_room(&self) -> Self::Error;
+    /// What was sent is longer, unpacked, than it may be.
+    fn too_long(&self) -> Self::Error;
+}
+
+/// Reads what a decoder gives, within a limit: a few kilobytes may hold gigabytes.
+///
+/// # Errors
+/// It is broken, longer than the limit, or there is no room for it.
+pub fn inflate<B: Bounds>(
+    mut decoder: impl Read,
+    coding: &str,
+    limit: usize,
+    bounds: &B,
+) -> Result<Bytes, B::Error> {
+    let mut inflated = Vec::new();
+    loop {
+        // The buffer doubles, and while it does both are there.
+        let room = (inflated.len().max(FIRST_ROOM)).min(limit.saturating_add(1) - inflated.len());
+        bounds.room(room)?;
+        inflated.try_reserve_exact(room).map_err(|_| bounds.no_room())?;
+        let read = decoder.by_ref().take(room as u64).read_to_end(&mut inflated);
+        let read = read.map_err(|error| bounds.bad(format!("it is not {coding}: {error}")))?;
+        if inflated.len() > limit {
+            return Err(bounds.too_long());
+        }
+        if read < room {
+            inflated.shrink_to_fit();
+            return Ok(inflated.into());
+        }
+    }
+}
+
+/// Unpacks files, which are bounded together.
+pub struct Unpack<'a, B> {
+    /// How many bytes may still come of them.
+    left: usize,
+    bounds: &'a B,
+    files: Vec<Named>,
+}
+
+impl<'a, B: Bounds> Unpack<'a, B> {
+    /// Unpacks so many bytes at most.
+    pub fn new(limit: usize, bounds: &'a B) -> Self {
+        Self { left: limit, bounds, files: Vec::new() }
+    }
+
+    /// What is in files: an archive is what is in it.
+    ///
+    /// # Errors
+    /// One is broken, or they have too much in them.
+    pub fn each(mut self, files: Vec<Named>) -> Result<Vec<Named>, B::Error> {
+        files.into_iter().try_for_each(|(name, body)| self.file(name, body, 0))?;
+        Ok(self.files)
+    }
+
+    /// The files of what must be a tar archive, by their paths in it.
+    ///
+    /// # Errors
+    /// As [`Self::each`].
+    pub fn tar(mut self, body: Bytes) -> Result<Vec<Named>, B::Error> {
+        let body = self.unpacked(body)?;
+        self.members_of_tar(None, &body, 0)?;
+        Ok(self.files)
+    }
+
+    /// A file that lies in so many archives.
+    fn file(&mut self, name: Option<String>, body: Bytes, depth: u32) -> Result<(), B::Error> {
+        let body = self.unpacked(body)?;
+        if depth > MAX_DEPTH {
+            self.push(name, body)
+        } else if is_zip(&body) {
+            self.members_of_zip(name.as_deref(), &body, depth)
+        } else if is_tar(&body) {
+            self.members_of_tar(name.as_deref(), &body, depth)
+        } else {
+            self.push(name, body)
+        }
+    }
+
+    fn push(&mut self, name: Option<String>, body: Bytes) -> Result<(), B::Error> {
+        if self.files.len() >= limits::FILES {
+            return Err(self.too_many());
+        }
+        self.files.push((name, body));
+        Ok(())
+    }
+
+    fn too_many(&self) -> B::Error {
+        self.bounds.bad(format!("more than {} files", limits::FILES))
+    }
+
+    /// A file that is kept compressed, as `junit.xml.gz`, is what is in it.
+    fn unpacked(&mut self, body: Bytes) -> Result<Bytes, B::Error> {
+        if !body.starts_with(&[0x1f, 0x8b]) {
+            return Ok(body);
+        }
+        let decoder = flate2::read::MultiGzDecoder::new(body.as_ref());
+        let body = inflate(decoder, "gzip", self.left, self.bounds)?;
+        self.left -= body.len();
+        Ok(body)
+    }
+
+    fn member(
+        &mut self,
+        archive: Option<&str>,
+        name: &str,
+        body: Bytes,
+        depth: u32,
+    ) -> Result<(), B::Error> {
+        let name = archive.map_or_else(|| name.to_owned(), |archive| format!("{archive}/{name}"));
+        self.file(Some(name), body, depth + 1)
+    }
+
+    /// The files lie in the body: of them, nothing is unpacked.
+    fn members_of_tar(
+        &mut self,
+        archive: Option<&str>,
+        body: &Bytes,
+        depth: u32,
+    ) -> Result<(), B::Error> {
+        let bounds = self.bounds;
+        let no_tar = |error: std::io::Error| bounds.bad(format!("it is no tar archive: {error}"));
+        let mut tar = tar::Archive::new(Cursor::new(body));
+        for entry in tar.entries().map_err(no_tar)? {
+            let entry = entry.map_err(no_tar)?;
+            if !entry.header().entry_type().is_file() {
+                continue;
+            }
+            let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+            let start = usize::try_from(entry.raw_file_position()).unwrap_or(usize::MAX);
+            let end = start.saturating_add(usize::try_from(entry.size()).unwrap_or(usize::MAX));
+            if end > body.len() {
+                return Err(bounds.bad(format!("'{name}' is cut off")));
+            }
+            self.member(archive, &name, body.slice(start..end), depth)?;
+        }
+        Ok(())
+    }
+
+    fn members_of_zip(
+        &mut self,
+        archive: Option<&str>,
+        body: &Bytes,
+        depth: u32,
+    ) -> Result<(), B::Error> {
+        let bounds = self.bounds;
+        let no_zip =
+            |error: zip::result::ZipError| bounds.bad(format!("it is no ZIP archive: {error}"));
+        // The list of files is held as a whole: it is counted before.
+        if members_said(body).is_some_and(|members| members > limits::FILES as u64) {
+            return Err(self.too_many());
+        }
+        let mut zip = ZipArchive::new(Cursor::new(body.as_ref())).map_err(no_zip)?;
+        for nth in 0..zip.len() {
+            let mut member = zip.by_index(nth).map_err(no_zip)?;
+            if !member.is_file() {
+                continue;
+            }
+            let name = member.name().map_err(no_zip)?.into_owned();
+            let body = inflate(member.by_ref(), "ZIP", self.left, bounds)?;
+            self.left -= body.len();
+            self.member(archive, &name, body, depth)?;
+        }
+        Ok(())
+    }
+}
+
+fn is_zip(body: &[u8]) -> bool {
+    body.starts_with(b"PK\x03\x04") || body.starts_with(b"PK\x05\x06")
+}
+
+/// Whether it is a tar archive, by the mark in its first header (POSIX.1-1988).
+fn is_tar(body: &[u8]) -> bool {
+    body.get(257..262) == Some(b"ustar")
+}
+
+/// How far from its end the last record of a ZIP archive may begin, in bytes: a comment may follow it.
+const ZIP_END: usize = 22 + 0xffff;
+
+/// How many files a ZIP archive says it has, the most where it says so twice (APPNOTE.TXT, 4.3.14 and 4.3.16).
+fn members_said(body: &[u8]) -> Option<u64> {
+    let tail = body.get(body.len().saturating_sub(ZIP_END)..)?;
+    let end = memchr::memmem::rfind(tail, b"PK\x05\x06")?;
+    let short = tail.get(end + 10..end + 12)?.try_into().ok().map(u16::from_le_bytes)?;
+    let long = || {
+        let locator = tail.get(end.checked_sub(20)?..end)?.strip_prefix(b"PK\x06\x07")?;
+        let at = u64::from_le_bytes(locator.get(4..12)?.try_into().ok()?);
+        let at = usize::try_from(at).ok()?;
+        let count = body.get(at.checked_add(32)?..at.checked_add(40)?)?;
+        Some(u64::from_le_bytes(count.try_into().ok()?))
+    };
+    Some(u64::from(short).max(long().unwrap_or(0)))
+}
+
+/// A file, or several that are one report.
+#[derive(Debug, Clone)]
+pub struct Gathered {
+    /// What it is called, where it came with others.
+    pub name: Option<String>,
+    /// What is in it: of several files, one behind the other.
+    pub body: Bytes,
+    /// How many files it is of.
+    pub files: usize,
+    /// How many lie beside them that only belong to them.
+    pub beside: usize,
+}
+
+impl Gathered {
+    /// What is to be said of the files beside it.
+    pub fn note(&self) -> Option<Note> {
+        let beside = self.beside;
+        let text = format!("{beside} files that lie beside them, as attachments, are left out");
+        (beside > 0).then_some(Note { line: None, kind: NoteKind::Dropped, text })
+    }
+}
+
+/// Puts files together that are one report: of Allure's, each is a test or its fixtures, and those of a folder belong
+/// together.
+///
+/// # Errors
+/// There is no room for them.
+pub fn gather<B: Bounds>(files: Vec<Named>, bounds: &B) -> Result<Vec<Gathered>, B::Error> {
+    let folder = |name: &Option<String>| {
+        let name = name.as_deref().unwrap_or_default();
+        name.rsplit_once(['/', '\\']).map_or("", |(folder, _)| folder).to_owned()
+    };
+    let is_allures =
+        |file: &Named| file.0.is_some() && Format::recognize(&file.1) == Some(Format::Allure);
+    // The folders, each with the files of its report and how many lie beside them that are none.
+    let mut reports: HashMap<String, (Vec<Bytes>, usize)> = HashMap::new();
+    let mut all: Vec<Gathered> = Vec::new();
+    let mut others: Vec<Named> = Vec::new();
+    for file in files {
+        if !is_allures(&file) {
+            others.push(file);
+            continue;
+        }
+        let folder = folder(&file.0);
+        let (bodies, _) = reports.entry(folder.clone()).or_insert_with(|| {
+            all.push(Gathered { name: Some(folder), body: Bytes::new(), files: 0, beside: 0 });
+            (Vec::new(), 0)
+        });
+        bodies.push(file.1);
+    }
+    let mut alone = Vec::new();
+    for (name, body) in others {
+        match reports.get_mut(&folder(&name)).filter(|_| name.is_some()) {
+            Some((_, beside)) if !matches!(Seen::of(&body), Seen::Format(_)) => *beside += 1,
+            _ => alone.push(Gathered { name, body, files: 1, beside: 0 }),
+        }
+    }
+    for report in &mut all {
+        let folder = report.name.take().unwrap_or_default();
+        let Some((bodies, beside)) = reports.remove(&folder) else { continue };
+        let length = bodies.iter().map(|body| body.len() + 1).sum();
+        bounds.room(length)?;
+        let mut whole = Vec::new();
+        whole.try_reserve_exact(length).map_err(|_| bounds.no_room())?;
+        for body in &bodies {
+            whole.extend_from_slice(body);
+            whole.push(b'\n');
+        }
+        let name = if folder.is_empty() { "allure-results".to_owned() } else { folder };
+        *report = Gathered { name: Some(name), body: whole.into(), files: bodies.len(), beside };
+    }
+    alone.append(&mut all);
+    Ok(alone)
+}
