@@ -170,6 +170,7 @@ impl Handler for Jest {
         "endTime",
         "status",
         "message",
+        "name",
         "ancestorTitles",
         "title",
         "duration",

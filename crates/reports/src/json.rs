@@ -2,6 +2,7 @@
 //! before a break stays.
 
 use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
@@ -166,7 +167,8 @@ pub(crate) fn walk<H: Handler>(
     note_replaced(replaced, sink);
     let (before, text) = text.split_at(recognize::begins(&text));
     let first = 1 + memchr::memchr_iter(b'\n', before.as_bytes()).count() as u64;
-    let mut walk = Walk::new(text, first, sink, handler);
+    let mut unread = Unread::default();
+    let mut walk = Walk::new(text, first, (sink, &mut unread), handler);
     let mut json = serde_json::Deserializer::from_str(text);
     for nth in 0u64.. {
         match walk.document(&mut json) {
@@ -184,6 +186,7 @@ pub(crate) fn walk<H: Handler>(
             break;
         }
     }
+    unread.tell(sink);
     Ok(())
 }
 
@@ -194,6 +197,7 @@ pub(crate) fn lines<H: Handler>(
     handler: &mut H,
 ) -> Result<u64, ReadError> {
     let (mut documents, mut others, mut replaced) = (0, 0u64, 0);
+    let mut unread = Unread::default();
     let mut broken: Option<ReadError> = None;
     loop {
         let line = input.line();
@@ -214,7 +218,7 @@ pub(crate) fn lines<H: Handler>(
         let (text, replaced_here) = paired(&text);
         replaced += replaced_here;
         let mut json = serde_json::Deserializer::from_str(&text);
-        let mut walk = Walk::new(&text, line, sink, handler);
+        let mut walk = Walk::new(&text, line, (sink, &mut unread), handler);
         match walk.document(&mut json) {
             Ok(()) => documents += 1,
             Err(Stop::Before(error) | Stop::Within(error)) => broken = Some(error),
@@ -222,6 +226,7 @@ pub(crate) fn lines<H: Handler>(
         }
     }
     note_replaced(replaced, sink);
+    unread.tell(sink);
     if others > 0 {
         let text = format!("{others} lines that are no events are left out");
         sink.note(Note { line: None, kind: NoteKind::Dropped, text });
@@ -285,9 +290,55 @@ enum Stop {
     Told(ReadError),
 }
 
+/// How many names of members are told that nobody reads.
+const TOLD: usize = 100;
+
+/// The members that nobody reads, by the objects that they are of.
+#[derive(Default)]
+struct Unread {
+    names: BTreeMap<&'static str, BTreeSet<String>>,
+    count: usize,
+}
+
+impl Unread {
+    fn add(&mut self, object: &'static str, path: &str) {
+        if self.count >= TOLD || path.len() > MAX_NAME {
+            return;
+        }
+        let names = self.names.entry(object).or_default();
+        if !names.contains(path) {
+            names.insert(path.to_owned());
+            self.count += 1;
+        }
+    }
+
+    fn tell(&self, sink: &mut dyn Sink) {
+        for (object, names) in &self.names {
+            let of = if object.is_empty() { String::new() } else { format!(" of '{object}'") };
+            let mut names = names.iter().peekable();
+            while names.peek().is_some() {
+                // A note has a bound: what there is no room for is told by the next one.
+                let mut text = format!("members{of} that are left out: ");
+                while let Some(name) = names.next_if(|name| text.len() + name.len() < ROOM) {
+                    text += name;
+                    text += if names.peek().is_some() { ", " } else { "" };
+                }
+                sink.note(Note { line: None, kind: NoteKind::Dropped, text });
+            }
+        }
+    }
+}
+
+/// How much of such a note is filled, in bytes: the longest name fits whatever is there.
+const ROOM: usize = 400;
+
+/// How long a member's name is that is told, in bytes: some are data.
+const MAX_NAME: usize = 64;
+
 struct Walk<'w, 't, H> {
     handler: &'w mut H,
     sink: &'w mut dyn Sink,
+    unread: &'w mut Unread,
     text: &'t str,
     /// The line on which it begins.
     first: u64,
@@ -303,10 +354,16 @@ struct Walk<'w, 't, H> {
 }
 
 impl<'w, 't, H: Handler> Walk<'w, 't, H> {
-    fn new(text: &'t str, line: u64, sink: &'w mut dyn Sink, handler: &'w mut H) -> Self {
+    fn new(
+        text: &'t str,
+        line: u64,
+        (sink, unread): (&'w mut dyn Sink, &'w mut Unread),
+        handler: &'w mut H,
+    ) -> Self {
         Self {
             handler,
             sink,
+            unread,
             text,
             counted: 0,
             first: line,
@@ -431,7 +488,11 @@ impl<'t, H: Handler> Visitor<'t> for Member<'_, '_, 't, H> {
             if wanted.any(|known| is_in(&known)) {
                 map.next_value_seed(Member { walk: &mut *walk, object })?;
             } else {
-                map.next_value::<IgnoredAny>()?;
+                let says_any = map.next_value_seed(SaysAny)?;
+                let object = walk.open.last().filter(|_| says_any);
+                if let Some(object) = object {
+                    walk.unread.add(object.key, &walk.path);
+                }
             }
         }
         walk.path.truncate(length);
@@ -506,5 +567,54 @@ impl<'t> Visitor<'t> for Name {
     }
     fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
         Ok(Cow::Owned(name.to_owned()))
+    }
+}
+
+/// Passes over a value, and tells whether there is anything in it.
+struct SaysAny;
+
+impl<'t> DeserializeSeed<'t> for SaysAny {
+    type Value = bool;
+    fn deserialize<D: serde::Deserializer<'t>>(self, deserializer: D) -> Result<bool, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'t> Visitor<'t> for SaysAny {
+    type Value = bool;
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("JSON")
+    }
+    fn visit_map<A: MapAccess<'t>>(self, mut map: A) -> Result<bool, A::Error> {
+        let mut any = false;
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {
+            any = true;
+        }
+        Ok(any)
+    }
+    fn visit_seq<A: SeqAccess<'t>>(self, mut list: A) -> Result<bool, A::Error> {
+        let mut any = false;
+        while list.next_element::<IgnoredAny>()?.is_some() {
+            any = true;
+        }
+        Ok(any)
+    }
+    fn visit_str<E>(self, text: &str) -> Result<bool, E> {
+        Ok(!text.is_empty())
+    }
+    fn visit_bool<E>(self, _: bool) -> Result<bool, E> {
+        Ok(true)
+    }
+    fn visit_f64<E>(self, _: f64) -> Result<bool, E> {
+        Ok(true)
+    }
+    fn visit_u64<E>(self, _: u64) -> Result<bool, E> {
+        Ok(true)
+    }
+    fn visit_i64<E>(self, _: i64) -> Result<bool, E> {
+        Ok(true)
+    }
+    fn visit_unit<E>(self) -> Result<bool, E> {
+        Ok(false)
     }
 }
