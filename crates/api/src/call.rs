@@ -35,6 +35,8 @@ pub(crate) struct Call<'a> {
     pub(crate) session: Option<&'a Session>,
     /// Whether the body was made of a form.
     pub(crate) is_form: bool,
+    /// Whether what is made must not be there.
+    pub(crate) is_new: bool,
 }
 
 impl Call<'_> {

@@ -242,6 +242,7 @@ async fn answer(
             body,
             session: session.as_ref().filter(|_| caller.is_of_session),
             is_form: false,
+            is_new: false,
         };
         if matches!(asked, Asked::Do(Method::Get)) && !is_open && reading.is_none() {
             *reading = Some(app.reads.take_within(origin.client, WAIT).await?);
@@ -346,6 +347,7 @@ async fn form(
         body,
         session: Some(session),
         is_form: true,
+        is_new: matches!(of, Resource::ProjectList),
     };
     let result = handle(&call, asked.method).await;
     app.cache.changed();

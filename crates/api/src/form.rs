@@ -83,8 +83,10 @@ pub(crate) fn read(
                 .parse()
                 .map_err(|error: devmason_domain::Invalid| bad("name in URLs", &error.0))?;
             match Resource::parse(&Resource::Project(slug).path()) {
-                Ok(resource) => resource,
-                Err(error) => return Err(ApiError::of_path(error, true)),
+                Ok(resource @ Resource::Project(_)) => resource,
+                Ok(_) | Err(_) => {
+                    return Err(bad("name in URLs", "the server keeps this name for itself"));
+                }
             }
         }
         other => other.clone(),

@@ -60,6 +60,10 @@ pub(crate) async fn get(call: &Call<'_>, slug: &Slug) -> Result<HttpResponse, Ap
 pub(crate) async fn put(call: &Call<'_>, slug: &Slug) -> Result<HttpResponse, ApiError> {
     let policy = &call.app.settings.policy;
     match call.find_project(slug).await? {
+        Some(_) if call.is_new => Err(ApiError::BadValue {
+            name: "name in URLs",
+            problem: "there is such a project already".to_owned(),
+        }),
         Some(project) => {
             if policy.change_project(call.viewer(), &project).is_ok() {
                 return update(call, project).await;

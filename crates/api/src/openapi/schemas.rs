@@ -110,7 +110,8 @@ pub(super) fn documents() -> Value {
         "Session": {"type": "object", "required": ["username"], "properties": {"username": nullable("string")}},
         "Status": {"type": "object", "required": ["status"], "properties": {"status": {"const": "ok"}}},
         "NewProject": {"type": "object", "required": ["name"], "properties": {
-            "name": {"type": "string", "minLength": 1, "maxLength": 200}, "reporting": {"enum": ["anyone", "authenticated", "owner", null]}}},
+            "name": {"type": "string", "minLength": 1, "maxLength": 200}, "reporting": {"enum": ["anyone", "authenticated", "owner", null]},
+            "id": {}, "owner": {}, "created_at": {}, "updated_at": {}, "etag": {}, "links": {}}, "additionalProperties": false},
         "Project": {"type": "object", "required": ["name", "owner", "reporting", "links"], "properties": {
             "name": text(), "owner": nullable("string"), "reporting": {"enum": ["anyone", "authenticated", "owner"]}, "links": list("Link")}},
         "ProjectList": page("projects", list("Project")),
@@ -138,6 +139,7 @@ pub(super) fn documents() -> Value {
         "Build": {"type": "object", "description": "With `fields`, only the members asked for", "properties": {
             "id": text(), "state": {"enum": ["running", "finished"]}, "success": nullable("boolean"), "started": date(),
             "finished": nullable("string"), "tags": {"type": "array", "items": tag()}, "client": reference("Client"),
+            "components": {"type": "array", "items": {"type": "string", "format": "uuid"}},
             "tests": {"anyOf": [reference("TestSummary"), {"type": "null"}]}, "results": {"type": ["array", "null"], "items": reference("Step"), "description": "In a list null, where the steps of the build are longer than a page"}, "links": list("Link")}},
         "BuildList": builds,
         "TestSummary": {"type": "object", "required": ["total", "passed", "flaky", "skipped", "failed", "error", "duration", "slowest"], "properties": {
@@ -153,15 +155,34 @@ pub(super) fn documents() -> Value {
         "TestList": {"type": "object", "required": ["tests", "count", "links"], "properties": {"tests": list("Test"), "count": {"type": "integer"}, "links": list("Link")}},
         "TestHistory": {"type": "object", "required": ["full_name", "runs", "links"], "properties": {"full_name": text(), "links": list("Link"),
             "runs": {"type": "array", "items": {"allOf": [reference("Test"), {"type": "object", "required": ["build", "started"], "properties": {"build": text(), "started": text()}}]}}}},
-        "Receipt": {"type": "object", "required": ["uploads", "links"], "properties": {"links": list("Link"),
-            "uploads": {"type": "array", "items": {"type": "object", "required": ["format", "recognized", "notes", "notes_total"], "properties": {
-                "format": text(), "recognized": text(), "notes": {"type": "array", "items": {"type": "object"}}, "notes_total": {"type": "integer"}}}}}},
+        "Receipt": {"type": "object", "required": ["uploads", "links"], "properties": {"links": list("Link"), "uploads": list("Upload")}},
+        "Upload": upload(),
         "Closing": {"type": "object", "properties": {"success": nullable("boolean"), "finished": bounded_or_null(100)}},
         "TagList": {"type": "object", "required": ["tags", "links"], "properties": {"tags": {"type": "array", "items": tag()}, "links": list("Link")}},
         "NewUser": {"type": "object", "properties": {"password": bounded_or_null(devmason_domain::MAX_PASSWORD_BYTES)}},
         "User": {"type": "object", "required": ["username", "links"], "properties": {"username": text(), "links": list("Link")}},
         "UserList": page("users", list("User")),
     })
+}
+
+/// What one upload was read as.
+fn upload() -> Value {
+    let text = || json!({"type": "string"});
+    let number = || json!({"type": "integer"});
+    json!({"type": "object", "required": ["format", "recognized", "notes", "notes_total"], "properties": {
+        "file": {"type": ["string", "null"], "description": "Of a file that came with others"},
+        "files": {"type": "integer", "description": "How many files are this one report, where they are several"},
+        "format": {"type": ["string", "null"], "description": "Null where it is no report"},
+        "recognized": text(), "bytes": number(), "digest": text(),
+        "seconds": {"type": "number", "description": "How long it took to read"},
+        "steps": {"type": "integer", "description": "Of a document"},
+        "suites": {"type": "integer", "description": "Of a file"},
+        "tests": {"type": "object", "required": ["total"], "properties": {
+            "total": number(), "passed": number(), "flaky": number(), "skipped": number(), "failed": number(), "error": number()}},
+        "notes": {"type": "array", "items": {"type": "object", "required": ["line", "kind", "text"], "properties": {
+            "line": {"type": ["integer", "null"]},
+            "kind": {"enum": ["dropped", "doubled", "guessed", "cut", "odd", "verdict"]}, "text": text()}}},
+        "notes_total": number()}})
 }
 
 /// The schemas of the query face.

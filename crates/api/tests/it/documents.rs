@@ -135,3 +135,132 @@ fn the_description_has_the_resources_and_methods_that_there_are() {
         assert_eq!(described, sorted, "{}", resource.pattern());
     }
 }
+
+/// Holds a document against a schema, member by member, both ways; what is odd is said with its path.
+fn held(document: &Value, schema: &Value, all: &Value, path: &str, odd: &mut Vec<String>) {
+    if let Some(name) = schema["$ref"].as_str() {
+        let name = name.rsplit('/').next().unwrap();
+        return held(document, &all[name], all, &format!("{path} ({name})"), odd);
+    }
+    if let Some(choices) = schema["anyOf"].as_array() {
+        let is_null = |choice: &Value| choice["type"] == "null";
+        if let (false, Some(choice)) = (document.is_null(), choices.iter().find(|c| !is_null(c))) {
+            held(document, choice, all, path, odd);
+        }
+        return;
+    }
+    // The parts of a schema are one.
+    let parts = schema["allOf"].as_array().cloned().unwrap_or_else(|| vec![schema.clone()]);
+    let parts: Vec<Value> = parts
+        .iter()
+        .map(|part| match part["$ref"].as_str() {
+            Some(name) => all[name.rsplit('/').next().unwrap()].clone(),
+            None => part.clone(),
+        })
+        .collect();
+    if let Some(items) = document.as_array() {
+        for (at, item) in items.iter().enumerate() {
+            held(item, &schema["items"], all, &format!("{path}[{at}]"), odd);
+        }
+    }
+    let known: std::collections::BTreeMap<&String, &Value> = parts
+        .iter()
+        .filter_map(|part| part["properties"].as_object())
+        .flatten()
+        .filter(|(_, member)| member["writeOnly"] != true)
+        .collect();
+    let Some(members) = document.as_object() else { return };
+    if known.is_empty() {
+        return;
+    }
+    let takes_others = parts.iter().any(|part| part["additionalProperties"] == true);
+    for (name, value) in members {
+        match known.get(name) {
+            Some(member) => held(value, member, all, &format!("{path}.{name}"), odd),
+            None if takes_others => {}
+            None => odd.push(format!("{path}.{name} is not in the schema")),
+        }
+    }
+    // Told only where there is something to tell, or of a single object.
+    const SOMETIMES: [&str; 12] = [
+        "count_is_exact",
+        "file",
+        "files",
+        "steps",
+        "suites",
+        "output",
+        "errout",
+        "failure",
+        "line",
+        "properties",
+        "retries",
+        "stderr",
+    ];
+    let is_whole = |name: &str| !SOMETIMES.contains(&name) && name != "stdout";
+    for name in known.keys().filter(|name| is_whole(name) && !members.contains_key(**name)) {
+        odd.push(format!("{path}.{name} is not in the document"));
+    }
+}
+
+#[test]
+fn documents_and_schemas_have_the_same_members() {
+    let server = Server::new();
+    let ann = server.as_user("ann");
+    server.project("pony");
+    let made = ann.send("POST", "/api/v1/componenttypes", r#"{"name":"kernel"}"#);
+    assert_eq!(made.status, 201);
+    let component = r#"{"name":"6.12","componenttype":"kernel","title":"t","data":{"a":1}}"#;
+    let made = ann.send("POST", "/api/v1/components", component);
+    let component = made.json()["component"]["id"].as_str().unwrap().to_owned();
+    let build = r#"{"success":false,"tags":["linux"],"client":{"host":"h","user":"u","arch":"a"},
+        "components":[{"type":"kernel","name":"6.12"}],
+        "results":[{"name":"s","success":false,"started":"2026-01-01T00:00:00Z","output":"o","errout":"e",
+        "tests":[{"suite":"a","name":"b","status":"failed","duration":0.5,"file":"f","line":1,"retries":1,
+        "failure":{"type":"t","message":"m","text":"x"},"properties":[{"name":"p","value":"v"}]}]}]}"#;
+    assert_eq!(ann.send("PUT", "/pony/builds/1", build).status, 201);
+    let all = server.get("/openapi.json").json()["components"]["schemas"].clone();
+    let mut odd = Vec::new();
+    let id = |plural: &str| {
+        let answer = server.get(&format!("/api/v1/{plural}"));
+        answer.json()[plural][0]["id"].as_str().unwrap_or_else(|| panic!("{plural}")).to_owned()
+    };
+    let mut looked_at = vec![
+        ("Project", "/pony".to_owned()),
+        ("ProjectList", "/".to_owned()),
+        ("Build", "/pony/builds/1".to_owned()),
+        ("BuildList", "/pony/tags/linux".to_owned()),
+        ("TestList", "/pony/builds/1/tests".to_owned()),
+        ("TestHistory", "/pony/tests/a%3A%3Ab".to_owned()),
+        ("Receipt", "/pony/builds/1/receipt".to_owned()),
+        ("TagList", "/pony/tags".to_owned()),
+        ("User", "/users/ann".to_owned()),
+        ("UserList", "/users".to_owned()),
+        ("Session", "/api/v1/session".to_owned()),
+        ("Status", "/healthz".to_owned()),
+        ("Error", "/nothing".to_owned()),
+        ("BuildObjects", format!("/api/v1/components/{component}/builds")),
+    ];
+    for (plural, many, one) in [
+        ("projects", "ProjectObjects", "OneProjectObject"),
+        ("builds", "BuildObjects", "OneBuildObject"),
+        ("steps", "StepObjects", "OneStepObject"),
+        ("tests", "TestObjects", "OneTestObject"),
+        ("tags", "TagObjects", "OneTagObject"),
+        ("users", "UserObjects", "OneUserObject"),
+        ("components", "Components", "OneComponent"),
+        ("componenttypes", "ComponentTypes", "OneComponentType"),
+    ] {
+        looked_at.push((many, format!("/api/v1/{plural}")));
+        looked_at.push((one, format!("/api/v1/{plural}/{}", id(plural).replace('/', "%2F"))));
+    }
+    // A file has a receipt with other members than a document.
+    let junit = "<testsuite name='s'><testcase name='a'/><testcase name='a'/></testsuite>";
+    let file = server.request("PUT", "/pony/builds/2").header("Content-Type", "application/xml");
+    assert_eq!(server.send(file.body(junit.as_bytes())).status, 201);
+    looked_at.push(("Receipt", "/pony/builds/2/receipt".to_owned()));
+    for (schema, path) in looked_at {
+        let answer = server.get(&path);
+        held(&answer.json(), &all[schema], &all, &format!("{schema} of {path}"), &mut odd);
+    }
+    assert_eq!(odd, Vec::<String>::new());
+}

@@ -34,6 +34,26 @@ fn its_owner_changes_and_deletes_a_project() {
 }
 
 #[test]
+fn a_member_that_is_no_setting_is_refused() {
+    let server = Server::new();
+    let alice = server.as_user("alice");
+    let refused = alice.send("PUT", "/pony", r#"{"name":"Pony","private":true}"#);
+    assert_eq!(
+        (refused.status, refused.message().as_str()),
+        (400, "private: there is no such member")
+    );
+    assert_eq!(refused.json()["payload"]["field"], "private");
+    assert_eq!(server.get("/pony").status, 404);
+    assert_eq!(alice.send("PUT", "/pony", r#"{"name":"Pony"}"#).status, 201);
+    // What the server shows is taken back.
+    for path in ["/pony", "/api/v1/projects"] {
+        let shown = server.get(path).json();
+        let shown = shown.pointer("/projects/0").unwrap_or(&shown);
+        assert_eq!(alice.send("PUT", "/pony", &shown.to_string()).status, 200, "{shown}");
+    }
+}
+
+#[test]
 fn an_administrator_changes_any_project() {
     let server = Server::of(Registration::Open, Reading::Open, &["root"]);
     let repository = open(&server.database.url, &Options::default()).unwrap();

@@ -84,12 +84,15 @@ fn compare(key: Key, comparison: Comparison, value: Value) -> Filter {
 /// A field that is not there, or cannot be sorted by.
 pub fn parse_sort(table: &Table, text: &str) -> Result<Vec<SortKey>, QueryError> {
     bounded("sort", text)?;
-    let keys: Vec<&str> = text.split(',').filter(|key| !key.is_empty()).collect();
+    let keys: Vec<&str> = if text.is_empty() { Vec::new() } else { text.split(',').collect() };
     if keys.len() > MAX_TERMS {
         return Err(malformed("sort", format!("more than {MAX_TERMS} keys")));
     }
     let parse = |key: &&str| {
         let name = key.strip_prefix('-').unwrap_or(key);
+        if name.is_empty() {
+            return Err(malformed("sort", "a key is empty"));
+        }
         Ok(SortKey { key: table.key("sort", name)?, descending: name.len() < key.len() })
     };
     let mut parsed: Vec<SortKey> = Vec::with_capacity(keys.len());
@@ -107,7 +110,8 @@ pub fn parse_sort(table: &Table, text: &str) -> Result<Vec<SortKey>, QueryError>
 fn csv(text: &str) -> Result<Vec<String>, &'static str> {
     let mut fields = Vec::new();
     let mut chars = text.chars().peekable();
-    while chars.peek().is_some() {
+    let mut is_open = !text.is_empty();
+    while is_open {
         let mut field = String::new();
         if chars.next_if_eq(&'"').is_some() {
             loop {
@@ -118,15 +122,17 @@ fn csv(text: &str) -> Result<Vec<String>, &'static str> {
                     None => return Err("a quote is not closed"),
                 }
             }
-            if !matches!(chars.next(), None | Some(',')) {
-                return Err("text after a closing quote");
-            }
         } else {
-            field.extend(chars.by_ref().take_while(|c| *c != ','));
+            while let Some(c) = chars.next_if(|c| *c != ',') {
+                field.push(c);
+            }
         }
-        if !field.is_empty() {
-            fields.push(field);
-        }
+        fields.push(field);
+        is_open = match chars.next() {
+            None => false,
+            Some(',') => true,
+            Some(_) => return Err("text after a closing quote"),
+        };
     }
     Ok(fields)
 }
@@ -351,6 +357,18 @@ mod tests {
             matches!(&parsed[0], Filter::Compare(_, _, Value::Text(text)) if text == "a,b: \"c\"")
         );
         assert!(matches!(&parsed[1], Filter::Compare(_, _, Value::Datetime(_))));
+    }
+
+    #[test]
+    fn a_condition_or_a_key_that_says_nothing_is_refused() {
+        for text in [",", "\"\"", ",,", "success:true,", ",success:true", "success:true,,steps:5"] {
+            assert!(parse_where(&BUILDS, text).is_err(), "{text}");
+        }
+        for text in [",", "-", "started,", ",started"] {
+            assert!(parse_sort(&BUILDS, text).is_err(), "{text}");
+        }
+        assert_eq!(parse_where(&BUILDS, "").unwrap(), Filter::All(Vec::new()));
+        assert!(parse_sort(&BUILDS, "").unwrap().is_empty());
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What clients send, checked once, at the door.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -8,8 +9,9 @@ use devmason_domain::{
     PlainText, ProjectName, Report, Reporting, Step, StepName, Tag, TagSet, TestResult, Timestamp,
     limits,
 };
-use serde::de::{DeserializeOwned, Error as _, MapAccess, Visitor};
+use serde::de::{DeserializeOwned, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -53,8 +55,7 @@ pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, DocumentError> {
         DocumentError::new("", format!("the body is not UTF-8 (byte {})", error.valid_up_to()))
     })?;
     // serde would read an array as an object's members in order, too.
-    if !text.trim_ascii_start().starts_with('{')
-        && serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
+    if !text.trim_ascii_start().starts_with('{') && serde_json::from_str::<IgnoredAny>(text).is_ok()
     {
         return Err(DocumentError::new("", "the body is not a JSON object"));
     }
@@ -101,6 +102,11 @@ fn explain<T: DeserializeOwned>(text: &str, error: &serde_json::Error) -> Docume
             };
             return DocumentError::new(field, problem_of_member);
         }
+    }
+    if let Some((member, _)) =
+        problem.strip_prefix("unknown field `").and_then(|rest| rest.split_once('`'))
+    {
+        return DocumentError::new(member, "there is no such member");
     }
     DocumentError::new(path, problem)
 }
@@ -356,10 +362,48 @@ impl Fingerprint {
     }
     fn members(&mut self, members: &[(String, Box<RawValue>)]) -> &mut Self {
         self.number(members.len());
+        let mut members: Vec<_> = members.iter().collect();
+        members.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
         for (name, value) in members {
-            self.text(name).text(value.get());
+            let mut text = String::new();
+            canonical(value.get(), &mut text);
+            self.text(name).text(&text);
         }
         self
+    }
+}
+
+/// Writes JSON as it is always written: members in the order of their names, no white space, one way to escape.
+/// Numbers stay as they were sent.
+fn canonical(json: &str, text: &mut String) {
+    let json = json.trim();
+    match json.as_bytes().first() {
+        Some(b'{') => {
+            let members: BTreeMap<String, &RawValue> =
+                serde_json::from_str(json).unwrap_or_default();
+            text.push('{');
+            for (at, (name, value)) in members.into_iter().enumerate() {
+                text.push_str(if at == 0 { "" } else { "," });
+                text.push_str(&Value::String(name).to_string());
+                text.push(':');
+                canonical(value.get(), text);
+            }
+            text.push('}');
+        }
+        Some(b'[') => {
+            let values: Vec<&RawValue> = serde_json::from_str(json).unwrap_or_default();
+            text.push('[');
+            for (at, value) in values.into_iter().enumerate() {
+                text.push_str(if at == 0 { "" } else { "," });
+                canonical(value.get(), text);
+            }
+            text.push(']');
+        }
+        Some(b'"') => match serde_json::from_str::<String>(json) {
+            Ok(string) => text.push_str(&Value::String(string).to_string()),
+            Err(_) => text.push_str(json),
+        },
+        _ => text.push_str(json),
     }
 }
 
@@ -466,13 +510,27 @@ impl IncomingStep {
     }
 }
 
-/// A project, to be registered or changed.
+/// A project, to be registered or changed. What the server's own documents have beside that counts for nothing; a member
+/// that is not known is refused: who sends it means a setting.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct IncomingProject {
     /// What people call it.
     pub name: ProjectName,
     /// Who may post builds; absent keeps what is.
     pub reporting: Option<Reporting>,
+    #[serde(default, rename = "id")]
+    _id: IgnoredAny,
+    #[serde(default, rename = "owner")]
+    _owner: IgnoredAny,
+    #[serde(default, rename = "created_at")]
+    _created_at: IgnoredAny,
+    #[serde(default, rename = "updated_at")]
+    _updated_at: IgnoredAny,
+    #[serde(default, rename = "etag")]
+    _etag: IgnoredAny,
+    #[serde(default, rename = "links")]
+    _links: IgnoredAny,
 }
 
 /// A component type, to be created or renamed.
@@ -671,6 +729,18 @@ mod tests {
         assert_ne!(one, digest(r#"{"success":false,"tags":["a","b"]}"#));
         assert_ne!(one, digest(r#"{"success":true,"tags":["ab"]}"#));
         assert_ne!(one, digest(r#"{"success":true,"tags":["a","b"],"client":{"x":1}}"#));
+        let extras = digest(
+            r#"{"success":true,"client":{"host":"h","x":{"a":1,"b":[1,{"c":"\u00e9","d":null}]}},
+                "results":[{"name":"s","success":true,"p":{"q":1,"r":2},"z":[]}]}"#,
+        );
+        let otherwise = r#"{"results": [ {"z": [ ], "success": true, "p": { "r": 2, "q":1 }, "name": "s"} ],
+            "client": {"x": {"b": [1, {"d": null, "c": "é"}], "a": 1}, "host": "h"}, "success": true}"#;
+        assert_eq!(extras, digest(otherwise));
+        for (one, other) in
+            [("[1, {", "[{"), ("\"q\":1", "\"q\":\"1\""), ("\"q\":1", "\"q\":1.0"), ("null", "0")]
+        {
+            assert_ne!(extras, digest(&otherwise.replace(one, other)), "{one}");
+        }
         let with_test = |status: &str| {
             digest(&format!(
                 r#"{{"success":true,"results":[{{"name":"s","success":true,"tests":[{{"name":"t","status":"{status}"}}]}}]}}"#
