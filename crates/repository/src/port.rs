@@ -726,6 +726,8 @@ pub struct PlacedStep {
     pub project: ProjectId,
     /// Its build.
     pub build: BuildId,
+    /// The version of its build, which changes when the step does.
+    pub version: i64,
     /// Its place among the build's steps, from 0.
     pub position: u32,
     /// The step.

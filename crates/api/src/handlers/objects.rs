@@ -216,7 +216,7 @@ fn build_object<'a>(of: &'a Build, projects: &'a Projects) -> Option<BuildObject
 
 fn step_object<'a>(of: &'a PlacedStep, projects: &'a Projects) -> Option<StepObject<'a>> {
     let project = projects.get(&of.project)?;
-    let etag = object_etag("step", &[&of.build, &of.position]);
+    let etag = object_etag("step", &[&of.build, &of.version, &of.position]);
     Some(StepObject::new(&of.step, of.build.0, of.position, project, false, etag))
 }
 
@@ -450,16 +450,16 @@ async fn test(call: &Call<'_>, id: &str) -> Result<HttpResponse, ApiError> {
 
 async fn step(call: &Call<'_>, id: &str) -> Result<HttpResponse, ApiError> {
     let (of, projects, position) = placed(call, id).await?;
-    let build = of.id.0;
+    let (build, version) = (of.id, of.version);
     let project = projects.get(&of.project).ok_or(NO_OBJECT)?;
     let step = call.ask(move |repository| repository.step_one(&of, position)).await?;
     let step = step.ok_or(NO_OBJECT)?;
-    let etag = object_etag("step", &[&build, &position]);
+    let etag = object_etag("step", &[&build, &version, &position]);
     one(
         call,
         Collection::Steps,
         etag.clone(),
-        StepObject::new(&step, build, position, project, true, etag),
+        StepObject::new(&step, build.0, position, project, true, etag),
     )
 }
 

@@ -34,6 +34,21 @@ fn its_owner_changes_and_deletes_a_project() {
 }
 
 #[test]
+fn the_etag_of_a_page_is_none_to_change_a_project_by() {
+    let server = Server::new();
+    let alice = server.as_user("alice");
+    assert_eq!(alice.send("PUT", "/pony", r#"{"name":"Pony"}"#).status, 201);
+    let change = |media_type: &str| {
+        let got = server.request("GET", "/pony").basic("alice", "alice-pw");
+        let etag = server.send(got.header("Accept", media_type)).header("etag").to_owned();
+        let put =
+            server.request("PUT", "/pony").basic("alice", "alice-pw").header("If-Match", &etag);
+        server.send(put.json(r#"{"name":"Renamed"}"#)).status
+    };
+    assert_eq!((change("text/html"), change("application/json")), (412, 200));
+}
+
+#[test]
 fn a_member_that_is_no_setting_is_refused() {
     let server = Server::new();
     let alice = server.as_user("alice");

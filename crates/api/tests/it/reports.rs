@@ -470,8 +470,15 @@ fn uploads_that_are_kept_are_read_again_by_who_may_delete_the_build() {
     assert_eq!(link["allowed_methods"], serde_json::json!(["POST"]));
     assert_eq!(server.post(&reparse, "").status, 401);
     assert_eq!(server.as_user("bob").send("POST", &reparse, "").status, 403);
+    // What a step says may be another afterwards, so its ETag is.
+    let step = || server.get("/api/v1/steps?where=position:1").json()["steps"][0].clone();
+    let etag = step()["etag"].clone();
+    let one = format!("/api/v1/steps/{}", step()["id"].as_str().unwrap());
+    assert_eq!(server.get(&one).header("etag").trim_matches('"'), etag);
     let answer = ann.send("POST", &reparse, "");
     assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_ne!(step()["etag"], etag);
+    assert_eq!(server.get(&one).header("etag").trim_matches('"'), step()["etag"]);
     assert_eq!(answer.json()["uploads"].as_array().unwrap().len(), 4);
     let documents = |answer: &Answer| answer.json()["uploads"].as_array().unwrap()[..2].to_vec();
     assert_eq!(documents(&answer), documents(&receipt));

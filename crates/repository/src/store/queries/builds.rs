@@ -576,22 +576,28 @@ struct PlacedRow {
     extras: String,
 }
 
-impl TryFrom<PlacedRow> for PlacedStep {
-    type Error = Fault;
-    fn try_from(row: PlacedRow) -> Outcome<Self> {
-        Ok(Self {
-            project: ProjectId(row.project_id),
-            build: BuildId(row.build_id.0),
-            position: row.position.unsigned_abs(),
-            step: Step {
-                name: StepName::from_stored(row.name),
-                success: row.success,
-                started: instant(row.started, row.started_offset)?,
-                finished: instant(row.finished, row.finished_offset)?,
-                output: String::new(),
-                errout: String::new(),
-                extras: JsonObject::from_stored(row.extras),
-            },
+impl PlacedRow {
+    fn step(self) -> Outcome<Step> {
+        Ok(Step {
+            name: StepName::from_stored(self.name),
+            success: self.success,
+            started: instant(self.started, self.started_offset)?,
+            finished: instant(self.finished, self.finished_offset)?,
+            output: String::new(),
+            errout: String::new(),
+            extras: JsonObject::from_stored(self.extras),
+        })
+    }
+
+    /// The step, with the version of its build.
+    fn placed(self, versions: &HashMap<Id, i64>) -> Outcome<PlacedStep> {
+        Ok(PlacedStep {
+            project: ProjectId(self.project_id),
+            build: BuildId(self.build_id.0),
+            // A build that was removed in between has none.
+            version: versions.get(&self.build_id).copied().unwrap_or_default(),
+            position: self.position.unsigned_abs(),
+            step: self.step()?,
         })
     }
 }
@@ -627,7 +633,7 @@ pub(super) fn outline(conn: &mut Conn, of: &[Build]) -> Outcome<Vec<Vec<Step>>> 
             .load(conn)?;
         for row in rows {
             let id = row.build_id;
-            found.entry(id).or_default().push(PlacedStep::try_from(row)?.step);
+            found.entry(id).or_default().push(row.step()?);
         }
     }
     Ok(of.iter().map(|build| found.remove(&Id(build.id.0)).unwrap_or_default()).collect())
@@ -672,8 +678,17 @@ pub(super) fn query_steps(conn: &mut Conn, listing: &Listing) -> Outcome<Listed<
         .offset(offset)
         .select(PlacedRow::as_select())
         .load(conn)?;
+    let mut ids: Vec<Id> = rows.iter().map(|row| row.build_id).collect();
+    // Steps of one build stand beside each other, unless they are sorted otherwise.
+    ids.dedup();
+    let versions: HashMap<Id, i64> = build::table
+        .filter(build::id.eq_any(ids))
+        .select((build::id, build::version))
+        .load(conn)?
+        .into_iter()
+        .collect();
     Ok(Listed {
-        items: rows.into_iter().map(PlacedStep::try_from).collect::<Outcome<_>>()?,
+        items: rows.into_iter().map(|row| row.placed(&versions)).collect::<Outcome<_>>()?,
         count: count.unsigned_abs(),
     })
 }
