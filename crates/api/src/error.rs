@@ -224,6 +224,10 @@ impl ApiError {
                     S::SERVICE_UNAVAILABLE,
                     "the query took too long; narrow it, best by project, id, user, tags or components",
                 ),
+                StoreError::Unfit(_) => plain(
+                    S::BAD_REQUEST,
+                    "a text in the request is none that the database takes, as one with NUL",
+                ),
                 StoreError::Full(_) => {
                     plain(S::SERVICE_UNAVAILABLE, "the database has no space left")
                 }

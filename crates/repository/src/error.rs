@@ -15,6 +15,9 @@ pub enum Error {
     /// A statement took longer than any may: what was asked for reads too much.
     #[error("the query took too long")]
     TooLong(#[source] Cause),
+    /// It takes no text like one that it was given.
+    #[error("the database takes no such text")]
+    Unfit(#[source] Cause),
     /// It has no room left.
     #[error("the database has no space left")]
     Full(#[source] Cause),

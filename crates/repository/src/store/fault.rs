@@ -25,25 +25,77 @@ impl From<devmason_domain::Invalid> for Fault {
     }
 }
 
+/// What databases say, by what can be done about it: the first line that has a part of the message counts.
+///
+/// Through Diesel neither database gives more than a text for most of this. A server that is set to write its messages in
+/// another language than English (`lc_messages`) gets `Backend` for them: 500 where 503 would be kinder.
+const SAID: &[(&[&str], fn(Cause) -> Error)] = &[
+    (&["statement timeout"], Error::TooLong),
+    (
+        &[
+            // PostgreSQL: 22021, 22P05, 54000; SQLite: SQLITE_TOOBIG and a pattern's bound.
+            "invalid byte sequence for encoding",
+            "unsupported Unicode escape sequence",
+            "exceeds btree version",
+            "string or blob too big",
+            "pattern too complex",
+        ],
+        Error::Unfit,
+    ),
+    (
+        &[
+            "disk is full",
+            "No space left on device",
+            "could not extend file",
+            "could not write to file",
+        ],
+        Error::Full,
+    ),
+    (&["malformed", "is not a database", "invalid page in block"], Error::Corrupt),
+    (
+        &[
+            "is locked",
+            "lock timeout",
+            "deadlock detected",
+            "too many clients",
+            "remaining connection slots",
+        ],
+        Error::Busy,
+    ),
+    (
+        &[
+            "unable to open",
+            "disk I/O error",
+            // Also of a server that takes over, or that an operator has set so.
+            "readonly database",
+            "read-only transaction",
+            "shutting down",
+            "starting up",
+            "in recovery mode",
+            "terminating connection",
+            "server closed the connection",
+            "no connection to the server",
+            "could not receive data",
+            "could not send data",
+            "connection to server",
+            "could not connect",
+        ],
+        Error::Unavailable,
+    ),
+];
+
 impl Fault {
     /// Sorts an error by what can be done about it.
-    ///
-    /// Through Diesel neither database gives more than a text for a full disk, a lock or a timeout, so the
-    /// texts are looked at. A server that is set to write its messages in another language than English
-    /// (`lc_messages`) gets `Backend` for them: 500 where 503 would be kinder.
     pub(crate) fn into_error(self) -> Error {
         let error = match self {
             Self::Corrupt(what) => return Error::Corrupt(what.into()),
             Self::Database(error) => error,
         };
-        let has = |texts: &[&str]| {
-            let message = error.to_string();
-            texts.iter().any(|text| message.contains(text))
-        };
         let kind: fn(Cause) -> Error = match &error {
             Diesel::DeserializationError(_) => Error::Corrupt,
             Diesel::BrokenTransactionManager
             | Diesel::DatabaseError(DatabaseErrorKind::ClosedConnection, _) => Error::Unavailable,
+            Diesel::DatabaseError(DatabaseErrorKind::ReadOnlyTransaction, _) => Error::Unavailable,
             // Something that somebody else made or removed between the look and the change: the next look
             // sees it.
             Diesel::DatabaseError(
@@ -52,27 +104,12 @@ impl Fault {
                 | DatabaseErrorKind::ForeignKeyViolation,
                 _,
             ) => Error::Busy,
-            _ if has(&["statement timeout"]) => Error::TooLong,
-            _ if has(&["disk is full", "No space left on device", "could not extend file"]) => {
-                Error::Full
+            _ => {
+                let message = error.to_string();
+                let known =
+                    SAID.iter().find(|(said, _)| said.iter().any(|text| message.contains(text)));
+                known.map_or(Error::Backend, |(_, kind)| *kind)
             }
-            _ if has(&["malformed", "is not a database", "invalid page in block"]) => {
-                Error::Corrupt
-            }
-            _ if has(&["is locked", "lock timeout", "deadlock detected", "too many clients"]) => {
-                Error::Busy
-            }
-            _ if has(&[
-                "unable to open",
-                "disk I/O error",
-                "readonly database",
-                "shutting down",
-                "terminating connection",
-            ]) =>
-            {
-                Error::Unavailable
-            }
-            _ => Error::Backend,
         };
         kind(error.into())
     }
@@ -102,6 +139,26 @@ mod tests {
             error("terminating connection due to administrator command"),
             Error::Unavailable(_)
         ));
+        for text in [
+            "attempt to write a readonly database",
+            "cannot execute INSERT in a read-only transaction",
+            "the database system is starting up",
+            "server closed the connection unexpectedly",
+        ] {
+            assert!(matches!(error(text), Error::Unavailable(_)), "{text}");
+        }
+        for text in [
+            "invalid byte sequence for encoding \"UTF8\": 0x00",
+            "string or blob too big",
+            "LIKE or GLOB pattern too complex",
+        ] {
+            assert!(matches!(error(text), Error::Unfit(_)), "{text}");
+        }
+        let read_only = Diesel::DatabaseError(
+            DatabaseErrorKind::ReadOnlyTransaction,
+            Box::new("cannot execute UPDATE".to_owned()),
+        );
+        assert!(matches!(Fault::Database(read_only).into_error(), Error::Unavailable(_)));
         assert!(matches!(error("syntax error"), Error::Backend(_)));
     }
 }

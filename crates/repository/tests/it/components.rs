@@ -121,6 +121,34 @@ conformance! {
         assert!(store.find(&project, second).components.is_empty());
     }
 
+    fn a_component_that_only_builds_of_deleted_projects_name_is_deleted_at_once(store: &Store) {
+        let (gone, here) = (store.project("gone"), store.project("here"));
+        let components = super::of_type(store, "kernel", &["6.12", "6.13"]);
+        let (one, two) = (components[0].id, components[1].id);
+        for (project, components) in [(&gone, vec![one, two]), (&here, vec![two])] {
+            store.record(NewBuild { components, ..build(project, "2026-01-01T00:00:00Z", &[]) });
+        }
+        store.project_delete(gone.id, None).unwrap();
+        assert_eq!(store.component_delete(one, false, None).unwrap(), Removed::Done);
+        assert_eq!(store.component_delete(two, false, None).unwrap(), Removed::InUse);
+    }
+
+    fn a_text_that_no_database_takes_finds_nothing(store: &Store) {
+        let project = store.project("p");
+        let of = build(&project, "2026-01-01T00:00:00Z", &["t"]);
+        store.record(of.clone());
+        let asked = TestQuery {
+            suite: Some("a\0b".to_owned()),
+            text: Some("a\0b".to_owned()),
+            ..TestQuery::all(project.id, of.id)
+        };
+        assert_eq!(store.test_list(&asked).unwrap(), []);
+        assert!(store.component_find(&Named::Name("a\0b".to_owned())).unwrap().is_empty());
+        assert!(store.component_type_find(&Named::Name("a\0b".to_owned())).unwrap().is_none());
+        let sought = [Sought::OfType(Named::Name("a\0b".to_owned()), "a\0b".to_owned())];
+        assert_eq!(store.component_resolve(&sought).unwrap(), [None]);
+    }
+
     fn every_field_of_every_table_can_be_asked_for(store: &Store) {
         use devmason_domain::query::{self, Kind, Table, parse_query};
         let project = store.project("p");

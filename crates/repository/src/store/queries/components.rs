@@ -14,7 +14,7 @@ use super::users::{self, Resolved, instant};
 use super::{Conn, Db, Outcome, Sql, builds, upkeep};
 use crate::store::columns::{At, Id};
 use crate::store::fault::Fault;
-use crate::store::schema::{build_component, component, component_type, sql};
+use crate::store::schema::{build_component, component, component_type, project, sql};
 use crate::{
     Changed, Created, Listed, Listing, Named, NewComponent, NewComponentType, Removed, Sought,
 };
@@ -166,7 +166,15 @@ pub(super) fn create_type(
     Ok(Created::New(row.try_into()?))
 }
 
+/// No name has NUL, and one database does not take it in a question either.
+fn is_none(named: &Named) -> bool {
+    matches!(named, Named::Name(name) if name.contains('\0'))
+}
+
 pub(super) fn find_type(conn: &mut Conn, named: &Named) -> Outcome<Option<ComponentType>> {
+    if is_none(named) {
+        return Ok(None);
+    }
     let all = component_type::table.select(TypeRow::as_select()).into_boxed::<Db>();
     let row = match named {
         Named::Id(id) => all.filter(component_type::id.eq(Id(*id))).first(conn),
@@ -296,6 +304,9 @@ pub(super) fn create(conn: &mut Conn, new: &NewComponent) -> Outcome<Created<Com
 }
 
 pub(super) fn find(conn: &mut Conn, named: &Named) -> Outcome<Vec<Component>> {
+    if is_none(named) {
+        return Ok(Vec::new());
+    }
     let all = component::table.order(component::id).select(Row::as_select()).into_boxed::<Db>();
     let rows: Vec<Row> = match named {
         Named::Id(id) => all.filter(component::id.eq(Id(*id))).load(conn)?,
@@ -389,6 +400,7 @@ pub(super) fn resolve(conn: &mut Conn, sought: &[Sought]) -> Outcome<Vec<Option<
     for one in sought {
         match one {
             Sought::Id(id) => ids.push(Id(*id)),
+            Sought::OfType(_, name) if name.contains('\0') => {}
             Sought::OfType(_, name) => names.push(name.as_str()),
         }
     }
@@ -423,7 +435,10 @@ pub(super) fn delete(
     cascade: bool,
     seen: Option<i64>,
 ) -> Outcome<Removed> {
-    let tested = build_component::table.filter(build_component::component_id.eq(Id(id)));
+    // Builds of a deleted project are gone, though upkeep has yet to take them away.
+    let tested = build_component::table
+        .inner_join(project::table.on(project::id.eq(build_component::project_id)))
+        .filter(build_component::component_id.eq(Id(id)).and(project::slug_key.is_not_null()));
     if !cascade && diesel::select(diesel::dsl::exists(tested)).get_result(conn)? {
         return Ok(Removed::InUse);
     }
