@@ -25,11 +25,14 @@ impl From<devmason_domain::Invalid> for Fault {
     }
 }
 
+/// Makes an error of its cause.
+type Kind = fn(Cause) -> Error;
+
 /// What databases say, by what can be done about it: the first line that has a part of the message counts.
 ///
 /// Through Diesel neither database gives more than a text for most of this. A server that is set to write its messages in
 /// another language than English (`lc_messages`) gets `Backend` for them: 500 where 503 would be kinder.
-const SAID: &[(&[&str], fn(Cause) -> Error)] = &[
+const SAID: &[(&[&str], Kind)] = &[
     (&["statement timeout"], Error::TooLong),
     (
         &[
@@ -91,7 +94,7 @@ impl Fault {
             Self::Corrupt(what) => return Error::Corrupt(what.into()),
             Self::Database(error) => error,
         };
-        let kind: fn(Cause) -> Error = match &error {
+        let kind: Kind = match &error {
             Diesel::DeserializationError(_) => Error::Corrupt,
             Diesel::BrokenTransactionManager
             | Diesel::DatabaseError(DatabaseErrorKind::ClosedConnection, _) => Error::Unavailable,
