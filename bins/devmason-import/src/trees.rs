@@ -67,7 +67,7 @@ pub(crate) fn import(
 fn read(project: &Project, tags: &TagSet, path: &Path) -> Result<NewBuild, Problem> {
     let body = std::fs::read(path)?;
     let start = Instant::now();
-    let format = Format::recognize(body.get(..8192).unwrap_or(&body));
+    let format = Format::recognize(&body);
     let name = path.to_string_lossy().into_owned();
     let mut receipt = build::receipt(Some(&name), &body, format, false);
     let mut read = Read::from_bytes(&body, format)?;

@@ -1,14 +1,15 @@
 //! `devmason report`: files that test tools wrote.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::io::{IsTerminal, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use devmason_client::{About, Document, Entry, Timestamp, blocking};
-use devmason_reports::files::{Bounds, Unpack, gather};
-use devmason_reports::{Cause, Read, Reason, Seen, Sink as _, Status, build};
+use devmason_reports::files::{Bounds, Unpack, gather, is_of_a_report};
+use devmason_reports::{Cause, Format, NoteKind, Read, Reason, Seen, Sink as _, Status, build};
 use indicatif::{ProgressBar, ProgressStyle};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
@@ -124,7 +125,8 @@ impl File {
         let mut file =
             Self { name, body, receipts: Vec::new(), has_time: false, kind: Kind::Report };
         if let Err(problem) = file.look() {
-            file.kind = Kind::None;
+            file.kind = problem.0;
+            let problem = problem.1;
             file.receipts.push(json!({
                 "file": file.step(), "format": null,
                 "notes": [{"line": null, "kind": "dropped", "text": problem}], "notes_total": 1,
@@ -134,19 +136,29 @@ impl File {
     }
 
     /// Reads it as the server does.
-    fn look(&mut self) -> Result<(), String> {
+    fn look(&mut self) -> Result<(), (Kind, String)> {
         let name = self.step().to_owned();
         // The archive has the file's bytes, and gives them back.
         let body = Bytes::from(std::mem::take(&mut self.body));
         let unpacked =
             Unpack::new(UNPACKED, &Unbounded).each(vec![(Some(name.clone()), body.clone())]);
         self.body = body.into();
-        let files = gather(unpacked?, &Unbounded)?;
+        let broken = |problem| (Kind::Broken, problem);
+        let files = gather(unpacked.map_err(broken)?, &Unbounded).map_err(broken)?;
         // An archive is never alone: its files have names of their own.
         let is_alone = files.iter().all(|part| part.name.as_ref() == Some(&name));
         let mut any = false;
         for part in files {
             let start = Instant::now();
+            if let Some(problem) = &part.broken {
+                self.kind = Kind::Broken;
+                any = true;
+                let text = format!("the file cannot be read: {problem}");
+                let mut receipt = build::receipt(part.name.as_deref(), &part.body, None, false);
+                build::note_alone(&mut receipt, NoteKind::Verdict, &text);
+                self.receipts.push(receipt);
+                continue;
+            }
             let seen = Seen::of(&part.body);
             let format = match &seen {
                 Seen::Format(format) => Some(*format),
@@ -173,12 +185,15 @@ impl File {
                         || read.cases.iter().any(|case| case.started.is_some());
                     build::receive(&mut receipt, &read, start.elapsed());
                 }
-                None if is_alone => return Err(seen.refusal()),
+                None if is_alone && part.body.is_empty() && is_of_a_report(&name) => {
+                    return Err((Kind::Broken, "it is empty".to_owned()));
+                }
+                None if is_alone => return Err((Kind::None, seen.refusal())),
                 None => build::leave_out(&mut receipt, &seen),
             }
             self.receipts.push(receipt);
         }
-        if any { Ok(()) } else { Err("there is no report in it".to_owned()) }
+        if any { Ok(()) } else { Err((Kind::None, "there is no report in it".to_owned())) }
     }
 
     /// What its step is called.
@@ -242,7 +257,47 @@ fn load(patterns: &[String], is_wanted: impl Fn(&Path) -> bool) -> (Vec<File>, b
             }
         }
     }
+    let files = one_for_each_folder(files).unwrap_or_else(|problem| {
+        say(&problem.text);
+        is_all = false;
+        Vec::new()
+    });
     (files, is_all)
+}
+
+/// Puts results of Allure's that were named one by one together, as their folder would be: each file has one test, or the
+/// fixtures of some.
+fn one_for_each_folder(files: Vec<File>) -> Result<Vec<File>, Problem> {
+    let folder = |file: &File| Path::new(&file.name).parent().map(Path::to_owned);
+    let is_allures = |file: &File| Format::recognize(&file.body) == Some(Format::Allure);
+    let folders: HashSet<_> = files.iter().filter(|file| is_allures(file)).map(folder).collect();
+    let mut all: Vec<File> = Vec::new();
+    let mut reports: Vec<(Option<PathBuf>, Vec<File>)> = Vec::new();
+    for file in files {
+        let of = folder(&file);
+        // What lies beside them and is no report belongs to them.
+        if !folders.contains(&of) || !(is_allures(&file) || file.kind == Kind::None) {
+            all.push(file);
+        } else if let Some((_, known)) = reports.iter_mut().find(|(folder, _)| *folder == of) {
+            known.push(file);
+        } else {
+            reports.push((of, vec![file]));
+        }
+    }
+    for (folder, mut files) in reports {
+        if files.len() == 1 {
+            all.append(&mut files);
+            continue;
+        }
+        let folder = folder.unwrap_or_default().to_string_lossy().into_owned();
+        let name = if folder.is_empty() { "allure-results".to_owned() } else { folder };
+        let named = files.iter().map(|file| {
+            let name = Path::new(&file.name).file_name().unwrap_or_default();
+            (name.to_string_lossy(), file.body.as_slice())
+        });
+        all.push(File::of(name, tar(named)?));
+    }
+    Ok(all)
 }
 
 /// The report files that a command wrote since then, each with the query of its step: one of an earlier run is not
@@ -419,7 +474,9 @@ fn tar<'a>(files: impl Iterator<Item = (Cow<'a, str>, &'a [u8])>) -> Result<Vec<
         header.set_size(body.len() as u64);
         header.set_mode(0o644);
         // A path of an archive begins nowhere but in it.
-        let name = name.trim_start_matches('/').replace("../", "");
+        let parts = name.split('/').filter(|part| !matches!(*part, "" | "." | ".."));
+        let name = parts.collect::<Vec<_>>().join("/");
+        let name = if name.is_empty() { "files".to_owned() } else { name };
         archive
             .append_data(&mut header, &name, body)
             .map_err(|error| Problem::failed(format!("{name}: {error}")))?;

@@ -230,7 +230,9 @@ fn inflate(coding: Coding, body: &Bytes, limit: usize, hold: &Hold) -> Result<By
     let bounds = Inflated { hold, limit };
     match coding {
         Coding::Gzip => {
-            files::inflate(flate2::read::MultiGzDecoder::new(&**body), "gzip", limit, &bounds)
+            let decoder = flate2::read::MultiGzDecoder::new(&**body);
+            let inflated = files::inflate(decoder, "gzip", (SMALL, limit), &bounds);
+            inflated.map_err(|trouble| trouble.of(&bounds))
         }
         Coding::Zstd => {
             let bad = |error: std::io::Error| bounds.bad(format!("it is not zstd: {error}"));
@@ -238,7 +240,8 @@ fn inflate(coding: Coding, body: &Bytes, limit: usize, hold: &Hold) -> Result<By
             decoder.window_log_max(ZSTD_WINDOW_LOG).map_err(bad)?;
             // The decoder keeps a window beside what it gives.
             hold.draw_blocking(Lane::Work, 1 << ZSTD_WINDOW_LOG)?;
-            files::inflate(decoder, "zstd", limit, &bounds)
+            let inflated = files::inflate(decoder, "zstd", (SMALL, limit), &bounds);
+            inflated.map_err(|trouble| trouble.of(&bounds))
         }
     }
 }

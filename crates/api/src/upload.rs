@@ -12,7 +12,7 @@ use devmason_domain::{
 use devmason_hypermedia::document::ComponentRef;
 use devmason_reports::files::{Gathered, Named, Unpack, gather};
 use devmason_reports::{
-    Case, Cause, Fault, Format, Note, Read, ReadError, Reason, Seen, Sink, Suite, build,
+    Case, Cause, Fault, Format, Note, NoteKind, Read, ReadError, Reason, Seen, Sink, Suite, build,
 };
 use devmason_repository::{KeptUpload, RawUpload, TestReport};
 use serde_json::value::RawValue;
@@ -64,6 +64,8 @@ struct File {
     seen: Seen,
     /// What was read, but its cases; nothing where it is no report.
     read: Option<Read>,
+    /// Why it cannot be unpacked, where it cannot: that fails the build.
+    broken: Option<String>,
     /// Its cases.
     results: Vec<TestResult>,
     /// What it was read as: JSON text.
@@ -193,7 +195,7 @@ impl Source {
             .map(|gathered| file(gathered, (self.asked, is_alone), &mut bounds))
             .collect::<Result<Vec<_>, _>>()?;
         let files = told_apart(files);
-        if files.iter().all(|file| file.read.is_none()) {
+        if files.iter().all(|file| file.read.is_none() && file.broken.is_none()) {
             let seen = files.first().map_or(Seen::Nothing, |file| file.seen.clone());
             return Err(if is_alone {
                 ApiError::NotAReport { problem: seen.refusal() }
@@ -401,7 +403,7 @@ fn file(
     bounds: &mut Bounds<'_>,
 ) -> Result<File, ApiError> {
     let beside = gathered.note();
-    let Gathered { mut name, body, files, .. } = gathered;
+    let Gathered { mut name, body, files, broken, .. } = gathered;
     let body = body.as_ref();
     if let Some(name) = &mut name {
         limits::cut(name, limits::NAME);
@@ -416,9 +418,16 @@ fn file(
     if files > 1 {
         receipt["files"] = json!(files);
     }
+    if let Some(problem) = broken {
+        let text = format!("the file cannot be read: {problem}");
+        build::note_alone(&mut receipt, NoteKind::Verdict, &text);
+        let (results, receipt) = (Vec::new(), receipt.to_string());
+        return Ok(File { name, seen, read: None, broken: Some(text), results, receipt });
+    }
     let Some(format) = format else {
         build::leave_out(&mut receipt, &seen);
         return Ok(File {
+            broken: None,
             name,
             seen,
             read: None,
@@ -469,7 +478,8 @@ fn file(
         return Err(ApiError::Report { problem, receipt: Box::new(receipt) });
     }
     build::receive(&mut receipt, &read, start.elapsed());
-    Ok(File { name, seen, read: Some(read), results, receipt: receipt.to_string() })
+    let receipt = receipt.to_string();
+    Ok(File { name, seen, read: Some(read), broken: None, results, receipt })
 }
 
 fn unknown_format(word: &str) -> ApiError {
@@ -601,7 +611,23 @@ impl Upload {
     /// A step for each file.
     fn steps(&self, params: &Params) -> Result<Vec<Step>, ApiError> {
         let is_alone = self.reads().count() == 1;
-        self.reads().map(|(name, read)| step(params, name, is_alone, read, self.received)).collect()
+        let mut steps = self
+            .reads()
+            .map(|(name, read)| step(params, name, is_alone, read, self.received))
+            .collect::<Result<Vec<_>, _>>()?;
+        for file in &self.files {
+            if let Some(problem) = &file.broken {
+                let name = file.name.as_deref().unwrap_or("archive");
+                let step = build::failed_step(name, problem, self.received);
+                steps.push(
+                    step.map_err(|invalid| ApiError::BadValue {
+                        name: "name",
+                        problem: invalid.0,
+                    })?,
+                );
+            }
+        }
+        Ok(steps)
     }
 
     /// All files as one step.

@@ -19,6 +19,8 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
 #[derive(Default)]
 struct Allure {
     tests: Vec<Test>,
+    /// Where the test before this one lies.
+    last: Arc<[String]>,
     /// The identifiers of tests that are bad.
     bad: HashSet<String>,
     fixtures: Vec<Fixture>,
@@ -43,7 +45,7 @@ struct Test {
 
 /// A fixture that failed, and the tests that it is of.
 struct Fixture {
-    children: Vec<String>,
+    children: Arc<[String]>,
     case: Case,
 }
 
@@ -56,6 +58,12 @@ fn status(object: &Object<'_>, sink: &mut dyn Sink) -> Status {
         "skipped" => Status::Skipped,
         other => unknown(other, name, Some(object.line), sink),
     }
+}
+
+/// Whether a document is the result of a test: that of its fixtures has nothing of it. What did not end has no status.
+fn is_test(object: &Object<'_>) -> bool {
+    let own = ["status", "historyId", "fullName", "testCaseId", "stage"];
+    own.into_iter().any(|name| object.get(name).is_some())
 }
 
 fn took(object: &Object<'_>) -> Option<u64> {
@@ -109,7 +117,7 @@ impl Allure {
             history = format!("{full}\0{name}\0{}", shown.join(", "));
         }
         let case = Case {
-            suites: within(&suites, &mut Arc::default(), Some(test.line), sink),
+            suites: within(&suites, &mut self.last, Some(test.line), sink),
             class,
             name: name.to_owned(),
             status: Some(status),
@@ -177,28 +185,32 @@ impl Allure {
         for test in &tests {
             *names.entry(key(test)).or_insert(0) += 1;
         }
+        let mut is_any_bad = false;
         for mut test in tests {
+            is_any_bad |= test.case.outcome().is_bad();
             let is_shared = names.get(&key(&test)).is_some_and(|count| *count > 1);
             if is_shared && !test.parameters.is_empty() {
                 test.case.name = format!("{} [{}]", test.case.name, test.parameters);
             }
             sink.case(test.case)?;
         }
-        // Of what failed for all, mostly a test or a fixture tells.
-        if bad.is_empty() && self.fixtures.is_empty() {
-            self.global.into_iter().try_for_each(|case| sink.case(case))?;
-        }
         // Of a fixture that failed, mostly its tests tell.
         for fixture in self.fixtures {
             if !fixture.children.iter().any(|uuid| bad.contains(uuid)) {
+                is_any_bad = true;
                 sink.case(fixture.case)?;
             }
+        }
+        // Of what failed for all, mostly a test or a fixture tells.
+        if !is_any_bad {
+            self.global.into_iter().try_for_each(|case| sink.case(case))?;
         }
         sink.suite(Suite::default())
     }
 }
 
 impl Handler for Allure {
+    const HAS_MANY: bool = true;
     const OBJECTS: &'static [&'static str] =
         &["labels", "parameters", "attachments", "befores", "afters", "errors"];
     const MEMBERS: &'static [&'static str] = &[
@@ -215,6 +227,8 @@ impl Handler for Allure {
         "children",
         "message",
         "trace",
+        "testCaseId",
+        "stage",
     ];
 
     fn end(
@@ -244,9 +258,9 @@ impl Handler for Allure {
                     ..Case::default()
                 });
             }
-            "" if object.get("status").is_some() => self.test(object, sink)?,
+            "" if is_test(object) => self.test(object, sink)?,
             "" => {
-                let children: Vec<String> = object.all("children").map(str::to_owned).collect();
+                let children: Arc<[String]> = object.all("children").map(str::to_owned).collect();
                 for case in std::mem::take(&mut self.failed) {
                     sink.room(self.fixtures.len())?;
                     self.fixtures.push(Fixture { children: children.clone(), case });

@@ -189,7 +189,6 @@ impl Handler for Bazel {
         "aborted.description",
         "finished.exitCode.name",
         "finished.overallSuccess",
-        "configured.targetKind",
     ];
 
     fn end(

@@ -1,5 +1,6 @@
 //! Boost.Test's XML: its log (`--log_format=XML`), its report (`--report_format=XML`), or one behind the other.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::input::Input;
@@ -24,6 +25,10 @@ struct Boost {
     case: Option<Case>,
     /// The cases of the log: a report behind it says what came of them, and counts failures that were expected.
     held: Vec<Case>,
+    /// Where each of them lies in that list.
+    places: HashMap<(Arc<[String]>, String), usize>,
+    /// The suites in which a case is bad.
+    bad: HashSet<Arc<[String]>>,
     is_report: bool,
 }
 
@@ -63,8 +68,21 @@ impl Boost {
 
     fn keep(&mut self, case: Case, sink: &mut dyn Sink) -> Result<(), ReadError> {
         sink.room(self.held.len())?;
+        if case.outcome().is_bad() {
+            self.tell_bad(&case.suites);
+        }
+        self.places.entry((case.suites.clone(), case.name.clone())).or_insert(self.held.len());
         self.held.push(case);
         Ok(())
+    }
+
+    /// A case in it is bad, and so in those that it lies in.
+    fn tell_bad(&mut self, path: &Arc<[String]>) {
+        let mut path = path.clone();
+        while self.bad.insert(path.clone()) {
+            let Some((_, outer)) = path.split_last() else { break };
+            path = outer.into();
+        }
     }
 
     /// What the report says of a case; most often there was no log.
@@ -78,8 +96,11 @@ impl Boost {
             _ => Status::Error,
         };
         let path = self.path();
-        let known = self.held.iter_mut().find(|case| case.name == name && case.suites == path);
-        if let Some(case) = known {
+        let known = self.places.get(&(path.clone(), name.to_owned())).copied();
+        if status.is_bad() && known.is_some() {
+            self.tell_bad(&path);
+        }
+        if let Some(case) = known.and_then(|at| self.held.get_mut(at)) {
             if status == Status::Passed {
                 case.failure = None;
             }
@@ -180,9 +201,7 @@ impl Handler for Boost {
                 let path = self.suites.pop().unwrap_or_default();
                 let is_bad =
                     matches!(element.get("result"), Some("failed" | "aborted" | "timed out"));
-                let mut inner = self.held.iter().filter(|case| case.suites.starts_with(&path));
-                let has_bad = inner.any(|case| case.outcome().is_bad());
-                if self.is_report && is_bad && !has_bad {
+                if self.is_report && is_bad && !self.bad.contains(&path) {
                     let name = path.last().map_or("", String::as_str);
                     let text = format!("the suite '{name}' says that it failed");
                     sink.against(Reason::new(Cause::Verdict, Some(element.line), text));

@@ -7,7 +7,7 @@ use devmason_domain::{Invalid, JsonObject, Step, TestDetails, TestResult, Timest
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::{Case, Format, Note, Read, ReadError, Seen};
+use crate::{Case, Format, Note, NoteKind, Read, ReadError, Seen};
 
 /// Makes cases into what a build has of them. What they belong to is shared by those that come one after the other and
 /// belong to the same.
@@ -157,9 +157,32 @@ pub fn receive(receipt: &mut Value, read: &Read, took: Duration) {
 
 /// Adds to a receipt that the file is no report, and so left out.
 pub fn leave_out(receipt: &mut Value, seen: &Seen) {
-    let text = format!("{}; it is left out", seen.words());
-    receipt["notes"] = json!([{"line": null, "kind": "dropped", "text": text}]);
+    note_alone(receipt, NoteKind::Dropped, &format!("{}; it is left out", seen.words()));
+}
+
+/// Adds the one note to a receipt of a file of which nothing was read.
+pub fn note_alone(receipt: &mut Value, kind: NoteKind, text: &str) {
+    receipt["notes"] = json!([{"line": null, "kind": kind.as_str(), "text": text}]);
     receipt["notes_total"] = json!(1);
+}
+
+/// The step of a file of which nothing can be read: it failed, and says why.
+///
+/// # Errors
+/// It cannot be called so.
+pub fn failed_step(name: &str, why: &str, received: Timestamp) -> Result<Step, Invalid> {
+    let mut name = name.replace('\0', "\u{fffd}");
+    limits::cut(&mut name, limits::NAME);
+    let why = serde_json::value::to_raw_value(why).map_err(|error| Invalid(error.to_string()))?;
+    Ok(Step {
+        name: name.parse()?,
+        success: false,
+        started: received,
+        finished: received,
+        output: String::new(),
+        errout: String::new(),
+        extras: JsonObject::from_members(&[("failure".to_owned(), why)])?,
+    })
 }
 
 /// Adds to a receipt why the file is refused.

@@ -389,7 +389,6 @@ impl Handler for Messages {
         "text",
         "pickleId",
         "pickleStepId",
-        "hookId",
         "testCaseId",
         "attempt",
         "timestamp.seconds",

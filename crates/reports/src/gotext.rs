@@ -1,6 +1,6 @@
 //! The text of `go test`, with `-v` or without: what it writes where nobody asks for JSON.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::go::{ITSELF, Running};
@@ -63,7 +63,9 @@ fn parse(line: &str) -> Line<'_> {
         _ => {}
     }
     if let Some(package) = line.strip_prefix("# ") {
-        return Line::Unbuilt(package.split(' ').next().unwrap_or(package));
+        // `go vet` has the package in brackets.
+        let name = package.split(' ').next().unwrap_or(package);
+        return Line::Unbuilt(name.trim_matches(['[', ']']));
     }
     for word in ["PASS", "FAIL", "SKIP"] {
         let mark = format!("--- {word}: ");
@@ -111,7 +113,7 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
 struct Text {
     /// The tests of the package that is read: its name comes behind them.
     running: HashMap<String, Running>,
-    /// The order in which they began.
+    /// The order in which they began, also of those that ended.
     order: Vec<String>,
     held: Vec<Case>,
     /// The test that output belongs to.
@@ -123,8 +125,10 @@ struct Text {
     /// What the tests of a package came to, where no package is told behind them.
     whole: Option<bool>,
     /// What cannot be built, by package.
-    unbuilt: HashMap<String, Running>,
+    unbuilt: BTreeMap<String, Running>,
     building: Option<String>,
+    /// The packages that failed, and nothing of their own tells why: something that they need cannot be built.
+    needing: Vec<Case>,
     packages: u64,
     bad: u64,
 }
@@ -219,7 +223,6 @@ impl Text {
             _ => Status::Passed,
         };
         let running = self.running.remove(name).unwrap_or(Running::on(number));
-        self.order.retain(|known| known != name);
         sink.room(self.held.len() + self.running.len())?;
         let mut case = running.case("", name.to_owned(), status, None);
         case.micros = micros;
@@ -267,7 +270,7 @@ impl Text {
         };
         if let Some((status, failure)) = itself {
             self.bad += u64::from(status.is_bad());
-            sink.case(Case {
+            let case = Case {
                 class: Some(name.to_owned()),
                 name: ITSELF.to_owned(),
                 status: Some(status),
@@ -275,7 +278,13 @@ impl Text {
                 failure,
                 report_line: Some(number),
                 ..Case::default()
-            })?;
+            };
+            if own.is_empty() && status.is_bad() {
+                sink.room(self.needing.len())?;
+                self.needing.push(case);
+            } else {
+                sink.case(case)?;
+            }
         }
         (self.whole, self.is_verbose) = (None, false);
         let path = nested(&Arc::default(), name, Some(number), sink);
@@ -337,6 +346,18 @@ impl Text {
             }
         } else if whole == Some(false) && self.bad == 0 {
             sink.against(Reason::new(Cause::Verdict, None, "it says FAIL"));
+        }
+        // What cannot be built is no package with tests, but one that the first of these needs.
+        let texts: Vec<String> = self.unbuilt.into_values().map(|unbuilt| unbuilt.output).collect();
+        let mut text = Some(texts.concat()).filter(|text| !text.is_empty());
+        for mut case in self.needing {
+            if let (Some(failure), text @ Some(_)) = (&mut case.failure, &mut text) {
+                failure.text = text.take();
+            }
+            sink.case(case)?;
+        }
+        if let Some(stdout) = text {
+            sink.suite(Suite { stdout, ..Suite::default() })?;
         }
         Ok(())
     }

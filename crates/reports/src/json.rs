@@ -90,14 +90,15 @@ impl<'t> Object<'t> {
         })
     }
 
-    /// A number, text or truth of a member, as text.
+    /// A number, text or truth of a member, as text; those of a list, one behind the other.
     pub(crate) fn shown(&self, name: &str) -> Option<String> {
-        let (_, value) = self.values.iter().find(|(known, _)| *known == name)?;
-        Some(match value {
+        let values = self.values.iter().filter(|(known, _)| *known == name);
+        let shown = values.map(|(_, value)| match value {
             Value::Text(text) => text.clone().into_owned(),
             Value::Number(number) => number.to_string(),
             Value::Is(is) => is.to_string(),
-        })
+        });
+        shown.reduce(|one, other| format!("{one}, {other}"))
     }
 
     /// Those members, as properties of a case.
@@ -126,6 +127,8 @@ pub(crate) trait Handler {
     const OBJECTS: &'static [&'static str];
     /// The members that are read of such an object, in the same way: `err.message`. All others are passed over.
     const MEMBERS: &'static [&'static str];
+    /// Whether a report is of many documents, one behind the other.
+    const HAS_MANY: bool = false;
 
     /// An object starts: its members are still to come.
     fn start(
@@ -169,22 +172,28 @@ pub(crate) fn walk<H: Handler>(
     let first = 1 + memchr::memchr_iter(b'\n', before.as_bytes()).count() as u64;
     let mut unread = Unread::default();
     let mut walk = Walk::new(text, first, (sink, &mut unread), handler);
-    let mut json = serde_json::Deserializer::from_str(text);
-    for nth in 0u64.. {
+    let mut rest = text;
+    let mut is_first = true;
+    while is_first || !rest.is_empty() {
+        let line = walk.line_of(rest);
+        let is_one = is_first || (H::HAS_MANY && rest.starts_with('{')) || recognize::is_json(rest);
+        if !is_one {
+            let text = "what stands behind the JSON is left out".to_owned();
+            walk.sink.note(Note { line: Some(line), kind: NoteKind::Dropped, text });
+            break;
+        }
+        walk.first = line;
+        let mut json = serde_json::Deserializer::from_str(rest);
         match walk.document(&mut json) {
             Ok(()) => {}
-            Err(Stop::Before(error)) if nth > 0 => {
-                let text = "what stands behind the JSON is left out".to_owned();
-                walk.sink.note(Note { line: error.line, kind: NoteKind::Dropped, text });
-                break;
-            }
             Err(Stop::Before(error) | Stop::Within(error) | Stop::Told(error)) => {
                 return Err(error);
             }
         }
-        if json.end().is_ok() {
-            break;
-        }
+        // To ask it for its end is to count all lines again.
+        let read = json.into_iter::<IgnoredAny>().byte_offset();
+        rest = rest.get(read..).unwrap_or_default().trim_start_matches([' ', '\t', '\r', '\n']);
+        is_first = false;
     }
     unread.tell(sink);
     Ok(())

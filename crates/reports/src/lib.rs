@@ -228,6 +228,8 @@ impl Format {
                 | Self::Bazel
                 | Self::Boost
                 | Self::Testng
+                | Self::Cucumber
+                | Self::Jest
         )
     }
 

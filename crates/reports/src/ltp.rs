@@ -38,7 +38,6 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
 #[derive(Default)]
 struct Ltp {
     bad: u64,
-    cases: u64,
 }
 
 impl Handler for Ltp {
@@ -50,7 +49,6 @@ impl Handler for Ltp {
         "test.retval",
         "test.duration",
         "test.result",
-        "test.command",
         "stats.runtime",
         "stats.failed",
         "stats.broken",
@@ -79,7 +77,6 @@ impl Handler for Ltp {
         let word = object.get("status").or(object.get("test.result")).unwrap_or_default();
         let status = status(word, name, object.line, sink);
         self.bad += u64::from(status.is_bad());
-        self.cases += 1;
         let log = object.owned("test.log").unwrap_or_default();
         let marks = ["TFAIL", "TBROK", "TWARN", "TCONF"];
         let said = log.lines().find(|line| marks.iter().any(|mark| line.contains(mark)));

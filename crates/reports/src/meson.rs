@@ -43,6 +43,7 @@ impl Handler for Meson {
         let (status, why) = match word {
             "OK" => (Status::Passed, None),
             "SKIP" => (Status::Skipped, None),
+            "IGNORED" => (Status::Skipped, Some("it failed, which is ignored".to_owned())),
             // It failed, as it should.
             "EXPECTEDFAIL" => (Status::Skipped, Some("it failed, as expected".to_owned())),
             "UNEXPECTEDPASS" => (Status::Failed, Some("it should fail, but it passed".to_owned())),

@@ -1,6 +1,7 @@
 //! The JSON of Mocha's own reporter, and mochawesome's.
 
 use std::collections::HashSet;
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 
 use crate::input::Input;
@@ -48,19 +49,35 @@ fn judge(document: &Object<'_>, bad: u64, sink: &mut dyn Sink) {
 
 pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), ReadError> {
     let text = input.rest()?;
-    let mut paths = Paths::default();
-    let _ = json::walk(&text, &mut Silent, &mut paths);
-    let files = Files::of(paths.0);
-    json::walk(&text, sink, &mut Mocha { files, ..Mocha::default() })
+    let mut listed = Listed::default();
+    let _ = json::walk(&text, &mut Silent, &mut listed);
+    let files = Files::of(std::mem::take(&mut listed.files));
+    json::walk(&text, sink, &mut Mocha { files, listed, ..Mocha::default() })
 }
 
-/// The files of the tests.
+/// Where each test is listed: under `tests`, and again under what came of it. Hooks that failed stand under `failures`
+/// alone. Members may stand in any order.
 #[derive(Default)]
-struct Paths(HashSet<String>);
+struct Listed {
+    files: HashSet<String>,
+    hasher: RandomState,
+    tests: HashSet<u64>,
+    passes: HashSet<u64>,
+    pending: HashSet<u64>,
+    failures: HashSet<u64>,
+}
 
-impl Handler for Paths {
-    const OBJECTS: &'static [&'static str] = &["tests", "failures"];
-    const MEMBERS: &'static [&'static str] = &["file"];
+impl Listed {
+    /// What tells a test from the others.
+    fn key(&self, test: &Object<'_>) -> u64 {
+        let title = test.get("fullTitle").or(test.get("title"));
+        self.hasher.hash_one((title, test.get("file")))
+    }
+}
+
+impl Handler for Listed {
+    const OBJECTS: &'static [&'static str] = &["tests", "passes", "pending", "failures"];
+    const MEMBERS: &'static [&'static str] = &["title", "fullTitle", "file"];
 
     fn end(
         &mut self,
@@ -68,46 +85,63 @@ impl Handler for Paths {
         _: &mut [Object<'_>],
         _: &mut dyn Sink,
     ) -> Result<(), ReadError> {
-        if let Some(file) = object.get("file").filter(|file| !self.0.contains(*file)) {
-            self.0.insert(file.to_owned());
+        if let Some(file) = object.get("file").filter(|file| !self.files.contains(*file)) {
+            self.files.insert(file.to_owned());
         }
+        let key = self.key(object);
+        match object.key {
+            "tests" => self.tests.insert(key),
+            "passes" => self.passes.insert(key),
+            "pending" => self.pending.insert(key),
+            "failures" => self.failures.insert(key),
+            _ => false,
+        };
         Ok(())
     }
 }
 
-/// Mocha lists each test under `tests`, and again under what came of it; hooks that failed stand under `failures` alone.
 #[derive(Default)]
 struct Mocha {
     files: Files,
+    listed: Listed,
     last: Arc<[String]>,
-    /// The tests that failed, of those under `tests`: their titles and files.
-    failed: HashSet<(String, String)>,
     bad: u64,
 }
 
 impl Mocha {
+    /// What came of a test. Those of one name are told apart by what they have: only what passed has a speed, and not
+    /// before Mocha 8.
+    fn status(&self, test: &Object<'_>, key: u64) -> Status {
+        let was_run = test.get("speed").is_some() || test.number("duration").is_some();
+        let passed = self.listed.passes.contains(&key);
+        let pending = self.listed.pending.contains(&key);
+        let is_skipped = if passed { pending && !was_run } else { pending || !was_run };
+        if !passed && self.listed.failures.contains(&key) {
+            Status::Failed
+        } else if is_skipped {
+            Status::Skipped
+        } else if test.count("currentRetry").unwrap_or(0) > 0 {
+            Status::Flaky
+        } else {
+            Status::Passed
+        }
+    }
+
     fn test(&mut self, test: &Object<'_>, sink: &mut dyn Sink) -> Result<(), ReadError> {
         let title = test.get("title").unwrap_or_default();
         let full = test.get("fullTitle").unwrap_or(title);
         let path = test.get("file").unwrap_or_default();
         let failure = failure(test);
         let is_hook = test.key == "failures";
-        let key = || (full.to_owned(), path.to_owned());
-        if is_hook && self.failed.contains(&key()) {
+        let key = self.listed.key(test);
+        if is_hook && self.listed.tests.contains(&key) {
             return Ok(());
         }
         let retries = test.count("currentRetry").unwrap_or(0);
         let status = match &failure {
             _ if is_hook => Status::Error,
-            Some(_) => {
-                sink.room(self.failed.len())?;
-                self.failed.insert(key());
-                Status::Failed
-            }
-            // What was not run has no speed.
-            None if test.get("speed").is_none() => Status::Skipped,
-            None if retries > 0 => Status::Flaky,
-            None => Status::Passed,
+            Some(_) => Status::Failed,
+            None => self.status(test, key),
         };
         self.bad += u64::from(status.is_bad());
         let file = self.files.name(path).to_owned();

@@ -247,11 +247,15 @@ fn beginnings(text: &str) -> impl Iterator<Item = usize> {
 
 /// Where in a text the document begins that is a report: the first that is recognized, else the first that there is.
 pub(crate) fn begins(text: &str) -> usize {
-    let window =
-        |at: usize| text.get(at..text.floor_char_boundary(at + WINDOW)).unwrap_or_default();
-    let known = |at: &usize| matches!(of_json(window(*at)), Seen::Format(_));
+    let known = |at: &usize| is_json(text.get(*at..).unwrap_or_default());
     let looked_at = || beginnings(text).take(LINES_BEHIND);
     looked_at().find(known).or_else(|| looked_at().next()).unwrap_or(0)
+}
+
+/// Whether a document begins with this text that is a report.
+pub(crate) fn is_json(text: &str) -> bool {
+    let window = text.get(..text.floor_char_boundary(WINDOW)).unwrap_or_default();
+    matches!(of_json(window), Seen::Format(_))
 }
 
 fn of_json_behind(text: &str) -> Seen {

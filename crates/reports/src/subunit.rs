@@ -2,7 +2,6 @@
 //!
 //! The packets are those of "Version 2" in the README of python-subunit.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use devmason_domain::Timestamp;
@@ -12,10 +11,13 @@ use crate::model::because;
 use crate::{Case, Cause, Failure, Note, NoteKind, ReadError, Reason, Sink, Status, Suite};
 
 /// The byte that each packet begins with.
-pub(crate) const SIGNATURE: u8 = 0xb3;
+const SIGNATURE: u8 = 0xb3;
 
 /// How long a packet may be, in bytes.
 const MAX_PACKET: usize = 4 << 20;
+
+/// How many tags a packet may have.
+const MAX_TAGS: usize = 100;
 
 /// How much is kept of what is attached to a test, in bytes.
 const MAX_TEXT: usize = 8 << 20;
@@ -28,18 +30,17 @@ fn begins(bytes: &[u8]) -> bool {
 /// Whether there is a packet in the first of a file: what a test printed may stand before it.
 pub(crate) fn looks_like(window: &[u8]) -> bool {
     memchr::memchr_iter(SIGNATURE, window)
-        .any(|at| window.get(at..).is_some_and(|rest| packet(rest).is_some()))
+        .any(|at| window.get(at..).and_then(packet).is_some_and(|(packet, _)| packet.is_some()))
 }
 
 #[derive(Default)]
 struct Packet<'a> {
     status: u8,
     at: Option<Timestamp>,
-    test: Option<Cow<'a, str>>,
-    tags: Vec<Cow<'a, str>>,
-    mime: Option<Cow<'a, str>>,
-    file: Option<(Cow<'a, str>, &'a [u8])>,
-    route: Option<Cow<'a, str>>,
+    test: Option<&'a [u8]>,
+    tags: Vec<&'a [u8]>,
+    mime: Option<&'a [u8]>,
+    file: Option<(&'a [u8], &'a [u8])>,
 }
 
 /// Bytes that are taken from the front.
@@ -60,14 +61,16 @@ impl<'a> Rest<'a> {
         Some(value & !(0b11 << (8 * bytes.len() - 2)))
     }
 
-    fn text(&mut self) -> Option<Cow<'a, str>> {
+    /// Bytes behind how many there are.
+    fn counted(&mut self) -> Option<&'a [u8]> {
         let length = self.number()?;
-        Some(String::from_utf8_lossy(self.bytes(length)?))
+        self.bytes(length)
     }
 }
 
-/// The packet at the front, and how long it is.
-fn packet(bytes: &[u8]) -> Option<(Packet<'_>, usize)> {
+/// The packet at the front, unless it is garbled, and how long it is. What is no packet is mostly found without a look
+/// at all of it, and what is garbled is passed over as a whole: else many of them could be laid over each other.
+fn packet(bytes: &[u8]) -> Option<(Option<Packet<'_>>, usize)> {
     let mut rest = Rest(bytes);
     let [SIGNATURE, high, low] = rest.bytes(3)? else { return None };
     let flags = u16::from_be_bytes([*high, *low]);
@@ -80,11 +83,6 @@ fn packet(bytes: &[u8]) -> Option<(Packet<'_>, usize)> {
     }
     let whole = bytes.get(..length)?;
     let (signed, sum) = whole.split_at_checked(length.checked_sub(4)?)?;
-    let mut crc = flate2::Crc::new();
-    crc.update(signed);
-    if crc.sum().to_be_bytes() != sum {
-        return None;
-    }
     let head = bytes.len() - rest.0.len();
     let mut rest = Rest(signed.get(head..)?);
     let has = |bit: u16| flags & bit != 0;
@@ -96,26 +94,31 @@ fn packet(bytes: &[u8]) -> Option<(Packet<'_>, usize)> {
         packet.at = Timestamp::from_parts(micros, 0);
     }
     if has(0x0800) {
-        packet.test = Some(rest.text()?);
+        packet.test = Some(rest.counted()?);
     }
     if has(0x0080) {
-        let count = rest.number()?;
+        let count = rest.number().filter(|count| *count <= MAX_TAGS)?;
         for _ in 0..count {
-            packet.tags.push(rest.text()?);
+            packet.tags.push(rest.counted()?);
         }
     }
     if has(0x0020) {
-        packet.mime = Some(rest.text()?);
+        packet.mime = Some(rest.counted()?);
     }
     if has(0x0040) {
-        let name = rest.text()?;
-        let length = rest.number()?;
-        packet.file = Some((name, rest.bytes(length)?));
+        packet.file = Some((rest.counted()?, rest.counted()?));
     }
     if has(0x0400) {
-        packet.route = Some(rest.text()?);
+        // It says by which way the packet came.
+        rest.counted()?;
     }
-    Some((packet, length))
+    if !rest.0.is_empty() {
+        return None;
+    }
+    let mut crc = flate2::Crc::new();
+    crc.update(signed);
+    let is_whole = crc.sum().to_be_bytes() == sum;
+    Some((is_whole.then_some(packet), length))
 }
 
 pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), ReadError> {
@@ -127,9 +130,17 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
     while !rest.is_empty() {
         match packet(rest) {
             Some((packet, length)) => {
-                packets += 1;
                 is_behind_packet = true;
-                subunit.packet(packet, sink)?;
+                match packet {
+                    Some(packet) => {
+                        packets += 1;
+                        subunit.packet(packet, sink)?;
+                    }
+                    None => {
+                        broken += 1;
+                        strange += length as u64;
+                    }
+                }
                 rest = rest.get(length..).unwrap_or_default();
             }
             None => {
@@ -161,7 +172,6 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
 struct Subunit {
     running: BTreeMap<String, Running>,
     listed: u64,
-    cases: u64,
     /// What belongs to no test.
     own: String,
 }
@@ -173,7 +183,6 @@ struct Running {
     /// What is attached: its name, whether it is text, and itself.
     files: Vec<(String, bool, Vec<u8>)>,
     bytes: usize,
-    route: Option<String>,
 }
 
 /// A test is called by its module, class and method, and maybe by its scenario in brackets.
@@ -188,7 +197,7 @@ fn named(test: &str) -> (Option<String>, String) {
 
 impl Subunit {
     fn packet(&mut self, packet: Packet<'_>, sink: &mut dyn Sink) -> Result<(), ReadError> {
-        let Some(test) = &packet.test else {
+        let Some(test) = packet.test.map(String::from_utf8_lossy) else {
             if let Some((_, bytes)) = packet.file
                 && self.own.len() + bytes.len() < MAX_TEXT
             {
@@ -206,10 +215,12 @@ impl Subunit {
         if packet.status == 2 {
             running.began = running.began.or(packet.at);
         }
-        running.tags.extend(packet.tags.iter().map(|tag| tag.to_string()));
-        running.route = packet.route.map(Cow::into_owned).or(running.route.take());
+        running
+            .tags
+            .extend(packet.tags.into_iter().map(|tag| String::from_utf8_lossy(tag).into_owned()));
         if let Some((name, bytes)) = packet.file {
-            let is_text = packet.mime.as_deref().is_none_or(|mime| mime.starts_with("text/"));
+            let is_text = packet.mime.is_none_or(|mime| mime.starts_with(b"text/"));
+            let name = String::from_utf8_lossy(name);
             running.bytes += bytes.len();
             if running.bytes <= MAX_TEXT {
                 match running.files.iter_mut().find(|(known, ..)| *known == name) {
@@ -220,7 +231,7 @@ impl Subunit {
         }
         let status = match packet.status {
             3 => Status::Passed,
-            // It was expected to fail.
+            // It passed, though it should fail.
             4 => Status::Failed,
             5 | 7 => Status::Skipped,
             6 => Status::Failed,
@@ -232,7 +243,7 @@ impl Subunit {
             7 => Some("it failed, as expected"),
             _ => None,
         };
-        self.emit(test, running, status, why, packet.at, sink)
+        self.emit(&test, running, status, why, packet.at, sink)
     }
 
     fn emit(
@@ -244,7 +255,6 @@ impl Subunit {
         ended: Option<Timestamp>,
         sink: &mut dyn Sink,
     ) -> Result<(), ReadError> {
-        self.cases += 1;
         let (class, name) = named(test);
         let took = running.began.zip(ended).map(|(from, to)| to.micros() - from.micros());
         let mut case = Case {

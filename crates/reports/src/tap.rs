@@ -174,8 +174,10 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
         let Some(line) = input.next_line()? else { break };
         if !any && log.is_none() {
             log = Log::of(&line);
-            // What the kernel wrote before that is no test's.
-            tap.other.clear();
+            if log.is_some() {
+                // What the kernel wrote before that is no test's.
+                tap.other.clear();
+            }
         }
         let bare = log.as_ref().and_then(|log| log.strip(&line));
         let line = bare.unwrap_or(&line);

@@ -1,5 +1,6 @@
 //! TestNG's `testng-results.xml`; and Failsafe's summary, which has no tests, but a verdict.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use devmason_domain::Timestamp;
@@ -12,7 +13,11 @@ use crate::xml::{Element, Handler, walk};
 use crate::{Case, Cause, Claim, Failure, Note, NoteKind, ReadError, Reason, Sink, Status, Suite};
 
 pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), ReadError> {
-    walk(input, sink, &mut Testng::default())
+    let mut testng = Testng::default();
+    let read = walk(input, sink, &mut testng);
+    // Of a class that is cut off, the methods that ended stay.
+    testng.end_class(sink)?;
+    read
 }
 
 #[derive(Default)]
@@ -55,14 +60,23 @@ impl Testng {
 
     fn end_class(&mut self, sink: &mut dyn Sink) -> Result<(), ReadError> {
         let is_try = |held: &Held| held.is_retried || is_failed_skip(&held.case);
-        let (mut tries, done): (Vec<Held>, Vec<Held>) =
+        let (tried, done): (Vec<Held>, Vec<Held>) =
             std::mem::take(&mut self.held).into_iter().partition(is_try);
+        let key = |held: &Held| (held.case.name.clone(), held.parameters.clone());
+        let mut tries: HashMap<(String, String), Vec<Held>> = HashMap::new();
+        let mut order = Vec::new();
+        for held in tried {
+            let key = key(&held);
+            let own = tries.entry(key.clone()).or_default();
+            if own.is_empty() {
+                order.push(key);
+            }
+            own.push(held);
+        }
         let mut cases = Vec::new();
-        for Held { mut case, parameters, .. } in done {
-            let (own, others): (Vec<Held>, Vec<Held>) = tries
-                .into_iter()
-                .partition(|held| held.case.name == case.name && held.parameters == parameters);
-            tries = others;
+        for held in done {
+            let own = tries.remove(&key(&held)).unwrap_or_default();
+            let Held { mut case, parameters, .. } = held;
             case.retries = u32::try_from(own.len()).unwrap_or(u32::MAX);
             if let (Status::Passed, Some(first)) = (case.outcome(), own.into_iter().next()) {
                 case.status = Some(Status::Flaky);
@@ -71,7 +85,8 @@ impl Testng {
             cases.push((case, parameters));
         }
         // What no try came behind was skipped.
-        cases.extend(tries.into_iter().map(|held| (held.case, held.parameters)));
+        let left = order.iter().filter_map(|key| tries.remove(key)).flatten().collect::<Vec<_>>();
+        cases.extend(left.into_iter().map(|held| (held.case, held.parameters)));
         for (mut case, parameters) in cases {
             if !parameters.is_empty() {
                 case.name = format!("{}({parameters})", case.name);

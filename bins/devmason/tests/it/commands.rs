@@ -167,6 +167,21 @@ fn a_check_says_what_the_receipt_will_and_sends_nothing() {
     for words in ["notes.txt", "this is no report of a known format", "the file breaks off"] {
         assert!(receipt.contains(words), "{words}: {receipt}");
     }
+    // Named one by one they are what their folder is.
+    let checked = home.run(at, &["report", "--check", "results/*", "a.xml"]);
+    assert_eq!(code(&checked), 0, "{}", err(&checked));
+    for line in ["results: allure, 1 passed, 1 failed", "a.xml: junit, 1 passed, 1 failed"] {
+        assert!(out(&checked).contains(line), "{line}: {}", out(&checked));
+    }
+    // An archive that is cut off and a report with nothing in it were written by tests that were killed.
+    for (id, script) in [("5", "printf 'PK\\003\\004cut' > cut.zip"), ("6", ": > cut.zip")] {
+        let run = ["run", "--id", id, "--report", "a*.xml", "--report", "cut.zip"];
+        let run = home.run(at, &[run.as_slice(), &["--", "sh", "-c", script]].concat());
+        assert_eq!(code(&run), 0, "{}", err(&run));
+        let build = server.get(&format!("/pony/builds/{id}"));
+        assert_eq!(build["success"], false, "{build}");
+        assert!(build["results"].to_string().contains("cut.zip"), "{build}");
+    }
     // Nothing but what is no report: the command is what counts.
     let run =
         ["run", "--id", "4", "--report", "notes.txt", "--", "sh", "-c", "echo hi > notes.txt"];

@@ -147,6 +147,29 @@ fn an_archive_is_unpacked_within_its_bounds() {
 }
 
 #[test]
+fn a_file_that_is_broken_fails_the_build_and_keeps_no_other_out() {
+    let server = Server::new();
+    server.project("pony");
+    let whole = read("allure-mocha.zip");
+    let cut = &whole[..whole.len() - 30];
+    let mut form = Vec::new();
+    for (name, body) in [
+        ("unit.xml", read("modules-a.xml").as_slice()),
+        ("allure.zip", cut),
+        ("killed.xml", b"".as_slice()),
+        ("notes.txt", b"".as_slice()),
+    ] {
+        let head = format!(
+            "--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\r\n"
+        );
+        form.extend([head.as_bytes(), body, b"\r\n"].concat());
+    }
+    form.extend(b"--x--\r\n");
+    let answer = upload(&server, "multipart/form-data; boundary=x", &form);
+    insta::assert_snapshot!(made_of(&server, &answer));
+}
+
+#[test]
 fn json_of_another_tool_is_not_an_empty_build() {
     let server = Server::new();
     server.project("pony");

@@ -7,6 +7,7 @@ mod broken;
 mod events;
 mod fixtures;
 mod junit;
+mod odd;
 mod properties;
 mod tap;
 mod tools;

@@ -1,0 +1,172 @@
+//! Reports that are rare and right: old versions, members in another order, text around them.
+
+use super::*;
+
+/// Each case, and whether it is a success.
+fn told(text: &str) -> (Vec<String>, bool) {
+    let read = read(text);
+    (cases(&read), read.tally.verdict.is_success())
+}
+
+fn of<const N: usize>(cases: [&str; N], is_success: bool) -> (Vec<String>, bool) {
+    (cases.map(str::to_owned).to_vec(), is_success)
+}
+
+#[test]
+fn a_test_of_allures_without_a_status_did_not_end() {
+    let text = r#"{"uuid":"1","historyId":"a","name":"adds","status":"passed","stage":"finished","start":1,"stop":2}
+{"uuid":"2","historyId":"b","name":"hangs","stage":"running","start":1}"#;
+    assert_eq!(told(text), of(["::adds passed", "::hangs error"], false));
+}
+
+#[test]
+fn what_failed_for_all_is_told_where_every_test_passed_in_the_end() {
+    let test = |uuid: &str, status: &str, stop: u32| {
+        format!(
+            r#"{{"uuid":"{uuid}","historyId":"a","name":"adds","status":"{status}","start":1,"stop":{stop}}}"#
+        )
+    };
+    let global = r#"{"attachments":[],"errors":[{"message":"the database is gone"}]}"#;
+    let retried = [test("1", "failed", 2), test("2", "passed", 3)];
+    let text = [retried.join("\n"), global.to_owned()].join("\n");
+    assert_eq!(told(&text), of(["::adds flaky", "::the run itself error"], false));
+    // One that stays bad tells of it.
+    let text = [test("1", "failed", 2), global.to_owned()].join("\n");
+    assert_eq!(told(&text), of(["::adds failed"], false));
+}
+
+#[test]
+fn a_fixture_is_told_where_no_test_of_it_failed() {
+    let test = |status: &str| {
+        format!(
+            r#"{{"uuid":"1","historyId":"a","name":"adds","status":"{status}","start":1,"stop":2}}"#
+        )
+    };
+    let fixture = r#"{"uuid":"9","children":["1"],"afters":[{"name":"clean","status":"broken"}]}"#;
+    let with = |status: &str| told(&[test(status), fixture.to_owned()].join("\n"));
+    assert_eq!(with("passed"), of(["::adds passed", "::clean (fixture) error"], false));
+    assert_eq!(with("failed"), of(["::adds failed"], false));
+}
+
+/// What Mocha writes, without what its versions before 8 do not: the speed of a test.
+const MOCHA_7: &str = r#"{
+  "stats": {"suites": 1, "tests": 3, "passes": 1, "pending": 1, "failures": 2, "duration": 5},
+  "tests": [
+    {"title": "adds", "fullTitle": "sums adds", "duration": 1, "currentRetry": 0, "err": {}},
+    {"title": "waits", "fullTitle": "sums waits", "currentRetry": 0, "err": {}},
+    {"title": "fails", "fullTitle": "sums fails", "duration": 1, "err": {"message": "no"}}
+  ],
+  "pending": [{"title": "waits", "fullTitle": "sums waits", "currentRetry": 0, "err": {}}],
+  "failures": [
+    {"title": "fails", "fullTitle": "sums fails", "duration": 1, "err": {"message": "no"}},
+    {"title": "\"after all\" hook", "fullTitle": "sums \"after all\" hook", "err": {"message": "x"}}
+  ],
+  "passes": [{"title": "adds", "fullTitle": "sums adds", "duration": 1, "err": {}}]
+}"#;
+
+#[test]
+fn the_json_of_an_old_mocha_is_read_and_in_any_order() {
+    let mut meant = [
+        "sums::adds passed",
+        "sums::waits skipped",
+        "sums::fails failed",
+        "sums::\"after all\" hook error",
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    assert_eq!(told(MOCHA_7), (meant.clone(), false));
+    // Sorted, as `jq -S` writes it: what failed stands before the tests.
+    let sorted = serde_json::from_str::<serde_json::Value>(MOCHA_7).unwrap().to_string();
+    let (mut cases, is_success) = told(&sorted);
+    assert!(sorted.find("failures") < sorted.find("\"tests\":["));
+    (cases.sort(), meant.sort());
+    assert_eq!((cases, is_success), (meant, false));
+}
+
+const JEST: &str = r#"{"numTotalTests": 1, "numTotalTestSuites": 1, "success": true, "testResults": [
+  {"name": "/app/a.test.js", "status": "passed", "assertionResults": [
+    {"title": "adds", "fullName": "adds", "ancestorTitles": [], "status": "passed"}]}]}"#;
+
+#[test]
+fn what_stands_behind_a_document_is_left_out_whatever_it_looks_like() {
+    for behind in
+        ["", "\n", "Done in 1.2s.\n", "{ done: 1 }\n", "{\"done\": 1}\n", "[info] done", "{", "]"]
+    {
+        let read = read(&format!("{JEST}\n{behind}"));
+        assert_eq!(counts(&read), [1, 0, 0, 0, 0], "{behind}");
+        assert!(read.tally.verdict.is_success(), "{behind}: {:?}", read.tally);
+        let told = notes(&read)
+            .iter()
+            .any(|note| note == "4 dropped: what stands behind the JSON is left out");
+        assert_eq!(told, !behind.trim().is_empty(), "{behind}: {:?}", notes(&read));
+    }
+    // A second report is read, and one that breaks off fails.
+    let failed = JEST.replace("\"passed\"}]", "\"failed\"}]");
+    assert_eq!(counts(&read(&format!("{JEST}\n{failed}"))), [1, 0, 0, 1, 0]);
+    let cut = JEST.replace("]}]}", "");
+    assert!(!read(&format!("{JEST}\n{cut}")).tally.verdict.is_success());
+}
+
+#[test]
+fn methods_of_testng_that_ended_stay_where_the_file_is_cut_off() {
+    let text = r#"<testng-results total="3" failed="1">
+<suite name="s"><test name="t"><class name="ex.A">
+<test-method name="adds" status="PASS" duration-ms="1"/>
+<test-method name="fails" status="FAIL" duration-ms="1"/>
+<test-method name="ha"#;
+    assert_eq!(told(text), of(["ex.A::adds passed", "ex.A::fails failed"], false));
+}
+
+#[test]
+fn why_a_package_of_go_cannot_be_built_is_told_where_another_is_the_cause() {
+    let text = "# example.com/m/dep\ndep/dep.go:3:1: undefined: nothing\n\
+                FAIL\texample.com/m/a [build failed]\n\
+                # [example.com/m/b]\nb/b.go:5:2: result of Sprintf is not used\n\
+                FAIL\texample.com/m/b [build failed]\nok  \texample.com/m/c\t0.1s\nFAIL\n";
+    let read = read(text);
+    let why = |nth: usize| {
+        let failure = read.cases[nth].failure.as_ref().unwrap();
+        (read.cases[nth].group(), failure.text.clone().unwrap_or_default())
+    };
+    let of = |group: &str, text: &str| (group.to_owned(), text.to_owned());
+    assert_eq!(why(0), of("example.com/m/b", "b/b.go:5:2: result of Sprintf is not used\n"));
+    assert_eq!(why(2), of("example.com/m/a", "dep/dep.go:3:1: undefined: nothing\n"));
+    assert_eq!(counts(&read), [1, 0, 0, 0, 2]);
+}
+
+#[test]
+fn what_is_printed_before_a_plan_of_tap_is_kept() {
+    let read = read("connecting\nto the board\nTAP version 13\n1..1\nok 1 - a\n");
+    let printed: String = read.suites.iter().map(|suite| suite.stdout.as_str()).collect();
+    assert_eq!(printed, "connecting\nto the board\n");
+}
+
+#[test]
+fn a_result_that_meson_ignores_is_skipped() {
+    let text = r#"{"name": "m:a", "stdout": "", "result": "IGNORED", "starttime": 1.0, "duration": 0.1, "returncode": 1, "env": {}, "command": ["a"]}"#;
+    assert_eq!(told(text), of(["m::a skipped"], true));
+}
+
+/// A packet of Subunit, with its sum or a wrong one: a test that has that status.
+fn packet(test: &str, status: u8, is_whole: bool) -> Vec<u8> {
+    let length = (3 + 1 + 1 + test.len() + 4) as u8;
+    let mut packet = vec![0xb3, 0x28, status, length, test.len() as u8];
+    packet.extend(test.as_bytes());
+    let mut sum = flate2::Crc::new();
+    sum.update(&packet);
+    packet.extend((sum.sum() ^ u32::from(!is_whole)).to_be_bytes());
+    packet
+}
+
+#[test]
+fn a_packet_of_subunit_that_is_garbled_is_told_and_the_others_are_read() {
+    let stream = |is_whole| {
+        let packets =
+            [packet("m.A.a", 3, true), packet("m.A.b", 3, is_whole), packet("m.A.c", 3, true)];
+        Read::from_bytes(&packets.concat(), None).unwrap()
+    };
+    assert_eq!(counts(&stream(true)), [3, 0, 0, 0, 0]);
+    assert!(stream(true).tally.verdict.is_success());
+    assert_eq!(cases(&stream(false)), ["m.A::a passed", "m.A::c passed"]);
+    assert!(!stream(false).tally.verdict.is_success());
+}
