@@ -254,13 +254,14 @@ struct Messages {
     pickles: HashMap<String, Pickle>,
     /// The pickle of each test case, and the steps and hooks of each.
     tests: HashMap<String, String>,
-    steps: HashMap<String, String>,
+    steps: HashMap<String, Arc<str>>,
     nth: HashMap<String, Nth>,
     /// The test cases that have begun and not ended, by the identifier of the try.
     running: BTreeMap<String, Running>,
     /// Why tries before failed, by the test case.
     failed: HashMap<String, Option<Failure>>,
-    step_texts: HashMap<String, String>,
+    /// The texts of the steps of pickles, which many test cases may share.
+    step_texts: HashMap<String, Arc<str>>,
     last: Arc<[String]>,
     bad: u64,
     /// Whether the run ended, and that it said it was a success.
@@ -424,11 +425,11 @@ impl Handler for Messages {
                 self.pickles.insert(text("id"), Pickle { name, uri, tags });
             }
             "steps" if open.last().is_some_and(|outer| outer.key == "pickle") => {
-                self.step_texts.insert(text("id"), text("text"));
+                self.step_texts.insert(text("id"), text("text").into());
             }
             "testSteps" => {
                 let name = self.step_texts.get(object.get("pickleStepId").unwrap_or_default());
-                self.steps.insert(text("id"), name.cloned().unwrap_or_else(|| "hook".to_owned()));
+                self.steps.insert(text("id"), name.cloned().unwrap_or_else(|| "hook".into()));
             }
             "testCase" => {
                 self.tests.insert(text("id"), text("pickleId"));
@@ -455,7 +456,7 @@ impl Handler for Messages {
                     running.outcome.step(
                         object.get("testStepResult.status").unwrap_or_default(),
                         object.get("testStepResult.message"),
-                        step.map_or("", String::as_str),
+                        step.map_or("", AsRef::as_ref),
                         took.and_then(number::micros),
                     );
                 }

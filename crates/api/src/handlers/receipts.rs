@@ -5,7 +5,9 @@ use devmason_domain::{Build, BuildKey, Outcome, Project, Slug, Step, Timestamp};
 use devmason_hypermedia::document::ReceiptDocument;
 use devmason_hypermedia::{Method, Subject};
 use devmason_pages::Receipt;
-use devmason_repository::{KeptUpload, Piece, Repository, Reread, TestQuery, TestReport, Updated};
+use devmason_repository::{
+    KeptUpload, Piece, Receipts, Repository, Reread, TestQuery, TestReport, Updated,
+};
 use serde_json::value::RawValue;
 
 use super::builds::{borrowed, find, state};
@@ -43,14 +45,13 @@ async fn page(call: &Call<'_>, project: &Project, build: &Build) -> Result<HttpR
             Ok((repository.receipt_list(id, of, SHOWN)?, repository.upload_list(id, of)?))
         })
         .await?;
-    let is_kept = |nth: usize| {
-        kept.iter().any(|upload| {
-            let first = upload.receipts.first as usize;
-            (first..first + upload.receipts.count as usize).contains(&nth)
-        })
-    };
-    let files = receipts.files.into_iter().enumerate();
-    let files: Vec<(String, bool)> = files.map(|(nth, file)| (file, is_kept(nth))).collect();
+    let receipts = or_what_it_has(receipts, build);
+    let mut files: Vec<(String, bool)> =
+        receipts.files.into_iter().map(|file| (file, false)).collect();
+    for Piece { first, count } in kept.iter().map(|upload| upload.receipts) {
+        let of = files.iter_mut().skip(first as usize).take(count as usize);
+        of.for_each(|(_, is_kept)| *is_kept = true);
+    }
     let methods = call.view().methods(Subject::Reparse(project, build));
     let may_reparse = methods.contains(&Method::Post) && !kept.is_empty();
     let of = (project, build);
@@ -61,22 +62,26 @@ async fn show(call: &Call<'_>, project: &Project, build: &Build) -> Result<HttpR
     let etag = call.etag(&borrowed(&state(project, build)));
     let (id, of) = (project.id, build.id);
     let receipts = call.ask(move |repository| repository.receipt_list(id, of, SHOWN)).await?;
-    let mut documents = receipts.all();
-    if documents.is_empty() {
-        // It came before such receipts were kept: what the build has is all there is to tell.
-        let receipt = serde_json::json!({
-            "format": "devmason", "recognized": "as the request says", "steps": build.steps,
-            "tests": {"total": build.tests.total}, "notes": [], "notes_total": 0,
-        });
-        documents.push(receipt.to_string());
-    }
-    let uploads = documents
+    let uploads = or_what_it_has(receipts, build)
+        .all()
         .into_iter()
         .map(RawValue::from_string)
         .collect::<Result<_, _>>()
         .map_err(|error| ApiError::Unwritable(error.to_string()))?;
     let links = call.view().receipt_links(project, build);
     call.ok(&etag, &ReceiptDocument { uploads, links })
+}
+
+/// Of a build that came before receipts of documents were kept, what it has is all there is to tell.
+fn or_what_it_has(mut receipts: Receipts, build: &Build) -> Receipts {
+    if receipts.documents.is_empty() && receipts.files.is_empty() {
+        let receipt = serde_json::json!({
+            "format": "devmason", "recognized": "as the request says", "steps": build.steps,
+            "tests": {"total": build.tests.total}, "notes": [], "notes_total": 0,
+        });
+        receipts.documents.push(receipt.to_string());
+    }
+    receipts
 }
 
 pub(crate) async fn reparse(

@@ -228,6 +228,22 @@ fn the_receipt_is_a_table_and_its_uploads_are_read_again_by_a_form() {
     assert_eq!((again.status, again.header("location")), (303, receipt.as_str()));
     assert_eq!(send(&cookie, fields("PUT", &own)).status, 400);
     assert_eq!(send(&cookie, fields("POST", "wrong")).status, 403);
+    // Of very many files the first are shown.
+    let part = |nth: usize| {
+        format!(
+            "--x\r\nContent-Disposition: form-data; name=\"f\"; filename=\"{nth}.tap\"\r\n\r\n1..1\nok 1 - a{nth}\n\r\n"
+        )
+    };
+    let many = (0..205).map(part).collect::<String>() + "--x--\r\n";
+    let built = server
+        .request("POST", "/pony/builds")
+        .basic("ann", "ann-pw")
+        .header("Content-Type", "multipart/form-data; boundary=x")
+        .body(many.as_bytes())
+        .send();
+    let text = server.page(&format!("{}/receipt", built.header("location")), &cookie).text();
+    assert!(text.contains("199.tap") && !text.contains("200.tap"), "{text}");
+    assert!(text.contains("And 5 more files"), "{text}");
     // Who may not is shown no form.
     server.as_user("bob").send("PUT", "/bobs", r#"{"name":"Bob's"}"#);
     let bob = server.sign_in("bob");

@@ -113,7 +113,8 @@ impl<'a> Receipt<'a> {
         let documents = documents.iter().map(|stored| (stored, ""));
         let files =
             files.iter().map(|(stored, is_kept)| (stored, if *is_kept { "yes" } else { "no" }));
-        let shown = documents.chain(files).take(FILES);
+        // A build may have a document for each of its steps.
+        let shown = files.chain(documents).take(FILES);
         let rows: Vec<Row> =
             shown.map(|(stored, kept)| Row::new(stored, kept, &mut room)).collect();
         let more = all - rows.len();
