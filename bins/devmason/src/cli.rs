@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::time::Duration;
 
 use clap::builder::Resettable;
+use clap::parser::ValueSource;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::settings::Layer;
@@ -13,7 +14,7 @@ use crate::settings::Layer;
 /// Reports are kept on disk until the server has them: a server that is away neither loses one nor fails a build.
 ///
 /// Exit codes: 0 done, or kept and sent with the next report or by `devmason flush`; 1 the server refused, or what
-/// was asked about failed; 2 wrong arguments or settings; 3 the server was not reached, where something is read from
+/// was asked about failed; 2 wrong arguments or settings, or a build that is not there; 3 the server was not reached, where something is read from
 /// it, flushed, or reported with --strict. `run` and `step` with a command exit as the command does, 127 if there is no such command, 126 if it
 /// can't be run, 128 and the signal's number if one ended it.
 #[derive(Parser)]
@@ -27,7 +28,12 @@ pub(crate) struct Cli {
 
 /// The command line of this process, with what its environment says.
 pub(crate) fn parse() -> Result<Cli, clap::Error> {
-    Cli::from_arg_matches(&without_empty_variables(Cli::command()).try_get_matches()?)
+    let matches = without_empty_variables(Cli::command()).try_get_matches()?;
+    let mut cli = Cli::from_arg_matches(&matches)?;
+    let within = matches.subcommand().map(|(_, within)| within);
+    let source = within.and_then(|within| within.value_source("tags"));
+    cli.settings.has_tags_flag = source == Some(ValueSource::CommandLine);
+    Ok(cli)
 }
 
 /// A variable that is set to nothing is not set: that is how CI systems pass on what is not there.
@@ -60,7 +66,7 @@ pub(crate) enum Command {
         #[arg(last = true, required = true)]
         command: Vec<OsString>,
     },
-    /// Begin a build of several steps; prints what DEVMASON_BUILD is to be for `step`, `report` and `end`
+    /// Begin a build of several steps; prints its id, which DEVMASON_BUILD is to be for `step`, `report` and `end`
     Begin {
         /// The build's id; {build_number} and the like are filled in [default: a fresh one]
         #[arg(long, env = "DEVMASON_BUILD_ID")]
@@ -132,9 +138,14 @@ pub(crate) enum Command {
     },
     /// Send what was kept while the server was away
     Flush,
+    /// List or drop what was kept
+    Queue {
+        #[command(subcommand)]
+        action: Queue,
+    },
     /// Say whether the server is there, who one is to it, and what is still to be sent
     Status,
-    /// List the project's builds, the newest first
+    /// List the project's builds, the newest first: with -t those with these tags
     Builds {
         /// Only those that this holds of, such as success:false
         #[arg(long = "where", value_name = "CONDITIONS")]
@@ -164,7 +175,7 @@ pub(crate) enum Command {
         #[arg(long, conflicts_with = "status")]
         failed: bool,
     },
-    /// Wait until a build is finished; exits with 0 if it succeeded, 1 if not, 3 if it takes too long
+    /// Wait until a build is finished; exits with 0 if it succeeded, 1 if not, 2 if it is not there, 3 if it takes too long
     Wait {
         /// Its id, or `latest`
         #[arg(default_value = "latest")]
@@ -180,7 +191,7 @@ pub(crate) enum Command {
         #[command(subcommand)]
         action: Action,
     },
-    /// Keep a user's password for the server, asked for or read from standard input
+    /// Keep a user's password for the server, asked for or read from standard input, unless the server says that it is wrong
     Login {
         /// The user's name
         user: String,
@@ -219,6 +230,24 @@ pub(crate) enum Action {
     Delete {
         /// Its name in URIs
         project: String,
+        /// Do not ask
+        #[arg(long, short = 'y')]
+        yes: bool,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Queue {
+    /// List the builds of which something is still to be sent
+    List,
+    /// Drop what is still to be sent of some builds; the server keeps what it has
+    Drop {
+        /// Their ids
+        #[arg(required_unless_present = "all")]
+        builds: Vec<String>,
+        /// Of all of them
+        #[arg(long, conflicts_with = "builds")]
+        all: bool,
     },
 }
 

@@ -14,12 +14,13 @@ use std::time::Duration;
 
 use clap::CommandFactory;
 use devmason_client::{
-    About, Client, Credentials, Document, Report, Step, Timestamp, blocking, fresh_id, sieve,
+    About, Client, Credentials, Document, Report, Session, Step, Timestamp, blocking, fresh_id,
+    sieve,
 };
 use devmason_domain::{BuildKey, Slug};
 use devmason_hypermedia::Resource;
 
-use cli::{Action, Cli, Command, Patience};
+use cli::{Action, Cli, Command, Patience, Queue};
 use outbox::{Outbox, Outcome};
 use settings::Settings;
 
@@ -151,6 +152,7 @@ fn act(settings: &Settings, command: Command) -> Result<u8, Problem> {
             files::report(settings, build.as_deref(), id.as_deref(), check, patience, &files)
         }
         Command::Flush => flush(settings),
+        Command::Queue { action } => queue(settings, &action),
         Command::Status => show::status(settings),
         Command::Builds { conditions, limit } => {
             show::builds(settings, conditions.as_deref(), limit)
@@ -164,8 +166,9 @@ fn act(settings: &Settings, command: Command) -> Result<u8, Problem> {
         Command::Project { action } => project(settings, action),
         Command::Login { user } => login(settings, user),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "devmason", &mut std::io::stdout());
-            Ok(0)
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "devmason", &mut script);
+            print_as_is(String::from_utf8_lossy(&script).trim_end()).map(|()| 0)
         }
         Command::Man { dir } => clap_mangen::generate_to(Cli::command(), &dir)
             .map(|()| 0)
@@ -202,7 +205,7 @@ pub(crate) fn beginning(settings: &Settings) -> Report {
 
 /// Says what became of a report; the code to exit with.
 fn sent(settings: &Settings, about: &About, outcome: Outcome) -> Result<u8, Problem> {
-    let url = format!("{}{}", about.server, about.build);
+    let url = about.url();
     for refused in &outcome.flushed.refused {
         say(&format!("refused: {refused}"));
     }
@@ -336,7 +339,7 @@ fn begin(settings: &Settings, id: Option<String>, patience: Patience) -> Result<
             return Ok(if settings.strict { 3 } else { 0 });
         }
     };
-    print(&session.name())?;
+    print(about.id())?;
     let outcome = Outbox::resume(settings, session, patience.wait())?.finish();
     if !outcome.flushed.refused.is_empty() {
         return sent(settings, &about, outcome);
@@ -353,12 +356,12 @@ fn resume(settings: &Settings, name: &str, patience: Patience) -> Result<(Outbox
     if name.is_empty() {
         return Err(Problem::usage("build: nothing was begun"));
     }
-    let session = settings
-        .spool()
-        .and_then(|spool| spool.session(name).map_err(|error| error.to_string()))
-        .map_err(|error| {
-            Problem::usage(format!("build: there is none '{name}' that was begun here: {error}"))
-        })?;
+    let spool = settings.spool().map_err(|error| Problem::usage(format!("build: {error}")))?;
+    let session = spool.session_of(&settings.server, name).ok_or_else(|| {
+        Problem::usage(format!(
+            "build: there is none '{name}' that was begun here and is not ended"
+        ))
+    })?;
     let about = session.about().clone();
     if about.server != settings.server {
         let problem =
@@ -421,8 +424,14 @@ fn project(settings: &Settings, action: Action) -> Result<u8, Problem> {
             client.put_project(&slug, &name)?;
             (Resource::Project(slug).path(), "renamed")
         }
-        Action::Delete { project } => {
-            let path = Resource::Project(slug(&project)?).path();
+        Action::Delete { project, yes } => {
+            let slug = slug(&project)?;
+            // What is not there needs no answer.
+            client.project(&slug)?;
+            if !yes && !is_sure(&slug)? {
+                return Err(Problem::failed("nothing was deleted"));
+            }
+            let path = Resource::Project(slug).path();
             let delete = devmason_client::Outgoing::new(devmason_client::Method::DELETE, &path);
             client.send(&delete)?;
             (path, "deleted")
@@ -432,6 +441,73 @@ fn project(settings: &Settings, action: Action) -> Result<u8, Problem> {
         say(&format!("{word} {}{url}", settings.server));
     }
     Ok(0)
+}
+
+/// Asks whether a project is to be deleted; where nobody can answer, that must be said before.
+fn is_sure(project: &Slug) -> Result<bool, Problem> {
+    if !std::io::stdin().is_terminal() {
+        return Err(Problem::usage("yes: say --yes to delete a project with all its builds"));
+    }
+    say(&format!("'{project}' is deleted with all its builds; type its name to go on"));
+    let mut answer = String::new();
+    let read = std::io::stdin().read_line(&mut answer);
+    read.map_err(|error| Problem::failed(error.to_string()))?;
+    Ok(answer.trim() == project.as_str())
+}
+
+/// What was kept: lists or drops it.
+fn queue(settings: &Settings, action: &Queue) -> Result<u8, Problem> {
+    let mut sessions = settings.spool().map_err(Problem::failed)?.sessions();
+    sessions.retain(|session| session.waiting() > 0);
+    let (builds, all) = match action {
+        Queue::List if settings.json => {
+            return print_json(&Document(show::queued(&sessions))).map(|()| 0);
+        }
+        Queue::List => {
+            sessions.iter().try_for_each(|session| print(&show::waiting(session)))?;
+            return Ok(0);
+        }
+        Queue::Drop { builds, all } => (builds, *all),
+    };
+    let is_of = |id: &String, about: &About| *id == about.id() || *id == about.url();
+    let is_there = |id: &&String| sessions.iter().any(|session| is_of(id, session.about()));
+    if let Some(id) = builds.iter().find(|id| !is_there(id)) {
+        return Err(Problem::usage(format!("builds: nothing is kept of '{id}'")));
+    }
+    for session in sessions {
+        let url = session.about().url();
+        if all || builds.iter().any(|id| is_of(id, session.about())) {
+            session.discard().map_err(|error| Problem::failed(format!("{url}: {error}")))?;
+            if !settings.quiet {
+                say(&format!("dropped what was kept of {url}"));
+            }
+        }
+    }
+    Ok(0)
+}
+
+/// What the server says of a user and a password: nothing where it is not there.
+fn verify(settings: &Settings, credentials: &Credentials) -> Result<(), Problem> {
+    let client = Client::new(&settings.server, Some(credentials.clone()))
+        .map_err(|error| Problem::usage(error.to_string()))?;
+    let client = blocking::Client::new(client)?;
+    let user =
+        credentials.user.parse().map_err(|error| Problem::usage(format!("user: {error}")))?;
+    match client.get(&Resource::User(user).path()) {
+        Ok(_) => Ok(()),
+        Err(error) if error.status() == Some(404) => {
+            say(&format!("there is no user '{}' yet: the first report makes it", credentials.user));
+            Ok(())
+        }
+        Err(error) if error.is_temporary() => {
+            say(&format!("the password is kept without being tried: {error}"));
+            Ok(())
+        }
+        Err(error) if error.status() == Some(401) => {
+            Err(Problem::failed(format!("the password is not kept: {error}")))
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn login(settings: &Settings, user: String) -> Result<u8, Problem> {
@@ -448,7 +524,9 @@ fn login(settings: &Settings, user: String) -> Result<u8, Problem> {
     if password.is_empty() {
         return Err(Problem::usage("password: it is empty"));
     }
-    let path = settings.keep(Credentials { user, password })?;
+    let credentials = Credentials { user, password };
+    verify(settings, &credentials)?;
+    let path = settings.keep(credentials)?;
     if !settings.quiet {
         say(&format!("kept in {}", path.display()));
     }

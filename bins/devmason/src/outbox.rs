@@ -344,6 +344,7 @@ impl Sender {
     async fn run(self) -> Outcome {
         let mut flushed = Flushed::default();
         let mut pause = PAUSES.0;
+        let mut is_told = false;
         let stopped = loop {
             let is_last = self.deadline.borrow().is_some();
             let mut deadline = self.deadline.clone();
@@ -360,6 +361,11 @@ impl Sender {
                 Err(error) if is_last && !error.is_temporary() => break Some(error),
                 Err(error) => Some(error),
             };
+            // A name or a password that is wrong is best known before a long command ends.
+            if let Some(error) = error.as_ref().filter(|error| !is_told && error.is_of_access()) {
+                is_told = true;
+                crate::say(&format!("not reported so far: {error}"));
+            }
             let mut said = self.deadline.clone();
             let (failed, is_waiting) = (error.is_some(), error.is_some() || self.left() > 0);
             tokio::select! {

@@ -47,6 +47,11 @@ pub(crate) struct Layer {
     )]
     tags: Vec<String>,
 
+    /// Whether they stand on the command line.
+    #[arg(skip)]
+    #[serde(skip)]
+    pub(crate) has_tags_flag: bool,
+
     /// Who reports; the password is in DEVMASON_PASSWORD or, after `devmason login`, in a file
     #[arg(long, short = 'u', env = "DEVMASON_USER", value_name = "USER", global = true)]
     user: Option<String>,
@@ -123,6 +128,8 @@ pub(crate) struct Settings {
     pub(crate) server: String,
     pub(crate) project: Option<String>,
     pub(crate) tags: Vec<String>,
+    /// Whether the command line says them: then they choose builds, too.
+    pub(crate) has_tags_flag: bool,
     pub(crate) create: bool,
     pub(crate) whole_command: bool,
     pub(crate) strict: bool,
@@ -194,6 +201,7 @@ impl Settings {
                 .to_owned(),
             project: layer.project.or(file.project).or(below.project),
             tags: tags.iter().filter_map(|tag| place.fill(tag)).filter(|tag| is_tag(tag)).collect(),
+            has_tags_flag: layer.has_tags_flag,
             user: layer.user.or(below.user),
             spool: spool.or_else(|| Some(in_home("XDG_STATE_HOME", ".local/state")?.join("spool"))),
             spool_bytes: layer.spool_bytes.or(below.spool_bytes).unwrap_or(SPOOL_BYTES),

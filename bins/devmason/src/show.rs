@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use devmason_client::{Document, Error, blocking};
+use devmason_client::{Document, Error, Session, blocking};
 use devmason_hypermedia::Resource;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::files::words;
 use crate::settings::Settings;
@@ -54,26 +54,54 @@ fn cases(build: &Document) -> String {
     words(&["passed", "flaky", "skipped", "failed", "error"].map(count))
 }
 
+/// What is still to be sent of a build, in words.
+pub(crate) fn waiting(session: &Session) -> String {
+    let (waiting, bytes) = (session.waiting(), session.bytes());
+    format!("{}: {waiting} requests, {bytes} bytes", session.about().url())
+}
+
+/// What is still to be sent, as a document.
+pub(crate) fn queued(sessions: &[Session]) -> Value {
+    let queued = sessions.iter().filter(|session| session.waiting() > 0).map(|session| {
+        let about = session.about();
+        json!({
+            "url": about.url(), "server": about.server, "project": about.project, "build": about.id(),
+            "user": about.user, "requests": session.waiting(), "bytes": session.bytes(),
+        })
+    });
+    json!({ "queue": queued.collect::<Vec<_>>() })
+}
+
 pub(crate) fn status(settings: &Settings) -> Result<u8, Problem> {
     let client = client(settings)?;
+    let user = client.inner().user().map(str::to_owned);
     let server = client.get("/");
+    let spool = settings.spool();
+    let sessions = spool.as_ref().map(devmason_client::Spool::sessions).unwrap_or_default();
+    if settings.json {
+        let mut status = queued(&sessions);
+        let problem = server.as_ref().err().map(Error::to_string);
+        status["server"] = json!({"url": settings.server, "problem": problem});
+        status["user"] = json!(user);
+        status["spool"] = json!(spool.as_ref().ok().map(|spool| spool.dir().to_string_lossy()));
+        status["runs_on"] = json!(settings.place.ci);
+        print_json(&Document(status))?;
+        return server.map(|_| 0).map_err(Problem::from);
+    }
     print(&match &server {
         Ok(_) => format!("server: {}", settings.server),
         Err(error) => format!("server: {error}"),
     })?;
-    let spool = settings.spool();
+    print(&match &user {
+        Some(user) => format!("user: {user}"),
+        None => "user: nobody; 'devmason login' keeps a password".to_owned(),
+    })?;
     match &spool {
         Ok(spool) => {
-            let sessions = spool.sessions();
-            let waiting: u32 = sessions.iter().map(devmason_client::Session::waiting).sum();
+            let waiting: u32 = sessions.iter().map(Session::waiting).sum();
             print(&format!("to be sent: {waiting} requests in {}", spool.dir().display()))?;
             for session in sessions.iter().filter(|session| session.waiting() > 0) {
-                let about = session.about();
-                let (waiting, bytes) = (session.waiting(), session.bytes());
-                print(&format!(
-                    "  {}{}: {waiting} requests, {bytes} bytes",
-                    about.server, about.build
-                ))?;
+                print(&format!("  {}", self::waiting(session)))?;
             }
         }
         Err(problem) => print(&format!("to be sent: unknown, {problem}"))?,
@@ -84,6 +112,9 @@ pub(crate) fn status(settings: &Settings) -> Result<u8, Problem> {
     server.map(|_| 0).map_err(Problem::from)
 }
 
+/// How many builds a page has at most.
+const PAGE: u32 = 100;
+
 pub(crate) fn builds(
     settings: &Settings,
     conditions: Option<&str>,
@@ -92,34 +123,53 @@ pub(crate) fn builds(
     let client = client(settings)?;
     let project = client.project(&settings.project()?)?;
     let list = project.link("build-list").unwrap_or_default();
-    let mut query = format!("?per_page={limit}");
-    if let Some(conditions) = conditions {
-        query += &format!("&where={}", utf8_percent_encode(conditions, NON_ALPHANUMERIC));
+    let mut conditions: Vec<String> = conditions.map(str::to_owned).into_iter().collect();
+    if settings.has_tags_flag {
+        // A pair in the quotes of CSV, which a tag may have in it.
+        let pair = |tag: &String| format!("\"tags:{}\"", tag.replace('"', "\"\""));
+        conditions.extend(settings.tags.iter().map(pair));
     }
-    let builds = client.get(&format!("{list}{query}"))?;
-    show(settings, &builds, || {
-        builds.list("builds").iter().try_for_each(|build| {
-            let tags = joined(build.0.get("tags"));
-            print(&format!(
-                "{:<8} {}  {}  {}  {}",
-                word(build),
-                build.text("id"),
-                build.text("started"),
-                cases(build),
-                tags
-            ))
-        })
-    })
+    let mut query = format!("?per_page={}", limit.clamp(1, PAGE));
+    if !conditions.is_empty() {
+        let conditions = conditions.join(",");
+        query += &format!("&where={}", utf8_percent_encode(&conditions, NON_ALPHANUMERIC));
+    }
+    let mut left = usize::try_from(limit).unwrap_or(usize::MAX);
+    let mut next = Some(format!("{list}{query}"));
+    while let Some(page) = next.filter(|_| left > 0) {
+        let mut page = client.get(&page)?;
+        if let Some(builds) = page.0.get_mut("builds").and_then(Value::as_array_mut) {
+            builds.truncate(left);
+            left -= builds.len();
+        }
+        show(settings, &page, || page.list("builds").iter().try_for_each(line))?;
+        next = page.link("next");
+    }
+    Ok(0)
+}
+
+/// A build in a list.
+fn line(build: &Document) -> Result<(), Problem> {
+    let tags = joined(build.0.get("tags"));
+    let (word, tests) = (word(build), cases(build));
+    let (id, started) = (build.text("id"), build.text("started"));
+    print(&format!("{word:<8} {id}  {started}  {tests}  {tags}"))
 }
 
 /// A build by its id; `latest` is the newest.
 fn find(settings: &Settings, client: &blocking::Client, id: &str) -> Result<Document, Problem> {
-    if id == "latest" {
+    let found = if id == "latest" {
         let project = client.project(&settings.project()?)?;
-        return Ok(client.follow(&project, "latest-build")?);
+        client.follow(&project, "latest-build")
+    } else {
+        let key = id.parse().map_err(|error| Problem::usage(format!("build: {error}")))?;
+        client.get(&Resource::Build(settings.project()?, key).path())
+    };
+    match found {
+        // That is another thing than a build that failed.
+        Err(error) if error.status() == Some(404) => Err(Problem::usage(error.to_string())),
+        found => Ok(found?),
     }
-    let key = id.parse().map_err(|error| Problem::usage(format!("build: {error}")))?;
-    Ok(client.get(&Resource::Build(settings.project()?, key).path())?)
 }
 
 pub(crate) fn build(settings: &Settings, id: &str, output: bool) -> Result<u8, Problem> {

@@ -78,11 +78,22 @@ pub struct Entry {
 impl About {
     /// Whether it is of a build that the project can have: somebody else may have written it.
     fn is_sound(&self) -> bool {
-        let key = self.build.rsplit('/').next().unwrap_or_default();
-        match (self.project.parse::<Slug>(), key.parse::<BuildKey>()) {
+        match (self.project.parse::<Slug>(), self.id().parse::<BuildKey>()) {
             (Ok(project), Ok(key)) => Resource::Build(project, key).path() == self.build,
             _ => false,
         }
+    }
+}
+
+impl About {
+    /// The build's URL.
+    pub fn url(&self) -> String {
+        format!("{}{}", self.server, self.build)
+    }
+
+    /// The build's id.
+    pub fn id(&self) -> &str {
+        self.build.rsplit('/').next().unwrap_or_default()
     }
 }
 
@@ -245,6 +256,14 @@ impl Spool {
         Ok(Session { dir, limit: self.limit, root: self.dir.clone(), about })
     }
 
+    /// The session of a build with that id: the newest of that server, else of another one.
+    pub fn session_of(&self, server: &str, id: &str) -> Option<Session> {
+        let mut sessions = self.sessions();
+        sessions.retain(|session| session.about.id() == id);
+        sessions.sort_by_key(|session| session.about.server == server);
+        sessions.pop()
+    }
+
     /// All sessions, the oldest first.
     pub fn sessions(&self) -> Vec<Session> {
         self.names().iter().filter_map(|name| self.session(name).ok()).collect()
@@ -341,6 +360,14 @@ impl Session {
     /// How many bytes are still to be sent.
     pub fn bytes(&self) -> u64 {
         size(&self.dir)
+    }
+
+    /// Drops it, with all that is still to be sent.
+    ///
+    /// # Errors
+    /// It cannot be removed.
+    pub fn discard(self) -> io::Result<()> {
+        fs::remove_dir_all(&self.dir)
     }
 
     /// Whether nothing more can come to it: the server refused the build, or has all of one that was ended.

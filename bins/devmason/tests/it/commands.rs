@@ -18,6 +18,7 @@ fn a_build_of_several_steps_is_begun_added_to_and_ended() {
         let output = home.devmason(at, arguments).env("DEVMASON_BUILD", &name).output().unwrap();
         code(&output)
     };
+    assert_eq!(server.build()["id"], name.as_str());
     assert_eq!(step(&["step", "compile", "--", "sh", "-c", "echo done"]), 0);
     assert_eq!(step(&["step", "lint", "--", "false"]), 1);
     assert_eq!(step(&["step", "pack", "--failed", "--output", "junit.xml"]), 0);
@@ -191,6 +192,119 @@ fn a_check_says_what_the_receipt_will_and_sends_nothing() {
 }
 
 #[test]
+fn builds_are_listed_by_their_tags_and_over_all_pages() {
+    let (home, database) = (Home::new(), database());
+    let server = Server::new(&database);
+    let at = &server.address;
+    for nth in 0..103 {
+        let tags: &[&str] =
+            if nth % 50 == 0 { &["-t", "a,\"b", "-t", "arm"] } else { &["-t", "arm"] };
+        let id = nth.to_string();
+        let begin = [&["begin", "--id", id.as_str()], tags].concat();
+        assert_eq!(code(&home.run(at, &begin)), 0);
+    }
+    let listed = |arguments: &[&str]| {
+        let output = home.run(at, &[&["builds"], arguments].concat());
+        assert_eq!(code(&output), 0, "{arguments:?}: {}", err(&output));
+        out(&output).lines().count()
+    };
+    assert_eq!(listed(&[]), 20);
+    assert_eq!(listed(&["-n", "200"]), 103);
+    assert_eq!(listed(&["-n", "101"]), 101);
+    assert_eq!(listed(&["-t", "arm", "-t", "b\""]), 0);
+    assert_eq!(listed(&["-n", "200", "-t", "arm"]), 103);
+    assert_eq!(listed(&["-n", "200", "-t", "none"]), 0);
+    // Tags of the environment are those of new builds.
+    let mut builds = home.devmason(at, &["builds", "-n", "2"]);
+    assert_eq!(out(&builds.env("DEVMASON_TAGS", "none").output().unwrap()).lines().count(), 2);
+}
+
+#[test]
+fn what_a_mistyped_project_leaves_is_said_at_once_listed_and_dropped() {
+    let (home, database) = (Home::new(), database());
+    let server = Server::new(&database);
+    let at = &server.address;
+    let script = "while ! grep -q 'no such project' said; do sleep 0.1; done";
+    let said = std::fs::File::create(home.path().join("said")).unwrap();
+    let mut run = home.devmason(at, &["run", "-p", "ponny", "--id", "1", "--", "sh", "-c", script]);
+    // While the command runs: else it would not end.
+    assert_eq!(run.stderr(said).status().unwrap().code(), Some(0));
+    home.run(at, &["run", "-p", "ponny", "--id", "2", "--", "true"]);
+    let listed = out(&home.run(at, &["queue", "list"]));
+    assert!(listed.starts_with(&format!("http://{at}/ponny/builds/1: 3 requests")), "{listed}");
+    let status: Value = serde_json::from_str(&out(&home.run(at, &["status", "--json"]))).unwrap();
+    assert_eq!(
+        (&status["queue"][1]["build"], &status["server"]["url"]),
+        (&"2".into(), &format!("http://{at}").into())
+    );
+    assert_eq!(code(&home.run(at, &["queue", "drop", "1", "3"])), 2);
+    assert_eq!(code(&home.run(at, &["queue", "drop", "1"])), 0);
+    let listed: Value =
+        serde_json::from_str(&out(&home.run(at, &["queue", "list", "--json"]))).unwrap();
+    assert_eq!(listed["queue"].as_array().unwrap().len(), 1, "{listed}");
+    assert_eq!(code(&home.run(at, &["queue", "drop", "--all"])), 0);
+    let output = home.run(at, &["run", "--id", "3", "--", "true"]);
+    assert!(!err(&output).contains("ponny"), "{}", err(&output));
+}
+
+#[test]
+fn a_project_is_not_deleted_unless_that_is_said() {
+    let (home, database) = (Home::new(), database());
+    let server = Server::new(&database);
+    let at = &server.address;
+    let run = |arguments: &[&str]| {
+        let mut command = home.devmason(at, arguments);
+        command.env("DEVMASON_USER", "ann").env("DEVMASON_PASSWORD", "ann-pw").output().unwrap()
+    };
+    assert_eq!(code(&run(&["project", "create", "anns"])), 0);
+    let refused = run(&["project", "delete", "anns"]);
+    assert_eq!(code(&refused), 2);
+    assert!(err(&refused).contains("--yes"), "{}", err(&refused));
+    assert_eq!(server.get("/anns")["name"], "anns");
+    assert_eq!(code(&run(&["project", "delete", "--yes", "anns"])), 0);
+    assert_eq!(code(&run(&["project", "delete", "--yes", "anns"])), 1);
+}
+
+#[test]
+fn a_wrong_password_is_not_kept() {
+    let (home, database) = (Home::new(), database());
+    let server = Server::new(&database);
+    let at = &server.address;
+    let login = |password: &str| {
+        let mut login = home.devmason(at, &["login", "ann"]);
+        let login = login.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = login.spawn().unwrap();
+        child.stdin.take().unwrap().write_all(password.as_bytes()).unwrap();
+        child.wait_with_output().unwrap()
+    };
+    let first = login("right");
+    assert!(err(&first).contains("there is no user 'ann' yet"), "{}", err(&first));
+    assert_eq!(code(&home.run(at, &["project", "create", "anns"])), 0);
+    assert_eq!(code(&login("wrong")), 1);
+    assert!(out(&home.run(at, &["status"])).contains("\nuser: ann\n"));
+    assert_eq!(code(&home.run(at, &["project", "update", "anns", "--name", "Ann's"])), 0);
+    let away = server.address.clone();
+    drop(server);
+    let mut login = home.devmason(&away, &["login", "ann"]);
+    let mut child = login.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(b"other").unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(err(&output).contains("kept without being tried"), "{}", err(&output));
+    assert_eq!(code(&output), 0);
+}
+
+#[test]
+fn a_script_of_completions_that_nobody_reads_to_its_end_is_no_failure() {
+    let (home, database) = (Home::new(), database());
+    let server = Server::new(&database);
+    let mut completions = home.devmason(&server.address, &["completions", "bash"]);
+    let mut child = completions.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((code(&output), err(&output)), (0, String::new()));
+}
+
+#[test]
 fn builds_steps_tests_and_tags_are_shown() {
     let (home, database) = (Home::new(), database());
     let server = Server::new(&database);
@@ -213,7 +327,8 @@ fn builds_steps_tests_and_tags_are_shown() {
     assert_eq!(json["id"], "1");
     assert_eq!(show(&["wait", "2"]), "success\n");
     assert_eq!(code(&home.run(at, &["wait", "1"])), 1);
-    assert_eq!(code(&home.run(at, &["show", "3"])), 1);
+    assert_eq!(code(&home.run(at, &["wait", "3"])), 2);
+    assert_eq!(code(&home.run(at, &["show", "3"])), 2);
     assert!(show(&["status"]).contains("to be sent: 0 requests"));
     server.get("/pony");
     drop(server);
@@ -314,7 +429,7 @@ fn credentials_are_kept_for_their_owner_alone_and_never_shown() {
     assert!(build["links"].as_array().unwrap().iter().any(|link| link["rel"] == "user"), "{build}");
 
     let wrong = home
-        .devmason(at, &["project", "delete", "mine"])
+        .devmason(at, &["project", "delete", "--yes", "mine"])
         .env("DEVMASON_USER", "bob")
         .env("DEVMASON_PASSWORD", "tuna")
         .output()
@@ -322,7 +437,7 @@ fn credentials_are_kept_for_their_owner_alone_and_never_shown() {
     assert_eq!(code(&wrong), 1);
     assert!(!err(&wrong).contains("tuna"), "{}", err(&wrong));
     assert_eq!(code(&home.run(at, &["project", "update", "mine", "--name", "Mine"])), 0);
-    assert_eq!(code(&home.run(at, &["project", "delete", "mine"])), 0);
+    assert_eq!(code(&home.run(at, &["project", "delete", "--yes", "mine"])), 0);
 
     // A link in the place of the file is neither read nor written through.
     let elsewhere = home.path().join("elsewhere");

@@ -497,8 +497,14 @@ fn a_build_whose_id_is_taken_leaves_the_other_one_alone() {
 }
 
 /// The directory of a build that was begun.
+/// The folder of what was kept of a build.
 fn spooled(home: &Home, build: &str) -> std::path::PathBuf {
-    home.path().join(".local/state/devmason/spool").join(build)
+    let folders = std::fs::read_dir(home.path().join(".local/state/devmason/spool")).unwrap();
+    let is_of = |folder: &std::path::PathBuf| {
+        let about = std::fs::read_to_string(folder.join("about.json")).unwrap_or_default();
+        about.contains(&format!("/builds/{build}\""))
+    };
+    folders.map(|entry| entry.unwrap().path()).find(is_of).unwrap()
 }
 
 #[test]
@@ -648,7 +654,7 @@ fn a_step_that_the_server_has_though_it_forgot_its_key_is_not_sent_again() {
     let server = Server::new(&database);
     let at = &server.address;
     let build = out(&home.run(at, &["begin", "--id", "1"])).trim().to_owned();
-    let spool = home.path().join(".local/state/devmason/spool").join(&build);
+    let spool = spooled(&home, &build);
     assert_eq!(code(&home.run(at, &["step", "-b", &build, "one"])), 0);
     let steps = |count: usize| {
         let results = server.get("/pony/builds/1")["results"].clone();
