@@ -21,8 +21,6 @@ struct Allure {
     tests: Vec<Test>,
     /// Where the test before this one lies.
     last: Arc<[String]>,
-    /// The identifiers of tests that are bad.
-    bad: HashSet<String>,
     fixtures: Vec<Fixture>,
     labels: Vec<(String, String)>,
     parameters: Vec<(String, String)>,
@@ -96,9 +94,6 @@ impl Allure {
         let class = if suites.is_empty() { class.map(str::to_owned) } else { None };
         let status = status(test, sink);
         let uuid = test.get("uuid").unwrap_or_default().to_owned();
-        if status.is_bad() {
-            self.bad.insert(uuid.clone());
-        }
         let shown: Vec<String> =
             parameters.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let mut properties: Vec<(String, String)> = labels
@@ -152,7 +147,9 @@ impl Allure {
     }
 
     fn end(self, sink: &mut dyn Sink) -> Result<(), ReadError> {
-        let mut bad = self.bad;
+        // The tries that others came behind, and those that stand.
+        let mut before = HashSet::new();
+        let mut last = HashSet::new();
         // Runs of one test, by when they ended: the last one tells what came of it.
         let mut order: Vec<String> = Vec::new();
         let mut runs: HashMap<String, Vec<Test>> = HashMap::new();
@@ -174,9 +171,8 @@ impl Allure {
                 test.case.status = Some(Status::Flaky);
                 test.case.failure = first.case.failure.take();
             }
-            for one in &tries {
-                bad.insert(one.uuid.clone());
-            }
+            before.extend(tries.into_iter().map(|one| one.uuid));
+            last.insert(test.uuid.clone());
             tests.push(test);
         }
         // Tests that only their parameters tell apart are called after them.
@@ -185,18 +181,25 @@ impl Allure {
         for test in &tests {
             *names.entry(key(test)).or_insert(0) += 1;
         }
-        let mut is_any_bad = false;
+        let mut bad = HashSet::new();
         for mut test in tests {
-            is_any_bad |= test.case.outcome().is_bad();
+            if test.case.outcome().is_bad() {
+                bad.insert(std::mem::take(&mut test.uuid));
+            }
             let is_shared = names.get(&key(&test)).is_some_and(|count| *count > 1);
             if is_shared && !test.parameters.is_empty() {
                 test.case.name = format!("{} [{}]", test.case.name, test.parameters);
             }
             sink.case(test.case)?;
         }
-        // Of a fixture that failed, mostly its tests tell.
+        let mut is_any_bad = !bad.is_empty();
+        // Of a fixture that failed, mostly its tests tell; one of tries alone that others came behind does not count.
         for fixture in self.fixtures {
-            if !fixture.children.iter().any(|uuid| bad.contains(uuid)) {
+            let mut children = fixture.children.iter();
+            let is_told = children.clone().any(|uuid| bad.contains(uuid));
+            let is_past = children.clone().any(|uuid| before.contains(uuid))
+                && !children.any(|uuid| last.contains(uuid));
+            if !is_told && !is_past {
                 is_any_bad = true;
                 sink.case(fixture.case)?;
             }

@@ -32,6 +32,7 @@ struct Bazel {
     /// The name of the exit code, when the build has finished.
     finished: Option<String>,
     aborted: Option<String>,
+    has_begun: bool,
 }
 
 struct Attempt {
@@ -189,6 +190,8 @@ impl Handler for Bazel {
         "aborted.description",
         "finished.exitCode.name",
         "finished.overallSuccess",
+        "started.uuid",
+        "started.buildToolVersion",
     ];
 
     fn end(
@@ -198,6 +201,14 @@ impl Handler for Bazel {
         sink: &mut dyn Sink,
     ) -> Result<(), ReadError> {
         sink.room(self.attempts.len().max(self.broken.len()))?;
+        if event.get("started.uuid").or(event.get("started.buildToolVersion")).is_some() {
+            // Another invocation, whose events were added to those of the one before.
+            let before = std::mem::take(self);
+            if before.has_begun {
+                before.end(sink)?;
+            }
+        }
+        self.has_begun = true;
         let target =
             ["id.targetCompleted.label", "id.targetConfigured.label", "id.configuredLabel.label"];
         let target = target.into_iter().find_map(|name| event.get(name));

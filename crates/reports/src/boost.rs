@@ -140,6 +140,11 @@ impl Handler for Boost {
         sink: &mut dyn Sink,
     ) -> Result<(), ReadError> {
         match element.name.as_str() {
+            // Behind a report comes what another program wrote, whose suites may be called the same.
+            "TestResult" | "TestLog" if std::mem::take(&mut self.is_report) => {
+                self.places.clear();
+                self.is_report = element.name == "TestResult";
+            }
             "TestResult" => self.is_report = true,
             "TestSuite" => {
                 if let Some(case) = self.case.take() {

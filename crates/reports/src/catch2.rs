@@ -104,6 +104,7 @@ impl Handler for Catch {
                 // The program, as it was called: a folder is no part of its name.
                 let name = name.rsplit(['/', '\\']).next().unwrap_or_default();
                 self.path = nested(&Arc::default(), name, Some(element.line), sink);
+                (self.bad, self.run) = (0, 0);
             }
             "TestCase" => {
                 let mut properties = Vec::new();

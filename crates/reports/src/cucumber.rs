@@ -264,8 +264,9 @@ struct Messages {
     step_texts: HashMap<String, Arc<str>>,
     last: Arc<[String]>,
     bad: u64,
-    /// Whether the run ended, and that it said it was a success.
-    ended: Option<bool>,
+    /// Whether a run has begun and not ended, and whether one has ended.
+    is_open: bool,
+    has_ended: bool,
     began: Option<Timestamp>,
     problems: u64,
 }
@@ -281,6 +282,8 @@ struct Running {
     attempt: u64,
     began: Option<Timestamp>,
     outcome: Outcome,
+    /// Whether a step says that the scenario is tried again, as it did before version 16 of the messages.
+    is_retried: bool,
     line: u64,
 }
 
@@ -348,21 +351,39 @@ impl Messages {
         })
     }
 
-    fn end(mut self, sink: &mut dyn Sink) -> Result<(), ReadError> {
+    /// What did not end before another run begins, or the file ends.
+    fn end_run(&mut self, sink: &mut dyn Sink) -> Result<(), ReadError> {
         for (_, mut running) in std::mem::take(&mut self.running) {
             running.outcome.step("error", Some("it did not end"), "", None);
             self.finish(running, None, sink)?;
         }
-        match self.ended {
-            None => sink.against(Reason::new(Cause::Cut, None, "the run does not end")),
-            Some(false) if self.bad == 0 => {
-                sink.against(Reason::new(Cause::Verdict, None, "it says success: false"));
-            }
+        if std::mem::take(&mut self.is_open) {
+            self.has_ended = true;
+            sink.against(Reason::new(Cause::Cut, None, "the run does not end"));
+        }
+        (self.bad, self.problems) = (0, 0);
+        Ok(())
+    }
+
+    /// The run says what came of it. In the JSON of protocol buffers, what is false is left out.
+    fn judge(&mut self, event: &Object<'_>, sink: &mut dyn Sink) {
+        (self.is_open, self.has_ended) = (false, true);
+        let line = Some(event.line);
+        match event.is("success") {
             Some(true) if self.bad > 0 && self.problems == 0 => {
                 let text = "it says success: true, though scenarios failed".to_owned();
-                sink.note(Note { line: None, kind: NoteKind::Odd, text });
+                sink.note(Note { line, kind: NoteKind::Odd, text });
             }
-            Some(_) => {}
+            Some(true) => {}
+            _ if self.bad > 0 || !self.running.is_empty() => {}
+            _ => sink.against(Reason::new(Cause::Verdict, line, "it says success: false")),
+        }
+    }
+
+    fn end(mut self, sink: &mut dyn Sink) -> Result<(), ReadError> {
+        self.end_run(sink)?;
+        if !self.has_ended {
+            sink.against(Reason::new(Cause::Cut, None, "the run does not end"));
         }
         sink.suite(Suite { started: self.began, ..Suite::default() })
     }
@@ -401,6 +422,7 @@ impl Handler for Messages {
         "testStepResult.duration.seconds",
         "testStepResult.duration.nanos",
         "willBeRetried",
+        "testStepResult.willBeRetried",
         "success",
         "message",
         "exception.message",
@@ -434,13 +456,18 @@ impl Handler for Messages {
             "testCase" => {
                 self.tests.insert(text("id"), text("pickleId"));
             }
-            "testRunStarted" => self.began = timestamp(object),
+            "testRunStarted" => {
+                self.end_run(sink)?;
+                self.is_open = true;
+                self.began = self.began.or(timestamp(object));
+            }
             "testCaseStarted" => {
                 let running = Running {
                     test: text("testCaseId"),
                     attempt: object.count("attempt").unwrap_or(0),
                     began: timestamp(object),
                     outcome: Outcome::default(),
+                    is_retried: false,
                     line: object.line,
                 };
                 self.running.insert(text("id"), running);
@@ -453,6 +480,7 @@ impl Handler for Messages {
                         "testStepResult.duration.seconds",
                         "testStepResult.duration.nanos",
                     );
+                    running.is_retried |= object.is("testStepResult.willBeRetried") == Some(true);
                     running.outcome.step(
                         object.get("testStepResult.status").unwrap_or_default(),
                         object.get("testStepResult.message"),
@@ -465,17 +493,17 @@ impl Handler for Messages {
                 let Some(running) = self.running.remove(&text("testCaseStartedId")) else {
                     return Ok(());
                 };
-                if object.is("willBeRetried") == Some(true) {
+                if running.is_retried || object.is("willBeRetried") == Some(true) {
                     self.failed.entry(running.test).or_insert(running.outcome.failure);
                 } else {
                     self.finish(running, timestamp(object), sink)?;
                 }
             }
             "testRunFinished" => {
-                self.ended = Some(object.is("success").unwrap_or(true));
                 if let Some(message) = object.get("message").or(object.get("exception.message")) {
                     self.outside("the run itself", Some(message), object.line, sink)?;
                 }
+                self.judge(object, sink);
             }
             "testRunHookFinished" if object.get("result.status") == Some("FAILED") => {
                 self.outside("a hook of the run", object.get("result.message"), object.line, sink)?;

@@ -27,16 +27,9 @@ struct Dart {
     running: BTreeMap<u64, Running>,
     last: Arc<[String]>,
     bad: u64,
-    done: Option<Done>,
+    /// Whether a run has begun and not ended.
+    is_open: bool,
     micros: Option<u64>,
-}
-
-#[derive(PartialEq)]
-enum Done {
-    Success,
-    Failure,
-    /// The runner was closed before all tests had ended.
-    Closed,
 }
 
 #[derive(Default)]
@@ -80,8 +73,46 @@ impl Dart {
             report_line: event.line,
             ..Running::default()
         };
-        self.running.insert(event.count("test.id").unwrap_or(0), running);
+        self.is_open = true;
+        match self.running.insert(event.count("test.id").unwrap_or(0), running) {
+            Some(before) => self.unended(before, sink),
+            None => Ok(()),
+        }
+    }
+
+    fn unended(&mut self, mut running: Running, sink: &mut dyn Sink) -> Result<(), ReadError> {
+        running.failure.get_or_insert_with(|| because("it did not end"));
+        self.emit(running, Status::Error, None, sink)
+    }
+
+    /// Another run may come behind this one, with the same numbers.
+    fn end_run(&mut self, sink: &mut dyn Sink) -> Result<(), ReadError> {
+        for (_, running) in std::mem::take(&mut self.running) {
+            self.unended(running, sink)?;
+        }
+        if std::mem::take(&mut self.is_open) {
+            sink.against(Reason::new(Cause::Cut, None, "the run does not end"));
+        }
+        (self.suites.clear(), self.groups.clear());
+        self.bad = 0;
         Ok(())
+    }
+
+    fn done_all(&mut self, event: &Object<'_>, sink: &mut dyn Sink) {
+        self.micros = event.number("time").and_then(number::of_millis);
+        self.is_open = false;
+        let line = Some(event.line);
+        match event.is("success") {
+            Some(true) => {}
+            Some(false) if self.bad > 0 || !self.running.is_empty() => {}
+            Some(false) => {
+                sink.against(Reason::new(Cause::Verdict, line, "it says success: false"));
+            }
+            None => {
+                let text = "the runner was closed before all tests had ended";
+                sink.against(Reason::new(Cause::Aborted, line, text));
+            }
+        }
     }
 
     fn error(&mut self, event: &Object<'_>, sink: &mut dyn Sink) {
@@ -168,21 +199,7 @@ impl Dart {
     }
 
     fn end(mut self, sink: &mut dyn Sink) -> Result<(), ReadError> {
-        for (_, mut running) in std::mem::take(&mut self.running) {
-            running.failure.get_or_insert_with(|| because("it did not end"));
-            self.emit(running, Status::Error, None, sink)?;
-        }
-        match self.done {
-            None => sink.against(Reason::new(Cause::Cut, None, "the run does not end")),
-            Some(Done::Closed) => {
-                let text = "the runner was closed before all tests had ended";
-                sink.against(Reason::new(Cause::Aborted, None, text));
-            }
-            Some(Done::Failure) if self.bad == 0 => {
-                sink.against(Reason::new(Cause::Verdict, None, "it says success: false"));
-            }
-            Some(_) => {}
-        }
+        self.end_run(sink)?;
         sink.suite(Suite { micros: self.micros, ..Suite::default() })
     }
 }
@@ -224,6 +241,7 @@ impl Handler for Dart {
         sink.room(self.suites.len().max(self.groups.len()))?;
         match event.get("type").unwrap_or_default() {
             "suite" => {
+                self.is_open = true;
                 let platform = event.owned("suite.platform").filter(|platform| platform != "vm");
                 let path = short(event.get("suite.path").unwrap_or_default());
                 self.suites.insert(event.count("suite.id").unwrap_or(0), (path, platform));
@@ -245,16 +263,13 @@ impl Handler for Dart {
             }
             "error" => self.error(event, sink),
             "testDone" => self.done(event, sink)?,
-            "done" => {
-                self.micros = event.number("time").and_then(number::of_millis);
-                self.done = Some(match event.is("success") {
-                    Some(true) => Done::Success,
-                    Some(false) => Done::Failure,
-                    None => Done::Closed,
-                });
+            "done" => self.done_all(event, sink),
+            "start" => {
+                self.end_run(sink)?;
+                self.is_open = true;
             }
             // Flutter tells of its process in between.
-            "start" | "allSuites" | "debug" | "" => {}
+            "allSuites" | "debug" | "" => {}
             other => {
                 let text = format!("the event '{other}' is not known; it is left out");
                 sink.note(Note { line: Some(event.line), kind: NoteKind::Dropped, text });

@@ -306,15 +306,23 @@ pub fn gather<B: Bounds>(files: Vec<Unpacked>, bounds: &B) -> Result<Vec<Gathere
         let name = name.as_deref().unwrap_or_default();
         name.rsplit_once(['/', '\\']).map_or("", |(folder, _)| folder).to_owned()
     };
-    let is_allures = |file: &Unpacked| {
-        file.name.is_some() && Format::recognize(&file.body) == Some(Format::Allure)
+    let is_recognized = |file: &Unpacked| {
+        file.broken.is_none()
+            && file.name.is_some()
+            && Format::recognize(&file.body) == Some(Format::Allure)
+    };
+    // One that is cut off is known by its name alone.
+    let is_called = |file: &Unpacked| {
+        let name = file.name.as_deref().unwrap_or_default();
+        file.broken.is_none()
+            && (name.ends_with("-result.json") || name.ends_with("-container.json"))
     };
     // The folders, each with the files of its report and how many lie beside them that are none.
     let mut reports: HashMap<String, (Vec<Bytes>, usize)> = HashMap::new();
     let mut folders: Vec<String> = Vec::new();
     let mut others: Vec<Unpacked> = Vec::new();
     for file in files {
-        if !is_allures(&file) {
+        if !is_recognized(&file) {
             others.push(file);
             continue;
         }
@@ -326,11 +334,17 @@ pub fn gather<B: Bounds>(files: Vec<Unpacked>, bounds: &B) -> Result<Vec<Gathere
         bodies.push(file.body);
     }
     let mut all = Vec::new();
-    for Unpacked { name, body, broken } in others {
-        match reports.get_mut(&folder(&name)).filter(|_| name.is_some()) {
+    for file in others {
+        let is_one = file.name.is_some() && file.broken.is_none();
+        match reports.get_mut(&folder(&file.name)).filter(|_| is_one) {
+            // Behind the others: what stands behind one that is cut off is not read.
+            Some((bodies, _)) if is_called(&file) => bodies.push(file.body),
             // Attachments are what they are.
-            Some((_, beside)) if !matches!(Seen::of(&body), Seen::Format(_)) => *beside += 1,
-            _ => all.push(Gathered { name, body, files: 1, beside: 0, broken }),
+            Some((_, beside)) if !matches!(Seen::of(&file.body), Seen::Format(_)) => *beside += 1,
+            _ => {
+                let Unpacked { name, body, broken } = file;
+                all.push(Gathered { name, body, files: 1, beside: 0, broken });
+            }
         }
     }
     for folder in folders {

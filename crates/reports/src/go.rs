@@ -95,6 +95,9 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
                 running.add(event.output.as_deref().unwrap_or_default(), line, sink);
             }
             ("run", Some(test)) => {
+                if package.running.contains_key(&test) {
+                    cut_off(&name, std::mem::take(package), sink)?;
+                }
                 package.begun = true;
                 sink.room(package.running.len())?;
                 let running = package.running.entry(test).or_default();
@@ -117,7 +120,12 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
                     end(&name, package, Some(event.action.as_str()), event.elapsed, sink)?;
                 }
             }
-            ("start", None) => package.begun = true,
+            ("start", None) => {
+                if package.begun {
+                    cut_off(&name, std::mem::take(package), sink)?;
+                }
+                package.begun = true;
+            }
             // A package that cannot be built: its `fail` follows.
             ("start" | "pause" | "cont" | "run" | "build-fail" | "bench", _) => {}
             (other, _) => {
@@ -130,14 +138,20 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
         return Err(ReadError::new(None, "there is no event in it"));
     }
     for (name, package) in packages {
-        let is_cut_off = package.begun;
-        if is_cut_off {
-            let text = format!("the file ends before the package '{name}' does");
-            sink.against(Reason::new(Cause::Cut, None, text));
+        if package.begun {
+            cut_off(&name, package, sink)?;
+        } else {
+            end(&name, package, None, None, sink)?;
         }
-        end(&name, package, is_cut_off.then_some("fail"), None, sink)?;
     }
     Ok(())
+}
+
+/// A package has begun, and then there is no more of it, but maybe what another run wrote.
+fn cut_off(name: &str, package: Package, sink: &mut dyn Sink) -> Result<(), ReadError> {
+    let text = format!("the file ends before the package '{name}' does");
+    sink.against(Reason::new(Cause::Cut, None, text));
+    end(name, package, Some("fail"), None, sink)
 }
 
 /// A package has ended, by this action if by any: what still ran in it broke, unless the package passed, as

@@ -88,7 +88,12 @@ fn parse(line: &str) -> Line<'_> {
 
 /// Whether a text is that of `go test`: a line of its own is in it.
 pub(crate) fn looks_like(text: &str) -> bool {
-    text.lines().any(|line| match parse(line) {
+    first_line(text).is_some()
+}
+
+/// The first line of its own in a text.
+pub(crate) fn first_line(text: &str) -> Option<usize> {
+    text.lines().position(|line| match parse(line) {
         Line::Goes(_) => line.starts_with("=== RUN "),
         Line::Ended { before, .. } => before.trim().is_empty(),
         Line::Package { word, name, rest } => {
@@ -135,6 +140,17 @@ struct Text {
 
 impl Text {
     fn line(&mut self, line: &str, number: u64, sink: &mut dyn Sink) -> Result<(), ReadError> {
+        // What a test printed without an end of the line stands before it.
+        let at = line.find("=== RUN   ").filter(|at| *at > 0 && self.is_verbose);
+        if let Some((before, line)) = at.and_then(|at| line.split_at_checked(at)) {
+            let name = line.rsplit(' ').next().unwrap_or_default();
+            let kinds = ["Test", "Benchmark", "Fuzz", "Example"];
+            let is_frame = line.len() == "=== RUN   ".len() + name.len();
+            if is_frame && kinds.iter().any(|kind| name.starts_with(kind)) {
+                self.output(before, number, sink);
+                return self.line(line, number, sink);
+            }
+        }
         match parse(line) {
             Line::Goes(name) => {
                 self.is_verbose = true;

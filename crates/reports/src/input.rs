@@ -32,8 +32,8 @@ fn encoding(start: &[u8]) -> &'static Encoding {
         return encoding;
     }
     match start {
-        [b'<', 0, ..] => return encoding_rs::UTF_16LE,
-        [0, b'<', ..] => return encoding_rs::UTF_16BE,
+        [b'<' | b'{' | b'[', 0, ..] => return encoding_rs::UTF_16LE,
+        [0, b'<' | b'{' | b'[', ..] => return encoding_rs::UTF_16BE,
         _ => {}
     }
     let declaration = start.get(..200.min(start.len())).unwrap_or_default();
@@ -54,6 +54,15 @@ fn encoding(start: &[u8]) -> &'static Encoding {
 /// The first of a file as text, to recognize it by.
 pub(crate) fn start(bytes: &[u8]) -> Cow<'_, str> {
     let (text, ..) = encoding(bytes).decode(bytes);
+    text
+}
+
+/// The last of a file as text, of so many bytes at most.
+pub(crate) fn end(bytes: &[u8], most: usize) -> Cow<'_, str> {
+    // A unit of UTF-16 has two bytes.
+    let from = bytes.len().saturating_sub(most).next_multiple_of(2);
+    let (text, _) =
+        encoding(bytes).decode_without_bom_handling(bytes.get(from..).unwrap_or_default());
     text
 }
 

@@ -16,6 +16,9 @@ const MAX_VALUES: usize = 1_000;
 /// How many bytes of texts one object holds.
 pub(crate) const MAX_TEXT: usize = 8 << 20;
 
+/// How long a text is, in bytes, that is held where a list before it has taken all the room.
+const SHORT: usize = 4096;
+
 /// A value that is no list and no object.
 #[derive(Debug)]
 enum Value<'t> {
@@ -109,7 +112,11 @@ impl<'t> Object<'t> {
 
     fn add(&mut self, name: &'static str, value: Value<'t>, sink: &mut dyn Sink) {
         let bytes = if let Value::Text(text) = &value { text.len() } else { 0 };
-        if self.values.len() < MAX_VALUES && self.bytes + bytes <= MAX_TEXT {
+        let has_room = self.values.len() < MAX_VALUES && self.bytes + bytes <= MAX_TEXT;
+        // However long a list is, what stands behind it is told.
+        let is_new =
+            || bytes <= SHORT && !self.values.iter().rev().any(|(known, _)| *known == name);
+        if has_room || is_new() {
             self.bytes += bytes;
             self.values.push((name, value));
         } else if !self.is_cut {
@@ -129,6 +136,8 @@ pub(crate) trait Handler {
     const MEMBERS: &'static [&'static str];
     /// Whether a report is of many documents, one behind the other.
     const HAS_MANY: bool = false;
+    /// Whether nothing else stands between the lines of its events: then one that is none was cut off.
+    const HAS_EVENTS_ALONE: bool = false;
 
     /// An object starts: its members are still to come.
     fn start(
@@ -174,15 +183,25 @@ pub(crate) fn walk<H: Handler>(
     let mut walk = Walk::new(text, first, (sink, &mut unread), handler);
     let mut rest = text;
     let mut is_first = true;
+    let mut look = recognize::Look::new();
     while is_first || !rest.is_empty() {
         let line = walk.line_of(rest);
-        let is_one = is_first || (H::HAS_MANY && rest.starts_with('{')) || recognize::is_json(rest);
+        let is_one = is_first || (H::HAS_MANY && rest.starts_with('{')) || look.is_one(rest);
         if !is_one {
             let text = "what stands behind the JSON is left out".to_owned();
             walk.sink.note(Note { line: Some(line), kind: NoteKind::Dropped, text });
-            break;
+            // The next program may have written one behind it, as for each of several packages.
+            let next = look.next(rest);
+            if look.is_over() {
+                let text = "more stands behind the JSON than is looked at";
+                walk.sink.against(Reason::new(Cause::Cut, Some(line), text));
+            }
+            match next.and_then(|at| rest.get(at..)) {
+                Some(next) => rest = next,
+                None => break,
+            }
         }
-        walk.first = line;
+        walk.first = walk.line_of(rest);
         let mut json = serde_json::Deserializer::from_str(rest);
         match walk.document(&mut json) {
             Ok(()) => {}
@@ -218,7 +237,11 @@ pub(crate) fn lines<H: Handler>(
             // It is not the last one, so the file goes on behind it.
             others += 1;
             let text = format!("a line that is no event is left out: {}", error.problem);
-            sink.note(Note { line: error.line, kind: NoteKind::Dropped, text });
+            if H::HAS_EVENTS_ALONE {
+                sink.against(Reason::new(Cause::Cut, error.line, text));
+            } else {
+                sink.note(Note { line: error.line, kind: NoteKind::Dropped, text });
+            }
         }
         if !text.trim_start().starts_with(['{', '[']) {
             others += 1;

@@ -22,6 +22,7 @@ struct Meson {
 }
 
 impl Handler for Meson {
+    const HAS_EVENTS_ALONE: bool = true;
     const OBJECTS: &'static [&'static str] = &[];
     const MEMBERS: &'static [&'static str] =
         &["name", "stdout", "stderr", "result", "starttime", "duration", "returncode"];

@@ -180,6 +180,8 @@ impl Handler for Playwright {
         "stats.startTime",
         "stats.duration",
         "stats.unexpected",
+        "stats.flaky",
+        "config.failOnFlakyTests",
     ];
 
     fn end(
@@ -217,6 +219,11 @@ impl Handler for Playwright {
                 if let Some(said) = unexpected.filter(|said| *said > self.bad) {
                     let text = format!("stats says unexpected: {said}; there are {}", self.bad);
                     sink.against(Reason::new(Cause::Claim, None, text));
+                }
+                let flaky = object.count("stats.flaky").unwrap_or(0);
+                if flaky > 0 && object.is("config.failOnFlakyTests") == Some(true) {
+                    let text = format!("{flaky} tests were flaky, which failOnFlakyTests forbids");
+                    sink.against(Reason::new(Cause::Verdict, None, text));
                 }
                 sink.suite(Suite {
                     started: object.get("stats.startTime").and_then(|date| date.parse().ok()),

@@ -149,7 +149,8 @@ impl Pytest {
             sink.against(Reason::new(Cause::Claim, None, text));
         }
         // What the exit codes mean is in pytest's reference, under "Exit codes".
-        let (cause, what) = match document.count("exitcode").unwrap_or(0) {
+        let code = document.number("exitcode").unwrap_or(0.0) as i64;
+        let (cause, what) = match code {
             0 => return,
             1 if self.bad > 0 => return,
             2 => (Cause::Aborted, "it was interrupted"),
@@ -158,7 +159,6 @@ impl Pytest {
             5 => (Cause::NothingRun, "no tests were collected"),
             _ => (Cause::Verdict, "it failed"),
         };
-        let code = count("exitcode");
         sink.against(Reason::new(cause, None, format!("pytest ended with {code}: {what}")));
     }
 }

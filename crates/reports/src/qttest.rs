@@ -12,10 +12,8 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
     let mut qttest = Qttest::default();
     let read = walk(input, sink, &mut qttest);
     qttest.end_function(sink)?;
-    // It is run last of all, whatever was chosen.
-    if read.is_ok() && !qttest.is_cleaned_up {
-        let text = "cleanupTestCase did not run, which runs last";
-        sink.against(Reason::new(Cause::Cut, None, text));
+    if read.is_ok() {
+        qttest.end_program(sink);
     }
     read
 }
@@ -32,10 +30,19 @@ struct Qttest {
     expected: Option<(String, String)>,
     /// What was written before the row ended.
     written: String,
+    has_begun: bool,
     is_cleaned_up: bool,
 }
 
 impl Qttest {
+    /// `cleanupTestCase` is run last of all, whatever was chosen.
+    fn end_program(&self, sink: &mut dyn Sink) {
+        if !self.is_cleaned_up {
+            let text = "cleanupTestCase did not run, which runs last";
+            sink.against(Reason::new(Cause::Cut, None, text));
+        }
+    }
+
     fn row(
         &mut self,
         element: &Element,
@@ -100,6 +107,14 @@ impl Handler for Qttest {
             }
             "TestFunction" => {
                 self.function = element.get("name").unwrap_or_default().to_owned();
+                if self.function == "initTestCase" {
+                    // It is run first: another program's output may stand before it.
+                    if self.has_begun {
+                        self.end_program(sink);
+                    }
+                    self.is_cleaned_up = false;
+                }
+                self.has_begun = true;
                 self.is_cleaned_up |= self.function == "cleanupTestCase";
                 self.expected = None;
             }

@@ -1,11 +1,15 @@
 //! What a file is, by what only one format has: the name of a root element or one `ok` line is not enough.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use crate::{Format, gotext, input, ltp, subunit, tap, xml};
 
 /// How much of a file is looked at, in bytes.
 const WINDOW: usize = 8192;
+
+/// How much of JSON is looked at where that much does not tell, in bytes.
+const WIDE: usize = 1 << 20;
 
 /// What the first of a file shows that it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +39,7 @@ impl Seen {
         if window.starts_with(b"PK\x03\x04") {
             return foreign("a ZIP archive in another archive");
         }
-        if subunit::looks_like(window) {
+        if subunit::looks_like(file, WINDOW) {
             return Self::Format(Format::Subunit);
         }
         let text = input::start(window);
@@ -57,10 +61,21 @@ impl Seen {
             Self::Nothing => {}
             seen => return seen,
         }
+        // What tells the format may stand behind a long text, or in a long line.
+        if text.starts_with(['{', '[']) && file.len() > WINDOW {
+            let wide = input::start(file.get(..WIDE).unwrap_or(file));
+            match of_lines(&wide).map_or_else(|| of_json(&wide), Self::Format) {
+                Self::Nothing => {}
+                seen => return seen,
+            }
+        }
+        if is_go_before_tap(text) {
+            return Self::Format(Format::GoText);
+        }
         if tap::looks_like(text) {
             return Self::Format(Format::Tap);
         }
-        let end = input::start(file.get(file.len().saturating_sub(WINDOW)..).unwrap_or_default());
+        let end = input::end(file, WINDOW);
         if gotext::looks_like(text) || gotext::looks_like(&end) {
             return Self::Format(Format::GoText);
         }
@@ -176,7 +191,20 @@ fn of_xml(text: &str) -> Seen {
 
 /// Formats with a line of JSON for each event: other lines may stand before them, as of the command that runs it all.
 fn of_lines(text: &str) -> Option<Format> {
-    text.lines().filter(|line| line.trim_start().starts_with('{')).find_map(of_line)
+    let lines = text.lines().filter(|line| line.trim_start().starts_with('{'));
+    lines.take(LINES).find_map(of_line)
+}
+
+/// How many lines of JSON are looked at.
+const LINES: usize = 1000;
+
+/// Whether a test of go's begins before any line of TAP: it may print some.
+fn is_go_before_tap(text: &str) -> bool {
+    let is_taps = |line: &str| {
+        ["TAP version", "1..", "ok ", "not ok "].iter().any(|start| line.starts_with(start))
+    };
+    let tap = text.lines().position(|line| is_taps(line.trim_start()));
+    gotext::first_line(text).is_some_and(|go| tap.is_none_or(|tap| go < tap))
 }
 
 /// How many lines of JSON are looked at that stand further behind.
@@ -202,13 +230,20 @@ fn of_line(line: &str) -> Option<Format> {
     }
     let kinds = ["suite", "test", "bench", "report"];
     let is_kind = word("type").is_some_and(|kind| kinds.contains(&kind));
-    if is_kind && (has("event") || (word("type") == Some("report") && !has("time"))) {
+    let is_report = word("type") == Some("report");
+    if is_kind && ((has("event") && !is_report) || (is_report && has("total_time"))) {
         return Some(Format::Libtest);
     }
-    let darts = ["suite", "group", "testStart", "testDone", "allSuites", "print", "error", "done"];
-    let is_darts = word("type").is_some_and(|kind| darts.contains(&kind)) && has("time");
-    let is_darts = is_darts || (all(&["type", "testID"]) && !has("event"));
-    if all(&["type", "protocolVersion", "runnerVersion"]) || (is_darts && !has("success")) {
+    // An event has what it is of; lines of logs have a type and a time as well.
+    let is_darts = match word("type") {
+        Some("suite") => has("suite"),
+        Some("group") => has("group"),
+        Some("testStart") => has("test"),
+        Some("testDone" | "print" | "error") => has("testID"),
+        Some("allSuites") => has("count"),
+        _ => false,
+    };
+    if all(&["type", "protocolVersion", "runnerVersion"]) || (is_darts && has("time")) {
         return Some(Format::Dart);
     }
     if all(&["name", "result", "starttime", "duration"]) && (has("command") || has("returncode")) {
@@ -221,7 +256,10 @@ fn of_line(line: &str) -> Option<Format> {
     }
     let messages = ["gherkinDocument", "pickle", "testRunStarted", "testCaseStarted", "testCase"];
     let is_message = event.len() == 1 && messages.iter().any(|kind| has(kind));
-    if is_message || of("meta").is_some_and(|meta| meta.contains_key("protocolVersion")) {
+    let is_meta = |meta: &serde_json::Map<_, _>| {
+        meta.contains_key("protocolVersion") && meta.contains_key("implementation")
+    };
+    if is_message || of("meta").is_some_and(is_meta) {
         return Some(Format::CucumberMessages);
     }
     None
@@ -247,15 +285,52 @@ fn beginnings(text: &str) -> impl Iterator<Item = usize> {
 
 /// Where in a text the document begins that is a report: the first that is recognized, else the first that there is.
 pub(crate) fn begins(text: &str) -> usize {
-    let known = |at: &usize| is_json(text.get(*at..).unwrap_or_default());
-    let looked_at = || beginnings(text).take(LINES_BEHIND);
-    looked_at().find(known).or_else(|| looked_at().next()).unwrap_or(0)
+    let known = |at: usize, window| is_json(text.get(at..).unwrap_or_default(), window);
+    let mut looked_at = beginnings(text).take(LINES_BEHIND);
+    let Some(first) = looked_at.next() else { return 0 };
+    // Mostly it is the first; what tells that may stand far behind.
+    let is_first = known(first, WINDOW) || known(first, WIDE);
+    let found = if is_first { None } else { looked_at.find(|at| known(*at, WINDOW)) };
+    found.unwrap_or(first)
 }
 
 /// Whether a document begins with this text that is a report.
-pub(crate) fn is_json(text: &str) -> bool {
-    let window = text.get(..text.floor_char_boundary(WINDOW)).unwrap_or_default();
+fn is_json(text: &str, window: usize) -> bool {
+    let window = text.get(..text.floor_char_boundary(window)).unwrap_or_default();
     matches!(of_json(window), Seen::Format(_))
+}
+
+/// Looks for documents that are reports behind another one, within a bound of bytes that are looked at in vain.
+pub(crate) struct Look {
+    left: usize,
+}
+
+impl Look {
+    pub(crate) fn new() -> Self {
+        Self { left: 16 * WIDE }
+    }
+
+    /// Whether no more is looked at.
+    pub(crate) fn is_over(&self) -> bool {
+        self.left == 0
+    }
+
+    /// Whether one begins with this text.
+    pub(crate) fn is_one(&mut self, text: &str) -> bool {
+        [WINDOW, WIDE].into_iter().any(|window| {
+            let is_one = self.left > 0 && is_json(text, window);
+            if !is_one {
+                self.left = self.left.saturating_sub(window.min(text.len()));
+            }
+            is_one
+        })
+    }
+
+    /// Where behind its beginning one begins.
+    pub(crate) fn next(&mut self, text: &str) -> Option<usize> {
+        let mut found = beginnings(text).filter(|at| *at > 0);
+        found.find(|at| self.is_one(text.get(*at..).unwrap_or_default()))
+    }
 }
 
 fn of_json_behind(text: &str) -> Seen {
@@ -271,26 +346,31 @@ fn of_json_behind(text: &str) -> Seen {
     seen.find(|seen| matches!(seen, Seen::Format(_))).unwrap_or(first)
 }
 
-/// The names of the members in the first of a document, each with how many objects it lies in.
-fn members(text: &str) -> Vec<(usize, &str)> {
-    let (mut found, mut depth, mut at) = (Vec::new(), 0usize, 0);
+/// The names of the outer members in the first of a document, each with how many objects it lies in: one or two.
+fn members(text: &str) -> HashSet<(usize, &str)> {
+    let (mut found, mut depth, mut lists, mut at) = (HashSet::new(), 0usize, 0usize, 0);
     let bytes = text.as_bytes();
     while let Some(byte) = bytes.get(at) {
         match byte {
             b'{' => depth += 1,
             b'}' => depth = depth.saturating_sub(1),
+            b'[' => lists += 1,
+            b']' => lists = lists.saturating_sub(1),
             b'"' => {
                 let start = at + 1;
                 at = start;
                 while let Some(byte) = bytes.get(at).filter(|byte| **byte != b'"') {
                     at += if *byte == b'\\' { 2 } else { 1 };
                 }
-                let behind = text.get(at + 1..).unwrap_or_default().trim_start();
-                if behind.starts_with(':') {
-                    found.push((depth, text.get(start..at).unwrap_or_default()));
+                let behind = text.get(at + 1..).filter(|_| depth <= 2).unwrap_or_default();
+                if behind.trim_start().starts_with(':') {
+                    found.insert((depth, text.get(start..at).unwrap_or_default()));
                 }
             }
             _ => {}
+        }
+        if matches!(byte, b'}' | b']') && depth + lists == 0 {
+            break;
         }
         at += 1;
     }
@@ -315,6 +395,9 @@ fn of_json(text: &str) -> Seen {
         return foreign("a SARIF file, which has findings and no tests");
     }
     let format = if top(&["numTotalTests"]) && any(1, &["testResults", "numTotalTestSuites"]) {
+        if any(2, &["testResults"]) && !any(2, &["assertionResults"]) {
+            return foreign("what Jest's reporters get: run it with --json");
+        }
         Format::Jest
     } else if top(&["stats"])
         && (any(2, &["passPercent", "testsRegistered"]) || inner(&["uuid", "beforeHooks"]))
@@ -322,27 +405,39 @@ fn of_json(text: &str) -> Seen {
         Format::Mochawesome
     } else if top(&["stats"]) && inner(&["suites", "passes", "pending", "failures"]) {
         Format::Mocha
-    } else if top(&["config"]) && inner(&["rootDir"]) && any(2, &["forbidOnly", "fullyParallel"]) {
+    } else if top(&["config"])
+        && any(1, &["suites", "errors", "stats"])
+        && inner(&["rootDir"])
+        && any(2, &["forbidOnly", "fullyParallel"])
+    {
         Format::Playwright
     } else if is_list
-        && (top(&["keyword", "name"]) || top(&["elements"]))
+        && (top(&["keyword", "name"]) || top(&["uri", "elements"]))
         && any(1, &["elements", "uri", "location"])
-        && (any(2, &["keyword", "steps", "type"]) || top(&["uri", "keyword"]))
+        && (any(2, &["keyword", "steps", "type"])
+            || top(&["uri", "keyword"])
+            || top(&["location", "status"]))
     {
         Format::Cucumber
-    } else if top(&["examples"]) && any(1, &["summary", "summary_line", "version"])
-        || top(&["version", "messages", "summary_line"])
-        || top(&["version", "messages"]) && !any(1, &["$schema"])
+    } else if top(&["examples"]) && any(2, &["full_description", "example_count", "file_path"])
+        || top(&["version", "summary_line"]) && any(1, &["messages", "examples"])
     {
         Format::Rspec
     } else if top(&["uuid"])
-        && any(1, &["historyId", "fullName", "testCaseId", "statusDetails", "stage", "labels"])
-        || top(&["uuid"]) && any(1, &["befores", "afters", "children"])
-        || top(&["uuid", "name", "status", "start"])
-        || top(&["attachments", "errors"]) && any(2, &["trace", "timestamp", "message"])
+        && any(1, &["historyId", "fullName", "testCaseId", "statusDetails", "stage"])
+        || top(&["uuid"]) && any(1, &["befores", "afters"])
+        || top(&["uuid", "name", "status"]) && any(1, &["start", "labels"])
+        || top(&["attachments", "errors"])
+            && found
+                .iter()
+                .all(|(depth, name)| *depth > 1 || ["attachments", "errors"].contains(name))
+            && any(2, &["trace", "timestamp"])
     {
         Format::Allure
-    } else if top(&["exitcode"]) && any(1, &["root", "collectors", "created"]) {
+    } else if top(&["exitcode"])
+        && any(1, &["root", "created"])
+        && any(1, &["collectors", "environment", "summary", "tests"])
+    {
         Format::Pytest
     } else if top(&["testsuites", "tests"]) && any(1, &["disabled", "failures"]) {
         Format::Gtest

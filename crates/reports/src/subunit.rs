@@ -27,10 +27,21 @@ fn begins(bytes: &[u8]) -> bool {
     matches!(bytes, [SIGNATURE]) || matches!(bytes, [SIGNATURE, version, ..] if version >> 4 == 2)
 }
 
-/// Whether there is a packet in the first of a file: what a test printed may stand before it.
-pub(crate) fn looks_like(window: &[u8]) -> bool {
-    memchr::memchr_iter(SIGNATURE, window)
-        .any(|at| window.get(at..).and_then(packet).is_some_and(|(packet, _)| packet.is_some()))
+/// Whether a packet of a test begins here that is longer than what there is: one bit of its flags is always 0.
+fn is_cut_off(bytes: &[u8]) -> bool {
+    let [SIGNATURE, high, low, rest @ ..] = bytes else { return false };
+    let flags = u16::from_be_bytes([*high, *low]);
+    let is_one = flags >> 12 == 2 && flags & 0x0800 != 0 && flags & 0x0008 == 0;
+    is_one && Rest(rest).number().is_some_and(|length| length > bytes.len() && length <= MAX_PACKET)
+}
+
+/// Whether there is a packet in the first of a file, of which so much is looked at: what a test printed may stand before
+/// it.
+pub(crate) fn looks_like(file: &[u8], window: usize) -> bool {
+    let window = file.get(..window).unwrap_or(file);
+    let packets = memchr::memchr_iter(SIGNATURE, window);
+    let mut packets = packets.filter_map(|at| file.get(at..).and_then(packet));
+    packets.next().is_some_and(|(packet, _)| packet.is_some())
 }
 
 #[derive(Default)]
@@ -126,11 +137,11 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
     let bytes = bytes.as_slice();
     let mut subunit = Subunit::default();
     let (mut rest, mut packets, mut strange) = (bytes, 0u64, 0u64);
-    let (mut broken, mut is_behind_packet) = (0u64, true);
+    let (mut broken, mut is_behind_packet, mut is_cut) = (0u64, true, false);
     while !rest.is_empty() {
         match packet(rest) {
             Some((packet, length)) => {
-                is_behind_packet = true;
+                (is_behind_packet, is_cut) = (true, false);
                 match packet {
                     Some(packet) => {
                         packets += 1;
@@ -146,6 +157,7 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
             None => {
                 // What a test printed lies between the packets; or there was one, and it is cut off or garbled.
                 broken += u64::from(is_behind_packet && begins(rest));
+                is_cut |= !is_behind_packet && is_cut_off(rest);
                 is_behind_packet = false;
                 let next = memchr::memchr(SIGNATURE, rest.get(1..).unwrap_or_default());
                 let skipped = next.map_or(rest.len(), |at| at + 1);
@@ -161,6 +173,7 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
         let text = format!("{strange} bytes between the packets are left out");
         sink.note(Note { line: None, kind: NoteKind::Dropped, text });
     }
+    broken += u64::from(is_cut);
     if broken > 0 {
         let text = format!("packets that are cut off or garbled: {broken}");
         sink.against(Reason::new(Cause::Cut, None, text));

@@ -49,16 +49,23 @@ fn made_of(server: &Server, answer: &Answer) -> String {
     text
 }
 
-fn form(files: &[(&str, &str)]) -> Vec<u8> {
+/// Files in a form: the name and the bytes of each.
+fn form_of(files: &[(&str, &[u8])]) -> Vec<u8> {
     let mut form = Vec::new();
-    for (file, name) in files {
+    for (name, body) in files {
         let head = format!(
             "--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\r\n"
         );
-        form.extend([head.as_bytes(), &read(file), b"\r\n"].concat());
+        form.extend([head.as_bytes(), body, b"\r\n"].concat());
     }
     form.extend(b"--x--\r\n");
     form
+}
+
+fn form(files: &[(&str, &str)]) -> Vec<u8> {
+    let files: Vec<_> = files.iter().map(|(file, name)| (*name, read(file))).collect();
+    let files: Vec<_> = files.iter().map(|(name, body)| (*name, body.as_slice())).collect();
+    form_of(&files)
 }
 
 fn of_form(files: &[(&str, &str)]) -> String {
@@ -152,21 +159,37 @@ fn a_file_that_is_broken_fails_the_build_and_keeps_no_other_out() {
     server.project("pony");
     let whole = read("allure-mocha.zip");
     let cut = &whole[..whole.len() - 30];
-    let mut form = Vec::new();
-    for (name, body) in [
-        ("unit.xml", read("modules-a.xml").as_slice()),
+    let form = form_of(&[
+        ("unit.xml", &read("modules-a.xml")),
         ("allure.zip", cut),
-        ("killed.xml", b"".as_slice()),
-        ("notes.txt", b"".as_slice()),
-    ] {
-        let head = format!(
-            "--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\r\n"
-        );
-        form.extend([head.as_bytes(), body, b"\r\n"].concat());
-    }
-    form.extend(b"--x--\r\n");
+        ("killed.xml", b""),
+        ("notes.txt", b""),
+    ]);
     let answer = upload(&server, "multipart/form-data; boundary=x", &form);
     insta::assert_snapshot!(made_of(&server, &answer));
+}
+
+#[test]
+fn a_result_of_allures_that_is_long_or_cut_off_is_no_attachment() {
+    let server = Server::new();
+    server.project("pony");
+    let result = |status: &str, trace: &str| {
+        format!(
+            r#"{{"name":"{status}","status":"{status}","statusDetails":{{"trace":"{trace}"}},"start":1,"uuid":"{status}","historyId":"{status}"}}"#
+        )
+    };
+    let (passed, failed) = (result("passed", ""), result("failed", &"x".repeat(20_000)));
+    for (second, total) in [(failed.as_str(), 2), (&failed[..100], 1)] {
+        for name in ["r/a-result.json", "r/z-result.json"] {
+            let files = [(name, second.as_bytes()), ("r/b-result.json", passed.as_bytes())];
+            let answer = upload(&server, "multipart/form-data; boundary=x", &form_of(&files));
+            let build = server.get(answer.header("location")).json();
+            assert_eq!(
+                (&build["success"], &build["tests"]["total"]),
+                (&false.into(), &total.into())
+            );
+        }
+    }
 }
 
 #[test]

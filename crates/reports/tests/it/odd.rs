@@ -171,3 +171,193 @@ fn a_packet_of_subunit_that_is_garbled_is_told_and_the_others_are_read() {
     assert_eq!(cases(&stream(false)), ["m.A::a passed", "m.A::c passed"]);
     assert!(!stream(false).tally.verdict.is_success());
 }
+
+/// Whether a report is a success.
+fn is_success(text: &str) -> bool {
+    read(text).tally.verdict.is_success()
+}
+
+/// A file of those that tools wrote.
+fn tool(name: &str) -> String {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/tools");
+    std::fs::read_to_string(folder.join(name)).unwrap()
+}
+
+#[test]
+fn what_tells_the_format_of_json_may_stand_behind_a_long_text() {
+    let long = "x".repeat(100_000);
+    let allure = format!(
+        r#"{{"name":"a","status":"failed","statusDetails":{{"trace":"{long}"}},"start":1,"stop":2,"uuid":"1","historyId":"2","stage":"finished"}}"#
+    );
+    assert_eq!(told(&allure), of(["::a failed"], false));
+    let meson = format!(
+        r#"{{"name":"m:a","stdout":"{long}","result":"FAIL","starttime":1.0,"duration":0.1,"returncode":1,"command":["a"]}}"#
+    );
+    assert_eq!(told(&meson), of(["m::a failed"], false));
+    let rspec = format!(
+        r#"{{"examples":[{{"description":"{long}","status":"failed"}}],"summary":{{"example_count":1}},"summary_line":"1 example","version":"3"}}"#
+    );
+    assert_eq!(counts(&read(&rspec)), [0, 0, 0, 1, 0]);
+}
+
+#[test]
+fn every_document_of_several_programs_is_read_whatever_stands_between() {
+    for (green, red) in [
+        ("gtest-green.json", "gtest-red.json"),
+        ("pytest-retried-green.json", "pytest-red.json"),
+        ("behave-green.json", "behave-red.json"),
+        ("kirk-green.json", "kirk-red.json"),
+    ] {
+        let (green, red) = (tool(green), tool(red));
+        assert!(is_success(&green));
+        assert!(!is_success(&format!("{green}\n> the next program\n{red}")));
+        assert!(!is_success(&format!("{red}\n> the next program\n{green}")));
+    }
+}
+
+#[test]
+fn a_run_that_does_not_end_is_no_success_whatever_run_comes_behind_it() {
+    let cut = |text: &str, part: usize| {
+        let lines: Vec<&str> = text.lines().collect();
+        lines[..lines.len() * part / 10].join("\n")
+    };
+    for name in ["bazel-green.json", "cucumber-green.ndjson"] {
+        let green = tool(name);
+        assert!(is_success(&format!("{green}\n{green}")), "{name}");
+        assert!(!is_success(&format!("{}\n{green}", cut(&green, 7))), "{name}");
+    }
+    let dart = r#"{"protocolVersion":"0.1.1","runnerVersion":"1","pid":1,"type":"start","time":0}
+{"suite":{"id":0,"platform":"vm","path":"test/a_test.dart"},"type":"suite","time":0}
+{"test":{"id":1,"name":"a","suiteID":0,"groupIDs":[]},"type":"testStart","time":0}
+{"testID":1,"result":"success","skipped":false,"hidden":false,"type":"testDone","time":1}
+{"success":true,"type":"done","time":2}"#;
+    assert!(is_success(&format!("{dart}\n{dart}")));
+    for (from, to) in [
+        ("true,\"type\":\"done\"", "null,\"type\":\"done\""),
+        ("true,\"type\":\"done\"", "false,\"type\":\"done\""),
+    ] {
+        assert!(!is_success(&format!("{}\n{dart}", dart.replace(from, to))), "{to}");
+    }
+    for lines in [3, 4] {
+        let cut: Vec<&str> = dart.lines().take(lines).collect();
+        assert!(!is_success(&format!("{}\n{dart}", cut.join("\n"))), "{lines}");
+    }
+    let go = "{\"Action\":\"start\",\"Package\":\"p\"}\n{\"Action\":\"run\",\"Package\":\"p\",\"Test\":\"TestA\"}\n";
+    let end = "{\"Action\":\"pass\",\"Package\":\"p\",\"Test\":\"TestA\"}\n{\"Action\":\"pass\",\"Package\":\"p\"}\n";
+    assert!(is_success(&format!("{go}{end}{go}{end}")));
+    assert!(!is_success(&format!("{go}{go}{end}")));
+    let meson = r#"{"name": "m:a", "stdout": "", "result": "OK", "starttime": 1.0, "duration": 0.1, "returncode": 0, "command": ["a"]}"#;
+    assert!(is_success(&format!("{meson}\n{}", meson.replace("m:a", "m:b"))));
+    assert!(!is_success(&format!("{meson}\n{{\"name\": \"m:b\", \"stdo\n{meson}")));
+    let qttest = |end: &str| {
+        format!(
+            "<TestFunction name=\"initTestCase\"><Incident type=\"pass\"/></TestFunction><TestFunction name=\"a\"><Incident type=\"pass\"/></TestFunction>{end}"
+        )
+    };
+    let end = "<TestFunction name=\"cleanupTestCase\"><Incident type=\"pass\"/></TestFunction>";
+    let root = "<Environment><QtVersion>6</QtVersion></Environment>";
+    let two = |first: &str, second: &str| {
+        is_success(&format!("{root}{}{root}{}", qttest(first), qttest(second)))
+    };
+    assert!(two(end, end));
+    assert!(!two("", end) && !two(end, ""));
+}
+
+#[test]
+fn a_later_program_takes_nothing_back_that_an_earlier_one_reported() {
+    let boost = |result: &str| {
+        format!(
+            r#"<TestResult><TestSuite name="Master Test Suite" result="{result}"><TestCase name="a" result="{result}" assertions_failed="1"/></TestSuite></TestResult>"#
+        )
+    };
+    let both = read(&format!("{}\n{}", boost("failed"), boost("passed")));
+    assert_eq!(counts(&both), [1, 0, 0, 1, 0]);
+    let catch = |case: &str| {
+        format!(r#"<Catch2TestRun name="t"><TestCase name="a">{case}</TestCase></Catch2TestRun>"#)
+    };
+    let passed = catch(r#"<OverallResult success="true"/>"#);
+    let skipped = catch(r#"<Skip/><OverallResult success="true" skips="1"/>"#);
+    assert!(is_success(&format!("{passed}\n{passed}")));
+    assert!(!is_success(&format!("{passed}\n{skipped}")));
+}
+
+#[test]
+fn what_a_tool_calls_a_failure_is_none_the_less_one_for_standing_far_behind() {
+    let messages = vec!["\"m\""; 1003].join(",");
+    let rspec = format!(
+        r#"{{"version":"3","messages":[{messages}],"examples":[],"summary":{{"example_count":0,"errors_outside_of_examples_count":3}},"summary_line":"0"}}"#
+    );
+    assert!(!is_success(&rspec));
+    let pytest = |code: i32| {
+        format!(
+            r#"{{"created":1.0,"exitcode":{code},"root":"/r","environment":{{}},"summary":{{}},"tests":[]}}"#
+        )
+    };
+    assert!(is_success(&pytest(0)) && !is_success(&pytest(-1)));
+    let flaky = r#"{"config":{"rootDir":"/r","forbidOnly":false,"failOnFlakyTests":FAIL},"suites":[],"errors":[],"stats":{"flaky":1}}"#;
+    assert!(is_success(&flaky.replace("FAIL", "false")));
+    assert!(!is_success(&flaky.replace("FAIL", "true")));
+}
+
+#[test]
+fn a_fixture_of_a_test_that_passed_in_the_end_is_told() {
+    let test = |uuid: &str, status: &str, stop: u32| {
+        format!(
+            r#"{{"uuid":"{uuid}","historyId":"a","name":"adds","status":"{status}","start":1,"stop":{stop}}}"#
+        )
+    };
+    let fixture = |children: &str| {
+        format!(
+            r#"{{"uuid":"9","children":[{children}],"afters":[{{"name":"clean","status":"broken"}}]}}"#
+        )
+    };
+    let with = |children: &str| {
+        told(&[test("1", "failed", 2), test("2", "passed", 3), fixture(children)].join("\n"))
+    };
+    assert_eq!(with("\"1\",\"2\""), of(["::adds flaky", "::clean (fixture) error"], false));
+    assert_eq!(with("\"1\""), of(["::adds flaky"], true));
+}
+
+#[test]
+fn a_test_of_go_that_prints_a_report_is_gos_and_what_it_prints_ends_no_line() {
+    let text = "=== RUN   TestA\nTAP version 13\n1..1\nok 1 - x\nhello=== RUN   TestA/sub\n    a_test.go:3: no\n    --- FAIL: TestA/sub (0.00s)\n--- FAIL: TestA (0.00s)\nFAIL\nFAIL\texample.com/a\t0.1s\n";
+    let read = read(text);
+    assert_eq!((read.format, counts(&read)), (Format::GoText, [0, 0, 0, 2, 0]));
+}
+
+#[test]
+fn what_looks_like_a_report_and_is_none_is_not_read() {
+    for text in [
+        r#"{"name":"p","version":"1.0","examples":["a"]}"#,
+        r#"{"version":1,"messages":[{"role":"user"}]}"#,
+        r#"{"type":"error","time":"12:00","message":"x"}"#,
+        r#"{"type":"done","time":1}"#,
+        r#"{"type":"report","event":"x"}"#,
+        r#"{"uuid":"1","labels":["a"]}"#,
+        r#"{"uuid":"1","children":["2"]}"#,
+        r#"{"attachments":[],"errors":[{"message":"x"}],"id":1}"#,
+        r#"{"exitcode":0,"created":"2026-01-01"}"#,
+        r#"[{"type":"section","elements":[{"type":"text"}]}]"#,
+        r#"{"meta":{"protocolVersion":"1"}}"#,
+        r#"{"config":{"rootDir":"/x","forbidOnly":false}}"#,
+    ] {
+        assert_eq!(Format::recognize(text.as_bytes()), None, "{text}");
+    }
+}
+
+#[test]
+fn json_in_utf_16_needs_no_mark() {
+    let text: Vec<u8> = JEST.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    assert_eq!(counts(&Read::from_bytes(&text, None).unwrap()), [1, 0, 0, 0, 0]);
+}
+
+#[test]
+fn a_packet_of_subunit_that_is_cut_off_behind_other_text_is_told() {
+    let stream = |behind: &[u8]| {
+        let text =
+            [&packet("m.A.a", 3, true), "area: 3 m\u{b3} (or less)\n".as_bytes(), behind].concat();
+        Read::from_bytes(&text, None).unwrap().tally.verdict.is_success()
+    };
+    let last = packet("m.A.b", 6, true);
+    assert!(stream(b"") && !stream(&last) && !stream(&last[..last.len() - 3]));
+}
