@@ -93,7 +93,8 @@ impl Dart {
         if std::mem::take(&mut self.is_open) {
             sink.against(Reason::new(Cause::Cut, None, "the run does not end"));
         }
-        (self.suites.clear(), self.groups.clear());
+        self.suites.clear();
+        self.groups.clear();
         self.bad = 0;
         Ok(())
     }
