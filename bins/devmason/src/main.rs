@@ -14,8 +14,7 @@ use std::time::Duration;
 
 use clap::CommandFactory;
 use devmason_client::{
-    About, Client, Credentials, Document, Report, Session, Step, Timestamp, blocking, fresh_id,
-    sieve,
+    About, Client, Credentials, Document, Report, Step, Timestamp, blocking, fresh_id, sieve,
 };
 use devmason_domain::{BuildKey, Slug};
 use devmason_hypermedia::Resource;
