@@ -63,9 +63,13 @@ pub(crate) struct Layer {
     #[arg(long, env = "DEVMASON_PUBLIC_URL", value_name = "URL")]
     public_url: Option<String>,
 
-    /// Who may register projects: open, authenticated or closed [default: open]
+    /// Who may register projects: open, authenticated or closed [default: open]; who may report to one, the project says
     #[arg(long, env = "DEVMASON_REGISTRATION", value_name = "MODE")]
     registration: Option<String>,
+
+    /// Who may report to a project that is registered without saying so: anyone, authenticated or owner [default: anyone]
+    #[arg(long, env = "DEVMASON_REPORTING", value_name = "MODE")]
+    reporting: Option<String>,
 
     /// Who may read: open or authenticated [default: open]
     #[arg(long, env = "DEVMASON_READING", value_name = "MODE")]
@@ -161,6 +165,7 @@ impl Layer {
             database_url: self.database_url.or(below.database_url),
             public_url: self.public_url.or(below.public_url),
             registration: self.registration.or(below.registration),
+            reporting: self.reporting.or(below.reporting),
             reading: self.reading.or(below.reading),
             admin: list(self.admin, below.admin),
             max_body_bytes: self.max_body_bytes.or(below.max_body_bytes),
@@ -224,6 +229,8 @@ impl Settings {
             .map(str::parse)
             .transpose()
             .map_err(named("registration"))?;
+        let reporting =
+            layer.reporting.as_deref().map(str::parse).transpose().map_err(named("reporting"))?;
         let reading =
             layer.reading.as_deref().map(str::parse).transpose().map_err(named("reading"))?;
         let admins: Vec<Username> = layer
@@ -288,6 +295,7 @@ impl Settings {
                     reading.unwrap_or_default(),
                     &admins,
                 ),
+                reporting: reporting.unwrap_or(defaults.reporting),
                 max_body_bytes: layer.max_body_bytes.unwrap_or(defaults.max_body_bytes),
                 max_memory_bytes: layer.max_memory_bytes.unwrap_or(defaults.max_memory_bytes),
                 max_cases: layer.max_cases.unwrap_or(defaults.max_cases),

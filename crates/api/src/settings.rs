@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use devmason_domain::{Policy, limits};
+use devmason_domain::{Policy, Reporting, limits};
 use devmason_hypermedia::Base;
 use devmason_repository::Retention;
 use ipnet::IpNet;
@@ -14,6 +14,8 @@ pub struct Settings {
     pub public_url: Option<Base>,
     /// Who may do what.
     pub policy: Policy,
+    /// Who may report to a project whose registration does not say.
+    pub reporting: Reporting,
     /// The longest request body, in bytes.
     pub max_body_bytes: usize,
     /// The memory that requests may take at once, in bytes: bodies, what they become, and answers.
@@ -45,6 +47,7 @@ impl Default for Settings {
         Self {
             public_url: None,
             policy: Policy::default(),
+            reporting: Reporting::default(),
             max_body_bytes: 32 << 20,
             max_memory_bytes: 256 << 20,
             max_cases: limits::CASES,

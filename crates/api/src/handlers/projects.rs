@@ -94,7 +94,7 @@ async fn register(call: &Call<'_>, slug: &Slug) -> Result<HttpResponse, ApiError
     let new = NewProject {
         slug: slug.clone(),
         name: incoming.name,
-        reporting: incoming.reporting.unwrap_or_default(),
+        reporting: incoming.reporting.unwrap_or(call.app.settings.reporting),
         owner: call.caller.actor()?,
     };
     match call.ask(move |repository| repository.project_register(&new)).await? {
@@ -126,7 +126,8 @@ async fn update(call: &Call<'_>, project: Project) -> Result<HttpResponse, ApiEr
     match call.ask(update).await? {
         Updated::Done(project) => call.ok(&etag(call, &project), &document(call, &project)),
         Updated::Stale => Err(ApiError::PreconditionFailed),
-        Updated::Gone => Err(ApiError::NotFound("there is no such project")),
+        // It was deleted meanwhile: asked again, this registers one.
+        Updated::Gone => Err(ApiError::Raced),
     }
 }
 

@@ -139,6 +139,25 @@ fn who_guesses_has_to_wait_and_others_do_not() {
 }
 
 #[test]
+fn the_server_says_who_may_report_to_a_project_that_does_not() {
+    let server = Server::with(|settings| {
+        settings.reporting = "authenticated".parse().unwrap();
+    });
+    let build = r#"{"success":true}"#;
+    let reports = |project: &str| {
+        server.request("POST", &format!("/{project}/builds")).json(build).send().status
+    };
+    let alice = server.as_user("alice");
+    assert_eq!(
+        alice.send("PUT", "/silent", r#"{"name":"x"}"#).json()["reporting"],
+        "authenticated"
+    );
+    alice.send("PUT", "/open", r#"{"name":"x","reporting":"anyone"}"#);
+    assert_eq!((reports("silent"), reports("open")), (401, 201));
+    assert_eq!(alice.send("POST", "/silent/builds", build).status, 201);
+}
+
+#[test]
 fn a_projects_reporting_says_who_may_post() {
     let server = Server::new();
     let alice = server.as_user("alice");

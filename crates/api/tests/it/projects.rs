@@ -185,3 +185,21 @@ fn if_match_is_honoured() {
     assert_eq!(server.send(nothing).status, 412);
     assert_eq!(server.get("/new").status, 404);
 }
+
+#[test]
+fn a_put_that_races_with_a_deletion_changes_the_project_or_registers_it() {
+    let server = Server::new();
+    let statuses = |method: &'static str| {
+        let alice = server.as_user("alice");
+        (0..150)
+            .map(|_| alice.send(method, "/pony", r#"{"name":"Pony"}"#).status)
+            .collect::<Vec<_>>()
+    };
+    let puts: Vec<u16> = std::thread::scope(|threads| {
+        let puts = [threads.spawn(|| statuses("PUT")), threads.spawn(|| statuses("PUT"))];
+        let deletes = threads.spawn(|| statuses("DELETE"));
+        deletes.join().unwrap();
+        puts.into_iter().flat_map(|put| put.join().unwrap()).collect()
+    });
+    assert!(puts.iter().all(|status| matches!(status, 200 | 201)), "{puts:?}");
+}
