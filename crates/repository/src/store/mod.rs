@@ -5,6 +5,12 @@
 
 use std::time::Duration;
 
+use diesel::backend::Backend;
+use diesel::migration::MigrationSource;
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness};
+
+use fault::Fault;
+
 mod columns;
 mod fault;
 mod packed;
@@ -19,3 +25,25 @@ const READERS_WAIT: Duration = Duration::from_secs(3);
 
 /// How long a writer does: in SQLite it waits for the one writer, which may be storing a long report.
 const WRITERS_WAIT: Duration = Duration::from_secs(15);
+
+/// Brings the schema up to date, unless a newer server has done more to it: this one would misread what that stores.
+fn migrate<DB: Backend>(
+    conn: &mut impl MigrationHarness<DB>,
+    migrations: EmbeddedMigrations,
+) -> Result<(), Fault>
+where
+    EmbeddedMigrations: MigrationSource<DB>,
+{
+    let failed =
+        |error| Fault::Corrupt(format!("the schema cannot be brought up to date: {error}"));
+    let known = MigrationSource::<DB>::migrations(&migrations).map_err(failed)?;
+    let done = conn.applied_migrations().map_err(failed)?;
+    let is_known = |version: &_| known.iter().any(|own| own.name().version() == *version);
+    if let Some(version) = done.iter().find(|version| !is_known(version)) {
+        return Err(Fault::Corrupt(format!(
+            "the schema is newer than this server, with the migration {version}: start the server that made it, or a newer one"
+        )));
+    }
+    conn.run_pending_migrations(migrations).map_err(failed)?;
+    Ok(())
+}

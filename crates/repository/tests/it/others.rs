@@ -3,6 +3,21 @@
 use crate::conformance;
 
 conformance! {
+    fn a_schema_that_is_newer_than_the_server_is_refused(store: &Store) {
+        use diesel::Connection as _;
+        use diesel::connection::SimpleConnection as _;
+        let newer = "insert into __diesel_schema_migrations (version) values ('99990101000000')";
+        let url = &store.database.url;
+        match url.strip_prefix("sqlite:") {
+            Some(path) => diesel::SqliteConnection::establish(path).unwrap().batch_execute(newer),
+            None => diesel::PgConnection::establish(url).unwrap().batch_execute(newer),
+        }
+        .unwrap();
+        let error = open(url, &Options::default()).err().unwrap().chain();
+        assert!(error.contains("newer than this server"), "{error}");
+        assert!(error.contains("99990101000000"), "{error}");
+    }
+
     fn changes_rise_with_every_change_and_with_no_report(store: &Store) {
         let owner = store.user("alice");
         let project = store.project_of("p", Actor::Account(owner.id));

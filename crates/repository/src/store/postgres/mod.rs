@@ -7,10 +7,10 @@ mod tuned;
 use std::sync::Arc;
 
 use diesel::Connection;
-use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 
 use crate::store::fault::Fault;
-use crate::store::{READERS_WAIT, WRITERS_WAIT};
+use crate::store::{READERS_WAIT, WRITERS_WAIT, migrate};
 use crate::{Error, Options, Repository, Result};
 
 type Conn = diesel::pg::PgConnection;
@@ -25,10 +25,7 @@ pub(crate) fn open(url: &str, options: &Options) -> Result<Arc<dyn Repository>> 
     let mut conn = tuned::connect(url, tuned::Role::Writer)?;
     conn.transaction::<_, Fault, _>(|conn| {
         tuned::lock(conn, MIGRATION_LOCK)?;
-        conn.run_pending_migrations(MIGRATIONS).map_err(|error| {
-            Fault::Corrupt(format!("the schema cannot be brought up to date: {error}"))
-        })?;
-        Ok(())
+        migrate(conn, MIGRATIONS)
     })
     .map_err(|fault| match fault.into_error() {
         Error::Corrupt(cause) => Error::Backend(cause),

@@ -7,10 +7,10 @@ mod tuned;
 
 use std::sync::Arc;
 
-use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 
 use crate::store::fault::Fault;
-use crate::store::{READERS_WAIT, WRITERS_WAIT};
+use crate::store::{READERS_WAIT, WRITERS_WAIT, migrate};
 use crate::{Error, Options, Repository, Result};
 
 type Conn = diesel::sqlite::SqliteConnection;
@@ -25,16 +25,12 @@ pub(crate) fn open(path: &str, options: &Options) -> Result<Arc<dyn Repository>>
     }
     keep_private(path);
     let mut conn = tuned::connect(path, tuned::Role::Writer)?;
-    conn.immediate_transaction::<_, Fault, _>(|conn| {
-        conn.run_pending_migrations(MIGRATIONS).map_err(|error| {
-            Fault::Corrupt(format!("the schema cannot be brought up to date: {error}"))
-        })?;
-        Ok(())
-    })
-    .map_err(|fault| match fault.into_error() {
-        Error::Corrupt(cause) => Error::Backend(cause),
-        error => error,
-    })?;
+    conn.immediate_transaction::<_, Fault, _>(|conn| migrate(conn, MIGRATIONS)).map_err(
+        |fault| match fault.into_error() {
+            Error::Corrupt(cause) => Error::Backend(cause),
+            error => error,
+        },
+    )?;
     // With what was beside it, and where a link led to.
     keep_private(path);
     let epoch = queries::Epoch::default();
