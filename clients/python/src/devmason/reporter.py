@@ -28,10 +28,10 @@ def warn(message: str) -> None:
 
 
 def report(settings: Settings, build: Build) -> bool:
-    """Report a build; where that fails keep it for the next run. Return whether it was sent.
+    """Report a build and say where it is; where that fails keep it for the next run.
 
-    Takes ``settings.timeout`` seconds at most and raises nothing, whatever goes wrong. Reports that
-    earlier runs left behind are sent in the time that is left.
+    Return whether it was sent. Takes ``settings.timeout`` seconds at most and raises nothing, whatever
+    goes wrong. Reports that earlier runs left behind are sent in the time that is left.
     """
     try:
         if settings.missing is not None or settings.url is None or settings.project is None:
@@ -51,7 +51,7 @@ def _report(settings: Settings, report: Report) -> bool:
     reason = "interrupted"
     try:
         client = _client(settings)
-        _within(deadline, lambda: client.put(report.project, report.id, report.document))
+        build = _within(deadline, lambda: client.put(report.project, report.id, report.document))
     except DevmasonError as error:
         if error.is_permanent:
             _reject(spool, report, error)
@@ -64,6 +64,7 @@ def _report(settings: Settings, report: Report) -> bool:
         # Who interrupts a run is done with it; the report need not be lost for that.
         pass
     else:
+        warn(f"reported to {build.url}")
         _send_waiting(settings, spool, deadline)
         return True
     _keep(spool, report, reason)
