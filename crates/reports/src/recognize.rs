@@ -317,13 +317,19 @@ impl Look {
 
     /// Whether one begins with this text.
     pub(crate) fn is_one(&mut self, text: &str) -> bool {
-        [WINDOW, WIDE].into_iter().any(|window| {
-            let is_one = self.left > 0 && is_json(text, window);
-            if !is_one {
-                self.left = self.left.saturating_sub(window.min(text.len()));
+        for window in [WINDOW, WIDE] {
+            if self.left == 0 || is_json(text, window) {
+                return self.left > 0;
             }
-            is_one
-        })
+            let seen = text.get(..text.floor_char_boundary(window)).unwrap_or_default();
+            let (_, read) = members(seen);
+            self.left = self.left.saturating_sub(read.max(1));
+            if read < seen.len() || seen.len() == text.len() {
+                // All of the document was looked at.
+                return false;
+            }
+        }
+        false
     }
 
     /// Where behind its beginning one begins.
@@ -346,8 +352,9 @@ fn of_json_behind(text: &str) -> Seen {
     seen.find(|seen| matches!(seen, Seen::Format(_))).unwrap_or(first)
 }
 
-/// The names of the outer members in the first of a document, each with how many objects it lies in: one or two.
-fn members(text: &str) -> HashSet<(usize, &str)> {
+/// The names of the outer members in the first of a document, each with how many objects it lies in, one or two; and how
+/// far that was read: to its end, if that is there.
+fn members(text: &str) -> (HashSet<(usize, &str)>, usize) {
     let (mut found, mut depth, mut lists, mut at) = (HashSet::new(), 0usize, 0usize, 0);
     let bytes = text.as_bytes();
     while let Some(byte) = bytes.get(at) {
@@ -374,14 +381,14 @@ fn members(text: &str) -> HashSet<(usize, &str)> {
         }
         at += 1;
     }
-    found
+    (found, at)
 }
 
 fn of_json(text: &str) -> Seen {
     if !text.trim_start().starts_with(['{', '[']) {
         return Seen::Nothing;
     }
-    let found = members(text);
+    let (found, _) = members(text);
     let has = |depth: usize, name: &str| found.contains(&(depth, name));
     let top = |names: &[&str]| names.iter().all(|name| has(1, name));
     let inner = |names: &[&str]| names.iter().all(|name| has(2, name));

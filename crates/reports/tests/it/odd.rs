@@ -101,6 +101,9 @@ fn what_stands_behind_a_document_is_left_out_whatever_it_looks_like() {
             .any(|note| note == "4 dropped: what stands behind the JSON is left out");
         assert_eq!(told, !behind.trim().is_empty(), "{behind}: {:?}", notes(&read));
     }
+    // Much may stand behind it.
+    let log = "{\"level\":\"info\",\"text\":\"x\"}\n".repeat(50_000);
+    assert!(read(&format!("{JEST}\n{log}")).tally.verdict.is_success());
     // A second report is read, and one that breaks off fails.
     let failed = JEST.replace("\"passed\"}]", "\"failed\"}]");
     assert_eq!(counts(&read(&format!("{JEST}\n{failed}"))), [1, 0, 0, 1, 0]);
