@@ -152,18 +152,24 @@ impl Handler for Testng {
             "test-method" => {
                 self.is_frame = element.get("is-config") == Some("true");
                 self.is_retried = element.get("retried") == Some("true");
-                let name = element.get("name").unwrap_or_default();
+                let own = element.get("name").unwrap_or_default();
+                // Instances that a factory makes have the methods of one class, and names of their own.
+                let instance = element.owned("test-instance-name").map(without_address);
+                let name = match instance.filter(|instance| *instance != self.class) {
+                    Some(instance) => format!("{own} [{instance}]"),
+                    None => own.to_owned(),
+                };
                 let status = match element.get("status").unwrap_or_default() {
                     "PASS" => Status::Passed,
                     "FAIL" => Status::Failed,
                     // So many may fail, the test says.
                     "SKIP" | "SUCCESS_PERCENTAGE_FAILURE" => Status::Skipped,
-                    other => unknown(other, name, Some(element.line), sink),
+                    other => unknown(other, &name, Some(element.line), sink),
                 };
                 self.case = Some(Case {
                     suites: self.path.clone(),
                     class: Some(self.class.clone()),
-                    name: name.to_owned(),
+                    name,
                     status: Some(status),
                     micros: number("duration-ms").and_then(|millis| millis.checked_mul(1000)),
                     started: element.get("started-at").and_then(|at| at.parse::<Timestamp>().ok()),

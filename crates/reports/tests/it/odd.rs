@@ -364,3 +364,15 @@ fn a_packet_of_subunit_that_is_cut_off_behind_other_text_is_told() {
     let last = packet("m.A.b", 6, true);
     assert!(stream(b"") && !stream(&last) && !stream(&last[..last.len() - 3]));
 }
+
+#[test]
+fn instances_of_a_class_of_testng_are_told_apart_by_their_names() {
+    let text = r#"<testng-results><suite name="s"><test name="t"><class name="ex.A">
+<test-method name="opens" test-instance-name="chrome" status="PASS"/>
+<test-method name="opens" test-instance-name="firefox" status="FAIL"/>
+<test-method name="closes" test-instance-name="ex.A@1f2e" status="PASS"/>
+</class></test></suite></testng-results>"#;
+    let meant =
+        ["ex.A::opens [chrome] passed", "ex.A::opens [firefox] failed", "ex.A::closes passed"];
+    assert_eq!(told(text), of(meant, false));
+}
