@@ -1,7 +1,7 @@
 //! `devmason-import reports`: trees of report files, each file a build.
 
 use std::path::{Path, PathBuf};
-use std::time::{Instant, UNIX_EPOCH};
+use std::time::Instant;
 
 use devmason_domain::{
     BuildId, ClientRecord, JsonObject, Outcome, Project, Report, Slug, Tag, TagSet, Timestamp,
@@ -72,10 +72,7 @@ fn read(project: &Project, tags: &TagSet, path: &Path) -> Result<NewBuild, Probl
     let mut receipt = build::receipt(Some(&name), &body, format, false);
     let mut read = Read::from_bytes(&body, format)?;
     build::receive(&mut receipt, &read, start.elapsed());
-    let modified = std::fs::metadata(path)?.modified()?.duration_since(UNIX_EPOCH)?;
-    let modified = i64::try_from(modified.as_micros())
-        .ok()
-        .and_then(|micros| Timestamp::from_parts(micros, 0));
+    let modified = Timestamp::of_system(std::fs::metadata(path)?.modified()?);
     let step = read.step(Some(&name), None, modified.ok_or("the file's time is none")?)?;
     let digest = hashed(&[name.as_bytes(), &body]);
     let host =

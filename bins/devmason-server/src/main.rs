@@ -6,6 +6,7 @@ mod settings;
 use std::io::Write;
 use std::net::TcpListener;
 use std::process::ExitCode;
+use std::time::SystemTime;
 
 use clap::{CommandFactory, FromArgMatches};
 use devmason_repository::open;
@@ -78,6 +79,9 @@ fn make_room_for_connections(settings: &mut Settings) {
 
 fn serve(mut settings: Settings) -> Result<(), String> {
     log_to_stderr(&settings)?;
+    if SystemTime::now() < SystemTime::UNIX_EPOCH {
+        return Err("the clock says that it is before 1970, of which no answer can be".to_owned());
+    }
     make_room_for_connections(&mut settings);
     let repository =
         open(&settings.database_url, &settings.storage).map_err(|error| error.chain())?;

@@ -174,7 +174,9 @@ async fn answer(
     if let BodySize::Sized(length) = body.size() {
         headers.insert(h2_http::header::CONTENT_LENGTH, length.into());
     }
-    if let Ok(now) = httpdate::fmt_http_date(SystemTime::now()).parse() {
+    // There is no such date before 1970.
+    let now = SystemTime::now().max(SystemTime::UNIX_EPOCH);
+    if let Ok(now) = httpdate::fmt_http_date(now).parse() {
         headers.insert(h2_http::header::DATE, now);
     }
     let is_empty = is_head || matches!(body.size(), BodySize::None | BodySize::Sized(0));

@@ -402,7 +402,7 @@ impl Client {
 
 /// A fresh id for a build, which sorts by time.
 pub fn fresh_id() -> String {
-    uuid::Uuid::now_v7().to_string()
+    devmason_domain::fresh_uuid().to_string()
 }
 
 /// Reads an answer to its end, up to a bound.

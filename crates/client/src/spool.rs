@@ -228,7 +228,7 @@ impl Spool {
     /// # Errors
     /// It cannot be written.
     pub fn begin(&self, about: About) -> io::Result<Session> {
-        let dir = self.dir.join(uuid::Uuid::now_v7().to_string());
+        let dir = self.dir.join(devmason_domain::fresh_uuid().to_string());
         private::dir(&dir)?;
         let session = Session { dir, limit: self.limit, root: self.dir.clone(), about };
         let text = serde_json::to_vec(&session.about)?;

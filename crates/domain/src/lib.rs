@@ -28,4 +28,4 @@ pub use project::{Project, ProjectId, Reporting};
 pub use test::{
     Details, TestDetails, TestFailure, TestResult, TestStatus, TestSummary, full_test_name,
 };
-pub use time::Timestamp;
+pub use time::{Timestamp, fresh_uuid};

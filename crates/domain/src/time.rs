@@ -2,8 +2,10 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::SystemTime;
 
 use chrono::{DateTime, Datelike, FixedOffset, NaiveDate, NaiveDateTime, Timelike, Utc};
+use uuid::Uuid;
 
 use crate::Invalid;
 
@@ -17,10 +19,25 @@ pub struct Timestamp {
     offset_minutes: i16,
 }
 
+/// A fresh UUID that sorts by time (version 7 of RFC 9562). Where the clock says that it is before 1970, of which there
+/// are none, a random one.
+pub fn fresh_uuid() -> Uuid {
+    if SystemTime::now() < SystemTime::UNIX_EPOCH { Uuid::new_v4() } else { Uuid::now_v7() }
+}
+
 impl Timestamp {
     /// The present, in UTC.
     pub fn now() -> Self {
         Self { micros: Utc::now().timestamp_micros(), offset_minutes: 0 }
+    }
+
+    /// When a file was changed, as its system says; `None` where no calendar has that.
+    pub fn of_system(time: SystemTime) -> Option<Self> {
+        let micros = match time.duration_since(SystemTime::UNIX_EPOCH) {
+            Ok(since) => i64::try_from(since.as_micros()).ok()?,
+            Err(before) => -i64::try_from(before.duration().as_micros()).ok()?,
+        };
+        Self::from_parts(micros, 0)
     }
 
     /// From microseconds since 1970 and an offset in minutes; `None` where no calendar has them.

@@ -302,6 +302,10 @@ fn trees_of_report_files_become_builds_once() {
     write("2025/b/junit.xml", JUNIT);
     write("2026/results.tap", "1..1\nok 1 - a\n");
     write("2026/notes.md", "# No report\n");
+    // Whoever unpacked it had no clock.
+    let before_1970 = std::time::UNIX_EPOCH - std::time::Duration::from_secs(86_400);
+    let tap = std::fs::File::options().write(true).open(dir.path().join("2026/results.tap"));
+    tap.unwrap().set_modified(before_1970).unwrap();
     let arguments = ["reports", "-p", "old", "-t", "imported", dir.path().to_str().unwrap()];
     let first = run(&store, &arguments, b"");
     let said = String::from_utf8(first.stderr).unwrap();
@@ -316,6 +320,7 @@ fn trees_of_report_files_become_builds_once() {
     let server = Server::on(&store);
     let builds = server.get("/old/builds");
     assert_eq!(builds["count"], 3);
+    assert_eq!(builds["builds"][2]["started"], "Wed, 31 Dec 1969 00:00:00 +0000");
     let build = &builds["builds"][1];
     assert_eq!((&build["tests"]["failed"], &build["client"]["host"]), (&1.into(), &"ci-7".into()));
     assert_eq!(

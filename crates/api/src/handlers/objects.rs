@@ -6,7 +6,9 @@ use std::collections::HashMap;
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use devmason_domain::query::{self, Comparison, Filter, Key, Kind, Selection, Table, Value};
-use devmason_domain::{AccountId, Build, Component, ComponentType, Project, ProjectId, limits};
+use devmason_domain::{
+    AccountId, Build, Component, ComponentType, Project, ProjectId, fresh_uuid, limits,
+};
 use devmason_hypermedia::document::{
     BuildObject, ComponentObject, ComponentTypeObject, IncomingComponent, IncomingComponentType,
     ObjectList, OneObject, ProjectObject, StepObject, TagObject, TestObject, UserObject,
@@ -477,7 +479,7 @@ pub(crate) async fn create(
     collection: Collection,
 ) -> Result<HttpResponse, ApiError> {
     call.app.settings.policy.create_component(call.viewer())?;
-    let id = Uuid::now_v7();
+    let id = fresh_uuid();
     let path = Resource::Object(collection, id.to_string()).path();
     let claim = call.claim(collection.plural(), 201, path).await?;
     if collection == Collection::ComponentTypes {
