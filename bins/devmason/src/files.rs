@@ -124,9 +124,8 @@ impl File {
     fn of(name: String, body: Vec<u8>) -> Self {
         let mut file =
             Self { name, body, receipts: Vec::new(), has_time: false, kind: Kind::Report };
-        if let Err(problem) = file.look() {
-            file.kind = problem.0;
-            let problem = problem.1;
+        if let Err((kind, problem)) = file.look() {
+            file.kind = kind;
             file.receipts.push(json!({
                 "file": file.step(), "format": null,
                 "notes": [{"line": null, "kind": "dropped", "text": problem}], "notes_total": 1,
