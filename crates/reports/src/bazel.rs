@@ -18,13 +18,15 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
     bazel.end(sink)
 }
 
-/// A test target, and which of its runs and shards.
-type Key = (String, u64, u64);
+/// A test target, the configuration that it was built in, and which of its runs and shards.
+type Key = (String, String, u64, u64);
 
 #[derive(Default)]
 struct Bazel {
     /// The attempts at each, in order.
     attempts: BTreeMap<Key, Vec<Attempt>>,
+    /// What configurations are called, as `k8-fastbuild`.
+    configurations: BTreeMap<String, String>,
     /// What the summary says of targets.
     summaries: BTreeMap<String, (Status, u64)>,
     /// Targets that could not be built, and why.
@@ -85,7 +87,9 @@ impl Bazel {
             report_line: Some(event.line),
             ..Case::default()
         };
-        let key = (label.to_owned(), number("id.testResult.run"), number("id.testResult.shard"));
+        let configuration = event.get("id.testResult.configuration.id").unwrap_or_default();
+        let (run, shard) = (number("id.testResult.run"), number("id.testResult.shard"));
+        let key = (label.to_owned(), configuration.to_owned(), run, shard);
         let number = number("id.testResult.attempt");
         self.attempts.entry(key).or_default().push(Attempt { number, case });
     }
@@ -93,11 +97,15 @@ impl Bazel {
     fn end(mut self, sink: &mut dyn Sink) -> Result<(), ReadError> {
         let mut bad = 0;
         let mut parts: BTreeMap<String, (u64, u64)> = BTreeMap::new();
-        for (label, run, shard) in self.attempts.keys() {
+        // Of each target the one configuration, or nothing where there are several.
+        let mut built: BTreeMap<String, Option<String>> = BTreeMap::new();
+        for (label, configuration, run, shard) in self.attempts.keys() {
             let most = parts.entry(label.clone()).or_insert((1, 1));
             *most = (most.0.max(*run), most.1.max(*shard));
+            let one = built.entry(label.clone()).or_insert_with(|| Some(configuration.clone()));
+            *one = one.take().filter(|one| one == configuration);
         }
-        for ((label, run, shard), mut attempts) in self.attempts {
+        for ((label, configuration, run, shard), mut attempts) in self.attempts {
             self.broken.remove(&label);
             self.summaries.remove(&label);
             attempts.sort_by_key(|attempt| attempt.number);
@@ -109,7 +117,12 @@ impl Bazel {
             }
             case.retries = u32::try_from(retries).unwrap_or(u32::MAX);
             let (runs, shards) = parts.get(&label).copied().unwrap_or((1, 1));
+            let is_alone = built.get(&label).is_some_and(Option::is_some);
             case.name = label;
+            if !is_alone {
+                let called = self.configurations.get(&configuration).unwrap_or(&configuration);
+                case.name += &format!(" ({called})");
+            }
             if runs > 1 {
                 case.name += &format!(" (run {run})");
             }
@@ -168,6 +181,9 @@ impl Handler for Bazel {
     const OBJECTS: &'static [&'static str] = &[];
     const MEMBERS: &'static [&'static str] = &[
         "id.testResult.label",
+        "id.testResult.configuration.id",
+        "id.configuration.id",
+        "configuration.mnemonic",
         "id.testResult.run",
         "id.testResult.shard",
         "id.testResult.attempt",
@@ -224,6 +240,10 @@ impl Handler for Bazel {
                 ("LOADING_FAILURE" | "ANALYSIS_FAILURE" | "INCOMPLETE", None) => {}
                 (_, None) => self.aborted = Some(why),
             }
+        } else if let Some(id) = event.get("id.configuration.id") {
+            let called = event.get("configuration.mnemonic").unwrap_or(id);
+            sink.room(self.configurations.len())?;
+            self.configurations.insert(id.to_owned(), called.to_owned());
         } else if let Some(label) = event.get("id.testResult.label") {
             self.result(label, event);
         } else if let Some(label) = event.get("id.testSummary.label") {

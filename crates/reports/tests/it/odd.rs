@@ -376,3 +376,28 @@ fn instances_of_a_class_of_testng_are_told_apart_by_their_names() {
         ["ex.A::opens [chrome] passed", "ex.A::opens [firefox] failed", "ex.A::closes passed"];
     assert_eq!(told(text), of(meant, false));
 }
+
+#[test]
+fn a_target_of_bazels_in_two_configurations_is_two_tests() {
+    let result = |configuration: &str, status: &str| {
+        format!(
+            r#"{{"id":{{"testResult":{{"label":"//a:t","run":1,"attempt":1,"configuration":{{"id":"{configuration}"}}}}}},"testResult":{{"status":"{status}"}}}}"#
+        )
+    };
+    let called = |id: &str, mnemonic: &str| {
+        format!(
+            r#"{{"id":{{"configuration":{{"id":"{id}"}}}},"configuration":{{"mnemonic":"{mnemonic}"}}}}"#
+        )
+    };
+    let end =
+        r#"{"id":{"buildFinished":{}},"finished":{"exitCode":{"name":"TESTS_FAILED","code":3}}}"#;
+    let lines = [
+        called("1", "k8-fastbuild"),
+        called("2", "arm-opt"),
+        result("1", "FAILED"),
+        result("2", "PASSED"),
+        end.to_owned(),
+    ];
+    let meant = [":://a:t (k8-fastbuild) failed", ":://a:t (arm-opt) passed"];
+    assert_eq!(told(&lines.join("\n")), of(meant, false));
+}
