@@ -1,7 +1,9 @@
 //! What a file is, by what only one format has: the name of a root element or one `ok` line is not enough.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+
+use serde_json::value::RawValue;
 
 use crate::{Format, gotext, input, ltp, subunit, tap, xml};
 
@@ -221,21 +223,24 @@ fn of_lines_behind(file: &[u8]) -> Option<Format> {
 }
 
 fn of_line(line: &str) -> Option<Format> {
-    let Ok(serde_json::Value::Object(event)) = serde_json::from_str(line) else { return None };
+    // A line may be a whole document: what is in its members is not taken apart.
+    let event: HashMap<String, &RawValue> = serde_json::from_str(line).ok()?;
     let has = |name: &str| event.contains_key(name);
     let all = |names: &[&str]| names.iter().all(|name| has(name));
-    let word = |name: &str| event.get(name).and_then(|value| value.as_str());
     if has("Action") && (has("Package") || has("ImportPath")) {
         return Some(Format::Go);
     }
-    let kinds = ["suite", "test", "bench", "report"];
-    let is_kind = word("type").is_some_and(|kind| kinds.contains(&kind));
-    let is_report = word("type") == Some("report");
-    if is_kind && ((has("event") && !is_report) || (is_report && has("total_time"))) {
+    let kind = event.get("type").and_then(|kind| serde_json::from_str::<String>(kind.get()).ok());
+    let is_libtests = match kind.as_deref() {
+        Some("suite" | "test" | "bench") => has("event"),
+        Some("report") => has("total_time"),
+        _ => false,
+    };
+    if is_libtests {
         return Some(Format::Libtest);
     }
     // An event has what it is of; lines of logs have a type and a time as well.
-    let is_darts = match word("type") {
+    let is_darts = match kind.as_deref() {
         Some("suite") => has("suite"),
         Some("group") => has("group"),
         Some("testStart") => has("test"),
@@ -249,20 +254,20 @@ fn of_line(line: &str) -> Option<Format> {
     if all(&["name", "result", "starttime", "duration"]) && (has("command") || has("returncode")) {
         return Some(Format::Meson);
     }
-    let of = |name: &str| event.get(name).and_then(|value| value.as_object());
+    let within = |name: &str, known: &dyn Fn(&HashMap<String, &RawValue>) -> bool| {
+        let object = event.get(name).and_then(|object| serde_json::from_str(object.get()).ok());
+        object.is_some_and(|object| known(&object))
+    };
     let ids = ["started", "progress", "testResult", "testSummary", "targetCompleted", "pattern"];
-    if of("id").is_some_and(|id| ids.iter().any(|kind| id.contains_key(*kind))) {
+    if within("id", &|id| ids.iter().any(|kind| id.contains_key(*kind))) {
         return Some(Format::Bazel);
     }
     let messages = ["gherkinDocument", "pickle", "testRunStarted", "testCaseStarted", "testCase"];
     let is_message = event.len() == 1 && messages.iter().any(|kind| has(kind));
-    let is_meta = |meta: &serde_json::Map<_, _>| {
+    let is_meta = |meta: &HashMap<String, &RawValue>| {
         meta.contains_key("protocolVersion") && meta.contains_key("implementation")
     };
-    if is_message || of("meta").is_some_and(is_meta) {
-        return Some(Format::CucumberMessages);
-    }
-    None
+    (is_message || within("meta", &is_meta)).then_some(Format::CucumberMessages)
 }
 
 /// The lines on which a document of JSON may begin. Lines of the command that ran it all may stand before it.
