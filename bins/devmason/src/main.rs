@@ -356,7 +356,8 @@ fn resume(settings: &Settings, name: &str, patience: Patience) -> Result<(Outbox
         return Err(Problem::usage("build: nothing was begun"));
     }
     let spool = settings.spool().map_err(|error| Problem::usage(format!("build: {error}")))?;
-    let session = spool.session_of(&settings.server, name).ok_or_else(|| {
+    let project = settings.project.as_deref();
+    let session = spool.session_of(&settings.server, project, name).ok_or_else(|| {
         Problem::usage(format!(
             "build: there is none '{name}' that was begun here and is not ended"
         ))

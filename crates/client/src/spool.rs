@@ -256,11 +256,14 @@ impl Spool {
         Ok(Session { dir, limit: self.limit, root: self.dir.clone(), about })
     }
 
-    /// The session of a build with that id: the newest of that server, else of another one.
-    pub fn session_of(&self, server: &str, id: &str) -> Option<Session> {
+    /// The session of a build with that id: the newest of that server and project, else of another one. Builds of several
+    /// projects may have one id.
+    pub fn session_of(&self, server: &str, project: Option<&str>, id: &str) -> Option<Session> {
         let mut sessions = self.sessions();
         sessions.retain(|session| session.about.id() == id);
-        sessions.sort_by_key(|session| session.about.server == server);
+        sessions.sort_by_key(|Session { about, .. }| {
+            (about.server == server, project == Some(about.project.as_str()))
+        });
         sessions.pop()
     }
 

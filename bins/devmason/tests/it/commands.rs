@@ -40,6 +40,21 @@ fn a_build_of_several_steps_is_begun_added_to_and_ended() {
 }
 
 #[test]
+fn builds_of_two_projects_that_have_one_id_are_told_apart() {
+    let (home, database) = (Home::new(), database());
+    let server = Server::new(&database);
+    let at = &server.address;
+    for project in ["pony", "zebra"] {
+        assert_eq!(code(&home.run(at, &["--create", "begin", "-p", project, "--id", "1"])), 0);
+    }
+    for (project, step) in [("pony", "a"), ("zebra", "b")] {
+        assert_eq!(code(&home.run(at, &["step", "-p", project, "-b", "1", step])), 0);
+        let steps = server.get(&format!("/{project}/builds/1"))["results"].clone();
+        assert_eq!((steps.as_array().unwrap().len(), &steps[0]["name"]), (1, &step.into()));
+    }
+}
+
+#[test]
 fn steps_of_scripts_without_a_server_are_sent_later_in_order() {
     let (home, database) = (Home::new(), database());
     let server = Server::new(&database);
