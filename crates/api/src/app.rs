@@ -54,7 +54,7 @@ impl App {
         let budget = Budget::new(settings.max_memory_bytes);
         let (connections, watchers) =
             (Connections::new(settings.connections), Counts::new(settings.watchers));
-        let cache = Cache::new(settings.fresh);
+        let cache = Cache::new();
         let verifier = Verifier::new(settings.password_cost, settings.login_failures_per_minute);
         Self {
             settings,

@@ -2,24 +2,24 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use crate::app::App;
 use crate::connection::network;
 use crate::error::ApiError;
+use crate::forwarded::Origin;
 use crate::turns::{AtOnce, Turn, Turns, Waiting};
 use actix_web::http::header::HeaderValue;
 use actix_web::web;
 use base64::Engine;
-use devmason_domain::{Account, Password, PasswordHash, Username, Viewer};
-use devmason_repository::{Actor, NewAccount};
+use devmason_domain::{Account, AccountId, Password, PasswordHash, Username, Viewer};
+use devmason_repository::{Actor, Changes, NewAccount};
 use hmac::{Hmac, KeyInit, Mac};
 use moka::sync::Cache;
 use sha2::Sha256;
 
-/// How long a verified password is remembered. A password that is changed on another server counts
-/// here after this time at the latest.
+/// How long a verified password is remembered.
 const REMEMBERED: Duration = Duration::from_secs(60);
 
 /// How many users' passwords are remembered.
@@ -100,7 +100,11 @@ fn credentials(header: Option<&HeaderValue>) -> Result<Option<Credentials>, ApiE
 #[derive(Clone)]
 struct Verified {
     mac: [u8; 32],
+    id: AccountId,
+    password_hash: PasswordHash,
     viewer: Viewer,
+    /// How often the store had changed before the account was read.
+    changes: Changes,
 }
 
 /// Verifies passwords: remembered ones at once, others with bcrypt, few at a time, and none for those
@@ -110,8 +114,6 @@ pub(crate) struct Verifier {
     /// A fresh key for each process, so that what is remembered is of no use elsewhere.
     key: [u8; 32],
     remembered: Cache<String, Verified>,
-    /// Rises when a password changes: what was verified before that is not remembered after it.
-    changes: AtomicU64,
     /// Wrong passwords and unknown names of an address.
     failures: Cache<Option<IpAddr>, Arc<AtomicU32>>,
     /// Wrong passwords of an address for one name: whoever guesses locks nobody else out.
@@ -140,7 +142,6 @@ impl Verifier {
                 .max_capacity(REMEMBERED_USERS)
                 .time_to_live(REMEMBERED)
                 .build(),
-            changes: AtomicU64::new(0),
             failures: Cache::builder().max_capacity(100_000).time_to_live(minute).build(),
             failures_for_name: Cache::builder().max_capacity(100_000).time_to_live(minute).build(),
             failures_allowed,
@@ -167,16 +168,11 @@ impl Verifier {
         mac.finalize().into_bytes().into()
     }
 
-    fn recall(&self, credentials: &Credentials) -> Option<Viewer> {
+    /// What is remembered of these credentials, where they were right.
+    fn recall(&self, credentials: &Credentials) -> Option<Verified> {
         let remembered = self.remembered.get(&credentials.username.key())?;
         // Of a keyed hash nothing can be learnt by the time a comparison takes.
-        (remembered.mac == self.mac(credentials, "")).then_some(remembered.viewer)
-    }
-
-    /// A user's password changed, or the user is gone: what was remembered of it counts no more.
-    pub(crate) fn forget(&self, username: &Username) {
-        self.changes.fetch_add(1, Ordering::AcqRel);
-        self.remembered.invalidate(&username.key());
+        (remembered.mac == self.mac(credentials, "")).then_some(remembered)
     }
 
     fn guesses_too_much(&self, address: Option<IpAddr>, username: &Username) -> bool {
@@ -240,21 +236,37 @@ impl Verifier {
         let turn = self.turns.take(address).await?;
         in_turn(turn, work).await
     }
+}
 
-    /// What is known of these credentials without bcrypt: whom they name, or that they are refused.
-    fn known_already(
-        &self,
-        credentials: &Credentials,
-        address: Option<IpAddr>,
-    ) -> Result<Option<Viewer>, ApiError> {
-        match self.recall(credentials) {
-            Some(viewer) => Ok(Some(viewer)),
-            None if self.guesses_too_much(address, &credentials.username) => {
-                Err(ApiError::TooManyFailures)
-            }
-            None => Ok(None),
+/// What is known of these credentials without bcrypt: whom they name, or that they are refused.
+async fn known_already(
+    app: &App,
+    credentials: &Credentials,
+    origin: &Origin,
+) -> Result<Option<Viewer>, ApiError> {
+    let verifier = &app.verifier;
+    if let Some(mut verified) = verifier.recall(credentials) {
+        let changes = app.cache.changes(app, origin.arrived).await?;
+        if verified.changes == changes {
+            return Ok(Some(verified.viewer));
+        }
+        // Something changed; perhaps it was this.
+        let username = credentials.username.clone();
+        let account = app.run(move |repository| repository.user_find(&username)).await?;
+        let is_same = |account: &Account| {
+            account.id == verified.id && account.password_hash == verified.password_hash
+        };
+        if account.is_some_and(|account| is_same(&account)) {
+            verified.changes = changes;
+            let viewer = verified.viewer.clone();
+            verifier.remembered.insert(credentials.username.key(), verified);
+            return Ok(Some(viewer));
         }
     }
+    if verifier.guesses_too_much(origin.client, &credentials.username) {
+        return Err(ApiError::TooManyFailures);
+    }
+    Ok(None)
 }
 
 /// Does what takes a core for long. The turn ends with the work, which goes on when the request's client goes away.
@@ -277,30 +289,30 @@ async fn in_turn<T: Send + 'static>(
 pub(crate) async fn authenticate(
     app: &App,
     header: Option<&HeaderValue>,
-    address: Option<IpAddr>,
+    origin: &Origin,
 ) -> Result<Caller, ApiError> {
     let Some(credentials) = credentials(header)? else {
         return Ok(Caller::known(Viewer::Anonymous));
     };
     let verifier = &app.verifier;
-    if let Some(viewer) = verifier.known_already(&credentials, address)? {
+    if let Some(viewer) = known_already(app, &credentials, origin).await? {
         return Ok(Caller::known(viewer));
     }
-    let turn = verifier.turns.take(address).await?;
+    let turn = verifier.turns.take(origin.client).await?;
     // Of many requests at once with one password the first has verified it meanwhile, or of many
     // guesses enough were wrong.
-    if let Some(viewer) = verifier.known_already(&credentials, address)? {
+    if let Some(viewer) = known_already(app, &credentials, origin).await? {
         return Ok(Caller::known(viewer));
     }
-    let changes = verifier.changes.load(Ordering::Acquire);
+    let changes = app.cache.changes(app, origin.arrived).await?;
     let username = credentials.username.clone();
     let account = app.run(move |repository| repository.user_find(&username)).await?;
     let password = Password::new(credentials.password.as_str());
     match account {
         Some(account) => {
-            known(app, &credentials, account, (password.ok(), turn), address, changes).await
+            known(app, &credentials, account, (password.ok(), turn), origin.client, changes).await
         }
-        None => stranger(verifier, &credentials, (password, turn), address).await,
+        None => stranger(verifier, &credentials, (password, turn), origin.client).await,
     }
 }
 
@@ -310,14 +322,14 @@ async fn known(
     account: Account,
     (password, turn): (Option<Password>, Turn),
     address: Option<IpAddr>,
-    changes: u64,
+    changes: Changes,
 ) -> Result<Caller, ApiError> {
     let verifier = &app.verifier;
     let viewer = app.settings.policy.viewer(&account);
     let mac = verifier.mac(credentials, account.password_hash.as_str());
     let verified = match password {
         Some(password) if !verifier.refused.contains_key(&mac) => {
-            let hash = account.password_hash;
+            let hash = account.password_hash.clone();
             // It counts as wrong until it is known to be right: who goes away meanwhile guessed, too.
             verifier.note_wrong_password(address, &credentials.username);
             let verified = in_turn(turn, move || hash.verify(&password)).await?;
@@ -336,14 +348,14 @@ async fn known(
         return Err(ApiError::BadCredentials("wrong username or password"));
     }
     verifier.proven.insert((address.map(network), credentials.username.key()), ());
-    if verifier.changes.load(Ordering::Acquire) == changes {
-        let verified = Verified { mac: verifier.mac(credentials, ""), viewer: viewer.clone() };
-        verifier.remembered.insert(credentials.username.key(), verified);
-        // A password that was changed just now must not be remembered after all.
-        if verifier.changes.load(Ordering::Acquire) != changes {
-            verifier.remembered.invalidate(&credentials.username.key());
-        }
-    }
+    let verified = Verified {
+        mac: verifier.mac(credentials, ""),
+        id: account.id,
+        password_hash: account.password_hash,
+        viewer: viewer.clone(),
+        changes,
+    };
+    verifier.remembered.insert(credentials.username.key(), verified);
     Ok(Caller::known(viewer))
 }
 

@@ -1,21 +1,20 @@
 //! What was read before and still holds: projects, builds, and the bodies made of them.
 //!
-//! The store keeps a number that rises whenever anything that was there is changed or removed
-//! ([`devmason_repository::Upkeep::changes`]); new builds and steps don't touch it. What is kept here
-//! counts while that number is the one it was read under. The number is asked for when it is needed, at
-//! most once in `Settings::fresh` and once for all requests that wait for it, so an idle server asks nothing
-//! and a busy one hardly anything, and what another server changed counts here after that time.
+//! The store says how often anything that was there was changed or removed ([`devmason_repository::Upkeep::changes`]); new
+//! builds and steps don't count. What is kept here holds while that is what it was read under, which each request
+//! looks at anew ([`crate::looks`]).
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Instant;
 
 use actix_web::web::Bytes;
 use devmason_domain::{Build, BuildKey, Project, ProjectId, Slug, State};
-use devmason_repository::Error;
+use devmason_repository::Changes;
 use moka::sync::Cache as Kept;
 
 use crate::app::App;
 use crate::error::ApiError;
+use crate::looks::Looks;
 
 /// How many projects are kept.
 const PROJECTS: u64 = 10_000;
@@ -32,31 +31,16 @@ const LONGEST_BODY: usize = 256 << 10;
 /// About what an entry takes beside what it holds, in bytes.
 const ENTRY: usize = 512;
 
-/// A value, and the store's number that it was read under.
+/// A value, and how often the store had changed before it was read.
 #[derive(Clone)]
 struct Read<T> {
     value: T,
-    changes: u64,
-}
-
-/// What the store answered when it was asked for its number, or why it could not.
-type Answer = Result<u64, Arc<Error>>;
-
-#[derive(Default)]
-struct Changes {
-    /// The last answer, and when it was asked for.
-    known: Option<(Answer, Instant)>,
-    /// Rises when this server changes something: a number that was asked for before that is not taken.
-    own: u64,
+    changes: Changes,
 }
 
 /// What was read before and still holds.
 pub(crate) struct Cache {
-    /// How long the number holds without being asked for again.
-    fresh: Duration,
-    changes: Mutex<Changes>,
-    /// One request asks for the number, the others wait for it.
-    asking: tokio::sync::Mutex<()>,
+    looks: Arc<Looks>,
     projects: Kept<String, Read<Project>>,
     builds: Kept<(ProjectId, BuildKey), Read<Build>>,
     bodies: Kept<String, Bytes>,
@@ -67,7 +51,7 @@ fn weight(bytes: usize) -> u32 {
 }
 
 impl Cache {
-    pub(crate) fn new(fresh: Duration) -> Self {
+    pub(crate) fn new() -> Self {
         let of_build = |key: &(ProjectId, BuildKey), read: &Read<Build>| {
             let build = &read.value;
             let tags: usize = build.tags.iter().map(|tag| tag.as_str().len() + 24).sum();
@@ -75,9 +59,7 @@ impl Cache {
             weight(key.1.as_str().len() + client + tags + build.components.len() * 16)
         };
         Self {
-            fresh,
-            changes: Mutex::default(),
-            asking: tokio::sync::Mutex::default(),
+            looks: Arc::default(),
             projects: Kept::new(PROJECTS),
             builds: Kept::builder().weigher(of_build).max_capacity(BUILD_BYTES).build(),
             bodies: Kept::builder()
@@ -87,63 +69,19 @@ impl Cache {
         }
     }
 
-    /// This server changes, or may have changed, something that was there.
-    pub(crate) fn changed(&self) {
-        let mut changes = self.lock();
-        changes.own += 1;
-        changes.known = None;
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Changes> {
-        self.changes.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The number, if it is fresh.
-    fn fresh(&self) -> Option<u64> {
-        match &self.lock().known {
-            Some((Ok(number), asked)) if asked.elapsed() < self.fresh => Some(*number),
-            _ => None,
-        }
-    }
-
-    /// The store's number.
-    async fn number(&self, app: &App) -> Result<u64, ApiError> {
-        if let Some(number) = self.fresh() {
-            return Ok(number);
-        }
-        let arrived = Instant::now();
-        let _turn = self.asking.lock().await;
-        let own = {
-            let changes = self.lock();
-            // What was asked for while this request waited is as good as what it would ask for now: the
-            // number, or that there is none to be had.
-            if let Some((answer, asked)) = &changes.known
-                && (*asked >= arrived || (answer.is_ok() && asked.elapsed() < self.fresh))
-            {
-                return answer.clone().map_err(ApiError::Store);
-            }
-            changes.own
-        };
-        let asked = Instant::now();
-        let answer = match app.run(|repository| repository.changes()).await {
-            Ok(number) => Ok(number),
-            Err(ApiError::Store(error)) => Err(error),
-            Err(error) => return Err(error),
-        };
-        let mut changes = self.lock();
-        if changes.own == own {
-            changes.known = Some((answer.clone(), asked));
-        }
-        answer.map_err(ApiError::Store)
+    /// How often the store changed, as a request that arrived then must know it.
+    pub(crate) async fn changes(&self, app: &App, arrived: Instant) -> Result<Changes, ApiError> {
+        self.looks.since(app, arrived).await
     }
 
     /// The project of that name.
     pub(crate) async fn project(
         &self,
         app: &App,
+        arrived: Instant,
         slug: &Slug,
     ) -> Result<Option<Project>, ApiError> {
-        let changes = self.number(app).await?;
+        let changes = self.changes(app, arrived).await?;
         let key = slug.key();
         if let Some(read) = self.projects.get(&key).filter(|read| read.changes == changes) {
             return Ok(Some(read.value));
@@ -156,18 +94,19 @@ impl Cache {
         Ok(found)
     }
 
-    /// The build of that key, if it is kept; and the number to [`Self::keep_build`] under.
+    /// The build of that key, if it is kept; and what to [`Self::keep_build`] it under.
     ///
     /// Of a build that runs, nothing is certain but which it is and who sent it: it is given only where
     /// that is enough.
     pub(crate) async fn build(
         &self,
         app: &App,
+        arrived: Instant,
         project: ProjectId,
         key: &BuildKey,
         even_running: bool,
-    ) -> Result<(Option<Build>, u64), ApiError> {
-        let changes = self.number(app).await?;
+    ) -> Result<(Option<Build>, Changes), ApiError> {
+        let changes = self.changes(app, arrived).await?;
         let kept = self.builds.get(&(project, key.clone())).filter(|read| {
             let finished = read.value.outcome.state() == State::Finished;
             read.changes == changes && (finished || even_running)
@@ -175,13 +114,13 @@ impl Cache {
         Ok((kept.map(|read| read.value), changes))
     }
 
-    /// Keeps a build that was read after the number was asked for.
-    pub(crate) fn keep_build(&self, key: &BuildKey, build: &Build, changes: u64) {
+    /// Keeps a build that was read after the store had changed so often.
+    pub(crate) fn keep_build(&self, key: &BuildKey, build: &Build, changes: Changes) {
         let read = Read { value: build.clone(), changes };
         self.builds.insert((build.project, key.clone()), read);
     }
 
-    /// The body that was made for this ETag before. An ETag is of one body alone, so this needs no number.
+    /// The body that was made for this ETag before. An ETag is of one body alone.
     pub(crate) fn body(&self, etag: &str) -> Option<Bytes> {
         self.bodies.get(etag)
     }

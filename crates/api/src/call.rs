@@ -1,6 +1,7 @@
 //! One request, as handlers see it.
 
 use std::net::IpAddr;
+use std::time::Instant;
 
 use actix_web::HttpRequest;
 use actix_web::http::header::{self, HeaderName};
@@ -26,6 +27,8 @@ pub(crate) struct Call<'a> {
     pub(crate) resource: &'a Resource,
     pub(crate) base: &'a Base,
     pub(crate) caller: &'a Caller,
+    /// When it arrived, or last changed something itself: what it takes from memory must hold since then.
+    pub(crate) arrived: Instant,
     /// The client's address.
     pub(crate) client: Option<IpAddr>,
     pub(crate) params: &'a Params,
@@ -72,7 +75,7 @@ impl Call<'_> {
 
     /// The project of that name.
     pub(crate) async fn find_project(&self, slug: &Slug) -> Result<Option<Project>, ApiError> {
-        self.app.cache.project(self.app, slug).await
+        self.app.cache.project(self.app, self.arrived, slug).await
     }
 
     /// The body, which is received now, where it was not before: to be asked for once it is known that this

@@ -32,6 +32,9 @@ use crate::turns::Turn;
 /// The longest form, in bytes.
 const MAX_FORM: usize = 64 << 10;
 
+/// How often a request is tried that others make way for, again and again: nobody does that so often by chance.
+const TRIES: u32 = 10;
+
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Answers a request, logs it and counts it.
@@ -41,7 +44,7 @@ pub(crate) async fn dispatch(
     app: web::Data<App>,
 ) -> HttpResponse {
     let start = Instant::now();
-    let origin = origin(&request, &app);
+    let mut origin = origin(&request, &app);
     let resource = Resource::parse(origin.base.strip(request.uri().path()));
     let pattern = resource.as_ref().map_or("none", Resource::pattern);
     let id = request_id(&request);
@@ -57,7 +60,7 @@ pub(crate) async fn dispatch(
         origin.client,
     );
     let mut reading = None;
-    let answer = answer(&request, &mut body, &app, &origin, resource, &mut reading)
+    let answer = answer(&request, &mut body, &app, &mut origin, resource, &mut reading)
         .instrument(span.clone())
         .await;
     // What could not be written as a header would be answered by the framework, in a shape of its own.
@@ -170,7 +173,7 @@ async fn answer(
     request: &HttpRequest,
     body: &mut Body,
     app: &web::Data<App>,
-    origin: &Origin,
+    origin: &mut Origin,
     resource: Result<Resource, devmason_hypermedia::PathError>,
     reading: &mut Option<Turn>,
 ) -> Result<HttpResponse, ApiError> {
@@ -236,6 +239,7 @@ async fn answer(
             resource,
             base: &origin.base,
             caller: &caller,
+            arrived: origin.arrived,
             client: origin.client,
             params: &params,
             format: wanted,
@@ -250,11 +254,7 @@ async fn answer(
         let result = match asked {
             Asked::Allowed => options(&call).await,
             Asked::Do(method) if resource.methods().contains(&method) => {
-                let result = handle(&call, method).await;
-                if may_change(method, resource) {
-                    app.cache.changed();
-                }
-                result
+                handle(&call, method).await
             }
             Asked::Do(_) | Asked::Unknown => Err(ApiError::MethodNotAllowed(
                 service::methods(&call).await.unwrap_or_else(|_| resource.methods().to_vec()),
@@ -262,11 +262,7 @@ async fn answer(
         };
         tries += 1;
         match result {
-            Err(ApiError::Raced) if tries < 3 => {
-                if let Some(username) = caller.viewer.username() {
-                    app.verifier.forget(username);
-                }
-            }
+            Err(ApiError::Raced) if tries < TRIES => origin.arrived = Instant::now(),
             Err(error) if error.tells_what_is_there() => {
                 return Err(may_read.map_or_else(ApiError::from, |()| error));
             }
@@ -301,7 +297,7 @@ async fn caller(
     {
         return Ok(caller);
     }
-    authenticate(app, credentials, origin.client).await
+    authenticate(app, credentials, origin).await
 }
 
 /// Does what a form of a page asks for.
@@ -341,6 +337,7 @@ async fn form(
         resource: &asked.resource,
         base: &origin.base,
         caller: &caller,
+        arrived: origin.arrived,
         client: origin.client,
         params: &Params::read("")?,
         format: Format::Json,
@@ -350,17 +347,7 @@ async fn form(
         is_new: matches!(of, Resource::ProjectList),
     };
     let result = handle(&call, asked.method).await;
-    app.cache.changed();
     result.map(|_| leading_to(&origin.base.location(&asked.then)))
-}
-
-/// Whether a request may change or remove what was there: all but reading, and reporting, which adds.
-fn may_change(method: Method, resource: &Resource) -> bool {
-    match (method, resource) {
-        (_, Resource::Progress(..)) | (Method::Put, Resource::Build(..)) => false,
-        (Method::Post, Resource::Reparse(..)) => true,
-        (method, _) => matches!(method, Method::Put | Method::Delete),
-    }
 }
 
 async fn options(call: &Call<'_>) -> Result<HttpResponse, ApiError> {

@@ -137,7 +137,7 @@ async fn named(
     let basic = base64::engine::general_purpose::STANDARD.encode(format!("{username}:{password}"));
     let basic = header::HeaderValue::from_str(&format!("Basic {basic}"))
         .map_err(|_| ApiError::Interrupted)?;
-    authenticate(app, Some(&basic), origin.client).await
+    authenticate(app, Some(&basic), origin).await
 }
 
 /// A session is not enough to change the password: whoever sits at somebody's browser must know the old one.

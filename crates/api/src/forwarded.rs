@@ -1,6 +1,7 @@
 //! Where a request came from and where it was sent, as far as that can be believed.
 
 use std::net::IpAddr;
+use std::time::Instant;
 
 use actix_web::HttpRequest;
 use actix_web::http::header::{HOST, ORIGIN};
@@ -9,8 +10,10 @@ use devmason_hypermedia::Base;
 use crate::app::App;
 use crate::settings::Settings;
 
-/// A request's client and the server's address as that client sees it.
+/// When a request arrived, its client, and the server's address as that client sees it.
 pub(crate) struct Origin {
+    /// When it arrived; again when it is tried again.
+    pub(crate) arrived: Instant,
     /// The client's address; absent for a socket that has none.
     pub(crate) client: Option<IpAddr>,
     /// The start of every link.
@@ -57,6 +60,7 @@ pub(crate) fn is_cross_site(request: &HttpRequest, base: &Base) -> bool {
 
 /// Forwarded headers count only from proxies that a setting trusts.
 pub(crate) fn origin(request: &HttpRequest, app: &App) -> Origin {
+    let arrived = Instant::now();
     let peer = request.peer_addr().map(|address| address.ip());
     let trusted = |address: &IpAddr| app.is_proxy(address);
     let behind_proxy = peer.as_ref().is_some_and(trusted);
@@ -70,7 +74,7 @@ pub(crate) fn origin(request: &HttpRequest, app: &App) -> Origin {
     };
     let host = forwarded.host.or_else(sent).filter(|host| is_host(host));
     if let Some(base) = &app.settings.public_url {
-        return Origin { client, base: base.clone(), host };
+        return Origin { arrived, client, base: base.clone(), host };
     }
     let scheme = match forwarded.scheme.as_deref() {
         Some(scheme @ ("http" | "https")) => scheme,
@@ -78,7 +82,7 @@ pub(crate) fn origin(request: &HttpRequest, app: &App) -> Origin {
         _ => "http",
     };
     let of_link = host.clone().unwrap_or_else(|| app.address.to_string());
-    Origin { client, base: Base::new(format!("{scheme}://{of_link}"), ""), host }
+    Origin { arrived, client, base: Base::new(format!("{scheme}://{of_link}"), ""), host }
 }
 
 /// A host that may stand in a link: nothing in it can end the URL's authority.

@@ -15,6 +15,7 @@ mod forwarded;
 mod handlers;
 mod http2;
 mod live;
+mod looks;
 mod metrics;
 mod openapi;
 mod params;

@@ -1,7 +1,5 @@
 //! What an administrator decides about the server.
 
-use std::time::Duration;
-
 use devmason_domain::{Policy, Reporting, limits};
 use devmason_hypermedia::Base;
 use devmason_repository::Retention;
@@ -38,8 +36,6 @@ pub struct Settings {
     pub login_failures_per_minute: u32,
     /// How long uploads of report files are kept.
     pub uploads: Uploads,
-    /// How long a change that another server made may go unseen.
-    pub fresh: Duration,
 }
 
 impl Default for Settings {
@@ -59,7 +55,6 @@ impl Default for Settings {
             password_cost: devmason_domain::PasswordHash::COST,
             login_failures_per_minute: 60,
             uploads: Uploads::default(),
-            fresh: Duration::from_millis(5),
         }
     }
 }

@@ -222,6 +222,8 @@ pub enum Recorded {
     Differs,
     /// The project is not there.
     NoProject,
+    /// One of the components is not there any more.
+    NoComponent,
     /// Somebody else took the newcomer's name meanwhile.
     UsernameTaken,
     /// Another process assigned the same id; assign another.
@@ -807,13 +809,24 @@ pub trait Transfer {
     fn times_set(&self, of: &[(Moved, Timestamp, Timestamp)]) -> Result<()>;
 }
 
+/// How often a store changed. What was read before counts no more when either part differs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Changes {
+    /// Rises with each change, and never was the same before.
+    pub count: u64,
+    /// The database server: one that takes over may lack the last transactions of the other.
+    pub server: i64,
+}
+
 /// What keeps a store in order.
 pub trait Upkeep {
     /// Whether the database answers.
     fn ping(&self) -> Result<()>;
-    /// A number that rises whenever a project, a user, or a build that is finished is changed or removed,
-    /// in the transaction that does it: what was read under this number holds while it stays.
-    fn changes(&self) -> Result<u64>;
+    /// What differs whenever a project, a user, or a build that is finished is changed or removed, from the transaction on
+    /// that does it: what was read after this was asked for holds while it stays.
+    fn changes(&self) -> Result<Changes>;
+    /// The same, where it can be told without waiting.
+    fn changes_at_once(&self) -> Option<Changes>;
     /// Removes a piece of what was deleted or has expired by `now`; true while there may be more.
     fn purge(&self, now: Timestamp, uploads: Retention) -> Result<bool>;
 }

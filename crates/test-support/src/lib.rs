@@ -49,6 +49,50 @@ impl TestDatabase {
     }
 }
 
+impl TestDatabase {
+    /// A copy of the whole database as it is now, to [`Self::restore`]: the URL of one in PostgreSQL, a path in SQLite. It
+    /// ends all connections; nobody may write meanwhile.
+    pub fn copy(&self) -> String {
+        if let Some(path) = self.url.strip_prefix("sqlite:") {
+            let copy = format!("{path}.copy");
+            std::fs::copy(path, &copy).expect("a copy of the file");
+            return copy;
+        }
+        let copy = format!("{}_copy", self.url);
+        self.replace(&copy, &self.url);
+        copy
+    }
+
+    /// Puts a copy in the place of the database, which loses what came since. It ends all connections.
+    pub fn restore(&self, copy: &str) {
+        let Some(path) = self.url.strip_prefix("sqlite:") else {
+            return self.replace(&self.url, copy);
+        };
+        for beside in ["-wal", "-shm"] {
+            let _ = std::fs::remove_file(format!("{path}{beside}"));
+        }
+        std::fs::copy(copy, path).expect("the file from its copy");
+    }
+
+    /// Makes one PostgreSQL database the copy of another.
+    fn replace(&self, target: &str, source: &str) {
+        let (server, _) = self.url.rsplit_once('/').unwrap_or_default();
+        let name =
+            |url: &str| url.rsplit_once('/').map_or(String::new(), |(_, name)| name.to_owned());
+        let (target, source) = (name(target), name(source));
+        let run = |statement: &str| cluster().sql(&format!("{server}/postgres"), statement);
+        run(&format!("drop database if exists {target} with (force)"));
+        // A server whose connections end makes new ones: there are none where it may not.
+        run(&format!("alter database {source} allow_connections false"));
+        run(&format!(
+            "select pg_terminate_backend(pid, 10000) from pg_stat_activity where datname = '{source}'"
+        ));
+        run(&format!("create database {target} template {source}"));
+        run(&format!("alter database {source} allow_connections true"));
+        run(&format!("alter database {target} allow_connections true"));
+    }
+}
+
 impl Backend {
     /// A fresh, empty database.
     pub fn database(self) -> TestDatabase {

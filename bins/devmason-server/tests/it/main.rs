@@ -12,6 +12,7 @@ mod crash;
 mod crawl;
 mod dialogues;
 mod process;
+mod several;
 
 /// A server process on a port of its own. Killed when dropped.
 struct Server {
@@ -108,6 +109,8 @@ macro_rules! with_each_database {
     ($(fn $name:ident($database:ident: &TestDatabase) $body:block)*) => {
         mod suite {
             use super::super::*;
+            #[allow(unused_imports, reason = "not every module has something of its own")]
+            use super::*;
             $(pub(super) fn $name($database: &TestDatabase) $body)*
         }
         mod sqlite {

@@ -71,8 +71,9 @@ async fn look(
     wanted: Wanted,
 ) -> Result<(Project, Build, Option<Vec<Step>>), ApiError> {
     let project = call.project(slug).await?;
+    let even_running = wanted == Wanted::Identity;
     let (kept, changes) =
-        call.app.cache.build(call.app, project.id, key, wanted == Wanted::Identity).await?;
+        call.app.cache.build(call.app, call.arrived, project.id, key, even_running).await?;
     if let Some(build) = kept {
         return Ok((project, build, None));
     }
@@ -299,7 +300,8 @@ async fn record(call: &Call<'_>, new: NewBuild, path: &str) -> Result<HttpRespon
         }
         Recorded::Claimed(claimed) => replayed(call, claimed),
         Recorded::NoProject => Err(ApiError::NotFound("there is no such project")),
-        Recorded::UsernameTaken => Err(ApiError::Raced),
+        // Asked again, a component that went away meanwhile is not there.
+        Recorded::UsernameTaken | Recorded::NoComponent => Err(ApiError::Raced),
         // Two servers assigned one id: too rare to keep the report for another try of our own.
         Recorded::Clash => Err(ApiError::Overloaded),
     }

@@ -1,5 +1,7 @@
 //! Receipts: what a build's uploads were read as; and reading them again.
 
+use std::time::Instant;
+
 use actix_web::HttpResponse;
 use devmason_domain::{Build, BuildKey, Outcome, Project, Slug, Step, Timestamp};
 use devmason_hypermedia::document::ReceiptDocument;
@@ -95,7 +97,7 @@ pub(crate) async fn reparse(
     let new = reread(call, &build).await?;
     match call.ask(move |repository| repository.build_reread(&build, &new)).await? {
         Updated::Done(()) => {
-            call.app.cache.changed();
+            let call = &Call { arrived: Instant::now(), ..*call };
             let (project, build) = find(call, slug, key).await?;
             match call.format {
                 Format::Html => page(call, &project, &build).await,

@@ -104,7 +104,6 @@ async fn change_password(
     let hash = call.app.verifier.hash(password, call.client).await?;
     let updated =
         call.ask(move |repository| repository.user_set_password(account.id, &hash, seen)).await?;
-    call.app.verifier.forget(username);
     match updated {
         Updated::Done(account) => call.ok(&etag(call, &account), &document(call, &account)),
         Updated::Stale => Err(ApiError::PreconditionFailed),
@@ -125,7 +124,6 @@ pub(crate) async fn delete(call: &Call<'_>, username: &Username) -> Result<HttpR
     let account = find(call, username).await?;
     let seen = call.seen(account.version, &[&account.id.0, &account.version])?;
     let updated = call.ask(move |repository| repository.user_delete(account.id, seen)).await?;
-    call.app.verifier.forget(username);
     match updated {
         Updated::Done(()) => Ok(no_content(None)),
         Updated::Stale => Err(ApiError::PreconditionFailed),

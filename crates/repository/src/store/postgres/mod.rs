@@ -34,6 +34,7 @@ pub(crate) fn open(url: &str, options: &Options) -> Result<Arc<dyn Repository>> 
     // Writers have connections of their own, so that no crowd of slow reads keeps reports waiting.
     let epoch = queries::Epoch::default();
     Ok(Arc::new(queries::Store {
+        glance: tuned::Glance,
         readers: queries::Pool::new(
             url,
             tuned::Role::Reader { timeout: options.query_timeout },

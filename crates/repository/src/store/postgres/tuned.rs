@@ -17,7 +17,7 @@ use crate::store::columns::{At, Id};
 use crate::store::fault::Fault;
 use crate::store::packed::Packed;
 use crate::store::schema::sql;
-use crate::{NewStep, Result};
+use crate::{Changes, NewStep, Result};
 
 /// Two writers keep PostgreSQL busy while one of them waits for its commit; a third was measured to
 /// add nothing.
@@ -31,6 +31,17 @@ pub(super) const SHARD: &str = "(pg_backend_pid() % 16)::smallint";
 
 /// The present, as the store writes it.
 pub(super) const NOW: &str = "now()";
+
+/// A version, or a count of changes, that no row had before: see `queries::next`.
+pub(super) fn next(column: &str) -> String {
+    format!("greatest({column} + 1, (extract(epoch from clock_timestamp()) * 1000000)::bigint)")
+}
+
+/// What ends a query whose rows nobody else may change or refer to.
+pub(super) const FOR_UPDATE: &str = " for update";
+
+/// How often things changed, and of which server that is: one that takes over has its own start.
+pub(super) const CHANGES: &str = "select sum(changes)::bigint, (extract(epoch from pg_postmaster_start_time()) * 1000000)::bigint from collection";
 
 /// What a condition that may scan starts with: nothing, because statements are timed by the server.
 pub(super) fn in_time(_: &'static str) -> Sql<'static, Bool> {
@@ -94,6 +105,19 @@ pub(super) fn connect(url: &str, role: Role) -> Result<Conn> {
     Ok(conn)
 }
 
+/// Whether anything was committed since a look: only the server knows.
+pub(super) struct Glance;
+
+impl Glance {
+    pub(super) fn last(&self) -> Option<Changes> {
+        None
+    }
+
+    pub(super) fn look(&self, ask: impl FnOnce() -> Result<Changes>) -> Result<Changes> {
+        ask()
+    }
+}
+
 /// Statements are timed by the server.
 pub(super) fn start_clock(_: Role) {}
 
@@ -125,13 +149,17 @@ pub(super) fn write<T>(
 
 /// One statement stores a whole batch: builds, steps, tags and counts, in one round trip.
 ///
-/// The project is locked against its deletion, not against other writers; where it is gone, or the
-/// key is taken, the build is left out with all that belongs to it, and its id is not returned.
+/// The project and the components are locked against their deletion, not against other writers; where one of them is gone, or
+/// the key is taken, the build is left out with all that belongs to it, and its id is not returned.
 const INSERT_BUILDS: &str = "
 with incoming as (
     select * from unnest(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
         as n (project_id, id, key, sender_id, started, started_offset, finished, finished_offset, success,
               received, tags, steps, failed_steps, output_bytes, digest, client, components, host, receipt, ord)
+), named as (
+    select * from unnest(?, ?) as n (build_id, component_id)
+), tested as (
+    select c.id from component c where c.id = any (select component_id from named) order by c.id for key share
 ), alive as (
     select p.id from project p
     where p.id = any (select project_id from incoming) and p.slug_key is not null
@@ -144,6 +172,7 @@ with incoming as (
            n.success, n.received, n.received, n.tags, n.steps, n.failed_steps, n.output_bytes, n.digest, n.client, n.components, n.host,
            n.receipt
     from incoming n join alive on alive.id = n.project_id
+    where not exists (select 1 from named m where m.build_id = n.id and m.component_id not in (select id from tested))
     order by n.ord
     on conflict do nothing
     returning project_id, id, sender_id
@@ -160,23 +189,23 @@ with incoming as (
     select b.project_id, n.tag, b.id from unnest(?, ?) as n (build_id, tag) join b on b.id = n.build_id
 ), t as (
     insert into build_tag (project_id, tag, build_id) select project_id, tag, id from labels
-), tested as (
+), bc as (
     insert into build_component (component_id, build_id, project_id)
-    select n.component_id, b.id, b.project_id from unnest(?, ?) as n (build_id, component_id) join b on b.id = n.build_id
+    select n.component_id, b.id, b.project_id from named n join b on b.id = n.build_id
 ), c as (
     insert into build_count (project_id, tag, shard, builds, changes)
-    select project_id, tag, (pg_backend_pid() % 16)::smallint, count(*), count(*)
+    select project_id, tag, (pg_backend_pid() % 16)::smallint, count(*), (extract(epoch from clock_timestamp()) * 1000000)::bigint
     from (select project_id, '' as tag from b union all select project_id, tag from labels) as added
     group by project_id, tag order by project_id, tag
     on conflict (project_id, tag, shard) do update
-    set builds = build_count.builds + excluded.builds, changes = build_count.changes + excluded.changes,
+    set builds = build_count.builds + excluded.builds, changes = greatest(build_count.changes + 1, excluded.changes),
         updated_at = excluded.updated_at
 ), u as (
     insert into sender_count (sender_id, project_id, shard, builds, changes)
-    select sender_id, project_id, (pg_backend_pid() % 16)::smallint, count(*), count(*)
+    select sender_id, project_id, (pg_backend_pid() % 16)::smallint, count(*), (extract(epoch from clock_timestamp()) * 1000000)::bigint
     from b where sender_id is not null group by sender_id, project_id order by sender_id, project_id
     on conflict (sender_id, project_id, shard) do update
-    set builds = sender_count.builds + excluded.builds, changes = sender_count.changes + excluded.changes
+    set builds = sender_count.builds + excluded.builds, changes = greatest(sender_count.changes + 1, excluded.changes)
 )
 select id from b";
 
@@ -268,6 +297,8 @@ pub(super) fn insert_builds(conn: &mut Conn, inserts: &[Insert<'_>]) -> Outcome<
             .document
             .as_deref()))
         .bind::<Array<BigInt>, _>((0..inserts.len() as i64).collect::<Vec<_>>())
+        .bind::<Uuids, _>(component_builds)
+        .bind::<Uuids, _>(components)
         .bind::<Uuids, _>(step_column!(|id, _at, _step| Id(id.0)))
         .bind::<Array<Integer>, _>(step_column!(|_id, at, _step| at as i32))
         .bind::<Array<Text>, _>(step_column!(|_id, _at, step| step.name.as_str()))
@@ -282,8 +313,6 @@ pub(super) fn insert_builds(conn: &mut Conn, inserts: &[Insert<'_>]) -> Outcome<
         .bind::<Array<SmallInt>, _>(packed.iter().map(|step| step.flags).collect::<Vec<_>>())
         .bind::<Uuids, _>(tag_ids)
         .bind::<Array<Text>, _>(tags)
-        .bind::<Uuids, _>(component_builds)
-        .bind::<Uuids, _>(components)
         .load(conn)?;
     Ok(ids.into_iter().map(|id| BuildId(id.0)).collect())
 }
@@ -362,7 +391,7 @@ with incoming as (
     update build
     set steps = build.steps + added.steps, failed_steps = build.failed_steps + added.failed,
         output_bytes = build.output_bytes + added.bytes,
-        version = build.version + 1, updated_at = clock_timestamp()
+        version = greatest(build.version + 1, (extract(epoch from clock_timestamp()) * 1000000)::bigint), updated_at = clock_timestamp()
     from added join held on held.project_id = added.project_id and held.id = added.build_id
     where build.project_id = added.project_id and build.id = added.build_id and build.finished is null
       and build.steps + added.steps <= ? and build.output_bytes + added.bytes <= ?
@@ -375,13 +404,14 @@ with incoming as (
     from incoming n join b on b.project_id = n.project_id and b.id = n.build_id
 ), c as (
     insert into build_count (project_id, tag, shard, builds, changes)
-    select project_id, '', (pg_backend_pid() % 16)::smallint, 0, 1 from b group by project_id order by project_id
-    on conflict (project_id, tag, shard) do update set changes = build_count.changes + 1
+    select project_id, '', (pg_backend_pid() % 16)::smallint, 0, (extract(epoch from clock_timestamp()) * 1000000)::bigint from b group by project_id order by project_id
+    on conflict (project_id, tag, shard) do update set changes = greatest(build_count.changes + 1, excluded.changes)
 ), u as (
     insert into sender_count (sender_id, project_id, shard, builds, changes)
-    select sender_id, project_id, (pg_backend_pid() % 16)::smallint, 0, 1
+    select sender_id, project_id, (pg_backend_pid() % 16)::smallint, 0, (extract(epoch from clock_timestamp()) * 1000000)::bigint
     from b where sender_id is not null group by sender_id, project_id order by sender_id, project_id
-    on conflict (sender_id, project_id, shard) do update set changes = sender_count.changes + 1
+    on conflict (sender_id, project_id, shard) do update
+    set changes = greatest(sender_count.changes + 1, excluded.changes)
 )
 select project_id, id from b";
 

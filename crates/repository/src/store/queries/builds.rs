@@ -15,7 +15,9 @@ use uuid::Uuid;
 use super::filter::{Columns, bounds};
 use super::tests::Part;
 use super::users::{self, Resolved, instant};
-use super::{Conn, Db, Outcome, Sql, claims, lists, projects, tests, tuned, upkeep};
+use super::{
+    Conn, Db, Outcome, Sql, claims, components, lists, next, projects, tests, tuned, upkeep,
+};
 use crate::store::columns::{At, Id};
 use crate::store::fault::Fault;
 use crate::store::packed::{Packed, unpack};
@@ -254,13 +256,18 @@ fn not_inserted(conn: &mut Conn, new: &NewBuild) -> Outcome<Recorded> {
     if !diesel::select(diesel::dsl::exists(there)).get_result::<bool>(conn)? {
         return Ok(Recorded::NoProject);
     }
-    let Some(key) = &new.key else { return Ok(Recorded::Clash) };
-    let digest = build::table
-        .filter(build::project_id.eq(new.project.0).and(build::key.eq(key.as_str())))
-        .select(build::digest)
-        .first::<Option<Vec<u8>>>(conn)
-        .optional()?;
-    Ok(digest.map_or(Recorded::Clash, |digest| same(new, digest)))
+    if let Some(key) = &new.key {
+        let digest = build::table
+            .filter(build::project_id.eq(new.project.0).and(build::key.eq(key.as_str())))
+            .select(build::digest)
+            .first::<Option<Vec<u8>>>(conn)
+            .optional()?;
+        if let Some(digest) = digest {
+            return Ok(same(new, digest));
+        }
+    }
+    let are_there = components::are_there(conn, &new.components)?;
+    Ok(if are_there { Recorded::Clash } else { Recorded::NoComponent })
 }
 
 fn same(new: &NewBuild, digest: Option<Vec<u8>>) -> Recorded {
@@ -375,7 +382,7 @@ pub(super) fn close(
     };
     // The first update holds the row, so that no step comes between reading the steps and the end.
     let held: Option<(i32, Option<i64>, At)> = diesel::update(running())
-        .set(build::version.eq(build::version + 1))
+        .set(build::version.eq(next("build.version")))
         .returning((build::failed_steps, build::sender_id, build::started))
         .get_result(conn)
         .optional()?;

@@ -6,12 +6,12 @@ use devmason_domain::{
     AccountId, Component, ComponentDetails, ComponentName, ComponentType, PlainText, Timestamp,
 };
 use diesel::prelude::*;
-use diesel::sql_types::{Bool, Text};
+use diesel::sql_types::{BigInt, Bool, Text};
 use uuid::Uuid;
 
 use super::filter::{Columns, bounds};
 use super::users::{self, Resolved, instant};
-use super::{Conn, Db, Outcome, Sql, builds, upkeep};
+use super::{Conn, Db, Outcome, Sql, builds, next, tuned, upkeep};
 use crate::store::columns::{At, Id};
 use crate::store::fault::Fault;
 use crate::store::schema::{build_component, component, component_type, project, sql};
@@ -226,7 +226,7 @@ pub(super) fn update_type(
         .set((
             component_type::name.eq(name.as_str()),
             component_type::updated_at.eq(now()),
-            component_type::version.eq(component_type::version + 1),
+            component_type::version.eq(next("component_type.version")),
         ))
         .returning(TypeRow::as_returning())
         .get_result(conn)
@@ -245,19 +245,16 @@ pub(super) fn delete_type(
     seen: Option<i64>,
 ) -> Outcome<Removed> {
     // Held first: no component of it comes after this.
-    let held = diesel::update(component_type::table.find(Id(id)))
-        .filter(component_type::version.eq(seen.unwrap_or(0)).or(seen.is_none().into_sql::<Bool>()))
-        .set(component_type::updated_at.eq(component_type::updated_at))
-        .execute(conn)?;
-    if held == 0 {
-        let there = find_type(conn, &Named::Id(id))?.is_some();
-        return Ok(if there { Removed::Stale } else { Removed::Gone });
+    if let Some(refused) = hold(conn, "component_type", id, seen)? {
+        return Ok(refused);
     }
     let of_it = component::table.filter(component::component_type_id.eq(Id(id)));
     if cascade {
-        let ids: Vec<Id> = of_it.select(component::id).load(conn)?;
+        let ids: Vec<Id> = of_it.select(component::id).order(component::id).load(conn)?;
         for component in ids {
-            forget(conn, component.0)?;
+            if hold(conn, "component", component.0, None)?.is_none() {
+                forget(conn, component.0)?;
+            }
         }
         diesel::delete(of_it).execute(conn)?;
     } else if diesel::select(diesel::dsl::exists(of_it)).get_result(conn)? {
@@ -382,7 +379,7 @@ pub(super) fn update(
             text(&details.git).map(|text| component::git.eq(text)),
             details.data.as_ref().map(|text| component::data.eq(text)),
             component::updated_at.eq(now()),
-            component::version.eq(component::version + 1),
+            component::version.eq(next("component.version")),
         ))
         .returning(Row::as_returning())
         .get_result(conn)
@@ -429,12 +426,48 @@ pub(super) fn resolve(conn: &mut Conn, sought: &[Sought]) -> Outcome<Vec<Option<
     Ok(sought.iter().map(find).collect())
 }
 
+/// Keeps everybody else from a row that is to be deleted, and from referring to it, until the end of the transaction; or says
+/// why it is not deleted.
+fn hold(
+    conn: &mut Conn,
+    table: &'static str,
+    id: Uuid,
+    seen: Option<i64>,
+) -> Outcome<Option<Removed>> {
+    let version: Option<i64> = Sql::<BigInt>::new("select version from ")
+        .text(table)
+        .text(" where id = ?")
+        .text(tuned::FOR_UPDATE)
+        .bind::<sql::Uuid, _>(Id(id))
+        .get_result(conn)
+        .optional()?;
+    Ok(match (version, seen) {
+        (None, _) => Some(Removed::Gone),
+        (Some(version), Some(seen)) if version != seen => Some(Removed::Stale),
+        (Some(_), _) => None,
+    })
+}
+
+/// Whether all of these components, each named once, are there.
+pub(in super::super) fn are_there(conn: &mut Conn, ids: &[Uuid]) -> Outcome<bool> {
+    if ids.is_empty() {
+        return Ok(true);
+    }
+    let some = component::table.filter(component::id.eq_any(ids.iter().copied().map(Id)));
+    let there: i64 = some.count().get_result(conn)?;
+    Ok(usize::try_from(there) == Ok(ids.len()))
+}
+
 pub(super) fn delete(
     conn: &mut Conn,
     id: Uuid,
     cascade: bool,
     seen: Option<i64>,
 ) -> Outcome<Removed> {
+    // Held first: no build that names it comes after this.
+    if let Some(refused) = hold(conn, "component", id, seen)? {
+        return Ok(refused);
+    }
     // Builds of a deleted project are gone, though upkeep has yet to take them away.
     let tested = build_component::table
         .inner_join(project::table.on(project::id.eq(build_component::project_id)))
@@ -442,28 +475,26 @@ pub(super) fn delete(
     if !cascade && diesel::select(diesel::dsl::exists(tested)).get_result(conn)? {
         return Ok(Removed::InUse);
     }
-    let deleted = diesel::delete(component::table.find(Id(id)))
-        .filter(component::version.eq(seen.unwrap_or(0)).or(seen.is_none().into_sql::<Bool>()))
-        .execute(conn)?;
-    if deleted == 0 {
-        return Ok(if find(conn, &Named::Id(id))?.is_empty() {
-            Removed::Gone
-        } else {
-            Removed::Stale
-        });
-    }
     forget(conn, id)?;
+    diesel::delete(component::table.find(Id(id))).execute(conn)?;
     Ok(Removed::Done)
 }
 
 /// Takes a component out of the builds that tested it.
 fn forget(conn: &mut Conn, id: Uuid) -> Outcome<()> {
     for statement in [
-        "update build set components = replace(components, ?, ''), version = version + 1 where exists \
-         (select 1 from build_component bc where bc.project_id = build.project_id and bc.build_id = build.id and bc.component_id = ?)",
-        "update build_count set changes = changes + 1 where ? <> '' and tag = '' and project_id in \
-         (select project_id from build_component where component_id = ?)",
-        "delete from build_component where ? <> '' and component_id = ?",
+        format!(
+            "update build set components = replace(components, ?, ''), version = {} where exists \
+             (select 1 from build_component bc \
+              where bc.project_id = build.project_id and bc.build_id = build.id and bc.component_id = ?)",
+            tuned::next("version")
+        ),
+        format!(
+            "update build_count set changes = {} where ? <> '' and tag = '' and project_id in \
+             (select project_id from build_component where component_id = ?)",
+            tuned::next("changes")
+        ),
+        "delete from build_component where ? <> '' and component_id = ?".to_owned(),
     ] {
         Sql::<()>::new(statement)
             .bind::<Text, _>(format!("{id};"))

@@ -45,11 +45,12 @@ pub(in super::super) fn bump<'a>(
     for tag in std::iter::once("").chain(tags) {
         let statement = format!(
             "insert into build_count (project_id, tag, shard, builds, changes, created_at, updated_at) \
-             values (?, ?, {}, ?, 1, {now}, {now}) \
+             values (?, ?, {}, ?, {}, {now}, {now}) \
              on conflict (project_id, tag, shard) do update \
-             set builds = build_count.builds + excluded.builds, changes = build_count.changes + 1, \
-                 updated_at = excluded.updated_at",
+             set builds = build_count.builds + excluded.builds, changes = {}, updated_at = excluded.updated_at",
             tuned::SHARD,
+            tuned::next("0"),
+            tuned::next("build_count.changes"),
             now = tuned::NOW
         );
         Sql::<()>::new(statement)
@@ -60,10 +61,12 @@ pub(in super::super) fn bump<'a>(
     }
     if let Some(sender) = sender {
         let statement = format!(
-            "insert into sender_count (sender_id, project_id, shard, builds, changes) values (?, ?, {}, ?, 1) \
+            "insert into sender_count (sender_id, project_id, shard, builds, changes) values (?, ?, {}, ?, {}) \
              on conflict (sender_id, project_id, shard) do update \
-             set builds = sender_count.builds + excluded.builds, changes = sender_count.changes + 1",
-            tuned::SHARD
+             set builds = sender_count.builds + excluded.builds, changes = {}",
+            tuned::SHARD,
+            tuned::next("0"),
+            tuned::next("sender_count.changes")
         );
         Sql::<()>::new(statement)
             .bind::<BigInt, _>(sender)
@@ -76,10 +79,11 @@ pub(in super::super) fn bump<'a>(
 
 /// Notes that the builds which a user sent are credited to nobody any more.
 pub(super) fn credits_changed(conn: &mut Conn, id: AccountId) -> Outcome<()> {
-    Sql::<()>::new(
-        "update build_count set changes = changes + 1 \
+    Sql::<()>::new(format!(
+        "update build_count set changes = {} \
          where tag = '' and project_id in (select project_id from sender_count where sender_id = ?)",
-    )
+        tuned::next("changes")
+    ))
     .bind::<BigInt, _>(id.0)
     .execute(conn)?;
     Ok(())
@@ -113,8 +117,8 @@ pub(super) fn tally(conn: &mut Conn, scope: &Scope) -> Outcome<Tally> {
             .get_result::<(i64, i64)>(conn)?;
             // With a project its changes leave the sum, and a component that is deleted is taken out of
             // builds: that these changed tells it apart.
-            let others = upkeep::changes(conn)?.cast_signed();
-            (members, changes.wrapping_mul(1 << 32).wrapping_add(others))
+            let others = upkeep::changes(conn)?.count.cast_signed();
+            (members, changes.wrapping_mul(0x1e37_79b9_7f4a_7c15).wrapping_add(others))
         }
     };
     Ok(Tally { members: u64::try_from(members).unwrap_or(0), changes: changes.cast_unsigned() })

@@ -21,6 +21,8 @@ use devmason_domain::{
     Reporting, Slug, Step, Tag, Timestamp, Username,
 };
 
+use diesel::expression::SqlLiteral;
+use diesel::sql_types::BigInt;
 use uuid::Uuid;
 
 use super::{Conn, Db, tuned};
@@ -30,6 +32,8 @@ use crate::*;
 #[allow(unused_imports, reason = "only SQLite stores step by step")]
 pub(super) use builds::insert_step;
 pub(super) use builds::{Insert, host_key, joined_components, joined_tags, output_bytes};
+#[allow(unused_imports, reason = "PostgreSQL asks in the statement that stores")]
+pub(super) use components::are_there;
 pub(super) use lists::Met;
 #[allow(unused_imports, reason = "only SQLite counts row by row")]
 pub(super) use lists::bump;
@@ -40,8 +44,15 @@ pub(super) use tests::{FailureRow, NameRow, ResultRow};
 /// What a query gives inside of a transaction.
 pub(super) type Outcome<T> = std::result::Result<T, Fault>;
 
+/// The next version of a row, or count of its changes: the present in microseconds, or one more than the last where that is
+/// later. So none comes twice, not even in a store that was restored from an older backup.
+fn next(column: &str) -> SqlLiteral<BigInt> {
+    diesel::dsl::sql(&tuned::next(column))
+}
+
 /// The store: connections for reading and for writing.
 pub(super) struct Store {
+    pub(super) glance: tuned::Glance,
     pub(super) readers: Pool,
     pub(super) writers: Pool,
 }
@@ -319,8 +330,16 @@ impl Upkeep for Store {
     fn ping(&self) -> Result<()> {
         self.read(upkeep::ping)
     }
-    fn changes(&self) -> Result<u64> {
-        self.read(upkeep::changes)
+    fn changes(&self) -> Result<Changes> {
+        self.glance.look(|| {
+            let changes = self.read(upkeep::changes)?;
+            // Where connections were found dead, it may be another server that answers.
+            let server = changes.server.wrapping_add(self.readers.epoch().cast_signed());
+            Ok(Changes { server, ..changes })
+        })
+    }
+    fn changes_at_once(&self) -> Option<Changes> {
+        self.glance.last()
     }
     fn purge(&self, now: Timestamp, uploads: Retention) -> Result<bool> {
         self.write(|conn| upkeep::purge(conn, now, uploads))

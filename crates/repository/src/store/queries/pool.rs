@@ -77,6 +77,11 @@ impl Pool {
         Self { pool, epoch, role }
     }
 
+    /// Rises when connections turn out to be dead.
+    pub(super) fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Acquire)
+    }
+
     fn get(&self) -> Result<PooledConnection<Manager>> {
         loop {
             let mut link = self.pool.get().map_err(|error| {

@@ -9,7 +9,7 @@ use diesel::sql_types::Bool;
 
 use super::filter::{Columns, bounds};
 use super::users::{self, Resolved};
-use super::{Conn, Outcome, upkeep};
+use super::{Conn, Outcome, next, upkeep};
 use crate::store::columns::At;
 use crate::store::fault::Fault;
 use crate::store::schema::{account, project};
@@ -120,6 +120,7 @@ pub(super) fn register(conn: &mut Conn, new: &NewProject) -> Outcome<Registered>
             project::reporting.eq(new.reporting.as_str()),
             project::created_at.eq(now),
             project::updated_at.eq(now),
+            project::version.eq(next("0")),
         ))
         .on_conflict(project::slug_key)
         .do_nothing()
@@ -150,7 +151,7 @@ pub(super) fn update(
             project::name.eq(name.as_str()),
             reporting.map(|reporting| project::reporting.eq(reporting.as_str())),
             project::updated_at.eq(At(Timestamp::now().micros())),
-            project::version.eq(project::version + 1),
+            project::version.eq(next("project.version")),
         ))
         .execute(conn)?;
     let Some(current) = one(conn, id)? else { return Ok(Updated::Gone) };
@@ -165,7 +166,7 @@ pub(super) fn delete(conn: &mut Conn, id: ProjectId, seen: Option<i64>) -> Outco
     let deleted = diesel::update(project::table)
         .filter(project::id.eq(id.0).and(project::slug_key.is_not_null()))
         .filter(project::version.eq(seen.unwrap_or(0)).or(seen.is_none().into_sql::<Bool>()))
-        .set((project::slug_key.eq(None::<String>), project::version.eq(project::version + 1)))
+        .set((project::slug_key.eq(None::<String>), project::version.eq(next("project.version"))))
         .execute(conn)?;
     if deleted == 0 {
         return Ok(one(conn, id)?.map_or(Updated::Gone, |_| Updated::Stale));

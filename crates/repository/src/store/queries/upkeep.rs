@@ -2,11 +2,12 @@
 
 use devmason_domain::Timestamp;
 use diesel::prelude::*;
+use diesel::sql_types::BigInt;
 
-use super::{Conn, Outcome, Sql, tuned, uploads};
+use super::{Conn, Outcome, Sql, next, tuned, uploads};
 use crate::store::columns::At;
 use crate::store::schema::collection;
-use crate::{CLAIM_LIFETIME_MICROS, Retention, Tally};
+use crate::{CLAIM_LIFETIME_MICROS, Changes, Retention, Tally};
 
 /// How many rows one transaction removes: about 10 ms, so that nobody waits long behind it.
 const PIECE: i64 = 500;
@@ -18,12 +19,10 @@ pub(super) fn ping(conn: &mut Conn) -> Outcome<()> {
     Ok(tuned::ping(conn)?)
 }
 
-pub(super) fn changes(conn: &mut Conn) -> Outcome<u64> {
-    let sum: i64 = Sql::<diesel::sql_types::BigInt>::new(
-        "select cast(sum(changes) as bigint) from collection",
-    )
-    .get_result(conn)?;
-    Ok(sum.unsigned_abs())
+pub(super) fn changes(conn: &mut Conn) -> Outcome<Changes> {
+    let (sum, server): (i64, i64) =
+        Sql::<(BigInt, BigInt)>::new(tuned::CHANGES).get_result(conn)?;
+    Ok(Changes { count: sum.unsigned_abs(), server })
 }
 
 pub(super) fn tally(conn: &mut Conn, name: &str) -> Outcome<Tally> {
@@ -39,7 +38,7 @@ pub(super) fn collection_changed(conn: &mut Conn, name: &str, members: i64) -> O
     diesel::update(collection::table.find(name))
         .set((
             collection::members.eq(collection::members + members),
-            collection::changes.eq(collection::changes + 1),
+            collection::changes.eq(next("collection.changes")),
         ))
         .execute(conn)?;
     Ok(())
@@ -92,7 +91,7 @@ pub(super) fn purge(conn: &mut Conn, now: Timestamp, kept: Retention) -> Outcome
         "delete from project where id in (select id from project where id = ? limit {PIECE})",
     ] {
         let removed = Sql::<()>::new(piece_of(piece))
-            .bind::<diesel::sql_types::BigInt, _>(deleted)
+            .bind::<BigInt, _>(deleted)
             .execute(conn)?;
         if removed > 0 {
             return Ok(true);

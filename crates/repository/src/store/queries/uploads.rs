@@ -10,7 +10,7 @@ use diesel::sql_types::BigInt;
 use super::builds::{self, insert_step, output_bytes};
 use super::tests::{self, Part};
 use super::users::instant;
-use super::{Conn, Outcome, Sql, lists, upkeep};
+use super::{Conn, Outcome, Sql, lists, next, upkeep};
 use crate::store::columns::{At, Id};
 use crate::store::packed::{pack_bytes, unpack_bytes};
 use crate::store::schema::{build, receipt, step, test_result, upload};
@@ -225,7 +225,7 @@ pub(super) fn reread(conn: &mut Conn, of: &Build, new: &Reread) -> Outcome<Updat
     // Holds the row, so that nothing is added meanwhile.
     let held: Option<Option<i64>> = diesel::update(this().filter(build::version.eq(of.version)))
         .set((
-            build::version.eq(build::version + 1),
+            build::version.eq(next("build.version")),
             build::steps.eq(i32::try_from(new.steps.len()).unwrap_or(i32::MAX)),
             build::failed_steps.eq(i32::try_from(failed).unwrap_or(i32::MAX)),
             build::output_bytes.eq(output_bytes(&new.steps)),

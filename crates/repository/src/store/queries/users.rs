@@ -5,7 +5,7 @@ use diesel::prelude::*;
 use diesel::sql_types::Bool;
 
 use super::filter::{Columns, bounds};
-use super::{Conn, Outcome, lists, upkeep};
+use super::{Conn, Outcome, lists, next, upkeep};
 use crate::store::columns::At;
 use crate::store::fault::Fault;
 use crate::store::schema::{account, project, session};
@@ -86,6 +86,7 @@ pub(super) fn create(conn: &mut Conn, new: &NewAccount) -> Outcome<Option<Accoun
             account::password_hash.eq(new.password_hash.as_str()),
             account::created_at.eq(now),
             account::updated_at.eq(now),
+            account::version.eq(next("0")),
         ))
         .on_conflict(account::username_key)
         .do_nothing()
@@ -149,7 +150,7 @@ pub(super) fn set_password(
         .set((
             account::password_hash.eq(hash.as_str()),
             account::updated_at.eq(At(Timestamp::now().micros())),
-            account::version.eq(account::version + 1),
+            account::version.eq(next("account.version")),
         ))
         .returning(Row::as_returning())
         .get_result(conn)
@@ -222,7 +223,7 @@ pub(super) fn delete(conn: &mut Conn, id: AccountId, seen: Option<i64>) -> Outco
         .set((
             account::username_key.eq(None::<String>),
             account::password_hash.eq(""),
-            account::version.eq(account::version + 1),
+            account::version.eq(next("account.version")),
         ))
         .execute(conn)?;
     if gone == 0 {
@@ -231,7 +232,7 @@ pub(super) fn delete(conn: &mut Conn, id: AccountId, seen: Option<i64>) -> Outco
     end_sessions(conn, id)?;
     upkeep::collection_changed(conn, COLLECTION, -1)?;
     let disowned = diesel::update(project::table.filter(project::owner_id.eq(id.0)))
-        .set((project::owner_id.eq(None::<i64>), project::version.eq(project::version + 1)))
+        .set((project::owner_id.eq(None::<i64>), project::version.eq(next("project.version"))))
         .execute(conn)?;
     if disowned > 0 {
         upkeep::collection_changed(conn, super::projects::COLLECTION, 0)?;

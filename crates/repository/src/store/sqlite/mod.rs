@@ -1,5 +1,6 @@
 //! SQLite: one writer, several readers, write-ahead log.
 
+mod glance;
 mod like;
 #[path = "../queries/mod.rs"]
 mod queries;
@@ -34,14 +35,10 @@ pub(crate) fn open(path: &str, options: &Options) -> Result<Arc<dyn Repository>>
     // With what was beside it, and where a link led to.
     keep_private(path);
     let epoch = queries::Epoch::default();
+    let reader = tuned::Role::Reader { timeout: options.query_timeout };
     Ok(Arc::new(queries::Store {
-        readers: queries::Pool::new(
-            path,
-            tuned::Role::Reader { timeout: options.query_timeout },
-            options.pool_size,
-            READERS_WAIT,
-            &epoch,
-        ),
+        glance: glance::Glance::open(path, reader)?,
+        readers: queries::Pool::new(path, reader, options.pool_size, READERS_WAIT, &epoch),
         writers: queries::Pool::new(
             path,
             tuned::Role::Writer,

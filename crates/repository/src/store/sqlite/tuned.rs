@@ -12,9 +12,10 @@ use diesel::serialize::{self, Output, ToSql};
 use diesel::sql_types::{BigInt, Binary, Bool, Integer, Nullable, SmallInt, Text};
 use diesel::sqlite::Sqlite;
 
+pub(super) use super::glance::Glance;
 use super::queries::{
-    FailureRow, Insert, Met, NameRow, Outcome, ResultRow, Sql, bump, establish, host_key,
-    insert_step, joined_components, joined_tags, output_bytes,
+    FailureRow, Insert, Met, NameRow, Outcome, ResultRow, Sql, are_there, bump, establish,
+    host_key, insert_step, joined_components, joined_tags, output_bytes,
 };
 use super::{Conn, like};
 use crate::store::columns::{At, Id};
@@ -49,6 +50,18 @@ pub(super) const BUILD_KEY: &str = "coalesce(build.key, uuid_text(build.id))";
 
 /// The present, as the store writes it.
 pub(super) const NOW: &str = "cast(unixepoch('subsec') * 1000000 as integer)";
+
+/// A version, or a count of changes, that no row had before: see `queries::next`.
+pub(super) fn next(column: &str) -> String {
+    format!("max({column} + 1, {NOW})")
+}
+
+/// What ends a query whose rows nobody else may change or refer to: nothing, as there is one writer.
+pub(super) const FOR_UPDATE: &str = "";
+
+/// How often things changed, and of which server that is: a file has one.
+pub(super) const CHANGES: &str =
+    "select cast(sum(changes) as bigint), cast(0 as bigint) from collection";
 
 /// What a condition that may scan starts with: each row that it looks at asks whether there is time left.
 /// Its column is named, because SQLite asks for what depends on no row of a table only outside of it.
@@ -227,6 +240,9 @@ pub(super) fn insert_builds(conn: &mut Conn, inserts: &[Insert<'_>]) -> Outcome<
 
 fn insert_build(conn: &mut Conn, insert: &Insert<'_>) -> Outcome<bool> {
     let (new, report) = (insert.new, &insert.new.report);
+    if !are_there(conn, &new.components)? {
+        return Ok(false);
+    }
     let ended = match report.outcome {
         Ended::Running => None,
         Ended::Finished { success, finished } => Some((success, finished)),
@@ -332,7 +348,7 @@ pub(super) fn insert_test_results(conn: &mut Conn, rows: &[ResultRow]) -> Outcom
 
 const ADD_STEP: &str = "
 update build set steps = steps + 1, failed_steps = failed_steps + ?, output_bytes = output_bytes + ?,
-    version = version + 1, updated_at = ?
+    version = max(version + 1, cast(unixepoch('subsec') * 1000000 as integer)), updated_at = ?
 where project_id = ? and id = ? and finished is null
     and steps <= ? and output_bytes <= ?
 returning steps - 1, sender_id";
