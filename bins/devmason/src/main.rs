@@ -14,7 +14,8 @@ use std::time::Duration;
 
 use clap::CommandFactory;
 use devmason_client::{
-    About, Client, Credentials, Document, Report, Step, Timestamp, blocking, fresh_id, sieve,
+    About, Client, Credentials, Document, Owner, Place, Report, Session, Step, Timestamp, blocking,
+    fresh_id, sieve,
 };
 use devmason_domain::{BuildKey, Slug};
 use devmason_hypermedia::Resource;
@@ -327,6 +328,7 @@ fn begin(settings: &Settings, id: Option<String>, patience: Patience) -> Result<
     let build = outbox::build(&about.build, &beginning(settings))?;
     let begun = settings.spool().and_then(|spool| {
         let session = spool.begin(about.clone()).map_err(|error| error.to_string())?;
+        belongs_to_caller(&session);
         let kept = session.keep_open().and_then(|()| session.push(&build));
         kept.map(|()| session).map_err(|error| error.to_string())
     });
@@ -368,7 +370,15 @@ fn resume(settings: &Settings, name: &str, patience: Patience) -> Result<(Outbox
             format!("build: it was begun at {}, not at {}", about.server, settings.server);
         return Err(Problem::usage(problem));
     }
+    belongs_to_caller(&session);
     Ok((Outbox::resume(settings, session, patience.wait())?, about))
+}
+
+/// Says that a build is over when the script that reports it is. On a CI system each command may have a shell of its own.
+fn belongs_to_caller(session: &Session) {
+    if let (None, Some(owner)) = (Place::detect().ci, Owner::of_this_process()) {
+        session.goes_on_with(&owner);
+    }
 }
 
 fn step(
@@ -394,7 +404,7 @@ fn flush(settings: &Settings) -> Result<u8, Problem> {
     let client = blocking::Client::new(settings.client()?)?;
     let spool = settings.spool().map_err(Problem::failed)?;
     let mut flushed = devmason_client::Flushed::default();
-    let result = client.wait(spool.flush(client.inner(), &mut flushed));
+    let result = client.wait(spool.flush(client.inner(), None, &mut flushed));
     for refused in &flushed.refused {
         say(&format!("refused: {refused}"));
     }

@@ -383,7 +383,7 @@ impl Sender {
         if let (None, Some(spool)) = (&stopped, &self.spool) {
             let mut deadline = self.deadline.clone();
             tokio::select! {
-                _ = spool.flush(&self.client, &mut others) => {}
+                _ = spool.flush(&self.client, self.own.as_ref(), &mut others) => {}
                 () = passed(&mut deadline) => {}
             }
         }

@@ -2,9 +2,10 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::web;
-use devmason_repository::Repository;
+use devmason_repository::{Error as StoreError, Repository};
 
 use crate::auth::Verifier;
 use crate::budget::Budget;
@@ -20,6 +21,12 @@ use crate::turns::{AtOnce, Turns, Waiting};
 /// How many requests read at once: fewer than the store has connections to read with by default, so that some are left
 /// for those who write and for whether the server is ready.
 const READS: AtOnce = AtOnce { in_all: 6, of_address: 4 };
+
+/// From then on an answer of the database is late, and it is asked whether it answers at all.
+const SOON: Duration = Duration::from_secs(1);
+
+/// How long it has for that: whoever waits for a database that is frozen hears so within three seconds.
+const PULSE: Duration = Duration::from_secs(2);
 
 /// What all requests share.
 pub(crate) struct App {
@@ -83,7 +90,32 @@ impl App {
         ask: impl FnOnce(&dyn Repository) -> devmason_repository::Result<T> + Send + 'static,
     ) -> Result<T, ApiError> {
         let repository = self.repository.clone();
-        let answer = web::block(move || ask(&*repository)).await;
+        let answer = self.patiently(web::block(move || ask(&*repository))).await?;
         answer.map_err(|_| ApiError::Interrupted)?.map_err(|error| ApiError::Store(Arc::new(error)))
+    }
+
+    /// Waits for an answer of the database as long as that answers anybody.
+    pub(crate) async fn patiently<T>(
+        &self,
+        answer: impl Future<Output = T>,
+    ) -> Result<T, ApiError> {
+        let mut answer = std::pin::pin!(answer);
+        loop {
+            if let Ok(answer) = tokio::time::timeout(SOON, &mut answer).await {
+                return Ok(answer);
+            }
+            let repository = self.repository.clone();
+            let pulse = web::block(move || repository.ping());
+            let error = match tokio::time::timeout(PULSE, pulse).await {
+                Ok(Ok(Ok(()))) => continue,
+                Ok(Err(_)) => return Err(ApiError::Interrupted),
+                // Whoever asked before has no answer either.
+                Err(_) | Ok(Ok(Err(StoreError::Busy(_)))) => {
+                    StoreError::Unavailable("it answers nobody".into())
+                }
+                Ok(Ok(Err(error))) => error,
+            };
+            return Err(ApiError::Store(Arc::new(error)));
+        }
     }
 }

@@ -71,7 +71,7 @@ impl Cache {
 
     /// How often the store changed, as a request that arrived then must know it.
     pub(crate) async fn changes(&self, app: &App, arrived: Instant) -> Result<Changes, ApiError> {
-        self.looks.since(app, arrived).await
+        app.patiently(self.looks.since(app, arrived)).await?
     }
 
     /// The project of that name.

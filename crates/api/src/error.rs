@@ -77,6 +77,8 @@ pub(crate) enum ApiError {
     Overloaded,
     /// The store failed.
     Store(Arc<StoreError>),
+    /// The store would fail, for this reason.
+    NotReady(Arc<StoreError>),
     /// A worker was stopped in the middle.
     Interrupted,
     /// A document could not be written.
@@ -220,6 +222,18 @@ impl ApiError {
                 StoreError::Busy(_) => {
                     plain(S::SERVICE_UNAVAILABLE, "the database is busy; try again")
                 }
+                StoreError::Locked(_) => plain(
+                    S::SERVICE_UNAVAILABLE,
+                    "somebody else holds a lock in the database; try again",
+                ),
+                StoreError::ReadOnly(_) => plain(
+                    S::SERVICE_UNAVAILABLE,
+                    "the database takes no writes just now; try again",
+                ),
+                StoreError::Removed(_) => plain(
+                    S::SERVICE_UNAVAILABLE,
+                    "the database's file was removed or replaced; the server must be started again",
+                ),
                 StoreError::TooLong(_) => plain(
                     S::SERVICE_UNAVAILABLE,
                     "the query took too long; narrow it, best by project, id, user, tags or components",
@@ -236,6 +250,7 @@ impl ApiError {
                     "the server failed to do this; its log says why",
                 ),
             },
+            Self::NotReady(error) => plain(S::SERVICE_UNAVAILABLE, &error.to_string()),
             Self::Interrupted | Self::Unwritable(_) => {
                 plain(S::INTERNAL_SERVER_ERROR, "the server failed to do this; its log says why")
             }
@@ -245,7 +260,7 @@ impl ApiError {
     /// What the log says of it, which a client never sees.
     pub(crate) fn log(&self) -> String {
         match self {
-            Self::Store(error) => error.chain(),
+            Self::Store(error) | Self::NotReady(error) => error.chain(),
             Self::Unwritable(problem) => problem.clone(),
             _ => self.parts().1,
         }

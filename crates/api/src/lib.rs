@@ -88,6 +88,9 @@ fn warn_of_what_is_open(settings: &Settings) {
 async fn keep_up(app: web::Data<App>) {
     loop {
         let uploads = app.settings.uploads.retention();
+        if let Err(error) = app.run(|repository| repository.tidy()).await {
+            tracing::warn!(error = %error.log(), "the write-ahead log was not cut off");
+        }
         match app.run(move |repository| repository.purge(Timestamp::now(), uploads)).await {
             // Between pieces everybody else has a turn.
             Ok(true) => tokio::time::sleep(Duration::from_millis(10)).await,

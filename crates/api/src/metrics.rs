@@ -31,6 +31,8 @@ pub(crate) struct Metrics {
     /// What requests have drawn of the memory that they may take, in bytes.
     pub(crate) memory: Gauge,
     pub(crate) connections: Gauge,
+    /// How long SQLite's write-ahead log is, in bytes.
+    pub(crate) log: Gauge,
 }
 
 impl Default for Metrics {
@@ -49,6 +51,7 @@ impl Default for Metrics {
             batch_size: Histogram::new([1.0, 2.0, 4.0, 8.0, 16.0]),
             memory: Gauge::default(),
             connections: Gauge::default(),
+            log: Gauge::default(),
             registry: Registry::default(),
         };
         registry.register("http_requests", "Requests answered", metrics.requests.clone());
@@ -77,6 +80,12 @@ impl Default for Metrics {
             metrics.memory.clone(),
         );
         registry.register("connections", "Connections that are open", metrics.connections.clone());
+        registry.register_with_unit(
+            "write_ahead_log",
+            "SQLite's write-ahead log",
+            Unit::Bytes,
+            metrics.log.clone(),
+        );
         Self { registry, ..metrics }
     }
 }

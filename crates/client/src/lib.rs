@@ -5,6 +5,7 @@ mod ci;
 mod client;
 mod document;
 mod error;
+mod owner;
 pub mod private;
 pub mod sieve;
 mod spool;
@@ -14,4 +15,5 @@ pub use client::{Answer, Body, Client, Content, Credentials, Method, Outgoing, R
 pub use devmason_domain::Timestamp;
 pub use document::{Document, Link, Report, Step, TestCase};
 pub use error::{Error, Result};
+pub use owner::Owner;
 pub use spool::{About, BegunStep, Entry, Flushed, Session, Spool, end_of_incomplete};

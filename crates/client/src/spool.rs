@@ -18,9 +18,10 @@ use sha2::{Digest, Sha256};
 
 use crate::client::{Answer, Body, Client, Content, Outgoing};
 use crate::error::Error;
+use crate::owner::Owner;
 use crate::private;
 
-/// How long a session that was begun and never ended is kept once everything in it was sent.
+/// After so long without anything new a session that was begun is ended as failed, whoever began it.
 const IDLE: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// How long the server knows an `Idempotency-Key`, less an hour.
@@ -28,6 +29,12 @@ const KEY_LIFETIME: Duration = Duration::from_secs(23 * 3600);
 
 /// The name of the file that a process holds locked as long as it goes on with a session.
 const ALIVE: &str = "alive.lock";
+
+/// The name of the file that says who must live for more to come.
+const OWNER: &str = "owner.json";
+
+/// The name of the file that says that the end is among what was pushed.
+const CLOSED: &str = "closed";
 
 /// The name of the directory of what the server refused.
 const REFUSED: &str = "refused";
@@ -281,11 +288,17 @@ impl Spool {
     }
 
     /// Sends what all sessions of a client's server and user hold, the oldest first, as far as it goes: up to the first
-    /// that gets no answer, or is told to come back later. What is wrong with one of them alone keeps no other.
+    /// that gets no answer, or is told to come back later. What is wrong with one of them alone keeps no other. Builds of
+    /// processes that died are ended as failed; not the one that this process itself goes on with, if it does with any.
     ///
     /// # Errors
     /// The first that failed for now: why.
-    pub async fn flush(&self, client: &Client, flushed: &mut Flushed) -> Result<(), Error> {
+    pub async fn flush(
+        &self,
+        client: &Client,
+        own: Option<&Session>,
+        flushed: &mut Flushed,
+    ) -> Result<(), Error> {
         let mut first = Ok(());
         let mut goes_on = true;
         for name in self.names() {
@@ -310,7 +323,9 @@ impl Spool {
                 continue;
             }
             if goes_on {
-                session.end_for_the_dead();
+                if own.is_none_or(|own| own.dir != session.dir) {
+                    session.end_for_the_dead();
+                }
                 match session.flush(client, flushed).await {
                     // The build was refused, which was told.
                     Err(error) if !error.is_temporary() && !error.is_of_access() => {}
@@ -324,7 +339,7 @@ impl Spool {
                     }
                     Ok(()) => {}
                 }
-                session.forget_if_idle();
+                session.forget_if_never_begun();
             }
             flushed.left += session.waiting();
         }
@@ -418,9 +433,9 @@ impl Session {
         let path = self.dir.join(format!("{:012}.entry", last + 1));
         write_whole(&numbered, &[(last + 1).to_string().as_bytes()])?;
         write_whole(&path, &[&header, b"\n", &entry.body])?;
-        if entry.method == "DELETE" {
+        if is_end {
             // Nobody needs to end it any more.
-            let _ = fs::remove_file(self.dir.join(ALIVE));
+            let _ = private::touch(&self.dir.join(CLOSED));
         }
         Ok(())
     }
@@ -516,8 +531,23 @@ impl Session {
 
     /// Whether a part of it was lost or refused, or a process died with a step that it had begun.
     pub fn is_incomplete(&self) -> bool {
-        self.dir.join(INCOMPLETE).exists()
-            || self.steps_begun().iter().any(|path| is_unlocked(path))
+        self.dir.join(INCOMPLETE).exists() || self.has_dead_step()
+    }
+
+    fn has_dead_step(&self) -> bool {
+        self.steps_begun().iter().any(|path| is_unlocked(path))
+    }
+
+    /// Says who must live for more to come: whoever calls the processes that each bring a part.
+    pub fn goes_on_with(&self, owner: &Owner) {
+        // Where it cannot be written, the build is ended when nothing came for long.
+        if let Ok(text) = serde_json::to_vec(owner) {
+            let _ = write_whole(&self.dir.join(OWNER), &[&text]);
+        }
+    }
+
+    fn owner(&self) -> Option<Owner> {
+        serde_json::from_slice(&private::read(&self.dir.join(OWNER)).ok()?).ok()
     }
 
     /// The files that processes hold locked as long as they go on with a step.
@@ -590,11 +620,23 @@ impl Session {
         Ok(locked)
     }
 
+    /// Whether nobody lives who would bring more.
+    fn is_dead(&self) -> bool {
+        let steps = self.steps_begun();
+        if steps.iter().any(|path| !is_unlocked(path)) {
+            return false;
+        }
+        let is_idle = self.waiting() == 0 && age(&self.dir).is_some_and(|age| age > IDLE);
+        is_unlocked(&self.dir.join(ALIVE))
+            || !steps.is_empty()
+            || self.owner().is_some_and(|owner| owner.is_dead())
+            || (is_idle && self.is_open())
+    }
+
     fn end_for_the_dead(&self) {
-        let path = self.dir.join(ALIVE);
-        let is_dead = is_unlocked(&path);
         let is_begun = self.dir.join("last").exists();
-        if is_dead && is_begun && !self.is_ended() {
+        let is_closed = self.dir.join(CLOSED).exists() || self.is_ended();
+        if is_begun && !is_closed && self.is_dead() {
             let end = Entry {
                 method: "DELETE".to_owned(),
                 target: format!("{}/progress", self.about.build),
@@ -602,7 +644,7 @@ impl Session {
                 media_type: "application/json".to_owned(),
                 body: br#"{"success":false}"#.to_vec(),
             };
-            // That removes the sign of life, too; where it cannot be written, the next one tries again.
+            // Where it cannot be written, the next one tries again.
             let _ = self.push(&end);
         }
     }
@@ -666,9 +708,10 @@ impl Session {
         }
     }
 
-    /// Removes the session of somebody who never ended it.
-    fn forget_if_idle(&self) {
-        if self.waiting() == 0 && age(&self.dir).is_some_and(|age| age > IDLE) {
+    /// Removes the session of somebody who never got so far as to say anything.
+    fn forget_if_never_begun(&self) {
+        let is_begun = self.dir.join("last").exists();
+        if !is_begun && age(&self.dir).is_some_and(|age| age > IDLE) {
             let _ = fs::remove_dir_all(&self.dir);
         }
     }

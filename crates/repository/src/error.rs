@@ -9,9 +9,18 @@ pub enum Error {
     /// The database cannot be reached, or went away.
     #[error("the database cannot be reached")]
     Unavailable(#[source] Cause),
-    /// It is there and has no time: no free connection, a lock held too long, a statement cut off.
+    /// It is there and has no time: no free connection, a file locked for too long, a statement cut off.
     #[error("the database is busy")]
     Busy(#[source] Cause),
+    /// Somebody else holds a lock on what was to be written.
+    #[error("somebody else holds a lock in the database")]
+    Locked(#[source] Cause),
+    /// It takes no writes: it stands by for another server, or an operator has set it so.
+    #[error("the database takes no writes")]
+    ReadOnly(#[source] Cause),
+    /// Its file was removed, or another has its place.
+    #[error("the database's file was removed or replaced")]
+    Removed(#[source] Cause),
     /// A statement took longer than any may: what was asked for reads too much.
     #[error("the query took too long")]
     TooLong(#[source] Cause),

@@ -820,8 +820,14 @@ pub struct Changes {
 
 /// What keeps a store in order.
 pub trait Upkeep {
-    /// Whether the database answers.
+    /// Whether the database answers: asked by a connection of its own, whatever the others wait for.
     fn ping(&self) -> Result<()>;
+    /// Whether it answers and takes writes, and gives back what was stored.
+    fn ready(&self) -> Result<()>;
+    /// Cuts off a write-ahead log that has become long. Where somebody is in the way, it is left for the next time.
+    fn tidy(&self) -> Result<()>;
+    /// How long the write-ahead log is, in bytes, where the store has one of its own.
+    fn log_bytes(&self) -> Option<u64>;
     /// What differs whenever a project, a user, or a build that is finished is changed or removed, from the transaction on
     /// that does it: what was read after this was asked for holds while it stays.
     fn changes(&self) -> Result<Changes>;

@@ -129,6 +129,8 @@ fn cluster() -> &'static Cluster {
 pub struct Cluster {
     url: String,
     psql: PathBuf,
+    /// Where its files are, if it is this process's own.
+    data: Option<PathBuf>,
     /// A shell that waits for its standard input to end, as it does when this process ends, and then
     /// stops the cluster and removes it.
     _watchdog: Option<Child>,
@@ -137,7 +139,7 @@ pub struct Cluster {
 impl Cluster {
     fn at(url: &str) -> Self {
         let url = url.trim_end_matches('/').to_owned();
-        Self { url, psql: "psql".into(), _watchdog: None }
+        Self { url, psql: "psql".into(), data: None, _watchdog: None }
     }
 
     /// Makes a database; gives its URL.
@@ -151,6 +153,21 @@ impl Cluster {
         run(Command::new(&self.psql)
             .args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", url])
             .args(["-c", statements]));
+    }
+
+    /// Sends a signal, such as `-STOP`, to all processes of a cluster of this process's own.
+    pub fn signal(&self, signal: &str) {
+        let data = self.data.as_ref().expect("a cluster of this process's own");
+        let pid = read(&data.join("postmaster.pid")).lines().next().unwrap_or_default().to_owned();
+        let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+        let children = processes.filter_map(|process| {
+            let stat = read(&process.path().join("stat"));
+            // Behind the name, which ends with the last parenthesis: the state, then the parent.
+            let (_, behind) = stat.rsplit_once(')')?;
+            let is_child = behind.split_whitespace().nth(1) == Some(&pid);
+            is_child.then(|| process.file_name())
+        });
+        run(Command::new("kill").arg(signal).arg(&pid).args(children));
     }
 
     /// One of PostgreSQL's programs beside `psql`, such as `pgbench`.
@@ -224,6 +241,7 @@ impl Cluster {
         Self {
             url: format!("postgres://postgres@{host}"),
             psql: programs.join("psql"),
+            data: Some(data),
             _watchdog: Some(watchdog),
         }
     }

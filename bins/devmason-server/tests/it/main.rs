@@ -13,6 +13,7 @@ mod crawl;
 mod dialogues;
 mod process;
 mod several;
+mod trouble;
 
 /// A server process on a port of its own. Killed when dropped.
 struct Server {

@@ -195,6 +195,59 @@ fn the_build_of_a_client_that_was_killed_is_ended_as_failed_by_the_next() {
 }
 
 #[test]
+fn what_a_script_that_died_has_begun_is_ended_as_failed_by_the_next_report() {
+    let (home, database, address) = (Home::new(), database(), nobody());
+    let program = env!("CARGO_BIN_EXE_devmason");
+    let script = |script: &str| {
+        let command = home.devmason(&address, &[]);
+        let mut shell = Command::new("sh");
+        shell.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        shell.args(["-c", &script.replace("devmason", program)]).current_dir(home.path());
+        shell.stdin(Stdio::null()).output().unwrap()
+    };
+    script("devmason begin --id away --wait 0; devmason step -b away one --wait 0; kill -9 $$");
+    let server = Server::at(&address, &database);
+    let state = |id: &str| server.get(&format!("/pony/builds/{id}"))["state"].clone();
+    script(
+        "id=$(cd . && devmason begin --id lives); devmason step -b $id one; \
+        devmason report --id other nothing 2> log; devmason step -b $id two; devmason end -b $id",
+    );
+    let lives = server.get("/pony/builds/lives");
+    assert_eq!((&lives["success"], lives["results"].as_array().unwrap().len()), (&true.into(), 2));
+
+    script("devmason begin --id dies; devmason step -b dies one; kill -9 $$");
+    assert_eq!(state("dies"), "running");
+    // One whose step is killed, whoever called that.
+    let build = out(&home.run(&server.address, &["begin", "--id", "step"])).trim().to_owned();
+    let mut step =
+        home.devmason(&server.address, &["step", "-b", &build, "test", "--", "sleep", "60"]);
+    let mut step = step.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    while std::fs::read_dir(spooled(&home, &build))
+        .unwrap()
+        .flatten()
+        .all(|file| file.path().extension().is_none_or(|extension| extension != "step"))
+    {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let going_on =
+        out(&home.run(&server.address, &["begin", "--id", "going-on"])).trim().to_owned();
+    assert_eq!(state("step"), "running", "its step is under way");
+    step.kill().unwrap();
+    step.wait().unwrap();
+    assert_eq!(code(&home.run(&server.address, &["run", "--id", "next", "--", "true"])), 0);
+    for id in ["away", "dies", "step"] {
+        let build = server.get(&format!("/pony/builds/{id}"));
+        assert_eq!(
+            (&build["state"], &build["success"]),
+            (&"finished".into(), &false.into()),
+            "{id}"
+        );
+    }
+    assert_eq!(state("going-on"), "running", "whoever began it lives");
+    assert_eq!(code(&home.run(&server.address, &["end", "-b", &going_on])), 0);
+}
+
+#[test]
 fn a_disk_that_takes_nothing_keeps_neither_a_command_nor_its_report() {
     let (home, database) = (Home::new(), database());
     let server = Server::new(&database);

@@ -289,7 +289,8 @@ fn sought(reference: ComponentRef) -> Sought {
 /// Stores a build, and says where it leads.
 async fn record(call: &Call<'_>, new: NewBuild, path: &str) -> Result<HttpResponse, ApiError> {
     let bytes = call.received().len() + new.test_report.kept_bytes();
-    match call.app.recorder.record(new, bytes, call.body.hold.clone()).await? {
+    let recorded = call.app.recorder.record(new, bytes, call.body.hold.clone());
+    match call.app.patiently(recorded).await?? {
         Recorded::New => {
             call.app.metrics.builds.inc();
             Ok(leading(StatusCode::CREATED, call.base.under(path)))

@@ -73,7 +73,8 @@ pub(crate) async fn post(
     };
     let new = NewStep { project: project.id, build: build.id, step, test_report, claim };
     let bytes = call.received().len() + new.test_report.kept_bytes();
-    match call.app.recorder.append(new, bytes, call.body.hold.clone()).await? {
+    let appended = call.app.recorder.append(new, bytes, call.body.hold.clone());
+    match call.app.patiently(appended).await?? {
         Appended::Done => {
             call.app.metrics.steps.inc();
             Ok(no_content(Some(call.base.under(&path))))

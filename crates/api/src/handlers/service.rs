@@ -108,13 +108,19 @@ pub(crate) fn health() -> HttpResponse {
 }
 
 pub(crate) async fn ready(call: &Call<'_>) -> Result<HttpResponse, ApiError> {
-    call.ask(|repository| repository.ping()).await?;
-    Ok(health())
+    match call.ask(|repository| repository.ready()).await {
+        Ok(()) => Ok(health()),
+        Err(ApiError::Store(error)) => Err(ApiError::NotReady(error)),
+        Err(error) => Err(error),
+    }
 }
 
 pub(crate) fn metrics(call: &Call<'_>) -> Result<HttpResponse, ApiError> {
     let app = call.app;
     app.metrics.memory.set(i64::try_from(app.budget.drawn()).unwrap_or(i64::MAX));
+    if let Some(bytes) = app.repository.log_bytes() {
+        app.metrics.log.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
     app.metrics.connections.set(i64::try_from(app.connections.count()).unwrap_or(i64::MAX));
     let text = app.metrics.encode().map_err(|error| ApiError::Unwritable(error.to_string()))?;
     Ok(HttpResponse::Ok()

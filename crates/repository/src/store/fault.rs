@@ -34,6 +34,8 @@ type Kind = fn(Cause) -> Error;
 /// another language than English (`lc_messages`) gets `Backend` for them: 500 where 503 would be kinder.
 const SAID: &[(&[&str], Kind)] = &[
     (&["statement timeout"], Error::TooLong),
+    (&["lock timeout"], Error::Locked),
+    (&["readonly database", "read-only transaction", "during recovery"], Error::ReadOnly),
     (
         &[
             // PostgreSQL: 22021, 22P05, 54000; SQLite: SQLITE_TOOBIG and a pattern's bound.
@@ -56,22 +58,13 @@ const SAID: &[(&[&str], Kind)] = &[
     ),
     (&["malformed", "is not a database", "invalid page in block"], Error::Corrupt),
     (
-        &[
-            "is locked",
-            "lock timeout",
-            "deadlock detected",
-            "too many clients",
-            "remaining connection slots",
-        ],
+        &["is locked", "deadlock detected", "too many clients", "remaining connection slots"],
         Error::Busy,
     ),
     (
         &[
             "unable to open",
             "disk I/O error",
-            // Also of a server that takes over, or that an operator has set so.
-            "readonly database",
-            "read-only transaction",
             "shutting down",
             "starting up",
             "in recovery mode",
@@ -98,7 +91,7 @@ impl Fault {
             Diesel::DeserializationError(_) => Error::Corrupt,
             Diesel::BrokenTransactionManager
             | Diesel::DatabaseError(DatabaseErrorKind::ClosedConnection, _) => Error::Unavailable,
-            Diesel::DatabaseError(DatabaseErrorKind::ReadOnlyTransaction, _) => Error::Unavailable,
+            Diesel::DatabaseError(DatabaseErrorKind::ReadOnlyTransaction, _) => Error::ReadOnly,
             // Something that somebody else made or removed between the look and the change: the next look
             // sees it.
             Diesel::DatabaseError(
@@ -142,12 +135,17 @@ mod tests {
             error("terminating connection due to administrator command"),
             Error::Unavailable(_)
         ));
+        assert!(matches!(error("canceling statement due to lock timeout"), Error::Locked(_)));
         for text in [
             "attempt to write a readonly database",
             "cannot execute INSERT in a read-only transaction",
-            "the database system is starting up",
-            "server closed the connection unexpectedly",
+            "cannot execute DELETE during recovery",
         ] {
+            assert!(matches!(error(text), Error::ReadOnly(_)), "{text}");
+        }
+        for text in
+            ["the database system is starting up", "server closed the connection unexpectedly"]
+        {
             assert!(matches!(error(text), Error::Unavailable(_)), "{text}");
         }
         for text in [
@@ -161,7 +159,7 @@ mod tests {
             DatabaseErrorKind::ReadOnlyTransaction,
             Box::new("cannot execute UPDATE".to_owned()),
         );
-        assert!(matches!(Fault::Database(read_only).into_error(), Error::Unavailable(_)));
+        assert!(matches!(Fault::Database(read_only).into_error(), Error::ReadOnly(_)));
         assert!(matches!(error("syntax error"), Error::Backend(_)));
     }
 }

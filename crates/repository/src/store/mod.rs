@@ -23,8 +23,12 @@ pub(crate) mod sqlite;
 /// How long a reader waits for a connection before it is told to come back.
 const READERS_WAIT: Duration = Duration::from_secs(3);
 
-/// How long a writer does: in SQLite it waits for the one writer, which may be storing a long report.
-const WRITERS_WAIT: Duration = Duration::from_secs(15);
+/// How long a writer does: in SQLite it waits for the one writer, which may be storing a long report. With what it waits for
+/// somebody's lock then, that is 15 seconds at most.
+const WRITERS_WAIT: Duration = Duration::from_secs(10);
+
+/// How long whoever asks how the database is waits for others who do.
+const PULSE_WAIT: Duration = Duration::from_secs(1);
 
 /// Brings the schema up to date, unless a newer server has done more to it: this one would misread what that stores.
 fn migrate<DB: Backend>(

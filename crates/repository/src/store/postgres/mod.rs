@@ -10,7 +10,7 @@ use diesel::Connection;
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 
 use crate::store::fault::Fault;
-use crate::store::{READERS_WAIT, WRITERS_WAIT, migrate};
+use crate::store::{PULSE_WAIT, READERS_WAIT, WRITERS_WAIT, migrate};
 use crate::{Error, Options, Repository, Result};
 
 type Conn = diesel::pg::PgConnection;
@@ -32,7 +32,7 @@ pub(crate) fn open(url: &str, options: &Options) -> Result<Arc<dyn Repository>> 
         error => error,
     })?;
     // Writers have connections of their own, so that no crowd of slow reads keeps reports waiting.
-    let epoch = queries::Epoch::default();
+    let (epoch, trouble) = (queries::Epoch::default(), Arc::<queries::Trouble>::default());
     Ok(Arc::new(queries::Store {
         glance: tuned::Glance,
         readers: queries::Pool::new(
@@ -40,14 +40,16 @@ pub(crate) fn open(url: &str, options: &Options) -> Result<Arc<dyn Repository>> 
             tuned::Role::Reader { timeout: options.query_timeout },
             options.pool_size,
             READERS_WAIT,
-            &epoch,
+            (&epoch, &trouble),
         ),
         writers: queries::Pool::new(
             url,
             tuned::Role::Writer,
             tuned::WRITERS as u32 + 2,
             WRITERS_WAIT,
-            &epoch,
+            (&epoch, &trouble),
         ),
+        pulse: queries::Pool::new(url, tuned::Role::Pulse, 1, PULSE_WAIT, (&epoch, &trouble)),
+        trouble,
     }))
 }

@@ -71,21 +71,29 @@ pub(super) const TEST_ID: &str = "(test_result.build_id::text || ':' || test_res
 /// A build's id in URIs.
 pub(super) const BUILD_KEY: &str = "coalesce(build.key, build.id::text)";
 
+/// How long a statement waits for somebody's lock.
+const LOCK: Duration = Duration::from_secs(1);
+
 /// What a connection is for.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Role {
-    Reader { timeout: Duration },
+    Reader {
+        timeout: Duration,
+    },
     Writer,
+    /// It asks how the database is.
+    Pulse,
 }
 
 pub(super) fn connect(url: &str, role: Role) -> Result<Conn> {
-    let mut conn = establish(url)?;
+    let mut conn = establish(&with_timeouts(url))?;
     // A statement that runs away, or waits for somebody's lock, ends: it must not hold the pool.
     let limit = match role {
         Role::Reader { timeout } => timeout,
         Role::Writer => Duration::from_secs(30),
+        Role::Pulse => Duration::from_secs(2),
     };
-    let milliseconds = limit.as_millis().max(1).to_string();
+    let milliseconds = |limit: Duration| limit.as_millis().max(1).to_string();
     Sql::<()>::new("set client_min_messages = 'warning'")
         .execute(&mut conn)
         .and_then(|_| match role {
@@ -94,12 +102,15 @@ pub(super) fn connect(url: &str, role: Role) -> Result<Conn> {
             Role::Writer => {
                 Sql::<()>::new("set plan_cache_mode = 'force_generic_plan'").execute(&mut conn)
             }
-            Role::Reader { .. } => Ok(0),
+            Role::Reader { .. } | Role::Pulse => Ok(0),
         })
         .and_then(|_| {
-            Sql::<()>::new("select set_config('statement_timeout', ?, false)")
-                .bind::<Text, _>(milliseconds)
-                .execute(&mut conn)
+            Sql::<()>::new(
+                "select set_config('statement_timeout', ?, false), set_config('lock_timeout', ?, false)",
+            )
+            .bind::<Text, _>(milliseconds(limit))
+            .bind::<Text, _>(milliseconds(LOCK))
+            .execute(&mut conn)
         })
         .map_err(|error| Fault::from(error).into_error())?;
     Ok(conn)
@@ -116,6 +127,26 @@ impl Glance {
     pub(super) fn look(&self, ask: impl FnOnce() -> Result<Changes>) -> Result<Changes> {
         ask()
     }
+
+    pub(super) fn is_there(&self) -> Result<()> {
+        Ok(())
+    }
+
+    pub(super) fn log_bytes(&self) -> Option<u64> {
+        None
+    }
+}
+
+/// A URL by which connecting does not take for ever, nor waiting for a host that went away. What it says itself stays.
+fn with_timeouts(url: &str) -> String {
+    let mut url = url.to_owned();
+    for (name, value) in [("connect_timeout", "3"), ("tcp_user_timeout", "15000")] {
+        if !url.contains(name) {
+            url.push(if url.contains('?') { '&' } else { '?' });
+            url += &format!("{name}={value}");
+        }
+    }
+    url
 }
 
 /// Statements are timed by the server.
@@ -125,9 +156,21 @@ pub(super) fn ping(conn: &mut Conn) -> QueryResult<()> {
     Sql::<()>::new("select 1").execute(conn).map(drop)
 }
 
+/// Whether it takes writes; nothing is written.
+pub(super) fn may_write(conn: &mut Conn) -> Outcome<()> {
+    Sql::<()>::new("delete from claim where false").execute(conn)?;
+    Ok(())
+}
+
+/// The server does that itself.
+pub(super) fn shorten_log(_: &mut Conn) -> Outcome<()> {
+    Ok(())
+}
+
 pub(super) fn lock(conn: &mut Conn, key: i64) -> QueryResult<()> {
     // Another server may be migrating for long.
     Sql::<()>::new("set local statement_timeout = 0").execute(conn)?;
+    Sql::<()>::new("set local lock_timeout = 0").execute(conn)?;
     Sql::<()>::new("select pg_advisory_xact_lock(?)").bind::<BigInt, _>(key).execute(conn).map(drop)
 }
 

@@ -14,6 +14,8 @@ mod upkeep;
 mod uploads;
 mod users;
 
+use std::sync::Arc;
+
 use devmason_domain::query::Selection;
 use devmason_domain::{
     Account, AccountId, Build, BuildId, BuildKey, Closing, Component, ComponentDetails,
@@ -37,9 +39,12 @@ pub(super) use components::are_there;
 pub(super) use lists::Met;
 #[allow(unused_imports, reason = "only SQLite counts row by row")]
 pub(super) use lists::bump;
-pub(super) use pool::{Epoch, Pool, establish};
+pub(super) use pool::{Epoch, Pool, Trouble, establish};
 pub(super) use sql::Sql;
 pub(super) use tests::{FailureRow, NameRow, ResultRow};
+
+/// From this length on, in bytes, a write-ahead log is cut off: SQLite does not do it while reads overlap.
+const LONG_LOG: u64 = 16 << 20;
 
 /// What a query gives inside of a transaction.
 pub(super) type Outcome<T> = std::result::Result<T, Fault>;
@@ -55,6 +60,9 @@ pub(super) struct Store {
     pub(super) glance: tuned::Glance,
     pub(super) readers: Pool,
     pub(super) writers: Pool,
+    /// One connection that asks how the database is, whatever the others wait for.
+    pub(super) pulse: Pool,
+    pub(super) trouble: Arc<Trouble>,
 }
 
 impl Store {
@@ -70,6 +78,7 @@ impl Store {
 
     /// One transaction. It is not tried again: whether a lost COMMIT was done, nobody knows.
     fn write<T>(&self, query: impl Fn(&mut Conn) -> Outcome<T>) -> Result<T> {
+        self.glance.is_there()?;
         self.writers.once(|conn| tuned::write(conn, |conn| query(conn)))
     }
 }
@@ -328,7 +337,26 @@ impl Transfer for Store {
 
 impl Upkeep for Store {
     fn ping(&self) -> Result<()> {
-        self.read(upkeep::ping)
+        self.pulse.read(upkeep::ping)
+    }
+    fn ready(&self) -> Result<()> {
+        self.glance.is_there()?;
+        self.trouble.corrupt()?;
+        self.pulse.read(tuned::may_write)?;
+        if self.trouble.is_full() {
+            self.pulse.once(|conn| tuned::write(conn, upkeep::write_something))?;
+            self.trouble.has_space();
+        }
+        Ok(())
+    }
+    fn tidy(&self) -> Result<()> {
+        match self.glance.log_bytes() {
+            Some(bytes) if bytes > LONG_LOG => self.pulse.once(tuned::shorten_log),
+            _ => Ok(()),
+        }
+    }
+    fn log_bytes(&self) -> Option<u64> {
+        self.glance.log_bytes()
     }
     fn changes(&self) -> Result<Changes> {
         self.glance.look(|| {

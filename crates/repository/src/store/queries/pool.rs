@@ -1,8 +1,8 @@
 //! Connections, kept ready, and what happens when one turns out to be dead.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use diesel::Connection;
 use diesel::r2d2::{self, ManageConnection, PooledConnection};
@@ -20,6 +20,51 @@ pub(in super::super) struct Link {
     conn: Conn,
     epoch: u64,
     broken: bool,
+}
+
+/// What went wrong with the whole of the database, and would go wrong again.
+#[derive(Default)]
+pub(in super::super) struct Trouble {
+    is_full: AtomicBool,
+    /// When it last gave back what cannot be read, and how it said so.
+    corrupt: Mutex<Option<(Instant, String)>>,
+}
+
+/// For how long a database that gave back what cannot be read is held to be corrupt.
+const CORRUPT: Duration = Duration::from_secs(60);
+
+impl Trouble {
+    fn note(&self, error: &Error) {
+        match error {
+            Error::Full(_) => self.is_full.store(true, Ordering::Release),
+            Error::Corrupt(cause) => {
+                *self.corrupt.lock().unwrap_or_else(PoisonError::into_inner) =
+                    Some((Instant::now(), cause.to_string()));
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether it had no space left when it last wrote.
+    pub(super) fn is_full(&self) -> bool {
+        self.is_full.load(Ordering::Acquire)
+    }
+
+    /// It has space again.
+    pub(super) fn has_space(&self) {
+        self.is_full.store(false, Ordering::Release);
+    }
+
+    /// That it is corrupt, where that showed not long ago.
+    pub(super) fn corrupt(&self) -> Result<()> {
+        let corrupt = self.corrupt.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*corrupt {
+            Some((at, cause)) if at.elapsed() < CORRUPT => {
+                Err(Error::Corrupt(cause.clone().into()))
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// Makes connections. Dead ones are found by use, not by a `SELECT 1` before each use, which was
@@ -54,6 +99,7 @@ impl ManageConnection for Manager {
 pub(in super::super) struct Pool {
     pool: r2d2::Pool<Manager>,
     epoch: Epoch,
+    trouble: Arc<Trouble>,
     role: tuned::Role,
 }
 
@@ -64,9 +110,9 @@ impl Pool {
         role: tuned::Role,
         size: u32,
         wait: Duration,
-        epoch: &Epoch,
+        (epoch, trouble): (&Epoch, &Arc<Trouble>),
     ) -> Self {
-        let epoch = epoch.clone();
+        let (epoch, trouble) = (epoch.clone(), trouble.clone());
         let manager = Manager { url: url.to_owned(), epoch: epoch.clone(), role };
         let pool = r2d2::Pool::builder()
             .max_size(size.max(1))
@@ -74,7 +120,7 @@ impl Pool {
             .connection_timeout(wait)
             .test_on_check_out(false)
             .build_unchecked(manager);
-        Self { pool, epoch, role }
+        Self { pool, epoch, trouble, role }
     }
 
     /// Rises when connections turn out to be dead.
@@ -110,9 +156,18 @@ impl Pool {
     ) -> Result<T> {
         tuned::start_clock(self.role);
         query(&mut link.conn).map_err(|fault| {
-            let alive = matches!(fault, Fault::Corrupt(_)) || tuned::ping(&mut link.conn).is_ok();
-            let error = fault.into_error();
-            if alive {
+            let is_row = matches!(fault, Fault::Corrupt(_));
+            let error = match (fault.into_error(), self.role) {
+                // What writes reads little: it waited for others.
+                (Error::TooLong(cause), tuned::Role::Writer) => Error::Busy(cause),
+                (error, _) => error,
+            };
+            if !is_row {
+                self.trouble.note(&error);
+            }
+            // Whether a connection may write is settled when it is made, so after that another is.
+            let is_read_only = matches!(error, Error::ReadOnly(_));
+            if is_row || (!is_read_only && tuned::ping(&mut link.conn).is_ok()) {
                 return error;
             }
             link.broken = true;

@@ -9,9 +9,10 @@ mod tuned;
 use std::sync::Arc;
 
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use crate::store::fault::Fault;
-use crate::store::{READERS_WAIT, WRITERS_WAIT, migrate};
+use crate::store::{PULSE_WAIT, READERS_WAIT, WRITERS_WAIT, migrate};
 use crate::{Error, Options, Repository, Result};
 
 type Conn = diesel::sqlite::SqliteConnection;
@@ -25,6 +26,8 @@ pub(crate) fn open(path: &str, options: &Options) -> Result<Arc<dyn Repository>>
         return Err(Error::Url("sqlite: needs the path of a file".to_owned()));
     }
     keep_private(path);
+    let file = path;
+    let path = &existing(file);
     let mut conn = tuned::connect(path, tuned::Role::Writer)?;
     conn.immediate_transaction::<_, Fault, _>(|conn| migrate(conn, MIGRATIONS)).map_err(
         |fault| match fault.into_error() {
@@ -32,21 +35,46 @@ pub(crate) fn open(path: &str, options: &Options) -> Result<Arc<dyn Repository>>
             error => error,
         },
     )?;
+    tuned::may_write(&mut conn).map_err(Fault::into_error)?;
     // With what was beside it, and where a link led to.
-    keep_private(path);
-    let epoch = queries::Epoch::default();
+    keep_private(file);
+    let (epoch, trouble) = (queries::Epoch::default(), Arc::<queries::Trouble>::default());
     let reader = tuned::Role::Reader { timeout: options.query_timeout };
     Ok(Arc::new(queries::Store {
         glance: glance::Glance::open(path, reader)?,
-        readers: queries::Pool::new(path, reader, options.pool_size, READERS_WAIT, &epoch),
+        readers: queries::Pool::new(
+            path,
+            reader,
+            options.pool_size,
+            READERS_WAIT,
+            (&epoch, &trouble),
+        ),
         writers: queries::Pool::new(
             path,
             tuned::Role::Writer,
             tuned::WRITERS as u32,
             WRITERS_WAIT,
-            &epoch,
+            (&epoch, &trouble),
         ),
+        pulse: queries::Pool::new(path, tuned::Role::Pulse, 1, PULSE_WAIT, (&epoch, &trouble)),
+        trouble,
     }))
+}
+
+/// The URI of a file that must be there: a connection that is made later makes no empty database in the place of one that was
+/// removed.
+fn existing(path: &str) -> String {
+    /// What would end a path in a URI.
+    const ENDS: &AsciiSet = &CONTROLS.add(b'?').add(b'#').add(b'%');
+    match path.strip_prefix("file:") {
+        Some(_) if path.contains("mode=") => path.to_owned(),
+        Some(_) if path.contains('?') => format!("{path}&mode=rw"),
+        Some(_) => format!("{path}?mode=rw"),
+        None => {
+            let root = if path.starts_with('/') { "//" } else { "" };
+            format!("file:{root}{}?mode=rw", utf8_percent_encode(path, ENDS))
+        }
+    }
 }
 
 /// Keeps the database from others: there are passwords' hashes in it. SQLite gives what it makes beside it the same

@@ -78,7 +78,7 @@ thread_local! {
 pub(super) fn start_clock(role: Role) {
     DEADLINE.set(match role {
         Role::Reader { timeout } => Instant::now().checked_add(timeout),
-        Role::Writer => None,
+        Role::Writer | Role::Pulse => None,
     });
 }
 
@@ -135,8 +135,12 @@ impl ToSql<Bool, Sqlite> for WithinTime {
 /// What a connection is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
-    Reader { timeout: Duration },
+    Reader {
+        timeout: Duration,
+    },
     Writer,
+    /// It asks how the database is.
+    Pulse,
 }
 
 pub(super) fn connect(path: &str, role: Role) -> Result<Conn> {
@@ -145,11 +149,14 @@ pub(super) fn connect(path: &str, role: Role) -> Result<Conn> {
     // acknowledged outlives a power cut; with several builds to a commit it costs nothing measurable.
     let pragmas = match role {
         Role::Writer => {
-            "pragma busy_timeout = 10000; pragma page_size = 8192; pragma journal_mode = wal; \
+            "pragma busy_timeout = 5000; pragma page_size = 8192; pragma journal_mode = wal; pragma journal_size_limit = 16777216; \
              pragma synchronous = full; pragma foreign_keys = on; pragma cache_size = -8000; pragma case_sensitive_like = on;"
         }
+        Role::Pulse => {
+            "pragma busy_timeout = 500; pragma synchronous = full; pragma cache_size = -100;"
+        }
         Role::Reader { .. } => {
-            "pragma busy_timeout = 10000; pragma query_only = on; pragma cache_size = -4000; pragma case_sensitive_like = on;"
+            "pragma busy_timeout = 3000; pragma query_only = on; pragma cache_size = -4000; pragma case_sensitive_like = on;"
         }
     };
     conn.batch_execute(pragmas)
@@ -198,6 +205,24 @@ pub(super) fn connect(path: &str, role: Role) -> Result<Conn> {
 
 pub(super) fn ping(conn: &mut Conn) -> QueryResult<()> {
     Sql::<()>::new("select 1 from collection").execute(conn).map(drop)
+}
+
+/// Whether it takes writes; nothing is written.
+pub(super) fn may_write(conn: &mut Conn) -> Outcome<()> {
+    match Sql::<()>::new("delete from claim where false").execute(conn) {
+        // Somebody does write.
+        Err(error) if error.to_string().contains("is locked") => Ok(()),
+        result => Ok(result.map(drop)?),
+    }
+}
+
+/// Moves all of the write-ahead log into the database and cuts it off, unless that takes longer than half a second: whoever
+/// writes waits as long.
+pub(super) fn shorten_log(conn: &mut Conn) -> Outcome<()> {
+    match conn.batch_execute("pragma wal_checkpoint(truncate)") {
+        Err(error) if error.to_string().contains("is locked") => Ok(()),
+        result => Ok(result?),
+    }
 }
 
 /// A deleted project.

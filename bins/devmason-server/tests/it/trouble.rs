@@ -1,0 +1,236 @@
+//! The database in trouble: clients hear the truth in time, and nobody waits for somebody else's trouble.
+
+use std::time::Duration;
+
+use devmason_test_support::Cluster;
+use diesel::connection::SimpleConnection as _;
+use diesel::{Connection as _, PgConnection, SqliteConnection};
+
+use crate::*;
+
+const REPORT: &str = r#"{"success": true}"#;
+
+/// The server's own count of something.
+fn metric(server: &Server, name: &str) -> u64 {
+    let text = server.get("/metrics").text();
+    let line = text.lines().find(|line| line.starts_with(name)).unwrap();
+    line.rsplit_once(' ').unwrap().1.parse().unwrap()
+}
+
+/// Asks until it is so, for half a minute at most.
+fn in_the_end(what: impl Fn() -> bool) -> bool {
+    (0..300).any(|_| {
+        std::thread::sleep(Duration::from_millis(100));
+        what()
+    })
+}
+
+fn says(answer: &Response, status: u16, reason: &str) {
+    assert_eq!(answer.status, status, "{}", answer.text());
+    assert!(answer.text().contains(reason), "{}", answer.text());
+    if status == 503 {
+        assert!(!answer.header("retry-after").is_empty());
+    }
+}
+
+#[test]
+fn a_locked_file_stops_reports_but_not_for_long() {
+    let database = Backend::Sqlite.database();
+    let server = Server::start(&database, &[]);
+    server.send("", "PUT", "/pony", r#"{"name": "Pony"}"#);
+    let mut other =
+        SqliteConnection::establish(database.url.strip_prefix("sqlite:").unwrap()).unwrap();
+    other.batch_execute("begin exclusive").unwrap();
+    // The lock is held until all have their answers.
+    std::thread::scope(|scope| {
+        let answers: Vec<_> = (0..40)
+            .map(|_| scope.spawn(|| server.send("", "POST", "/pony/builds", REPORT)))
+            .collect();
+        assert_eq!(server.get("/pony/builds").status, 200);
+        for answer in answers {
+            assert_eq!(answer.join().unwrap().status, 503);
+        }
+    });
+    says(&server.send("", "PUT", "/other", r#"{"name": "Other"}"#), 503, "busy");
+    assert_eq!(server.get("/readyz").status, 200, "it is locked, not broken");
+    other.batch_execute("rollback").unwrap();
+    assert_eq!(server.json("/pony/builds")["count"], 0, "what was refused is not stored later");
+    assert_eq!(server.send("", "POST", "/pony/builds", REPORT).status, 201);
+}
+
+#[test]
+fn a_locked_project_stops_reports_of_no_other() {
+    let database = Backend::Postgres.database();
+    let server = Server::start(&database, &[]);
+    for slug in ["/pony", "/other"] {
+        server.send("alice", "PUT", slug, r#"{"name": "Name"}"#);
+    }
+    let mut other = PgConnection::establish(&database.url).unwrap();
+    other.batch_execute("begin; select * from project where slug = 'pony' for update").unwrap();
+    std::thread::scope(|scope| {
+        let locked: Vec<_> = (0..40)
+            .map(|_| scope.spawn(|| server.send("", "POST", "/pony/builds", REPORT)))
+            .collect();
+        for _ in 0..20 {
+            assert_eq!(server.send("", "POST", "/other/builds", REPORT).status, 201);
+        }
+        let rename = server.send("alice", "PUT", "/pony", r#"{"name": "New"}"#);
+        says(&rename, 503, "holds a lock");
+        for answer in locked {
+            assert_eq!(answer.join().unwrap().status, 503);
+        }
+    });
+    other.batch_execute("rollback").unwrap();
+    assert_eq!(server.json("/pony/builds")["count"], 0, "what was refused is not stored later");
+    assert_eq!(server.send("", "POST", "/pony/builds", REPORT).status, 201);
+    assert_eq!(server.json("/other/builds")["count"], 20);
+}
+
+#[test]
+fn a_frozen_database_keeps_nobody_waiting() {
+    let cluster = Cluster::start(&["fsync=off"]);
+    let url = cluster.create_database("frozen");
+    let server = Server::spawn(program().args(["--listen", "127.0.0.1:0", "--database-url", &url]));
+    server.send("", "PUT", "/pony", r#"{"name": "Pony"}"#);
+    server.send("", "PUT", "/pony/builds/1", REPORT);
+    cluster.signal("-STOP");
+    // It is frozen until all have their answers.
+    std::thread::scope(|scope| {
+        let reports: Vec<_> = (0..8)
+            .map(|_| scope.spawn(|| server.send("", "POST", "/pony/builds", REPORT)))
+            .collect();
+        for path in ["/", "/pony", "/pony/builds/1", "/pony/builds", "/users", "/api/v1/builds"] {
+            says(&server.get(path), 503, "the database cannot be reached");
+        }
+        says(&server.get("/readyz"), 503, "the database cannot be reached");
+        assert_eq!(server.get("/healthz").status, 200);
+        for report in reports {
+            assert_eq!(report.join().unwrap().status, 503);
+        }
+    });
+    cluster.signal("-CONT");
+    assert!(in_the_end(|| server.get("/readyz").status == 200));
+    assert_eq!(server.send("", "POST", "/pony/builds", REPORT).status, 201);
+}
+
+#[test]
+fn a_database_that_takes_no_writes_says_so_and_takes_them_again() {
+    let database = Backend::Postgres.database();
+    let server = Server::start(&database, &[]);
+    server.send("", "PUT", "/pony", r#"{"name": "Pony"}"#);
+    let name = database.url.rsplit_once('/').unwrap().1;
+    let set = |to: &str| {
+        let mut admin = PgConnection::establish(&database.url).unwrap();
+        let statement = format!("alter database {name} set default_transaction_read_only = {to}");
+        admin.batch_execute(&format!("set transaction_read_only = off; {statement}")).unwrap();
+    };
+    set("on");
+    // Connections that are made from now on are so.
+    database.sever();
+    assert!(in_the_end(|| server
+        .send("", "POST", "/pony/builds", REPORT)
+        .text()
+        .contains("takes no writes")));
+    says(&server.send("", "POST", "/pony/builds", REPORT), 503, "takes no writes");
+    says(&server.send("", "PUT", "/other", r#"{"name": "Other"}"#), 503, "takes no writes");
+    says(&server.get("/readyz"), 503, "takes no writes");
+    assert_eq!(server.get("/pony/builds").status, 200);
+    set("off");
+    assert!(in_the_end(|| server.get("/readyz").status == 200));
+    assert_eq!(server.send("", "POST", "/pony/builds", REPORT).status, 201);
+}
+
+#[test]
+fn no_empty_database_takes_the_place_of_a_file_that_was_removed() {
+    let database = Backend::Sqlite.database();
+    let path = database.url.strip_prefix("sqlite:").unwrap();
+    let server = Server::start(&database, &[]);
+    server.send("", "PUT", "/pony", r#"{"name": "Pony"}"#);
+    let away = format!("{path}.away");
+    std::fs::rename(path, &away).unwrap();
+    says(&server.send("", "POST", "/pony/builds", REPORT), 503, "removed or replaced");
+    says(&server.send("", "PUT", "/other", r#"{"name": "Other"}"#), 503, "removed or replaced");
+    says(&server.get("/readyz"), 503, "removed or replaced");
+    assert!(!std::path::Path::new(path).exists());
+    std::fs::copy(&away, path).unwrap();
+    says(&server.get("/readyz"), 503, "removed or replaced");
+    std::fs::rename(&away, path).unwrap();
+    assert_eq!(server.get("/readyz").status, 200);
+    assert_eq!(server.send("", "POST", "/pony/builds", REPORT).status, 201);
+}
+
+#[test]
+fn a_server_does_not_start_on_a_file_that_it_cannot_write() {
+    let database = Backend::Sqlite.database();
+    drop(Server::start(&database, &[]));
+    let path = database.url.strip_prefix("sqlite:").unwrap();
+    let url = format!("sqlite:file:{path}?mode=ro");
+    let output = run(program().args(["--listen", "127.0.0.1:0", "--database-url", &url]));
+    assert!(!output.status.success());
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("takes no writes"), "{said}");
+}
+
+#[test]
+fn a_damaged_file_is_not_called_ready() {
+    let database = Backend::Sqlite.database();
+    let server = Server::start(&database, &[]);
+    server.send("", "PUT", "/pony", r#"{"name": "Pony"}"#);
+    for _ in 0..50 {
+        server.send(
+            "",
+            "POST",
+            "/pony/builds",
+            r#"{"success": true, "tags": ["t"], "client": {"host": "a"}}"#,
+        );
+    }
+    server.signal("-TERM");
+    server.wait();
+    let path = database.url.strip_prefix("sqlite:").unwrap();
+    let mut connection = SqliteConnection::establish(path).unwrap();
+    // The page at which the builds begin.
+    #[derive(diesel::QueryableByName)]
+    struct Root {
+        #[diesel(sql_type = diesel::sql_types::Integer)]
+        rootpage: i32,
+    }
+    let root = "select rootpage from sqlite_schema where name = 'build'";
+    let root: Root =
+        diesel::RunQueryDsl::get_result(diesel::sql_query(root), &mut connection).unwrap();
+    drop(connection);
+    let mut bytes = std::fs::read(path).unwrap();
+    let start = (root.rootpage as usize - 1) * 8192;
+    bytes[start..start + 8192].fill(0xaa);
+    std::fs::write(path, bytes).unwrap();
+
+    let server = Server::start(&database, &[]);
+    assert_eq!(server.get("/pony/builds").status, 500);
+    says(&server.get("/readyz"), 503, "cannot be read");
+}
+
+#[test]
+fn the_write_ahead_log_is_cut_off_once_nobody_reads_from_it() {
+    let database = Backend::Sqlite.database();
+    let server = Server::start(&database, &[]);
+    server.send("", "PUT", "/pony", r#"{"name": "Pony"}"#);
+    let mut reader =
+        SqliteConnection::establish(database.url.strip_prefix("sqlite:").unwrap()).unwrap();
+    reader.batch_execute("begin; select count(*) from build").unwrap();
+    // What does not compress.
+    let mut state = 1u64;
+    let mut noise = || {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        char::from(33 + (state >> 33) as u8 % 58)
+    };
+    let log = || metric(&server, "devmason_write_ahead_log_bytes");
+    while log() < 20 << 20 {
+        let output: String = (0..2 << 20).map(|_| noise()).collect();
+        let body = format!(
+            r#"{{"success": true, "results": [{{"name": "s", "success": true, "output": {}}}]}}"#,
+            Value::from(output)
+        );
+        assert_eq!(server.send("", "POST", "/pony/builds", &body).status, 201);
+    }
+    reader.batch_execute("commit").unwrap();
+    assert!(in_the_end(|| log() < 16 << 20));
+}
