@@ -67,7 +67,12 @@ create table build (
     check ((success is null) = (finished is null)),
     check ((finished_offset is null) = (finished is null))
 );
-alter table build alter column client set compression lz4;
+do $$ begin
+    alter table build alter column client set compression lz4;
+exception when feature_not_supported then
+    -- A server that was built without lz4 compresses its own way.
+    null;
+end $$;
 create unique index build_by_key on build (project_id, key) where key is not null;
 create index build_by_sender on build (sender_id, id) where sender_id is not null;
 
@@ -89,9 +94,13 @@ create table step (
     extras          text not null,
     primary key (project_id, build_id, position)
 );
-alter table step alter column output set compression lz4;
-alter table step alter column errout set compression lz4;
-alter table step alter column extras set compression lz4;
+do $$ begin
+    alter table step alter column output set compression lz4;
+    alter table step alter column errout set compression lz4;
+    alter table step alter column extras set compression lz4;
+exception when feature_not_supported then
+    null;
+end $$;
 
 create table build_tag (
     project_id bigint not null,
