@@ -33,7 +33,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::web;
-use devmason_domain::{Reading, Registration, Timestamp};
+use devmason_domain::{BuildId, Reading, Registration, Timestamp};
 use devmason_repository::Repository;
 
 use app::App;
@@ -57,6 +57,10 @@ pub async fn serve(
 ) -> std::io::Result<()> {
     warn_of_what_is_open(&settings);
     let app = web::Data::new(App::new(settings, repository, listener.local_addr()?));
+    match app.run(|repository| repository.latest()).await {
+        Ok(latest) => latest.into_iter().for_each(BuildId::come_behind),
+        Err(error) => tracing::warn!(error = %error.log(), "nobody knows when the last build came"),
+    }
     let upkeep = tokio::spawn(keep_up(app.clone()));
     let server = server::run(listener, app.clone())?;
     let handle = server.handle();

@@ -37,7 +37,6 @@ impl BuildId {
     /// starts are equal. Ids of several processes may clash, about once in a thousand builds that
     /// started and arrived in the same microsecond; a store says so and the build gets another.
     pub fn assign(started: Timestamp, received: Timestamp) -> Self {
-        static LAST: AtomicU64 = AtomicU64::new(0);
         let random = u64::from(Uuid::new_v4().as_bytes()[0]) << 2
             | u64::from(Uuid::new_v4().as_bytes()[1] & 3);
         let fresh = (clamp(received.micros()) << 10 | random) & ((1 << 62) - 1);
@@ -52,12 +51,21 @@ impl BuildId {
         Self(Uuid::from_u64_pair(high, low))
     }
 
+    /// Has ids that are assigned from now on come behind those of builds that arrived up to then, wherever these were
+    /// assigned: the clock may have been set back since. Stores know that time to the millisecond.
+    pub fn come_behind(latest: Timestamp) {
+        LAST.fetch_max((clamp(latest.micros()) + 1000) << 10, Ordering::Relaxed);
+    }
+
     /// The id that this key is the text of, if it is one.
     pub fn from_key(key: &BuildKey) -> Option<Self> {
         let id = Uuid::try_parse(key.as_str()).ok()?;
         (id.to_string() == key.as_str()).then_some(Self(id))
     }
 }
+
+/// The arrival in the last id that was assigned, and its random bits.
+static LAST: AtomicU64 = AtomicU64::new(0);
 
 /// Starts before 1970 sort as 1970.
 fn clamp(micros: i64) -> u64 {

@@ -833,6 +833,8 @@ pub trait Upkeep {
     fn changes(&self) -> Result<Changes>;
     /// The same, where it can be told without waiting.
     fn changes_at_once(&self) -> Option<Changes>;
+    /// When a build last came or went, in any project that is there.
+    fn latest(&self) -> Result<Option<Timestamp>>;
     /// Removes a piece of what was deleted or has expired by `now`; true while there may be more.
     fn purge(&self, now: Timestamp, uploads: Retention) -> Result<bool>;
 }

@@ -209,6 +209,41 @@ fn a_damaged_file_is_not_called_ready() {
 }
 
 #[test]
+fn a_build_comes_behind_those_that_arrived_before_the_clock_was_set_back() {
+    let database = Backend::Sqlite.database();
+    let server = Server::start(&database, &[]);
+    server.send("", "PUT", "/pony", r#"{"name": "Pony"}"#);
+    let report = r#"{"success": true, "started": "2026-01-01T00:00:00Z"}"#;
+    server.send("", "PUT", "/pony/builds/first", report);
+    server.signal("-TERM");
+    server.wait();
+    // As if it had arrived an hour later than the clock says now: bits 10 to 61 of its id are microseconds.
+    let path = database.url.strip_prefix("sqlite:").unwrap();
+    let mut connection = SqliteConnection::establish(path).unwrap();
+    let build = "select substr(hex(id), 17) as low from build";
+    #[derive(diesel::QueryableByName)]
+    struct Low {
+        #[diesel(sql_type = diesel::sql_types::Text)]
+        low: String,
+    }
+    let low: Low =
+        diesel::RunQueryDsl::get_result(diesel::sql_query(build), &mut connection).unwrap();
+    let later = u64::from_str_radix(&low.low, 16).unwrap() + (3_600_000_000 << 10);
+    let set_back = format!(
+        "update build set id = unhex(substr(hex(id), 1, 16) || '{later:016X}'); \
+         update build_count set updated_at = updated_at + 3600000000"
+    );
+    connection.batch_execute(&set_back).unwrap();
+    drop(connection);
+
+    let server = Server::start(&database, &[]);
+    server.send("", "PUT", "/pony/builds/second", report);
+    let list = server.json("/pony/builds?fields=id");
+    let ids: Vec<_> = list["builds"].as_array().unwrap().iter().map(|build| &build["id"]).collect();
+    assert_eq!(ids, ["second", "first"]);
+}
+
+#[test]
 fn the_write_ahead_log_is_cut_off_once_nobody_reads_from_it() {
     let database = Backend::Sqlite.database();
     let server = Server::start(&database, &[]);

@@ -106,6 +106,17 @@ impl Filter {
         }
     }
 
+    /// Whether anything is asked of this field.
+    pub fn mentions(&self, field: &str) -> bool {
+        match self {
+            Self::All(filters) | Self::Any(filters) => {
+                filters.iter().any(|filter| filter.mentions(field))
+            }
+            Self::Not(filter) => filter.mentions(field),
+            Self::Compare(key, ..) | Self::Null(key) | Self::Has(key, _) => key.field == field,
+        }
+    }
+
     /// What passes both.
     pub fn and(self, other: Self) -> Self {
         match (self, other) {

@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 
-use devmason_domain::query::{parse_query, parse_where};
+use devmason_domain::query::{TESTS, parse_query, parse_where};
 use diesel::connection::{InstrumentationEvent, set_default_instrumentation};
 use diesel::prelude::*;
 use diesel::sql_types::Text;
@@ -177,7 +177,14 @@ fn hot_queries_are_answered_by_their_indexes(backend: Backend) {
                     new.key = (n % 3 == 0).then(|| format!("{batch}-{n}").parse().unwrap());
                     new.components = vec![kernels[usize::from((n, batch) != (7, 3))].id];
                     if n % 10 == 0 {
-                        let test = |at| tests::result("s", &format!("t{at}"), TestStatus::Passed);
+                        let status = |at| match at {
+                            0 => TestStatus::Failed,
+                            _ => TestStatus::Passed,
+                        };
+                        let test = |at| TestResult {
+                            failure: None,
+                            ..tests::result("s", &format!("t{at}"), status(at))
+                        };
                         new.test_report.tests = (0..30).map(test).collect();
                     }
                     new
@@ -369,6 +376,16 @@ fn hot_queries_are_answered_by_their_indexes(backend: Backend) {
             &["USING INDEX build_by_received"],
             || {
                 drop(store.build_query(None, &listing("")).unwrap());
+            },
+        ),
+        hot(
+            "the failed cases of all projects",
+            &["test_result_failed"],
+            &["test_result_failed"],
+            || {
+                let filter = parse_where(&TESTS, "status:failed").unwrap();
+                let selection = Selection { filter, sort: Vec::new() };
+                drop(store.test_query(&Listing { selection, offset: 0, limit: 20 }).unwrap());
             },
         ),
         hot(

@@ -369,6 +369,9 @@ impl Upkeep for Store {
     fn changes_at_once(&self) -> Option<Changes> {
         self.glance.last()
     }
+    fn latest(&self) -> Result<Option<Timestamp>> {
+        self.read(upkeep::latest)
+    }
     fn purge(&self, now: Timestamp, uploads: Retention) -> Result<bool> {
         self.write(|conn| upkeep::purge(conn, now, uploads))
     }

@@ -9,7 +9,7 @@ use devmason_domain::{
     full_test_name,
 };
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Binary, Nullable, Text};
+use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Text};
 use sha2::{Digest, Sha256};
 
 use super::builds::{self, Row, domain};
@@ -394,34 +394,49 @@ pub(super) fn query(conn: &mut Conn, listing: &Listing) -> Outcome<Listed<FoundT
         }
         _ => None,
     };
-    let selected = || {
-        let of_its_build =
-            build::project_id.eq(test_result::project_id).and(build::id.eq(test_result::build_id));
-        let mut all = test_result::table
-            .inner_join(test::table)
-            .inner_join(project::table)
-            .inner_join(build::table.on(of_its_build))
-            .into_boxed::<Db>()
-            .filter(project::slug_key.is_not_null())
-            .filter(COLUMNS.filter(filter));
-        if let Some(id) = of_project {
-            all = all.filter(test_result::project_id.eq(id.0));
+    // In the text, for the index of those.
+    let only_failed = match filter.required("status") {
+        Some(Value::Text(status)) if status == "failed" || status == "error" => {
+            "test_result.status >= 3"
         }
-        if let Some(id) = of_build {
-            all = all.filter(test_result::build_id.eq(id));
-        }
-        if let Some(id) = of_test {
-            all = all.filter(test_result::test_id.eq(id));
-        }
-        all
+        _ => "true",
     };
-    let count: i64 = selected().count().get_result(conn)?;
+    macro_rules! selected {
+        ($joined:expr) => {{
+            let mut all = $joined
+                .into_boxed::<Db>()
+                .filter(project::slug_key.is_not_null())
+                .filter(diesel::dsl::sql::<Bool>(only_failed))
+                .filter(COLUMNS.filter(filter));
+            if let Some(id) = of_project {
+                all = all.filter(test_result::project_id.eq(id.0));
+            }
+            if let Some(id) = of_build {
+                all = all.filter(test_result::build_id.eq(id));
+            }
+            if let Some(id) = of_test {
+                all = all.filter(test_result::test_id.eq(id));
+            }
+            all
+        }};
+    }
+    let cases = || test_result::table.inner_join(project::table);
+    // Each case has its name and its build: where nothing is asked of them, they need not be looked up to be counted.
+    let by_name = ["full_name", "suite", "name"].iter().any(|field| filter.mentions(field));
+    let count: i64 = if by_name {
+        selected!(cases().inner_join(test::table)).count().get_result(conn)?
+    } else {
+        selected!(cases()).count().get_result(conn)?
+    };
     let order = COLUMNS.order(
         &listing.selection.sort,
         "test_result.project_id, test_result.build_id, test_result.position",
     );
     type Found = (i64, Id, (At, At, i64), i32, String, String, i16, Option<i64>);
-    let rows: Vec<Found> = selected()
+    let of_its_build =
+        build::project_id.eq(test_result::project_id).and(build::id.eq(test_result::build_id));
+    let whole = cases().inner_join(test::table).inner_join(build::table.on(of_its_build));
+    let rows: Vec<Found> = selected!(whole)
         .order(order)
         .limit(limit)
         .offset(offset)

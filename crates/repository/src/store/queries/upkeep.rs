@@ -6,7 +6,7 @@ use diesel::sql_types::{BigInt, Binary};
 
 use super::{Conn, Outcome, Sql, next, tuned, uploads};
 use crate::store::columns::At;
-use crate::store::schema::collection;
+use crate::store::schema::{build_count, collection};
 use crate::{CLAIM_LIFETIME_MICROS, Changes, Retention, Tally};
 
 /// How many rows one transaction removes: about 10 ms, so that nobody waits long behind it.
@@ -37,6 +37,16 @@ pub(super) fn changes(conn: &mut Conn) -> Outcome<Changes> {
     let (sum, server): (i64, i64) =
         Sql::<(BigInt, BigInt)>::new(tuned::CHANGES).get_result(conn)?;
     Ok(Changes { count: sum.unsigned_abs(), server })
+}
+
+pub(super) fn latest(conn: &mut Conn) -> Outcome<Option<Timestamp>> {
+    let latest: Option<At> = build_count::table
+        .filter(build_count::tag.eq(""))
+        .order(build_count::updated_at.desc())
+        .select(build_count::updated_at)
+        .first(conn)
+        .optional()?;
+    latest.map(|at| super::users::instant(at, 0)).transpose()
 }
 
 pub(super) fn tally(conn: &mut Conn, name: &str) -> Outcome<Tally> {

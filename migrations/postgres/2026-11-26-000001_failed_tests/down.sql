@@ -1,0 +1,1 @@
+drop index test_result_failed;
