@@ -125,6 +125,31 @@ impl Bench {
         Ok(self.load(server, on(connections, requests), Pace::Closed)?.rate)
     }
 
+    /// The rate of all of these servers together, each with its share of sixteen connections.
+    fn rate_of_all(
+        &self,
+        servers: &[&Server],
+        requests: &(dyn Fn() -> Requests + Sync),
+    ) -> Result<f64> {
+        let connections = 16 / servers.len().max(1);
+        let rates: std::result::Result<Vec<f64>, String> = std::thread::scope(|scope| {
+            let loads: Vec<_> = servers
+                .iter()
+                .map(|server| {
+                    scope.spawn(move || {
+                        let rate = self.rate(server, connections, &requests());
+                        rate.map_err(|error| error.to_string())
+                    })
+                })
+                .collect();
+            let joined = loads.into_iter().map(|load| load.join());
+            joined
+                .map(|rate| rate.unwrap_or_else(|_| Err("the load panicked".to_owned())))
+                .collect()
+        });
+        Ok(rates?.iter().sum())
+    }
+
     fn pgbench(&self, url: &str, script: &str, clients: usize) -> Result<f64> {
         yardstick::pgbench(&self.cluster, url, script, clients, self.time)
     }
@@ -286,9 +311,12 @@ impl Bench {
                 .map(|n| request("GET", &path(n), &[("Accept-Encoding", "gzip")], ""))
                 .collect(),
         );
+        let others = [Server::start(&self.program, &url)?, Server::start(&self.program, &url)?];
+        let three = [&server, &others[0], &others[1]];
+        let again_of_three = || -> Requests { Rc::new((1..=16).map(|n| get(&path(n))).collect()) };
         let bare = self.bare(&server, &path(1), false)?;
         let bare_zipped = self.bare(&server, &path(1), true)?;
-        let mut of: [Vec<f64>; 13] = Default::default();
+        let mut of: [Vec<f64>; 14] = Default::default();
         for _ in 0..self.rounds {
             let rates = [
                 self.pgbench(&url, &yardstick::read_build(BUILDS), 8)?,
@@ -296,6 +324,7 @@ impl Bench {
                 self.rate(&bare, 16, &one)?,
                 self.rate(&server, 16, &one)?,
                 self.rate(&server, 16, &known)?,
+                self.rate_of_all(&three, &again_of_three)?,
                 self.pgbench(&url, &yardstick::read_page(1, false), 8)?,
                 self.rate(&server, 16, &without)?,
                 self.pgbench(&url, &yardstick::read_page(1, true), 8)?,
@@ -307,8 +336,8 @@ impl Bench {
                 figures.push(rate);
             }
             let zipped = self.load(&server, on(16, &zipped), Pace::Closed)?;
-            of[11].push(zipped.rate);
-            of[12].push(zipped.millis(0.5));
+            of[12].push(zipped.rate);
+            of[13].push(zipped.millis(0.5));
         }
         let [
             point,
@@ -316,6 +345,7 @@ impl Bench {
             bare,
             cached,
             unchanged,
+            of_three,
             rows,
             without,
             page,
@@ -328,7 +358,11 @@ impl Bench {
         Ok(vec![
             figure("4", "GET a build from the database", build, point, 0.75),
             figure("4", "GET a build again", cached, bare.clone(), 0.7),
-            figure("4", "GET a build, unchanged (304)", unchanged, bare, 0.7),
+            figure("4", "GET a build, unchanged (304)", unchanged, bare.clone(), 0.7),
+            Figure {
+                goal: Goal::Shown,
+                ..figure("4", "GET a build again, from three servers", of_three, bare, 0.7)
+            },
             figure("5", "page of 25 without outputs", without, rows.clone(), 0.7),
             figure("5", "the same page again", again, rows, 0.7),
             figure("5", "page of 25 with outputs", with, page, 0.85),

@@ -22,6 +22,10 @@ const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/postg
 const MIGRATION_LOCK: i64 = 0x6465_766d_6173_6f6e;
 
 pub(crate) fn open(url: &str, options: &Options) -> Result<Arc<dyn Repository>> {
+    Ok(Arc::new(store(url, options)?))
+}
+
+fn store(url: &str, options: &Options) -> Result<queries::Store> {
     let mut conn = tuned::connect(url, tuned::Role::Writer)?;
     conn.transaction::<_, Fault, _>(|conn| {
         tuned::lock(conn, MIGRATION_LOCK)?;
@@ -33,7 +37,7 @@ pub(crate) fn open(url: &str, options: &Options) -> Result<Arc<dyn Repository>> 
     })?;
     // Writers have connections of their own, so that no crowd of slow reads keeps reports waiting.
     let (epoch, trouble) = (queries::Epoch::default(), Arc::<queries::Trouble>::default());
-    Ok(Arc::new(queries::Store {
+    Ok(queries::Store {
         glance: tuned::Glance,
         readers: queries::Pool::new(
             url,
@@ -51,5 +55,24 @@ pub(crate) fn open(url: &str, options: &Options) -> Result<Arc<dyn Repository>> 
         ),
         pulse: queries::Pool::new(url, tuned::Role::Pulse, 1, PULSE_WAIT, (&epoch, &trouble)),
         trouble,
-    }))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use devmason_test_support::Backend;
+
+    use super::*;
+    use crate::Upkeep;
+
+    #[test]
+    fn a_full_database_is_ready_once_something_can_be_written() {
+        let database = Backend::Postgres.database();
+        let store = store(&database.url, &Options::default()).unwrap();
+        store.trouble.note(&Error::Full("no space".into()));
+        assert!(store.trouble.is_full());
+        store.ready().unwrap();
+        assert!(!store.trouble.is_full());
+    }
 }

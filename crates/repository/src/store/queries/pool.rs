@@ -34,7 +34,7 @@ pub(in super::super) struct Trouble {
 const CORRUPT: Duration = Duration::from_secs(60);
 
 impl Trouble {
-    fn note(&self, error: &Error) {
+    pub(in super::super) fn note(&self, error: &Error) {
         match error {
             Error::Full(_) => self.is_full.store(true, Ordering::Release),
             Error::Corrupt(cause) => {
@@ -46,7 +46,7 @@ impl Trouble {
     }
 
     /// Whether it had no space left when it last wrote.
-    pub(super) fn is_full(&self) -> bool {
+    pub(in super::super) fn is_full(&self) -> bool {
         self.is_full.load(Ordering::Acquire)
     }
 
@@ -94,6 +94,9 @@ impl ManageConnection for Manager {
     }
 }
 
+/// After so long without use a connection is closed, and what it keeps in memory is given back.
+const IDLE: Duration = Duration::from_secs(60);
+
 /// A pool of connections.
 #[derive(Clone)]
 pub(in super::super) struct Pool {
@@ -117,6 +120,7 @@ impl Pool {
         let pool = r2d2::Pool::builder()
             .max_size(size.max(1))
             .min_idle(Some(0))
+            .idle_timeout(Some(IDLE))
             .connection_timeout(wait)
             .test_on_check_out(false)
             .build_unchecked(manager);
@@ -197,4 +201,24 @@ impl Pool {
 /// Establishes a connection, outside of any pool.
 pub(in super::super) fn establish(url: &str) -> Result<Conn> {
     Conn::establish(url).map_err(|error| Error::Unavailable(error.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_is_full_until_it_has_space_and_corrupt_for_a_time() {
+        let trouble = Trouble::default();
+        trouble.note(&Error::Busy("it is busy".into()));
+        assert!(!trouble.is_full() && trouble.corrupt().is_ok());
+        trouble.note(&Error::Full("no space".into()));
+        trouble.note(&Error::Corrupt("malformed".into()));
+        assert!(trouble.is_full());
+        assert!(
+            matches!(trouble.corrupt(), Err(Error::Corrupt(cause)) if cause.to_string() == "malformed")
+        );
+        trouble.has_space();
+        assert!(!trouble.is_full());
+    }
 }

@@ -21,6 +21,10 @@ type Db = diesel::sqlite::Sqlite;
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/sqlite");
 
 pub(crate) fn open(path: &str, options: &Options) -> Result<Arc<dyn Repository>> {
+    Ok(Arc::new(store(path, options)?))
+}
+
+fn store(path: &str, options: &Options) -> Result<queries::Store> {
     if path.is_empty() || path.starts_with(":memory:") {
         // Every connection to :memory: has a database of its own.
         return Err(Error::Url("sqlite: needs the path of a file".to_owned()));
@@ -40,7 +44,7 @@ pub(crate) fn open(path: &str, options: &Options) -> Result<Arc<dyn Repository>>
     keep_private(file);
     let (epoch, trouble) = (queries::Epoch::default(), Arc::<queries::Trouble>::default());
     let reader = tuned::Role::Reader { timeout: options.query_timeout };
-    Ok(Arc::new(queries::Store {
+    Ok(queries::Store {
         glance: glance::Glance::open(path, reader)?,
         readers: queries::Pool::new(
             path,
@@ -58,7 +62,7 @@ pub(crate) fn open(path: &str, options: &Options) -> Result<Arc<dyn Repository>>
         ),
         pulse: queries::Pool::new(path, tuned::Role::Pulse, 1, PULSE_WAIT, (&epoch, &trouble)),
         trouble,
-    }))
+    })
 }
 
 /// The URI of a file that must be there: a connection that is made later makes no empty database in the place of one that was
@@ -95,5 +99,25 @@ fn keep_private(path: &str) {
         if found.is_file() && mode & 0o077 != 0 {
             let _ = std::fs::set_permissions(&path, PermissionsExt::from_mode(mode & 0o700));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use devmason_test_support::Backend;
+
+    use super::*;
+    use crate::Upkeep;
+
+    #[test]
+    fn a_full_database_is_ready_once_something_can_be_written() {
+        let database = Backend::Sqlite.database();
+        let store =
+            store(database.url.strip_prefix("sqlite:").unwrap(), &Options::default()).unwrap();
+        store.trouble.note(&Error::Full("no space".into()));
+        assert!(store.trouble.is_full());
+        store.ready().unwrap();
+        assert!(!store.trouble.is_full());
     }
 }

@@ -150,13 +150,13 @@ pub(super) fn connect(path: &str, role: Role) -> Result<Conn> {
     let pragmas = match role {
         Role::Writer => {
             "pragma busy_timeout = 5000; pragma page_size = 8192; pragma journal_mode = wal; pragma journal_size_limit = 16777216; \
-             pragma synchronous = full; pragma foreign_keys = on; pragma cache_size = -8000; pragma case_sensitive_like = on;"
+             pragma synchronous = full; pragma foreign_keys = on; pragma cache_size = -2000; pragma case_sensitive_like = on;"
         }
         Role::Pulse => {
             "pragma busy_timeout = 500; pragma synchronous = full; pragma cache_size = -100;"
         }
         Role::Reader { .. } => {
-            "pragma busy_timeout = 3000; pragma query_only = on; pragma cache_size = -4000; pragma case_sensitive_like = on;"
+            "pragma busy_timeout = 3000; pragma query_only = on; pragma cache_size = -1000; pragma case_sensitive_like = on;"
         }
     };
     conn.batch_execute(pragmas)
