@@ -159,15 +159,18 @@ impl Cluster {
     pub fn signal(&self, signal: &str) {
         let data = self.data.as_ref().expect("a cluster of this process's own");
         let pid = read(&data.join("postmaster.pid")).lines().next().unwrap_or_default().to_owned();
-        let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-        let children = processes.filter_map(|process| {
+        let is_child = |process: &std::fs::DirEntry| {
             let stat = read(&process.path().join("stat"));
             // Behind the name, which ends with the last parenthesis: the state, then the parent.
-            let (_, behind) = stat.rsplit_once(')')?;
-            let is_child = behind.split_whitespace().nth(1) == Some(&pid);
-            is_child.then(|| process.file_name())
-        });
-        run(Command::new("kill").arg(signal).arg(&pid).args(children));
+            let behind = stat.rsplit_once(')').map(|(_, behind)| behind.to_owned());
+            behind.is_some_and(|behind| behind.split_whitespace().nth(1) == Some(&pid))
+        };
+        let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+        let children = processes
+            .filter(is_child)
+            .filter_map(|process| process.file_name().to_str().and_then(|name| name.parse().ok()));
+        let processes: Vec<u32> = children.chain(pid.parse()).collect();
+        self::signal(signal, &processes);
     }
 
     /// One of PostgreSQL's programs beside `psql`, such as `pgbench`.
@@ -285,6 +288,12 @@ fn programs() -> PathBuf {
                  DEVMASON_TEST_POSTGRES_URL; `cargo test sqlite` runs what needs none"
             )
         })
+}
+
+/// Sends a signal, such as `-TERM`, to processes. The shell does it: the program is not everywhere.
+pub fn signal(signal: &str, processes: &[u32]) {
+    let processes = processes.iter().map(ToString::to_string);
+    run(Command::new("sh").args(["-c", "kill \"$@\"", "sh", signal]).args(processes));
 }
 
 fn run(command: &mut Command) {

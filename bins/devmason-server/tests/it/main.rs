@@ -86,9 +86,7 @@ impl Server {
     }
 
     fn signal(&self, signal: &str) {
-        let status =
-            Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap();
-        assert!(status.success());
+        devmason_test_support::signal(signal, &[self.child.id()]);
     }
 
     /// Waits for the end; gives the exit code and what was logged.

@@ -848,8 +848,7 @@ fn who_waits_for_a_report_may_be_stopped() {
     while home.waiting() < 3 {
         std::thread::sleep(Duration::from_millis(50));
     }
-    let killed = Command::new("kill").arg(child.id().to_string()).status().unwrap();
-    assert!(killed.success());
+    devmason_test_support::signal("-TERM", &[child.id()]);
     assert_eq!(child.wait().unwrap().signal(), Some(15));
     assert_eq!(home.waiting(), 3);
 }

@@ -100,8 +100,7 @@ fn signals_reach_the_command() {
     let mut child = run.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut ready = [0; 6];
     child.stdout.as_mut().unwrap().read_exact(&mut ready).unwrap();
-    let kill = Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
-    assert!(kill.unwrap().success());
+    devmason_test_support::signal("-TERM", &[child.id()]);
     let output = child.wait_with_output().unwrap();
     assert_eq!((code(&output), out(&output).as_str()), (7, "told\n"));
     assert_eq!(server.build()["results"][0]["output"], "ready\ntold\n");
