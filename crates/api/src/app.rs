@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_web::web;
 use devmason_repository::{Error as StoreError, Repository};
@@ -13,6 +13,7 @@ use crate::cache::Cache;
 use crate::connection::{Connections, Counts};
 use crate::error::ApiError;
 use crate::live::Live;
+use crate::looks::Looks;
 use crate::metrics::Metrics;
 use crate::recorder::Recorder;
 use crate::settings::Settings;
@@ -35,6 +36,8 @@ pub(crate) struct App {
     pub(crate) recorder: Recorder,
     pub(crate) verifier: Verifier,
     pub(crate) cache: Cache,
+    /// Whether the database answers at all.
+    pulse: Looks<()>,
     pub(crate) metrics: Arc<Metrics>,
     /// The memory that requests may take at once.
     pub(crate) budget: Arc<Budget>,
@@ -61,7 +64,8 @@ impl App {
         let budget = Budget::new(settings.max_memory_bytes);
         let (connections, watchers) =
             (Connections::new(settings.connections), Counts::new(settings.watchers));
-        let cache = Cache::new();
+        let cache = Cache::new(&repository);
+        let pulse = Looks::new(repository.clone(), |repository| repository.ping());
         let verifier = Verifier::new(settings.password_cost, settings.login_failures_per_minute);
         Self {
             settings,
@@ -69,6 +73,7 @@ impl App {
             recorder,
             verifier,
             cache,
+            pulse,
             metrics,
             budget,
             reads: Turns::new(READS, Waiting { in_all: 4096, of_address: 512 }),
@@ -104,18 +109,14 @@ impl App {
             if let Ok(answer) = tokio::time::timeout(SOON, &mut answer).await {
                 return Ok(answer);
             }
-            let repository = self.repository.clone();
-            let pulse = web::block(move || repository.ping());
-            let error = match tokio::time::timeout(PULSE, pulse).await {
-                Ok(Ok(Ok(()))) => continue,
-                Ok(Err(_)) => return Err(ApiError::Interrupted),
-                // Whoever asked before has no answer either.
-                Err(_) | Ok(Ok(Err(StoreError::Busy(_)))) => {
-                    StoreError::Unavailable("it answers nobody".into())
+            match tokio::time::timeout(PULSE, self.pulse.since(Instant::now())).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => return Err(ApiError::Store(error)),
+                Err(_) => {
+                    let error = StoreError::Unavailable("it answers nobody".into());
+                    return Err(ApiError::Store(Arc::new(error)));
                 }
-                Ok(Ok(Err(error))) => error,
-            };
-            return Err(ApiError::Store(Arc::new(error)));
+            }
         }
     }
 }

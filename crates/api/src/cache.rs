@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use actix_web::web::Bytes;
 use devmason_domain::{Build, BuildKey, Project, ProjectId, Slug, State};
-use devmason_repository::Changes;
+use devmason_repository::{Changes, Repository};
 use moka::sync::Cache as Kept;
 
 use crate::app::App;
@@ -40,7 +40,8 @@ struct Read<T> {
 
 /// What was read before and still holds.
 pub(crate) struct Cache {
-    looks: Arc<Looks>,
+    repository: Arc<dyn Repository>,
+    looks: Looks<Changes>,
     projects: Kept<String, Read<Project>>,
     builds: Kept<(ProjectId, BuildKey), Read<Build>>,
     bodies: Kept<String, Bytes>,
@@ -51,7 +52,7 @@ fn weight(bytes: usize) -> u32 {
 }
 
 impl Cache {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(repository: &Arc<dyn Repository>) -> Self {
         let of_build = |key: &(ProjectId, BuildKey), read: &Read<Build>| {
             let build = &read.value;
             let tags: usize = build.tags.iter().map(|tag| tag.as_str().len() + 24).sum();
@@ -59,7 +60,8 @@ impl Cache {
             weight(key.1.as_str().len() + client + tags + build.components.len() * 16)
         };
         Self {
-            looks: Arc::default(),
+            repository: repository.clone(),
+            looks: Looks::new(repository.clone(), |repository| repository.changes()),
             projects: Kept::new(PROJECTS),
             builds: Kept::builder().weigher(of_build).max_capacity(BUILD_BYTES).build(),
             bodies: Kept::builder()
@@ -71,7 +73,10 @@ impl Cache {
 
     /// How often the store changed, as a request that arrived then must know it.
     pub(crate) async fn changes(&self, app: &App, arrived: Instant) -> Result<Changes, ApiError> {
-        app.patiently(self.looks.since(app, arrived)).await?
+        if let Some(changes) = self.repository.changes_at_once() {
+            return Ok(changes);
+        }
+        app.patiently(self.looks.since(arrived)).await?.map_err(ApiError::Store)
     }
 
     /// The project of that name.

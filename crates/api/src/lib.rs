@@ -92,13 +92,15 @@ fn warn_of_what_is_open(settings: &Settings) {
 async fn keep_up(app: web::Data<App>) {
     loop {
         let uploads = app.settings.uploads.retention();
-        if let Err(error) = app.run(|repository| repository.tidy()).await {
-            tracing::warn!(error = %error.log(), "the write-ahead log was not cut off");
-        }
         match app.run(move |repository| repository.purge(Timestamp::now(), uploads)).await {
             // Between pieces everybody else has a turn.
             Ok(true) => tokio::time::sleep(Duration::from_millis(10)).await,
-            Ok(false) => tokio::time::sleep(UPKEEP).await,
+            Ok(false) => {
+                if let Err(error) = app.run(|repository| repository.tidy()).await {
+                    tracing::warn!(error = %error.log(), "the write-ahead log was not cut off");
+                }
+                tokio::time::sleep(UPKEEP).await;
+            }
             Err(error) => {
                 tracing::warn!(error = %error.log(), "upkeep failed");
                 tokio::time::sleep(UPKEEP).await;

@@ -1,90 +1,87 @@
-//! Looks at how often the store changed, each shared by all requests that wait for one.
+//! Questions to the store whose answers are shared by all requests that wait for one.
 //!
-//! A request takes only what was asked for after it arrived. So it sees whatever any server had answered by then, at the cost
-//! of one round trip to the database, or of none where many wait: while one look is on its way, all that arrive
-//! wait for the next. Where the store can tell at once, nobody waits.
+//! A request takes only an answer that was asked for after the request arrived. So it sees whatever any server had answered
+//! by then, at the cost of one round trip to the database, or of none where many wait: while one question is on its way, all
+//! that arrive wait for the next. A thread of its own asks, so that nobody waits for those who wait for something else.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use actix_web::rt::task::spawn_blocking;
-use devmason_repository::{Changes, Error};
+use devmason_repository::{Error, Repository, Result};
 use tokio::sync::Notify;
 
-use crate::app::App;
-use crate::error::ApiError;
-
 /// What the store said, or why it could not.
-type Answer = Result<Changes, Arc<Error>>;
+type Answer<T> = std::result::Result<T, Arc<Error>>;
 
-#[derive(Default)]
-struct State {
+struct State<T> {
     /// The last answer, and when it was asked for.
-    last: Option<(Instant, Answer)>,
-    is_looking: bool,
+    last: Option<(Instant, Answer<T>)>,
+    is_asking: bool,
 }
 
-/// Looks at how often the store changed.
-#[derive(Default)]
-pub(crate) struct Looks {
-    state: Mutex<State>,
+struct Shared<T> {
+    state: Mutex<State<T>>,
     ended: Notify,
 }
 
-/// A look on its way. When it is dropped it is over, even if it never began.
-struct Look(Arc<Looks>);
-
-impl Drop for Look {
-    fn drop(&mut self) {
-        self.0.lock().is_looking = false;
-        self.0.ended.notify_waiters();
+impl<T> Shared<T> {
+    /// The state is whole between any two statements.
+    fn lock(&self) -> MutexGuard<'_, State<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Looks {
-    /// The state is whole between any two statements.
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+/// A question whose answers are shared. Its thread ends with it.
+pub(crate) struct Looks<T> {
+    shared: Arc<Shared<T>>,
+    ask: Sender<()>,
+}
+
+impl<T: Clone + Send + 'static> Looks<T> {
+    pub(crate) fn new(
+        repository: Arc<dyn Repository>,
+        question: fn(&dyn Repository) -> Result<T>,
+    ) -> Self {
+        let state = Mutex::new(State { last: None, is_asking: false });
+        let shared = Arc::new(Shared { state, ended: Notify::new() });
+        let (ask, asked) = channel();
+        let own = shared.clone();
+        std::thread::spawn(move || {
+            for () in asked {
+                let began = Instant::now();
+                let answer = std::panic::catch_unwind(AssertUnwindSafe(|| question(&*repository)))
+                    .unwrap_or_else(|_| Err(Error::Backend("the question panicked".into())));
+                {
+                    let mut state = own.lock();
+                    state.last = Some((began, answer.map_err(Arc::new)));
+                    state.is_asking = false;
+                }
+                own.ended.notify_waiters();
+            }
+        });
+        Self { shared, ask }
     }
 
-    /// How often the store changed, asked for no earlier than this.
-    pub(crate) async fn since(
-        self: &Arc<Self>,
-        app: &App,
-        arrived: Instant,
-    ) -> Result<Changes, ApiError> {
-        if let Some(changes) = app.repository.changes_at_once() {
-            return Ok(changes);
-        }
+    /// The answer, asked for no earlier than this.
+    pub(crate) async fn since(&self, arrived: Instant) -> Answer<T> {
         loop {
             // Told of every end from here on.
-            let ended = self.ended.notified();
+            let ended = self.shared.ended.notified();
             {
-                let mut state = self.lock();
+                let mut state = self.shared.lock();
                 if let Some((asked, answer)) = &state.last
                     && *asked >= arrived
                 {
-                    return answer.clone().map_err(ApiError::Store);
+                    return answer.clone();
                 }
-                if !state.is_looking {
-                    state.is_looking = true;
-                    self.begin(app);
+                if !state.is_asking {
+                    // The thread is there as long as this is.
+                    state.is_asking = self.ask.send(()).is_ok();
                 }
             }
             ended.await;
         }
-    }
-
-    /// Begins a look that goes on whoever goes away.
-    fn begin(self: &Arc<Self>, app: &App) {
-        let (look, repository) = (Look(self.clone()), app.repository.clone());
-        // Its end is told by what it holds, not by this handle.
-        drop(spawn_blocking(move || {
-            let asked = Instant::now();
-            let answer = std::panic::catch_unwind(AssertUnwindSafe(|| repository.changes()))
-                .unwrap_or_else(|_| Err(Error::Backend("the look panicked".into())));
-            look.0.lock().last = Some((asked, answer.map_err(Arc::new)));
-        }));
     }
 }

@@ -203,6 +203,9 @@ impl Shared {
             let batch = queue.take();
             self.metrics.queued.set(queue.waiting.len() as i64);
             if !batch.is_empty() {
+                if !queue.waiting.is_empty() {
+                    self.filled.notify_one();
+                }
                 return Some(batch);
             }
             if queue.closed && queue.waiting.is_empty() {
@@ -220,6 +223,7 @@ impl Shared {
 
     fn store(&self, repository: &dyn Repository, batch: Vec<Waiting>) {
         self.metrics.batch_size.observe(batch.len() as f64);
+        let first = batch.first().map(|waiting| waiting.work.project());
         let mut builds = Works::default();
         let mut steps = Works::default();
         for Waiting { work, ticket } in batch {
@@ -230,10 +234,19 @@ impl Shared {
         }
         let project_of = |build: &NewBuild| build.project;
         let locked = builds.store(&project_of, &|builds| repository.build_record_many(builds));
+        let mut came_through = locked.is_empty();
         self.put_back(locked, |build, reply| Work::Build(Box::new(build), reply));
         let project_of = |step: &NewStep| step.project;
         let locked = steps.store(&project_of, &|steps| repository.step_append_many(steps));
+        came_through &= locked.is_empty();
         self.put_back(locked, |step, reply| Work::Step(Box::new(step), reply));
+        // One that was tried apart is like any other again.
+        if let (true, Some(project)) = (came_through, first) {
+            let mut queue = self.lock();
+            if queue.locked.remove(&project).is_some() {
+                self.filled.notify_all();
+            }
+        }
     }
 
     /// Lets works of locked projects wait once more, before all others.
@@ -295,11 +308,11 @@ impl Queue {
             self.waiting.push_front(one);
         }
         if let Some(project) = apart {
-            // Found locked again, it is noted again.
-            self.locked.remove(&project);
+            // Nobody else tries it meanwhile.
+            self.locked.insert(project, now + 2 * LOCKED);
         }
         if self.waiting.is_empty() {
-            self.locked.clear();
+            self.locked.retain(|_, until| *until > now);
         }
         batch
     }

@@ -145,7 +145,7 @@ with_each_database! {
             let path = ["/pony", "/stable/builds/one", "/api/v1/components/six"][kind];
             // Most look, as most do.
             let done = match (nth / 3 + client) % 6 {
-                0 => {
+                0 | 3 => {
                     let (method, path, body) = match kind {
                         0 => ("PUT", path, format!(r#"{{"name": "{value}"}}"#)),
                         1 => ("PUT", path, format!(r#"{{"success": true, "client": {{"host": "{value}"}}}}"#)),
@@ -174,8 +174,9 @@ with_each_database! {
         let rules = [of_project, of_build, of_component];
         for (events, rule) in histories.iter().zip(rules) {
             assert!(is_linearizable(events, None, &rule), "{events:#?}");
-            assert!(events.iter().any(|event| matches!(event.what, Done::Get(Some(_)))));
         }
+        let something = |event: &Event<Done>| matches!(event.what, Done::Get(Some(_)));
+        assert!(histories.iter().flatten().any(something));
     }
 
     fn a_password_that_was_changed_on_one_server_is_wrong_on_every_other(database: &TestDatabase) {

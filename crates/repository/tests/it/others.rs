@@ -18,6 +18,26 @@ conformance! {
         assert!(error.contains("99990101000000"), "{error}");
     }
 
+    fn somebody_who_reported_to_thousands_of_projects_has_a_tally(store: &Store) {
+        use diesel::Connection as _;
+        use diesel::connection::SimpleConnection as _;
+        let (alice, project) = (store.user("alice"), store.project("p"));
+        // Each row stands for another project: the sum is over all of them.
+        let rows = format!(
+            "insert into sender_count (sender_id, project_id, shard, builds, changes) \
+             with recursive n (i) as (select 1 union all select i + 1 from n where i < 6000) \
+             select {}, {}, i, 1, 1790000000000000 from n",
+            alice.id.0, project.id.0
+        );
+        let url = &store.database.url;
+        match url.strip_prefix("sqlite:") {
+            Some(path) => diesel::SqliteConnection::establish(path).unwrap().batch_execute(&rows),
+            None => diesel::PgConnection::establish(url).unwrap().batch_execute(&rows),
+        }
+        .unwrap();
+        assert_eq!(store.build_tally(&Scope::Sender(alice.id)).unwrap().members, 6000);
+    }
+
     fn changes_rise_with_every_change_and_with_no_report(store: &Store) {
         let owner = store.user("alice");
         let project = store.project_of("p", Actor::Account(owner.id));

@@ -54,6 +54,7 @@ fn store(url: &str, options: &Options) -> Result<queries::Store> {
             (&epoch, &trouble),
         ),
         pulse: queries::Pool::new(url, tuned::Role::Pulse, 1, PULSE_WAIT, (&epoch, &trouble)),
+        care: queries::Pool::new(url, tuned::Role::Pulse, 1, PULSE_WAIT, (&epoch, &trouble)),
         trouble,
     })
 }

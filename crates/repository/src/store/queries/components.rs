@@ -250,11 +250,14 @@ pub(super) fn delete_type(
     }
     let of_it = component::table.filter(component::component_type_id.eq(Id(id)));
     if cascade {
-        let ids: Vec<Id> = of_it.select(component::id).order(component::id).load(conn)?;
+        let ids: Vec<Id> = Sql::<sql::Uuid>::new(
+            "select id from component where component_type_id = ? order by id",
+        )
+        .text(tuned::FOR_UPDATE)
+        .bind::<sql::Uuid, _>(Id(id))
+        .load(conn)?;
         for component in ids {
-            if hold(conn, "component", component.0, None)?.is_none() {
-                forget(conn, component.0)?;
-            }
+            forget(conn, component.0)?;
         }
         diesel::delete(of_it).execute(conn)?;
     } else if diesel::select(diesel::dsl::exists(of_it)).get_result(conn)? {

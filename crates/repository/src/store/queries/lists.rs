@@ -109,13 +109,13 @@ pub(super) fn tally(conn: &mut Conn, scope: &Scope) -> Outcome<Tally> {
         }
         Scope::Sender(id) => {
             let (members, changes) = Sql::<(BigInt, BigInt)>::new(
-                "select cast(coalesce(sum(c.builds), 0) as bigint), cast(coalesce(sum(c.changes), 0) as bigint) \
+                "select cast(coalesce(sum(c.builds), 0) as bigint), cast(coalesce(sum(c.changes % 4294967296), 0) as bigint) \
                  from sender_count c join project p on p.id = c.project_id \
                  where c.sender_id = ? and p.slug_key is not null",
             )
             .bind::<BigInt, _>(id.0)
             .get_result::<(i64, i64)>(conn)?;
-            // With a project its changes leave the sum, and a component that is deleted is taken out of
+            // Of many projects the whole counts would be too large a sum. With a project its changes leave the sum, and a component that is deleted is taken out of
             // builds: that these changed tells it apart.
             let others = upkeep::changes(conn)?.count.cast_signed();
             (members, changes.wrapping_mul(0x1e37_79b9_7f4a_7c15).wrapping_add(others))

@@ -57,12 +57,15 @@ fn next(column: &str) -> SqlLiteral<BigInt> {
 
 /// The store: connections for reading and for writing.
 pub(super) struct Store {
-    pub(super) glance: tuned::Glance,
     pub(super) readers: Pool,
     pub(super) writers: Pool,
-    /// One connection that asks how the database is, whatever the others wait for.
+    /// One connection that asks whether the database answers, whatever the others wait for.
     pub(super) pulse: Pool,
+    /// And one that sees how it is, and keeps it in order.
+    pub(super) care: Pool,
     pub(super) trouble: Arc<Trouble>,
+    /// The last, as closing its files ends all locks of this process on them.
+    pub(super) glance: tuned::Glance,
 }
 
 impl Store {
@@ -342,16 +345,16 @@ impl Upkeep for Store {
     fn ready(&self) -> Result<()> {
         self.glance.is_there()?;
         self.trouble.corrupt()?;
-        self.pulse.read(tuned::may_write)?;
+        self.care.read(tuned::may_write)?;
         if self.trouble.is_full() {
-            self.pulse.once(|conn| tuned::write(conn, upkeep::write_something))?;
+            self.care.once(|conn| tuned::write(conn, upkeep::write_something))?;
             self.trouble.has_space();
         }
         Ok(())
     }
     fn tidy(&self) -> Result<()> {
         match self.glance.log_bytes() {
-            Some(bytes) if bytes > LONG_LOG => self.pulse.once(tuned::shorten_log),
+            Some(bytes) if bytes > LONG_LOG => self.care.once(tuned::shorten_log),
             _ => Ok(()),
         }
     }

@@ -175,7 +175,10 @@ impl Pool {
                 return error;
             }
             link.broken = true;
-            self.epoch.fetch_add(1, Ordering::AcqRel);
+            // Whoever only asks whether it takes writes tells nothing of the others.
+            if !is_read_only || matches!(self.role, tuned::Role::Writer) {
+                self.epoch.fetch_add(1, Ordering::AcqRel);
+            }
             match error {
                 Error::Backend(cause) => Error::Unavailable(cause),
                 error => error,

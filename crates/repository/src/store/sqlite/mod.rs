@@ -61,6 +61,7 @@ fn store(path: &str, options: &Options) -> Result<queries::Store> {
             (&epoch, &trouble),
         ),
         pulse: queries::Pool::new(path, tuned::Role::Pulse, 1, PULSE_WAIT, (&epoch, &trouble)),
+        care: queries::Pool::new(path, tuned::Role::Pulse, 1, PULSE_WAIT, (&epoch, &trouble)),
         trouble,
     })
 }

@@ -216,10 +216,10 @@ pub(super) fn may_write(conn: &mut Conn) -> Outcome<()> {
     }
 }
 
-/// Moves all of the write-ahead log into the database and cuts it off, unless that takes longer than half a second: whoever
-/// writes waits as long.
+/// Moves the write-ahead log into the database, and cuts it off unless somebody reads from it for longer than half a second:
+/// whoever writes waits as long.
 pub(super) fn shorten_log(conn: &mut Conn) -> Outcome<()> {
-    match conn.batch_execute("pragma wal_checkpoint(truncate)") {
+    match conn.batch_execute("pragma wal_checkpoint(passive); pragma wal_checkpoint(truncate)") {
         Err(error) if error.to_string().contains("is locked") => Ok(()),
         result => Ok(result?),
     }
