@@ -6,7 +6,7 @@ use std::time::Instant;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, http, web};
 use devmason_domain::{Username, Viewer};
-use devmason_hypermedia::{Method, Resource};
+use devmason_hypermedia::{BuildsOf, Collection, Method, Operation, Place, Resource, Stream};
 use devmason_pages::Site;
 use tracing::Instrument;
 
@@ -186,7 +186,7 @@ async fn answer(
         _ => Asked::Unknown,
     };
     // Whether the process lives and the database answers is told to anybody, and without bcrypt.
-    let is_open = matches!(resource, Ok(Resource::Health | Resource::Ready | Resource::Asset(_)));
+    let is_open = resource.as_ref().is_ok_and(|resource| matches!(resource.place(), Place::Open));
     if !is_open && !origin.is_served(&app.settings) {
         return Err(ApiError::ForeignHost);
     }
@@ -253,12 +253,11 @@ async fn answer(
         }
         let result = match asked {
             Asked::Allowed => options(&call).await,
-            Asked::Do(method) if resource.methods().contains(&method) => {
-                handle(&call, method).await
-            }
-            Asked::Do(_) | Asked::Unknown => Err(ApiError::MethodNotAllowed(
-                service::methods(&call).await.unwrap_or_else(|_| resource.methods().to_vec()),
-            )),
+            Asked::Do(method) => match resource.operation(method) {
+                Some(operation) => handle(&call, operation).await,
+                None => Err(not_allowed(&call).await),
+            },
+            Asked::Unknown => Err(not_allowed(&call).await),
         };
         tries += 1;
         match result {
@@ -346,8 +345,14 @@ async fn form(
         is_form: true,
         is_new: matches!(of, Resource::ProjectList),
     };
-    let result = handle(&call, asked.method).await;
+    let operation = asked.resource.operation(asked.method).ok_or(ApiError::ForeignForm)?;
+    let result = handle(&call, operation).await;
     result.map(|_| leading_to(&origin.base.location(&asked.then)))
+}
+
+async fn not_allowed(call: &Call<'_>) -> ApiError {
+    let methods = service::methods(call).await;
+    ApiError::MethodNotAllowed(methods.unwrap_or_else(|_| call.resource.methods().to_vec()))
 }
 
 async fn options(call: &Call<'_>) -> Result<HttpResponse, ApiError> {
@@ -355,57 +360,92 @@ async fn options(call: &Call<'_>) -> Result<HttpResponse, ApiError> {
     Ok(HttpResponse::NoContent().insert_header((header::ALLOW, allow(&methods))).finish())
 }
 
-/// The one table of handlers. A method that a resource has is in it.
-async fn handle(call: &Call<'_>, method: Method) -> Result<HttpResponse, ApiError> {
-    use Method::{Delete, Get, Post, Put};
-    match (call.resource, method) {
-        (Resource::ProjectList, _) => projects::list(call).await,
-        (Resource::Project(slug), Put) => projects::put(call, slug).await,
-        (Resource::Project(slug), Delete) => projects::delete(call, slug).await,
-        (Resource::Project(slug), _) => projects::get(call, slug).await,
-        (Resource::BuildList(slug), Post) => builds::post(call, slug).await,
-        (Resource::BuildList(slug), _) => lists::of_project(call, slug).await,
-        (Resource::LatestBuild(slug), _) => lists::latest_of_project(call, slug).await,
-        (Resource::Build(slug, key), Put) => builds::put(call, slug, key).await,
-        (Resource::Build(slug, key), Delete) => builds::delete(call, slug, key).await,
-        (Resource::Build(slug, key), _) => builds::get(call, slug, key).await,
-        (Resource::Progress(slug, key), Post) => progress::post(call, slug, key).await,
-        (Resource::Progress(slug, key), Delete) => progress::delete(call, slug, key).await,
-        (Resource::Progress(slug, key), Get | Put) => progress::get(call, slug, key).await,
-        (Resource::TestList(slug, key), _) => tests::list(call, slug, key).await,
-        (Resource::Receipt(slug, key), _) => receipts::get(call, slug, key).await,
-        (Resource::StepOutput(slug, key, nth, stream), _) => {
-            outputs::get(call, slug, key, *nth, *stream).await
+/// The table of handlers: every operation of the map.
+async fn handle(call: &Call<'_>, operation: Operation<'_>) -> Result<HttpResponse, ApiError> {
+    use Collection::{Builds, ComponentTypes, Components, Projects, Steps, Tags, Tests, Users};
+    match operation {
+        Operation::ListProjects => projects::list(call).await,
+        Operation::ReadProject(project) => projects::get(call, project).await,
+        Operation::PutProject(project) => projects::put(call, project).await,
+        Operation::DeleteProject(project) => projects::delete(call, project).await,
+        Operation::ReadProjectBadge(project) => feeds::badge(call, project.clone().into()).await,
+        Operation::ReadProjectFeed(project) => feeds::feed(call, project.clone().into()).await,
+
+        Operation::ListBuilds(project) => lists::of_project(call, project).await,
+        Operation::PostBuild(project) => builds::post(call, project).await,
+        Operation::FindLatestBuild(project) => lists::latest_of_project(call, project).await,
+        Operation::ReadBuild(project, build) => builds::get(call, project, build).await,
+        Operation::PutBuild(project, build) => builds::put(call, project, build).await,
+        Operation::DeleteBuild(project, build) => builds::delete(call, project, build).await,
+        Operation::ReadProgress(project, build) => progress::get(call, project, build).await,
+        Operation::PostStep(project, build) => progress::post(call, project, build).await,
+        Operation::CloseBuild(project, build) => progress::delete(call, project, build).await,
+        Operation::ReadStepOutput(project, build, step) => {
+            outputs::get(call, project, build, *step, Stream::Output).await
         }
-        (Resource::Events(slug, key), _) => outputs::events(call, slug, key).await,
-        (Resource::Reparse(slug, key), _) => receipts::reparse(call, slug, key).await,
-        (Resource::TestHistory(slug, name), _) => tests::history(call, slug, name).await,
-        (Resource::TagList(slug), _) => lists::tags(call, slug).await,
-        (Resource::Tagged(slug, segment), _) => lists::of_tags(call, slug, segment).await,
-        (Resource::LatestTagged(slug, segment), _) => {
-            lists::latest_of_tags(call, slug, segment).await
+        Operation::ReadStepErrout(project, build, step) => {
+            outputs::get(call, project, build, *step, Stream::Errout).await
         }
-        (Resource::UserList, _) => users::list(call).await,
-        (Resource::User(username), Put) => users::put(call, username).await,
-        (Resource::User(username), Delete) => users::delete(call, username).await,
-        (Resource::User(username), _) => users::get(call, username).await,
-        (Resource::UserBuilds(username), _) => lists::of_user(call, username).await,
-        (Resource::LatestByUser(username), _) => lists::latest_of_user(call, username).await,
-        (Resource::Badge(of), _) => feeds::badge(call, of).await,
-        (Resource::Feed(of), _) => feeds::feed(call, of).await,
-        (Resource::List(collection), Post) => objects::create(call, *collection).await,
-        (Resource::List(collection), _) => objects::list(call, *collection).await,
-        (Resource::Object(collection, id), Put) => objects::update(call, *collection, id).await,
-        (Resource::Object(collection, id), Delete) => objects::delete(call, *collection, id).await,
-        (Resource::Object(collection, id), _) => objects::get(call, *collection, id).await,
-        (Resource::ComponentsOfType(id), _) => objects::components_of_type(call, id).await,
-        (Resource::BuildsOfComponent(id), _) => objects::builds_of_component(call, id).await,
-        (Resource::Session, Get) => service::session(call),
-        (Resource::Session, _) => Err(ApiError::UnsupportedType),
-        (Resource::Asset(file), _) => service::asset(file),
-        (Resource::Health, _) => Ok(service::health()),
-        (Resource::Ready, _) => service::ready(call).await,
-        (Resource::Metrics, _) => service::metrics(call),
-        (Resource::OpenApi, _) => service::openapi(call),
+        Operation::WatchBuild(project, build) => outputs::events(call, project, build).await,
+        Operation::ReadReceipt(project, build) => receipts::get(call, project, build).await,
+        Operation::Reparse(project, build) => receipts::reparse(call, project, build).await,
+
+        Operation::ListTests(project, build) => tests::list(call, project, build).await,
+        Operation::ReadTestHistory(project, test) => tests::history(call, project, test).await,
+
+        Operation::ListTags(project) => lists::tags(call, project).await,
+        Operation::ListTagged(project, tags) => lists::of_tags(call, project, tags).await,
+        Operation::FindLatestTagged(project, tags) => {
+            lists::latest_of_tags(call, project, tags).await
+        }
+        Operation::ReadTaggedBadge(project, tags) => {
+            feeds::badge(call, BuildsOf::Tagged(project.clone(), tags.clone())).await
+        }
+        Operation::ReadTaggedFeed(project, tags) => {
+            feeds::feed(call, BuildsOf::Tagged(project.clone(), tags.clone())).await
+        }
+
+        Operation::ListUsers => users::list(call).await,
+        Operation::ReadUser(username) => users::get(call, username).await,
+        Operation::PutUser(username) => users::put(call, username).await,
+        Operation::DeleteUser(username) => users::delete(call, username).await,
+        Operation::ListUserBuilds(username) => lists::of_user(call, username).await,
+        Operation::FindLatestByUser(username) => lists::latest_of_user(call, username).await,
+        Operation::ReadUserBadge(username) => feeds::badge(call, username.clone().into()).await,
+        Operation::ReadUserFeed(username) => feeds::feed(call, username.clone().into()).await,
+
+        Operation::ListComponentTypeObjects => objects::list(call, ComponentTypes).await,
+        Operation::CreateComponentType => objects::create(call, ComponentTypes).await,
+        Operation::ReadComponentTypeObject(id) => objects::get(call, ComponentTypes, id).await,
+        Operation::ChangeComponentType(id) => objects::update(call, ComponentTypes, id).await,
+        Operation::DeleteComponentType(id) => objects::delete(call, ComponentTypes, id).await,
+        Operation::ListComponentsOfType(id) => objects::components_of_type(call, id).await,
+        Operation::ListComponentObjects => objects::list(call, Components).await,
+        Operation::CreateComponent => objects::create(call, Components).await,
+        Operation::ReadComponentObject(id) => objects::get(call, Components, id).await,
+        Operation::ChangeComponent(id) => objects::update(call, Components, id).await,
+        Operation::DeleteComponent(id) => objects::delete(call, Components, id).await,
+        Operation::ListBuildsOfComponent(id) => objects::builds_of_component(call, id).await,
+        Operation::ListProjectObjects => objects::list(call, Projects).await,
+        Operation::ReadProjectObject(id) => objects::get(call, Projects, id).await,
+        Operation::ListBuildObjects => objects::list(call, Builds).await,
+        Operation::ReadBuildObject(id) => objects::get(call, Builds, id).await,
+        Operation::ListStepObjects => objects::list(call, Steps).await,
+        Operation::ReadStepObject(id) => objects::get(call, Steps, id).await,
+        Operation::ListTestObjects => objects::list(call, Tests).await,
+        Operation::ReadTestObject(id) => objects::get(call, Tests, id).await,
+        Operation::ListTagObjects => objects::list(call, Tags).await,
+        Operation::ReadTagObject(id) => objects::get(call, Tags, id).await,
+        Operation::ListUserObjects => objects::list(call, Users).await,
+        Operation::ReadUserObject(id) => objects::get(call, Users, id).await,
+
+        Operation::ReadSession => service::session(call),
+        // What signs in or out is a form; forms are answered before operations.
+        Operation::ChangeSession => Err(ApiError::UnsupportedType),
+        Operation::ReadAsset(file) => service::asset(file),
+        Operation::ReadHealth => Ok(service::health()),
+        Operation::ReadReadiness => service::ready(call).await,
+        Operation::ReadMetrics => service::metrics(call),
+        Operation::ReadDescription => service::openapi(call),
     }
 }

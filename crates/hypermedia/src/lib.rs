@@ -2,12 +2,15 @@
 
 mod base;
 pub mod document;
+pub mod map;
+mod names;
+pub mod operation;
 mod resource;
 mod view;
 
 pub use base::Base;
 pub use document::{DocumentError, Fields};
-pub use resource::{
-    BuildsOf, Collection, Method, PathError, RESERVED, Resource, Stream, TagSegment,
-};
+pub use map::{Operation, Resource};
+pub use names::{BuildsOf, Collection, Method, Stream, TagSegment};
+pub use resource::{PathError, Place, RESERVED};
 pub use view::{Link, ListLinks, Subject, View};

@@ -5,7 +5,7 @@ use devmason_domain::{
 };
 use serde::Serialize;
 
-use crate::{Base, BuildsOf, Collection, Method, Resource, TagSegment};
+use crate::{Base, BuildsOf, Method, Resource, TagSegment};
 
 /// A link, as in the "Build server REST API".
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -137,12 +137,8 @@ impl View<'_> {
     pub fn root_links(&self) -> Vec<Link> {
         vec![
             self.link("users", &Resource::UserList, Subject::ReadOnly),
-            self.link(
-                "componenttypes",
-                &Resource::List(Collection::ComponentTypes),
-                Subject::Components,
-            ),
-            self.link("components", &Resource::List(Collection::Components), Subject::Components),
+            self.link("componenttypes", &Resource::ComponentTypeObjects, Subject::Components),
+            self.link("components", &Resource::ComponentObjects, Subject::Components),
             self.link("service-desc", &Resource::OpenApi, Subject::ReadOnly),
         ]
     }
@@ -157,8 +153,8 @@ impl View<'_> {
             self.link("tag-list", &Resource::TagList(slug()), Subject::ReadOnly),
         ];
         let builds = BuildsOf::Project(slug());
-        links.push(self.link("badge", &Resource::Badge(builds.clone()), Subject::ReadOnly));
-        links.push(self.link("feed", &Resource::Feed(builds), Subject::ReadOnly));
+        links.push(self.link("badge", &builds.badge(), Subject::ReadOnly));
+        links.push(self.link("feed", &builds.feed(), Subject::ReadOnly));
         links.extend(project.owner.as_ref().map(|(_, owner)| self.user_link("owner", owner)));
         links
     }
@@ -292,7 +288,7 @@ impl View<'_> {
     }
 
     fn feed_link(&self, of: BuildsOf) -> Link {
-        self.link("feed", &Resource::Feed(of), Subject::ReadOnly)
+        self.link("feed", &of.feed(), Subject::ReadOnly)
     }
 
     /// The links of a page of the builds with some tags.
@@ -307,7 +303,7 @@ impl View<'_> {
             Subject::ReadOnly,
         ));
         let builds = BuildsOf::Tagged(project.slug.clone(), segment());
-        links.push(self.link("badge", &Resource::Badge(builds.clone()), Subject::ReadOnly));
+        links.push(self.link("badge", &builds.badge(), Subject::ReadOnly));
         links.push(self.feed_link(builds));
         links.extend(tags.iter().map(|tag| self.tag_link(project, std::slice::from_ref(tag))));
         links

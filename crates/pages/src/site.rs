@@ -1,7 +1,7 @@
 //! What every page has around it, and where its links lead.
 
 use devmason_domain::{Build, Component, Outcome, Slug, Tag, Timestamp, Username};
-use devmason_hypermedia::{Base, BuildsOf, Collection, Resource, TagSegment};
+use devmason_hypermedia::{Base, BuildsOf, Resource, TagSegment};
 
 use crate::Standing;
 use crate::assets::{SCRIPT, STYLE};
@@ -50,7 +50,7 @@ impl Site<'_> {
         self.to(&Resource::UserList)
     }
     pub(crate) fn components(&self) -> String {
-        self.to(&Resource::List(Collection::Components))
+        self.to(&Resource::ComponentObjects)
     }
     pub(crate) fn openapi(&self) -> String {
         self.to(&Resource::OpenApi)
@@ -80,10 +80,10 @@ impl Site<'_> {
         self.to(&Resource::TagList(project.clone()))
     }
     pub(crate) fn feed(&self, of: &BuildsOf) -> String {
-        self.to(&Resource::Feed(of.clone()))
+        self.to(&of.feed())
     }
     pub(crate) fn badge(&self, of: &BuildsOf) -> String {
-        self.to(&Resource::Badge(of.clone()))
+        self.to(&of.badge())
     }
     pub(crate) fn tag(&self, project: &Slug, tag: &Tag) -> String {
         self.to(&Resource::Tagged(project.clone(), TagSegment::of([tag])))
@@ -116,7 +116,7 @@ impl Site<'_> {
         self.of_build(project, build, &format!("steps/{step}/{stream}"))
     }
     pub(crate) fn component(&self, component: &Component) -> String {
-        self.to(&Resource::Object(Collection::Components, component.id.to_string()))
+        self.to(&Resource::ComponentObject(component.id.to_string()))
     }
     pub(crate) fn component_builds(&self, id: &str) -> String {
         self.to(&Resource::BuildsOfComponent(id.to_owned()))

@@ -55,8 +55,8 @@ async fn newest(call: &Call<'_>, scope: Scope, limit: u64) -> Result<Vec<(Build,
     .await
 }
 
-pub(crate) async fn badge(call: &Call<'_>, of: &BuildsOf) -> Result<HttpResponse, ApiError> {
-    let (scope, label, etag) = scope(call, of).await?;
+pub(crate) async fn badge(call: &Call<'_>, of: BuildsOf) -> Result<HttpResponse, ApiError> {
+    let (scope, label, etag) = scope(call, &of).await?;
     if call.is_known(&etag) {
         return Ok(call.unchanged(&etag));
     }
@@ -67,8 +67,8 @@ pub(crate) async fn badge(call: &Call<'_>, of: &BuildsOf) -> Result<HttpResponse
     Ok(call.other(&etag, "image/svg+xml", svg))
 }
 
-pub(crate) async fn feed(call: &Call<'_>, of: &BuildsOf) -> Result<HttpResponse, ApiError> {
-    let (scope, title, etag) = scope(call, of).await?;
+pub(crate) async fn feed(call: &Call<'_>, of: BuildsOf) -> Result<HttpResponse, ApiError> {
+    let (scope, title, etag) = scope(call, &of).await?;
     if call.is_known(&etag) {
         return Ok(call.unchanged(&etag));
     }

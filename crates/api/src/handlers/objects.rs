@@ -13,7 +13,7 @@ use devmason_hypermedia::document::{
     BuildObject, ComponentObject, ComponentTypeObject, IncomingComponent, IncomingComponentType,
     ObjectList, OneObject, ProjectObject, StepObject, TagObject, TestObject, UserObject,
 };
-use devmason_hypermedia::{Collection, ListLinks, Resource};
+use devmason_hypermedia::{Collection, ListLinks};
 use devmason_repository::{
     Changed, Claimed, Created, FoundTest, Listed, Listing, Named, NewComponent, NewComponentType,
     PlacedStep, Removed, TestQuery, UsedTag,
@@ -480,7 +480,7 @@ pub(crate) async fn create(
 ) -> Result<HttpResponse, ApiError> {
     call.app.settings.policy.create_component(call.viewer())?;
     let id = fresh_uuid();
-    let path = Resource::Object(collection, id.to_string()).path();
+    let path = collection.object(id.to_string()).path();
     let claim = call.claim(collection.plural(), 201, path).await?;
     if collection == Collection::ComponentTypes {
         let incoming: IncomingComponentType = call.document().await?;
@@ -545,7 +545,7 @@ fn made<T: serde::Serialize>(
     etag: String,
     object: T,
 ) -> Result<HttpResponse, ApiError> {
-    let location = call.base.location(&Resource::Object(collection, id.to_string()));
+    let location = call.base.location(&collection.object(id.to_string()));
     call.object(StatusCode::CREATED, &etag, Some(location), &OneObject { collection, object })
 }
 

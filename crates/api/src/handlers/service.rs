@@ -2,7 +2,7 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::header;
-use devmason_hypermedia::{BuildsOf, Method, Resource, Subject};
+use devmason_hypermedia::{Method, Place, Resource, Subject};
 use devmason_pages::{Asset, SignIn};
 use serde_json::json;
 
@@ -16,12 +16,23 @@ use crate::params::Format;
 /// What this client may do with the resource.
 pub(crate) async fn methods(call: &Call<'_>) -> Result<Vec<Method>, ApiError> {
     let view = call.view();
-    Ok(match call.resource {
-        Resource::Project(slug) => {
+    Ok(match call.resource.place() {
+        Place::Open => vec![Method::Get],
+        Place::Session => vec![Method::Get, Method::Post],
+        Place::Server => view.methods(Subject::ReadOnly),
+        Place::Project(slug) => {
             view.methods(Subject::Project(call.find_project(slug).await?.as_ref()))
         }
-        Resource::BuildList(slug) => view.methods(Subject::Builds(&call.project(slug).await?)),
-        Resource::Build(slug, key) => {
+        Place::Builds(slug) => view.methods(Subject::Builds(&call.project(slug).await?)),
+        Place::InProject(slug) => {
+            call.project(slug).await?;
+            view.methods(Subject::ReadOnly)
+        }
+        Place::Tagged(slug, segment) => {
+            lists::tagged(call, slug, segment).await?;
+            view.methods(Subject::ReadOnly)
+        }
+        Place::Build(slug, key) => {
             let project = call.project(slug).await?;
             match builds::find(call, slug, key).await {
                 Ok((_, build)) => view.methods(Subject::Build(&project, Some(&build))),
@@ -29,75 +40,40 @@ pub(crate) async fn methods(call: &Call<'_>) -> Result<Vec<Method>, ApiError> {
                 Err(error) => return Err(error),
             }
         }
-        Resource::Progress(slug, key) => {
+        Place::Progress(slug, key) => {
             let (project, build) = builds::find(call, slug, key).await?;
             view.methods(Subject::Progress(&project, &build))
         }
-        Resource::Reparse(slug, key) => {
+        Place::Reparse(slug, key) => {
             let (project, build) = builds::find(call, slug, key).await?;
             view.methods(Subject::Reparse(&project, &build))
         }
-        Resource::TestList(slug, key)
-        | Resource::Receipt(slug, key)
-        | Resource::StepOutput(slug, key, ..)
-        | Resource::Events(slug, key) => {
+        Place::InBuild(slug, key) => {
             builds::find(call, slug, key).await?;
             view.methods(Subject::ReadOnly)
         }
-        Resource::LatestBuild(slug) | Resource::TagList(slug) | Resource::TestHistory(slug, _) => {
-            call.project(slug).await?;
-            view.methods(Subject::ReadOnly)
-        }
-        Resource::Tagged(slug, segment) | Resource::LatestTagged(slug, segment) => {
-            lists::tagged(call, slug, segment).await?;
-            view.methods(Subject::ReadOnly)
-        }
-        Resource::User(username) => match users::find(call, username).await {
+        Place::User(username) => match users::find(call, username).await {
             Ok(_) => view.methods(Subject::User(username, true)),
             Err(ApiError::NotFound(_)) => view.methods(Subject::User(username, false)),
             Err(error) => return Err(error),
         },
-        Resource::Badge(BuildsOf::Project(slug)) | Resource::Feed(BuildsOf::Project(slug)) => {
-            call.project(slug).await?;
-            view.methods(Subject::ReadOnly)
-        }
-        Resource::Badge(BuildsOf::Tagged(slug, segment))
-        | Resource::Feed(BuildsOf::Tagged(slug, segment)) => {
-            lists::tagged(call, slug, segment).await?;
-            view.methods(Subject::ReadOnly)
-        }
-        Resource::Badge(BuildsOf::User(username)) | Resource::Feed(BuildsOf::User(username)) => {
+        Place::InUser(username) => {
             users::find(call, username).await?;
             view.methods(Subject::ReadOnly)
         }
-        Resource::UserBuilds(username) | Resource::LatestByUser(username) => {
-            users::find(call, username).await?;
-            view.methods(Subject::ReadOnly)
-        }
-        Resource::List(collection) if collection.is_written() => view.methods(Subject::Components),
-        Resource::Object(collection, id) => {
-            let creator = objects::creator(call, *collection, id).await?;
+        Place::Components => view.methods(Subject::Components),
+        Place::Object(collection, id) => {
+            let creator = objects::creator(call, collection, id).await?;
             if collection.is_written() {
                 view.methods(Subject::Component(creator))
             } else {
                 view.methods(Subject::ReadOnly)
             }
         }
-        Resource::ComponentsOfType(id) => {
-            objects::component_type(call, id).await?;
+        Place::InObject(collection, id) => {
+            objects::creator(call, collection, id).await?;
             view.methods(Subject::ReadOnly)
         }
-        Resource::BuildsOfComponent(id) => {
-            objects::component(call, id).await?;
-            view.methods(Subject::ReadOnly)
-        }
-        Resource::Health | Resource::Ready | Resource::Asset(_) => vec![Method::Get],
-        Resource::Session => vec![Method::Get, Method::Post],
-        Resource::List(_)
-        | Resource::ProjectList
-        | Resource::UserList
-        | Resource::Metrics
-        | Resource::OpenApi => view.methods(Subject::ReadOnly),
     })
 }
 

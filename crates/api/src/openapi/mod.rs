@@ -1,18 +1,20 @@
-//! The API's description, OpenAPI 3.1, made from one table of operations.
+//! The description of the API, OpenAPI 3.1, made from the map of URIs.
 
-mod operations;
 mod schemas;
 
+use devmason_hypermedia::map::{ANY, OPTIONS, ROWS};
+use devmason_hypermedia::operation::{Answer, Description, Right};
 use serde_json::{Map, Value, json};
-
-use operations::{ANY, OPERATIONS, Operation};
 
 /// The description of the API of a server at this URL.
 pub fn document(server: &str) -> Value {
     let mut paths: Map<String, Value> = Map::new();
-    for operation in OPERATIONS.iter().filter(|operation| operation.path != "*") {
-        let item = paths.entry(operation.path).or_insert_with(|| path_item(operation.path));
-        item[operation.method] = describe(operation);
+    for row in ROWS {
+        let mut item = path_item(row.pattern);
+        for (method, operation) in row.methods.iter().zip(row.operations) {
+            item[method.as_str().to_lowercase()] = describe(operation);
+        }
+        paths.insert(row.pattern.to_owned(), item);
     }
     let mut schemas = schemas::documents();
     if let (Value::Object(all), Value::Object(objects)) = (&mut schemas, schemas::objects()) {
@@ -35,67 +37,54 @@ pub fn document(server: &str) -> Value {
 
 fn path_item(path: &str) -> Value {
     let names = path.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'));
-    let parameters: Vec<Value> =
-        names.map(|name| json!({"$ref": format!("#/components/parameters/{name}")})).collect();
-    let mut item = json!({"parameters": parameters});
-    if let Some(options) = OPERATIONS.iter().find(|operation| operation.method == "options") {
-        item["options"] = describe(options);
-    }
-    item
+    let parameters: Vec<Value> = names.map(parameter).collect();
+    json!({"parameters": parameters, "options": describe(&OPTIONS)})
 }
 
-fn describe(operation: &Operation) -> Value {
+fn parameter(name: &str) -> Value {
+    json!({"$ref": format!("#/components/parameters/{name}")})
+}
+
+fn schema(name: &str) -> Value {
+    json!({"schema": {"$ref": format!("#/components/schemas/{name}")}})
+}
+
+fn describe(operation: &Description) -> Value {
+    let is_open = operation.right == Right::Open;
+    let implied = operation.implied();
+    let any = ANY.iter().filter(|answer| !is_open || !matches!(answer.status, 401 | 429));
     let mut responses: Map<String, Value> = Map::new();
-    // Health is told to anybody, whatever the credentials.
-    let is_open = matches!(operation.path, "/healthz" | "/readyz");
-    let any = ANY.iter().filter(|(status, ..)| !is_open || !matches!(status, 401 | 429));
-    for (status, schema, meaning) in operation.answers.iter().chain(any) {
+    for Answer { status, schema: name, meaning } in
+        operation.answers.iter().chain(&implied).chain(any)
+    {
         let mut response = json!({"description": meaning});
-        if !schema.is_empty() {
-            let schema = json!({"$ref": format!("#/components/schemas/{schema}")});
-            response["content"] = json!({"application/json": {"schema": schema}});
+        if let Some(name) = name {
+            response["content"] = json!({"application/json": schema(name)});
             if matches!(status, 200 | 201) && !is_open {
                 response["content"]["text/html"] = json!({"schema": {"type": "string"}});
             }
         }
         responses.insert(status.to_string(), response);
     }
-    let answers = |status: u16| operation.answers.iter().any(|(known, ..)| *known == status);
+    let answers = |status: u16| operation.answers.iter().find(|answer| answer.status == status);
     let mut names: Vec<&str> = operation.query.to_vec();
-    if operation.answers.iter().any(|(status, schema, _)| *status == 200 && !schema.is_empty())
-        && !is_open
-    {
-        names.push("format");
-    }
-    if answers(413) {
-        let meaning = "The body did not arrive in time";
-        let schema = json!({"$ref": "#/components/schemas/Error"});
-        responses.insert(
-            "408".to_owned(),
-            json!({"description": meaning, "content": {"application/json": {"schema": schema}}}),
-        );
-    }
-    names.extend(answers(304).then_some("If-None-Match"));
-    names.extend(answers(412).then_some("If-Match"));
-    names.extend(answers(422).then_some("Idempotency-Key"));
-    let parameters: Vec<Value> = names
-        .iter()
-        .map(|name| json!({"$ref": format!("#/components/parameters/{name}")}))
-        .collect();
-    let mut description =
-        json!({"summary": operation.summary, "parameters": parameters, "responses": responses});
-    if let Some(schema) = operation.body {
-        let required = !matches!(schema, "Closing" | "NewUser");
-        let schema = json!({"$ref": format!("#/components/schemas/{schema}")});
-        let mut content = json!({"application/json": {"schema": schema}});
+    let has_pages = answers(200).is_some_and(|answer| answer.schema.is_some()) && !is_open;
+    names.extend(has_pages.then_some("format"));
+    names.extend(answers(304).map(|_| "If-None-Match"));
+    names.extend(answers(412).map(|_| "If-Match"));
+    names.extend(answers(422).map(|_| "Idempotency-Key"));
+    let parameters: Vec<Value> = names.into_iter().map(parameter).collect();
+    let mut description = json!({
+        "summary": operation.summary,
+        "description": operation.right.sentence(),
+        "parameters": parameters,
+        "responses": responses,
+    });
+    if let Some(body) = operation.body {
+        let required = !matches!(body, "Closing" | "NewUser");
+        let mut content = json!({"application/json": schema(body)});
         if operation.query.contains(&"report") {
-            for media_type in [
-                "application/xml",
-                "text/plain",
-                "application/x-ndjson",
-                "application/x-tar",
-                "application/zip",
-            ] {
+            for media_type in REPORTS {
                 content[media_type] =
                     json!({"schema": {"type": "string", "description": "A report file"}});
             }
@@ -104,3 +93,12 @@ fn describe(operation: &Operation) -> Value {
     }
     description
 }
+
+/// The media types of report files.
+const REPORTS: [&str; 5] = [
+    "application/xml",
+    "text/plain",
+    "application/x-ndjson",
+    "application/x-tar",
+    "application/zip",
+];

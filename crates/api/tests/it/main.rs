@@ -9,7 +9,8 @@ use std::thread::JoinHandle;
 
 use devmason_api::{Settings, openapi, serve};
 use devmason_domain::{Policy, Reading, Registration};
-use devmason_hypermedia::{Base, BuildsOf, Resource, Stream};
+use devmason_hypermedia::map::ROWS;
+use devmason_hypermedia::{Base, Resource};
 use devmason_repository::{Options, open};
 use devmason_test_support::http::{Request, Response};
 use devmason_test_support::{Backend, TestDatabase};

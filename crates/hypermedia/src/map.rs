@@ -1,0 +1,788 @@
+//! The map of URIs: every resource once, with its path, its methods and its operations.
+//!
+//! Paths are parsed and written, links, `Allow`, metrics and `/openapi.json` follow from these rows alone. A
+//! new resource is a row here, an arm in the API's table of handlers, and a document.
+
+use devmason_domain::{BuildKey, Slug, Username};
+
+use crate::operation::{Answer, Description, Right, answer, document, error};
+use crate::resource::resources;
+use crate::{Collection, TagSegment};
+
+/// An operation without parameters and without a body.
+const PLAIN: Description =
+    Description { summary: "", right: Right::Read, query: &[], body: None, answers: &[] };
+
+/// The parameters that describe a report file.
+const REPORTED: [&str; 8] =
+    ["report", "tag", "host", "arch", "user", "started", "name", "component"];
+
+/// The parameters of a list that is read by page number.
+const PAGE: [&str; 2] = ["page", "per_page"];
+
+/// The parameters of a list of builds.
+const BUILDS: [&str; 13] = [
+    "page", "per_page", "after", "before", "from", "fields", "where", "query", "sort", "state",
+    "tag", "host", "text",
+];
+
+/// The parameters of a list in the query API.
+const OBJECTS: [&str; 6] = ["limit", "offset", "where", "query", "sort", "embed"];
+
+const ABSENT: Answer = error(404, "Not found, or no such page");
+const REDIRECT: Answer = answer(302, "The build, at `Location`");
+const UNCHANGED: Answer =
+    answer(304, "Not modified: `If-None-Match` has the ETag of the representation");
+const STALE: Answer = error(412, "`If-Match` or `If-None-Match` does not hold");
+const TOO_LARGE: Answer =
+    error(413, "The body is longer than the limit, or a report exceeds one of its limits");
+const NOT_JSON: Answer = error(
+    415,
+    "The body is neither `application/json` nor, where builds are reported, a report file; or its coding is neither gzip nor zstd",
+);
+const KEY_REUSED: Answer = error(422, "The `Idempotency-Key` was used with another body");
+const CLOSED: Answer = error(410, "The build is finished");
+const TAKEN: Answer = error(409, "A concurrent request is taking the username");
+
+/// Answers that any operation may give.
+pub const ANY: [Answer; 6] = [
+    error(400, "A parameter, a header or a member of the body is invalid; the message names it"),
+    error(401, "Wrong credentials, or none where they are required"),
+    error(421, "The server does not serve this host"),
+    error(429, "Too many wrong passwords; see `Retry-After`"),
+    error(500, "Internal error; the server's log has the cause"),
+    error(
+        503,
+        "The database is unreachable or busy, the queue is full, or memory is short; see `Retry-After`",
+    ),
+];
+
+/// The answer to `OPTIONS`, at any resource.
+pub const OPTIONS: Description = Description {
+    summary: "List the methods that this client may use here",
+    right: Right::Read,
+    answers: &[answer(204, "See `Allow`"), ABSENT],
+    ..PLAIN
+};
+
+impl Description {
+    /// The answers that its right and its body imply.
+    pub fn implied(&self) -> Vec<Answer> {
+        let mut answers = Vec::new();
+        if !matches!(self.right, Right::Open | Right::SignIn) {
+            answers.push(error(403, "Not permitted, or sent by a page of another site"));
+        }
+        if self.body.is_some() {
+            answers.extend([TOO_LARGE, NOT_JSON]);
+        }
+        if self.body.is_some() || self.answers.iter().any(|answer| answer.status == 413) {
+            answers.push(error(408, "The body did not arrive in time"));
+        }
+        answers
+    }
+}
+
+resources! {
+    /// The projects.
+    ProjectList() = [""] in Server() {
+        Get ListProjects {
+            summary: "List the projects by name",
+            right: Right::Read,
+            query: &PAGE,
+            answers: &[document(200, "ProjectList", "A page of projects"), UNCHANGED, ABSENT],
+            ..PLAIN
+        }
+    }
+
+    /// Whether the process lives.
+    Health() = ["healthz"] in Open() {
+        Get ReadHealth {
+            summary: "Check that the process is alive",
+            right: Right::Open,
+            answers: &[document(200, "Status", "Yes")],
+            ..PLAIN
+        }
+    }
+
+    /// Whether the server can answer requests.
+    Ready() = ["readyz"] in Open() {
+        Get ReadReadiness {
+            summary: "Check that the database answers",
+            right: Right::Open,
+            answers: &[document(200, "Status", "Yes")],
+            ..PLAIN
+        }
+    }
+
+    /// The metrics.
+    Metrics() = ["metrics"] in Server() {
+        Get ReadMetrics {
+            summary: "Read the metrics as OpenMetrics text",
+            right: Right::Read,
+            answers: &[answer(200, "The metrics")],
+            ..PLAIN
+        }
+    }
+
+    /// The description of the API.
+    OpenApi() = ["openapi.json"] in Server() {
+        Get ReadDescription {
+            summary: "Read this description",
+            right: Right::Read,
+            answers: &[answer(200, "This description"), UNCHANGED],
+            ..PLAIN
+        }
+    }
+
+    /// A file that pages load.
+    Asset(file: String) = ["static" / file] in Open() {
+        Get ReadAsset {
+            summary: "Read a file that pages load",
+            right: Right::Open,
+            answers: &[answer(200, "The file"), ABSENT],
+            ..PLAIN
+        }
+    }
+
+    /// The session of a browser: who is signed in.
+    Session() = ["api" / "v1" / "session"] in Session() {
+        Get ReadSession {
+            summary: "Read who is signed in; browsers get the sign-in form",
+            right: Right::SignIn,
+            query: &["next"],
+            answers: &[document(200, "Session", "Who looks"), UNCHANGED],
+            ..PLAIN
+        }
+        Post ChangeSession {
+            summary: "Sign in or out with a form",
+            right: Right::SignIn,
+            answers: &[
+                answer(303, "Done; the cookie is the session"),
+                error(403, "The form is of another session, or of none"),
+                TOO_LARGE,
+                NOT_JSON,
+            ],
+            ..PLAIN
+        }
+    }
+
+    /// The component types.
+    ComponentTypeObjects() = ["api" / "v1" / "componenttypes"] in Components() {
+        Get ListComponentTypeObjects {
+            summary: "List the component types",
+            right: Right::Read,
+            query: &OBJECTS,
+            answers: &[document(200, "ComponentTypes", "A part of the list"), UNCHANGED],
+            ..PLAIN
+        }
+        Post CreateComponentType {
+            summary: "Create a component type",
+            right: Right::Create,
+            body: Some("NewComponentType"),
+            answers: &[
+                document(201, "OneComponentType", "Created"),
+                error(409, "The name is taken"),
+                KEY_REUSED,
+            ],
+            ..PLAIN
+        }
+    }
+
+    /// A component type, by its id or name.
+    ComponentTypeObject(id: String) = ["api" / "v1" / "componenttypes" / id] in Object(Collection::ComponentTypes, id) {
+        Get ReadComponentTypeObject {
+            summary: "Read a component type",
+            right: Right::Read,
+            answers: &[document(200, "OneComponentType", "The object"), UNCHANGED, ABSENT],
+            ..PLAIN
+        }
+        Put ChangeComponentType {
+            summary: "Change a component type",
+            right: Right::Object,
+            body: Some("NewComponentType"),
+            answers: &[answer(204, "Changed"), ABSENT, error(409, "The name is taken"), STALE],
+            ..PLAIN
+        }
+        Delete DeleteComponentType {
+            summary: "Delete a component type",
+            right: Right::Object,
+            query: &["cascade"],
+            answers: &[answer(204, "Deleted"), ABSENT, error(409, "Still in use"), STALE],
+            ..PLAIN
+        }
+    }
+
+    /// The components of a type.
+    ComponentsOfType(id: String) = ["api" / "v1" / "componenttypes" / id / "components"] in InObject(Collection::ComponentTypes, id) {
+        Get ListComponentsOfType {
+            summary: "List the components of a type",
+            right: Right::Read,
+            query: &OBJECTS,
+            answers: &[document(200, "Components", "A part of the list"), UNCHANGED, ABSENT],
+            ..PLAIN
+        }
+    }
+
+    /// The components.
+    ComponentObjects() = ["api" / "v1" / "components"] in Components() {
+        Get ListComponentObjects {
+            summary: "List the components",
+            right: Right::Read,
+            query: &OBJECTS,
+            answers: &[document(200, "Components", "A part of the list"), UNCHANGED],
+            ..PLAIN
+        }
+        Post CreateComponent {
+            summary: "Create a component",
+            right: Right::Create,
+            body: Some("NewComponent"),
+            answers: &[
+                document(201, "OneComponent", "Created"),
+                error(409, "The name is taken"),
+                KEY_REUSED,
+            ],
+            ..PLAIN
+        }
+    }
+
+    /// A component, by its id or name.
+    ComponentObject(id: String) = ["api" / "v1" / "components" / id] in Object(Collection::Components, id) {
+        Get ReadComponentObject {
+            summary: "Read a component",
+            right: Right::Read,
+            query: &["embed"],
+            answers: &[
+                document(200, "OneComponent", "The object"),
+                UNCHANGED,
+                ABSENT,
+                error(409, "The name fits several components"),
+            ],
+            ..PLAIN
+        }
+        Put ChangeComponent {
+            summary: "Change a component",
+            right: Right::Object,
+            body: Some("ComponentChange"),
+            answers: &[
+                document(201, "OneComponent", "Changed"),
+                ABSENT,
+                error(409, "The name is taken"),
+                STALE,
+            ],
+            ..PLAIN
+        }
+        Delete DeleteComponent {
+            summary: "Delete a component",
+            right: Right::Object,
+            query: &["cascade"],
+            answers: &[answer(204, "Deleted"), ABSENT, error(409, "Still in use"), STALE],
+            ..PLAIN
+        }
+    }
+
+    /// The builds that tested a component.
+    BuildsOfComponent(id: String) = ["api" / "v1" / "components" / id / "builds"] in InObject(Collection::Components, id) {
+        Get ListBuildsOfComponent {
+            summary: "List the builds that tested a component",
+            right: Right::Read,
+            query: &OBJECTS,
+            answers: &[
+                document(200, "BuildObjects", "A part of the list"),
+                UNCHANGED,
+                ABSENT,
+                error(409, "The name fits several components"),
+            ],
+            ..PLAIN
+        }
+    }
+
+    /// The projects, in the query API.
+    ProjectObjects() = ["api" / "v1" / "projects"] in Server() {
+        Get ListProjectObjects {
+            summary: "List the projects",
+            right: Right::Read,
+            query: &OBJECTS,
+            answers: &[document(200, "ProjectObjects", "A part of the list"), UNCHANGED],
+            ..PLAIN
+        }
+    }
+
+    /// A project, in the query API.
+    ProjectObject(id: String) = ["api" / "v1" / "projects" / id] in Object(Collection::Projects, id) {
+        Get ReadProjectObject {
+            summary: "Read a project",
+            right: Right::Read,
+            answers: &[document(200, "OneProjectObject", "The object"), UNCHANGED, ABSENT],
+            ..PLAIN
+        }
+    }
+
+    /// The builds of all projects.
+    BuildObjects() = ["api" / "v1" / "builds"] in Server() {
+        Get ListBuildObjects {
+            summary: "List the builds of all projects",
+            right: Right::Read,
+            query: &OBJECTS,
+            answers: &[document(200, "BuildObjects", "A part of the list"), UNCHANGED],
+            ..PLAIN
+        }
+    }
+
+    /// A build, by its id.
+    BuildObject(id: String) = ["api" / "v1" / "builds" / id] in Object(Collection::Builds, id) {
+        Get ReadBuildObject {
+            summary: "Read a build",
+            right: Right::Read,
+            answers: &[document(200, "OneBuildObject", "The object"), UNCHANGED, ABSENT],
+            ..PLAIN
+        }
+    }
+
+    /// The steps of all builds.
+    StepObjects() = ["api" / "v1" / "steps"] in Server() {
+        Get ListStepObjects {
+            summary: "List the steps of all builds",
+            right: Right::Read,
+            query: &OBJECTS,
+            answers: &[document(200, "StepObjects", "A part of the list"), UNCHANGED],
+            ..PLAIN
+        }
+    }
+
+    /// A step, by its id.
+    StepObject(id: String) = ["api" / "v1" / "steps" / id] in Object(Collection::Steps, id) {
+        Get ReadStepObject {
+            summary: "Read a step",
+            right: Right::Read,
+            answers: &[document(200, "OneStepObject", "The object"), UNCHANGED, ABSENT],
+            ..PLAIN
+        }
+    }
+
+    /// The test cases of all builds.
+    TestObjects() = ["api" / "v1" / "tests"] in Server() {
+        Get ListTestObjects {
+            summary: "List the test cases of all builds",
+            right: Right::Read,
+            query: &OBJECTS,
+            answers: &[document(200, "TestObjects", "A part of the list"), UNCHANGED],
+            ..PLAIN
+        }
+    }
+
+    /// A test case, by its id.
+    TestObject(id: String) = ["api" / "v1" / "tests" / id] in Object(Collection::Tests, id) {
+        Get ReadTestObject {
+            summary: "Read a test case",
+            right: Right::Read,
+            answers: &[document(200, "OneTestObject", "The object"), UNCHANGED, ABSENT],
+            ..PLAIN
+        }
+    }
+
+    /// The tags of all projects.
+    TagObjects() = ["api" / "v1" / "tags"] in Server() {
+        Get ListTagObjects {
+            summary: "List the tags of all projects",
+            right: Right::Read,
+            query: &OBJECTS,
+            answers: &[document(200, "TagObjects", "A part of the list"), UNCHANGED],
+            ..PLAIN
+        }
+    }
+
+    /// A tag, by its id.
+    TagObject(id: String) = ["api" / "v1" / "tags" / id] in Object(Collection::Tags, id) {
+        Get ReadTagObject {
+            summary: "Read a tag",
+            right: Right::Read,
+            answers: &[document(200, "OneTagObject", "The object"), UNCHANGED, ABSENT],
+            ..PLAIN
+        }
+    }
+
+    /// The users, in the query API.
+    UserObjects() = ["api" / "v1" / "users"] in Server() {
+        Get ListUserObjects {
+            summary: "List the users",
+            right: Right::Read,
+            query: &OBJECTS,
+            answers: &[document(200, "UserObjects", "A part of the list"), UNCHANGED],
+            ..PLAIN
+        }
+    }
+
+    /// A user, in the query API.
+    UserObject(id: String) = ["api" / "v1" / "users" / id] in Object(Collection::Users, id) {
+        Get ReadUserObject {
+            summary: "Read a user",
+            right: Right::Read,
+            answers: &[document(200, "OneUserObject", "The object"), UNCHANGED, ABSENT],
+            ..PLAIN
+        }
+    }
+
+    /// The users.
+    UserList() = ["users"] in Server() {
+        Get ListUsers {
+            summary: "List the users by name",
+            right: Right::Read,
+            query: &PAGE,
+            answers: &[document(200, "UserList", "A page of users"), UNCHANGED, ABSENT],
+            ..PLAIN
+        }
+    }
+
+    /// A user.
+    User(username: Username) = ["users" / username] in User(username) {
+        Get ReadUser {
+            summary: "Read a user",
+            right: Right::Read,
+            answers: &[document(200, "User", "The user"), UNCHANGED, ABSENT],
+            ..PLAIN
+        }
+        Put PutUser {
+            summary: "Create a user, or change the password",
+            right: Right::User,
+            body: Some("NewUser"),
+            answers: &[
+                document(200, "User", "The password is changed"),
+                document(201, "User", "Created"),
+                ABSENT,
+                TAKEN,
+                STALE,
+            ],
+            ..PLAIN
+        }
+        Delete DeleteUser {
+            summary: "Delete a user",
+            right: Right::User,
+            answers: &[
+                answer(204, "Deleted: its projects belong to nobody, its builds are credited to nobody"),
+                ABSENT,
+                STALE,
+            ],
+            ..PLAIN
+        }
+    }
+
+    /// The builds that a user sent.
+    UserBuilds(username: Username) = ["users" / username / "builds"] in InUser(username) {
+        Get ListUserBuilds {
+            summary: "List the builds that the user sent, newest first",
+            right: Right::Read,
+            query: &BUILDS,
+            answers: &[document(200, "BuildList", "A page of builds"), UNCHANGED, ABSENT],
+            ..PLAIN
+        }
+    }
+
+    /// The latest build that a user sent.
+    LatestByUser(username: Username) = ["users" / username / "builds" / "latest"] in InUser(username) {
+        Get FindLatestByUser {
+            summary: "Redirect to the latest build that the user sent",
+            right: Right::Read,
+            answers: &[REDIRECT, ABSENT],
+            ..PLAIN
+        }
+    }
+
+    /// The badge of a user's latest build.
+    UserBadge(username: Username) = ["users" / username / "badge.svg"] in InUser(username) {
+        Get ReadUserBadge {
+            summary: "Read the status of the user's latest build as an SVG badge",
+            right: Right::Read,
+            answers: &[answer(200, "An SVG"), UNCHANGED, ABSENT],
+            ..PLAIN
+        }
+    }
+
+    /// The feed of a user's recent builds.
+    UserFeed(username: Username) = ["users" / username / "builds.atom"] in InUser(username) {
+        Get ReadUserFeed {
+            summary: "Read the user's recent builds as an Atom feed",
+            right: Right::Read,
+            answers: &[answer(200, "A feed"), UNCHANGED, ABSENT],
+            ..PLAIN
+        }
+    }
+
+    // Any other first segment is a project's name: these rows come last.
+
+    /// A project.
+    Project(project: Slug) = [project] in Project(project) {
+        Get ReadProject {
+            summary: "Read a project",
+            right: Right::Read,
+            answers: &[document(200, "Project", "The project"), UNCHANGED, ABSENT],
+            ..PLAIN
+        }
+        Put PutProject {
+            summary: "Register a project, or change it",
+            right: Right::Project,
+            body: Some("NewProject"),
+            answers: &[
+                document(200, "Project", "Changed"),
+                document(201, "Project", "Registered"),
+                TAKEN,
+                STALE,
+                ABSENT,
+            ],
+            ..PLAIN
+        }
+        Delete DeleteProject {
+            summary: "Delete a project and its builds",
+            right: Right::Project,
+            answers: &[answer(204, "Deleted"), ABSENT, STALE],
+            ..PLAIN
+        }
+    }
+
+    /// The badge of a project's latest build.
+    ProjectBadge(project: Slug) = [project / "badge.svg"] in InProject(project) {
+        Get ReadProjectBadge {
+            summary: "Read the status of the project's latest build as an SVG badge",
+            right: Right::Read,
+            answers: &[answer(200, "An SVG"), UNCHANGED, ABSENT],
+            ..PLAIN
+        }
+    }
+
+    /// The feed of a project's recent builds.
+    ProjectFeed(project: Slug) = [project / "builds.atom"] in InProject(project) {
+        Get ReadProjectFeed {
+            summary: "Read the project's recent builds as an Atom feed",
+            right: Right::Read,
+            answers: &[answer(200, "A feed"), UNCHANGED, ABSENT],
+            ..PLAIN
+        }
+    }
+
+    /// The builds of a project.
+    BuildList(project: Slug) = [project / "builds"] in Builds(project) {
+        Get ListBuilds {
+            summary: "List the project's builds, newest first",
+            right: Right::Read,
+            query: &BUILDS,
+            answers: &[document(200, "BuildList", "A page of builds"), UNCHANGED, ABSENT],
+            ..PLAIN
+        }
+        Post PostBuild {
+            summary: "Report a build as a document or a report file, or start an incremental one",
+            right: Right::Report,
+            query: &REPORTED,
+            body: Some("NewBuild"),
+            answers: &[
+                answer(201, "Stored: `Location` is the build, or its progress"),
+                ABSENT,
+                TAKEN,
+                KEY_REUSED,
+            ],
+            ..PLAIN
+        }
+    }
+
+    /// The latest build of a project.
+    LatestBuild(project: Slug) = [project / "builds" / "latest"] in InProject(project) {
+        Get FindLatestBuild {
+            summary: "Redirect to the latest build",
+            right: Right::Read,
+            answers: &[REDIRECT, ABSENT],
+            ..PLAIN
+        }
+    }
+
+    /// A build.
+    Build(project: Slug, build: BuildKey) = [project / "builds" / build] in Build(project, build) {
+        Get ReadBuild {
+            summary: "Read a build",
+            right: Right::Read,
+            query: &["fields"],
+            answers: &[document(200, "Build", "The build"), UNCHANGED, ABSENT],
+            ..PLAIN
+        }
+        Put PutBuild {
+            summary: "Report a build under an id that the client chooses",
+            right: Right::Report,
+            query: &REPORTED,
+            body: Some("NewBuild"),
+            answers: &[
+                answer(200, "The same document was stored before"),
+                answer(201, "Stored"),
+                STALE,
+                ABSENT,
+                error(409, "Another document was stored under this id before; builds are not updated"),
+            ],
+            ..PLAIN
+        }
+        Delete DeleteBuild {
+            summary: "Delete a build",
+            right: Right::Build,
+            answers: &[answer(204, "Deleted"), ABSENT, STALE],
+            ..PLAIN
+        }
+    }
+
+    /// A build in progress.
+    Progress(project: Slug, build: BuildKey) = [project / "builds" / build / "progress"] in Progress(project, build) {
+        Get ReadProgress {
+            summary: "Check whether a build is running",
+            right: Right::Read,
+            answers: &[answer(200, "Yes"), UNCHANGED, ABSENT, CLOSED],
+            ..PLAIN
+        }
+        Post PostStep {
+            summary: "Add a step, or a report file as a step, to a running build",
+            right: Right::Continue,
+            query: &["report", "started", "name"],
+            body: Some("Step"),
+            answers: &[
+                answer(204, "Added; `Location` is the build"),
+                STALE,
+                ABSENT,
+                CLOSED,
+                KEY_REUSED,
+            ],
+            ..PLAIN
+        }
+        Delete CloseBuild {
+            summary: "Close a running build",
+            right: Right::Continue,
+            body: Some("Closing"),
+            answers: &[answer(204, "Finished; `Location` is the build"), STALE, ABSENT, CLOSED],
+            ..PLAIN
+        }
+    }
+
+    /// The test cases of a build.
+    TestList(project: Slug, build: BuildKey) = [project / "builds" / build / "tests"] in InBuild(project, build) {
+        Get ListTests {
+            summary: "List the build's test cases",
+            right: Right::Read,
+            query: &["status", "suite", "text", "from", "per_page"],
+            answers: &[document(200, "TestList", "A part of the cases"), UNCHANGED, ABSENT],
+            ..PLAIN
+        }
+    }
+
+    /// The standard output of a step; steps are counted from 0.
+    StepOutput(project: Slug, build: BuildKey, step: u32) = [project / "builds" / build / "steps" / step / "output"] in InBuild(project, build) {
+        Get ReadStepOutput {
+            summary: "Read a step's standard output as raw text",
+            right: Right::Read,
+            query: &["from", "to"],
+            answers: &[answer(200, "The text"), UNCHANGED, ABSENT],
+            ..PLAIN
+        }
+    }
+
+    /// The standard error of a step.
+    StepErrout(project: Slug, build: BuildKey, step: u32) = [project / "builds" / build / "steps" / step / "errout"] in InBuild(project, build) {
+        Get ReadStepErrout {
+            summary: "Read a step's standard error as raw text",
+            right: Right::Read,
+            query: &["from", "to"],
+            answers: &[answer(200, "The text"), UNCHANGED, ABSENT],
+            ..PLAIN
+        }
+    }
+
+    /// What happens to a build while it runs, as events.
+    Events(project: Slug, build: BuildKey) = [project / "builds" / build / "events"] in InBuild(project, build) {
+        Get WatchBuild {
+            summary: "Follow a running build: server-sent events for each step and for its end",
+            right: Right::Read,
+            query: &["from"],
+            answers: &[answer(200, "A stream of events"), ABSENT],
+            ..PLAIN
+        }
+    }
+
+    /// The receipt of a build: how its uploads were parsed.
+    Receipt(project: Slug, build: BuildKey) = [project / "builds" / build / "receipt"] in InBuild(project, build) {
+        Get ReadReceipt {
+            summary: "Read the receipt: how the build's uploads were parsed",
+            right: Right::Read,
+            answers: &[document(200, "Receipt", "The receipt"), UNCHANGED, ABSENT],
+            ..PLAIN
+        }
+    }
+
+    /// The place that parses a build's uploads again.
+    Reparse(project: Slug, build: BuildKey) = [project / "builds" / build / "receipt" / "reparse"] in Reparse(project, build) {
+        Post Reparse {
+            summary: "Reparse the build's report files",
+            right: Right::Build,
+            answers: &[
+                document(200, "Receipt", "The new receipt"),
+                ABSENT,
+                error(409, "No upload is kept, they are too long together, or the build changed meanwhile"),
+                STALE,
+                TOO_LARGE,
+            ],
+            ..PLAIN
+        }
+    }
+
+    /// The history of a test, by its whole name, slashes and all.
+    TestHistory(project: Slug, test: String) = [project / "tests" / test] in InProject(project) {
+        Get ReadTestHistory {
+            summary: "List the results of a test over builds, newest first",
+            right: Right::Read,
+            query: &["after", "from", "per_page"],
+            answers: &[document(200, "TestHistory", "A part of its runs"), UNCHANGED, ABSENT],
+            ..PLAIN
+        }
+    }
+
+    /// The tags of a project's builds.
+    TagList(project: Slug) = [project / "tags"] in InProject(project) {
+        Get ListTags {
+            summary: "List the tags of the project's builds",
+            right: Right::Read,
+            answers: &[document(200, "TagList", "The tags"), UNCHANGED, ABSENT],
+            ..PLAIN
+        }
+    }
+
+    /// The builds of a project that have some tags.
+    Tagged(project: Slug, tags: TagSegment) = [project / "tags" / tags] in Tagged(project, tags) {
+        Get ListTagged {
+            summary: "List the builds that have all these tags, newest first",
+            right: Right::Read,
+            query: &BUILDS,
+            answers: &[document(200, "BuildList", "A page of builds"), UNCHANGED, ABSENT],
+            ..PLAIN
+        }
+    }
+
+    /// The latest of the builds that have some tags.
+    LatestTagged(project: Slug, tags: TagSegment) = [project / "tags" / tags / "latest"] in Tagged(project, tags) {
+        Get FindLatestTagged {
+            summary: "Redirect to the latest build that has all these tags",
+            right: Right::Read,
+            answers: &[REDIRECT, ABSENT],
+            ..PLAIN
+        }
+    }
+
+    /// The badge of the latest build that has some tags.
+    TaggedBadge(project: Slug, tags: TagSegment) = [project / "tags" / tags / "badge.svg"] in Tagged(project, tags) {
+        Get ReadTaggedBadge {
+            summary: "Read the status of the latest build with these tags as an SVG badge",
+            right: Right::Read,
+            answers: &[answer(200, "An SVG"), UNCHANGED, ABSENT],
+            ..PLAIN
+        }
+    }
+
+    /// The feed of the recent builds that have some tags.
+    TaggedFeed(project: Slug, tags: TagSegment) = [project / "tags" / tags / "builds.atom"] in Tagged(project, tags) {
+        Get ReadTaggedFeed {
+            summary: "Read the recent builds with these tags as an Atom feed",
+            right: Right::Read,
+            answers: &[answer(200, "A feed"), UNCHANGED, ABSENT],
+            ..PLAIN
+        }
+    }
+}
