@@ -189,7 +189,7 @@ fn line(
         tags: build.tags.iter().map(ToString::to_string).collect(),
         client: raw(&build.client.0)?,
         components: build.components.clone(),
-        digest: build.digest.map(Vec::from),
+        digest: build.digest.map(|digest| digest.0.to_vec()),
         results,
         tests: tests.into_iter().map(|placed| TestLine::from(placed.result)).collect(),
         receipts: repository.receipt_list(project.id, build.id, u32::MAX)?.all(),

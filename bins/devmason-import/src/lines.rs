@@ -6,8 +6,8 @@ use std::io::{self, BufRead, BufReader};
 use std::path::PathBuf;
 
 use devmason_domain::{
-    AccountId, BuildId, ClientRecord, ComponentDetails, PasswordHash, PlainText, Project, Report,
-    Slug, Tag, Timestamp, Username,
+    AccountId, BuildId, ClientRecord, ComponentDetails, Digest, PasswordHash, PlainText, Project,
+    Report, Slug, Tag, Timestamp, Username,
 };
 use devmason_hypermedia::document::{IncomingBuild, parse};
 use devmason_repository::{
@@ -16,7 +16,6 @@ use devmason_repository::{
 };
 use indicatif::ProgressBar;
 use serde::de::DeserializeOwned;
-use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::batch::Batch;
@@ -71,21 +70,6 @@ pub(crate) fn import(
     Ok(lines.batch.counts)
 }
 
-/// A hash of a build's document, by which it is known again.
-pub(crate) fn hashed(parts: &[&[u8]]) -> [u8; 32] {
-    let mut hash = Sha256::new();
-    for part in parts {
-        hash.update((part.len() as u64).to_le_bytes());
-        hash.update(part);
-    }
-    hash.finalize().into()
-}
-
-/// An id for what has none, the same each time.
-pub(crate) fn id_of(hash: &[u8; 32]) -> String {
-    hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
-}
-
 /// A build that is a document of the API, such as a server gives or takes; where it has no id, its hash is one.
 pub(crate) fn document(project: &Project, text: &[u8]) -> Result<NewBuild, Problem> {
     #[derive(serde::Deserialize)]
@@ -104,7 +88,7 @@ pub(crate) fn document(project: &Project, text: &[u8]) -> Result<NewBuild, Probl
         .collect();
     let tests = incoming.take_tests();
     let digest = incoming.digest();
-    let key = own.id.unwrap_or_else(|| id_of(&hashed(&[text])));
+    let key = own.id.unwrap_or_else(|| Digest::of_parts([text]).short());
     let received = Timestamp::now();
     let report = incoming.into_report(received, Some(digest))?;
     Ok(NewBuild {
@@ -335,7 +319,7 @@ impl Lines<'_> {
                     .into_iter()
                     .map(crate::dump::StepLine::step)
                     .collect::<Result<_, _>>()?,
-                digest: line.digest.and_then(|digest| digest.try_into().ok()),
+                digest: line.digest.and_then(|digest| digest.try_into().ok()).map(Digest),
             },
             components: self.known_components(line.components)?,
             test_report: TestReport {

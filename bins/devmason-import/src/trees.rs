@@ -4,14 +4,14 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use devmason_domain::{
-    BuildId, ClientRecord, JsonObject, Outcome, Project, Report, Slug, Tag, TagSet, Timestamp,
+    BuildId, ClientRecord, Digest, JsonObject, Outcome, Project, Report, Slug, Tag, TagSet,
+    Timestamp,
 };
 use devmason_reports::{Format, Read, build};
 use devmason_repository::{Actor, NewBuild, Repository, TestReport};
 use serde_json::Value;
 
 use crate::batch::Batch;
-use crate::lines::{hashed, id_of};
 use crate::{Cli, Counts, Problem, say};
 
 /// The files under a path, in order of name.
@@ -74,7 +74,7 @@ fn read(project: &Project, tags: &TagSet, path: &Path) -> Result<NewBuild, Probl
     build::receive(&mut receipt, &read, start.elapsed());
     let modified = Timestamp::of_system(std::fs::metadata(path)?.modified()?);
     let step = read.step(Some(&name), None, modified.ok_or("the file's time is none")?)?;
-    let digest = hashed(&[name.as_bytes(), &body]);
+    let digest = Digest::of_parts([name.as_bytes(), &body]);
     let host =
         read.host().map(|host| serde_json::value::to_raw_value(&Value::String(host.to_owned())));
     let members: Vec<_> =
@@ -83,7 +83,7 @@ fn read(project: &Project, tags: &TagSet, path: &Path) -> Result<NewBuild, Probl
     Ok(NewBuild {
         project: project.id,
         id: BuildId::assign(step.started, received),
-        key: Some(id_of(&digest).parse().map_err(|error| format!("id: {error}"))?),
+        key: Some(digest.short().parse().map_err(|error| format!("id: {error}"))?),
         sender: Actor::Nobody,
         report: Report {
             started: step.started,
@@ -97,7 +97,7 @@ fn read(project: &Project, tags: &TagSet, path: &Path) -> Result<NewBuild, Probl
         components: Vec::new(),
         test_report: TestReport {
             tests: read.take_results(),
-            receipts: vec![receipt.to_string()],
+            receipts: vec![serde_json::to_string(&receipt)?],
             upload: None,
             document: None,
         },

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use devmason_client::{About, Document, Entry, Timestamp, blocking};
+use devmason_domain::Receipt;
 use devmason_reports::files::{Bounds, Unpack, gather, is_of_a_report};
 use devmason_reports::{Cause, Format, NoteKind, Read, Reason, Seen, Sink as _, Status, build};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -81,7 +82,7 @@ struct File {
     name: String,
     body: Vec<u8>,
     /// What it was read as: a receipt for each report in it.
-    receipts: Vec<Value>,
+    receipts: Vec<Receipt>,
     /// Whether something in it says when it ran.
     has_time: bool,
     kind: Kind,
@@ -126,10 +127,9 @@ impl File {
             Self { name, body, receipts: Vec::new(), has_time: false, kind: Kind::Report };
         if let Err((kind, problem)) = file.look() {
             file.kind = kind;
-            file.receipts.push(json!({
-                "file": file.step(), "format": null,
-                "notes": [{"line": null, "kind": "dropped", "text": problem}], "notes_total": 1,
-            }));
+            let mut receipt = Receipt { file: Some(file.step().to_owned()), ..Receipt::default() };
+            receipt.note(NoteKind::Dropped.as_str(), problem);
+            file.receipts.push(receipt);
         }
         file
     }
@@ -154,7 +154,7 @@ impl File {
                 any = true;
                 let text = format!("the file cannot be read: {problem}");
                 let mut receipt = build::receipt(part.name.as_deref(), &part.body, None, false);
-                build::note_alone(&mut receipt, NoteKind::Verdict, &text);
+                receipt.note(NoteKind::Verdict.as_str(), text);
                 self.receipts.push(receipt);
                 continue;
             }
@@ -165,7 +165,7 @@ impl File {
             };
             let mut receipt = build::receipt(part.name.as_deref(), &part.body, format, false);
             if part.files > 1 {
-                receipt["files"] = json!(part.files);
+                receipt.files = Some(part.files as u64);
             }
             match format {
                 Some(format) => {
@@ -320,8 +320,8 @@ fn steps(files: Vec<File>) -> Vec<(String, Vec<u8>)> {
         files.into_iter().partition(|file| file.kind == Kind::None);
     if reports.is_empty() {
         others.iter().flat_map(|file| &file.receipts).for_each(|receipt| {
-            let note = receipt.pointer("/notes/0/text").and_then(Value::as_str).unwrap_or_default();
-            let name = receipt.get("file").and_then(Value::as_str).unwrap_or_default();
+            let note = receipt.notes.first().map(|note| note.text.as_str()).unwrap_or_default();
+            let name = receipt.file.as_deref().unwrap_or_default();
             say(&format!("{name}: {note}; it is left out"));
         });
     }
@@ -355,7 +355,7 @@ pub(crate) fn report(
     let (files, is_all) = load(patterns, |_| true);
     if check {
         let is_bad = files.iter().any(|file| file.kind != Kind::Report);
-        let receipts: Vec<Value> = files.into_iter().flat_map(|file| file.receipts).collect();
+        let receipts: Vec<Receipt> = files.into_iter().flat_map(|file| file.receipts).collect();
         let receipt = Document(json!({ "uploads": receipts }));
         if settings.json {
             print_json(&receipt)?
@@ -367,7 +367,7 @@ pub(crate) fn report(
     if files.is_empty() {
         return Err(Problem::usage("nothing was reported: there is no file to read"));
     }
-    let receipts: Vec<Value> = files.iter().flat_map(|file| file.receipts.clone()).collect();
+    let receipts: Vec<Receipt> = files.iter().flat_map(|file| file.receipts.clone()).collect();
     let bytes: usize = files.iter().map(|file| file.body.len()).sum();
     let is_together = bytes <= TOGETHER;
     let (mut outbox, about, is_new) = match build.filter(|build| !build.is_empty()) {

@@ -6,11 +6,10 @@ use std::time::Instant;
 use actix_web::HttpRequest;
 use actix_web::http::header::{self, HeaderName};
 use actix_web::web::{self, Bytes};
-use devmason_domain::{Project, Slug, Viewer};
+use devmason_domain::{Digest, Project, Slug, Viewer};
 use devmason_hypermedia::{Base, Resource, View, document};
 use devmason_repository::{Answer, Claim, Repository};
 use serde::de::DeserializeOwned;
-use sha2::{Digest, Sha256};
 
 use crate::app::App;
 use crate::auth::Caller;
@@ -152,15 +151,9 @@ impl Call<'_> {
             });
         }
         let user = self.viewer().username().map_or(String::new(), |username| username.key());
-        let mut scope = Sha256::new();
-        for part in [user.as_bytes(), place.as_bytes(), key] {
-            scope.update((part.len() as u64).to_le_bytes());
-            scope.update(part);
-        }
-        let body = Sha256::digest(self.body().await?).into();
         Ok(Some(Claim {
-            scope: scope.finalize().into(),
-            body,
+            scope: Digest::of_parts([user.as_bytes(), place.as_bytes(), key]),
+            body: Digest::of(self.body().await?),
             answer: Answer { status, location },
         }))
     }

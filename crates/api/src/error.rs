@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, HttpResponseBuilder};
-use devmason_domain::Refusal;
 use devmason_domain::query::QueryError;
+use devmason_domain::{Receipt, Refusal};
+use devmason_hypermedia::document::ErrorDocument;
 use devmason_hypermedia::{DocumentError, Method, PathError};
 use devmason_pages::{ProblemPage, SignIn, Site, Template};
 use devmason_repository::Error as StoreError;
@@ -28,7 +29,7 @@ pub(crate) enum ApiError {
     /// A parameter or header has a value that it cannot have.
     BadValue { name: &'static str, problem: String },
     /// The report file in the body was refused; what was seen of it is in the receipt.
-    Report { problem: String, receipt: Box<serde_json::Value> },
+    Report { problem: String, line: Option<u64>, receipt: Box<Receipt> },
     /// None of the files in the body is a report.
     NoReport,
     /// The body is no report of a format that is parsed: what it is, and which those are.
@@ -148,8 +149,11 @@ impl ApiError {
             Self::BadValue { name, problem } => {
                 (S::BAD_REQUEST, format!("{name}: {problem}"), json!({"field": name}))
             }
-            Self::Report { problem, receipt } => {
-                (S::BAD_REQUEST, problem.clone(), (**receipt).clone())
+            Self::Report { problem, line, receipt } => {
+                let mut payload = json!(receipt);
+                payload["line"] = json!(line);
+                payload["field"] = json!("body");
+                (S::BAD_REQUEST, problem.clone(), payload)
             }
             Self::NoReport => {
                 let formats = devmason_reports::Format::words();
@@ -297,8 +301,8 @@ impl ApiError {
     /// The answer to the client, in the one shape that errors have.
     pub(crate) fn response(&self) -> HttpResponse {
         let (status, message, payload) = self.parts();
-        self.headed(status)
-            .json(json!({"message": message, "payload": payload, "status_code": status.as_u16()}))
+        let (message, status_code) = (message.as_str(), status.as_u16());
+        self.headed(status).json(ErrorDocument { message, payload, status_code })
     }
 
     fn headed(&self, status: StatusCode) -> HttpResponseBuilder {

@@ -9,12 +9,11 @@ use actix_web::http::header::{
 };
 use actix_web::web::Bytes;
 use actix_web::{HttpMessage, HttpResponse, HttpResponseBuilder};
-use devmason_domain::{Username, Viewer};
+use devmason_domain::{Digest, Username, Viewer};
 use devmason_hypermedia::Method;
 use devmason_pages::{DocumentPage, Site, Template};
 use futures_util::{Stream, StreamExt};
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 
 use crate::call::Call;
 use crate::error::ApiError;
@@ -77,11 +76,6 @@ pub(crate) fn format(accept: Option<&str>, params: &Params) -> Result<Format, Ap
     Ok(if html.1 > json.1 { Format::Html } else { Format::Json })
 }
 
-/// The first half of a hash, which is enough to tell two states apart.
-fn hex(hash: &[u8]) -> String {
-    hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
-}
-
 fn json(document: &impl Serialize) -> Result<Vec<u8>, ApiError> {
     serde_json::to_vec(document).map_err(|error| ApiError::Unwritable(error.to_string()))
 }
@@ -89,7 +83,7 @@ fn json(document: &impl Serialize) -> Result<Vec<u8>, ApiError> {
 /// The ETag of an object of the query face, without quotes: the same for everybody.
 pub(crate) fn object_etag(kind: &str, state: &[&dyn Display]) -> String {
     let state: Vec<String> = state.iter().map(ToString::to_string).collect();
-    hex(&Sha256::digest(format!("{kind} {}", state.join(" "))))
+    Digest::of(format!("{kind} {}", state.join(" ")).as_bytes()).short()
 }
 
 impl Call<'_> {
@@ -108,7 +102,6 @@ impl Call<'_> {
             Viewer::User(id, _) => format!("u{}", id.0),
             Viewer::Administrator(id, _) => format!("a{}", id.0),
         };
-        let mut hash = Sha256::new();
         let policy = &self.app.settings.policy;
         let (registration, reading) = (policy.registration, policy.reading);
         let server =
@@ -122,11 +115,8 @@ impl Call<'_> {
             }
         };
         let parts = [self.base.href(self.resource), server, viewer, page];
-        for part in parts.into_iter().chain(state.iter().map(ToString::to_string)) {
-            hash.update((part.len() as u64).to_le_bytes());
-            hash.update(part);
-        }
-        format!("\"{}\"", hex(&hash.finalize()))
+        let parts = parts.into_iter().chain(state.iter().map(ToString::to_string));
+        format!("\"{}\"", Digest::of_parts(parts).short())
     }
 
     /// Whether the client has this representation already.
@@ -200,7 +190,7 @@ impl Call<'_> {
     /// A list whose ETag is made of what it says.
     pub(crate) fn listed(&self, document: &impl Serialize) -> Result<HttpResponse, ApiError> {
         let json = json(document)?;
-        let etag = self.etag(&[&hex(&Sha256::digest(&json))]);
+        let etag = self.etag(&[&Digest::of(&json).short()]);
         if self.is_known(&etag) {
             return Ok(self.unchanged(&etag));
         }
@@ -385,7 +375,7 @@ impl Call<'_> {
     /// A page whose ETag is made of what it says.
     pub(crate) fn shown(&self, page: &impl Template) -> Result<HttpResponse, ApiError> {
         let html = written(page)?;
-        let etag = self.etag(&[&hex(&Sha256::digest(&html))]);
+        let etag = self.etag(&[&Digest::of(&html).short()]);
         if self.is_known(&etag) {
             return Ok(self.unchanged(&etag));
         }

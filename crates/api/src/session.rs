@@ -3,9 +3,8 @@
 use actix_web::HttpRequest;
 use actix_web::cookie::{Cookie, SameSite, time};
 use actix_web::http::header;
-use devmason_domain::{AccountId, Timestamp};
+use devmason_domain::{AccountId, Digest, Timestamp};
 use devmason_hypermedia::Base;
-use sha2::{Digest, Sha256};
 
 use crate::app::App;
 use crate::auth::Caller;
@@ -39,14 +38,13 @@ impl Session {
         request.cookie(name(base)).map(|cookie| Self(cookie.value().to_owned()))
     }
 
-    fn hash(&self) -> [u8; 32] {
-        Sha256::digest(&self.0).into()
+    fn hash(&self) -> Digest {
+        Digest::of(self.0.as_bytes())
     }
 
     /// What the forms of its pages carry: known only to who can read one.
     pub(crate) fn token(&self) -> String {
-        let hash = Sha256::digest(format!("form {}", self.0));
-        hash.iter().map(|byte| format!("{byte:02x}")).collect()
+        Digest::of(format!("form {}", self.0).as_bytes()).to_string()
     }
 
     /// Whose it is; nobody's where it has ended.

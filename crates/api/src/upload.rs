@@ -6,8 +6,8 @@ use std::time::Instant;
 use actix_web::http::header;
 use actix_web::web;
 use devmason_domain::{
-    ClientRecord, JsonObject, Outcome, Report, Step, Tag, TagSet, TestResult, TestSummary,
-    Timestamp, limits,
+    ClientRecord, Counts, Digest, JsonObject, Outcome, Receipt, Report, Step, Tag, TagSet,
+    TestResult, TestSummary, Timestamp, limits,
 };
 use devmason_hypermedia::document::ComponentRef;
 use devmason_reports::files::{Gathered, Named, Unpack, gather};
@@ -15,9 +15,8 @@ use devmason_reports::{
     Case, Cause, Fault, Format, Note, NoteKind, Read, ReadError, Reason, Seen, Sink, Suite, build,
 };
 use devmason_repository::{KeptUpload, RawUpload, TestReport};
+use serde_json::Value;
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 use crate::body::Inflated;
 use crate::budget::{Hold, Lane, SMALL};
@@ -69,7 +68,7 @@ struct File {
     /// Its cases.
     results: Vec<TestResult>,
     /// What it was read as: JSON text.
-    receipt: String,
+    receipt: Receipt,
 }
 
 /// What a body is read by.
@@ -218,18 +217,10 @@ fn told_apart(mut files: Vec<File>) -> Vec<File> {
             .results
             .iter()
             .find(|result| before.contains(&(result.suite.clone(), result.name.clone())));
-        if let (Some(doubled), Ok(Value::Object(mut receipt))) =
-            (doubled, serde_json::from_str::<Value>(&file.receipt))
-        {
+        if let Some(doubled) = doubled {
             let name = devmason_domain::full_test_name(&doubled.suite, &doubled.name);
             let text = format!("'{name}', and maybe others, is in a file before this one, too");
-            let note = json!({"line": null, "kind": "doubled", "text": text});
-            if let Some(Value::Array(notes)) = receipt.get_mut("notes") {
-                notes.push(note);
-            }
-            let total = receipt.get("notes_total").and_then(Value::as_u64).unwrap_or(0) + 1;
-            receipt.insert("notes_total".to_owned(), json!(total));
-            file.receipt = Value::Object(receipt).to_string();
+            file.receipt.note(NoteKind::Doubled.as_str(), text);
         }
         before
             .extend(file.results.iter().map(|result| (result.suite.clone(), result.name.clone())));
@@ -416,24 +407,17 @@ fn file(
     };
     let mut receipt = build::receipt(name.as_deref(), body, format, asked.is_some());
     if files > 1 {
-        receipt["files"] = json!(files);
+        receipt.files = Some(files as u64);
     }
     if let Some(problem) = broken {
         let text = format!("the file cannot be read: {problem}");
-        build::note_alone(&mut receipt, NoteKind::Verdict, &text);
-        let (results, receipt) = (Vec::new(), receipt.to_string());
+        receipt.note(NoteKind::Verdict.as_str(), text.as_str());
+        let results = Vec::new();
         return Ok(File { name, seen, read: None, broken: Some(text), results, receipt });
     }
     let Some(format) = format else {
         build::leave_out(&mut receipt, &seen);
-        return Ok(File {
-            broken: None,
-            name,
-            seen,
-            read: None,
-            results: Vec::new(),
-            receipt: receipt.to_string(),
-        });
+        return Ok(File { broken: None, name, seen, read: None, results: Vec::new(), receipt });
     };
     if format.is_held() {
         bounds.hold.draw_blocking(Lane::Work, body.len().saturating_mul(HELD))?;
@@ -467,7 +451,7 @@ fn file(
     results.shrink_to_fit();
     if let Err(error) = parsed {
         match error.fault {
-            Fault::Broken => build::refuse(&mut receipt, &error),
+            Fault::Broken => {}
             Fault::TooMuch => return Err(ApiError::TooMuch { problem: error.to_string() }),
             Fault::NoRoom => return Err(ApiError::Overloaded),
         }
@@ -475,10 +459,9 @@ fn file(
             Some(name) => format!("{name}: {error}"),
             None => error.to_string(),
         };
-        return Err(ApiError::Report { problem, receipt: Box::new(receipt) });
+        return Err(ApiError::Report { problem, line: error.line, receipt: Box::new(receipt) });
     }
     build::receive(&mut receipt, &read, start.elapsed());
-    let receipt = receipt.to_string();
     Ok(File { name, seen, read: Some(read), broken: None, results, receipt })
 }
 
@@ -538,31 +521,31 @@ pub(crate) fn not_too_many(call: &Call<'_>, cases: usize) -> Result<(), ApiError
     Ok(())
 }
 
-/// What a document of the API was read as, which began then: its receipt.
+/// A receipt as it is stored.
+pub(crate) fn written(receipt: &Receipt) -> String {
+    // A receipt has nothing that JSON cannot have.
+    serde_json::to_string(receipt).unwrap_or_default()
+}
+
+/// The receipt of a document of the API; parsing began then.
 pub(crate) fn document_receipt(
     call: &Call<'_>,
     began: Instant,
     steps: usize,
     tests: &[TestResult],
 ) -> String {
-    let took = began.elapsed();
-    let digest: String =
-        Sha256::digest(call.received()).iter().map(|byte| format!("{byte:02x}")).collect();
     let mut summary = TestSummary::default();
     summary.add(tests);
-    let mut counts = json!({ "total": summary.total });
-    if !summary.is_empty() {
-        counts = json!({
-            "total": summary.total, "passed": summary.passed, "flaky": summary.flaky,
-            "skipped": summary.skipped, "failed": summary.failed, "error": summary.error,
-        });
-    }
-    let receipt = json!({
-        "format": "devmason", "recognized": "as the request says", "bytes": call.received().len(),
-        "digest": format!("sha256:{digest}"), "seconds": took.as_secs_f64(), "steps": steps,
-        "tests": counts, "notes": [], "notes_total": 0,
-    });
-    receipt.to_string()
+    written(&Receipt {
+        format: Some(Receipt::DOCUMENT.to_owned()),
+        recognized: Receipt::AS_SAID.to_owned(),
+        bytes: Some(call.received().len() as u64),
+        digest: Some(format!("sha256:{}", Digest::of(call.received()))),
+        seconds: Some(began.elapsed().as_secs_f64()),
+        steps: Some(steps as u64),
+        tests: Some(Counts::from(&summary)),
+        ..Receipt::default()
+    })
 }
 
 impl Upload {
@@ -582,7 +565,7 @@ impl Upload {
 
     /// What each file was read as.
     fn receipts(&self) -> Vec<String> {
-        self.files.iter().map(|file| file.receipt.clone()).collect()
+        self.files.iter().map(|file| written(&file.receipt)).collect()
     }
 
     /// What is stored of the test cases in it, and of itself where uploads are kept.
@@ -600,12 +583,8 @@ impl Upload {
     }
 
     /// The fingerprint by which a repeated PUT is known: of the body, and of what the request says of it.
-    pub(crate) fn digest(call: &Call<'_>) -> [u8; 32] {
-        let mut hash = Sha256::new();
-        hash.update(call.request.query_string());
-        hash.update([0]);
-        hash.update(call.received());
-        hash.finalize().into()
+    pub(crate) fn digest(call: &Call<'_>) -> Digest {
+        Digest::of_joined([call.request.query_string().as_bytes(), b"\0", call.received()])
     }
 
     /// A step for each file.
@@ -657,7 +636,7 @@ impl Upload {
     pub(crate) fn report(
         &self,
         params: &Params,
-        digest: Option<[u8; 32]>,
+        digest: Option<Digest>,
     ) -> Result<Report, ApiError> {
         let bad = |name: &'static str| {
             move |invalid: devmason_domain::Invalid| ApiError::BadValue { name, problem: invalid.0 }

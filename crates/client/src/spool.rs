@@ -10,11 +10,10 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use devmason_domain::{BuildKey, Slug};
+use devmason_domain::{BuildKey, Digest, Slug};
 use devmason_hypermedia::Resource;
 use reqwest::Method;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use crate::client::{Answer, Body, Client, Content, Outgoing};
 use crate::error::Error;
@@ -652,8 +651,7 @@ impl Session {
     /// Whether the server has a step whose key it may have forgotten: the receipts of a build have the digests of all that
     /// it was sent. Only this session adds to its build.
     async fn is_there(&self, client: &Client, entry: &Entry) -> Result<bool, Error> {
-        let hash = Sha256::digest(&entry.body);
-        let digest: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        let digest = Digest::of(&entry.body).to_string();
         match client.get(&format!("{}/receipt", self.about.build)).await {
             Ok(receipt) => {
                 let mut uploads = receipt.list("uploads").into_iter();

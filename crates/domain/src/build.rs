@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use crate::name::text_value;
 use crate::{
-    AccountId, BuildKey, Invalid, JsonObject, ProjectId, TagSet, TestSummary, Timestamp, Username,
-    limits,
+    AccountId, BuildKey, Digest, Invalid, JsonObject, ProjectId, TagSet, TestSummary, Timestamp,
+    Username, limits,
 };
 
 /// A build's id: a UUIDv7 (RFC 9562) whose order is the order of build lists.
@@ -207,7 +207,7 @@ pub struct Report {
     /// Its steps, in order.
     pub steps: Vec<Step>,
     /// A fingerprint of the document, by which a repeated PUT is known; a POST needs none.
-    pub digest: Option<[u8; 32]>,
+    pub digest: Option<Digest>,
 }
 
 /// How an incremental build is closed: what is absent follows from the steps.
@@ -253,7 +253,7 @@ pub struct Build {
     /// When it last changed, here.
     pub updated_at: Timestamp,
     /// The fingerprint of the document that a PUT brought.
-    pub digest: Option<[u8; 32]>,
+    pub digest: Option<Digest>,
     /// Goes up with each change.
     pub version: i64,
 }

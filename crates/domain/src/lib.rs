@@ -3,6 +3,7 @@
 mod account;
 mod build;
 mod component;
+mod digest;
 mod json;
 pub mod limits;
 mod name;
@@ -11,6 +12,7 @@ mod password;
 pub mod policy;
 mod project;
 pub mod query;
+mod receipt;
 mod test;
 mod time;
 
@@ -19,12 +21,14 @@ pub use build::{
     Build, BuildId, ClientRecord, Closing, Outcome, Report, Sender, State, Step, StepName,
 };
 pub use component::{Component, ComponentDetails, ComponentName, ComponentType, PlainText};
+pub use digest::Digest;
 pub use json::JsonObject;
 pub use name::{BuildKey, Invalid, ProjectName, Slug, Tag, TagSet, Username, split_dashed};
 pub use page::{PageRequest, Pages};
 pub use password::{MAX_PASSWORD_BYTES, Password, PasswordHash};
 pub use policy::{Policy, Reading, Refusal, Registration, Viewer};
 pub use project::{Project, ProjectId, Reporting};
+pub use receipt::{Counts, Receipt, ReceiptNote};
 pub use test::{
     Details, TestDetails, TestFailure, TestResult, TestStatus, TestSummary, full_test_name,
 };

@@ -21,6 +21,9 @@ pub enum Reporting {
 }
 
 impl Reporting {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Anyone, Self::Authenticated, Self::Owner];
+
     /// The word for it, in JSON and in the store.
     pub fn as_str(self) -> &'static str {
         match self {

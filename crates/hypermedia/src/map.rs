@@ -578,7 +578,6 @@ resources! {
                 TAKEN,
                 KEY_REUSED,
             ],
-            ..PLAIN
         }
     }
 
@@ -613,7 +612,6 @@ resources! {
                 ABSENT,
                 error(409, "Another document was stored under this id before; builds are not updated"),
             ],
-            ..PLAIN
         }
         Delete DeleteBuild {
             summary: "Delete a build",
@@ -635,7 +633,7 @@ resources! {
             summary: "Add a step, or a report file as a step, to a running build",
             right: Right::Continue,
             query: &["report", "started", "name"],
-            body: Some("Step"),
+            body: Some("NewStep"),
             answers: &[
                 answer(204, "Added; `Location` is the build"),
                 STALE,
@@ -643,7 +641,6 @@ resources! {
                 CLOSED,
                 KEY_REUSED,
             ],
-            ..PLAIN
         }
         Delete CloseBuild {
             summary: "Close a running build",

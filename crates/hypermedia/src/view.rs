@@ -3,19 +3,23 @@
 use devmason_domain::{
     AccountId, Build, BuildKey, Pages, Policy, Project, State, Tag, Username, Viewer,
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::document::shape;
 use crate::{Base, BuildsOf, Method, Resource, TagSegment};
 
 /// A link, as in the "Build server REST API".
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Link {
     /// What the link leads to, seen from here.
     pub rel: &'static str,
     /// Where it leads: a full URL.
+    #[schemars(with = "shape::Href")]
     pub href: String,
     /// What this client may do there.
     #[serde(serialize_with = "names")]
+    #[schemars(with = "shape::Methods")]
     pub allowed_methods: Vec<Method>,
 }
 

@@ -16,7 +16,7 @@ pub use site::Site;
 pub use views::{
     BuildFilter, BuildPage, BuildParts, Builds, Compared, ComponentBuilds, ComponentRow,
     Components, DocumentPage, History, Lines, Output, Pager, ProblemPage, ProjectPage, ProjectRow,
-    Projects, Receipt, Room, Row, Run, SignIn, Tags, TestLine, TestRow, Tests, User, Users,
+    Projects, ReceiptPage, Room, Row, Run, SignIn, Tags, TestLine, TestRow, Tests, User, Users,
     rendered, step_html,
 };
 

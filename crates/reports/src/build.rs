@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use devmason_domain::{Invalid, JsonObject, Step, TestDetails, TestResult, Timestamp, limits};
-use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
+use devmason_domain::{
+    Counts, Digest, Invalid, JsonObject, Receipt, ReceiptNote, Step, TestDetails, TestResult,
+    Timestamp, limits,
+};
 
-use crate::{Case, Format, Note, NoteKind, Read, ReadError, Seen};
+use crate::{Case, Format, NoteKind, Read, Seen};
 
 /// Makes cases into what a build has of them. What they belong to is shared by those that come one after the other and
 /// belong to the same.
@@ -120,50 +121,41 @@ impl Read {
     }
 }
 
-/// What is said of a file before it is read: the beginning of its receipt.
+/// The beginning of a file's receipt, before the file is parsed.
 ///
-/// `asked` tells that somebody said which format it is.
-pub fn receipt(name: Option<&str>, body: &[u8], format: Option<Format>, asked: bool) -> Value {
-    let digest: String = Sha256::digest(body).iter().map(|byte| format!("{byte:02x}")).collect();
-    json!({
-        "file": name,
-        "format": format.map(Format::as_str),
-        "recognized": if asked { "as the request says" } else { "from the bytes" },
-        "bytes": body.len(),
-        "digest": format!("sha256:{digest}"),
-    })
+/// `asked` says that the sender named the format.
+pub fn receipt(name: Option<&str>, body: &[u8], format: Option<Format>, asked: bool) -> Receipt {
+    Receipt {
+        file: name.map(str::to_owned),
+        format: format.map(|format| format.as_str().to_owned()),
+        recognized: if asked { Receipt::AS_SAID } else { Receipt::FROM_BYTES }.to_owned(),
+        bytes: Some(body.len() as u64),
+        digest: Some(format!("sha256:{}", Digest::of(body))),
+        ..Receipt::default()
+    }
 }
 
-/// Adds to a receipt what was read, and how long that took.
-pub fn receive(receipt: &mut Value, read: &Read, took: Duration) {
-    let summary = &read.tally.summary;
-    let note =
-        |note: &Note| json!({"line": note.line, "kind": note.kind.as_str(), "text": note.text});
-    let mut notes: Vec<Value> = read.notes.iter().map(note).collect();
+/// Adds to a receipt what was parsed, and how long that took.
+pub fn receive(receipt: &mut Receipt, read: &Read, took: Duration) {
+    receipt.notes.extend(read.notes.iter().map(|note| ReceiptNote {
+        line: note.line,
+        kind: note.kind.as_str().to_owned(),
+        text: note.text.clone(),
+    }));
+    receipt.notes_total += read.notes_total;
     let properties: usize = read.suites.iter().map(|suite| suite.properties.len()).sum();
     if properties > 0 {
-        let text = format!("{properties} properties of suites are not kept");
-        notes.push(json!({"line": null, "kind": "dropped", "text": text}));
+        let text = format!("{properties} properties of suites are not stored");
+        receipt.note(NoteKind::Dropped.as_str(), text);
     }
-    receipt["seconds"] = json!(took.as_secs_f64());
-    receipt["suites"] = json!(read.suites.len());
-    receipt["tests"] = json!({
-        "total": summary.total, "passed": summary.passed, "flaky": summary.flaky,
-        "skipped": summary.skipped, "failed": summary.failed, "error": summary.error,
-    });
-    receipt["notes"] = json!(notes);
-    receipt["notes_total"] = json!(read.notes_total + u64::from(properties > 0));
+    receipt.seconds = Some(took.as_secs_f64());
+    receipt.suites = Some(read.suites.len() as u64);
+    receipt.tests = Some(Counts::from(&read.tally.summary));
 }
 
-/// Adds to a receipt that the file is no report, and so left out.
-pub fn leave_out(receipt: &mut Value, seen: &Seen) {
-    note_alone(receipt, NoteKind::Dropped, &format!("{}; it is left out", seen.words()));
-}
-
-/// Adds the one note to a receipt of a file of which nothing was read.
-pub fn note_alone(receipt: &mut Value, kind: NoteKind, text: &str) {
-    receipt["notes"] = json!([{"line": null, "kind": kind.as_str(), "text": text}]);
-    receipt["notes_total"] = json!(1);
+/// Notes that the file is not a report and was left out.
+pub fn leave_out(receipt: &mut Receipt, seen: &Seen) {
+    receipt.note(NoteKind::Dropped.as_str(), format!("{}; it is left out", seen.words()));
 }
 
 /// The step of a file of which nothing can be read: it failed, and says why.
@@ -183,10 +175,4 @@ pub fn failed_step(name: &str, why: &str, received: Timestamp) -> Result<Step, I
         errout: String::new(),
         extras: JsonObject::from_members(&[("failure".to_owned(), why)])?,
     })
-}
-
-/// Adds to a receipt why the file is refused.
-pub fn refuse(receipt: &mut Value, error: &ReadError) {
-    receipt["line"] = json!(error.line);
-    receipt["field"] = json!("body");
 }

@@ -3,8 +3,8 @@
 use devmason_domain::query::Selection;
 use devmason_domain::{
     Account, AccountId, Build, BuildId, BuildKey, Closing, Component, ComponentDetails,
-    ComponentName, ComponentType, PageRequest, PasswordHash, Project, ProjectId, ProjectName,
-    Report, Reporting, Slug, Step, Tag, TestResult, TestStatus, Timestamp, Username,
+    ComponentName, ComponentType, Digest, PageRequest, PasswordHash, Project, ProjectId,
+    ProjectName, Report, Reporting, Slug, Step, Tag, TestResult, TestStatus, Timestamp, Username,
 };
 
 use uuid::Uuid;
@@ -64,9 +64,9 @@ pub struct Answer {
 #[derive(Debug, Clone)]
 pub struct Claim {
     /// A hash of the user, the resource and the key.
-    pub scope: [u8; 32],
+    pub scope: Digest,
     /// A hash of the body.
-    pub body: [u8; 32],
+    pub body: Digest,
     /// What to answer if this is the first such request.
     pub answer: Answer,
 }
@@ -560,11 +560,11 @@ pub trait Users {
         seen: Option<i64>,
     ) -> Result<Updated<Account>>;
     /// Begins a session of a user's, known by the hash of its secret; of more than twenty those that end first go.
-    fn session_create(&self, hash: [u8; 32], of: AccountId, expires: Timestamp) -> Result<()>;
+    fn session_create(&self, hash: Digest, of: AccountId, expires: Timestamp) -> Result<()>;
     /// Whose session that is, where it has not expired by `now`.
-    fn session_find(&self, hash: [u8; 32], now: Timestamp) -> Result<Option<Account>>;
+    fn session_find(&self, hash: Digest, now: Timestamp) -> Result<Option<Account>>;
     /// Ends a session.
-    fn session_delete(&self, hash: [u8; 32]) -> Result<()>;
+    fn session_delete(&self, hash: Digest) -> Result<()>;
     /// Deletes a user: its projects belong to nobody then, and its builds are credited to nobody.
     fn user_delete(&self, id: AccountId, seen: Option<i64>) -> Result<Updated<()>>;
 }

@@ -6,7 +6,9 @@ use std::time::Instant;
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::Bytes;
-use devmason_domain::{Build, BuildId, BuildKey, Outcome, Project, Report, Slug, Step, Timestamp};
+use devmason_domain::{
+    Build, BuildId, BuildKey, Digest, Outcome, Project, Report, Slug, Step, Timestamp,
+};
 use devmason_hypermedia::document::{
     BuildDocument, ComponentRef, IncomingBuild, Results, around_steps, written_step,
 };
@@ -235,7 +237,7 @@ struct Reported {
 
 async fn reported(
     call: &Call<'_>,
-    digest: impl FnOnce(Option<&IncomingBuild>) -> Option<[u8; 32]>,
+    digest: impl FnOnce(Option<&IncomingBuild>) -> Option<Digest>,
 ) -> Result<Reported, ApiError> {
     if let Some(upload) = upload::read(call).await? {
         let named = upload::components(call.params)?.into_iter().enumerate().collect();

@@ -9,7 +9,7 @@ use devmason_domain::{
     Build, BuildId, PageRequest, Project, ProjectId, Slug, Tag, Username, split_dashed,
 };
 use devmason_hypermedia::document::{
-    BuildDocument, ListMembers, Results, TagListDocument, written_steps,
+    BuildDocument, BuildListDocument, ListPage, Results, TagListDocument, written_steps,
 };
 use devmason_hypermedia::{BuildsOf, Fields, Link, ListLinks, Resource, TagSegment};
 use devmason_pages::Row;
@@ -325,7 +325,7 @@ async fn show(
         );
         return super::pages::builds(call, &etag, of, rows, &list, text);
     }
-    let documents = page
+    let builds = page
         .builds
         .iter()
         .filter_map(|(build, steps)| {
@@ -340,7 +340,8 @@ async fn show(
         })
         .collect();
     let tags = tags.as_deref();
-    call.ok(&etag, &ListMembers::builds(documents, tags, pages, page.count.exact, links(&list)))
+    let page = ListPage::new(pages, page.count.exact, links(&list));
+    call.ok(&etag, &BuildListDocument { tags, builds, page })
 }
 
 /// The builds whose outputs fit on a page, at least one: from the front, or where the page is read

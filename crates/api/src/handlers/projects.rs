@@ -2,7 +2,9 @@
 
 use actix_web::HttpResponse;
 use devmason_domain::{Project, Refusal, Slug, Viewer};
-use devmason_hypermedia::document::{IncomingProject, ListMembers, ProjectDocument};
+use devmason_hypermedia::document::{
+    IncomingProject, ListPage, ProjectDocument, ProjectListDocument,
+};
 use devmason_hypermedia::{ListLinks, Resource, Subject};
 use devmason_repository::{NewProject, Registered, Updated};
 
@@ -42,7 +44,7 @@ pub(crate) async fn list(call: &Call<'_>) -> Result<HttpResponse, ApiError> {
     let mut links = call.view().page_links(&Resource::ProjectList, Subject::ReadOnly, &links);
     links.extend(call.view().root_links());
     let projects = projects.iter().map(|project| document(call, project)).collect();
-    call.ok(&etag, &ListMembers::projects(projects, pages, links))
+    call.ok(&etag, &ProjectListDocument { projects, page: ListPage::new(pages, true, links) })
 }
 
 pub(crate) async fn get(call: &Call<'_>, slug: &Slug) -> Result<HttpResponse, ApiError> {

@@ -3,10 +3,9 @@
 use std::time::Instant;
 
 use actix_web::HttpResponse;
-use devmason_domain::{Build, BuildKey, Outcome, Project, Slug, Step, Timestamp};
+use devmason_domain::{Build, BuildKey, Counts, Outcome, Project, Receipt, Slug, Step, Timestamp};
 use devmason_hypermedia::document::ReceiptDocument;
 use devmason_hypermedia::{Method, Subject};
-use devmason_pages::Receipt;
 use devmason_repository::{
     KeptUpload, Piece, Receipts, Repository, Reread, TestQuery, TestReport, Updated,
 };
@@ -57,7 +56,13 @@ async fn page(call: &Call<'_>, project: &Project, build: &Build) -> Result<HttpR
     let methods = call.view().methods(Subject::Reparse(project, build));
     let may_reparse = methods.contains(&Method::Post) && !kept.is_empty();
     let of = (project, build);
-    call.shown(&Receipt::new(call.site(), of, &receipts.documents, &files, may_reparse))
+    call.shown(&devmason_pages::ReceiptPage::new(
+        call.site(),
+        of,
+        &receipts.documents,
+        &files,
+        may_reparse,
+    ))
 }
 
 async fn show(call: &Call<'_>, project: &Project, build: &Build) -> Result<HttpResponse, ApiError> {
@@ -77,11 +82,14 @@ async fn show(call: &Call<'_>, project: &Project, build: &Build) -> Result<HttpR
 /// Of a build that came before receipts of documents were kept, what it has is all there is to tell.
 fn or_what_it_has(mut receipts: Receipts, build: &Build) -> Receipts {
     if receipts.documents.is_empty() && receipts.files.is_empty() {
-        let receipt = serde_json::json!({
-            "format": "devmason", "recognized": "as the request says", "steps": build.steps,
-            "tests": {"total": build.tests.total}, "notes": [], "notes_total": 0,
-        });
-        receipts.documents.push(receipt.to_string());
+        let receipt = Receipt {
+            format: Some(Receipt::DOCUMENT.to_owned()),
+            recognized: Receipt::AS_SAID.to_owned(),
+            steps: Some(build.steps.into()),
+            tests: Some(Counts::from(&build.tests)),
+            ..Receipt::default()
+        };
+        receipts.documents.push(upload::written(&receipt));
     }
     receipts
 }

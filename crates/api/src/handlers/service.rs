@@ -1,17 +1,17 @@
 //! The server itself: what may be done where, whether it lives, what it counts, what it offers.
 
-use actix_web::HttpResponse;
-use actix_web::http::header;
-use devmason_hypermedia::{Method, Place, Resource, Subject};
-use devmason_pages::{Asset, SignIn};
-use serde_json::json;
-
 use super::{builds, lists, objects, users};
 use crate::call::Call;
 use crate::error::ApiError;
 use crate::form::is_within;
 use crate::metrics::Metrics;
 use crate::params::Format;
+use actix_web::HttpResponse;
+use actix_web::http::header;
+use devmason_domain::Username;
+use devmason_hypermedia::document::{SessionDocument, StatusDocument};
+use devmason_hypermedia::{Method, Place, Resource, Subject};
+use devmason_pages::{Asset, SignIn};
 
 /// What this client may do with the resource.
 pub(crate) async fn methods(call: &Call<'_>) -> Result<Vec<Method>, ApiError> {
@@ -80,7 +80,7 @@ pub(crate) async fn methods(call: &Call<'_>) -> Result<Vec<Method>, ApiError> {
 pub(crate) fn health() -> HttpResponse {
     HttpResponse::Ok()
         .insert_header((header::CACHE_CONTROL, "no-store"))
-        .json(json!({"status": "ok"}))
+        .json(StatusDocument { status: "ok" })
 }
 
 pub(crate) async fn ready(call: &Call<'_>) -> Result<HttpResponse, ApiError> {
@@ -121,8 +121,8 @@ pub(crate) fn session(call: &Call<'_>) -> Result<HttpResponse, ApiError> {
         let next = if is_within(next, call.base.prefix()) { next } else { "" };
         return call.shown(&SignIn { site: call.site(), next, username: "", problem: "" });
     }
-    let username = call.viewer().username().map(ToString::to_string);
-    call.listed(&json!({ "username": username }))
+    let username = call.viewer().username().map(Username::as_str);
+    call.listed(&SessionDocument { username })
 }
 
 /// A file that pages load, which never changes under its name.

@@ -2,7 +2,7 @@
 
 use actix_web::HttpResponse;
 use devmason_domain::{Account, Password, Username};
-use devmason_hypermedia::document::{IncomingUser, ListMembers, UserDocument};
+use devmason_hypermedia::document::{IncomingUser, ListPage, UserDocument, UserListDocument};
 use devmason_hypermedia::{ListLinks, Resource, Subject};
 use devmason_repository::{Actor, NewAccount, Updated};
 
@@ -47,7 +47,7 @@ pub(crate) async fn list(call: &Call<'_>) -> Result<HttpResponse, ApiError> {
     }
     let links = call.view().page_links(&Resource::UserList, Subject::ReadOnly, &links);
     let users = users.iter().map(|account| document(call, account)).collect();
-    call.ok(&etag, &ListMembers::users(users, pages, links))
+    call.ok(&etag, &UserListDocument { users, page: ListPage::new(pages, true, links) })
 }
 
 pub(crate) async fn get(call: &Call<'_>, username: &Username) -> Result<HttpResponse, ApiError> {

@@ -1,7 +1,8 @@
 //! The description of the API, OpenAPI 3.1, made from the map of URIs.
 
-mod schemas;
+mod parameters;
 
+use devmason_hypermedia::document::schemas;
 use devmason_hypermedia::map::{ANY, OPTIONS, ROWS};
 use devmason_hypermedia::operation::{Answer, Description, Right};
 use serde_json::{Map, Value, json};
@@ -16,10 +17,6 @@ pub fn document(server: &str) -> Value {
         }
         paths.insert(row.pattern.to_owned(), item);
     }
-    let mut schemas = schemas::documents();
-    if let (Value::Object(all), Value::Object(objects)) = (&mut schemas, schemas::objects()) {
-        all.extend(objects);
-    }
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -31,7 +28,7 @@ pub fn document(server: &str) -> Value {
         "servers": [{"url": server}],
         "security": [{}, {"basic": []}],
         "paths": paths,
-        "components": {"securitySchemes": {"basic": {"type": "http", "scheme": "basic"}}, "schemas": schemas, "parameters": schemas::parameters()},
+        "components": {"securitySchemes": {"basic": {"type": "http", "scheme": "basic"}}, "schemas": schemas(), "parameters": parameters::parameters()},
     })
 }
 

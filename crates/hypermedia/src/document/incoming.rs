@@ -1,192 +1,37 @@
 //! What clients send, checked once, at the door.
 
-use std::collections::BTreeMap;
-use std::fmt;
-use std::marker::PhantomData;
+use std::borrow::Cow;
 
 use devmason_domain::{
-    ClientRecord, Closing, ComponentDetails, ComponentName, Invalid, JsonObject, Outcome,
-    PlainText, ProjectName, Report, Reporting, Step, StepName, Tag, TagSet, TestResult, Timestamp,
-    limits,
+    ClientRecord, Closing, Digest, Invalid, JsonObject, MAX_PASSWORD_BYTES, Outcome, PlainText,
+    ProjectName, Report, Reporting, Step, StepName, Tag, TagSet, TestResult, Timestamp, limits,
 };
-use serde::de::{DeserializeOwned, Error as _, IgnoredAny, MapAccess, Visitor};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{Error as _, IgnoredAny, MapAccess};
 use serde::{Deserialize, Deserializer};
-use serde_json::Value;
 use serde_json::value::RawValue;
-use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::bounded::{Bounded, Distinct};
-use super::incoming_tests::ReadTest;
-use super::raw::{Kept, unfit};
-
-/// Why a document was refused, and which member of it is to blame.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DocumentError {
-    /// The member's path, such as `results[3].started`; empty for the document as a whole.
-    pub field: String,
-    /// What is wrong with it.
-    pub problem: String,
-}
-
-impl fmt::Display for DocumentError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.field.as_str() {
-            "" => f.write_str(&self.problem),
-            field => write!(f, "{field}: {}", self.problem),
-        }
-    }
-}
-
-impl std::error::Error for DocumentError {}
-
-impl DocumentError {
-    fn new(field: impl Into<String>, problem: impl Into<String>) -> Self {
-        Self { field: field.into(), problem: problem.into() }
-    }
-}
-
-/// Reads a document from a request's body.
-///
-/// # Errors
-/// Anything that is not JSON of the document's shape, with the path of the member.
-pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, DocumentError> {
-    let text = std::str::from_utf8(body).map_err(|error| {
-        DocumentError::new("", format!("the body is not UTF-8 (byte {})", error.valid_up_to()))
-    })?;
-    // serde would read an array as an object's members in order, too.
-    if !text.trim_ascii_start().starts_with('{') && serde_json::from_str::<IgnoredAny>(text).is_ok()
-    {
-        return Err(DocumentError::new("", "the body is not a JSON object"));
-    }
-    // Following the path costs a third more, so only a document that fails is read with it.
-    match serde_json::from_str(text) {
-        Ok(document) => match unfit(text) {
-            Some(problem) => Err(DocumentError::new("", format!("the body holds {problem}"))),
-            None => Ok(document),
-        },
-        Err(error) => Err(explain::<T>(text, &error)),
-    }
-}
-
-fn explain<T: DeserializeOwned>(text: &str, error: &serde_json::Error) -> DocumentError {
-    // A string that is not Unicode is a member's fault, though it stops the parser like a syntax error.
-    let is_member = error.is_data()
-        || error.to_string().contains("surrogate")
-        || error.to_string().contains("hex escape");
-    if !is_member {
-        return DocumentError::new("", format!("the body is not JSON: {error}"));
-    }
-    let mut deserializer = serde_json::Deserializer::from_str(text);
-    let (path, message) = match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {
-        Ok(_) => (String::new(), error.to_string()),
-        Err(error) => (error.path().to_string(), error.inner().to_string()),
-    };
-    let path = if path == "." { String::new() } else { path };
-    let problem = message.rsplit_once(" at line ").map_or(message.as_str(), |(problem, _)| problem);
-    // serde says of which object a member is missing or doubled; the member itself is meant.
-    for (start, problem_of_member) in
-        [("missing field `", "required"), ("duplicate field `", "given twice")]
-    {
-        if let Some(member) = problem.strip_prefix(start).and_then(|rest| rest.strip_suffix('`')) {
-            let dot = if path.is_empty() || path.ends_with(&format!(".{member}")) || path == member
-            {
-                ""
-            } else {
-                "."
-            };
-            let field = if dot.is_empty() && !path.is_empty() {
-                path
-            } else {
-                format!("{path}{dot}{member}")
-            };
-            return DocumentError::new(field, problem_of_member);
-        }
-    }
-    if let Some((member, _)) =
-        problem.strip_prefix("unknown field `").and_then(|rest| rest.split_once('`'))
-    {
-        return DocumentError::new(member, "there is no such member");
-    }
-    DocumentError::new(path, problem)
-}
-
-/// A name, within the bound of names.
-pub(super) struct Name(pub(super) String);
-
-impl<'de> Deserialize<'de> for Name {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        if text.len() > limits::NAME {
-            return Err(D::Error::custom(format!("is longer than {} bytes", limits::NAME)));
-        }
-        Ok(Self(text))
-    }
-}
-
-/// An object that takes some members for itself and keeps the others.
-pub(super) trait Open: Default {
-    const EXPECTING: &'static str;
-    /// Takes the value of a member that it knows; false where it knows none of that name.
-    fn take<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<bool, A::Error>;
-    /// Keeps a member that it doesn't know.
-    fn keep(&mut self, name: String, value: Box<RawValue>);
-}
-
-/// Reads an open object; a member that is given twice is refused, known or not.
-pub(super) fn open<'de, T: Open, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
-    struct Members<T>(PhantomData<T>);
-    impl<'de, T: Open> Visitor<'de> for Members<T> {
-        type Value = T;
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str(T::EXPECTING)
-        }
-        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<T, A::Error> {
-            let mut object = T::default();
-            let mut seen: Vec<String> = Vec::with_capacity(8);
-            let mut seen_many = std::collections::HashSet::new();
-            let mut members = 0;
-            while let Some(name) = map.next_key::<String>()? {
-                members += 1;
-                if members > limits::MEMBERS {
-                    let problem = format!("has more than {} members", limits::MEMBERS);
-                    return Err(A::Error::custom(problem));
-                }
-                if name.len() > limits::MEMBER_NAME {
-                    let problem =
-                        format!("a member's name is longer than {} bytes", limits::MEMBER_NAME);
-                    return Err(A::Error::custom(problem));
-                }
-                // A handful is compared faster than hashed; a thousand is not.
-                let doubled = if seen.len() < 16 {
-                    seen.contains(&name)
-                } else {
-                    seen.contains(&name) || !seen_many.insert(name.clone())
-                };
-                if doubled {
-                    return Err(A::Error::custom(format!("duplicate field `{name}`")));
-                }
-                if seen.len() < 16 {
-                    seen.push(name.clone());
-                }
-                if !object.take(&name, &mut map)? {
-                    let value = map.next_value::<Kept>()?;
-                    object.keep(name, value.0);
-                }
-            }
-            Ok(object)
-        }
-    }
-    deserializer.deserialize_map(Members(PhantomData))
-}
+use super::fingerprint::Fingerprint;
+use super::incoming_cases::{IncomingTest, ReadTest};
+use super::read::{DocumentError, Name, Open, open};
+use super::shape::{self, BODY, Text};
 
 /// A build, whole or to be reported in steps.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "NewBuild")]
+#[schemars(extend("anyOf" = [{"required": ["success"]}, {"required": ["incremental"]}]))]
 pub struct IncomingBuild {
+    /// Whether it succeeded; required unless `incremental` is true.
     success: Option<bool>,
+    /// Whether its steps follow.
     incremental: Option<bool>,
+    #[schemars(with = "Option<shape::Date>")]
     started: Option<Timestamp>,
+    #[schemars(with = "Option<shape::Date>")]
     finished: Option<Timestamp>,
+    #[schemars(with = "Option<Distinct<shape::Tag, { limits::TAGS }>>")]
     tags: Option<Distinct<Tag, { limits::TAGS }>>,
     client: Option<IncomingClient>,
     results: Option<Bounded<IncomingStep, { limits::STEPS }>>,
@@ -194,7 +39,8 @@ pub struct IncomingBuild {
 }
 
 /// How a build names a component that it tested: by its id, or by its type and name.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
+#[schemars(inline)]
 #[serde(
     untagged,
     expecting = "a component is named by its id or by {\"type\": ..., \"name\": ...}"
@@ -206,8 +52,10 @@ pub enum ComponentRef {
     Name {
         /// The type's id or name.
         #[serde(rename = "type")]
+        #[schemars(with = "Text<{ limits::COMPONENT_TEXT }>")]
         component_type: PlainText,
         /// The component's name.
+        #[schemars(with = "Text<{ limits::COMPONENT_TEXT }>")]
         name: PlainText,
     },
 }
@@ -239,8 +87,8 @@ impl IncomingBuild {
     }
 
     /// A fingerprint of what the document says, by which a repeated PUT is known.
-    pub fn digest(&self) -> [u8; 32] {
-        let mut hash = Fingerprint(Sha256::new());
+    pub fn digest(&self) -> Digest {
+        let mut hash = Fingerprint::default();
         hash.flag(self.is_incremental().then_some(true))
             .flag(self.success)
             .time(self.started)
@@ -275,7 +123,7 @@ impl IncomingBuild {
                 }
             };
         }
-        hash.0.finalize().into()
+        hash.digest()
     }
 
     /// What the document reports, as received then.
@@ -285,7 +133,7 @@ impl IncomingBuild {
     pub fn into_report(
         self,
         received: Timestamp,
-        digest: Option<[u8; 32]>,
+        digest: Option<Digest>,
     ) -> Result<Report, DocumentError> {
         let outcome = match (self.is_incremental(), self.success) {
             (true, _) => Outcome::Running,
@@ -327,90 +175,24 @@ impl IncomingBuild {
     }
 }
 
-/// A hash of values one after the other, each told from its neighbours.
-struct Fingerprint(Sha256);
-
-impl Fingerprint {
-    fn number(&mut self, n: usize) -> &mut Self {
-        self.0.update((n as u64).to_le_bytes());
-        self
-    }
-    fn text(&mut self, text: &str) -> &mut Self {
-        self.number(text.len()).0.update(text);
-        self
-    }
-    fn flag(&mut self, flag: Option<bool>) -> &mut Self {
-        self.number(flag.map_or(2, usize::from))
-    }
-    fn time(&mut self, time: Option<Timestamp>) -> &mut Self {
-        match time {
-            Some(time) => {
-                self.number(1).0.update(time.micros().to_le_bytes());
-                self.0.update(time.offset_minutes().to_le_bytes());
-                self
-            }
-            None => self.number(0),
-        }
-    }
-    fn test(&mut self, test: &TestResult) {
-        let micros = test.micros.map(|micros| micros.to_string()).unwrap_or_default();
-        let failure = serde_json::to_string(&test.failure).unwrap_or_default();
-        let details = serde_json::to_string(&*test.details).unwrap_or_default();
-        for text in [&*test.suite, &test.name, test.status.as_str(), &micros, &failure, &details] {
-            self.text(text);
-        }
-    }
-    fn members(&mut self, members: &[(String, Box<RawValue>)]) -> &mut Self {
-        self.number(members.len());
-        let mut members: Vec<_> = members.iter().collect();
-        members.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
-        for (name, value) in members {
-            let mut text = String::new();
-            canonical(value.get(), &mut text);
-            self.text(name).text(&text);
-        }
-        self
-    }
-}
-
-/// Writes JSON as it is always written: members in the order of their names, no white space, one way to escape.
-/// Numbers stay as they were sent.
-fn canonical(json: &str, text: &mut String) {
-    let json = json.trim();
-    match json.as_bytes().first() {
-        Some(b'{') => {
-            let members: BTreeMap<String, &RawValue> =
-                serde_json::from_str(json).unwrap_or_default();
-            text.push('{');
-            for (at, (name, value)) in members.into_iter().enumerate() {
-                text.push_str(if at == 0 { "" } else { "," });
-                text.push_str(&Value::String(name).to_string());
-                text.push(':');
-                canonical(value.get(), text);
-            }
-            text.push('}');
-        }
-        Some(b'[') => {
-            let values: Vec<&RawValue> = serde_json::from_str(json).unwrap_or_default();
-            text.push('[');
-            for (at, value) in values.into_iter().enumerate() {
-                text.push_str(if at == 0 { "" } else { "," });
-                canonical(value.get(), text);
-            }
-            text.push(']');
-        }
-        Some(b'"') => match serde_json::from_str::<String>(json) {
-            Ok(string) => text.push_str(&Value::String(string).to_string()),
-            Err(_) => text.push_str(json),
-        },
-        _ => text.push_str(json),
-    }
-}
-
 /// The client record: `host`, `user` and `arch` are strings, everything else is the client's.
 #[derive(Default)]
 struct IncomingClient {
     members: Vec<(String, Box<RawValue>)>,
+}
+
+impl JsonSchema for IncomingClient {
+    fn schema_name() -> Cow<'static, str> {
+        "Client".into()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let text = generator.subschema_for::<Option<Text<{ limits::NAME }>>>();
+        json_schema!({
+            "type": "object", "maxProperties": limits::MEMBERS, "additionalProperties": true,
+            "description": format!("The client record: at most {} bytes", limits::CLIENT),
+            "properties": {"host": text, "user": text, "arch": text},
+        })
+    }
 }
 
 impl Open for IncomingClient {
@@ -436,16 +218,26 @@ impl<'de> Deserialize<'de> for IncomingClient {
     }
 }
 
-/// A step of a build.
-#[derive(Default)]
+/// A step of a build. Other members are kept with it.
+#[derive(Default, JsonSchema)]
+#[schemars(rename = "NewStep")]
+#[schemars(extend("maxProperties" = limits::MEMBERS, "additionalProperties" = true))]
 pub struct IncomingStep {
+    #[schemars(required, with = "Text<{ limits::NAME }>")]
     name: Option<StepName>,
+    #[schemars(required)]
     success: Option<bool>,
+    #[schemars(with = "Option<shape::Date>")]
     started: Option<Timestamp>,
+    #[schemars(with = "Option<shape::Date>")]
     finished: Option<Timestamp>,
+    #[schemars(with = "Option<Text<BODY>>")]
     output: Option<String>,
+    #[schemars(with = "Option<Text<BODY>>")]
     errout: Option<String>,
+    #[schemars(with = "Option<Bounded<IncomingTest, { limits::CASES }>>")]
     tests: Vec<TestResult>,
+    #[schemars(skip)]
     extras: Vec<(String, Box<RawValue>)>,
 }
 
@@ -512,103 +304,52 @@ impl IncomingStep {
 
 /// A project, to be registered or changed. What the server's own documents have beside that counts for nothing; a member
 /// that is not known is refused: who sends it means a setting.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "NewProject")]
 pub struct IncomingProject {
-    /// What people call it.
+    /// Its name for people.
+    #[schemars(with = "shape::Title")]
     pub name: ProjectName,
-    /// Who may post builds; absent keeps what is.
+    /// Who may report builds; without it the setting stays.
+    #[schemars(with = "Option<shape::Who>")]
     pub reporting: Option<Reporting>,
     #[serde(default, rename = "id")]
+    #[schemars(with = "serde_json::Value")]
     _id: IgnoredAny,
     #[serde(default, rename = "owner")]
+    #[schemars(with = "serde_json::Value")]
     _owner: IgnoredAny,
     #[serde(default, rename = "created_at")]
+    #[schemars(with = "serde_json::Value")]
     _created_at: IgnoredAny,
     #[serde(default, rename = "updated_at")]
+    #[schemars(with = "serde_json::Value")]
     _updated_at: IgnoredAny,
     #[serde(default, rename = "etag")]
+    #[schemars(with = "serde_json::Value")]
     _etag: IgnoredAny,
     #[serde(default, rename = "links")]
+    #[schemars(with = "serde_json::Value")]
     _links: IgnoredAny,
 }
 
-/// A component type, to be created or renamed.
-#[derive(Deserialize)]
-pub struct IncomingComponentType {
-    /// Its name.
-    pub name: ComponentName,
-}
-
-/// A component, to be created or changed. What is absent is not said.
-#[derive(Deserialize)]
-pub struct IncomingComponent {
-    /// Its name.
-    pub name: Option<ComponentName>,
-    componenttype: Option<PlainText>,
-    componenttype_id: Option<PlainText>,
-    title: Option<PlainText>,
-    message: Option<PlainText>,
-    url: Option<PlainText>,
-    canonical_project_name: Option<PlainText>,
-    sha: Option<PlainText>,
-    #[serde(rename = "ref")]
-    reference: Option<PlainText>,
-    git: Option<PlainText>,
-    data: Option<Data>,
-}
-
-/// A component's `data`: whatever JSON it is, within a bound.
-struct Data(Box<RawValue>);
-
-impl<'de> Deserialize<'de> for Data {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let Kept(raw) = Kept::deserialize(deserializer)?;
-        if raw.get().len() > limits::COMPONENT_DATA {
-            let problem = format!("is longer than {} bytes", limits::COMPONENT_DATA);
-            return Err(D::Error::custom(problem));
-        }
-        Ok(Self(raw))
-    }
-}
-
-impl IncomingComponent {
-    /// The id or the name of its type, by either of its names.
-    pub fn component_type(&self) -> Option<&str> {
-        self.componenttype.as_ref().or(self.componenttype_id.as_ref()).map(PlainText::as_str)
-    }
-
-    /// The error for a member that a new component must have.
-    pub fn missing(field: &str) -> DocumentError {
-        DocumentError::new(field, "required")
-    }
-
-    /// What is said of it.
-    pub fn details(self) -> ComponentDetails {
-        ComponentDetails {
-            title: self.title,
-            message: self.message,
-            url: self.url,
-            canonical_project_name: self.canonical_project_name,
-            sha: self.sha,
-            reference: self.reference,
-            git: self.git,
-            data: self.data.map(|data| data.0.get().to_owned()),
-        }
-    }
-}
-
 /// A user, to be created or given another password.
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, JsonSchema)]
+#[schemars(rename = "NewUser")]
 pub struct IncomingUser {
     /// The new password.
+    #[schemars(with = "Option<Text<MAX_PASSWORD_BYTES>>")]
     pub password: Option<String>,
 }
 
 /// How an incremental build ends, where its steps don't say.
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, JsonSchema)]
+#[schemars(rename = "Closing")]
 pub struct IncomingClosing {
+    /// Whether the build succeeded; without it, whether all its steps did.
     success: Option<bool>,
+    #[schemars(with = "Option<shape::Date>")]
     finished: Option<Timestamp>,
 }
 
@@ -621,6 +362,7 @@ impl From<IncomingClosing> for Closing {
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
+    use super::super::read::parse;
     use super::*;
 
     fn report(json: &str) -> Result<Report, DocumentError> {

@@ -1,24 +1,33 @@
 //! The documents on the wire: what clients send, and what they get.
 
 mod bounded;
+mod cases;
+mod fingerprint;
 mod incoming;
-mod incoming_tests;
+mod incoming_cases;
+mod incoming_components;
+mod lists;
 mod objects;
 mod outgoing;
 mod raw;
-mod tests;
+mod read;
+mod schemas;
+pub(crate) mod shape;
 
+pub use cases::{HistoryDocument, ReceiptDocument, RunDocument, TestDocument, TestListDocument};
 pub use incoming::{
-    ComponentRef, DocumentError, IncomingBuild, IncomingClosing, IncomingComponent,
-    IncomingComponentType, IncomingProject, IncomingStep, IncomingUser, parse,
+    ComponentRef, IncomingBuild, IncomingClosing, IncomingProject, IncomingStep, IncomingUser,
 };
-pub use incoming_tests::IncomingTestList;
+pub use incoming_cases::IncomingTestList;
+pub use incoming_components::{IncomingComponent, IncomingComponentType};
+pub use lists::{BuildListDocument, ListPage, ProjectListDocument, UserListDocument};
 pub use objects::{
     BuildObject, ComponentObject, ComponentTypeObject, ObjectList, OneObject, ProjectObject,
     StepObject, TagObject, TestObject, UserObject,
 };
 pub use outgoing::{
-    BuildDocument, Fields, ListMembers, ProjectDocument, Results, TagListDocument, UserDocument,
-    around_steps, written_step, written_steps,
+    BuildDocument, ErrorDocument, Fields, ProjectDocument, Results, SessionDocument,
+    StatusDocument, TagListDocument, UserDocument, around_steps, written_step, written_steps,
 };
-pub use tests::{HistoryDocument, ReceiptDocument, RunDocument, TestDocument, TestListDocument};
+pub use read::{DocumentError, parse};
+pub use schemas::schemas;

@@ -1,15 +1,17 @@
-//! The objects of the query face: flat, with `id`, `created_at`, `updated_at` and `etag`.
+//! The objects of the query API: flat, with `id`, `created_at`, `updated_at` and `etag`.
 
 use devmason_domain::{
     Account, Build, BuildId, Component, ComponentType, JsonObject, Outcome, Project, Step,
     TestResult, TestStatus, Timestamp, full_test_name,
 };
+use schemars::JsonSchema;
 use serde::ser::{Error as _, SerializeMap};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use super::tests::TestTexts;
+use super::cases::TestTexts;
+use super::shape;
 use crate::Collection;
 
 /// A part of a list: `{"components": [...], "_meta": {"count": N}}`.
@@ -75,13 +77,16 @@ fn maybe_raw<S: Serializer>(json: &Option<&str>, serializer: S) -> Result<S::Ok,
 }
 
 /// A component type.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ComponentType")]
 pub struct ComponentTypeObject<'a> {
     id: Uuid,
     name: &'a str,
     #[serde(serialize_with = "utc")]
+    #[schemars(with = "shape::Utc")]
     created_at: Timestamp,
     #[serde(serialize_with = "utc")]
+    #[schemars(with = "shape::Utc")]
     updated_at: Timestamp,
     etag: String,
 }
@@ -99,20 +104,24 @@ impl<'a> ComponentTypeObject<'a> {
     }
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(untagged)]
+#[schemars(inline)]
 enum TypeOf<'a> {
     Id(Uuid),
     Whole(ComponentTypeObject<'a>),
 }
 
 /// A component.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Component")]
 pub struct ComponentObject<'a> {
     id: Uuid,
     name: &'a str,
+    /// The id of its type, or with `embed=componenttype` the type.
     componenttype: TypeOf<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Uuid")]
     componenttype_id: Option<Uuid>,
     title: Option<&'a str>,
     message: Option<&'a str>,
@@ -123,10 +132,13 @@ pub struct ComponentObject<'a> {
     reference: Option<&'a str>,
     git: Option<&'a str>,
     #[serde(serialize_with = "maybe_raw")]
+    #[schemars(with = "serde_json::Value")]
     data: Option<&'a str>,
     #[serde(serialize_with = "utc")]
+    #[schemars(with = "shape::Utc")]
     created_at: Timestamp,
     #[serde(serialize_with = "utc")]
+    #[schemars(with = "shape::Utc")]
     updated_at: Timestamp,
     etag: String,
 }
@@ -159,15 +171,19 @@ impl<'a> ComponentObject<'a> {
 }
 
 /// A project; its id is its name in URIs.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ProjectObject")]
 pub struct ProjectObject<'a> {
     id: &'a str,
     name: &'a str,
     owner: Option<&'a str>,
+    #[schemars(with = "shape::Who")]
     reporting: &'static str,
     #[serde(serialize_with = "utc")]
+    #[schemars(with = "shape::Utc")]
     created_at: Timestamp,
     #[serde(serialize_with = "utc")]
+    #[schemars(with = "shape::Utc")]
     updated_at: Timestamp,
     etag: String,
 }
@@ -188,13 +204,16 @@ impl<'a> ProjectObject<'a> {
 }
 
 /// A user; its id is its name.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "UserObject")]
 pub struct UserObject<'a> {
     id: &'a str,
     username: &'a str,
     #[serde(serialize_with = "utc")]
+    #[schemars(with = "shape::Utc")]
     created_at: Timestamp,
     #[serde(serialize_with = "utc")]
+    #[schemars(with = "shape::Utc")]
     updated_at: Timestamp,
     etag: String,
 }
@@ -208,27 +227,35 @@ impl<'a> UserObject<'a> {
 }
 
 /// A build, without its steps; `key` is its id in URIs.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "BuildObject")]
 pub struct BuildObject<'a> {
     id: Uuid,
     key: String,
     project: &'a str,
+    #[schemars(with = "shape::BuildState")]
     state: &'static str,
     success: Option<bool>,
     #[serde(serialize_with = "utc")]
+    #[schemars(with = "shape::Utc")]
     started: Timestamp,
     #[serde(serialize_with = "maybe_utc")]
+    #[schemars(with = "Option<shape::Utc>")]
     finished: Option<Timestamp>,
     user: Option<&'a str>,
+    #[schemars(with = "Vec<shape::Tag>")]
     tags: &'a [devmason_domain::Tag],
     components: &'a [Uuid],
     #[serde(serialize_with = "object")]
+    #[schemars(with = "shape::Object")]
     client: &'a JsonObject,
     steps: u32,
     failed_steps: u32,
     #[serde(serialize_with = "utc")]
+    #[schemars(with = "shape::Utc")]
     created_at: Timestamp,
     #[serde(serialize_with = "utc")]
+    #[schemars(with = "shape::Utc")]
     updated_at: Timestamp,
     etag: String,
 }
@@ -262,7 +289,8 @@ impl<'a> BuildObject<'a> {
 }
 
 /// A step; it never changes, so it was created and updated when it ended.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "StepObject")]
 pub struct StepObject<'a> {
     id: String,
     build_id: Uuid,
@@ -271,18 +299,25 @@ pub struct StepObject<'a> {
     name: &'a str,
     success: bool,
     #[serde(serialize_with = "utc")]
+    #[schemars(with = "shape::Utc")]
     started: Timestamp,
     #[serde(serialize_with = "utc")]
+    #[schemars(with = "shape::Utc")]
     finished: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "&str")]
     output: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "&str")]
     errout: Option<&'a str>,
     #[serde(serialize_with = "object")]
+    #[schemars(with = "shape::Object")]
     extras: &'a JsonObject,
     #[serde(serialize_with = "utc")]
+    #[schemars(with = "shape::Utc")]
     created_at: Timestamp,
     #[serde(serialize_with = "utc")]
+    #[schemars(with = "shape::Utc")]
     updated_at: Timestamp,
     etag: String,
 }
@@ -317,7 +352,8 @@ impl<'a> StepObject<'a> {
 }
 
 /// A test case; it was created and updated when its build was.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "TestObject")]
 pub struct TestObject<'a> {
     id: String,
     build_id: Uuid,
@@ -326,13 +362,17 @@ pub struct TestObject<'a> {
     full_name: String,
     suite: &'a str,
     name: &'a str,
+    #[schemars(with = "shape::Status")]
     status: TestStatus,
     duration: Option<f64>,
     #[serde(flatten)]
+    #[schemars(with = "TestTexts")]
     texts: Option<TestTexts<'a>>,
     #[serde(serialize_with = "utc")]
+    #[schemars(with = "shape::Utc")]
     created_at: Timestamp,
     #[serde(serialize_with = "utc")]
+    #[schemars(with = "shape::Utc")]
     updated_at: Timestamp,
     etag: String,
 }
@@ -367,15 +407,18 @@ impl<'a> TestObject<'a> {
 }
 
 /// A tag of a project, and how many of its builds have it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "TagObject")]
 pub struct TagObject<'a> {
     id: String,
     name: &'a str,
     project: &'a str,
     builds: u64,
     #[serde(serialize_with = "utc")]
+    #[schemars(with = "shape::Utc")]
     created_at: Timestamp,
     #[serde(serialize_with = "utc")]
+    #[schemars(with = "shape::Utc")]
     updated_at: Timestamp,
     etag: String,
 }

@@ -2,15 +2,18 @@
 
 use std::str::FromStr;
 
-use devmason_domain::{Account, Build, JsonObject, Outcome, Pages, Project, Step, Tag};
+use devmason_domain::{Account, Build, JsonObject, Outcome, Project, Step, Tag};
+use schemars::JsonSchema;
 use serde::ser::{Error as _, SerializeMap};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
+use uuid::Uuid;
 
-use super::tests::summary;
+use super::cases::{SummaryDocument, summary};
+use super::shape;
 use crate::Link;
 
-/// Which members of a build are wanted.
+/// Which members of a build's document are wanted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Fields(u16);
 
@@ -69,6 +72,52 @@ impl FromStr for Fields {
     }
 }
 
+/// The members of a build's document. With `fields`, it has only those asked for.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Build")]
+pub(super) struct BuildMembers<'a> {
+    /// Its id in URIs: the client's own, or the server's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "shape::BuildState")]
+    state: Option<&'static str>,
+    /// Null while the build is running.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<bool>")]
+    success: Option<Option<bool>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "shape::Date")]
+    started: Option<String>,
+    /// Null while the build is running.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<shape::Date>")]
+    finished: Option<Option<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Vec<shape::Tag>")]
+    tags: Option<&'a [Tag]>,
+    /// The client record, as it was sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "shape::Object")]
+    client: Option<&'a RawValue>,
+    /// The ids of the components that were tested.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Vec<Uuid>")]
+    components: Option<&'a [Uuid]>,
+    /// The test cases by status; null if there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<SummaryDocument>")]
+    tests: Option<Option<SummaryDocument<'a>>>,
+    /// The steps. In a list, null if the steps of this build are longer than a page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Vec<StepMembers>>")]
+    results: Option<&'a Results<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Vec<Link>")]
+    links: Option<&'a [Link]>,
+}
+
 /// A build.
 #[derive(Debug)]
 pub struct BuildDocument<'a> {
@@ -84,27 +133,26 @@ pub struct BuildDocument<'a> {
 
 impl Serialize for BuildDocument<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let (build, mut map) = (self.build, serializer.serialize_map(None)?);
+        let build = self.build;
         let (success, finished) = match build.outcome {
             Outcome::Running => (None, None),
             Outcome::Finished { success, finished } => (Some(success), Some(finished)),
         };
-        for name in Fields::NAMES.into_iter().filter(|name| self.fields.has(name)) {
-            match name {
-                "id" => map.serialize_entry(name, &build.key())?,
-                "state" => map.serialize_entry(name, build.outcome.state().as_str())?,
-                "success" => map.serialize_entry(name, &success)?,
-                "started" => map.serialize_entry(name, &build.started.to_rfc2822())?,
-                "finished" => map.serialize_entry(name, &finished.map(|at| at.to_rfc2822()))?,
-                "tags" => map.serialize_entry(name, build.tags.as_slice())?,
-                "client" => map.serialize_entry(name, raw::<S>(&build.client.0)?)?,
-                "components" => map.serialize_entry(name, &build.components)?,
-                "tests" => map.serialize_entry(name, &summary(&build.tests))?,
-                "results" => map.serialize_entry(name, &self.results)?,
-                _ => map.serialize_entry(name, &self.links)?,
-            }
+        let has = |name| self.fields.has(name);
+        BuildMembers {
+            id: has("id").then(|| build.key()),
+            state: has("state").then(|| build.outcome.state().as_str()),
+            success: has("success").then_some(success),
+            started: has("started").then(|| build.started.to_rfc2822()),
+            finished: has("finished").then(|| finished.map(|at| at.to_rfc2822())),
+            tags: has("tags").then(|| build.tags.as_slice()),
+            client: has("client").then(|| raw::<S>(&build.client.0)).transpose()?,
+            components: has("components").then_some(&build.components),
+            tests: has("tests").then(|| summary(&build.tests)),
+            results: has("results").then_some(&self.results),
+            links: has("links").then_some(&self.links),
         }
-        map.end()
+        .serialize(serializer)
     }
 }
 
@@ -172,18 +220,48 @@ fn raw<S: Serializer>(object: &JsonObject) -> Result<&RawValue, S::Error> {
     serde_json::from_str(text).map_err(S::Error::custom)
 }
 
+/// A step, with the members that its client added.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Step")]
+pub(super) struct StepMembers<'a> {
+    name: &'a str,
+    success: bool,
+    #[schemars(with = "shape::Date")]
+    started: String,
+    #[schemars(with = "shape::Date")]
+    finished: String,
+    output: &'a str,
+    errout: &'a str,
+    #[serde(flatten)]
+    #[schemars(with = "shape::Object")]
+    extras: Extras<'a>,
+}
+
 struct StepDocument<'a>(&'a Step);
 
 impl Serialize for StepDocument<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let (step, mut map) = (self.0, serializer.serialize_map(None)?);
-        map.serialize_entry("name", &step.name)?;
-        map.serialize_entry("success", &step.success)?;
-        map.serialize_entry("started", &step.started.to_rfc2822())?;
-        map.serialize_entry("finished", &step.finished.to_rfc2822())?;
-        map.serialize_entry("output", &step.output)?;
-        map.serialize_entry("errout", &step.errout)?;
-        for (name, value) in step.extras.members().map_err(S::Error::custom)? {
+        let step = self.0;
+        StepMembers {
+            name: step.name.as_str(),
+            success: step.success,
+            started: step.started.to_rfc2822(),
+            finished: step.finished.to_rfc2822(),
+            output: &step.output,
+            errout: &step.errout,
+            extras: Extras(&step.extras),
+        }
+        .serialize(serializer)
+    }
+}
+
+/// Members that a client added, each as it was sent.
+struct Extras<'a>(&'a JsonObject);
+
+impl Serialize for Extras<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        for (name, value) in self.0.members().map_err(S::Error::custom)? {
             map.serialize_entry(&name, &value)?;
         }
         map.end()
@@ -191,10 +269,12 @@ impl Serialize for StepDocument<'_> {
 }
 
 /// A project.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Project")]
 pub struct ProjectDocument<'a> {
     name: &'a str,
     owner: Option<&'a str>,
+    #[schemars(with = "shape::Who")]
     reporting: &'static str,
     links: Vec<Link>,
 }
@@ -212,7 +292,8 @@ impl<'a> ProjectDocument<'a> {
 }
 
 /// A user.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "User")]
 pub struct UserDocument<'a> {
     username: &'a str,
     links: Vec<Link>,
@@ -226,71 +307,57 @@ impl<'a> UserDocument<'a> {
 }
 
 /// The tags of a project.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "TagList")]
 pub struct TagListDocument<'a> {
     /// The tags in byte order.
+    #[schemars(with = "Vec<shape::Tag>")]
     pub tags: &'a [Tag],
     /// The links.
     pub links: Vec<Link>,
 }
 
-/// What every list has around its members.
-#[derive(Debug, Serialize)]
-pub struct ListMembers<'a, T> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tags: Option<&'a [Tag]>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    builds: Option<Vec<T>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    projects: Option<Vec<T>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    users: Option<Vec<T>>,
-    count: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    count_is_exact: Option<bool>,
-    num_pages: u64,
-    page: u64,
-    paginated: bool,
-    per_page: u64,
-    links: Vec<Link>,
+/// The session of a browser.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Session")]
+pub struct SessionDocument<'a> {
+    /// The signed-in user; null for anyone else.
+    pub username: Option<&'a str>,
 }
 
-impl<'a, T> ListMembers<'a, T> {
-    fn empty(pages: Pages, links: Vec<Link>) -> Self {
-        Self {
-            tags: None,
-            builds: None,
-            projects: None,
-            users: None,
-            count: pages.count,
-            count_is_exact: None,
-            num_pages: pages.num_pages,
-            page: pages.page,
-            paginated: pages.paginated(),
-            per_page: pages.per_page,
-            links,
-        }
-    }
+/// The state of the server.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Status")]
+pub struct StatusDocument {
+    /// `ok`.
+    pub status: &'static str,
+}
 
-    /// A page of builds; with the tags that they all have, where the list is of those.
-    pub fn builds(
-        builds: Vec<T>,
-        tags: Option<&'a [Tag]>,
-        pages: Pages,
-        exact: bool,
-        links: Vec<Link>,
-    ) -> Self {
-        let count_is_exact = (!exact).then_some(false);
-        Self { builds: Some(builds), tags, count_is_exact, ..Self::empty(pages, links) }
-    }
+/// An error.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Error")]
+pub struct ErrorDocument<'a> {
+    /// What happened, and what to do about it.
+    pub message: &'a str,
+    /// Details, such as the member of the body that is wrong in `field`.
+    #[schemars(with = "shape::Object")]
+    pub payload: serde_json::Value,
+    /// The status code of the answer.
+    pub status_code: u16,
+}
 
-    /// A page of projects.
-    pub fn projects(projects: Vec<T>, pages: Pages, links: Vec<Link>) -> Self {
-        Self { projects: Some(projects), ..Self::empty(pages, links) }
-    }
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-    /// A page of users.
-    pub fn users(users: Vec<T>, pages: Pages, links: Vec<Link>) -> Self {
-        Self { users: Some(users), ..Self::empty(pages, links) }
+    #[test]
+    fn every_member_of_a_build_can_be_asked_for() {
+        let schema = schemars::schema_for!(BuildMembers<'_>);
+        let members = schema.get("properties").and_then(|members| members.as_object());
+        let mut names: Vec<_> = members.into_iter().flat_map(|members| members.keys()).collect();
+        let mut known = Fields::NAMES.to_vec();
+        names.sort();
+        known.sort();
+        assert_eq!(names, known);
     }
 }

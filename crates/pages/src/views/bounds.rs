@@ -205,7 +205,7 @@ fn a_page_has_a_bound_whatever_it_shows() {
     let of = (&project, &builds[0]);
     sizes.push((
         "receipt",
-        rendered(&Receipt::new(site(), of, &[receipt], &files, true)).unwrap().len(),
+        rendered(&ReceiptPage::new(site(), of, &[receipt], &files, true)).unwrap().len(),
     ));
     assert!(sizes.iter().all(|(_, size)| *size < 8 << 20), "{sizes:?}");
 }

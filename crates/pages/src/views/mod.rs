@@ -26,7 +26,7 @@ pub use others::{
 };
 pub(crate) use project::strip_label;
 pub use project::{BuildFilter, Builds, ProjectPage, ProjectRow, Projects, TestLine};
-pub use receipt::Receipt;
+pub use receipt::ReceiptPage;
 pub use step::{Lines, Output, Room, step_html};
 
 /// What a page says of itself, to browsers and to those that show links to it.

@@ -1,8 +1,7 @@
 //! What a build's uploads were read as.
 
 use askama::Template;
-use devmason_domain::{Build, Project};
-use serde::Deserialize;
+use devmason_domain::{Build, Counts, Project, Receipt, ReceiptNote};
 
 use super::Page;
 use crate::site::Site;
@@ -14,40 +13,6 @@ const FILES: usize = 200;
 const NOTES: usize = 50;
 const ALL_NOTES: usize = 500;
 
-/// What was read of a file, or of a document, as it is stored.
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct Stored {
-    file: Option<String>,
-    format: Option<String>,
-    recognized: String,
-    bytes: Option<u64>,
-    /// How many files it is of, where they are one report.
-    files: Option<u64>,
-    tests: Counts,
-    notes: Vec<Note>,
-    notes_total: u64,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct Counts {
-    total: u64,
-    passed: u64,
-    flaky: u64,
-    skipped: u64,
-    failed: u64,
-    error: u64,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct Note {
-    line: Option<u64>,
-    kind: String,
-    text: String,
-}
-
 /// A file in the table.
 struct Row {
     file: String,
@@ -56,15 +21,15 @@ struct Row {
     size: String,
     tests: Counts,
     kept: &'static str,
-    notes: Vec<Note>,
+    notes: Vec<ReceiptNote>,
     more_notes: u64,
 }
 
 impl Row {
     fn new(stored: &str, kept: &'static str, room: &mut usize) -> Self {
         // One that cannot be parsed is a row that says nothing.
-        let stored: Stored = serde_json::from_str(stored).unwrap_or_default();
-        let is_document = stored.format.as_deref() == Some("devmason");
+        let stored: Receipt = serde_json::from_str(stored).unwrap_or_default();
+        let is_document = stored.format.as_deref() == Some(Receipt::DOCUMENT);
         let file = stored.file.unwrap_or_else(|| {
             if is_document { "a document of the API" } else { "the file" }.to_owned()
         });
@@ -77,7 +42,7 @@ impl Row {
             format: stored.format.unwrap_or_else(|| "no report".to_owned()),
             recognized: stored.recognized,
             size: stored.bytes.map(|bytes| format!("{files}{bytes} bytes")).unwrap_or_default(),
-            tests: stored.tests,
+            tests: stored.tests.unwrap_or_default(),
             kept,
             more_notes: stored.notes_total.saturating_sub(notes.len() as u64),
             notes,
@@ -88,7 +53,7 @@ impl Row {
 /// What a build's uploads were read as: a row for each file.
 #[derive(Template)]
 #[template(path = "receipt.html")]
-pub struct Receipt<'a> {
+pub struct ReceiptPage<'a> {
     /// What is around the page.
     site: Site<'a>,
     project: &'a Project,
@@ -99,7 +64,7 @@ pub struct Receipt<'a> {
     may_reparse: bool,
 }
 
-impl<'a> Receipt<'a> {
+impl<'a> ReceiptPage<'a> {
     /// The receipts of documents and of files, as they are stored; of each file, whether its upload is kept.
     pub fn new(
         site: Site<'a>,
@@ -122,7 +87,7 @@ impl<'a> Receipt<'a> {
     }
 }
 
-impl Page for Receipt<'_> {
+impl Page for ReceiptPage<'_> {
     fn title(&self) -> String {
         format!("Receipt of build {}", self.build.key())
     }

@@ -29,7 +29,7 @@ conformance! {
         let put = |digest: u8| {
             let mut new = build(&project, "2026-01-01T00:00:00Z", &[]);
             new.key = Some("1234".parse().unwrap());
-            new.report.digest = Some([digest; 32]);
+            new.report.digest = Some(Digest([digest; 32]));
             new
         };
         assert_eq!(store.record(put(1)), Recorded::New);
@@ -48,7 +48,7 @@ conformance! {
         store.record(first.clone());
         let mut second = build(&project, "2026-01-01T00:00:00Z", &[]);
         second.key = Some(first.id.to_string().parse().unwrap());
-        second.report.digest = Some([1; 32]);
+        second.report.digest = Some(Digest([1; 32]));
         assert_eq!(store.record(second), Recorded::Differs);
     }
 
@@ -65,10 +65,10 @@ conformance! {
         store.project_delete(gone.id, None).unwrap();
         let mut twice = build(&project, "2026-01-01T00:00:00Z", &["t"]);
         twice.key = Some("k".parse().unwrap());
-        twice.report.digest = Some([1; 32]);
+        twice.report.digest = Some(Digest([1; 32]));
         let mut again = build(&project, "2026-01-01T00:00:00Z", &["t"]);
         again.key = twice.key.clone();
-        again.report.digest = Some([2; 32]);
+        again.report.digest = Some(Digest([2; 32]));
         let batch = [build(&project, "2026-01-01T00:00:00Z", &[]), build(&gone, "2026-01-01T00:00:00Z", &[]), twice, again];
         assert_eq!(
             store.build_record_many(&batch).unwrap(),

@@ -59,7 +59,14 @@ impl Store {
     }
 
     fn record(&self, build: NewBuild) -> Recorded {
-        self.build_record_many(&[build]).unwrap().remove(0)
+        // Writers of one project wait for each other: on a busy machine longer than the timeout of locks.
+        // The server tries such a write again, too.
+        loop {
+            match self.build_record_many(std::slice::from_ref(&build)) {
+                Err(Error::Locked(_)) => {}
+                recorded => return recorded.unwrap().remove(0),
+            }
+        }
     }
 
     fn find(&self, project: &Project, id: BuildId) -> Build {
@@ -152,7 +159,7 @@ fn running(project: &Project) -> NewBuild {
 
 fn claim(scope: u8, body: u8) -> Option<Claim> {
     let answer = Answer { status: 201, location: format!("/p/builds/{scope}-{body}") };
-    Some(Claim { scope: [scope; 32], body: [body; 32], answer })
+    Some(Claim { scope: Digest([scope; 32]), body: Digest([body; 32]), answer })
 }
 
 /// Expands each function into a test on each database.

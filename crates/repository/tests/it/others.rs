@@ -216,12 +216,12 @@ conformance! {
         let at = |text: &str| text.parse().unwrap();
         let (now, then) = (at("2026-01-01T00:00:00Z"), at("2026-01-02T00:00:00Z"));
         for (nth, user) in [(1, &bob), (2, &bob), (3, &alice), (4, &alice)] {
-            store.session_create([nth; 32], user.id, then).unwrap();
+            store.session_create(Digest([nth; 32]), user.id, then).unwrap();
         }
-        let of = |nth: u8, now| store.session_find([nth; 32], now).unwrap().map(|user| user.id);
+        let of = |nth: u8, now| store.session_find(Digest([nth; 32]), now).unwrap().map(|user| user.id);
         assert_eq!((of(1, now), of(3, now), of(9, now)), (Some(bob.id), Some(alice.id), None));
         assert_eq!(of(1, then), None);
-        store.session_delete([1; 32]).unwrap();
+        store.session_delete(Digest([1; 32])).unwrap();
         assert_eq!((of(1, now), of(2, now)), (None, Some(bob.id)));
         store.user_set_password(bob.id, &PasswordHash::from_stored("new".into()), None).unwrap();
         store.user_delete(alice.id, None).unwrap();
@@ -229,10 +229,10 @@ conformance! {
         let carol = store.user("carol");
         for nth in 100..130 {
             let expires = format!("2026-01-02T00:00:{:02}Z", nth - 100);
-            store.session_create([nth; 32], carol.id, at(&expires)).unwrap();
+            store.session_create(Digest([nth; 32]), carol.id, at(&expires)).unwrap();
         }
         assert_eq!((of(109, now), of(110, now)), (None, Some(carol.id)));
-        store.session_create([5; 32], carol.id, then).unwrap();
+        store.session_create(Digest([5; 32]), carol.id, then).unwrap();
         store.purge(at("2026-01-03T00:00:00Z"), Retention { micros: 0, bytes: 0 }).unwrap();
         assert_eq!(of(5, now), None);
     }

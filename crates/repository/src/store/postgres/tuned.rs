@@ -330,7 +330,7 @@ pub(super) fn insert_builds(conn: &mut Conn, inserts: &[Insert<'_>]) -> Outcome<
             .report
             .digest
             .as_ref()
-            .map(|d| d.as_slice())))
+            .map(|digest| digest.0.as_slice())))
         .bind::<Array<Text>, _>(column!(inserts, |i| i.new.report.client.0.as_str()))
         .bind::<Array<Text>, _>(column!(inserts, |i| joined_components(i.new)))
         .bind::<Array<Nullable<Text>>, _>(column!(inserts, |i| host_key(i.new)))

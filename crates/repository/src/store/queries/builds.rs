@@ -5,8 +5,8 @@ use std::collections::{HashMap, HashSet};
 
 use devmason_domain::query::{Filter, Value};
 use devmason_domain::{
-    AccountId, Build, BuildId, BuildKey, ClientRecord, Closing, JsonObject, Outcome as Ended,
-    ProjectId, Sender, Step, StepName, Timestamp,
+    AccountId, Build, BuildId, BuildKey, ClientRecord, Closing, Digest, JsonObject,
+    Outcome as Ended, ProjectId, Sender, Step, StepName, Timestamp,
 };
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary, Bool, Integer, Nullable, SmallInt, Text};
@@ -88,7 +88,7 @@ pub(super) fn domain((row, username, username_key): Joined) -> Outcome<Build> {
         tests: tests::summary(&row.tests)?,
         output_bytes: u64::try_from(row.output_bytes).unwrap_or(0),
         updated_at: instant(row.updated_at, 0)?,
-        digest: row.digest.and_then(|bytes| bytes.try_into().ok()),
+        digest: row.digest.and_then(|bytes| bytes.try_into().ok()).map(Digest),
         version: row.version,
     })
 }
@@ -203,7 +203,7 @@ pub(super) fn record_many(
 
     let mut result = Vec::with_capacity(new.len());
     let mut parts = Vec::new();
-    let mut withdrawn: HashSet<[u8; 32]> = HashSet::new();
+    let mut withdrawn: HashSet<Digest> = HashSet::new();
     for ((build, outcome), sender) in new.iter().zip(outcomes).zip(senders) {
         let outcome = match outcome {
             // The answer of one in this batch that then failed is no answer: ask again.
@@ -271,8 +271,8 @@ fn not_inserted(conn: &mut Conn, new: &NewBuild) -> Outcome<Recorded> {
 }
 
 fn same(new: &NewBuild, digest: Option<Vec<u8>>) -> Recorded {
-    let same =
-        digest.is_some() && digest.as_deref() == new.report.digest.as_ref().map(|d| d.as_slice());
+    let same = digest.is_some()
+        && digest.as_deref() == new.report.digest.as_ref().map(|digest| digest.0.as_slice());
     if same { Recorded::Known } else { Recorded::Differs }
 }
 
@@ -298,7 +298,7 @@ pub(super) fn append_many(
 
     let mut result = Vec::with_capacity(new.len());
     let mut parts = Vec::new();
-    let mut withdrawn: HashMap<[u8; 32], Appended> = HashMap::new();
+    let mut withdrawn: HashMap<Digest, Appended> = HashMap::new();
     for (step, outcome) in new.iter().zip(outcomes) {
         let failed_before = step.claim.as_ref().and_then(|claim| withdrawn.get(&claim.scope));
         let outcome = match outcome {

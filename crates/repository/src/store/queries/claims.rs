@@ -12,8 +12,8 @@ use crate::{Answer, Claim, Claimed, Created};
 pub(super) fn make(conn: &mut Conn, new: &Claim) -> Outcome<Option<Claimed>> {
     let made = diesel::insert_into(claim::table)
         .values((
-            claim::scope.eq(new.scope.as_slice()),
-            claim::body.eq(new.body.as_slice()),
+            claim::scope.eq(new.scope.0.as_slice()),
+            claim::body.eq(new.body.0.as_slice()),
             claim::status.eq(new.answer.status.cast_signed()),
             claim::location.eq(&new.answer.location),
             claim::created_at.eq(At(Timestamp::now().micros())),
@@ -25,13 +25,13 @@ pub(super) fn make(conn: &mut Conn, new: &Claim) -> Outcome<Option<Claimed>> {
         return Ok(None);
     }
     let made: Option<(Vec<u8>, i16, String)> = claim::table
-        .find(new.scope.as_slice())
+        .find(new.scope.0.as_slice())
         .select((claim::body, claim::status, claim::location))
         .first(conn)
         .optional()?;
     // One that has just expired is purged between the two statements: then this one is the first.
     let Some((body, status, location)) = made else { return make(conn, new) };
-    Ok(Some(if body == new.body {
+    Ok(Some(if body == new.body.0 {
         Claimed::Replayed(Answer { status: status.cast_unsigned(), location })
     } else {
         Claimed::KeyReused
@@ -57,6 +57,6 @@ pub(super) fn once<T>(
 
 /// Frees the key of a request that failed after all.
 pub(super) fn withdraw(conn: &mut Conn, made: &Claim) -> Outcome<()> {
-    diesel::delete(claim::table.find(made.scope.as_slice())).execute(conn)?;
+    diesel::delete(claim::table.find(made.scope.0.as_slice())).execute(conn)?;
     Ok(())
 }

@@ -19,8 +19,8 @@ use std::sync::Arc;
 use devmason_domain::query::Selection;
 use devmason_domain::{
     Account, AccountId, Build, BuildId, BuildKey, Closing, Component, ComponentDetails,
-    ComponentName, ComponentType, PageRequest, PasswordHash, Project, ProjectId, ProjectName,
-    Reporting, Slug, Step, Tag, Timestamp, Username,
+    ComponentName, ComponentType, Digest, PageRequest, PasswordHash, Project, ProjectId,
+    ProjectName, Reporting, Slug, Step, Tag, Timestamp, Username,
 };
 
 use diesel::expression::SqlLiteral;
@@ -238,13 +238,13 @@ impl Users for Store {
     ) -> Result<Updated<Account>> {
         self.write(|conn| users::set_password(conn, id, hash, seen))
     }
-    fn session_create(&self, hash: [u8; 32], of: AccountId, expires: Timestamp) -> Result<()> {
+    fn session_create(&self, hash: Digest, of: AccountId, expires: Timestamp) -> Result<()> {
         self.write(|conn| users::create_session(conn, hash, of, expires))
     }
-    fn session_find(&self, hash: [u8; 32], now: Timestamp) -> Result<Option<Account>> {
+    fn session_find(&self, hash: Digest, now: Timestamp) -> Result<Option<Account>> {
         self.read(|conn| users::find_session(conn, hash, now))
     }
-    fn session_delete(&self, hash: [u8; 32]) -> Result<()> {
+    fn session_delete(&self, hash: Digest) -> Result<()> {
         self.write(|conn| users::delete_session(conn, hash))
     }
     fn user_delete(&self, id: AccountId, seen: Option<i64>) -> Result<Updated<()>> {

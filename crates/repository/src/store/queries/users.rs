@@ -1,6 +1,6 @@
 //! Users.
 
-use devmason_domain::{Account, AccountId, PageRequest, PasswordHash, Timestamp, Username};
+use devmason_domain::{Account, AccountId, Digest, PageRequest, PasswordHash, Timestamp, Username};
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
 
@@ -166,7 +166,7 @@ const SESSIONS: i64 = 20;
 
 pub(super) fn create_session(
     conn: &mut Conn,
-    hash: [u8; 32],
+    hash: Digest,
     of: AccountId,
     expires: Timestamp,
 ) -> Outcome<()> {
@@ -181,7 +181,7 @@ pub(super) fn create_session(
     diesel::delete(session::table.filter(session::hash.eq_any(old))).execute(conn)?;
     diesel::insert_into(session::table)
         .values((
-            session::hash.eq(hash.as_slice()),
+            session::hash.eq(hash.0.as_slice()),
             session::account_id.eq(of.0),
             session::expires.eq(At(expires.micros())),
         ))
@@ -191,11 +191,11 @@ pub(super) fn create_session(
 
 pub(super) fn find_session(
     conn: &mut Conn,
-    hash: [u8; 32],
+    hash: Digest,
     now: Timestamp,
 ) -> Outcome<Option<Account>> {
     let of = session::table
-        .filter(session::hash.eq(hash.as_slice()).and(session::expires.gt(At(now.micros()))))
+        .filter(session::hash.eq(hash.0.as_slice()).and(session::expires.gt(At(now.micros()))))
         .select(session::account_id);
     account::table
         .filter(account::id.eq_any(of).and(account::username_key.is_not_null()))
@@ -206,8 +206,8 @@ pub(super) fn find_session(
         .transpose()
 }
 
-pub(super) fn delete_session(conn: &mut Conn, hash: [u8; 32]) -> Outcome<()> {
-    diesel::delete(session::table.find(hash.as_slice())).execute(conn)?;
+pub(super) fn delete_session(conn: &mut Conn, hash: Digest) -> Outcome<()> {
+    diesel::delete(session::table.find(hash.0.as_slice())).execute(conn)?;
     Ok(())
 }
 

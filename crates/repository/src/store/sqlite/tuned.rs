@@ -288,7 +288,7 @@ fn insert_build(conn: &mut Conn, insert: &Insert<'_>) -> Outcome<bool> {
         .bind::<Integer, _>(report.steps.len() as i32)
         .bind::<Integer, _>(report.steps.iter().filter(|step| !step.success).count() as i32)
         .bind::<BigInt, _>(output_bytes(&report.steps))
-        .bind::<Nullable<Binary>, _>(report.digest.as_ref().map(|digest| digest.as_slice()))
+        .bind::<Nullable<Binary>, _>(report.digest.as_ref().map(|digest| digest.0.as_slice()))
         .bind::<Text, _>(report.client.0.as_str())
         .bind::<Text, _>(joined_components(new))
         .bind::<Nullable<Text>, _>(host_key(new))

@@ -1,9 +1,11 @@
 //! Test cases, their history, and receipts.
 
 use devmason_domain::{TestFailure, TestResult, TestStatus, TestSummary, full_test_name};
+use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
+use super::shape;
 use crate::Link;
 
 /// What a build's cases come to; nothing where there are none.
@@ -24,7 +26,8 @@ pub(super) fn summary(of: &TestSummary) -> Option<SummaryDocument<'_>> {
     })
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "TestSummary")]
 pub(super) struct SummaryDocument<'a> {
     total: u64,
     passed: u64,
@@ -32,24 +35,32 @@ pub(super) struct SummaryDocument<'a> {
     skipped: u64,
     failed: u64,
     error: u64,
+    /// Of all cases together, in seconds.
     duration: f64,
     slowest: Vec<Slow<'a>>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(inline)]
 struct Slow<'a> {
     name: &'a str,
+    /// Seconds.
     duration: f64,
 }
 
 /// A test case of a build.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Test")]
 pub struct TestDocument<'a> {
+    /// Its place among the cases of its build, from 0.
     position: u32,
+    /// `suite::name`, or the name alone.
     full_name: String,
     suite: &'a str,
     name: &'a str,
+    #[schemars(with = "shape::Status")]
     status: TestStatus,
+    /// Seconds.
     duration: Option<f64>,
     #[serde(flatten)]
     texts: TestTexts<'a>,
@@ -57,12 +68,14 @@ pub struct TestDocument<'a> {
 }
 
 /// What else is said of a test case.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct TestTexts<'a> {
+    #[schemars(with = "Option<shape::Failure>")]
     failure: Option<&'a TestFailure>,
     stdout: &'a str,
     stderr: &'a str,
     #[serde(serialize_with = "properties")]
+    #[schemars(with = "Vec<Property>")]
     properties: &'a [(String, String)],
     retries: u32,
     file: Option<&'a str>,
@@ -83,12 +96,14 @@ impl<'a> TestTexts<'a> {
     }
 }
 
+#[derive(Serialize, JsonSchema)]
+#[schemars(inline)]
+struct Property<'a> {
+    name: &'a str,
+    value: &'a str,
+}
+
 fn properties<S: Serializer>(pairs: &[(String, String)], serializer: S) -> Result<S::Ok, S::Error> {
-    #[derive(Serialize)]
-    struct Property<'a> {
-        name: &'a str,
-        value: &'a str,
-    }
     serializer.collect_seq(pairs.iter().map(|(name, value)| Property { name, value }))
 }
 
@@ -109,7 +124,8 @@ impl<'a> TestDocument<'a> {
 }
 
 /// A part of a build's test cases.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "TestList")]
 pub struct TestListDocument<'a> {
     /// The part.
     pub tests: Vec<TestDocument<'a>>,
@@ -120,7 +136,8 @@ pub struct TestListDocument<'a> {
 }
 
 /// What came of a test in one build.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "TestRun")]
 pub struct RunDocument<'a> {
     /// The build's id in URIs.
     pub build: String,
@@ -132,7 +149,8 @@ pub struct RunDocument<'a> {
 }
 
 /// What came of a test in the builds that had it, the newest first.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "TestHistory")]
 pub struct HistoryDocument<'a> {
     /// The whole name of the test.
     pub full_name: &'a str,
@@ -142,10 +160,12 @@ pub struct HistoryDocument<'a> {
     pub links: Vec<Link>,
 }
 
-/// What a build's uploads were read as.
-#[derive(Debug, Serialize)]
+/// The receipt of a build: how each of its uploads was parsed.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Receipt")]
 pub struct ReceiptDocument {
-    /// Each upload that was a report file, in order; or one that says that it was a document of the API.
+    /// Of each report file or document, in the order of arrival.
+    #[schemars(with = "Vec<devmason_domain::Receipt>")]
     pub uploads: Vec<Box<RawValue>>,
     /// The links.
     pub links: Vec<Link>,

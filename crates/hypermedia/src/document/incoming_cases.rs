@@ -1,26 +1,47 @@
 //! Test cases that clients send within a step.
 
 use devmason_domain::{TestDetails, TestFailure, TestResult, TestStatus, limits};
+use schemars::JsonSchema;
 use serde::de::{Error as _, MapAccess};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::bounded::Bounded;
-use super::incoming::{Name, Open, open};
+use super::read::{Name, Open, open};
+use super::shape::{self, BODY, Text};
 
 /// How long a case may take at most, in seconds: some thirty thousand years.
 const MAX_SECONDS: f64 = 1e12;
 
 /// A test case, with the members that it has in a build's list of tests. What else is said of it becomes one of
 /// its properties; what the server says of it is left out.
-#[derive(Default)]
+#[derive(Default, JsonSchema)]
+#[schemars(rename = "NewTest")]
+#[schemars(extend("maxProperties" = limits::MEMBERS, "additionalProperties" = true))]
 pub(super) struct IncomingTest {
+    #[schemars(with = "Option<Text<{ limits::NAME }>>")]
     suite: Option<String>,
+    #[schemars(required, with = "Text<{ limits::NAME }>")]
     name: Option<String>,
+    #[schemars(required, with = "shape::Status")]
     status: Option<TestStatus>,
-    micros: Option<u64>,
+    #[schemars(with = "Option<shape::Seconds>")]
+    duration: Option<Seconds>,
+    #[schemars(with = "Option<shape::Failure>")]
     failure: Option<TestFailure>,
-    details: TestDetails,
+    #[schemars(with = "Option<Text<BODY>>")]
+    stdout: Option<String>,
+    #[schemars(with = "Option<Text<BODY>>")]
+    stderr: Option<String>,
+    #[schemars(with = "Option<Bounded<Property, { limits::PROPERTIES }>>")]
+    properties: Vec<(String, String)>,
+    /// How often it was tried again.
+    #[schemars(with = "Option<shape::Number>")]
+    retries: Option<u32>,
+    #[schemars(with = "Option<Text<{ limits::NAME }>>")]
+    file: Option<String>,
+    #[schemars(with = "Option<shape::Number>")]
+    line: Option<u32>,
 }
 
 /// A part of a build's list of tests, as a server gives it.
@@ -49,9 +70,12 @@ impl<'de> Deserialize<'de> for Seconds {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[schemars(inline)]
 struct Property {
+    #[schemars(with = "Text<BODY>")]
     name: String,
+    #[schemars(with = "Text<BODY>")]
     value: String,
 }
 
@@ -62,22 +86,20 @@ impl Open for IncomingTest {
             "suite" => self.suite = map.next_value::<Option<Name>>()?.map(|name| name.0),
             "name" => self.name = map.next_value::<Option<Name>>()?.map(|name| name.0),
             "status" => self.status = map.next_value()?,
-            "duration" => {
-                self.micros = map.next_value::<Option<Seconds>>()?.map(|Seconds(micros)| micros);
-            }
+            "duration" => self.duration = map.next_value()?,
             "failure" => self.failure = map.next_value()?,
-            "stdout" => self.details.stdout = map.next_value::<Option<_>>()?.unwrap_or_default(),
-            "stderr" => self.details.stderr = map.next_value::<Option<_>>()?.unwrap_or_default(),
+            "stdout" => self.stdout = map.next_value()?,
+            "stderr" => self.stderr = map.next_value()?,
             "properties" => {
                 let properties: Bounded<Property, { limits::PROPERTIES }> =
                     map.next_value::<Option<_>>()?.unwrap_or_default();
                 let pairs =
                     properties.0.into_iter().map(|property| (property.name, property.value));
-                self.details.properties.extend(pairs);
+                self.properties.extend(pairs);
             }
-            "retries" => self.details.retries = map.next_value::<Option<_>>()?.unwrap_or_default(),
-            "file" => self.details.file = map.next_value::<Option<Name>>()?.map(|name| name.0),
-            "line" => self.details.line = map.next_value()?,
+            "retries" => self.retries = map.next_value()?,
+            "file" => self.file = map.next_value::<Option<Name>>()?.map(|name| name.0),
+            "line" => self.line = map.next_value()?,
             "position" | "full_name" | "links" => {
                 map.next_value::<serde::de::IgnoredAny>()?;
             }
@@ -89,7 +111,7 @@ impl Open for IncomingTest {
         // Only text is parsed: what else it is would become many times as long.
         let text = value.get().starts_with('"').then(|| serde_json::from_str(value.get()).ok());
         let text = text.flatten().unwrap_or_else(|| value.get().to_owned());
-        self.details.properties.push((name, text));
+        self.properties.push((name, text));
     }
 }
 
@@ -121,9 +143,17 @@ impl From<IncomingTest> for TestResult {
             name: test.name.unwrap_or_default(),
             // One without was refused where it was read.
             status: test.status.unwrap_or(TestStatus::Error),
-            micros: test.micros,
+            micros: test.duration.map(|Seconds(micros)| micros),
             failure: test.failure,
-            details: test.details.into(),
+            details: TestDetails {
+                stdout: test.stdout.unwrap_or_default(),
+                stderr: test.stderr.unwrap_or_default(),
+                properties: test.properties,
+                retries: test.retries.unwrap_or_default(),
+                file: test.file,
+                line: test.line,
+            }
+            .into(),
         }
     }
 }

@@ -1,0 +1,96 @@
+//! Components and their types, as clients send them.
+
+use devmason_domain::{ComponentDetails, ComponentName, PlainText, limits};
+use schemars::JsonSchema;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+use super::raw::Kept;
+use super::read::DocumentError;
+use super::shape::{Text, Title};
+
+/// A text that says something of a component.
+type Detail = Text<{ limits::COMPONENT_TEXT }>;
+
+/// A component type, to be created or renamed.
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "NewComponentType")]
+pub struct IncomingComponentType {
+    /// Its name.
+    #[schemars(with = "Title")]
+    pub name: ComponentName,
+}
+
+/// A component, to be created or changed. What is absent is not said.
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "ComponentChange")]
+pub struct IncomingComponent {
+    /// Its name.
+    #[schemars(with = "Option<Title>")]
+    pub name: Option<ComponentName>,
+    /// The id or the name of its type.
+    #[schemars(with = "Option<Detail>")]
+    componenttype: Option<PlainText>,
+    /// The same, under another name.
+    #[schemars(with = "Option<Detail>")]
+    componenttype_id: Option<PlainText>,
+    #[schemars(with = "Option<Detail>")]
+    title: Option<PlainText>,
+    #[schemars(with = "Option<Detail>")]
+    message: Option<PlainText>,
+    #[schemars(with = "Option<Detail>")]
+    url: Option<PlainText>,
+    #[schemars(with = "Option<Detail>")]
+    canonical_project_name: Option<PlainText>,
+    #[schemars(with = "Option<Detail>")]
+    sha: Option<PlainText>,
+    #[serde(rename = "ref")]
+    #[schemars(with = "Option<Detail>")]
+    reference: Option<PlainText>,
+    #[schemars(with = "Option<Detail>")]
+    git: Option<PlainText>,
+    /// Any JSON of at most 64 KiB.
+    #[schemars(with = "serde_json::Value")]
+    data: Option<Data>,
+}
+
+/// A component's `data`: whatever JSON it is, within a bound.
+struct Data(Box<RawValue>);
+
+impl<'de> Deserialize<'de> for Data {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Kept(raw) = Kept::deserialize(deserializer)?;
+        if raw.get().len() > limits::COMPONENT_DATA {
+            let problem = format!("is longer than {} bytes", limits::COMPONENT_DATA);
+            return Err(D::Error::custom(problem));
+        }
+        Ok(Self(raw))
+    }
+}
+
+impl IncomingComponent {
+    /// The id or the name of its type, by either of its names.
+    pub fn component_type(&self) -> Option<&str> {
+        self.componenttype.as_ref().or(self.componenttype_id.as_ref()).map(PlainText::as_str)
+    }
+
+    /// The error for a member that a new component must have.
+    pub fn missing(field: &str) -> DocumentError {
+        DocumentError::new(field, "required")
+    }
+
+    /// What is said of it.
+    pub fn details(self) -> ComponentDetails {
+        ComponentDetails {
+            title: self.title,
+            message: self.message,
+            url: self.url,
+            canonical_project_name: self.canonical_project_name,
+            sha: self.sha,
+            reference: self.reference,
+            git: self.git,
+            data: self.data.map(|data| data.0.get().to_owned()),
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! The JSON shapes of the domain's values: what the schemas of documents are put together from.
+
+use std::borrow::Cow;
+
+use devmason_domain::{Reporting, State, TestStatus, limits};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+
+use super::bounded::{Bounded, Distinct};
+
+/// The length of a text that only the body's default limit bounds, in bytes.
+pub(crate) const BODY: usize = 32 << 20;
+
+/// Shapes that are written where they are used.
+macro_rules! shapes {
+    ($($(#[doc = $doc:literal])+ $name:ident = $schema:tt;)+) => {
+        $(
+            $(#[doc = $doc])+
+            pub(crate) struct $name;
+
+            impl JsonSchema for $name {
+                fn inline_schema() -> bool {
+                    true
+                }
+                fn schema_name() -> Cow<'static, str> {
+                    stringify!($name).into()
+                }
+                fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                    json_schema!($schema)
+                }
+            }
+        )+
+    };
+}
+
+shapes! {
+    /// A date in the resource API.
+    Date = {
+        "type": "string", "maxLength": 100,
+        "description": "RFC 2822, in the offset that the client sent; RFC 3339 is accepted, too",
+    };
+    /// A time in the query API.
+    Utc = {"type": "string", "format": "date-time"};
+    /// A full URL.
+    Href = {"type": "string", "format": "uri"};
+    /// The methods that a link allows.
+    Methods = {"type": "array", "items": {"enum": ["GET", "POST", "PUT", "DELETE"]}};
+    /// A tag.
+    Tag = {"type": "string", "minLength": 1, "maxLength": (limits::TAG_CHARS)};
+    /// The name of a project, a component or a component type.
+    Title = {"type": "string", "minLength": 1, "maxLength": 200};
+    /// The status of a test case.
+    Status = {"enum": (TestStatus::ALL.map(TestStatus::as_str))};
+    /// The state of a build.
+    BuildState = {"enum": [(State::Running.as_str()), (State::Finished.as_str())]};
+    /// Who may report to a project.
+    Who = {"enum": (Reporting::ALL.map(Reporting::as_str))};
+    /// A duration.
+    Seconds = {"type": "number", "minimum": 0, "description": "Seconds"};
+    /// A counting number.
+    Number = {"type": "integer", "minimum": 0, "maximum": (u32::MAX)};
+    /// Why a test case failed, broke or was skipped.
+    Failure = {
+        "type": "object",
+        "properties": {
+            "type": {"type": ["string", "null"], "maxLength": BODY},
+            "message": {"type": ["string", "null"], "maxLength": BODY},
+            "text": {"type": ["string", "null"], "maxLength": BODY},
+        },
+    };
+    /// An object with any members.
+    Object = {"type": "object", "additionalProperties": true};
+}
+
+/// A text of at most so many bytes.
+pub(crate) struct Text<const MOST: usize>;
+
+impl<const MOST: usize> JsonSchema for Text<MOST> {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        "Text".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        // So many bytes are as many characters at most.
+        json_schema!({"type": "string", "maxLength": MOST})
+    }
+}
+
+impl<T: JsonSchema, const MOST: usize> JsonSchema for Bounded<T, MOST> {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        "Bounded".into()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "array", "maxItems": MOST, "items": generator.subschema_for::<T>(),
+        })
+    }
+}
+
+impl<T: JsonSchema, const MOST: usize> JsonSchema for Distinct<T, MOST> {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        "Distinct".into()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "array", "maxItems": MOST, "items": generator.subschema_for::<T>(),
+            "description": "Duplicates count once",
+        })
+    }
+}
