@@ -4,11 +4,12 @@ use std::net::IpAddr;
 use std::time::Instant;
 
 use actix_web::HttpRequest;
+use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName};
 use actix_web::web::{self, Bytes};
 use devmason_domain::{Digest, Project, Slug, Viewer};
 use devmason_hypermedia::{Base, Resource, View, document};
-use devmason_repository::{Answer, Claim, Repository};
+use devmason_repository::{Claim, Claimed, Repository};
 use serde::de::DeserializeOwned;
 
 use crate::app::App;
@@ -138,7 +139,7 @@ impl Call<'_> {
     pub(crate) async fn claim(
         &self,
         place: &str,
-        status: u16,
+        status: StatusCode,
         location: String,
     ) -> Result<Option<Claim>, ApiError> {
         const NAME: &str = "Idempotency-Key";
@@ -154,9 +155,20 @@ impl Call<'_> {
         Ok(Some(Claim {
             scope: Digest::of_parts([user.as_bytes(), place.as_bytes(), key]),
             body: Digest::of(self.body().await?),
-            answer: Answer { status, location },
+            outcome: format!("{} {location}", status.as_u16()),
         }))
     }
+}
+
+/// What a request with a known `Idempotency-Key` was told the first time: its status and its location.
+///
+/// # Errors
+/// The key came with another body.
+pub(crate) fn replayed(claimed: Claimed) -> Result<(StatusCode, String), ApiError> {
+    let Claimed::Replayed(outcome) = claimed else { return Err(ApiError::KeyReused) };
+    let (status, location) = outcome.split_once(' ').ok_or(ApiError::Interrupted)?;
+    let status = status.parse().map_err(|_| ApiError::Interrupted)?;
+    Ok((status, location.to_owned()))
 }
 
 /// About how many bytes a document becomes, with what is made of it: its texts twice, and for each object in it

@@ -346,7 +346,7 @@ pub(crate) async fn read_again(
     kept: &KeptUpload,
     body: Vec<u8>,
 ) -> Result<Again, ApiError> {
-    let params = Params::read(&kept.query)?;
+    let params = Params::read(&kept.said)?;
     let body = web::Bytes::from(body);
     let read = read_from(call, &params, &kept.content_type, body, kept.received);
     let mut upload = match read.await {
@@ -573,7 +573,7 @@ impl Upload {
         let kept = || RawUpload {
             received: self.received,
             content_type: call.header(header::CONTENT_TYPE).unwrap_or_default().to_owned(),
-            query: call.request.query_string().to_owned(),
+            said: call.request.query_string().to_owned(),
             one_step,
             body: call.received().to_vec(),
         };

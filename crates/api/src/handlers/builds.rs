@@ -13,9 +13,7 @@ use devmason_hypermedia::document::{
     BuildDocument, ComponentRef, IncomingBuild, Results, around_steps, written_step,
 };
 use devmason_hypermedia::{Fields, Resource};
-use devmason_repository::{
-    Answer, Claimed, Error, NewBuild, Recorded, Scope, Sought, TestReport, Updated,
-};
+use devmason_repository::{Claimed, Error, NewBuild, Recorded, Scope, Sought, TestReport, Updated};
 use futures_util::StreamExt;
 use futures_util::future::ready;
 use futures_util::stream::{once, try_unfold};
@@ -214,7 +212,9 @@ pub(crate) async fn post(call: &Call<'_>, slug: &Slug) -> Result<HttpResponse, A
     let Reported { report, components, test_report } = reported(call, |_| None).await?;
     let id = BuildId::assign(report.started, report.received);
     let path = destination(&project, key_of(id)?, report.outcome).path();
-    let claim = call.claim(&format!("builds of {}", project.id.0), 201, path.clone()).await?;
+    let claim = call
+        .claim(&format!("builds of {}", project.id.0), StatusCode::CREATED, path.clone())
+        .await?;
     let new = NewBuild {
         project: project.id,
         id,
@@ -312,13 +312,8 @@ async fn record(call: &Call<'_>, new: NewBuild, path: &str) -> Result<HttpRespon
 
 /// The answer that a request got the first time.
 pub(crate) fn replayed(call: &Call<'_>, claimed: Claimed) -> Result<HttpResponse, ApiError> {
-    match claimed {
-        Claimed::Replayed(Answer { status, location }) => {
-            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::CREATED);
-            Ok(leading(status, call.base.under(&location)))
-        }
-        Claimed::KeyReused => Err(ApiError::KeyReused),
-    }
+    let (status, location) = crate::call::replayed(claimed)?;
+    Ok(leading(status, call.base.under(&location)))
 }
 
 pub(crate) async fn put(

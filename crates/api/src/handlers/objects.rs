@@ -15,7 +15,7 @@ use devmason_hypermedia::document::{
 };
 use devmason_hypermedia::{Collection, ListLinks};
 use devmason_repository::{
-    Changed, Claimed, Created, FoundTest, Listed, Listing, Named, NewComponent, NewComponentType,
+    Changed, Created, FoundTest, Listed, Listing, Named, NewComponent, NewComponentType,
     PlacedStep, Removed, TestQuery, UsedTag,
 };
 use uuid::Uuid;
@@ -481,7 +481,7 @@ pub(crate) async fn create(
     call.app.settings.policy.create_component(call.viewer())?;
     let id = fresh_uuid();
     let path = collection.object(id.to_string()).path();
-    let claim = call.claim(collection.plural(), 201, path).await?;
+    let claim = call.claim(collection.plural(), StatusCode::CREATED, path).await?;
     if collection == Collection::ComponentTypes {
         let incoming: IncomingComponentType = call.document().await?;
         let new =
@@ -519,10 +519,10 @@ pub(crate) async fn create(
 fn created<T>(outcome: Created<T>) -> Result<Result<T, String>, ApiError> {
     match outcome {
         Created::New(object) => Ok(Ok(object)),
-        Created::Claimed(Claimed::Replayed(answer)) => {
-            Ok(Err(answer.location.rsplit('/').next().unwrap_or_default().to_owned()))
+        Created::Claimed(claimed) => {
+            let (_, location) = crate::call::replayed(claimed)?;
+            Ok(Err(location.rsplit('/').next().unwrap_or_default().to_owned()))
         }
-        Created::Claimed(Claimed::KeyReused) => Err(ApiError::KeyReused),
         Created::NameTaken => Err(NAME_TAKEN),
         Created::NoType => Err(no_type()),
         Created::UsernameTaken => Err(ApiError::Raced),

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
 use devmason_domain::{Build, BuildKey, Project, Slug, State, Timestamp, limits};
 use devmason_hypermedia::Resource;
 use devmason_hypermedia::document::{IncomingClosing, IncomingStep};
@@ -51,7 +52,7 @@ pub(crate) async fn post(
     let (project, build) = running(call, slug, key).await?;
     let path = Resource::Build(project.slug.clone(), key.clone()).path();
     let place = format!("steps of {} {}", project.id.0, build.id);
-    let claim = call.claim(&place, 204, path.clone()).await?;
+    let claim = call.claim(&place, StatusCode::NO_CONTENT, path.clone()).await?;
     // A retry of the last step is answered even if the build was closed meanwhile.
     if claim.is_none() && build.outcome.state() == State::Finished {
         return Err(ApiError::NotInProgress);

@@ -4,6 +4,9 @@ use diesel::deserialize::{self, FromSql, FromSqlRow};
 use diesel::expression::AsExpression;
 use diesel::serialize::{self, Output, ToSql};
 
+use devmason_domain::Timestamp;
+
+use super::fault::{Fault, Outcome};
 use super::schema::sql;
 
 /// A UUID.
@@ -84,4 +87,15 @@ mod sqlite {
             <i64 as FromSql<BigInt, Sqlite>>::from_sql(value).map(Self)
         }
     }
+}
+
+/// Databases have no text with NUL.
+pub(super) fn plain(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
+}
+
+/// An instant that the store gives back.
+pub(super) fn instant(at: At, offset_minutes: i16) -> Outcome<Timestamp> {
+    Timestamp::from_parts(at.0, offset_minutes)
+        .ok_or_else(|| Fault::Corrupt(format!("no instant: {} {offset_minutes}", at.0)))
 }

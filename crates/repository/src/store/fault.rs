@@ -4,6 +4,9 @@ use diesel::result::{DatabaseErrorKind, Error as Diesel};
 
 use crate::{Cause, Error};
 
+/// The result of a query within a transaction.
+pub(crate) type Outcome<T> = std::result::Result<T, Fault>;
+
 /// What goes wrong inside a transaction.
 #[derive(Debug)]
 pub(crate) enum Fault {

@@ -146,7 +146,7 @@ diesel::table! {
         nth -> Integer,
         received -> crate::store::schema::sql::Instant,
         content_type -> Text,
-        query -> Text,
+        said -> Text,
         one_step -> Bool,
         first_step -> Integer,
         steps -> Integer,
@@ -202,9 +202,8 @@ diesel::table! {
     claim (scope) {
         scope -> Binary,
         body -> Binary,
-        status -> SmallInt,
-        location -> Text,
         created_at -> crate::store::schema::sql::Instant,
+        outcome -> Text,
     }
 }
 
@@ -240,10 +239,10 @@ diesel::table! {
 }
 
 diesel::table! {
-    build_component (component_id, build_id) {
-        component_id -> crate::store::schema::sql::Uuid,
-        build_id -> crate::store::schema::sql::Uuid,
+    build_component (project_id, build_id, component_id) {
         project_id -> BigInt,
+        build_id -> crate::store::schema::sql::Uuid,
+        component_id -> crate::store::schema::sql::Uuid,
     }
 }
 

@@ -10,13 +10,13 @@ use devmason_test_support::{Backend, TestDatabase};
 use uuid::Uuid;
 
 mod builds;
+mod cases;
 mod components;
 mod lists;
 mod others;
 mod parity;
 mod plans;
 mod queries;
-mod tests;
 
 /// A repository of the test's own. `Deref`s to the port.
 struct Store {
@@ -158,22 +158,24 @@ fn running(project: &Project) -> NewBuild {
 }
 
 fn claim(scope: u8, body: u8) -> Option<Claim> {
-    let answer = Answer { status: 201, location: format!("/p/builds/{scope}-{body}") };
-    Some(Claim { scope: Digest([scope; 32]), body: Digest([body; 32]), answer })
+    let outcome = format!("/p/builds/{scope}-{body}");
+    Some(Claim { scope: Digest([scope; 32]), body: Digest([body; 32]), outcome })
 }
 
-/// Expands each function into a test on each database.
+/// Makes each function a test on each database.
 macro_rules! conformance {
-    ($(fn $name:ident($store:ident: &Store) $body:block)*) => {
-        mod suite {
-            use super::super::*;
-            $(pub(super) fn $name($store: &Store) $body)*
-        }
+    ($($name:ident),+ $(,)?) => {
         mod sqlite {
-            $(#[test] fn $name() { super::suite::$name(&super::super::Store::new(devmason_test_support::Backend::Sqlite)); })*
+            $(#[test]
+            fn $name() {
+                super::$name(&crate::Store::new(devmason_test_support::Backend::Sqlite));
+            })+
         }
         mod postgres {
-            $(#[test] fn $name() { super::suite::$name(&super::super::Store::new(devmason_test_support::Backend::Postgres)); })*
+            $(#[test]
+            fn $name() {
+                super::$name(&crate::Store::new(devmason_test_support::Backend::Postgres));
+            })+
         }
     };
 }

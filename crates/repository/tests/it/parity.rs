@@ -1,47 +1,106 @@
-//! The two schemas are one: the same tables and columns, in the same order, null where the other is.
+//! The two schemas are one, as the databases themselves tell; and every migration can be undone.
 
 use std::path::Path;
 
-fn tables(backend: &str) -> Vec<(String, Vec<(String, bool)>)> {
+use devmason_test_support::{Backend, TestDatabase};
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use diesel::sql_types::{Bool, Integer, Nullable, Text};
+use diesel_migrations::{FileBasedMigrations, MigrationHarness};
+
+use crate::*;
+
+/// A column: whether it may be null, and its place in the primary key, from 1, or 0.
+#[derive(Debug, PartialEq, Eq, QueryableByName)]
+struct Column {
+    #[diesel(sql_type = Text)]
+    of: String,
+    #[diesel(sql_type = Text)]
+    name: String,
+    #[diesel(sql_type = Bool)]
+    nullable: bool,
+    #[diesel(sql_type = Integer)]
+    key: i32,
+}
+
+const OF_SQLITE: &str = "
+    select t.name as of, c.name as name, c.\"notnull\" = 0 and c.pk = 0 as nullable, c.pk as key
+    from sqlite_schema t join pragma_table_info(t.name) c
+    where t.type = 'table' and t.name not like 'sqlite%' and t.name not like '\\_\\_%' escape '\\'
+    order by t.name, c.cid";
+
+const OF_POSTGRES: &str = "
+    select t.relname::text as of, a.attname::text as name, not a.attnotnull as nullable,
+           coalesce(array_position(i.indkey::int2[], a.attnum), -1)::int4 + 1 as key
+    from pg_class t
+    join pg_namespace n on n.oid = t.relnamespace and n.nspname = 'public'
+    join pg_attribute a on a.attrelid = t.oid and a.attnum > 0 and not a.attisdropped
+    left join pg_index i on i.indrelid = t.oid and i.indisprimary
+    where t.relkind = 'r' and t.relname not like '\\_\\_%'
+    order by t.relname collate \"C\", a.attnum";
+
+#[diesel::declare_sql_function]
+extern "SQL" {
+    /// An index of an older schema calls it.
+    fn client_member_text(client: Nullable<Text>, name: Text) -> Nullable<Text>;
+}
+
+fn sqlite(database: &TestDatabase) -> SqliteConnection {
+    let path = database.url.strip_prefix("sqlite:").unwrap();
+    let mut connection = SqliteConnection::establish(path).unwrap();
+    let none = |_: Option<String>, _: String| None::<String>;
+    client_member_text_utils::register_impl(&mut connection, none).unwrap();
+    connection
+}
+
+fn postgres(database: &TestDatabase) -> PgConnection {
+    PgConnection::establish(&database.url).unwrap()
+}
+
+fn migrations(backend: &str) -> FileBasedMigrations {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../migrations").join(backend);
-    let mut migrations: Vec<_> =
-        std::fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path()).collect();
-    migrations.sort();
-    let mut tables = Vec::new();
-    for migration in migrations {
-        let sql = std::fs::read_to_string(migration.join("up.sql")).unwrap();
-        for table in sql.split("create table ").skip(1) {
-            let (name, rest) = table.split_once(" (").unwrap();
-            let columns = rest.split("\n)").next().unwrap().lines().map(str::trim);
-            let columns = columns
-                .filter(|line| {
-                    !line.is_empty()
-                        && !["--", "primary key", "check", "unique"]
-                            .iter()
-                            .any(|start| line.starts_with(start))
-                })
-                .map(|line| {
-                    let nullable = !line.contains("not null") && !line.contains("primary key");
-                    (line.split_whitespace().next().unwrap().to_owned(), nullable)
-                });
-            tables.push((name.to_owned(), columns.collect::<Vec<_>>()));
-        }
-        for added in sql.split("alter table ").skip(1) {
-            let statement = added.split(';').next().unwrap();
-            let Some((table, column)) = statement.split_once(" add column ") else { continue };
-            let column = (
-                column.split_whitespace().next().unwrap().to_owned(),
-                !column.contains("not null"),
-            );
-            tables.iter_mut().find(|(name, _)| name == table).unwrap().1.push(column);
-        }
-    }
-    tables
+    FileBasedMigrations::from_path(root).unwrap()
 }
 
 #[test]
 fn both_databases_have_the_same_tables_and_columns() {
-    let (postgres, sqlite) = (tables("postgres"), tables("sqlite"));
-    assert_eq!(postgres.len(), 18);
-    assert_eq!(postgres, sqlite);
+    let (one, other) = (Store::new(Backend::Sqlite), Store::new(Backend::Postgres));
+    let of_sqlite: Vec<Column> =
+        diesel::sql_query(OF_SQLITE).load(&mut sqlite(&one.database)).unwrap();
+    // PostgreSQL counts places in an array that begins at 0 here.
+    let of_postgres: Vec<Column> =
+        diesel::sql_query(OF_POSTGRES).load(&mut postgres(&other.database)).unwrap();
+    assert!(of_sqlite.len() > 100, "{}", of_sqlite.len());
+    assert_eq!(of_sqlite, of_postgres);
+}
+
+#[test]
+fn every_migration_can_be_undone_and_done_again() {
+    let (one, other) = (Store::new(Backend::Sqlite), Store::new(Backend::Postgres));
+    for store in [&one, &other] {
+        let project = store.project("p");
+        let claim = Some(Claim {
+            scope: Digest([1; 32]),
+            body: Digest([1; 32]),
+            outcome: "201 /p/builds/1".to_owned(),
+        });
+        store.record(NewBuild { claim, ..build(&project, "2026-01-01T00:00:00Z", &["t"]) });
+    }
+    let mut sqlite = sqlite(&one.database);
+    let mut postgres = postgres(&other.database);
+    drop((one.repository, other.repository));
+    sqlite.revert_last_migration(migrations("sqlite")).unwrap();
+    sqlite.batch_execute("select status, location from claim where status = 201").unwrap();
+    sqlite.run_pending_migrations(migrations("sqlite")).unwrap();
+    sqlite.revert_all_migrations(migrations("sqlite")).unwrap();
+    let left: Vec<Column> = diesel::sql_query(OF_SQLITE).load(&mut sqlite).unwrap();
+    assert_eq!(left, []);
+    sqlite.run_pending_migrations(migrations("sqlite")).unwrap();
+    postgres.revert_last_migration(migrations("postgres")).unwrap();
+    postgres.batch_execute("select status, location from claim where status = 201").unwrap();
+    postgres.run_pending_migrations(migrations("postgres")).unwrap();
+    postgres.revert_all_migrations(migrations("postgres")).unwrap();
+    let left: Vec<Column> = diesel::sql_query(OF_POSTGRES).load(&mut postgres).unwrap();
+    assert_eq!(left, []);
+    postgres.run_pending_migrations(migrations("postgres")).unwrap();
 }

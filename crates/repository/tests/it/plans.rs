@@ -183,7 +183,7 @@ fn hot_queries_are_answered_by_their_indexes(backend: Backend) {
                         };
                         let test = |at| TestResult {
                             failure: None,
-                            ..tests::result("s", &format!("t{at}"), status(at))
+                            ..cases::result("s", &format!("t{at}"), status(at))
                         };
                         new.test_report.tests = (0..30).map(test).collect();
                     }
@@ -204,7 +204,7 @@ fn hot_queries_are_answered_by_their_indexes(backend: Backend) {
         let mut new = build(&other, "2026-02-01T00:00:00Z", &["common", "a", "b"]);
         new.sender = Actor::Account(sender.id);
         new.test_report.tests =
-            ["a", "b", "c"].map(|name| tests::result("s", name, TestStatus::Passed)).into();
+            ["a", "b", "c"].map(|name| cases::result("s", name, TestStatus::Passed)).into();
         store.record(new);
     }
     store.database.analyze();
@@ -364,8 +364,8 @@ fn hot_queries_are_answered_by_their_indexes(backend: Backend) {
         ),
         hot(
             "the builds that tested a component",
-            &["build_component_pkey"],
-            &["SEARCH bc USING PRIMARY KEY (component_id=?)"],
+            &["build_component_by_component"],
+            &["SEARCH bc USING COVERING INDEX build_component_by_component (component_id=?)"],
             || {
                 drop(store.build_query(Some(kernel.id), &listing("")).unwrap());
             },

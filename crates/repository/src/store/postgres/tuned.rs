@@ -10,11 +10,11 @@ use diesel::sql_types::{Array, BigInt, Binary, Bool, Integer, Nullable, SmallInt
 
 use super::Conn;
 use super::queries::{
-    FailureRow, Insert, Met, NameRow, Outcome, ResultRow, Sql, establish, host_key,
-    joined_components, joined_tags, output_bytes,
+    FailureRow, Insert, Met, NameRow, ResultRow, Sql, establish, host_key, joined_components,
+    joined_tags, output_bytes,
 };
 use crate::store::columns::{At, Id};
-use crate::store::fault::Fault;
+use crate::store::fault::{Fault, Outcome};
 use crate::store::packed::Packed;
 use crate::store::schema::sql;
 use crate::{Changes, NewStep, Result};

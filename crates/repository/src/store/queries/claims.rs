@@ -3,10 +3,11 @@
 use devmason_domain::Timestamp;
 use diesel::prelude::*;
 
-use super::{Conn, Outcome};
+use super::Conn;
 use crate::store::columns::At;
+use crate::store::fault::Outcome;
 use crate::store::schema::claim;
-use crate::{Answer, Claim, Claimed, Created};
+use crate::{Claim, Claimed, Created};
 
 /// Claims a request's `Idempotency-Key` for it; what is found instead where it came before.
 pub(super) fn make(conn: &mut Conn, new: &Claim) -> Outcome<Option<Claimed>> {
@@ -14,8 +15,7 @@ pub(super) fn make(conn: &mut Conn, new: &Claim) -> Outcome<Option<Claimed>> {
         .values((
             claim::scope.eq(new.scope.0.as_slice()),
             claim::body.eq(new.body.0.as_slice()),
-            claim::status.eq(new.answer.status.cast_signed()),
-            claim::location.eq(&new.answer.location),
+            claim::outcome.eq(&new.outcome),
             claim::created_at.eq(At(Timestamp::now().micros())),
         ))
         .on_conflict(claim::scope)
@@ -24,18 +24,14 @@ pub(super) fn make(conn: &mut Conn, new: &Claim) -> Outcome<Option<Claimed>> {
     if made > 0 {
         return Ok(None);
     }
-    let made: Option<(Vec<u8>, i16, String)> = claim::table
+    let made: Option<(Vec<u8>, String)> = claim::table
         .find(new.scope.0.as_slice())
-        .select((claim::body, claim::status, claim::location))
+        .select((claim::body, claim::outcome))
         .first(conn)
         .optional()?;
     // One that has just expired is purged between the two statements: then this one is the first.
-    let Some((body, status, location)) = made else { return make(conn, new) };
-    Ok(Some(if body == new.body.0 {
-        Claimed::Replayed(Answer { status: status.cast_unsigned(), location })
-    } else {
-        Claimed::KeyReused
-    }))
+    let Some((body, outcome)) = made else { return make(conn, new) };
+    Ok(Some(if body == new.body.0 { Claimed::Replayed(outcome) } else { Claimed::KeyReused }))
 }
 
 /// Creates something, unless the request that carries this key did before.

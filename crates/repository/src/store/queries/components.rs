@@ -10,13 +10,14 @@ use diesel::sql_types::{BigInt, Bool, Text};
 use uuid::Uuid;
 
 use super::filter::{Columns, bounds};
-use super::users::{self, Resolved, instant};
-use super::{Conn, Db, Outcome, Sql, builds, next, tuned, upkeep};
-use crate::store::columns::{At, Id};
-use crate::store::fault::Fault;
+use super::users::Resolved;
+use super::{Conn, Db, Sql, Store, builds, claims, counts, next, tuned, users};
+use crate::store::columns::{At, Id, instant};
+use crate::store::fault::{Fault, Outcome};
 use crate::store::schema::{build_component, component, component_type, project, sql};
 use crate::{
-    Changed, Created, Listed, Listing, Named, NewComponent, NewComponentType, Removed, Sought,
+    Changed, Components, Created, Listed, Listing, Named, NewComponent, NewComponentType, Removed,
+    Result, Sought,
 };
 
 #[derive(Queryable, Selectable)]
@@ -504,5 +505,60 @@ fn forget(conn: &mut Conn, id: Uuid) -> Outcome<()> {
             .bind::<sql::Uuid, _>(Id(id))
             .execute(conn)?;
     }
-    upkeep::collection_changed(conn, builds::COLLECTION, 0)
+    counts::collection_changed(conn, builds::COLLECTION, 0)
+}
+
+impl Components for Store {
+    fn component_type_create(&self, new: &NewComponentType) -> Result<Created<ComponentType>> {
+        self.write(|conn| claims::once(conn, new.claim.as_ref(), |conn| create_type(conn, new)))
+    }
+    fn component_type_find(&self, named: &Named) -> Result<Option<ComponentType>> {
+        self.read(|conn| find_type(conn, named))
+    }
+    fn component_types_by_id(&self, ids: &[Uuid]) -> Result<Vec<ComponentType>> {
+        self.read(|conn| types_by_id(conn, ids))
+    }
+    fn component_type_list(&self, listing: &Listing) -> Result<Listed<ComponentType>> {
+        self.read(|conn| list_types(conn, listing))
+    }
+    fn component_type_update(
+        &self,
+        id: Uuid,
+        name: &ComponentName,
+        seen: Option<i64>,
+    ) -> Result<Changed<ComponentType>> {
+        self.write(|conn| update_type(conn, id, name, seen))
+    }
+    fn component_type_delete(&self, id: Uuid, cascade: bool, seen: Option<i64>) -> Result<Removed> {
+        self.write(|conn| delete_type(conn, id, cascade, seen))
+    }
+    fn component_create(&self, new: &NewComponent) -> Result<Created<Component>> {
+        self.write(|conn| claims::once(conn, new.claim.as_ref(), |conn| create(conn, new)))
+    }
+    fn component_resolve(&self, sought: &[Sought]) -> Result<Vec<Option<Uuid>>> {
+        self.read(|conn| resolve(conn, sought))
+    }
+    fn component_find(&self, named: &Named) -> Result<Vec<Component>> {
+        self.read(|conn| find(conn, named))
+    }
+    fn component_list(
+        &self,
+        of_type: Option<Uuid>,
+        listing: &Listing,
+    ) -> Result<Listed<Component>> {
+        self.read(|conn| list(conn, of_type, listing))
+    }
+    fn component_update(
+        &self,
+        id: Uuid,
+        name: Option<&ComponentName>,
+        component_type: Option<&Named>,
+        details: &ComponentDetails,
+        seen: Option<i64>,
+    ) -> Result<Changed<Component>> {
+        self.write(|conn| update(conn, id, name, component_type, details, seen))
+    }
+    fn component_delete(&self, id: Uuid, cascade: bool, seen: Option<i64>) -> Result<Removed> {
+        self.write(|conn| delete(conn, id, cascade, seen))
+    }
 }

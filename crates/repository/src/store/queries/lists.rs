@@ -2,19 +2,20 @@
 
 use std::collections::HashMap;
 
-use devmason_domain::query::{Selection, Value};
-use devmason_domain::{AccountId, Build, BuildId, ProjectId, Tag, TagSet};
+use devmason_domain::query::Selection;
+use devmason_domain::{Build, BuildId, ProjectId, Tag, TagSet};
 use diesel::dsl::exists;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Bool, Text};
+use diesel::sql_types::{BigInt, Text};
 use uuid::Uuid;
 
-use super::builds::{self, Joined, Row, domain};
 use super::filter::{Columns, Fragment, bounds};
-use super::{Conn, Db, Outcome, Sql, projects, tuned, upkeep, users};
-use crate::store::columns::{At, Id};
-use crate::store::schema::{account, build, build_count, build_tag, project, sql};
-use crate::{BuildPart, BuildQuery, Count, Listed, Listing, Scope, Start, Tally, UsedTag};
+use super::rows::{Joined, Row, domain};
+use super::{Conn, Db, Sql, counts, narrow, rows, tuned};
+use crate::store::columns::Id;
+use crate::store::fault::Outcome;
+use crate::store::schema::{account, build, build_tag, project, sql};
+use crate::{BuildPart, BuildQuery, Count, Listed, Listing, Scope, Start};
 
 /// Up to so many builds that have the rarest of several tags, those that have all are counted.
 const COUNTED_TAGGED: u64 = 100;
@@ -33,96 +34,6 @@ pub(in super::super) struct Met {
 
 /// Up to so many builds of a selection are counted.
 const COUNTED_SELECTED: i64 = 10_000;
-
-/// Adds to the counts of a project, of its tags and of a sender, and notes that they changed.
-pub(in super::super) fn bump<'a>(
-    conn: &mut Conn,
-    project: i64,
-    tags: impl Iterator<Item = &'a str>,
-    sender: Option<i64>,
-    builds: i64,
-) -> Outcome<()> {
-    for tag in std::iter::once("").chain(tags) {
-        let statement = format!(
-            "insert into build_count (project_id, tag, shard, builds, changes, created_at, updated_at) \
-             values (?, ?, {}, ?, {}, {now}, {now}) \
-             on conflict (project_id, tag, shard) do update \
-             set builds = build_count.builds + excluded.builds, changes = {}, updated_at = excluded.updated_at",
-            tuned::SHARD,
-            tuned::next("0"),
-            tuned::next("build_count.changes"),
-            now = tuned::NOW
-        );
-        Sql::<()>::new(statement)
-            .bind::<BigInt, _>(project)
-            .bind::<Text, _>(tag)
-            .bind::<BigInt, _>(builds)
-            .execute(conn)?;
-    }
-    if let Some(sender) = sender {
-        let statement = format!(
-            "insert into sender_count (sender_id, project_id, shard, builds, changes) values (?, ?, {}, ?, {}) \
-             on conflict (sender_id, project_id, shard) do update \
-             set builds = sender_count.builds + excluded.builds, changes = {}",
-            tuned::SHARD,
-            tuned::next("0"),
-            tuned::next("sender_count.changes")
-        );
-        Sql::<()>::new(statement)
-            .bind::<BigInt, _>(sender)
-            .bind::<BigInt, _>(project)
-            .bind::<BigInt, _>(builds)
-            .execute(conn)?;
-    }
-    Ok(())
-}
-
-/// Notes that the builds which a user sent are credited to nobody any more.
-pub(super) fn credits_changed(conn: &mut Conn, id: AccountId) -> Outcome<()> {
-    Sql::<()>::new(format!(
-        "update build_count set changes = {} \
-         where tag = '' and project_id in (select project_id from sender_count where sender_id = ?)",
-        tuned::next("changes")
-    ))
-    .bind::<BigInt, _>(id.0)
-    .execute(conn)?;
-    Ok(())
-}
-
-pub(super) fn tally(conn: &mut Conn, scope: &Scope) -> Outcome<Tally> {
-    const OF_TAG: &str = "select cast(coalesce(sum(builds), 0) as bigint), cast(coalesce(sum(changes), 0) as bigint) \
-                          from build_count where project_id = ? and tag = ?";
-    let of_tag = |conn: &mut Conn, project: &ProjectId, tag: &str| {
-        Sql::<(BigInt, BigInt)>::new(OF_TAG)
-            .bind::<BigInt, _>(project.0)
-            .bind::<Text, _>(tag.to_owned())
-            .get_result::<(i64, i64)>(conn)
-    };
-    let (members, changes) = match scope {
-        Scope::Project(project) => of_tag(conn, project, "")?,
-        Scope::Tagged(project, tags) => {
-            let mut rarest = i64::MAX;
-            for tag in tags {
-                rarest = rarest.min(of_tag(conn, project, tag.as_str())?.0);
-            }
-            (rarest, of_tag(conn, project, "")?.1)
-        }
-        Scope::Sender(id) => {
-            let (members, changes) = Sql::<(BigInt, BigInt)>::new(
-                "select cast(coalesce(sum(c.builds), 0) as bigint), cast(coalesce(sum(c.changes % 4294967296), 0) as bigint) \
-                 from sender_count c join project p on p.id = c.project_id \
-                 where c.sender_id = ? and p.slug_key is not null",
-            )
-            .bind::<BigInt, _>(id.0)
-            .get_result::<(i64, i64)>(conn)?;
-            // Of many projects the whole counts would be too large a sum. With a project its changes leave the sum, and a component that is deleted is taken out of
-            // builds: that these changed tells it apart.
-            let others = upkeep::changes(conn)?.count.cast_signed();
-            (members, changes.wrapping_mul(0x1e37_79b9_7f4a_7c15).wrapping_add(others))
-        }
-    };
-    Ok(Tally { members: u64::try_from(members).unwrap_or(0), changes: changes.cast_unsigned() })
-}
 
 type Boxed<'a> =
     diesel::helper_types::IntoBoxed<'a, diesel::dsl::LeftJoin<build::table, account::table>, Db>;
@@ -289,7 +200,7 @@ fn tagged(
     if ascending {
         ids.reverse();
     }
-    let here = builds::builds!()
+    let here = rows::builds!()
         .filter(build::project_id.eq(project.0))
         .filter(build::id.eq_any(ids.clone()));
     let rows: Vec<Joined> = here.load(conn)?;
@@ -337,7 +248,7 @@ pub(super) fn count(conn: &mut Conn, scope: &Scope, selection: &Selection) -> Ou
         let bound = COUNTED_SELECTED.unsigned_abs();
         return Ok(Count { builds: builds.min(bound), exact: builds <= bound });
     }
-    let members = tally(conn, scope)?.members;
+    let members = counts::tally(conn, scope)?.members;
     Ok(match scope {
         Scope::Tagged(project, tags) if !scope.keeps_count_of(selection) => {
             if members > COUNTED_TAGGED {
@@ -359,29 +270,6 @@ pub(super) fn count(conn: &mut Conn, scope: &Scope, selection: &Selection) -> Ou
     })
 }
 
-pub(super) fn tags(conn: &mut Conn, project: ProjectId) -> Outcome<Vec<Tag>> {
-    let used: Vec<String> = Sql::<Text>::new(
-        "select tag from build_count where project_id = ? and tag <> '' group by tag having sum(builds) > 0 order by tag limit 10000",
-    )
-    .bind::<BigInt, _>(project.0)
-    .load(conn)?;
-    used.iter().map(|tag| Ok(tag.parse()?)).collect()
-}
-
-pub(super) fn known_tags(conn: &mut Conn, project: ProjectId, asked: &[Tag]) -> Outcome<Vec<Tag>> {
-    let words: Vec<&str> = asked.iter().map(Tag::as_str).collect();
-    let rows: Vec<(String, i64)> = build_count::table
-        .filter(build_count::project_id.eq(project.0).and(build_count::tag.eq_any(words)))
-        .select((build_count::tag, build_count::builds))
-        .load(conn)?;
-    let mut builds: HashMap<String, i64> = HashMap::new();
-    for (tag, in_shard) in rows {
-        *builds.entry(tag).or_default() += in_shard;
-    }
-    let is_used = |tag: &&Tag| builds.get(tag.as_str()).is_some_and(|builds| *builds > 0);
-    Ok(asked.iter().filter(is_used).cloned().collect())
-}
-
 /// The builds of all projects that are there, with what a query leaves of them.
 pub(super) fn query(
     conn: &mut Conn,
@@ -389,7 +277,7 @@ pub(super) fn query(
     listing: &Listing,
 ) -> Outcome<Listed<Build>> {
     let (limit, offset) = bounds(listing);
-    let of_project = projects::required(conn, &listing.selection.filter)?;
+    let of_project = narrow::required(conn, &listing.selection.filter)?;
     let selected = || {
         let there = project::table
             .filter(project::id.eq(build::project_id).and(project::slug_key.is_not_null()));
@@ -426,76 +314,4 @@ pub(super) fn query(
     let order = COLUMNS.order(&listing.selection.sort, "build.received, build.id");
     let items = load(conn, selected().order(order).limit(limit).offset(offset))?;
     Ok(Listed { items, count: count.unsigned_abs() })
-}
-
-/// Tags, over the counts that are kept of them.
-const TAG_COLUMNS: Columns = Columns {
-    fields: &[
-        ("name", "tagged.name"),
-        ("project", "tagged.slug_key"),
-        ("builds", "tagged.builds"),
-        ("created_at", "tagged.created_at"),
-        ("updated_at", "tagged.updated_at"),
-    ],
-    folded: &["project"],
-    sets: &[],
-    open: "null",
-    // Of the counts, which are summed before anything is compared.
-    scanned: "tagged.builds",
-    indexed: &[],
-};
-
-/// Tags with their counts; those of one project, or of one name, are found by the key of the counts.
-fn used_tags(of_project: Option<ProjectId>, name: Option<&Value>) -> Sql<'static, Bool> {
-    let mut tagged = Sql::new(
-        " from (select p.slug, p.slug_key, c.tag as name, cast(sum(c.builds) as bigint) as builds, \
-          min(c.created_at) as created_at, max(c.updated_at) as updated_at \
-          from build_count c join project p on p.id = c.project_id where ",
-    )
-    .then(tuned::in_time("c.builds"))
-    .text("c.tag <> '' and p.slug_key is not null");
-    if let Some(id) = of_project {
-        tagged = tagged.text(" and c.project_id = ?").bind::<BigInt, _>(id.0);
-    }
-    if let Some(Value::Text(name)) = name {
-        tagged = tagged.text(" and c.tag = ?").bind::<Text, _>(name.clone());
-    }
-    tagged.text(" group by p.slug, p.slug_key, c.tag) as tagged where tagged.builds > 0 and ")
-}
-
-pub(super) fn query_tags(conn: &mut Conn, listing: &Listing) -> Outcome<Listed<UsedTag>> {
-    let (limit, offset) = bounds(listing);
-    let filter = &listing.selection.filter;
-    let of_project = projects::required(conn, filter)?;
-    let tagged =
-        || used_tags(of_project, filter.required("name")).then(TAG_COLUMNS.filter(filter).0);
-    let count: i64 =
-        Sql::<BigInt>::new("select count(*)").then(tagged()).once().get_result(conn)?;
-    let order = TAG_COLUMNS.order(&listing.selection.sort, "tagged.slug_key, tagged.name").0;
-    type Columns = (Text, Text, BigInt, sql::Instant, sql::Instant);
-    type Row = (String, String, i64, At, At);
-    let rows: Vec<Row> = Sql::<Columns>::new(
-        "select tagged.slug, tagged.name, tagged.builds, tagged.created_at, tagged.updated_at",
-    )
-    .then(tagged())
-    .text(" order by ")
-    .then(order)
-    .text(" limit ? offset ?")
-    .bind::<BigInt, _>(limit)
-    .bind::<BigInt, _>(offset)
-    .once()
-    .load(conn)?;
-    let tag = |(project, tag, builds, created_at, updated_at): Row| {
-        Ok(UsedTag {
-            project: project.parse()?,
-            tag: tag.parse()?,
-            builds: builds.unsigned_abs(),
-            created_at: users::instant(created_at, 0)?,
-            updated_at: users::instant(updated_at, 0)?,
-        })
-    };
-    Ok(Listed {
-        items: rows.into_iter().map(tag).collect::<Outcome<_>>()?,
-        count: count.unsigned_abs(),
-    })
 }

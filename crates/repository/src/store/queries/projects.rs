@@ -1,6 +1,5 @@
 //! Projects.
 
-use devmason_domain::query::{Filter, Value};
 use devmason_domain::{
     AccountId, PageRequest, Project, ProjectId, ProjectName, Reporting, Slug, Timestamp,
 };
@@ -8,12 +7,12 @@ use diesel::prelude::*;
 use diesel::sql_types::Bool;
 
 use super::filter::{Columns, bounds};
-use super::users::{self, Resolved};
-use super::{Conn, Outcome, next, upkeep};
-use crate::store::columns::At;
-use crate::store::fault::Fault;
+use super::users::Resolved;
+use super::{Conn, Store, counts, next, users};
+use crate::store::columns::{At, instant};
+use crate::store::fault::{Fault, Outcome};
 use crate::store::schema::{account, project};
-use crate::{Actor, Listed, Listing, NewProject, Registered, Updated};
+use crate::{Actor, Listed, Listing, NewProject, Projects, Registered, Result, Tally, Updated};
 
 /// The collection's name in the store.
 pub(super) const COLLECTION: &str = "projects";
@@ -41,24 +40,10 @@ fn domain((row, owner, owner_key): (Row, Option<String>, Option<String>)) -> Out
         name: row.name.parse()?,
         owner: owner.transpose()?,
         reporting: row.reporting.parse()?,
-        created_at: users::instant(row.created_at, 0)?,
-        updated_at: users::instant(row.updated_at, 0)?,
+        created_at: instant(row.created_at, 0)?,
+        updated_at: instant(row.updated_at, 0)?,
         version: row.version,
     })
-}
-
-/// A project that there is not.
-pub(super) const NONE: ProjectId = ProjectId(-1);
-
-/// The project that everything in a selection belongs to, where it says so: what keys begin with.
-pub(super) fn required(conn: &mut Conn, filter: &Filter) -> Outcome<Option<ProjectId>> {
-    let Some(Value::Text(slug)) = filter.required("project") else { return Ok(None) };
-    let id: Option<i64> = project::table
-        .filter(project::slug_key.eq(slug.to_ascii_lowercase()))
-        .select(project::id)
-        .first(conn)
-        .optional()?;
-    Ok(Some(id.map_or(NONE, ProjectId)))
 }
 
 /// Projects that are there, with their owners' names.
@@ -131,7 +116,7 @@ pub(super) fn register(conn: &mut Conn, new: &NewProject) -> Outcome<Registered>
         users::withdraw(conn, &owner)?;
         return Ok(Registered::Exists);
     };
-    upkeep::collection_changed(conn, COLLECTION, 1)?;
+    counts::collection_changed(conn, COLLECTION, 1)?;
     one(conn, ProjectId(id))?
         .map(Registered::New)
         .ok_or_else(|| Fault::Corrupt("a project is gone right after it was registered".into()))
@@ -158,7 +143,7 @@ pub(super) fn update(
     if changed == 0 {
         return Ok(Updated::Stale);
     }
-    upkeep::collection_changed(conn, COLLECTION, 0)?;
+    counts::collection_changed(conn, COLLECTION, 0)?;
     Ok(Updated::Done(current))
 }
 
@@ -171,7 +156,7 @@ pub(super) fn delete(conn: &mut Conn, id: ProjectId, seen: Option<i64>) -> Outco
     if deleted == 0 {
         return Ok(one(conn, id)?.map_or(Updated::Gone, |_| Updated::Stale));
     }
-    upkeep::collection_changed(conn, COLLECTION, -1)?;
+    counts::collection_changed(conn, COLLECTION, -1)?;
     Ok(Updated::Done(()))
 }
 
@@ -208,4 +193,34 @@ pub(super) fn query(conn: &mut Conn, listing: &Listing) -> Outcome<Listed<Projec
         .load(conn)?;
     let items = rows.into_iter().map(domain).collect::<Outcome<_>>()?;
     Ok(Listed { items, count: count.unsigned_abs() })
+}
+
+impl Projects for Store {
+    fn project_find(&self, slug: &Slug) -> Result<Option<Project>> {
+        self.read(|conn| find(conn, slug))
+    }
+    fn projects_by_id(&self, ids: &[ProjectId]) -> Result<Vec<Project>> {
+        self.read(|conn| by_id(conn, ids))
+    }
+    fn project_list(&self, page: PageRequest) -> Result<Vec<Project>> {
+        self.read(|conn| list(conn, page))
+    }
+    fn project_tally(&self) -> Result<Tally> {
+        self.read(|conn| counts::collection(conn, COLLECTION))
+    }
+    fn project_register(&self, new: &NewProject) -> Result<Registered> {
+        self.write(|conn| register(conn, new))
+    }
+    fn project_update(
+        &self,
+        id: ProjectId,
+        name: &ProjectName,
+        reporting: Option<Reporting>,
+        seen: Option<i64>,
+    ) -> Result<Updated<Project>> {
+        self.write(|conn| update(conn, id, name, reporting, seen))
+    }
+    fn project_delete(&self, id: ProjectId, seen: Option<i64>) -> Result<Updated<()>> {
+        self.write(|conn| delete(conn, id, seen))
+    }
 }

@@ -3,10 +3,11 @@
 use devmason_domain::Timestamp;
 use diesel::prelude::*;
 
-use super::{Conn, Outcome, upkeep};
-use crate::Moved;
+use super::{Conn, Store, counts};
 use crate::store::columns::{At, Id};
+use crate::store::fault::Outcome;
 use crate::store::schema::{account, build, build_count, component, component_type, project};
+use crate::{Moved, Result, Transfer};
 
 pub(super) fn set_times(conn: &mut Conn, of: &[(Moved, Timestamp, Timestamp)]) -> Outcome<()> {
     for (moved, created, updated) in of {
@@ -34,5 +35,11 @@ pub(super) fn set_times(conn: &mut Conn, of: &[(Moved, Timestamp, Timestamp)]) -
         };
     }
     // What a server keeps in memory may show other times.
-    upkeep::collection_changed(conn, super::builds::COLLECTION, 0)
+    counts::collection_changed(conn, super::builds::COLLECTION, 0)
+}
+
+impl Transfer for Store {
+    fn times_set(&self, of: &[(Moved, Timestamp, Timestamp)]) -> Result<()> {
+        self.write(|conn| set_times(conn, of))
+    }
 }

@@ -4,10 +4,14 @@ use devmason_domain::Timestamp;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary};
 
-use super::{Conn, Outcome, Sql, next, tuned, uploads};
-use crate::store::columns::At;
-use crate::store::schema::{build_count, collection};
-use crate::{CLAIM_LIFETIME_MICROS, Changes, Retention, Tally};
+use super::{Conn, Sql, Store, counts, tuned, uploads};
+use crate::store::columns::{At, instant};
+use crate::store::fault::Outcome;
+use crate::store::schema::build_count;
+use crate::{CLAIM_LIFETIME_MICROS, Changes, Result, Retention, Upkeep};
+
+/// From this length on, in bytes, a write-ahead log is cut off: SQLite does not do it while reads overlap.
+const LONG_LOG: u64 = 16 << 20;
 
 /// How many rows one transaction removes: about 10 ms, so that nobody waits long behind it.
 const PIECE: i64 = 500;
@@ -23,21 +27,13 @@ pub(super) fn ping(conn: &mut Conn) -> Outcome<()> {
 pub(super) fn write_something(conn: &mut Conn) -> Outcome<()> {
     // No claim has so short a scope.
     let scope = b"space".as_slice();
-    Sql::<()>::new(
-        "insert into claim (scope, body, status, location, created_at) values (?, ?, 0, '', ?)",
-    )
-    .bind::<Binary, _>(scope)
-    .bind::<Binary, _>(scope)
-    .bind::<crate::store::schema::sql::Instant, _>(At(0))
-    .execute(conn)?;
+    Sql::<()>::new("insert into claim (scope, body, outcome, created_at) values (?, ?, '', ?)")
+        .bind::<Binary, _>(scope)
+        .bind::<Binary, _>(scope)
+        .bind::<crate::store::schema::sql::Instant, _>(At(0))
+        .execute(conn)?;
     Sql::<()>::new("delete from claim where scope = ?").bind::<Binary, _>(scope).execute(conn)?;
     Ok(())
-}
-
-pub(super) fn changes(conn: &mut Conn) -> Outcome<Changes> {
-    let (sum, server): (i64, i64) =
-        Sql::<(BigInt, BigInt)>::new(tuned::CHANGES).get_result(conn)?;
-    Ok(Changes { count: sum.unsigned_abs(), server })
 }
 
 pub(super) fn latest(conn: &mut Conn) -> Outcome<Option<Timestamp>> {
@@ -47,26 +43,7 @@ pub(super) fn latest(conn: &mut Conn) -> Outcome<Option<Timestamp>> {
         .select(build_count::updated_at)
         .first(conn)
         .optional()?;
-    latest.map(|at| super::users::instant(at, 0)).transpose()
-}
-
-pub(super) fn tally(conn: &mut Conn, name: &str) -> Outcome<Tally> {
-    let (members, changes): (i64, i64) = collection::table
-        .find(name)
-        .select((collection::members, collection::changes))
-        .first(conn)?;
-    Ok(Tally { members: members.unsigned_abs(), changes: changes.unsigned_abs() })
-}
-
-/// Notes that members came to or went from a collection, or changed.
-pub(super) fn collection_changed(conn: &mut Conn, name: &str, members: i64) -> Outcome<()> {
-    diesel::update(collection::table.find(name))
-        .set((
-            collection::members.eq(collection::members + members),
-            collection::changes.eq(next("collection.changes")),
-        ))
-        .execute(conn)?;
-    Ok(())
+    latest.map(|at| instant(at, 0)).transpose()
 }
 
 pub(super) fn purge(conn: &mut Conn, now: Timestamp, kept: Retention) -> Outcome<bool> {
@@ -123,4 +100,46 @@ pub(super) fn purge(conn: &mut Conn, now: Timestamp, kept: Retention) -> Outcome
         }
     }
     Ok(true)
+}
+
+impl Upkeep for Store {
+    fn ping(&self) -> Result<()> {
+        self.pulse.read(ping)
+    }
+    fn ready(&self) -> Result<()> {
+        self.glance.is_there()?;
+        self.trouble.corrupt()?;
+        self.care.read(tuned::may_write)?;
+        if self.trouble.is_full() {
+            self.care.once(|conn| tuned::write(conn, write_something))?;
+            self.trouble.has_space();
+        }
+        Ok(())
+    }
+    fn tidy(&self) -> Result<()> {
+        match self.glance.log_bytes() {
+            Some(bytes) if bytes > LONG_LOG => self.care.once(tuned::shorten_log),
+            _ => Ok(()),
+        }
+    }
+    fn log_bytes(&self) -> Option<u64> {
+        self.glance.log_bytes()
+    }
+    fn changes(&self) -> Result<Changes> {
+        self.glance.look(|| {
+            let changes = self.read(counts::changes)?;
+            // Where connections were found dead, it may be another server that answers.
+            let server = changes.server.wrapping_add(self.readers.epoch().cast_signed());
+            Ok(Changes { server, ..changes })
+        })
+    }
+    fn changes_at_once(&self) -> Option<Changes> {
+        self.glance.last()
+    }
+    fn latest(&self) -> Result<Option<Timestamp>> {
+        self.read(latest)
+    }
+    fn purge(&self, now: Timestamp, uploads: Retention) -> Result<bool> {
+        self.write(|conn| purge(conn, now, uploads))
+    }
 }

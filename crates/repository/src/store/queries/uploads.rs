@@ -1,22 +1,19 @@
 //! What uploads were read as, and for a time the uploads themselves, so that they can be read again.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 
-use devmason_domain::{Build, BuildId, Outcome as Ended, ProjectId, TestSummary};
+use devmason_domain::{Build, BuildId, ProjectId, TestSummary};
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 
-use super::builds::{self, insert_step, output_bytes};
-use super::tests::{self, Part};
-use super::users::instant;
-use super::{Conn, Outcome, Sql, lists, next, upkeep};
-use crate::store::columns::{At, Id};
+use super::{Conn, Sql, Store, reread};
+use crate::store::columns::{At, Id, instant, plain};
+use crate::store::fault::Outcome;
 use crate::store::packed::{pack_bytes, unpack_bytes};
-use crate::store::schema::{build, receipt, step, test_result, upload};
-use crate::{KeptUpload, Piece, Receipts, Reread, Updated};
+use crate::store::schema::{build, receipt, step, upload};
+use crate::{KeptUpload, Piece, Receipts, Reread, Result, TestReport, Updated, Uploads};
 
-fn number(n: u32) -> i32 {
+pub(super) fn number(n: u32) -> i32 {
     i32::try_from(n).unwrap_or(i32::MAX)
 }
 
@@ -53,8 +50,8 @@ pub(super) fn add(conn: &mut Conn, part: &Part<'_>, first_test: u32) -> Outcome<
                 upload::build_id.eq(Id(part.build.0)),
                 upload::nth.eq(i32::try_from(known).unwrap_or(i32::MAX)),
                 upload::received.eq(At(raw.received.micros())),
-                upload::content_type.eq(tests::plain(&raw.content_type)),
-                upload::query.eq(tests::plain(&raw.query)),
+                upload::content_type.eq(plain(&raw.content_type)),
+                upload::said.eq(plain(&raw.said)),
                 upload::one_step.eq(raw.one_step),
                 upload::first_step.eq(number(part.steps.first)),
                 upload::steps.eq(number(part.steps.count)),
@@ -86,7 +83,7 @@ fn insert_receipts(
                 receipt::project_id.eq(project.0),
                 receipt::build_id.eq(Id(id.0)),
                 receipt::nth.eq(number(nth)),
-                receipt::document.eq(tests::plain(document)),
+                receipt::document.eq(plain(document)),
             ))
             .execute(conn)?;
     }
@@ -138,36 +135,6 @@ fn of_files(conn: &mut Conn, project: ProjectId, id: BuildId, most: u32) -> Outc
 const AT_ONCE: i64 = 50;
 const MOST_BYTES: usize = 8 << 20;
 
-/// The places of steps that came as documents of the API: those that no upload is.
-fn places_of_documents(uploads: &[KeptUpload], steps: u32) -> Vec<u32> {
-    let is_of = |nth: u32| {
-        let is_in =
-            |piece: Piece| (piece.first..piece.first.saturating_add(piece.count)).contains(&nth);
-        uploads.iter().any(|upload| is_in(upload.steps))
-    };
-    (0..steps).filter(|nth| !is_of(*nth)).collect()
-}
-
-/// What the steps of a build that came as documents were read as, by their places once its uploads were read again.
-fn moved_documents(conn: &mut Conn, of: &Build, new: &Reread) -> Outcome<HashMap<u32, String>> {
-    // One that was not read again stays as it was, like a document.
-    let mut uploads = list(conn, of.project, of.id)?;
-    uploads.retain(|upload| new.uploads.iter().any(|again| again.nth == upload.nth));
-    let old = places_of_documents(&uploads, of.steps);
-    let known: Vec<(i32, Option<String>)> = step::table
-        .filter(step::project_id.eq(of.project.0).and(step::build_id.eq(Id(of.id.0))))
-        .filter(step::receipt.is_not_null())
-        .select((step::position, step::receipt))
-        .load(conn)?;
-    let mut known: HashMap<u32, String> = known
-        .into_iter()
-        .filter_map(|(place, receipt)| Some((place.unsigned_abs(), receipt?)))
-        .collect();
-    let steps = u32::try_from(new.steps.len()).unwrap_or(u32::MAX);
-    let moved = old.into_iter().zip(places_of_documents(&new.uploads, steps));
-    Ok(moved.filter_map(|(from, to)| Some((to, known.remove(&from)?))).collect())
-}
-
 /// The uploads of a build that are kept, in order, without their bodies.
 pub(super) fn list(conn: &mut Conn, project: ProjectId, id: BuildId) -> Outcome<Vec<KeptUpload>> {
     type Row = (i32, At, String, String, bool, (i32, i32), (i32, i32), (i32, i32), i64);
@@ -178,7 +145,7 @@ pub(super) fn list(conn: &mut Conn, project: ProjectId, id: BuildId) -> Outcome<
             upload::nth,
             upload::received,
             upload::content_type,
-            upload::query,
+            upload::said,
             upload::one_step,
             (upload::first_step, upload::steps),
             (upload::first_test, upload::tests),
@@ -187,12 +154,12 @@ pub(super) fn list(conn: &mut Conn, project: ProjectId, id: BuildId) -> Outcome<
         ))
         .load(conn)?;
     rows.into_iter()
-        .map(|(nth, received, content_type, query, one_step, steps, tests, receipts, bytes)| {
+        .map(|(nth, received, content_type, said, one_step, steps, tests, receipts, bytes)| {
             Ok(KeptUpload {
                 nth: nth.unsigned_abs(),
                 received: instant(received, 0)?,
                 content_type,
-                query,
+                said,
                 one_step,
                 steps: piece(steps.0, steps.1),
                 tests: piece(tests.0, tests.1),
@@ -215,62 +182,6 @@ pub(super) fn body(
         .first(conn)
         .optional()?;
     found.map(|(body, packed)| unpack_bytes(body, packed != 0)).transpose()
-}
-
-/// Replaces what a build's uploads were read as.
-pub(super) fn reread(conn: &mut Conn, of: &Build, new: &Reread) -> Outcome<Updated<()>> {
-    let (project, id) = (of.project.0, Id(of.id.0));
-    let this = || build::table.filter(build::project_id.eq(project).and(build::id.eq(id)));
-    let failed = new.steps.iter().filter(|step| !step.success).count();
-    // Holds the row, so that nothing is added meanwhile.
-    let held: Option<Option<i64>> = diesel::update(this().filter(build::version.eq(of.version)))
-        .set((
-            build::version.eq(next("build.version")),
-            build::steps.eq(i32::try_from(new.steps.len()).unwrap_or(i32::MAX)),
-            build::failed_steps.eq(i32::try_from(failed).unwrap_or(i32::MAX)),
-            build::output_bytes.eq(output_bytes(&new.steps)),
-            build::tests.eq(""),
-            build::updated_at.eq(At(new.now.micros())),
-        ))
-        .returning(build::sender_id)
-        .get_result(conn)
-        .optional()?;
-    let Some(sender) = held else {
-        let there: i64 = this().count().get_result(conn)?;
-        return Ok(if there > 0 { Updated::Stale } else { Updated::Gone });
-    };
-    if let (Ended::Finished { .. }, Some(success)) = (of.outcome, new.success) {
-        diesel::update(this()).set(build::success.eq(success)).execute(conn)?;
-    }
-    let mut documents = moved_documents(conn, of, new)?;
-    diesel::delete(step::table.filter(step::project_id.eq(project).and(step::build_id.eq(id))))
-        .execute(conn)?;
-    let cases = test_result::project_id.eq(project).and(test_result::build_id.eq(id));
-    diesel::delete(test_result::table.filter(cases)).execute(conn)?;
-    let receipts = receipt::project_id.eq(project).and(receipt::build_id.eq(id));
-    diesel::delete(receipt::table.filter(receipts)).execute(conn)?;
-    for (place, step) in (0..).zip(&new.steps) {
-        let receipt = documents.remove(&place);
-        insert_step(conn, of.project, of.id, number(place), step, receipt.as_deref())?;
-    }
-    let steps = Piece { first: 0, count: u32::try_from(new.steps.len()).unwrap_or(u32::MAX) };
-    let part = Part { project: of.project, build: of.id, report: &new.report, steps };
-    tests::add(conn, &[part])?;
-    for upload in &new.uploads {
-        diesel::update(upload::table.find((project, id, number(upload.nth))))
-            .set((
-                upload::first_step.eq(number(upload.steps.first)),
-                upload::steps.eq(number(upload.steps.count)),
-                upload::first_test.eq(number(upload.tests.first)),
-                upload::tests.eq(number(upload.tests.count)),
-                upload::first_receipt.eq(number(upload.receipts.first)),
-                upload::receipts.eq(number(upload.receipts.count)),
-            ))
-            .execute(conn)?;
-    }
-    lists::bump(conn, project, std::iter::empty(), sender, 0)?;
-    upkeep::collection_changed(conn, builds::COLLECTION, 0)?;
-    Ok(Updated::Done(()))
 }
 
 /// Removes a piece of the uploads that are older than that; true where there was one.
@@ -313,4 +224,28 @@ pub(super) fn forget_beyond(conn: &mut Conn, bytes: u64, piece: i64) -> Outcome<
 /// Whether a summary says how many cases there are so far.
 pub(super) fn count(summary: &TestSummary) -> u32 {
     u32::try_from(summary.total).unwrap_or(u32::MAX)
+}
+
+/// What a build that was just stored, or a step that was just added to one, brings of cases, and which of the
+/// build's steps it is.
+pub(super) struct Part<'a> {
+    pub(super) project: ProjectId,
+    pub(super) build: BuildId,
+    pub(super) report: &'a TestReport,
+    pub(super) steps: Piece,
+}
+
+impl Uploads for Store {
+    fn receipt_list(&self, project: ProjectId, build: BuildId, most: u32) -> Result<Receipts> {
+        self.read(|conn| receipts(conn, project, build, most))
+    }
+    fn upload_list(&self, project: ProjectId, build: BuildId) -> Result<Vec<KeptUpload>> {
+        self.read(|conn| list(conn, project, build))
+    }
+    fn upload_body(&self, project: ProjectId, build: BuildId, nth: u32) -> Result<Option<Vec<u8>>> {
+        self.read(|conn| body(conn, project, build, nth))
+    }
+    fn build_reread(&self, build: &Build, new: &Reread) -> Result<Updated<()>> {
+        self.write(|conn| reread::reread(conn, build, new))
+    }
 }

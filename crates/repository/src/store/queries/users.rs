@@ -1,22 +1,22 @@
 //! Users.
 
-use devmason_domain::{Account, AccountId, Digest, PageRequest, PasswordHash, Timestamp, Username};
+use devmason_domain::{Account, AccountId, PageRequest, PasswordHash, Timestamp, Username};
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
 
 use super::filter::{Columns, bounds};
-use super::{Conn, Outcome, lists, next, upkeep};
-use crate::store::columns::At;
-use crate::store::fault::Fault;
-use crate::store::schema::{account, project, session};
-use crate::{Actor, Listed, Listing, NewAccount, Updated};
+use super::{Conn, Store, counts, next, sessions};
+use crate::store::columns::{At, instant};
+use crate::store::fault::{Fault, Outcome};
+use crate::store::schema::{account, project};
+use crate::{Actor, Listed, Listing, NewAccount, Result, Tally, Updated, Users};
 
 /// The collection's name in the store.
 pub(super) const COLLECTION: &str = "users";
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = account)]
-struct Row {
+pub(super) struct Row {
     id: i64,
     username: String,
     password_hash: String,
@@ -37,12 +37,6 @@ impl TryFrom<Row> for Account {
             version: row.version,
         })
     }
-}
-
-/// An instant that the store gives back.
-pub(super) fn instant(at: At, offset_minutes: i16) -> Outcome<Timestamp> {
-    Timestamp::from_parts(at.0, offset_minutes)
-        .ok_or_else(|| Fault::Corrupt(format!("no instant: {} {offset_minutes}", at.0)))
 }
 
 pub(super) fn find(conn: &mut Conn, username: &Username) -> Outcome<Option<Account>> {
@@ -94,7 +88,7 @@ pub(super) fn create(conn: &mut Conn, new: &NewAccount) -> Outcome<Option<Accoun
         .get_result(conn)
         .optional()?;
     let Some(row) = row else { return Ok(None) };
-    upkeep::collection_changed(conn, COLLECTION, 1)?;
+    counts::collection_changed(conn, COLLECTION, 1)?;
     Account::try_from(row).map(Some)
 }
 
@@ -133,7 +127,7 @@ pub(super) fn resolve(conn: &mut Conn, actor: &Actor) -> Outcome<Resolved> {
 pub(super) fn withdraw(conn: &mut Conn, resolved: &Resolved) -> Outcome<()> {
     if let Resolved::Made(id) = resolved {
         diesel::delete(account::table.find(id)).execute(conn)?;
-        upkeep::collection_changed(conn, COLLECTION, -1)?;
+        counts::collection_changed(conn, COLLECTION, -1)?;
     }
     Ok(())
 }
@@ -156,64 +150,9 @@ pub(super) fn set_password(
         .get_result(conn)
         .optional()?;
     let Some(row) = row else { return stale_or_gone(conn, id) };
-    end_sessions(conn, id)?;
-    upkeep::collection_changed(conn, COLLECTION, 0)?;
+    sessions::end(conn, id)?;
+    counts::collection_changed(conn, COLLECTION, 0)?;
     Account::try_from(row).map(Updated::Done)
-}
-
-/// How many sessions a user has at most; the newest.
-const SESSIONS: i64 = 20;
-
-pub(super) fn create_session(
-    conn: &mut Conn,
-    hash: Digest,
-    of: AccountId,
-    expires: Timestamp,
-) -> Outcome<()> {
-    // Somebody who signs in again and again leaves no more than some.
-    let old: Vec<Vec<u8>> = session::table
-        .filter(session::account_id.eq(of.0))
-        .order(session::expires.desc())
-        .limit(i64::MAX)
-        .offset(SESSIONS - 1)
-        .select(session::hash)
-        .load(conn)?;
-    diesel::delete(session::table.filter(session::hash.eq_any(old))).execute(conn)?;
-    diesel::insert_into(session::table)
-        .values((
-            session::hash.eq(hash.0.as_slice()),
-            session::account_id.eq(of.0),
-            session::expires.eq(At(expires.micros())),
-        ))
-        .execute(conn)?;
-    Ok(())
-}
-
-pub(super) fn find_session(
-    conn: &mut Conn,
-    hash: Digest,
-    now: Timestamp,
-) -> Outcome<Option<Account>> {
-    let of = session::table
-        .filter(session::hash.eq(hash.0.as_slice()).and(session::expires.gt(At(now.micros()))))
-        .select(session::account_id);
-    account::table
-        .filter(account::id.eq_any(of).and(account::username_key.is_not_null()))
-        .select(Row::as_select())
-        .first(conn)
-        .optional()?
-        .map(Account::try_from)
-        .transpose()
-}
-
-pub(super) fn delete_session(conn: &mut Conn, hash: Digest) -> Outcome<()> {
-    diesel::delete(session::table.find(hash.0.as_slice())).execute(conn)?;
-    Ok(())
-}
-
-fn end_sessions(conn: &mut Conn, of: AccountId) -> Outcome<()> {
-    diesel::delete(session::table.filter(session::account_id.eq(of.0))).execute(conn)?;
-    Ok(())
 }
 
 pub(super) fn delete(conn: &mut Conn, id: AccountId, seen: Option<i64>) -> Outcome<Updated<()>> {
@@ -229,15 +168,15 @@ pub(super) fn delete(conn: &mut Conn, id: AccountId, seen: Option<i64>) -> Outco
     if gone == 0 {
         return stale_or_gone(conn, id);
     }
-    end_sessions(conn, id)?;
-    upkeep::collection_changed(conn, COLLECTION, -1)?;
+    sessions::end(conn, id)?;
+    counts::collection_changed(conn, COLLECTION, -1)?;
     let disowned = diesel::update(project::table.filter(project::owner_id.eq(id.0)))
         .set((project::owner_id.eq(None::<i64>), project::version.eq(next("project.version"))))
         .execute(conn)?;
     if disowned > 0 {
-        upkeep::collection_changed(conn, super::projects::COLLECTION, 0)?;
+        counts::collection_changed(conn, super::projects::COLLECTION, 0)?;
     }
-    lists::credits_changed(conn, id)?;
+    counts::credits_changed(conn, id)?;
     Ok(Updated::Done(()))
 }
 
@@ -268,4 +207,30 @@ pub(super) fn query(conn: &mut Conn, listing: &Listing) -> Outcome<Listed<Accoun
         .load(conn)?;
     let items = rows.into_iter().map(Account::try_from).collect::<Outcome<_>>()?;
     Ok(Listed { items, count: count.unsigned_abs() })
+}
+
+impl Users for Store {
+    fn user_find(&self, username: &Username) -> Result<Option<Account>> {
+        self.read(|conn| find(conn, username))
+    }
+    fn user_list(&self, page: PageRequest) -> Result<Vec<Account>> {
+        self.read(|conn| list(conn, page))
+    }
+    fn user_tally(&self) -> Result<Tally> {
+        self.read(|conn| counts::collection(conn, COLLECTION))
+    }
+    fn user_create(&self, new: &NewAccount) -> Result<Option<Account>> {
+        self.write(|conn| create(conn, new))
+    }
+    fn user_set_password(
+        &self,
+        id: AccountId,
+        hash: &PasswordHash,
+        seen: Option<i64>,
+    ) -> Result<Updated<Account>> {
+        self.write(|conn| set_password(conn, id, hash, seen))
+    }
+    fn user_delete(&self, id: AccountId, seen: Option<i64>) -> Result<Updated<()>> {
+        self.write(|conn| delete(conn, id, seen))
+    }
 }

@@ -14,12 +14,12 @@ use diesel::sqlite::Sqlite;
 
 pub(super) use super::glance::Glance;
 use super::queries::{
-    FailureRow, Insert, Met, NameRow, Outcome, ResultRow, Sql, are_there, bump, establish,
-    host_key, insert_step, joined_components, joined_tags, output_bytes,
+    FailureRow, Insert, Met, NameRow, ResultRow, Sql, are_there, bump, establish, host_key,
+    insert_step, joined_components, joined_tags, output_bytes,
 };
 use super::{Conn, like};
 use crate::store::columns::{At, Id};
-use crate::store::fault::Fault;
+use crate::store::fault::{Fault, Outcome};
 use crate::store::schema::{build_component, build_tag, project, sql};
 use crate::{NewStep, Result};
 

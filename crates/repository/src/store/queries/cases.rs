@@ -5,22 +5,22 @@ use std::collections::HashMap;
 
 use devmason_domain::query::Value;
 use devmason_domain::{
-    BuildId, ProjectId, TestDetails, TestFailure, TestResult, TestStatus, TestSummary,
-    full_test_name,
+    BuildId, ProjectId, TestDetails, TestFailure, TestResult, TestStatus, full_test_name,
 };
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Text};
-use sha2::{Digest, Sha256};
+use sha2::{Digest as _, Sha256};
 
-use super::builds::{self, Row, domain};
 use super::filter::{Columns, bounds};
-use super::users::instant;
-use super::{Conn, Db, Outcome, Sql, tuned, uploads};
-use crate::store::columns::{At, Id};
-use crate::store::fault::Fault;
+use super::narrow::place;
+use super::rows::{domain, summary};
+use super::uploads::Part;
+use super::{Conn, Db, Sql, Store, rows, tuned, uploads};
+use crate::store::columns::{At, Id, instant, plain};
+use crate::store::fault::{Fault, Outcome};
 use crate::store::packed::{pack, text};
-use crate::store::schema::{account, build, project, sql, test, test_failure, test_result};
-use crate::{FoundTest, Listed, Listing, Piece, PlacedTest, TestQuery, TestReport, TestRun};
+use crate::store::schema::{build, project, sql, test, test_failure, test_result};
+use crate::{FoundTest, Listed, Listing, PlacedTest, Result, TestQuery, TestRun, Tests};
 
 /// How many cases are stored by one statement, where a store has one.
 const ROWS: usize = 1_000;
@@ -33,11 +33,6 @@ fn key(text: &str) -> TextKey {
     let hash = Sha256::digest(text);
     key.iter_mut().zip(hash.iter()).for_each(|(to, from)| *to = *from);
     key
-}
-
-/// Databases have no text with NUL.
-pub(super) fn plain(text: &str) -> String {
-    text.replace('\0', "\u{fffd}")
 }
 
 /// A case as it is stored.
@@ -71,15 +66,6 @@ pub(in super::super) struct NameRow {
 
 fn json(value: &impl serde::Serialize) -> Outcome<String> {
     serde_json::to_string(value).map_err(|error| Fault::Corrupt(error.to_string()))
-}
-
-/// What a build that was just stored, or a step that was just added to one, brings of cases, and which of the
-/// build's steps it is.
-pub(super) struct Part<'a> {
-    pub(super) project: ProjectId,
-    pub(super) build: BuildId,
-    pub(super) report: &'a TestReport,
-    pub(super) steps: Piece,
 }
 
 /// A case of one of some parts, and what it has that others may have as well: a name, or a failure.
@@ -182,15 +168,6 @@ fn row(part: &Part<'_>, position: u64, result: &TestResult) -> Outcome<ResultRow
 
 fn number(status: TestStatus) -> i16 {
     TestStatus::ALL.iter().position(|known| *known == status).unwrap_or(0) as i16
-}
-
-/// What a build's row says of its cases.
-pub(super) fn summary(stored: &str) -> Outcome<TestSummary> {
-    if stored.is_empty() {
-        return Ok(TestSummary::default());
-    }
-    serde_json::from_str(stored)
-        .map_err(|error| Fault::Corrupt(format!("a summary of tests: {error}")))
 }
 
 /// A case with its name and the key of its failure.
@@ -336,7 +313,7 @@ pub(super) fn history(
     let keys = rows.iter().filter_map(|(_, row)| row.failure_key.clone()).collect();
     let failures = failures(conn, project, keys)?;
     let ids: Vec<Id> = rows.iter().map(|(id, _)| *id).collect();
-    let found: Vec<builds::Joined> = builds::builds!()
+    let found: Vec<rows::Joined> = rows::builds!()
         .filter(build::project_id.eq(project.0).and(build::id.eq_any(ids)))
         .load(conn)?;
     let mut of: HashMap<Id, devmason_domain::Build> = HashMap::new();
@@ -385,7 +362,7 @@ const COLUMNS: Columns = Columns {
 pub(super) fn query(conn: &mut Conn, listing: &Listing) -> Outcome<Listed<FoundTest>> {
     let (limit, offset) = bounds(listing);
     let filter = &listing.selection.filter;
-    let (of_project, of_build) = builds::place(conn, filter)?;
+    let (of_project, of_build) = place(conn, filter)?;
     let of_test: Option<i64> = match (of_project, filter.required("full_name")) {
         (Some(project), Some(Value::Text(name))) => {
             let known = find(conn, project, name)?;
@@ -513,4 +490,20 @@ pub(super) fn forget(conn: &mut Conn, project: ProjectId, id: BuildId) -> Outcom
             .execute(conn)?;
     }
     Ok(())
+}
+
+impl Tests for Store {
+    fn test_list(&self, query: &TestQuery) -> Result<Vec<PlacedTest>> {
+        self.read(|conn| list(conn, query))
+    }
+    fn test_history(
+        &self,
+        project: ProjectId,
+        full_name: &str,
+        from: Option<(BuildId, u32)>,
+        limit: u64,
+        is_brief: bool,
+    ) -> Result<Option<Vec<TestRun>>> {
+        self.read(|conn| history(conn, project, full_name, from, limit, is_brief))
+    }
 }

@@ -1,0 +1,125 @@
+//! Counts that are kept: of builds by project, tag and user, and of collections.
+
+use devmason_domain::{AccountId, ProjectId};
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Text};
+
+use super::{Conn, Sql, next, tuned};
+use crate::store::fault::Outcome;
+use crate::store::schema::collection;
+use crate::{Changes, Scope, Tally};
+
+/// Adds to the counts of a project, of its tags and of a sender, and notes that they changed.
+pub(in super::super) fn bump<'a>(
+    conn: &mut Conn,
+    project: i64,
+    tags: impl Iterator<Item = &'a str>,
+    sender: Option<i64>,
+    builds: i64,
+) -> Outcome<()> {
+    for tag in std::iter::once("").chain(tags) {
+        let statement = format!(
+            "insert into build_count (project_id, tag, shard, builds, changes, created_at, updated_at) \
+             values (?, ?, {}, ?, {}, {now}, {now}) \
+             on conflict (project_id, tag, shard) do update \
+             set builds = build_count.builds + excluded.builds, changes = {}, updated_at = excluded.updated_at",
+            tuned::SHARD,
+            tuned::next("0"),
+            tuned::next("build_count.changes"),
+            now = tuned::NOW
+        );
+        Sql::<()>::new(statement)
+            .bind::<BigInt, _>(project)
+            .bind::<Text, _>(tag)
+            .bind::<BigInt, _>(builds)
+            .execute(conn)?;
+    }
+    if let Some(sender) = sender {
+        let statement = format!(
+            "insert into sender_count (sender_id, project_id, shard, builds, changes) values (?, ?, {}, ?, {}) \
+             on conflict (sender_id, project_id, shard) do update \
+             set builds = sender_count.builds + excluded.builds, changes = {}",
+            tuned::SHARD,
+            tuned::next("0"),
+            tuned::next("sender_count.changes")
+        );
+        Sql::<()>::new(statement)
+            .bind::<BigInt, _>(sender)
+            .bind::<BigInt, _>(project)
+            .bind::<BigInt, _>(builds)
+            .execute(conn)?;
+    }
+    Ok(())
+}
+
+/// Notes that the builds which a user sent are credited to nobody any more.
+pub(super) fn credits_changed(conn: &mut Conn, id: AccountId) -> Outcome<()> {
+    Sql::<()>::new(format!(
+        "update build_count set changes = {} \
+         where tag = '' and project_id in (select project_id from sender_count where sender_id = ?)",
+        tuned::next("changes")
+    ))
+    .bind::<BigInt, _>(id.0)
+    .execute(conn)?;
+    Ok(())
+}
+
+pub(super) fn tally(conn: &mut Conn, scope: &Scope) -> Outcome<Tally> {
+    const OF_TAG: &str = "select cast(coalesce(sum(builds), 0) as bigint), cast(coalesce(sum(changes), 0) as bigint) \
+                          from build_count where project_id = ? and tag = ?";
+    let of_tag = |conn: &mut Conn, project: &ProjectId, tag: &str| {
+        Sql::<(BigInt, BigInt)>::new(OF_TAG)
+            .bind::<BigInt, _>(project.0)
+            .bind::<Text, _>(tag.to_owned())
+            .get_result::<(i64, i64)>(conn)
+    };
+    let (members, changes) = match scope {
+        Scope::Project(project) => of_tag(conn, project, "")?,
+        Scope::Tagged(project, tags) => {
+            let mut rarest = i64::MAX;
+            for tag in tags {
+                rarest = rarest.min(of_tag(conn, project, tag.as_str())?.0);
+            }
+            (rarest, of_tag(conn, project, "")?.1)
+        }
+        Scope::Sender(id) => {
+            let (members, changes) = Sql::<(BigInt, BigInt)>::new(
+                "select cast(coalesce(sum(c.builds), 0) as bigint), cast(coalesce(sum(c.changes % 4294967296), 0) as bigint) \
+                 from sender_count c join project p on p.id = c.project_id \
+                 where c.sender_id = ? and p.slug_key is not null",
+            )
+            .bind::<BigInt, _>(id.0)
+            .get_result::<(i64, i64)>(conn)?;
+            // Of many projects the whole counts would be too large a sum. With a project its changes leave the sum, and a component that is deleted is taken out of
+            // builds: that these changed tells it apart.
+            let others = self::changes(conn)?.count.cast_signed();
+            (members, changes.wrapping_mul(0x1e37_79b9_7f4a_7c15).wrapping_add(others))
+        }
+    };
+    Ok(Tally { members: u64::try_from(members).unwrap_or(0), changes: changes.cast_unsigned() })
+}
+
+pub(super) fn changes(conn: &mut Conn) -> Outcome<Changes> {
+    let (sum, server): (i64, i64) =
+        Sql::<(BigInt, BigInt)>::new(tuned::CHANGES).get_result(conn)?;
+    Ok(Changes { count: sum.unsigned_abs(), server })
+}
+
+pub(super) fn collection(conn: &mut Conn, name: &str) -> Outcome<Tally> {
+    let (members, changes): (i64, i64) = collection::table
+        .find(name)
+        .select((collection::members, collection::changes))
+        .first(conn)?;
+    Ok(Tally { members: members.unsigned_abs(), changes: changes.unsigned_abs() })
+}
+
+/// Notes that members came to or went from a collection, or changed.
+pub(super) fn collection_changed(conn: &mut Conn, name: &str, members: i64) -> Outcome<()> {
+    diesel::update(collection::table.find(name))
+        .set((
+            collection::members.eq(collection::members + members),
+            collection::changes.eq(next("collection.changes")),
+        ))
+        .execute(conn)?;
+    Ok(())
+}

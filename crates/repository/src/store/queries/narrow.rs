@@ -1,0 +1,36 @@
+//! What a filter says that narrows a query to an index.
+
+use devmason_domain::ProjectId;
+use devmason_domain::query::{Filter, Value};
+use diesel::prelude::*;
+
+use super::Conn;
+use crate::store::columns::Id;
+use crate::store::fault::Outcome;
+use crate::store::schema::{build, project};
+
+/// The project and the build that all steps, or test cases, of a selection are of, where it says so: what the key of the
+/// table begins with.
+pub(super) fn place(conn: &mut Conn, filter: &Filter) -> Outcome<(Option<ProjectId>, Option<Id>)> {
+    let Some(Value::Uuid(id)) = filter.required("build_id") else {
+        return Ok((required(conn, filter)?, None));
+    };
+    let id = Id(*id);
+    let project: Option<i64> =
+        build::table.filter(build::id.eq(id)).select(build::project_id).first(conn).optional()?;
+    Ok((Some(project.map_or(NONE, ProjectId)), Some(id)))
+}
+
+/// A project that there is not.
+pub(super) const NONE: ProjectId = ProjectId(-1);
+
+/// The project that everything in a selection belongs to, where it says so: what keys begin with.
+pub(super) fn required(conn: &mut Conn, filter: &Filter) -> Outcome<Option<ProjectId>> {
+    let Some(Value::Text(slug)) = filter.required("project") else { return Ok(None) };
+    let id: Option<i64> = project::table
+        .filter(project::slug_key.eq(slug.to_ascii_lowercase()))
+        .select(project::id)
+        .first(conn)
+        .optional()?;
+    Ok(Some(id.map_or(NONE, ProjectId)))
+}

@@ -1,0 +1,104 @@
+//! Builds as rows, and as the domain has them.
+
+use devmason_domain::{
+    AccountId, Build, BuildId, ClientRecord, Digest, JsonObject, Outcome as Ended, ProjectId,
+    Sender, TestSummary,
+};
+use diesel::prelude::*;
+use uuid::Uuid;
+
+use crate::store::columns::{At, Id, instant};
+use crate::store::fault::{Fault, Outcome};
+use crate::store::schema::build;
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = build)]
+pub(super) struct Row {
+    project_id: i64,
+    id: Id,
+    pub(super) key: Option<String>,
+    sender_id: Option<i64>,
+    started: At,
+    started_offset: i16,
+    finished: Option<At>,
+    finished_offset: Option<i16>,
+    success: Option<bool>,
+    received: At,
+    tags: String,
+    steps: i32,
+    failed_steps: i32,
+    output_bytes: i64,
+    digest: Option<Vec<u8>>,
+    updated_at: At,
+    version: i64,
+    client: String,
+    components: String,
+    tests: String,
+}
+
+/// A build with its sender's name, and the key that the name has while the user is there.
+pub(super) type Joined = (Row, Option<String>, Option<String>);
+
+pub(super) fn domain((row, username, username_key): Joined) -> Outcome<Build> {
+    let username =
+        username.filter(|_| username_key.is_some()).map(|name| name.parse()).transpose()?;
+    let outcome = match (row.success, row.finished, row.finished_offset) {
+        (Some(success), Some(at), Some(offset)) => {
+            Ended::Finished { success, finished: instant(at, offset)? }
+        }
+        (None, None, None) => Ended::Running,
+        _ => return Err(Fault::Corrupt("a build is half finished".into())),
+    };
+    let tags = row.tags.split(';').filter(|tag| !tag.is_empty());
+    let size = |n: i32| u32::try_from(n).map_err(|_| Fault::Corrupt("a negative count".into()));
+    Ok(Build {
+        project: ProjectId(row.project_id),
+        id: BuildId(row.id.0),
+        key: row.key.map(|key| key.parse()).transpose()?,
+        sender: match row.sender_id {
+            Some(id) => Sender::Account(AccountId(id), username),
+            None => Sender::Anonymous,
+        },
+        started: instant(row.started, row.started_offset)?,
+        received: instant(row.received, 0)?,
+        outcome,
+        tags: tags.map(str::parse).collect::<Result<_, _>>()?,
+        client: ClientRecord(JsonObject::from_stored(row.client)),
+        components: components(&row.components)?,
+        steps: size(row.steps)?,
+        failed_steps: size(row.failed_steps)?,
+        tests: summary(&row.tests)?,
+        output_bytes: u64::try_from(row.output_bytes).unwrap_or(0),
+        updated_at: instant(row.updated_at, 0)?,
+        digest: row.digest.and_then(|bytes| bytes.try_into().ok()).map(Digest),
+        version: row.version,
+    })
+}
+
+fn components(joined: &str) -> Outcome<Vec<Uuid>> {
+    let ids = joined.split_terminator(';').map(Uuid::try_parse);
+    ids.collect::<Result<_, _>>().map_err(|_| Fault::Corrupt("a component's id is not one".into()))
+}
+
+/// Builds with their senders' names.
+macro_rules! builds {
+    () => {
+        $crate::store::schema::build::table.left_join($crate::store::schema::account::table).select(
+            (
+                super::rows::Row::as_select(),
+                $crate::store::schema::account::username.nullable(),
+                $crate::store::schema::account::username_key.nullable(),
+            ),
+        )
+    };
+}
+pub(super) use builds;
+
+/// What a build's row says of its cases.
+pub(super) fn summary(stored: &str) -> Outcome<TestSummary> {
+    if stored.is_empty() {
+        return Ok(TestSummary::default());
+    }
+    serde_json::from_str(stored)
+        .map_err(|error| Fault::Corrupt(format!("a summary of tests: {error}")))
+}

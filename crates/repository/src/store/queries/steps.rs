@@ -1,0 +1,272 @@
+//! The steps of builds.
+
+use std::collections::HashMap;
+
+use devmason_domain::{Build, BuildId, JsonObject, ProjectId, Step, StepName};
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Binary, Bool, Integer, Nullable, SmallInt, Text};
+
+use super::filter::{Columns, bounds};
+use super::narrow::place;
+use super::{Conn, Db, Sql, tuned};
+use crate::store::columns::{At, Id, instant};
+use crate::store::fault::{Fault, Outcome};
+use crate::store::packed::{Packed, unpack};
+use crate::store::schema::{build, project, sql, step};
+use crate::{Listed, Listing, PlacedStep};
+
+/// How many bytes a step has beside its texts, about.
+const STEP: usize = 128;
+
+/// How many bytes some steps have, of names, outputs and what clients add.
+pub(in super::super) fn output_bytes(steps: &[Step]) -> i64 {
+    let bytes = |step: &Step| {
+        let texts = [step.name.as_str(), &step.output, &step.errout, step.extras.as_str()];
+        texts.iter().map(|text| text.len()).sum::<usize>() + STEP
+    };
+    steps.iter().map(|step| bytes(step) as i64).sum()
+}
+
+const INSERT_STEP: &str = "
+insert into step (project_id, build_id, position, name, success, started, started_offset, finished,
+                  finished_offset, output, errout, extras, packed, receipt)
+values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+
+/// Stores a step at a place of its build.
+pub(in super::super) fn insert_step(
+    conn: &mut Conn,
+    project: ProjectId,
+    build: BuildId,
+    position: i32,
+    step: &Step,
+    receipt: Option<&str>,
+) -> Outcome<()> {
+    let packed = Packed::new(step);
+    Sql::<()>::new(INSERT_STEP)
+        .bind::<BigInt, _>(project.0)
+        .bind::<sql::Uuid, _>(Id(build.0))
+        .bind::<Integer, _>(position)
+        .bind::<Text, _>(step.name.as_str())
+        .bind::<Bool, _>(step.success)
+        .bind::<sql::Instant, _>(At(step.started.micros()))
+        .bind::<SmallInt, _>(step.started.offset_minutes())
+        .bind::<sql::Instant, _>(At(step.finished.micros()))
+        .bind::<SmallInt, _>(step.finished.offset_minutes())
+        .bind::<Binary, _>(&*packed.output)
+        .bind::<Binary, _>(&*packed.errout)
+        .bind::<Text, _>(step.extras.as_str())
+        .bind::<SmallInt, _>(packed.flags)
+        .bind::<Nullable<Text>, _>(receipt)
+        .execute(conn)?;
+    Ok(())
+}
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = step)]
+struct StepRow {
+    build_id: Id,
+    position: i32,
+    name: String,
+    success: bool,
+    started: At,
+    started_offset: i16,
+    finished: At,
+    finished_offset: i16,
+    output: Vec<u8>,
+    errout: Vec<u8>,
+    extras: String,
+    packed: i16,
+}
+
+impl TryFrom<StepRow> for Step {
+    type Error = Fault;
+    fn try_from(row: StepRow) -> Outcome<Self> {
+        let (output, errout) = unpack(row.output, row.errout, row.packed)?;
+        Ok(Self {
+            name: StepName::from_stored(row.name),
+            success: row.success,
+            started: instant(row.started, row.started_offset)?,
+            finished: instant(row.finished, row.finished_offset)?,
+            output,
+            errout,
+            extras: JsonObject::from_stored(row.extras),
+        })
+    }
+}
+
+/// Steps are only ever added, so those below the count that was read with the build are the steps
+/// that it had then: a consistent answer without a snapshot.
+pub(super) fn steps(conn: &mut Conn, of: &[Build]) -> Outcome<Vec<Option<Vec<Step>>>> {
+    let mut by_project: HashMap<i64, Vec<Id>> = HashMap::new();
+    for build in of.iter().filter(|build| build.steps > 0) {
+        by_project.entry(build.project.0).or_default().push(Id(build.id.0));
+    }
+    let mut found: HashMap<(i64, Id), Vec<StepRow>> = HashMap::new();
+    for (project, ids) in by_project {
+        let rows = match ids.as_slice() {
+            [id] => step::table
+                .filter(step::project_id.eq(project).and(step::build_id.eq(*id)))
+                .order(step::position)
+                .select(StepRow::as_select())
+                .load(conn)?,
+            _ => step::table
+                .filter(step::project_id.eq(project).and(step::build_id.eq_any(ids)))
+                .order((step::build_id, step::position))
+                .select(StepRow::as_select())
+                .load(conn)?,
+        };
+        for row in rows {
+            found.entry((project, row.build_id)).or_default().push(row);
+        }
+    }
+    of.iter()
+        .map(|build| {
+            let mut rows = found.remove(&(build.project.0, Id(build.id.0))).unwrap_or_default();
+            rows.retain(|row| i64::from(row.position) < i64::from(build.steps));
+            if rows.len() as u64 != u64::from(build.steps) {
+                return Ok(None);
+            }
+            rows.into_iter().map(Step::try_from).collect::<Outcome<_>>().map(Some)
+        })
+        .collect()
+}
+
+/// Steps, over `step join project`.
+const STEP_COLUMNS: Columns = Columns {
+    fields: &[
+        ("id", tuned::STEP_ID),
+        ("build_id", "step.build_id"),
+        ("project", "project.slug_key"),
+        ("position", "step.position"),
+        ("name", "step.name"),
+        ("success", "step.success"),
+        ("started", "step.started"),
+        ("finished", "step.finished"),
+    ],
+    folded: &["project"],
+    sets: &[],
+    open: "null",
+    scanned: "step.position",
+    indexed: &[],
+};
+
+/// A step in a list: without its outputs, of which a thousand may be more than a server holds.
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = step)]
+struct PlacedRow {
+    project_id: i64,
+    build_id: Id,
+    position: i32,
+    name: String,
+    success: bool,
+    started: At,
+    started_offset: i16,
+    finished: At,
+    finished_offset: i16,
+    extras: String,
+}
+
+impl PlacedRow {
+    fn step(self) -> Outcome<Step> {
+        Ok(Step {
+            name: StepName::from_stored(self.name),
+            success: self.success,
+            started: instant(self.started, self.started_offset)?,
+            finished: instant(self.finished, self.finished_offset)?,
+            output: String::new(),
+            errout: String::new(),
+            extras: JsonObject::from_stored(self.extras),
+        })
+    }
+
+    /// The step, with the version of its build.
+    fn placed(self, versions: &HashMap<Id, i64>) -> Outcome<PlacedStep> {
+        Ok(PlacedStep {
+            project: ProjectId(self.project_id),
+            build: BuildId(self.build_id.0),
+            // A build that was removed in between has none.
+            version: versions.get(&self.build_id).copied().unwrap_or_default(),
+            position: self.position.unsigned_abs(),
+            step: self.step()?,
+        })
+    }
+}
+
+pub(super) fn step_at(conn: &mut Conn, of: &Build, nth: u32) -> Outcome<Option<Step>> {
+    let Ok(position) = i32::try_from(nth) else { return Ok(None) };
+    if nth >= of.steps {
+        return Ok(None);
+    }
+    let row: Option<StepRow> = step::table
+        .find((of.project.0, Id(of.id.0), position))
+        .select(StepRow::as_select())
+        .first(conn)
+        .optional()?;
+    row.map(Step::try_from).transpose()
+}
+
+/// How many steps of a build an outline has.
+const OUTLINE: i32 = 1_000;
+
+pub(super) fn outline(conn: &mut Conn, of: &[Build]) -> Outcome<Vec<Vec<Step>>> {
+    let mut by_project: HashMap<i64, Vec<Id>> = HashMap::new();
+    for build in of.iter().filter(|build| build.steps > 0) {
+        by_project.entry(build.project.0).or_default().push(Id(build.id.0));
+    }
+    let mut found: HashMap<Id, Vec<Step>> = HashMap::new();
+    for (project, ids) in by_project {
+        let rows: Vec<PlacedRow> = step::table
+            .filter(step::project_id.eq(project).and(step::build_id.eq_any(ids)))
+            .filter(step::position.lt(OUTLINE))
+            .order((step::build_id, step::position))
+            .select(PlacedRow::as_select())
+            .load(conn)?;
+        for row in rows {
+            let id = row.build_id;
+            found.entry(id).or_default().push(row.step()?);
+        }
+    }
+    Ok(of.iter().map(|build| found.remove(&Id(build.id.0)).unwrap_or_default()).collect())
+}
+
+pub(super) fn query(conn: &mut Conn, listing: &Listing) -> Outcome<Listed<PlacedStep>> {
+    let (limit, offset) = bounds(listing);
+    let (of_project, of_build) = place(conn, &listing.selection.filter)?;
+    let selected = || {
+        let mut all = step::table
+            .inner_join(project::table)
+            .into_boxed::<Db>()
+            .filter(project::slug_key.is_not_null())
+            .filter(STEP_COLUMNS.filter(&listing.selection.filter));
+        if let Some(id) = of_project {
+            all = all.filter(step::project_id.eq(id.0));
+        }
+        if let Some(id) = of_build {
+            all = all.filter(step::build_id.eq(id));
+        }
+        all
+    };
+    let count: i64 = selected().count().get_result(conn)?;
+    let rows: Vec<PlacedRow> = selected()
+        .order(
+            STEP_COLUMNS
+                .order(&listing.selection.sort, "step.project_id, step.build_id, step.position"),
+        )
+        .limit(limit)
+        .offset(offset)
+        .select(PlacedRow::as_select())
+        .load(conn)?;
+    let mut ids: Vec<Id> = rows.iter().map(|row| row.build_id).collect();
+    // Steps of one build stand beside each other, unless they are sorted otherwise.
+    ids.dedup();
+    let versions: HashMap<Id, i64> = build::table
+        .filter(build::id.eq_any(ids))
+        .select((build::id, build::version))
+        .load(conn)?
+        .into_iter()
+        .collect();
+    Ok(Listed {
+        items: rows.into_iter().map(|row| row.placed(&versions)).collect::<Outcome<_>>()?,
+        count: count.unsigned_abs(),
+    })
+}

@@ -1,0 +1,372 @@
+//! Test cases of builds, their history, and receipts.
+
+use crate::*;
+
+pub(crate) fn result(suite: &str, name: &str, status: TestStatus) -> TestResult {
+    let failure = status.is_bad().then(|| TestFailure {
+        kind: Some("E".into()),
+        message: Some("no".into()),
+        text: Some("at line 7\n".repeat(100)),
+    });
+    TestResult {
+        suite: suite.into(),
+        name: name.into(),
+        status,
+        micros: Some(1500),
+        failure,
+        details: Details::default(),
+    }
+}
+
+fn report(tests: Vec<TestResult>, receipt: &str) -> TestReport {
+    TestReport { tests, receipts: vec![receipt.into()], ..TestReport::default() }
+}
+
+fn with_tests(project: &Project, started: &str, tests: Vec<TestResult>) -> NewBuild {
+    NewBuild {
+        test_report: report(tests, "{\"format\":\"junit\"}"),
+        ..build(project, started, &[])
+    }
+}
+
+fn all(project: &Project, build: BuildId) -> TestQuery {
+    TestQuery::all(project.id, build)
+}
+
+fn results(store: &Store, query: &TestQuery) -> Vec<TestResult> {
+    store.test_list(query).unwrap().into_iter().map(|placed| placed.result).collect()
+}
+
+conformance!(
+    cases_come_back_as_they_were_reported,
+    cases_are_found_by_status_suite_and_text,
+    what_is_brief_has_names_and_outcomes_alone,
+    the_history_of_a_test_is_in_list_order_and_ends,
+    steps_bring_cases_that_follow_on_each_other,
+    many_cases_go_in_by_pieces_and_equal_names_from_many_writers_at_once,
+    a_project_that_is_deleted_takes_its_cases_with_it,
+    uploads_are_kept_and_read_again,
+    uploads_go_when_they_are_old_or_too_many,
+    cases_of_all_builds_are_asked_for_as_objects,
+);
+
+fn cases_come_back_as_they_were_reported(store: &Store) {
+    let project = store.project("p");
+    let mut tests = vec![
+        result("a.B", "c[d/e %20 ü]", TestStatus::Passed),
+        result("", "\u{1F600}", TestStatus::Failed),
+        result("a.B", "c[d/e %20 ü]", TestStatus::Error),
+    ];
+    tests[1].details = TestDetails {
+        stdout: "out\u{0}\u{1b}[0m".repeat(200),
+        stderr: "err".into(),
+        properties: vec![("k".into(), "v".into())],
+        retries: 2,
+        file: Some("x.py".into()),
+        line: Some(7),
+    }
+    .into();
+    tests[1].micros = None;
+    let new = with_tests(&project, "2026-01-01T00:00:00Z", tests.clone());
+    let id = new.id;
+    assert_eq!(store.record(new), Recorded::New);
+    assert_eq!(results(store, &all(&project, id)), tests);
+    let summary = store.find(&project, id).tests;
+    assert_eq!(
+        (summary.total, summary.passed, summary.failed, summary.error, summary.micros),
+        (3, 1, 1, 1, 3000)
+    );
+    assert_eq!(store.receipt_list(project.id, id, 9).unwrap().files, ["{\"format\":\"junit\"}"]);
+}
+
+fn cases_are_found_by_status_suite_and_text(store: &Store) {
+    let project = store.project("p");
+    let tests = vec![
+        result("alpha", "One_%", TestStatus::Passed),
+        result("alpha", "two", TestStatus::Failed),
+        result("beta", "one", TestStatus::Skipped),
+    ];
+    let new = with_tests(&project, "2026-01-01T00:00:00Z", tests);
+    let id = new.id;
+    store.record(new);
+    let names = |change: &dyn Fn(&mut TestQuery)| {
+        let mut query = all(&project, id);
+        change(&mut query);
+        results(store, &query).into_iter().map(|result| result.name).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        names(&|query| query.statuses = vec![TestStatus::Failed, TestStatus::Skipped]),
+        ["two", "one"]
+    );
+    assert_eq!(names(&|query| query.suite = Some("alpha".into())), ["One_%", "two"]);
+    assert_eq!(names(&|query| query.text = Some("ONE".into())), ["One_%", "one"]);
+    assert_eq!(names(&|query| query.text = Some("_%".into())), ["One_%"]);
+    assert_eq!(names(&|query| query.text = Some("a::o".into())), ["One_%", "one"]);
+    assert_eq!(names(&|query| (query.from, query.limit) = (1, 1)), ["two"]);
+}
+
+fn what_is_brief_has_names_and_outcomes_alone(store: &Store) {
+    let project = store.project("p");
+    let mut test = result("s", "t", TestStatus::Failed);
+    test.failure =
+        Some(TestFailure { text: Some("a long trace".into()), ..TestFailure::default() });
+    test.details.stdout = "a long output".into();
+    let bare = TestResult { failure: None, details: Details::default(), ..test.clone() };
+    let new = with_tests(&project, "2026-01-01T00:00:00Z", vec![test.clone()]);
+    let id = new.id;
+    store.record(new);
+    let query = |is_brief| TestQuery { is_brief, ..all(&project, id) };
+    assert_eq!(results(store, &query(false)), std::slice::from_ref(&test));
+    assert_eq!(results(store, &query(true)), std::slice::from_ref(&bare));
+    let run = |is_brief| {
+        store
+            .test_history(project.id, "s::t", None, 9, is_brief)
+            .unwrap()
+            .unwrap()
+            .remove(0)
+            .test
+            .result
+    };
+    assert_eq!((run(false), run(true)), (test, bare));
+}
+
+fn the_history_of_a_test_is_in_list_order_and_ends(store: &Store) {
+    let project = store.project("p");
+    let mut ids = Vec::new();
+    for (day, status) in (1..=5).zip(TestStatus::ALL) {
+        let new = with_tests(
+            &project,
+            &format!("2026-01-0{day}T00:00:00Z"),
+            vec![result("s", "t", status)],
+        );
+        ids.push(new.id);
+        store.record(new);
+    }
+    let history = |from, limit| {
+        let runs = store.test_history(project.id, "s::t", from, limit, false).unwrap().unwrap();
+        runs.into_iter().map(|run| (run.build.id, run.test.result.status)).collect::<Vec<_>>()
+    };
+    let newest_first: Vec<_> = ids.iter().copied().zip(TestStatus::ALL).rev().collect();
+    assert_eq!(history(None, 10), newest_first);
+    assert_eq!(history(None, 2), newest_first[..2]);
+    assert_eq!(history(Some((newest_first[1].0, 0)), 10), newest_first[1..]);
+    assert_eq!(history(Some((newest_first[1].0, 1)), 10), newest_first[2..]);
+    assert_eq!(store.test_history(project.id, "s::u", None, 10, false).unwrap(), None);
+    assert_eq!(store.test_history(store.project("q").id, "s::t", None, 10, false).unwrap(), None);
+    store.build_delete(project.id, newest_first[0].0, None).unwrap();
+    assert_eq!(history(None, 10), newest_first[1..]);
+}
+
+fn steps_bring_cases_that_follow_on_each_other(store: &Store) {
+    let project = store.project("p");
+    let open = running(&project);
+    let id = open.id;
+    store.record(open);
+    let names = ["a", "b", "c"];
+    for name in names {
+        let new = NewStep {
+            project: project.id,
+            build: id,
+            step: step(name, true),
+            test_report: report(
+                vec![result("s", name, TestStatus::Passed)],
+                &format!("\"{name}\""),
+            ),
+            claim: None,
+        };
+        assert_eq!(store.step_append_many(&[new]).unwrap(), [Appended::Done]);
+    }
+    let found = results(store, &all(&project, id));
+    assert_eq!(found.iter().map(|result| result.name.as_str()).collect::<Vec<_>>(), names);
+    assert_eq!(store.find(&project, id).tests.passed, 3);
+    assert_eq!(store.receipt_list(project.id, id, 9).unwrap().files, ["\"a\"", "\"b\"", "\"c\""]);
+}
+
+fn many_cases_go_in_by_pieces_and_equal_names_from_many_writers_at_once(store: &Store) {
+    let project = store.project("p");
+    let tests: Vec<_> =
+        (0..2500).map(|n| result("s", &format!("t{}", n % 1200), TestStatus::Failed)).collect();
+    std::thread::scope(|scope| {
+        for writer in 0..4 {
+            let (mut tests, project) = (tests.clone(), &project);
+            // Each begins with names that others come to later.
+            tests.rotate_left(300 * writer);
+            scope.spawn(move || {
+                let new = with_tests(project, "2026-01-01T00:00:00Z", tests);
+                let id = new.id;
+                assert_eq!(store.record(new), Recorded::New);
+                assert_eq!(results(store, &all(project, id)).len(), 2500);
+            });
+        }
+    });
+    assert_eq!(
+        store.test_history(project.id, "s::t7", None, 100, false).unwrap().unwrap().len(),
+        12
+    );
+}
+
+fn a_project_that_is_deleted_takes_its_cases_with_it(store: &Store) {
+    let project = store.project("p");
+    let new =
+        with_tests(&project, "2026-01-01T00:00:00Z", vec![result("s", "t", TestStatus::Failed)]);
+    let id = new.id;
+    store.record(new);
+    store.project_delete(project.id, None).unwrap();
+    while store.purge(Timestamp::now(), KEEP).unwrap() {}
+    assert_eq!(store.test_list(&all(&project, id)).unwrap(), []);
+    assert_eq!(store.receipt_list(project.id, id, 9).unwrap().files, [] as [String; 0]);
+    assert_eq!(store.test_history(project.id, "s::t", None, 1, false).unwrap(), None);
+}
+
+fn uploads_are_kept_and_read_again(store: &Store) {
+    let project = store.project("p");
+    let mut open = running(&project);
+    open.test_report.document = Some("\"build\"".into());
+    let id = open.id;
+    store.record(open);
+    let raw = |nth: usize| RawUpload {
+        received: at("2026-01-01T00:00:00Z"),
+        content_type: "text/xml".into(),
+        said: "name=x".into(),
+        one_step: true,
+        body: format!("<{nth}/>").repeat(100).into_bytes(),
+    };
+    // A step of a document, two of uploads in one batch, of which the second has no case.
+    let steps: Vec<NewStep> = (0..3)
+        .map(|nth| {
+            let tests = vec![result("s", &format!("t{nth}"), TestStatus::Passed); 2 - nth];
+            let mut test_report = TestReport { tests, ..TestReport::default() };
+            if nth > 0 {
+                test_report.receipts = vec![format!("{nth}")];
+                test_report.upload = Some(raw(nth));
+            } else {
+                test_report.document = Some("\"step\"".into());
+            }
+            NewStep {
+                project: project.id,
+                build: id,
+                step: step(&format!("s{nth}"), true),
+                test_report,
+                claim: None,
+            }
+        })
+        .collect();
+    assert_eq!(store.step_append_many(&steps).unwrap(), vec![Appended::Done; 3]);
+    let kept = store.upload_list(project.id, id).unwrap();
+    let piece = |first, count| Piece { first, count };
+    let places: Vec<_> = kept
+        .iter()
+        .map(|upload| (upload.nth, upload.steps, upload.tests, upload.receipts))
+        .collect();
+    assert_eq!(
+        places,
+        [(0, piece(1, 1), piece(2, 1), piece(0, 1)), (1, piece(2, 1), piece(3, 0), piece(1, 1))]
+    );
+    assert_eq!(
+        (kept[1].content_type.as_str(), kept[1].said.as_str(), kept[1].one_step),
+        ("text/xml", "name=x", true)
+    );
+    assert_eq!(store.upload_body(project.id, id, 1).unwrap(), Some(raw(2).body));
+    assert_eq!(store.upload_body(project.id, id, 2).unwrap(), None);
+
+    let documents = vec!["\"build\"".to_owned(), "\"step\"".to_owned()];
+    assert_eq!(store.receipt_list(project.id, id, 9).unwrap().documents, documents);
+    store.build_close(project.id, id, Closing::default(), Timestamp::now()).unwrap();
+    let build = store.find(&project, id);
+    let tests = vec![result("s", "t0", TestStatus::Passed), result("s", "new", TestStatus::Failed)];
+    let reread = Reread {
+        steps: vec![step("s0", true), step("again", false)],
+        report: report(tests.clone(), "\"again\""),
+        uploads: vec![KeptUpload {
+            steps: piece(1, 1),
+            tests: piece(1, 1),
+            receipts: piece(0, 1),
+            ..kept[0].clone()
+        }],
+        success: Some(false),
+        now: Timestamp::now(),
+    };
+    assert_eq!(store.build_reread(&build, &reread).unwrap(), Updated::Done(()));
+    assert_eq!(store.build_reread(&build, &reread).unwrap(), Updated::Stale);
+    let now = store.find(&project, id);
+    assert_eq!((now.steps, now.failed_steps, now.tests.total, now.tests.failed), (2, 1, 2, 1));
+    assert!(matches!(now.outcome, Outcome::Finished { success: false, .. }));
+    assert_eq!(store.steps(&now), reread.steps);
+    assert_eq!(results(store, &all(&project, id)), tests);
+    let receipts = store.receipt_list(project.id, id, 9).unwrap();
+    assert_eq!((receipts.documents, receipts.files), (documents, vec!["\"again\"".to_owned()]));
+    assert_eq!(store.upload_list(project.id, id).unwrap()[0].tests, piece(1, 1));
+    store.build_delete(project.id, id, None).unwrap();
+    assert_eq!(store.build_reread(&now, &reread).unwrap(), Updated::Gone);
+    assert!(store.upload_list(project.id, id).unwrap().is_empty());
+}
+
+fn uploads_go_when_they_are_old_or_too_many(store: &Store) {
+    let project = store.project("p");
+    let with_upload = |received: Timestamp| {
+        let upload = Some(RawUpload {
+            received,
+            content_type: String::new(),
+            said: String::new(),
+            one_step: false,
+            // Nothing that can be compressed.
+            body: (0..250).flat_map(|_| *uuid::Uuid::new_v4().as_bytes()).collect(),
+        });
+        let test_report = TestReport { upload, ..TestReport::default() };
+        let new = NewBuild { test_report, ..build(&project, "2026-01-01T00:00:00Z", &[]) };
+        let id = new.id;
+        assert_eq!(store.record(new), Recorded::New);
+        id
+    };
+    let now = Timestamp::now();
+    let before =
+        |hours: i64| Timestamp::from_parts(now.micros() - hours * 3_600_000_000, 0).unwrap();
+    let ids = [30, 20, 10, 0].map(|hours| with_upload(before(hours)));
+    while store.purge(now, KEEP).unwrap() {}
+    // One is too old; of three that are too long together two stay.
+    let kept = ids.map(|id| store.upload_list(project.id, id).unwrap().len());
+    assert_eq!(kept, [0, 0, 1, 1]);
+    store.project_delete(project.id, None).unwrap();
+    while store.purge(now, KEEP).unwrap() {}
+    assert!(store.upload_list(project.id, ids[3]).unwrap().is_empty());
+}
+
+fn cases_of_all_builds_are_asked_for_as_objects(store: &Store) {
+    use devmason_domain::query::{TESTS, parse_query, parse_sort};
+    let (project, other) = (store.project("p"), store.project("q"));
+    let id = {
+        let tests = vec![result("s", "a", TestStatus::Passed), result("", "b", TestStatus::Failed)];
+        let new = with_tests(&project, "2026-01-02T00:00:00Z", tests);
+        let id = new.id;
+        store.record(new);
+        id
+    };
+    store.record(with_tests(
+        &project,
+        "2026-01-01T00:00:00Z",
+        vec![result("s", "a", TestStatus::Error)],
+    ));
+    store.record(with_tests(
+        &other,
+        "2026-01-03T00:00:00Z",
+        vec![result("s", "a", TestStatus::Flaky)],
+    ));
+    let ask = |query: &str, sort: &str| {
+        let selection = Selection {
+            filter: parse_query(&TESTS, query).unwrap(),
+            sort: if sort.is_empty() { vec![] } else { parse_sort(&TESTS, sort).unwrap() },
+        };
+        let listed = store.test_query(&Listing { selection, offset: 0, limit: 10 }).unwrap();
+        assert_eq!(listed.count, listed.items.len() as u64);
+        listed.items.iter().map(|found| found.test.result.status.as_str()).collect::<Vec<_>>()
+    };
+    assert_eq!(ask("eq(project,p)", ""), ["error", "passed", "failed"]);
+    assert_eq!(ask("and(eq(project,P),eq(full_name,s::a))", "-status"), ["passed", "error"]);
+    assert_eq!(ask("and(eq(project,p),eq(full_name,s::zz))", ""), Vec::<&str>::new());
+    assert_eq!(ask("eq(full_name,s::a)", ""), ["error", "passed", "flaky"]);
+    assert_eq!(ask(&format!("eq(build_id,{id})"), "-position"), ["failed", "passed"]);
+    assert_eq!(ask(&format!("eq(id,{id}:1)"), ""), ["failed"]);
+    assert_eq!(ask("eq(status,flaky)", ""), ["flaky"]);
+    assert_eq!(ask("and(eq(suite,s),lt(duration,1))", "").len(), 3);
+    assert_eq!(ask("eq(duration,1)", "").len(), 0);
+}
