@@ -1,4 +1,4 @@
-"""The pictures of the README, made anew: python screenshots.py DIR."""
+"""Regenerates the README's screenshots: python screenshots.py DIR."""
 
 import pathlib
 import sys

@@ -1,4 +1,4 @@
-"""The real server with something in it, and a browser to look at it with."""
+"""A real server with sample data, and a browser to view it with."""
 
 import base64
 import datetime
@@ -17,7 +17,7 @@ AXE = pathlib.Path(os.environ.get("AXE", "axe.min.js"))
 
 
 class Server:
-    """devmason-server on a port and a store of its own."""
+    """A devmason-server with its own port and store."""
 
     def __init__(self, *arguments):
         self.dir = tempfile.TemporaryDirectory()
@@ -34,7 +34,7 @@ class Server:
         raise RuntimeError("the server did not start")
 
     def send(self, method, path, document=None, user="ann"):
-        """Sends a document as a user, whose password is the name and -pw; gives the Location and the answer."""
+        """Sends a document as a user with the password NAME-pw; returns Location and response."""
         headers = {"Content-Type": "application/json"}
         if user:
             headers["Authorization"] = "Basic " + base64.b64encode(f"{user}:{user}-pw".encode()).decode()
@@ -51,7 +51,7 @@ class Server:
 
 
 def browser(width=1280, height=900, dark=False, script=True):
-    """A headless Chromium that talks to nobody but the server."""
+    """A headless Chromium that connects only to the server."""
     options = webdriver.ChromeOptions()
     options.binary_location = os.environ.get("CHROMIUM", "/usr/bin/chromium")
     profile = tempfile.mkdtemp(prefix="devmason-browser-")
@@ -72,13 +72,13 @@ def browser(width=1280, height=900, dark=False, script=True):
 
 
 def resize(driver, width, height=900):
-    """Headless Chromium makes no window narrower than 500 pixels; this does."""
+    """Resizes below 500 pixels, the minimum window width of headless Chromium."""
     metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
     driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
 
 
 def violations(driver):
-    """What axe-core finds of WCAG 2.2 A and AA."""
+    """The axe-core violations of WCAG 2.2 A and AA."""
     script = AXE.read_text() + """
         ;const done = arguments[0];
         axe.run(document, {runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}).then((result) => done(
@@ -89,12 +89,12 @@ def violations(driver):
 
 
 def errors(driver):
-    """What the browser's console says is wrong."""
+    """The errors in the browser's console."""
     return [entry["message"] for entry in driver.get_log("browser") if entry["level"] == "SEVERE"]
 
 
 def story(server, builds=40):
-    """A project whose builds went as builds go: the same each time, but for when."""
+    """A project with a realistic history of builds: always the same, except for the times."""
     now = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
     server.send("PUT", "/pony", {"name": "Pony"})
     server.send("PUT", "/zebra", {"name": "Zebra"})

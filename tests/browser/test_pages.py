@@ -14,7 +14,7 @@ EVIL = "<img src=x onerror=hacked=1><script>hacked=1</script>\"'&"
 
 
 def is_gone(element):
-    """Whether an element is of a page that is no more; while that goes, the driver has other errors for it."""
+    """Whether an element's page was left. During navigation the driver raises other errors, too."""
     try:
         element.is_enabled()
     except WebDriverException:
@@ -54,7 +54,7 @@ class Case(unittest.TestCase):
         return WebDriverWait(self.driver, seconds).until(lambda _: what())
 
     def follow(self, selector):
-        """Clicks what leads to another page, and waits for that."""
+        """Clicks a link or button, and waits for the next page."""
         before = self.one("html")
         self.one(selector).click()
         self.wait(lambda: is_gone(before))
@@ -131,7 +131,7 @@ class Looking(Case):
         self.assertEqual(opened, ["unit tests"])
         self.assertIn("a pony has four legs", self.one(".step[open] .out").text)
         self.assertIn("failure", self.one("link[rel=icon]").get_attribute("href"))
-        self.assertIn("What changed since the last green build", self.text())
+        self.assertIn("Changes since the last successful build", self.text())
 
     def test_a_line_is_linked_to_and_shown(self):
         self.open(self.latest + "#step-1-L7")
@@ -144,7 +144,7 @@ class Looking(Case):
         self.open(self.latest + "#%")
         self.assertEqual(errors(self.driver), [])
         self.one("#find").send_keys("four legs")
-        self.assertEqual(self.one("#found").text, "1 lines")
+        self.assertEqual(self.one("#found").text, "Matching lines: 1")
 
     def test_keys_may_be_turned_off(self):
         self.open(self.latest)
@@ -163,7 +163,7 @@ class Looking(Case):
     def test_outputs_are_searched(self):
         self.open(self.latest)
         self.one("#find").send_keys("four legs")
-        self.assertEqual(self.one("#found").text, "1 lines")
+        self.assertEqual(self.one("#found").text, "Matching lines: 1")
         self.one("#find").send_keys(Keys.ENTER)
         self.assertEqual(self.one("#found").text, "1 of 1")
 
@@ -232,7 +232,7 @@ class Looking(Case):
         self.assertTrue(self.one("#step-0-L200000").is_displayed())
         self.assertEqual(self.all("#step-0-L1"), [])
         shown = len(self.all(".out .l"))
-        # Twice is once.
+        # A double click loads only once.
         self.driver.execute_script("const link = document.querySelector('a[data-more]'); link.click(); link.click()")
         self.wait(lambda: len(self.all(".out .l")) > shown)
         first = int(self.all(".out .n")[0].text)
@@ -311,7 +311,7 @@ class SigningIn(Case):
             self.assertEqual(self.driver.current_url, self.server.url + then)
             self.assertEqual(violations(self.driver), [])
         self.assertNotIn("Our okapi", self.text())
-        # The session's secret is none of a script's.
+        # Scripts cannot read the session's secret.
         self.assertEqual(self.driver.execute_script("return document.cookie"), "")
         self.follow(".who button")
         self.assertTrue(self.all(".who a[href*=session]"))
@@ -357,7 +357,7 @@ class WithoutScript(Case):
         self.server.send("POST", progress, {"name": "first", "success": True})
         self.open(progress.removesuffix("/progress"))
         time.sleep(1)
-        self.assertIn("Runs: 1 steps so far", self.text())
+        self.assertIn("Running, 1 steps so far", self.text())
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
-//! Attacks on a server that may use 8 GiB of address space, each while a good client reports and reads: what memory the
-//! server takes, whether it gives it back, and how long the good client waits.
+//! Attacks on a server limited to 8 GiB of address space, while a well-behaved client reports and
+//! reads: how much memory the server uses, whether it releases it, and how long the client waits.
 
+use anyhow::{Result, anyhow};
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::process::Command;
@@ -10,19 +11,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::Result;
 use crate::load::{self, Pace, request};
 use crate::sample;
 use crate::scenarios::{Bench, Kind, once};
 use crate::server::Server;
 
-/// The address space that the server may use, in KiB.
+/// The server's address space limit, in KiB.
 const ADDRESS_SPACE: u64 = 8 << 20;
 
-/// How long the server rests after an attack before its memory is looked at.
+/// How long the server rests after an attack before its memory is measured.
 const REST: Duration = Duration::from_secs(20);
 
-/// What came of an attack.
+/// The result of an attack.
 pub(crate) struct Row {
     what: &'static str,
     load: String,
@@ -33,7 +33,7 @@ pub(crate) struct Row {
     p99: f64,
 }
 
-/// The rows as a table.
+/// Formats the rows as a table.
 pub(crate) fn table(rows: &[Row]) -> String {
     let mut text = "| Attack | Load | Memory before, MiB | Peak | 20 s later | Good client's p99 without, ms | With |\n\
                     |---|---|---|---|---|---|---|\n"
@@ -47,21 +47,21 @@ pub(crate) fn table(rows: &[Row]) -> String {
     text
 }
 
-/// Sends a request on a connection of its own, and reads the status of the answer.
+/// Sends a request on a new connection and reads the status of the response.
 fn send(address: &str, head: &str, body: &[u8]) -> Option<u16> {
     let mut stream = TcpStream::connect(address).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(120))).ok()?;
     let head =
         format!("{head}\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", body.len());
     stream.write_all(head.as_bytes()).ok()?;
-    // A server may answer, and close, before it has read all of it.
+    // A server may respond and close before it has read everything.
     let _ = stream.write_all(body);
     let mut start = [0; 12];
     stream.read_exact(&mut start).ok()?;
     String::from_utf8_lossy(start.get(9..)?).parse().ok()
 }
 
-/// Sends the same request from so many connections at once.
+/// Sends the same request on this many connections at once.
 fn from_many(address: &str, connections: usize, head: &str, body: &[u8]) {
     thread::scope(|scope| {
         for _ in 0..connections {
@@ -70,7 +70,7 @@ fn from_many(address: &str, connections: usize, head: &str, body: &[u8]) {
     });
 }
 
-/// Keeps connections open that begin to send something, and never end.
+/// Keeps connections open that start a request and never finish it.
 fn held(address: &str, connections: usize, begin: &str, time: Duration) {
     let mut open = Vec::new();
     for _ in 0..connections {
@@ -83,7 +83,7 @@ fn held(address: &str, connections: usize, begin: &str, time: Duration) {
 
 fn gzip(text: &[u8]) -> Vec<u8> {
     let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
-    // Memory takes all that is written to it.
+    // Writing to memory does not fail.
     let _ = packed.write_all(text);
     packed.finish().unwrap_or_default()
 }
@@ -94,7 +94,7 @@ fn joined<T: std::fmt::Display>(items: impl Iterator<Item = T>) -> String {
 
 type Attack = Box<dyn Fn(&str) + Send>;
 
-/// A kind of attack: what it is, its load in words, and itself.
+/// The kinds of attack: name, description of the load, and function.
 fn attacks() -> Vec<(&'static str, &'static str, Attack)> {
     const GZIP: &str = "Content-Encoding: gzip";
     let post = |path: &str, media_type: &str, more: &str| {
@@ -135,12 +135,12 @@ fn attacks() -> Vec<(&'static str, &'static str, Attack)> {
             packed("/p1/builds", "text/plain", 64, "\n".repeat(32 << 20)),
         ),
         (
-            "more test cases than one may have",
+            "more test cases than the limit",
             "8 x 11 million `ok` lines",
             packed("/p1/builds", "text/plain", 8, "ok\n".repeat(11_000_000)),
         ),
         (
-            "as many test cases as one may have",
+            "as many test cases as the limit allows",
             "4 x 990 000 `ok` lines",
             packed(
                 "/p1/builds",
@@ -154,7 +154,7 @@ fn attacks() -> Vec<(&'static str, &'static str, Attack)> {
             Box::new(move |address: &str| from_many(address, 16, &head, &body))
         }),
         (
-            "suites in suites with long names",
+            "nested suites with long names",
             "8 x 400 deep, 8 KB each",
             packed("/p1/builds", "application/xml", 8, nested),
         ),
@@ -198,7 +198,7 @@ fn attacks() -> Vec<(&'static str, &'static str, Attack)> {
             }),
         ),
         (
-            "heads that never end",
+            "headers that never end",
             "1 000 connections",
             Box::new(|address| {
                 held(address, 1_000, "GET / HTTP/1.1\r\nX: ", Duration::from_secs(10));
@@ -216,7 +216,7 @@ fn attacks() -> Vec<(&'static str, &'static str, Attack)> {
             }),
         ),
         (
-            "readers that take nothing",
+            "readers that receive nothing",
             "200 connections, 7.5 MB each",
             Box::new(move |address| {
                 let _ = send(address, &big_head, big.to_string().as_bytes());
@@ -226,7 +226,7 @@ fn attacks() -> Vec<(&'static str, &'static str, Attack)> {
             }),
         ),
         (
-            "guesses at unknown names",
+            "password guesses for unknown usernames",
             "50 connections, 10 each",
             Box::new(|address| {
                 thread::scope(|scope| {
@@ -246,7 +246,7 @@ fn attacks() -> Vec<(&'static str, &'static str, Attack)> {
             }),
         ),
         (
-            "patterns of many wildcards",
+            "patterns with many wildcards",
             "20 connections",
             Box::new(move |address| {
                 let head = format!(
@@ -256,7 +256,7 @@ fn attacks() -> Vec<(&'static str, &'static str, Attack)> {
             }),
         ),
         (
-            "orders by many members",
+            "sorting by many members",
             "20 connections, 100 members",
             Box::new(move |address| {
                 let head = format!("GET /p1/builds?fields=id&sort={sort} HTTP/1.1\r\nX: y");
@@ -267,7 +267,7 @@ fn attacks() -> Vec<(&'static str, &'static str, Attack)> {
 }
 
 impl Bench {
-    /// Attacks a server, one kind after the other.
+    /// Runs the attacks on a server, one after the other.
     pub(crate) fn attacks(&self) -> Result<Vec<Row>> {
         let url = self.database("attacked", Kind::Sqlite);
         let mut command = Command::new("sh");
@@ -313,7 +313,7 @@ impl Bench {
                 }
                 (millis, watch.join())
             });
-            attacker.join().map_err(|_| "an attacker failed")?;
+            attacker.join().map_err(|_| anyhow!("an attacking thread failed"))?;
             let p99 = millis.into_iter().collect::<Result<Vec<f64>>>()?;
             let p99 = p99.into_iter().fold(0.0, f64::max);
             let rested = Instant::now();
@@ -335,17 +335,19 @@ impl Bench {
     }
 }
 
-/// Where the good client is: not where the attackers are, who may take all that one address may have.
+/// The address of the well-behaved client. It differs from the attackers', who may use up the
+/// limits of one address.
 const GOOD: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
-/// Within how many milliseconds 99 of 100 answers come to a client that reports builds and reads lists by turns.
+/// The 99th percentile of response times, in milliseconds, for a client that alternately reports
+/// builds and reads lists.
 fn good_p99(address: &str, time: Duration) -> Result<f64> {
     let post = request("POST", "/good/builds", &[], &sample::document(1, None));
     let get = request("GET", "/good/builds?per_page=5&fields=id,success", &[], "");
     let requests = Rc::new(vec![post, get]);
     let outcome = load::run_from(GOOD, address, vec![requests; 2], Pace::Fixed(100.0), time)?;
     if outcome.refused > 0 {
-        return Err(format!("{} requests of the good client were refused", outcome.refused).into());
+        return Err(anyhow!("{} requests of the good client were refused", outcome.refused));
     }
     Ok(outcome.millis(0.99))
 }

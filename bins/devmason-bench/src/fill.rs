@@ -2,19 +2,19 @@
 
 use std::time::Instant;
 
+use anyhow::{Context, Result, anyhow, bail};
 use devmason_domain::{BuildId, PasswordHash, ProjectId, Reporting, Tag, Timestamp};
 use devmason_repository::{
     Actor, NewAccount, NewBuild, NewProject, Options, Recorded, Registered, Repository, open,
 };
 use uuid::Uuid;
 
-use crate::Result;
 use crate::sample::{self, PROJECTS};
 
-/// How many builds go into one transaction.
+/// Builds per transaction.
 const BATCH: u64 = 64;
 
-/// How many threads store them, at most: as many as the server has writers.
+/// The maximum number of storing threads: as many as the server has writers.
 const THREADS: u64 = 2;
 
 /// The name of the nth project.
@@ -22,26 +22,26 @@ pub(crate) fn slug(project: u64) -> String {
     format!("p{project}")
 }
 
-/// The id of the nth build: numbers in order, so that anybody can tell which there are.
+/// The id of the nth build: consecutive numbers, so that the existing ids are known.
 pub(crate) fn build_id(n: u64) -> Uuid {
     Uuid::from_u64_pair(n, 1 << 63)
 }
 
-/// How builds are spread over projects.
+/// The distribution of builds over projects.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Spread {
-    /// Evenly over all of them.
+    /// Evenly over all projects.
     Even,
-    /// The first project has half of all builds, the others share the rest.
+    /// The first project has half of all builds; the others share the rest.
     FirstHasHalf,
 }
 
-/// Makes the projects (numbered from 1) and builds number 1 to `count`, as somebody's; gives the builds
-/// stored a second.
+/// Creates the projects (numbered from 1) and builds 1 to `count`, with a sender; returns the
+/// number of builds stored per second.
 ///
-/// Tags are of every kind that a filter may meet: `common`, `early`/`late` (disjoint halves), `even`/`odd`
-/// (which take turns and never meet), one of
-/// ten `ten-n`, `rare` (one in ten thousand), `old` (the first hundredth alone).
+/// The tags cover every case that a filter may meet: `common`, `early`/`late` (disjoint halves),
+/// `even`/`odd` (alternating and disjoint), one of ten `ten-n`, `rare` (one in ten thousand), `old`
+/// (only the first hundredth).
 pub(crate) fn fill(url: &str, count: u64, spread: Spread, output: usize) -> Result<f64> {
     let repository = open(url, &Options::default())?;
     let sender = account(&*repository)?;
@@ -53,7 +53,7 @@ pub(crate) fn fill(url: &str, count: u64, spread: Spread, output: usize) -> Resu
             owner: sender.clone(),
         };
         if !matches!(repository.project_register(&new)?, Registered::New(_)) {
-            return Err("a project is there already".into());
+            return Err(anyhow!("a project already exists"));
         }
     }
     let threads = THREADS.min(repository.writers() as u64);
@@ -62,18 +62,16 @@ pub(crate) fn fill(url: &str, count: u64, spread: Spread, output: usize) -> Resu
         let handles: Vec<_> = (0..threads)
             .map(|thread| {
                 let (repository, sender) = (&*repository, &sender);
-                scope.spawn(move || -> std::result::Result<(), String> {
+                scope.spawn(move || -> Result<()> {
                     let batches = count.div_ceil(BATCH);
                     for batch in (thread..batches).step_by(threads as usize) {
                         let numbers = batch * BATCH + 1..=((batch + 1) * BATCH).min(count);
                         let builds = numbers
                             .map(|n| numbered(n, count, spread, sender, output))
-                            .collect::<Result<Vec<_>>>()
-                            .map_err(|error| error.to_string())?;
-                        let outcomes =
-                            repository.build_record_many(&builds).map_err(|error| error.chain())?;
+                            .collect::<Result<Vec<_>>>()?;
+                        let outcomes = repository.build_record_many(&builds)?;
                         if outcomes.iter().any(|outcome| *outcome != Recorded::New) {
-                            return Err("a build was not stored".to_owned());
+                            bail!("a build was not stored");
                         }
                     }
                     Ok(())
@@ -81,20 +79,20 @@ pub(crate) fn fill(url: &str, count: u64, spread: Spread, output: usize) -> Resu
             })
             .collect();
         for handle in handles {
-            handle.join().map_err(|_| "a filling thread panicked")??;
+            handle.join().map_err(|_| anyhow!("a filling thread panicked"))??;
         }
         Ok(())
     })?;
     Ok(count as f64 / start.elapsed().as_secs_f64())
 }
 
-/// The user whose builds these are. Nobody logs in as it.
+/// The sender of these builds. No one signs in as this user.
 fn account(repository: &dyn Repository) -> Result<Actor> {
     let new = NewAccount {
         username: "filler".parse()?,
         password_hash: PasswordHash::from_stored("none".to_owned()),
     };
-    let account = repository.user_create(&new)?.ok_or("the user is there already")?;
+    let account = repository.user_create(&new)?.context("the user already exists")?;
     Ok(Actor::Account(account.id))
 }
 
@@ -105,7 +103,7 @@ fn numbered(n: u64, count: u64, spread: Spread, sender: &Actor, output: usize) -
         Spread::FirstHasHalf => 2 + n / 2 % (PROJECTS as u64 - 1),
     };
     let started = Timestamp::from_parts(1_700_000_000_000_000 + n as i64 * 1_000_000, 0)
-        .ok_or("no such time")?;
+        .context("no such time")?;
     let half = if n <= count / 2 { "early" } else { "late" };
     let turn = if (n / 2).is_multiple_of(2) { "even" } else { "odd" };
     let third = if n / 2 % 10_000 == 5 {

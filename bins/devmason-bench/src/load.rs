@@ -1,5 +1,5 @@
-//! Load over HTTP/1.1: requests made beforehand, connections kept, one thread, so that the generator
-//! takes as little of the machine as it can.
+//! Load over HTTP/1.1: prepared requests, persistent connections and one thread, so that the
+//! generator uses as little of the machine as possible.
 
 use std::io::{Error, Result};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -9,29 +9,29 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
-/// How requests follow each other.
+/// The timing of requests.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Pace {
-    /// Each connection sends the next request when it has the answer to the last one.
+    /// Closed loop: each connection sends its next request after the response to the last one.
     Closed,
-    /// So many requests a second, whatever the answers take; a request's time counts from when it was
-    /// due, so that one which waits for a slow answer before it shows that.
+    /// A fixed rate per second, regardless of response times. A request's time counts from when it was
+    /// due, so waiting for an earlier slow response is included.
     Fixed(f64),
 }
 
-/// What a run of load gave.
+/// The result of a load run.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Outcome {
-    /// Answers of 2xx and 3xx a second.
+    /// 2xx and 3xx responses per second.
     pub(crate) rate: f64,
-    /// Answers of other kinds.
+    /// Number of other responses.
     pub(crate) refused: u64,
-    /// Times to the answer, sorted, in microseconds.
+    /// Response times, sorted, in microseconds.
     micros: Vec<u32>,
 }
 
 impl Outcome {
-    /// The time within which this part of the answers came, in milliseconds.
+    /// The response time at this quantile, in milliseconds.
     pub(crate) fn millis(&self, part: f64) -> f64 {
         let last = self.micros.len().saturating_sub(1);
         let at = (last as f64 * part).round() as usize;
@@ -39,7 +39,7 @@ impl Outcome {
     }
 }
 
-/// A whole request as it goes over the wire.
+/// A complete request in wire format.
 pub(crate) fn request(method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Vec<u8> {
     let mut text = format!("{method} {path} HTTP/1.1\r\nHost: bench\r\n");
     for (name, value) in headers {
@@ -54,7 +54,7 @@ pub(crate) fn request(method: &str, path: &str, headers: &[(&str, &str)], body: 
     text.into_bytes()
 }
 
-/// Sends requests for a time: each connection those of its own list, again and again.
+/// Sends requests for a given time: each connection cycles through its own list.
 pub(crate) fn run(
     address: &str,
     lists: Vec<Rc<Vec<Vec<u8>>>>,
@@ -64,7 +64,7 @@ pub(crate) fn run(
     run_from(Ipv4Addr::UNSPECIFIED, address, lists, pace, time)
 }
 
-/// The same from an address of this machine; unspecified, the system chooses it.
+/// The same, from a given address of this machine; if unspecified, the system chooses it.
 pub(crate) fn run_from(
     from: Ipv4Addr,
     address: &str,
@@ -128,7 +128,7 @@ impl Client {
         time: Duration,
     ) -> Result<(Vec<u32>, u64)> {
         let (mut micros, mut refused) = (Vec::new(), 0);
-        // Not all connections begin with the same request.
+        // Connections start at different requests.
         for (sent, request) in list.iter().cycle().skip(nth * 7 % list.len()).enumerate() {
             let began = match due {
                 None => Instant::now(),
@@ -151,7 +151,7 @@ impl Client {
         Ok((micros, refused))
     }
 
-    /// Reads one answer to its end; gives its status.
+    /// Reads one response to its end; returns its status.
     async fn answer(&mut self) -> Result<u16> {
         self.buffer.clear();
         loop {
@@ -167,7 +167,7 @@ impl Client {
     }
 }
 
-/// The status of the answer in the buffer, and how long it is; `None` until that is known.
+/// The status and length of the response in the buffer; `None` while incomplete.
 fn whole(buffer: &[u8]) -> Option<(u16, usize)> {
     let head = buffer.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
     let text = std::str::from_utf8(buffer.get(..head)?).ok()?;
@@ -182,7 +182,7 @@ fn whole(buffer: &[u8]) -> Option<(u16, usize)> {
         return Some((status, head + length.parse::<usize>().ok()?));
     }
     if header("transfer-encoding").is_some() {
-        // Compressed answers come in pieces; the last one is empty.
+        // Compressed responses are chunked; the last chunk is empty.
         return buffer.ends_with(b"0\r\n\r\n").then_some((status, buffer.len()));
     }
     Some((status, head))

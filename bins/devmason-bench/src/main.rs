@@ -1,5 +1,5 @@
-//! Measures the devmason server against yardsticks that run beside it, in the same rounds, and prints
-//! their ratios. `docs/performance.md` explains each figure.
+//! Measures the devmason server against yardsticks that run alongside it, in the same rounds, and
+//! prints their ratios. `docs/performance.md` explains each figure.
 
 mod attacks;
 mod fill;
@@ -15,32 +15,31 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use anyhow::{Result, anyhow};
 use clap::{Parser, Subcommand};
 use devmason_test_support::Cluster;
 
 use scenarios::{Bench, Kind};
 
-type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
-
-/// Measures the devmason server against yardsticks in the same run
+/// Benchmark the devmason server against baselines in the same run
 ///
-/// It starts what it needs: the server, built by cargo where cargo started this; a private PostgreSQL,
-/// from Debian's package; SQLite files. Everything is removed at the end.
+/// Starts everything it needs: the server (built by cargo if run through cargo), a private PostgreSQL
+/// from Debian's package, and SQLite files. Removes everything at the end.
 #[derive(Parser)]
 #[command(name = "devmason-bench", version)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
 
-    /// How many rounds: in each one everything is measured once, by turns
+    /// Number of rounds; each round measures everything once, in turn
     #[arg(long, default_value_t = 5)]
     rounds: usize,
 
-    /// How many seconds each measurement takes
+    /// Duration of each measurement in seconds
     #[arg(long, default_value_t = 2)]
     seconds: u64,
 
-    /// Which groups of scenarios: ingest, sqlite, append, reads, scale, scale-sqlite, tail, memory, bulk, project, reports; and attacks, which stands apart
+    /// Groups of scenarios to run: ingest, sqlite, append, reads, scale, scale-sqlite, tail, memory, bulk, project, reports; also attacks, which is not run by default
     #[arg(
         long,
         value_delimiter = ',',
@@ -48,15 +47,15 @@ struct Cli {
     )]
     only: Vec<String>,
 
-    /// How many builds are stored where sizes are compared
+    /// Numbers of stored builds at which to compare
     #[arg(long, value_delimiter = ',', default_value = "10000,100000,1000000")]
     sizes: Vec<u64>,
 
-    /// How many builds are posted before memory is looked at; then five times as many
+    /// Number of builds to post before measuring memory; then five times as many
     #[arg(long, default_value_t = 100_000)]
     memory_builds: u64,
 
-    /// The server's program, where it is not to be built
+    /// Path of the server binary; built if omitted
     #[arg(long, value_name = "PATH")]
     server: Option<PathBuf>,
 
@@ -67,12 +66,12 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Serve a file's content from memory: a yardstick, started by the benchmark itself
+    /// Serve a file from memory: a baseline, started by the benchmark itself
     #[command(hide = true)]
     Bare {
         /// The file
         body: PathBuf,
-        /// Whether to compress it
+        /// Compress it
         #[arg(long)]
         compress: bool,
     },
@@ -89,7 +88,7 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let _ = writeln!(std::io::stderr(), "devmason-bench: {error}");
+            let _ = writeln!(std::io::stderr(), "devmason-bench: {error:#}");
             ExitCode::FAILURE
         }
     }
@@ -123,7 +122,7 @@ fn measure(cli: Cli) -> Result<()> {
             "reports" => bench.reports()?,
             "scale" => bench.scale(&cli.sizes, Kind::Postgres)?,
             "scale-sqlite" => bench.scale(&cli.sizes, Kind::Sqlite)?,
-            other => return Err(format!("there is no group '{other}'").into()),
+            other => return Err(anyhow!("unknown group '{other}'")),
         });
     }
     if figures.is_empty() {

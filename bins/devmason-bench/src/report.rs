@@ -1,34 +1,34 @@
-//! Figures, each beside its yardstick, and how they are printed.
+//! Figures with their yardsticks, and their output.
 
 use serde::Serialize;
 
-/// What a figure is held against.
+/// The target of a figure.
 #[derive(Debug, Clone, Copy, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Goal {
-    /// At least so much.
+    /// At least this much.
     AtLeast(f64),
-    /// At most so much.
+    /// At most this much.
     AtMost(f64),
-    /// It is only shown.
+    /// No target; only reported.
     Shown,
 }
 
-/// One line of the table: a figure of ours, what it is measured against, and their ratio, each the
-/// median over the rounds.
+/// A row of the table: our figure, the yardstick's, and their ratio, each as the median over the
+/// rounds.
 #[derive(Debug, Serialize)]
 pub(crate) struct Figure {
-    /// The number of its goal.
+    /// The number of the goal.
     pub(crate) nth: &'static str,
-    /// What was measured.
+    /// The measurement.
     pub(crate) what: String,
     /// The unit of `ours` and `yardstick`.
     pub(crate) unit: &'static str,
-    /// Our figures, a round each.
+    /// Our figures, one per round.
     pub(crate) ours: Vec<f64>,
-    /// The yardstick's, in the same rounds; empty where the goal is a bound.
+    /// The yardstick's figures from the same rounds; empty if the goal is an absolute limit.
     pub(crate) yardstick: Vec<f64>,
-    /// What the ratio, or our figure where there is no yardstick, is to reach.
+    /// The goal for the ratio, or for our figure if there is no yardstick.
     pub(crate) goal: Goal,
 }
 
@@ -47,7 +47,7 @@ impl Figure {
         self.ours.iter().zip(&self.yardstick).map(|(ours, other)| ours / other).collect()
     }
 
-    /// What the goal is about.
+    /// The value that the goal applies to.
     fn judged(&self) -> f64 {
         if self.yardstick.is_empty() { median(&self.ours) } else { median(&self.ratios()) }
     }
@@ -71,7 +71,7 @@ fn number(value: f64) -> String {
     }
 }
 
-/// The machine, in a line.
+/// A one-line description of the machine.
 pub(crate) fn machine() -> String {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
@@ -84,7 +84,7 @@ pub(crate) fn machine() -> String {
     format!("{cores} cores ({model}), {memory} of memory, load generator and databases on the same")
 }
 
-/// The table, as Markdown.
+/// Formats the table as Markdown.
 pub(crate) fn table(figures: &[Figure]) -> String {
     let mut text = String::from(
         "| # | scenario | ours | yardstick | ratio [range] | goal | |\n|---|---|---|---|---|---|---|\n",

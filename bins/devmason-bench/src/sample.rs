@@ -1,24 +1,23 @@
-//! The build that is measured with: 7.4 KiB of JSON, five steps, three tags, a client record of seven
-//! members.
+//! The build used for measurements: 7.4 KiB of JSON, five steps, three tags, a client record of
+//! seven members.
 
+use anyhow::Result;
 use devmason_domain::{
     BuildId, ClientRecord, JsonObject, Outcome, ProjectId, Report, Step, Tag, Timestamp,
 };
 use devmason_repository::{Actor, NewBuild};
 use serde_json::json;
 
-use crate::Result;
-
-/// How many projects builds are spread over.
+/// The number of projects that builds are spread over.
 pub(crate) const PROJECTS: usize = 50;
 
-/// How many steps a build has.
+/// Steps per build.
 pub(crate) const STEPS: usize = 5;
 
-/// How many bytes of output and of errors a step has.
+/// The size of a step's output and errors, in bytes.
 const OUTPUT: (usize, usize) = (1024, 200);
 
-/// Lines as a compiler and a test runner print them, so many bytes of them.
+/// Lines like those of a compiler and a test runner, up to this size in bytes.
 pub(crate) fn log(seed: usize, bytes: usize) -> String {
     let mut text = String::with_capacity(bytes + 80);
     let mut n = seed as u64 * 7919 + 17;
@@ -45,7 +44,7 @@ pub(crate) fn client() -> serde_json::Value {
     })
 }
 
-/// A build's document; with outputs of this many bytes in all, where that is given.
+/// A build's document; optionally with this total size of outputs, in bytes.
 pub(crate) fn document(seed: usize, output_bytes: Option<usize>) -> String {
     let (output, errout) = match output_bytes {
         None => OUTPUT,
@@ -71,7 +70,8 @@ pub(crate) fn step_document(seed: usize) -> String {
     step(seed, OUTPUT.0, OUTPUT.1).to_string()
 }
 
-/// The build as the repository takes it, started then; small outputs, where only its rows count.
+/// The build for the repository, started at the given time; with small outputs, for when only its
+/// rows matter.
 pub(crate) fn build(
     project: ProjectId,
     started: Timestamp,

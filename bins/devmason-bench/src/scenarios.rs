@@ -1,10 +1,11 @@
-//! What is measured, each with its yardstick in the same rounds.
+//! The measurements, each with its yardstick in the same rounds.
 
 use std::path::PathBuf;
 use std::process::Command;
 use std::rc::Rc;
 use std::time::Duration;
 
+use anyhow::{Context, Result, anyhow, bail};
 use devmason_reports::Format;
 use devmason_test_support::Cluster;
 
@@ -13,12 +14,12 @@ use crate::load::{self, Outcome, Pace, request};
 use crate::report::{Figure, Goal};
 use crate::sample::{self, PROJECTS};
 use crate::server::Server;
-use crate::{Result, yardstick};
+use crate::yardstick;
 
-/// `bench:bench-pw`
+/// Encodes `bench:bench-pw`.
 const CREDENTIALS: (&str, &str) = ("Authorization", "Basic YmVuY2g6YmVuY2gtcHc=");
 
-/// What all scenarios share.
+/// The state shared by all scenarios.
 pub(crate) struct Bench {
     pub(crate) program: PathBuf,
     pub(crate) rounds: usize,
@@ -27,12 +28,12 @@ pub(crate) struct Bench {
     pub(crate) directory: tempfile::TempDir,
 }
 
-/// The members of a build in a list that doesn't show outputs.
+/// The members of a build in a list without outputs.
 const FIELDS: &str = "fields=id,state,success,started,finished,tags,client,links";
 
 type Requests = Rc<Vec<Vec<u8>>>;
 
-/// The same requests for so many connections.
+/// The same requests for this many connections.
 fn on(connections: usize, requests: &Requests) -> Vec<Requests> {
     vec![requests.clone(); connections]
 }
@@ -41,7 +42,7 @@ fn get(path: &str) -> Vec<u8> {
     request("GET", path, &[], "")
 }
 
-/// POSTs of builds to all projects.
+/// POST requests for builds in all projects.
 fn posts(headers: &[(&str, &str)], output_bytes: Option<usize>) -> Requests {
     let post = |n: usize| {
         let path = format!("/{}/builds", slug(1 + n as u64 % PROJECTS as u64));
@@ -50,7 +51,7 @@ fn posts(headers: &[(&str, &str)], output_bytes: Option<usize>) -> Requests {
     Rc::new((0..4 * PROJECTS).map(post).collect())
 }
 
-/// Sends one request; gives the value of a header of its answer.
+/// Sends one request; returns the value of a response header.
 pub(crate) fn once(server: &Server, request: &[u8], header: &str) -> Result<String> {
     use std::io::{Read, Write};
     let mut stream = std::net::TcpStream::connect(&server.address)?;
@@ -65,11 +66,7 @@ pub(crate) fn once(server: &Server, request: &[u8], header: &str) -> Result<Stri
     let text = String::from_utf8_lossy(&answer).into_owned();
     let status = text.split(' ').nth(1).unwrap_or_default();
     if !status.starts_with('2') {
-        return Err(format!(
-            "the server refused a request: {}",
-            text.lines().next().unwrap_or_default()
-        )
-        .into());
+        bail!("the server refused a request: {}", text.lines().next().unwrap_or_default());
     }
     let named = |line: &str| {
         let (name, value) = line.split_once(": ")?;
@@ -78,7 +75,7 @@ pub(crate) fn once(server: &Server, request: &[u8], header: &str) -> Result<Stri
     Ok(text.lines().find_map(named).unwrap_or_default())
 }
 
-/// A rate beside a yardstick's.
+/// A rate with its yardstick.
 fn figure(nth: &'static str, what: &str, ours: Vec<f64>, yardstick: Vec<f64>, goal: f64) -> Figure {
     let (what, goal) = (what.to_owned(), Goal::AtLeast(goal));
     Figure { nth, what, unit: "/s", ours, yardstick, goal }
@@ -94,7 +91,7 @@ impl Bench {
         }
     }
 
-    /// A server on a fresh database with the projects registered by the user `bench`.
+    /// A server with a fresh database, in which the user `bench` has registered the projects.
     fn server(&self, name: &str, kind: Kind) -> Result<(Server, String)> {
         let url = self.database(name, kind);
         let server = Server::start(&self.program, &url)?;
@@ -116,7 +113,7 @@ impl Bench {
             let first = lists.first().and_then(|list| list.first()).cloned().unwrap_or_default();
             let first =
                 String::from_utf8_lossy(&first).lines().next().unwrap_or_default().to_owned();
-            return Err(format!("{} requests like '{first}' were refused", outcome.refused).into());
+            return Err(anyhow!("{} requests like '{first}' were refused", outcome.refused));
         }
         Ok(outcome)
     }
@@ -125,27 +122,20 @@ impl Bench {
         Ok(self.load(server, on(connections, requests), Pace::Closed)?.rate)
     }
 
-    /// The rate of all of these servers together, each with its share of sixteen connections.
+    /// The combined rate of these servers, each with its share of sixteen connections.
     fn rate_of_all(
         &self,
         servers: &[&Server],
         requests: &(dyn Fn() -> Requests + Sync),
     ) -> Result<f64> {
         let connections = 16 / servers.len().max(1);
-        let rates: std::result::Result<Vec<f64>, String> = std::thread::scope(|scope| {
+        let rates: Result<Vec<f64>> = std::thread::scope(|scope| {
             let loads: Vec<_> = servers
                 .iter()
-                .map(|server| {
-                    scope.spawn(move || {
-                        let rate = self.rate(server, connections, &requests());
-                        rate.map_err(|error| error.to_string())
-                    })
-                })
+                .map(|server| scope.spawn(move || self.rate(server, connections, &requests())))
                 .collect();
             let joined = loads.into_iter().map(|load| load.join());
-            joined
-                .map(|rate| rate.unwrap_or_else(|_| Err("the load panicked".to_owned())))
-                .collect()
+            joined.map(|rate| rate.unwrap_or_else(|_| Err(anyhow!("the load panicked")))).collect()
         });
         Ok(rates?.iter().sum())
     }
@@ -154,7 +144,7 @@ impl Bench {
         yardstick::pgbench(&self.cluster, url, script, clients, self.time)
     }
 
-    /// A bare server that answers what ours answers to this path.
+    /// A bare server that returns the same response as ours to this path.
     fn bare(&self, server: &Server, path: &str, compress: bool) -> Result<Server> {
         let body = body_of(server, path)?;
         let file = self.directory.path().join("body");
@@ -167,7 +157,7 @@ impl Bench {
         Server::spawn(&mut command)
     }
 
-    /// Goal 1: authenticated POSTs on PostgreSQL. Goal 10, first half: against anonymous ones.
+    /// Goal 1: authenticated POSTs on PostgreSQL. Goal 10, first half: compared with anonymous ones.
     pub(crate) fn ingest_postgres(&self) -> Result<Vec<Figure>> {
         let (server, _) = self.server("ingest", Kind::Postgres)?;
         let (yard_server, yard) = self.server("ingest_yard", Kind::Postgres)?;
@@ -193,13 +183,7 @@ impl Bench {
             figure("1", "POST a build, PostgreSQL, 64 connections", c64, yard8.clone(), 2.0),
             figure("1", "POST a build, PostgreSQL, 16 connections", c16.clone(), yard8, 1.2),
             figure("1", "POST a build, PostgreSQL, 1 connection", c1, yard1, 0.9),
-            figure(
-                "10",
-                "authenticated POST against anonymous, 16 connections",
-                c16,
-                anonymous,
-                0.98,
-            ),
+            figure("10", "authenticated POST vs. anonymous, 16 connections", c16, anonymous, 0.98),
         ])
     }
 
@@ -232,7 +216,7 @@ impl Bench {
         ])
     }
 
-    /// Goal 3: steps of running builds, one build for each connection.
+    /// Goal 3: steps of running builds, one build per connection.
     pub(crate) fn append(&self) -> Result<Vec<Figure>> {
         let (server, _) = self.server("append", Kind::Postgres)?;
         let (yard_server, yard) = self.server("append_yard", Kind::Postgres)?;
@@ -251,7 +235,7 @@ impl Bench {
         let script = yardstick::append_step();
         let (mut c64, mut c16, mut yards) = (vec![], vec![], vec![]);
         for _ in 0..self.rounds {
-            // Builds of their own for each round, so that none becomes long.
+            // New builds for each round, so that none grows long.
             let lists = (0..64)
                 .map(|n| {
                     let path = open(&server, 1 + n % PROJECTS as u64)?;
@@ -275,8 +259,8 @@ impl Bench {
             goal: Goal::AtLeast(goal),
         };
         Ok(vec![
-            figure("add a step, PostgreSQL, 16 connections", c16, 0.95),
-            figure("add a step, PostgreSQL, 64 connections", c64, 1.3),
+            figure("append a step, PostgreSQL, 16 connections", c16, 0.95),
+            figure("append a step, PostgreSQL, 64 connections", c64, 1.3),
         ])
     }
 
@@ -288,14 +272,14 @@ impl Bench {
         self.cluster.sql(&url, "vacuum analyze");
         let server = Server::start(&self.program, &url)?;
         let path = |n: u64| format!("/{}/builds/{}", slug(1 + n % PROJECTS as u64), build_id(n));
-        // More builds than a cache of answers holds.
+        // More builds than the response cache holds.
         let many: Requests =
             Rc::new((1..=BUILDS).map(|n| get(&path(n * 7919 % BUILDS + 1))).collect());
         let one: Requests = Rc::new((1..=16).map(|n| get(&path(n))).collect());
         let etag = once(&server, &get(&path(1)), "etag")?;
         let known: Requests =
             Rc::new(vec![request("GET", &path(1), &[("If-None-Match", &etag)], "")]);
-        // Pages at many places, so that they are made anew, and one page again and again.
+        // Pages at many positions, to miss the cache, and one page repeatedly.
         let pages = |query: &str| -> Requests {
             let page = |n: u64| {
                 let after = build_id(BUILDS - n % 300 * PROJECTS as u64);
@@ -369,7 +353,7 @@ impl Bench {
             figure("11", "GET a build, gzip", zip, bare_zip, 0.5),
             Figure {
                 nth: "11",
-                what: "median time of that".to_owned(),
+                what: "median latency of the above".to_owned(),
                 unit: "ms",
                 ours: median,
                 yardstick: Vec::new(),
@@ -378,7 +362,7 @@ impl Bench {
         ])
     }
 
-    /// Goals 6 and 7: what reads and posts cost at each size, against the first size.
+    /// Goals 6 and 7: the cost of reads and posts at each size, compared with the first size.
     pub(crate) fn scale(&self, sizes: &[u64], kind: Kind) -> Result<Vec<Figure>> {
         let mut servers = Vec::new();
         let mut figures = Vec::new();
@@ -404,18 +388,18 @@ impl Bench {
             servers.push((*size, server));
         }
         let deep = |server: &Server| -> Result<String> {
-            // The link of a page far down: its position is the id of the build before it.
+            // The link of a page far into the list: its position is the id of the previous build.
             let body = body_of(server, "/p1/builds?page=40&per_page=25&fields=id")?;
             let document: serde_json::Value = serde_json::from_str(&body)?;
-            let links = document["links"].as_array().ok_or("no links")?;
-            let next = links.iter().find(|link| link["rel"] == "next").ok_or("no next page")?;
-            let href = next["href"].as_str().ok_or("no href")?;
+            let links = document["links"].as_array().context("no links")?;
+            let next = links.iter().find(|link| link["rel"] == "next").context("no next page")?;
+            let href = next["href"].as_str().context("no href")?;
             Ok(href.splitn(4, '/').nth(3).map(|path| format!("/{path}")).unwrap_or_default())
         };
         let tagged = |tags: &str| format!("/p1/tags/{tags}?{FIELDS}");
         let cases: Vec<(&str, &str, Goal)> = vec![
             ("6", "first page", Goal::AtLeast(0.9)),
-            ("6", "a page linked 1,000 builds deep", Goal::AtLeast(0.9)),
+            ("6", "a page 1,000 builds deep, by link", Goal::AtLeast(0.9)),
             ("6", "latest", Goal::AtLeast(0.9)),
             ("6", "count (a page of one)", Goal::AtLeast(0.9)),
             ("6", "GET a build", Goal::AtLeast(0.9)),
@@ -426,7 +410,7 @@ impl Bench {
             ("7", "tags rare;common", Goal::AtLeast(0.12)),
             ("7", "tags common;old", Goal::AtLeast(0.12)),
             ("7", "tags early;late (disjoint halves)", Goal::AtLeast(0.12)),
-            ("7", "tags even;odd (taking turns), a page", Goal::Shown),
+            ("7", "tags even;odd (alternating), a page", Goal::Shown),
             ("7", "tags common;even;ten-2", Goal::AtLeast(0.08)),
         ];
         let mut rates = vec![vec![Vec::new(); cases.len()]; servers.len()];
@@ -438,7 +422,7 @@ impl Bench {
                 let etag = once(server, &get(&build(2)), "etag")?;
                 let known: Requests =
                     Rc::new(vec![request("GET", &build(2), &[("If-None-Match", &etag)], "")]);
-                // Each a little different, so that no answer is one that was kept.
+                // Each differs slightly, so that no response comes from the cache.
                 let path = |path: &str| -> Requests {
                     let mark = if path.contains('?') { '&' } else { '?' };
                     Rc::new((0..3000).map(|n| get(&format!("{path}{mark}n={n}"))).collect())
@@ -467,7 +451,7 @@ impl Bench {
         let first = rates.first().cloned().unwrap_or_default();
         for ((size, _), of_size) in servers.iter().zip(&rates).skip(1) {
             for (at, (nth, what, goal)) in cases.iter().enumerate() {
-                // Filters by tags are held against the unfiltered page of the same size.
+                // Tag filters are compared with the unfiltered page at the same size.
                 let yardstick = if *nth == "7" { &of_size[0] } else { &first[at] };
                 figures.push(Figure {
                     nth,
@@ -482,7 +466,7 @@ impl Bench {
         Ok(figures)
     }
 
-    /// Goal 8: how long the slowest wait. Goal 10, second half: with wrong passwords arriving.
+    /// Goal 8: the longest waits. Goal 10, second half: while wrong passwords arrive.
     pub(crate) fn tail(&self) -> Result<Vec<Figure>> {
         let (server, _) = self.server("tail", Kind::Postgres)?;
         let requests = posts(&[CREDENTIALS], None);
@@ -510,7 +494,7 @@ impl Bench {
                 load::run(&address, on(8, &guesses), Pace::Fixed(50.0), time).is_ok()
             });
             disturbed.push(self.rate(&server, 16, &requests)?);
-            wrong.join().map_err(|_| "the guessing thread panicked")?;
+            wrong.join().map_err(|_| anyhow!("the guessing thread panicked"))?;
         }
         let milliseconds = |what: &str, ours, yardstick, goal| Figure {
             nth: "8",
@@ -521,17 +505,17 @@ impl Bench {
             goal: Goal::AtMost(goal),
         };
         Ok(vec![
-            milliseconds("POST at half the peak, p99 against the median", p99.clone(), median, 5.0),
+            milliseconds("POST at half the peak, p99 vs. median", p99.clone(), median, 5.0),
             milliseconds("POST at half the peak, p99", p99, vec![], 25.0),
             milliseconds(
-                "POST at the peak, 64 connections, p99 against the median",
+                "POST at the peak, 64 connections, p99 vs. median",
                 full_p99,
                 full_median,
                 3.0,
             ),
             Figure {
                 nth: "10",
-                what: "POST while 50 wrong passwords a second arrive, against without".to_owned(),
+                what: "POST during 50 wrong passwords per second, vs. without".to_owned(),
                 unit: "/s",
                 ours: disturbed,
                 yardstick: good,
@@ -540,7 +524,7 @@ impl Bench {
         ])
     }
 
-    /// One project with 64 writers against 64 connections spread over all projects.
+    /// One project with 64 writers, compared with 64 connections spread over all projects.
     pub(crate) fn one_project(&self) -> Result<Vec<Figure>> {
         let (server, _) = self.server("one_project", Kind::Postgres)?;
         let spread = posts(&[CREDENTIALS], None);
@@ -556,7 +540,7 @@ impl Bench {
         }
         Ok(vec![Figure {
             nth: "-",
-            what: "64 writers of one project against 64 of many".to_owned(),
+            what: "64 writers to one project vs. 64 to many".to_owned(),
             unit: "/s",
             ours,
             yardstick,
@@ -622,11 +606,15 @@ impl Bench {
         )?;
         note("after builds of 1 MiB from 64 connections".to_owned(), server.memory()?, Goal::Shown);
         once(&server, &get("/p2/builds"), "")?;
-        note("after a page of those, with outputs".to_owned(), server.memory()?, Goal::Shown);
+        note(
+            "after a page of those builds, with outputs".to_owned(),
+            server.memory()?,
+            Goal::Shown,
+        );
         Ok(figures)
     }
 
-    /// How fast JUnit XML is read, against a library that only goes through it.
+    /// How fast JUnit XML is parsed, compared with a library that only tokenizes it.
     pub(crate) fn reports(&self) -> Result<Vec<Figure>> {
         let case = |n: usize| {
             let body = match n % 10 {
@@ -644,7 +632,7 @@ impl Bench {
         let (mut read, mut held, mut yardstick) = (vec![], vec![], vec![]);
         let rate = |start: std::time::Instant, cases: usize| match cases {
             100_000 => Ok(text.len() as f64 / 1e6 / start.elapsed().as_secs_f64()),
-            _ => Err("a case was lost"),
+            _ => Err(anyhow!("a case was lost")),
         };
         for _ in 0..self.rounds {
             yardstick.push(yardstick::xml(&text)?);
@@ -666,7 +654,7 @@ impl Bench {
         };
         Ok(vec![
             figure(
-                "JUnit XML of 100k cases, read, against going through it",
+                "JUnit XML with 100k cases, parsed, vs. scanning it",
                 read,
                 Goal::AtLeast(1.0 / 3.0),
             ),
@@ -674,7 +662,7 @@ impl Bench {
         ])
     }
 
-    /// Goal 12: the repository's bulk path against pgbench with sixteen builds a commit.
+    /// Goal 12: the repository's bulk path, compared with pgbench at sixteen builds per commit.
     pub(crate) fn bulk(&self) -> Result<Vec<Figure>> {
         let (yard_server, yard) = self.server("bulk_yard", Kind::Postgres)?;
         drop(yard_server);
@@ -697,7 +685,7 @@ impl Bench {
     }
 }
 
-/// Takes the cases of a report, and keeps none.
+/// A sink that counts cases and keeps none.
 #[derive(Default)]
 struct Counted {
     cases: usize,
@@ -727,7 +715,7 @@ impl devmason_reports::Sink for Counted {
     }
 }
 
-/// Which database.
+/// The database.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Kind {
     Postgres,
@@ -747,7 +735,7 @@ fn body_of(server: &Server, path: &str) -> Result<String> {
     let response =
         devmason_test_support::http::Request::new(&server.address, "GET", path).try_send()?;
     if response.status != 200 {
-        return Err(format!("{path}: {}", response.status).into());
+        return Err(anyhow!("{path}: {}", response.status));
     }
     Ok(response.text())
 }

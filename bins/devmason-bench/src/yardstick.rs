@@ -1,5 +1,5 @@
-//! What the server is held against: pgbench with the least SQL, SQLite without anything around it, and
-//! an HTTP server that answers from memory.
+//! The yardsticks: pgbench with minimal SQL, SQLite without anything around it, and an HTTP server
+//! that responds from memory.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -7,12 +7,14 @@ use std::time::{Duration, Instant};
 
 use actix_web::middleware::{Compress, Condition};
 use actix_web::{App, HttpResponse, HttpServer, web};
+use anyhow::{Context, Result, anyhow};
 use devmason_test_support::Cluster;
 
+use crate::sample::log;
 use crate::sample::{self, PROJECTS, STEPS};
-use crate::{Result, sample::log};
 
-/// Runs a script of pgbench's, prepared, its texts sent as parameters; gives transactions a second.
+/// Runs a pgbench script with prepared statements and texts as parameters; returns transactions per
+/// second.
 pub(crate) fn pgbench(
     cluster: &Cluster,
     url: &str,
@@ -35,10 +37,10 @@ pub(crate) fn pgbench(
     let rate = text
         .lines()
         .find_map(|line| line.strip_prefix("tps = ")?.split(' ').next()?.parse::<f64>().ok());
-    rate.ok_or_else(|| format!("pgbench: {}", String::from_utf8_lossy(&output.stderr)).into())
+    rate.with_context(|| format!("pgbench: {}", String::from_utf8_lossy(&output.stderr)))
 }
 
-/// What pgbench's scripts need beside the product's own tables.
+/// Creates what pgbench's scripts need in addition to the product's own tables.
 pub(crate) fn prepare(cluster: &Cluster, url: &str) {
     cluster.sql(
         url,
@@ -78,12 +80,12 @@ select b.project_id, t.tag, b.id from b, (values ('linux'), ('nightly'), ('pytho
     .replace("\n  ", " ")
 }
 
-/// The same for sixteen builds a transaction.
+/// The same for sixteen builds per transaction.
 pub(crate) fn insert_builds() -> String {
     format!("begin;\n{}commit;\n", insert_build().repeat(16))
 }
 
-/// A step, and the row of its build that says how many it has.
+/// A step, and the row of its build that contains the step count.
 pub(crate) fn append_step() -> String {
     "\\set p random(1, 16)
 with b as (
@@ -96,7 +98,7 @@ select project_id, id, position, 'step', true, now(), 0, now(), 0, :output0::byt
     .replace("\n  ", " ")
 }
 
-/// Reads a build and its steps, of those that [`crate::fill`] made.
+/// Reads a build created by [`crate::fill`] and its steps.
 pub(crate) fn read_build(builds: u64) -> String {
     let id = "(lpad(to_hex(:n::int), 16, '0') || '8000000000000000')::uuid";
     format!(
@@ -108,7 +110,7 @@ select * from step where project_id = :p and build_id = {id} order by position;
     )
 }
 
-/// Reads a page of builds, and where wanted their steps.
+/// Reads a page of builds, optionally with their steps.
 pub(crate) fn read_page(project: i64, with_steps: bool) -> String {
     let page =
         format!("select * from build where project_id = {project} order by id desc limit 25");
@@ -119,7 +121,7 @@ pub(crate) fn read_page(project: i64, with_steps: bool) -> String {
     format!("{page};\n{}", if with_steps { steps.as_str() } else { "" })
 }
 
-/// Serves a body from memory, and nothing else: what a server in this framework can do at most.
+/// Serves a body from memory and does nothing else: the upper limit for a server in this framework.
 pub(crate) fn serve_bare(body: String, compress: bool) -> Result<()> {
     let body = web::Bytes::from(body);
     actix_web::rt::System::new().block_on(async move {
@@ -142,7 +144,7 @@ pub(crate) fn serve_bare(body: String, compress: bool) -> Result<()> {
     })
 }
 
-/// Goes through XML, attributes too, and does nothing with it; megabytes a second.
+/// Tokenizes XML, including attributes, and discards the result; returns megabytes per second.
 pub(crate) fn xml(text: &str) -> Result<f64> {
     use quick_xml::events::Event;
     let start = Instant::now();
@@ -164,7 +166,8 @@ pub(crate) fn xml(text: &str) -> Result<f64> {
     Ok(text.len() as f64 / 1e6 / start.elapsed().as_secs_f64())
 }
 
-/// The rows of builds through SQLite alone, as many to a commit as the server takes; builds a second.
+/// Inserts the rows of builds with SQLite alone, with as many builds per commit as in the server;
+/// returns builds per second.
 pub(crate) fn sqlite(path: &std::path::Path, time: Duration) -> Result<f64> {
     let conn = rusqlite::Connection::open(path)?;
     conn.execute_batch(
@@ -175,7 +178,7 @@ pub(crate) fn sqlite(path: &std::path::Path, time: Duration) -> Result<f64> {
             row.get(0)
         })?;
     if tables == 0 {
-        return Err("the yardstick's database has no tables".into());
+        return Err(anyhow!("the yardstick's database has no tables"));
     }
     let (outputs, errouts): (Vec<_>, Vec<_>) =
         (0..STEPS).map(|at| (log(at, 1024), log(at + 1, 200))).unzip();

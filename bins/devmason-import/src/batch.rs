@@ -1,21 +1,22 @@
-//! Builds, stored many at a time.
+//! Stores builds in batches.
 
+use anyhow::{Context, Result};
 use devmason_domain::Timestamp;
 use devmason_repository::{Moved, NewBuild, Recorded, Repository};
 
-use crate::{Counts, Problem};
+use crate::Counts;
 
-/// How many builds are stored in one transaction: a commit costs more than a build.
+/// Builds per transaction: a commit costs more than a build.
 const BUILDS: usize = 100;
 
-/// Or so many bytes of their outputs.
+/// Or this many bytes of outputs.
 const BYTES: usize = 8 << 20;
 
-/// Builds that are not stored yet.
+/// Builds that are not yet stored.
 pub(crate) struct Batch<'a> {
     repository: &'a dyn Repository,
     builds: Vec<NewBuild>,
-    /// When each was last changed, where that is not when it was received.
+    /// When each was last changed, if not when it was received.
     changed: Vec<Option<Timestamp>>,
     bytes: usize,
     pub(crate) counts: Counts,
@@ -32,17 +33,17 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// Adds a build, and stores what there is if that is enough.
-    pub(crate) fn push(&mut self, build: NewBuild) -> Result<(), Problem> {
+    /// Adds a build, and stores the batch if it is full.
+    pub(crate) fn push(&mut self, build: NewBuild) -> Result<()> {
         self.push_changed(build, None)
     }
 
-    /// The same with a build that was changed then.
+    /// The same for a build with a time of last change.
     pub(crate) fn push_changed(
         &mut self,
         build: NewBuild,
         changed: Option<Timestamp>,
-    ) -> Result<(), Problem> {
+    ) -> Result<()> {
         let outputs = build.report.steps.iter().map(|step| step.output.len() + step.errout.len());
         let tests = build
             .test_report
@@ -55,8 +56,8 @@ impl<'a> Batch<'a> {
         if self.builds.len() >= BUILDS || self.bytes >= BYTES { self.store() } else { Ok(()) }
     }
 
-    /// Stores what there is.
-    pub(crate) fn store(&mut self) -> Result<(), Problem> {
+    /// Stores the batch.
+    pub(crate) fn store(&mut self) -> Result<()> {
         let builds = std::mem::take(&mut self.builds);
         let changed = std::mem::take(&mut self.changed);
         self.bytes = 0;
@@ -69,13 +70,13 @@ impl<'a> Batch<'a> {
             match outcome {
                 Recorded::New => {
                     self.counts.new += 1;
-                    // One that was there may have been changed here since.
+                    // A build that already existed may have been changed here since.
                     times.extend(changed.map(|at| {
                         (Moved::Build(build.project, build.id), build.report.received, at)
                     }));
                 }
                 Recorded::Known => self.counts.known += 1,
-                // Its id, or the one that the client chose, is there: it was imported before.
+                // Its id or key exists: it was imported before.
                 Recorded::Clash | Recorded::Differs if self.is_there(build)? => {
                     self.counts.known += 1
                 }
@@ -84,7 +85,7 @@ impl<'a> Batch<'a> {
                         .key
                         .as_ref()
                         .map_or_else(|| build.id.to_string(), ToString::to_string);
-                    crate::say(&format!("the build {id} is left out: {}", why(&other)));
+                    crate::say(&format!("build {id} skipped: {}", why(&other)));
                     self.counts.bad += 1;
                 }
             }
@@ -95,10 +96,10 @@ impl<'a> Batch<'a> {
         Ok(())
     }
 
-    fn is_there(&self, build: &NewBuild) -> Result<bool, Problem> {
+    fn is_there(&self, build: &NewBuild) -> Result<bool> {
         let key = match &build.key {
             Some(key) => key.clone(),
-            None => build.id.to_string().parse().map_err(|error| format!("id: {error}"))?,
+            None => build.id.to_string().parse().context("id")?,
         };
         let there = self.repository.build_find(build.project, &key)?;
         Ok(there.is_some_and(|there| there.id == build.id))
@@ -107,8 +108,8 @@ impl<'a> Batch<'a> {
 
 fn why(outcome: &Recorded) -> &'static str {
     match outcome {
-        Recorded::Differs => "another build has its id",
-        Recorded::NoProject => "its project is gone",
-        _ => "the store does not take it",
+        Recorded::Differs => "another build already has this id",
+        Recorded::NoProject => "its project was deleted",
+        _ => "the store rejected it",
     }
 }

@@ -1,7 +1,8 @@
-//! The lines of an export: one JSON object each, with its `kind`.
+//! The lines of an export: JSON objects, each with its `kind`.
 //!
-//! Points in time are `[microseconds since 1970, minutes east of UTC]`, exactly as they are stored.
+//! Points in time are `[microseconds since 1970, minutes east of UTC]`, exactly as stored.
 
+use anyhow::{Context, Result};
 use devmason_domain::{
     BuildId, JsonObject, Outcome, Step, StepName, TestDetails, TestFailure, TestResult, TestStatus,
     Timestamp,
@@ -9,8 +10,6 @@ use devmason_domain::{
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use uuid::Uuid;
-
-use crate::Problem;
 
 /// A point in time.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -23,14 +22,14 @@ impl From<Timestamp> for At {
 }
 
 impl TryFrom<At> for Timestamp {
-    type Error = Problem;
-    fn try_from(At(micros, offset): At) -> Result<Self, Problem> {
+    type Error = anyhow::Error;
+    fn try_from(At(micros, offset): At) -> Result<Self> {
         Self::from_parts(micros, offset)
-            .ok_or_else(|| format!("[{micros}, {offset}] is no point in time").into())
+            .with_context(|| format!("[{micros}, {offset}] is not a valid time"))
     }
 }
 
-/// Which kind of line it is.
+/// The kind of a line.
 #[derive(Deserialize)]
 pub(crate) struct Kind {
     pub(crate) kind: Option<String>,
@@ -81,7 +80,7 @@ pub(crate) struct ComponentLine {
     #[serde(rename = "ref")]
     pub(crate) reference: Option<String>,
     pub(crate) git: Option<String>,
-    /// JSON text, exactly as it was sent.
+    /// JSON text, exactly as sent.
     pub(crate) data: Option<String>,
     pub(crate) created_at: At,
     pub(crate) updated_at: At,
@@ -105,13 +104,13 @@ pub(crate) struct BuildLine {
     pub(crate) user: Option<String>,
     pub(crate) started: At,
     pub(crate) received: At,
-    /// Whether it succeeded, and when it ended; nothing while it runs.
+    /// Whether it succeeded and when it finished; absent while it runs.
     pub(crate) outcome: Option<(bool, At)>,
     pub(crate) updated_at: At,
     pub(crate) tags: Vec<String>,
     pub(crate) client: Box<RawValue>,
     pub(crate) components: Vec<Uuid>,
-    /// The fingerprint of the document that a PUT brought.
+    /// The digest of the document sent by PUT.
     pub(crate) digest: Option<Vec<u8>>,
     pub(crate) results: Vec<StepLine>,
     pub(crate) tests: Vec<TestLine>,
@@ -139,14 +138,14 @@ pub(crate) struct TestLine {
     details: TestDetails,
 }
 
-/// An object of a client's own, as it is.
-pub(crate) fn raw(object: &JsonObject) -> Result<Box<RawValue>, Problem> {
-    // One without members is stored as no text at all.
+/// A client's own object, unchanged.
+pub(crate) fn raw(object: &JsonObject) -> Result<Box<RawValue>> {
+    // An empty object is stored as an empty text.
     let text = if object.as_str().is_empty() { "{}" } else { object.as_str() };
     Ok(RawValue::from_string(text.to_owned())?)
 }
 
-/// The same, back.
+/// The reverse.
 pub(crate) fn object(raw: &RawValue) -> JsonObject {
     if raw.get() == "{}" {
         return JsonObject::default();
@@ -155,7 +154,7 @@ pub(crate) fn object(raw: &RawValue) -> JsonObject {
 }
 
 impl StepLine {
-    pub(crate) fn new(step: &Step) -> Result<Self, Problem> {
+    pub(crate) fn new(step: &Step) -> Result<Self> {
         Ok(Self {
             name: step.name.to_string(),
             success: step.success,
@@ -167,7 +166,7 @@ impl StepLine {
         })
     }
 
-    pub(crate) fn step(self) -> Result<Step, Problem> {
+    pub(crate) fn step(self) -> Result<Step> {
         Ok(Step {
             name: StepName::from_stored(self.name),
             success: self.success,
@@ -194,15 +193,15 @@ impl From<TestLine> for TestResult {
     }
 }
 
-/// What came of a build, as a line says it.
-pub(crate) fn outcome(said: Option<(bool, At)>) -> Result<Outcome, Problem> {
+/// A build's outcome from a line.
+pub(crate) fn outcome(said: Option<(bool, At)>) -> Result<Outcome> {
     Ok(match said {
         Some((success, finished)) => Outcome::Finished { success, finished: finished.try_into()? },
         None => Outcome::Running,
     })
 }
 
-/// The id of a build.
+/// A build's id.
 pub(crate) fn id(id: Uuid) -> BuildId {
     BuildId(id)
 }

@@ -1,22 +1,22 @@
-//! `devmason-import export`: a whole store, as lines.
+//! `devmason-import export`: writes a whole store as lines.
 
 use std::collections::HashMap;
 use std::io::{BufWriter, Write};
 
+use anyhow::Result;
 use devmason_domain::{AccountId, Build, Outcome, PageRequest, PlainText, Project};
 use devmason_repository::{BuildQuery, Listing, Repository, Scope, Start, TestQuery};
 use indicatif::ProgressBar;
 use serde::Serialize;
 
-use crate::Problem;
 use crate::dump::{
     BuildLine, ComponentLine, ProjectLine, StepLine, TagLine, TestLine, TypeLine, UserLine, raw,
 };
 
-/// How many objects are read at once.
+/// Objects read at once.
 const PAGE: u64 = 1000;
 
-/// How many builds: their steps and cases come along.
+/// Builds read at once: fewer, because their steps and cases are included.
 const BUILDS: u64 = 20;
 
 struct Out<W: Write> {
@@ -24,16 +24,14 @@ struct Out<W: Write> {
 }
 
 impl<W: Write> Out<W> {
-    fn line(&mut self, line: &impl Serialize) -> Result<(), Problem> {
+    fn line(&mut self, line: &impl Serialize) -> Result<()> {
         serde_json::to_writer(&mut self.file, line)?;
         Ok(self.file.write_all(b"\n")?)
     }
 }
 
-/// Reads a list to its end, a part at a time.
-pub(crate) fn all<T>(
-    mut part: impl FnMut(u64) -> Result<Vec<T>, Problem>,
-) -> Result<Vec<T>, Problem> {
+/// Reads a list to its end, one part at a time.
+pub(crate) fn all<T>(mut part: impl FnMut(u64) -> Result<Vec<T>>) -> Result<Vec<T>> {
     let mut items = Vec::new();
     loop {
         let found = part(items.len() as u64)?;
@@ -53,12 +51,8 @@ fn page(offset: u64) -> PageRequest {
     PageRequest { page: offset / PAGE + 1, per_page: PAGE }
 }
 
-/// Writes the whole store. What somebody changes meanwhile may be in it or not.
-pub(crate) fn whole(
-    repository: &dyn Repository,
-    to: impl Write,
-    bar: &ProgressBar,
-) -> Result<(), Problem> {
+/// Writes the whole store. Concurrent changes may or may not be included.
+pub(crate) fn whole(repository: &dyn Repository, to: impl Write, bar: &ProgressBar) -> Result<()> {
     let mut out = Out { file: BufWriter::new(to) };
     let users = all(|offset| Ok(repository.user_list(page(offset))?))?;
     let names: HashMap<AccountId, String> =
@@ -103,7 +97,7 @@ pub(crate) fn whole(
             updated_at: of.updated_at.into(),
         })?;
     }
-    // In the order in which they were made, which is that of /api/v1.
+    // In the order of creation, like /api/v1.
     let projects = all(|offset| Ok(repository.project_query(&listing(offset))?.items))?;
     for project in &projects {
         out.line(&ProjectLine {
@@ -138,7 +132,7 @@ fn builds<W: Write>(
     project: &Project,
     out: &mut Out<W>,
     bar: &ProgressBar,
-) -> Result<(), Problem> {
+) -> Result<()> {
     let mut start = Start::Offset(0);
     loop {
         let query = BuildQuery {
@@ -152,7 +146,7 @@ fn builds<W: Write>(
         start = Start::Behind(last.id);
         let steps = repository.step_list(&part)?;
         for (build, steps) in part.iter().zip(steps) {
-            // One without its steps was deleted just now.
+            // A build without its steps has just been deleted.
             if let Some(steps) = steps {
                 let steps = steps.iter().map(StepLine::new).collect::<Result<_, _>>()?;
                 out.line(&line(repository, project, build, steps)?)?;
@@ -167,7 +161,7 @@ fn line(
     project: &Project,
     build: &Build,
     results: Vec<StepLine>,
-) -> Result<BuildLine, Problem> {
+) -> Result<BuildLine> {
     let tests = if build.tests.is_empty() {
         Vec::new()
     } else {

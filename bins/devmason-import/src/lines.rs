@@ -1,10 +1,11 @@
-//! `devmason-import import`: lines of an export, or documents of builds.
+//! `devmason-import import`: reads the lines of an export, or build documents.
 
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::path::PathBuf;
 
+use anyhow::{Context, Result, anyhow};
 use devmason_domain::{
     AccountId, BuildId, ClientRecord, ComponentDetails, Digest, PasswordHash, PlainText, Project,
     Report, Slug, Tag, Timestamp, Username,
@@ -23,20 +24,20 @@ use crate::dump::{
     BuildLine, ComponentLine, Kind, ProjectLine, TagLine, TypeLine, UserLine, id, object, outcome,
 };
 use crate::export::{all, listing};
-use crate::{Cli, Counts, Problem, say};
+use crate::{Cli, Counts, say};
 
-/// The longest line, in bytes.
+/// The maximum length of a line, in bytes.
 const MAX_LINE: usize = 1 << 30;
 
-/// What lines so far said.
+/// The state from previous lines.
 struct Lines<'a> {
     repository: &'a dyn Repository,
     batch: Batch<'a>,
-    /// The project of lines that are documents.
+    /// The project for lines that are documents.
     documents: Option<Project>,
     users: HashMap<String, AccountId>,
     projects: HashMap<String, Project>,
-    /// The times of tags, which are set once all builds are there.
+    /// The times of tags, set once all builds are stored.
     tags: HashMap<(Slug, Tag), (Moved, Timestamp, Timestamp)>,
 }
 
@@ -45,7 +46,7 @@ pub(crate) fn import(
     project: Option<&Slug>,
     files: &[PathBuf],
     cli: &Cli,
-) -> Result<Counts, Problem> {
+) -> Result<Counts> {
     let mut lines = Lines {
         repository,
         batch: Batch::new(repository),
@@ -61,7 +62,7 @@ pub(crate) fn import(
     let bar = crate::bar(cli, Some(bytes));
     for path in files {
         let name = path.display().to_string();
-        let file = File::open(path).map_err(|error| format!("{name}: {error}"))?;
+        let file = File::open(path).with_context(|| name.to_string())?;
         lines.read(BufReader::with_capacity(1 << 20, file), &name, &bar)?;
     }
     lines.batch.store()?;
@@ -70,8 +71,9 @@ pub(crate) fn import(
     Ok(lines.batch.counts)
 }
 
-/// A build that is a document of the API, such as a server gives or takes; where it has no id, its hash is one.
-pub(crate) fn document(project: &Project, text: &[u8]) -> Result<NewBuild, Problem> {
+/// A build from an API document, as a server returns or accepts it; without an id, it gets one from
+/// its hash.
+pub(crate) fn document(project: &Project, text: &[u8]) -> Result<NewBuild> {
     #[derive(serde::Deserialize)]
     struct Own {
         id: Option<String>,
@@ -94,7 +96,7 @@ pub(crate) fn document(project: &Project, text: &[u8]) -> Result<NewBuild, Probl
     Ok(NewBuild {
         project: project.id,
         id: BuildId::assign(report.started, received),
-        key: Some(key.parse().map_err(|error| format!("id: {error}"))?),
+        key: Some(key.parse().context("id")?),
         sender: Actor::Nobody,
         report,
         components,
@@ -104,19 +106,14 @@ pub(crate) fn document(project: &Project, text: &[u8]) -> Result<NewBuild, Probl
 }
 
 impl Lines<'_> {
-    /// Reads lines to the end; one that is bad is told and left out.
-    fn read(
-        &mut self,
-        mut from: impl BufRead,
-        name: &str,
-        bar: &ProgressBar,
-    ) -> Result<(), Problem> {
+    /// Reads lines to the end; invalid ones are reported and skipped.
+    fn read(&mut self, mut from: impl BufRead, name: &str, bar: &ProgressBar) -> Result<()> {
         let (mut line, mut nth) = (Vec::new(), 0u64);
         loop {
             line.clear();
             let length = io::Read::take(&mut from, MAX_LINE as u64)
                 .read_until(b'\n', &mut line)
-                .map_err(|error| format!("{name}: {error}"))?;
+                .with_context(|| name.to_string())?;
             if length == 0 {
                 return Ok(());
             }
@@ -128,17 +125,17 @@ impl Lines<'_> {
             }
             match self.line(text) {
                 Ok(()) => {}
-                // What the store says ends it: the next line would fare no better.
+                // A store error ends the import: the next line would fail as well.
                 Err(problem) if problem.is::<devmason_repository::Error>() => return Err(problem),
                 Err(problem) => {
-                    say(&format!("{name}: line {nth} is left out: {problem}"));
+                    say(&format!("{name}: line {nth} skipped: {problem}"));
                     self.batch.counts.bad += 1;
                 }
             }
         }
     }
 
-    fn line(&mut self, text: &[u8]) -> Result<(), Problem> {
+    fn line(&mut self, text: &[u8]) -> Result<()> {
         let Kind { kind } = serde_json::from_slice(text)?;
         match kind.as_deref() {
             Some("user") => self.user(read(text)?),
@@ -147,35 +144,35 @@ impl Lines<'_> {
             Some("project") => self.project(read(text)?),
             Some("build") => self.build(read(text)?),
             Some("tag") => self.tag(read(text)?),
-            Some(other) => Err(format!("kind: '{other}' is not known").into()),
+            Some(other) => Err(anyhow!("kind: unknown kind '{other}'")),
             None => {
                 let project = self
                     .documents
                     .as_ref()
-                    .ok_or("it has no kind; a document of a build needs --project")?;
+                    .context("no kind; build documents require --project")?;
                 self.batch.push(document(project, text)?)
             }
         }
     }
 
-    fn account(&mut self, username: &str) -> Result<Option<AccountId>, Problem> {
+    fn account(&mut self, username: &str) -> Result<Option<AccountId>> {
         if let Some(id) = self.users.get(username) {
             return Ok(Some(*id));
         }
-        let name: Username = username.parse().map_err(|error| format!("user: {error}"))?;
+        let name: Username = username.parse().context("user")?;
         let found = self.repository.user_find(&name)?.map(|account| account.id);
         self.users.extend(found.map(|id| (username.to_owned(), id)));
         Ok(found)
     }
 
-    fn actor(&mut self, username: Option<&str>) -> Result<Actor, Problem> {
+    fn actor(&mut self, username: Option<&str>) -> Result<Actor> {
         let id = username.map(|name| self.account(name)).transpose()?.flatten();
         Ok(id.map_or(Actor::Nobody, Actor::Account))
     }
 
-    fn user(&mut self, line: UserLine) -> Result<(), Problem> {
+    fn user(&mut self, line: UserLine) -> Result<()> {
         let new = NewAccount {
-            username: line.username.parse().map_err(|error| format!("username: {error}"))?,
+            username: line.username.parse().context("username")?,
             password_hash: PasswordHash::from_stored(line.password_hash),
         };
         match self.repository.user_create(&new)? {
@@ -193,10 +190,10 @@ impl Lines<'_> {
         Ok(())
     }
 
-    fn component_type(&mut self, line: TypeLine) -> Result<(), Problem> {
+    fn component_type(&mut self, line: TypeLine) -> Result<()> {
         let new = NewComponentType {
             id: line.id,
-            name: line.name.parse().map_err(|error| format!("name: {error}"))?,
+            name: line.name.parse().context("name")?,
             creator: self.actor(line.creator.as_deref())?,
             claim: None,
         };
@@ -209,16 +206,13 @@ impl Lines<'_> {
         self.created(matches!(created, Created::New(_)), times)
     }
 
-    fn component(&mut self, line: ComponentLine) -> Result<(), Problem> {
-        let text = |text: Option<String>| -> Result<Option<PlainText>, Problem> {
-            Ok(text
-                .map(|text| text.parse())
-                .transpose()
-                .map_err(|error: devmason_domain::Invalid| error.to_string())?)
+    fn component(&mut self, line: ComponentLine) -> Result<()> {
+        let text = |text: Option<String>| -> Result<Option<PlainText>> {
+            Ok(text.map(|text| text.parse()).transpose()?)
         };
         let new = NewComponent {
             id: line.id,
-            name: line.name.parse().map_err(|error| format!("name: {error}"))?,
+            name: line.name.parse().context("name")?,
             component_type: Named::Id(line.componenttype),
             creator: self.actor(line.creator.as_deref())?,
             details: ComponentDetails {
@@ -235,18 +229,14 @@ impl Lines<'_> {
         };
         let created = self.repository.component_create(&new)?;
         if matches!(created, Created::NoType) {
-            return Err("componenttype: there is none of this id".into());
+            return Err(anyhow!("componenttype: no component type with this id"));
         }
         let times =
             (Moved::Component(line.id), line.created_at.try_into()?, line.updated_at.try_into()?);
         self.created(matches!(created, Created::New(_)), times)
     }
 
-    fn created(
-        &mut self,
-        is_new: bool,
-        times: (Moved, Timestamp, Timestamp),
-    ) -> Result<(), Problem> {
+    fn created(&mut self, is_new: bool, times: (Moved, Timestamp, Timestamp)) -> Result<()> {
         if is_new {
             self.repository.times_set(&[times])?;
             self.batch.counts.new += 1;
@@ -256,11 +246,11 @@ impl Lines<'_> {
         Ok(())
     }
 
-    fn project(&mut self, line: ProjectLine) -> Result<(), Problem> {
+    fn project(&mut self, line: ProjectLine) -> Result<()> {
         let new = NewProject {
-            slug: line.slug.parse().map_err(|error| format!("slug: {error}"))?,
-            name: line.name.parse().map_err(|error| format!("name: {error}"))?,
-            reporting: line.reporting.parse().map_err(|error| format!("reporting: {error}"))?,
+            slug: line.slug.parse().context("slug")?,
+            name: line.name.parse().context("name")?,
+            reporting: line.reporting.parse().context("reporting")?,
             owner: self.actor(line.owner.as_deref())?,
         };
         match self.repository.project_register(&new)? {
@@ -278,35 +268,27 @@ impl Lines<'_> {
         Ok(())
     }
 
-    fn find_project(&mut self, slug: &str) -> Result<Project, Problem> {
+    fn find_project(&mut self, slug: &str) -> Result<Project> {
         if let Some(project) = self.projects.get(slug) {
             return Ok(project.clone());
         }
-        let parsed: Slug = slug.parse().map_err(|error| format!("project: {error}"))?;
+        let parsed: Slug = slug.parse().context("project")?;
         let found = self.repository.project_find(&parsed)?;
-        let project = found.ok_or_else(|| format!("project: there is no '{slug}'"))?;
+        let project = found.with_context(|| format!("project: '{slug}' not found"))?;
         self.projects.insert(slug.to_owned(), project.clone());
         Ok(project)
     }
 
-    fn build(&mut self, line: BuildLine) -> Result<(), Problem> {
+    fn build(&mut self, line: BuildLine) -> Result<()> {
         let project = self.find_project(&line.project)?;
         let received: Timestamp = line.received.try_into()?;
         let updated_at: Timestamp = line.updated_at.try_into()?;
-        let tags: Vec<Tag> = line
-            .tags
-            .iter()
-            .map(|tag| tag.parse())
-            .collect::<Result<_, _>>()
-            .map_err(|error: devmason_domain::Invalid| format!("tags: {error}"))?;
+        let tags: Vec<Tag> =
+            line.tags.iter().map(|tag| tag.parse()).collect::<Result<_, _>>().context("tags")?;
         let new = NewBuild {
             project: project.id,
             id: id(line.id),
-            key: line
-                .key
-                .map(|key| key.parse())
-                .transpose()
-                .map_err(|error: devmason_domain::Invalid| format!("key: {error}"))?,
+            key: line.key.map(|key| key.parse()).transpose().context("key")?,
             sender: self.actor(line.user.as_deref())?,
             report: Report {
                 started: line.started.try_into()?,
@@ -334,8 +316,8 @@ impl Lines<'_> {
         self.batch.push_changed(new, changed)
     }
 
-    /// Those that are there: what the export has of others was deleted while it was written.
-    fn known_components(&self, ids: Vec<Uuid>) -> Result<Vec<Uuid>, Problem> {
+    /// Those that exist: others were deleted while the export was written.
+    fn known_components(&self, ids: Vec<Uuid>) -> Result<Vec<Uuid>> {
         let mut known = Vec::with_capacity(ids.len());
         for id in ids {
             if !self.repository.component_find(&Named::Id(id))?.is_empty() {
@@ -345,18 +327,18 @@ impl Lines<'_> {
         Ok(known)
     }
 
-    fn tag(&mut self, line: TagLine) -> Result<(), Problem> {
+    fn tag(&mut self, line: TagLine) -> Result<()> {
         let project = self.find_project(&line.project)?;
-        let tag: Tag = line.tag.parse().map_err(|error| format!("tag: {error}"))?;
+        let tag: Tag = line.tag.parse().context("tag")?;
         let created: Timestamp = line.created_at.try_into()?;
         let times = (Moved::Tag(project.id, tag.clone()), created, line.updated_at.try_into()?);
         self.tags.insert((project.slug, tag), times);
         Ok(())
     }
 
-    /// Sets the times of tags back from those of the import to their own. A tag that has its own has been here since,
-    /// and may have been used again.
-    fn set_times(&mut self) -> Result<(), Problem> {
+    /// Restores the original times of tags, which the import has changed. A tag that already has its
+    /// time existed before, and may have been used again since.
+    fn set_times(&mut self) -> Result<()> {
         if self.tags.is_empty() {
             return Ok(());
         }
@@ -375,6 +357,6 @@ impl Lines<'_> {
     }
 }
 
-fn read<T: DeserializeOwned>(text: &[u8]) -> Result<T, Problem> {
+fn read<T: DeserializeOwned>(text: &[u8]) -> Result<T> {
     Ok(serde_json::from_slice(text)?)
 }

@@ -1,4 +1,5 @@
-//! Imports builds in bulk, without a server: into SQLite or PostgreSQL, through the repository alone.
+//! Imports builds in bulk without a server, into SQLite or PostgreSQL, through the repository
+//! alone.
 
 mod batch;
 mod dump;
@@ -11,22 +12,20 @@ use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::{Context, Result, anyhow};
 use clap::{Parser, Subcommand};
 use devmason_client::{private, sieve};
 use devmason_domain::{Project, ProjectName, Reporting, Slug, Tag};
 use devmason_repository::{Actor, NewProject, Options, Registered, Repository, open};
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// What went wrong, in words for the one who runs it.
-pub(crate) type Problem = Box<dyn std::error::Error>;
-
 /// Imports builds in bulk into a devmason store, exports one, and so moves one between SQLite and PostgreSQL.
 ///
 /// What is there already is left as it is, so after an interruption the same command goes on where it stopped.
 #[derive(Parser)]
-#[command(name = "devmason-import", version)]
+#[command(name = "devmason-import", version = devmason_version::VERSION)]
 struct Cli {
-    /// The store: postgres://... or sqlite:PATH
+    /// Database: postgres://... or sqlite:PATH
     #[arg(
         long,
         env = "DEVMASON_DATABASE_URL",
@@ -35,7 +34,7 @@ struct Cli {
         hide_env_values = true
     )]
     database_url: Option<String>,
-    /// No bar, and no counts
+    /// Suppress the progress bar and the counts
     #[arg(long, short = 'q', global = true)]
     quiet: bool,
     #[command(subcommand)]
@@ -44,49 +43,49 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Write the whole store as lines of JSON: users with their passwords' hashes, components, projects, builds
+    /// Export the whole store as JSON Lines: users with password hashes, components, projects, builds
     Export {
-        /// Where to; standard output unless said
+        /// Output file [default: standard output]
         file: Option<PathBuf>,
     },
-    /// Read lines of JSON: what `export` wrote, or documents of builds for one project
+    /// Import JSON Lines: the output of `export`, or build documents for one project
     Import {
-        /// The project of lines that are documents of builds; registered if it is not there
+        /// Project for build documents; created if it does not exist
         #[arg(long, short = 'p')]
         project: Option<Slug>,
-        /// Where from; standard input unless said
+        /// Input files [default: standard input]
         files: Vec<PathBuf>,
     },
-    /// Read report files, each as a build of its own: JUnit XML, TAP and the others, from whole trees
+    /// Import report files from directory trees, one build per file: JUnit XML, TAP and other formats
     Reports {
-        /// The project; registered if it is not there
+        /// Project; created if it does not exist
         #[arg(long, short = 'p')]
         project: Slug,
-        /// A tag of each build; may be given several times
+        /// Tag for each build; repeatable
         #[arg(long, short = 't')]
         tag: Vec<Tag>,
         /// Files and directories
         #[arg(required = true)]
         paths: Vec<PathBuf>,
     },
-    /// Read the builds of a running server over HTTP
+    /// Import the builds of a running server over HTTP
     Server {
-        /// Its URL; the user and the password are in DEVMASON_USER and DEVMASON_PASSWORD
+        /// URL of the server; set the username and password in DEVMASON_USER and DEVMASON_PASSWORD
         url: String,
-        /// Only these projects
+        /// Import only these projects
         #[arg(long, short = 'p')]
         project: Vec<Slug>,
     },
 }
 
-/// What was imported.
+/// Import counts.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Counts {
-    /// What is there now.
+    /// Number of new objects.
     pub(crate) new: u64,
-    /// What was there before.
+    /// Number of objects that already existed.
     pub(crate) known: u64,
-    /// What could not be read.
+    /// Number of unreadable objects.
     pub(crate) bad: u64,
 }
 
@@ -96,39 +95,39 @@ fn main() -> ExitCode {
         Ok(counts) => {
             if !cli.quiet && !matches!(cli.command, Command::Export { .. }) {
                 say(&format!(
-                    "{} imported, {} there before, {} left out",
+                    "{} imported, {} already present, {} skipped",
                     counts.new, counts.known, counts.bad
                 ));
             }
             ExitCode::from(u8::from(counts.bad > 0))
         }
         Err(problem) => {
-            say(&problem.to_string());
+            say(&format!("{problem:#}"));
             ExitCode::from(2)
         }
     }
 }
 
-/// Tells on standard error, in one line: what is read may be anybody's.
+/// Prints one line to standard error. It is sanitized, because the input may come from anyone.
 pub(crate) fn say(text: &str) {
-    // With standard error gone there is nobody to tell.
+    // Without standard error there is nowhere to report it.
     let _ = writeln!(io::stderr(), "devmason-import: {}", sieve::line(text));
 }
 
-fn act(cli: &Cli) -> Result<Counts, Problem> {
+fn act(cli: &Cli) -> Result<Counts> {
     let url = cli
         .database_url
         .as_deref()
-        .ok_or("database-url: say which store, as postgres://... or sqlite:PATH")?;
-    let repository = open(url, &Options::default()).map_err(|error| error.chain())?;
+        .context("no database given; set --database-url to postgres://... or sqlite:PATH")?;
+    let repository = open(url, &Options::default())?;
     let repository = &*repository;
     match &cli.command {
         Command::Export { file } => {
             let written = match file {
-                // For its owner alone: there are hashes of passwords in it.
+                // Readable only by its owner: it contains password hashes.
                 Some(path) => {
                     private::whole(path, |to| export::whole(repository, to, &bar(cli, None)))
-                        .map_err(|problem: Problem| format!("{}: {problem}", path.display()).into())
+                        .map_err(|problem| problem.context(path.display().to_string()))
                 }
                 None => export::whole(repository, io::stdout().lock(), &bar(cli, None)),
             };
@@ -144,7 +143,8 @@ fn act(cli: &Cli) -> Result<Counts, Problem> {
     }
 }
 
-/// A bar with the rate and what is left, where there is a terminal to see it; of bytes, if so many are known.
+/// A progress bar with the rate and the remaining time if there is a terminal; by bytes if the size
+/// is known.
 fn bar(cli: &Cli, bytes: Option<u64>) -> ProgressBar {
     if cli.quiet || !io::stderr().is_terminal() {
         return ProgressBar::hidden();
@@ -161,16 +161,16 @@ fn bar(cli: &Cli, bytes: Option<u64>) -> ProgressBar {
     }
 }
 
-/// The project of that name; registered for nobody if it is not there.
-pub(crate) fn project(repository: &dyn Repository, slug: &Slug) -> Result<Project, Problem> {
+/// The project with that name, registered without an owner if missing.
+pub(crate) fn project(repository: &dyn Repository, slug: &Slug) -> Result<Project> {
     if let Some(project) = repository.project_find(slug)? {
         return Ok(project);
     }
-    let name: ProjectName = slug.as_str().parse().map_err(|error| format!("project: {error}"))?;
+    let name: ProjectName = slug.as_str().parse().context("project")?;
     let new =
         NewProject { slug: slug.clone(), name, reporting: Reporting::Anyone, owner: Actor::Nobody };
     match repository.project_register(&new)? {
         Registered::New(project) => Ok(project),
-        other => Err(format!("the project {slug} was not registered: {other:?}").into()),
+        other => Err(anyhow!("project {slug} was not created: {other:?}")),
     }
 }

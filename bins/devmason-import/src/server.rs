@@ -1,5 +1,6 @@
-//! `devmason-import server`: the builds of a running server, over HTTP.
+//! `devmason-import server`: copies the builds of a running server over HTTP.
 
+use anyhow::{Context, Result};
 use devmason_client::{Client, Credentials, Document, Link, Method, Outgoing, blocking};
 use devmason_domain::{Project, Slug, TestResult};
 use devmason_hypermedia::document::{IncomingTestList, parse};
@@ -9,14 +10,14 @@ use serde_json::value::RawValue;
 
 use crate::batch::Batch;
 use crate::lines::document;
-use crate::{Cli, Counts, Problem, say};
+use crate::{Cli, Counts, say};
 
 pub(crate) fn import(
     repository: &dyn Repository,
     url: &str,
     only: &[Slug],
     cli: &Cli,
-) -> Result<Counts, Problem> {
+) -> Result<Counts> {
     let variable = |name: &str| std::env::var(name).ok();
     let credentials = variable("DEVMASON_USER")
         .zip(variable("DEVMASON_PASSWORD"))
@@ -30,7 +31,7 @@ pub(crate) fn import(
         for of in page.list("projects") {
             let this = of.link("self").unwrap_or_default();
             let slug = this.rsplit('/').next().unwrap_or_default();
-            let slug: Slug = slug.parse().map_err(|error| format!("{this}: {error}"))?;
+            let slug: Slug = slug.parse().with_context(|| this.to_string())?;
             if only.is_empty() || only.contains(&slug) {
                 let project = crate::project(repository, &slug)?;
                 let of = client.get(&this)?;
@@ -44,7 +45,7 @@ pub(crate) fn import(
     Ok(batch.counts)
 }
 
-/// A page of builds, each as it was written: numbers keep their digits.
+/// A page of builds, each as raw JSON, so that numbers keep their digits.
 #[derive(Deserialize)]
 struct Page {
     builds: Vec<Box<RawValue>>,
@@ -52,7 +53,7 @@ struct Page {
     links: Vec<Link>,
 }
 
-/// What is looked at in a build.
+/// The members of a build that are evaluated.
 #[derive(Deserialize)]
 struct Own {
     id: String,
@@ -71,7 +72,7 @@ fn builds(
     project: &Project,
     batch: &mut Batch<'_>,
     bar: &indicatif::ProgressBar,
-) -> Result<(), Problem> {
+) -> Result<()> {
     let mut next = of.link("build-list");
     let mut is_first = true;
     while let Some(href) = next {
@@ -86,7 +87,7 @@ fn builds(
                 Ok(Some(build)) => batch.push(build)?,
                 Ok(None) => {}
                 Err(problem) => {
-                    say(&format!("{} is left out: {problem}", own.id));
+                    say(&format!("{} skipped: {problem}", own.id));
                     batch.counts.bad += 1;
                 }
             }
@@ -97,19 +98,19 @@ fn builds(
     Ok(())
 }
 
-/// A build of a page with its cases; nothing where it still runs.
+/// A build of a page with its cases; `None` while it runs.
 fn one(
     client: &blocking::Client,
     own: &Own,
     text: &RawValue,
     project: &Project,
-) -> Result<Option<NewBuild>, Problem> {
+) -> Result<Option<NewBuild>> {
     if own.state != "finished" {
-        say(&format!("{} still runs; it is left for the next time", own.id));
+        say(&format!("{} skipped: still running; import it later", own.id));
         return Ok(None);
     }
     let mut new = document(project, text.get().as_bytes())?;
-    // Components of that server are none of this store.
+    // The other server's components do not exist in this store.
     new.components.clear();
     let mut next = link(&own.links, "tests").map(|tests| format!("{tests}?per_page=1000"));
     while let Some(href) = next {

@@ -1,8 +1,9 @@
-//! `devmason-import reports`: trees of report files, each file a build.
+//! `devmason-import reports`: imports trees of report files, one build per file.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use anyhow::{Context, Result};
 use devmason_domain::{
     BuildId, ClientRecord, Digest, JsonObject, Outcome, Project, Report, Slug, Tag, TagSet,
     Timestamp,
@@ -12,22 +13,22 @@ use devmason_repository::{Actor, NewBuild, Repository, TestReport};
 use serde_json::Value;
 
 use crate::batch::Batch;
-use crate::{Cli, Counts, Problem, say};
+use crate::{Cli, Counts, say};
 
-/// The files under a path, in order of name.
-fn files(path: &Path, found: &mut Vec<PathBuf>) -> Result<(), Problem> {
-    let bad = |error: std::io::Error| format!("{}: {error}", path.display());
+/// The files under a path, ordered by name.
+fn files(path: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
+    let named = || path.display().to_string();
     if !path.is_dir() {
         found.push(path.to_owned());
         return Ok(());
     }
-    let entries = std::fs::read_dir(path).map_err(bad)?;
+    let entries = std::fs::read_dir(path).with_context(named)?;
     let mut paths = entries
         .map(|entry| entry.map(|entry| entry.path()))
         .collect::<Result<Vec<_>, _>>()
-        .map_err(bad)?;
+        .with_context(named)?;
     paths.sort();
-    // A link to a directory may lead back here.
+    // A link to a directory might form a loop.
     paths
         .iter()
         .filter(|path| !(path.is_symlink() && path.is_dir()))
@@ -40,9 +41,9 @@ pub(crate) fn import(
     tags: &[Tag],
     paths: &[PathBuf],
     cli: &Cli,
-) -> Result<Counts, Problem> {
+) -> Result<Counts> {
     let project = crate::project(repository, project)?;
-    let tags = TagSet::new(tags.to_vec()).map_err(|error| format!("tag: {error}"))?;
+    let tags = TagSet::new(tags.to_vec()).context("tag")?;
     let mut found = Vec::new();
     paths.iter().try_for_each(|path| files(path, &mut found))?;
     let size = |path: &PathBuf| std::fs::metadata(path).map_or(0, |file| file.len());
@@ -52,7 +53,7 @@ pub(crate) fn import(
         match read(&project, &tags, path) {
             Ok(build) => batch.push(build)?,
             Err(problem) => {
-                say(&format!("{} is left out: {problem}", path.display()));
+                say(&format!("{} skipped: {problem}", path.display()));
                 batch.counts.bad += 1;
             }
         }
@@ -63,8 +64,9 @@ pub(crate) fn import(
     Ok(batch.counts)
 }
 
-/// A file as a build. Its time is the file's own where the report says none, so that each import finds it the same.
-fn read(project: &Project, tags: &TagSet, path: &Path) -> Result<NewBuild, Problem> {
+/// A file as a build. Without a time in the report, the file's own time is used, so that each
+/// import gives the same build.
+fn read(project: &Project, tags: &TagSet, path: &Path) -> Result<NewBuild> {
     let body = std::fs::read(path)?;
     let start = Instant::now();
     let format = Format::recognize(&body);
@@ -73,7 +75,8 @@ fn read(project: &Project, tags: &TagSet, path: &Path) -> Result<NewBuild, Probl
     let mut read = Read::from_bytes(&body, format)?;
     build::receive(&mut receipt, &read, start.elapsed());
     let modified = Timestamp::of_system(std::fs::metadata(path)?.modified()?);
-    let step = read.step(Some(&name), None, modified.ok_or("the file's time is none")?)?;
+    let step =
+        read.step(Some(&name), None, modified.context("the file has no modification time")?)?;
     let digest = Digest::of_parts([name.as_bytes(), &body]);
     let host =
         read.host().map(|host| serde_json::value::to_raw_value(&Value::String(host.to_owned())));
@@ -83,7 +86,7 @@ fn read(project: &Project, tags: &TagSet, path: &Path) -> Result<NewBuild, Probl
     Ok(NewBuild {
         project: project.id,
         id: BuildId::assign(step.started, received),
-        key: Some(digest.short().parse().map_err(|error| format!("id: {error}"))?),
+        key: Some(digest.short().parse().context("id")?),
         sender: Actor::Nobody,
         report: Report {
             started: step.started,

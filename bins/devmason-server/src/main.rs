@@ -1,4 +1,4 @@
-//! The devmason server: settings, logs, the repository, and serving until told to stop.
+//! The devmason server: settings, logs, the repository, and serving until it is stopped.
 
 mod passwd;
 mod settings;
@@ -6,22 +6,27 @@ mod settings;
 use std::io::Write;
 use std::net::TcpListener;
 use std::process::ExitCode;
-use std::time::SystemTime;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
 
+use anyhow::{Context, Result, anyhow, bail};
 use clap::{CommandFactory, FromArgMatches};
-use devmason_repository::open;
+use devmason_repository::{Repository, open};
 use tracing_subscriber::EnvFilter;
 
 use settings::{Cli, Command, LogFormat, Settings};
 
-/// Gives memory back to the system when a burst is over, which the C library's allocator hardly does.
+/// Returns memory to the system after a burst, which the C library's allocator rarely does.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-/// How many files are kept for what is no connection: the database, logs, TLS.
+/// Files reserved for purposes other than connections: database, logs, TLS.
 const OTHER_FILES: u64 = 256;
 
-/// Wrong settings, an unreachable database, a taken port.
+/// How long the database's other users may take to end once the server has stopped.
+const LAST_USES: Duration = Duration::from_secs(5);
+
+/// Exit code for invalid settings, an unreachable database or a port in use.
 const CANNOT_START: u8 = 2;
 
 fn main() -> ExitCode {
@@ -33,29 +38,30 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {
-            let line = problem.split_whitespace().collect::<Vec<_>>().join(" ");
-            // With standard error gone there is nobody to tell.
+            let line = format!("{problem:#}").split_whitespace().collect::<Vec<_>>().join(" ");
+            // Without standard error there is nowhere to report it.
             let _ = writeln!(std::io::stderr(), "devmason-server: {line}");
             ExitCode::from(CANNOT_START)
         }
     }
 }
 
-/// Reads the command line; of what is wrong with it, the first line says enough.
-fn parse() -> Result<Cli, String> {
+/// Parses the command line; of an error, the first line is enough.
+fn parse() -> Result<Cli> {
     let matches =
         Cli::command().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
     matches.map_err(|error| {
         if error.use_stderr() {
             let text = error.to_string();
-            text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned()
+            anyhow!("{}", text.lines().next().unwrap_or_default().trim_start_matches("error: "))
         } else {
             error.exit()
         }
     })
 }
 
-/// Raises the limit of open files as far as the system allows, and leaves some of them to what is no connection.
+/// Raises the limit on open files as far as the system allows, and reserves some for purposes other
+/// than connections.
 fn make_room_for_connections(settings: &mut Settings) {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
@@ -71,26 +77,26 @@ fn make_room_for_connections(settings: &mut Settings) {
         tracing::warn!(
             files,
             connections = room,
-            "the limit of open files leaves fewer connections"
+            "the limit on open files allows fewer connections than configured"
         );
         connections.all = room;
     }
 }
 
-fn serve(mut settings: Settings) -> Result<(), String> {
+fn serve(mut settings: Settings) -> Result<()> {
     log_to_stderr(&settings)?;
     if SystemTime::now() < SystemTime::UNIX_EPOCH {
-        return Err("the clock says that it is before 1970, of which no answer can be".to_owned());
+        bail!("the system clock is set before 1970; set the correct time");
     }
     make_room_for_connections(&mut settings);
-    let repository =
-        open(&settings.database_url, &settings.storage).map_err(|error| error.chain())?;
+    let repository = open(&settings.database_url, &settings.storage)?;
     let listener = TcpListener::bind(&settings.listen)
-        .map_err(|error| format!("cannot listen on {}: {error}", settings.listen))?;
-    let address = listener.local_addr().map_err(|error| error.to_string())?;
+        .with_context(|| format!("cannot listen on {}", settings.listen))?;
+    let address = listener.local_addr()?;
     let scheme = if settings.api.tls.is_some() { "https" } else { "http" };
 
-    actix_web::rt::System::new()
+    let kept = repository.clone();
+    let served = actix_web::rt::System::new()
         .block_on(async move {
             let mut terminate =
                 tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
@@ -101,15 +107,26 @@ fn serve(mut settings: Settings) -> Result<(), String> {
                 }
                 tracing::info!("stopping");
             };
-            // On standard output, so that whoever started the server learns its port.
+            // On standard output, so that the process that started the server learns its port.
             writeln!(std::io::stdout(), "devmason-server is ready at {scheme}://{address}")?;
             devmason_api::serve(listener, settings.api, repository, shutdown).await
         })
-        .map_err(|error| format!("cannot serve: {error}"))
+        .context("cannot serve");
+    close(kept);
+    served
 }
 
-fn log_to_stderr(settings: &Settings) -> Result<(), String> {
-    let filter = EnvFilter::try_new(&settings.log).map_err(|error| format!("log: {error}"))?;
+/// Closes the database once its other users are gone. Whoever has it last closes it, and SQLite then puts its log into
+/// the database file; the end of the process would cut another thread off in the middle of that.
+fn close(repository: Arc<dyn Repository>) {
+    let deadline = Instant::now() + LAST_USES;
+    while Arc::strong_count(&repository) > 1 && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+fn log_to_stderr(settings: &Settings) -> Result<()> {
+    let filter = EnvFilter::try_new(&settings.log).context("log")?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

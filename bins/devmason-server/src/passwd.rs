@@ -1,52 +1,47 @@
-//! `devmason-server passwd NAME`: makes a user, or sets a user's password.
+//! `devmason-server passwd NAME`: creates a user, or sets a user's password.
 
 use std::io::{IsTerminal, Write};
 
+use anyhow::{Context, Result, bail};
 use devmason_domain::{Password, PasswordHash, Username};
 use devmason_repository::{NewAccount, Options, Updated, open};
 
 use crate::settings::Settings;
 
-pub(crate) fn run(settings: &Settings, username: &str) -> Result<(), String> {
-    let username: Username =
-        username.parse().map_err(|error: devmason_domain::Invalid| error.to_string())?;
-    let password = Password::new(read(&username)?).map_err(|error| error.to_string())?;
-    let password_hash = password.hash(PasswordHash::COST).map_err(|error| error.to_string())?;
+pub(crate) fn run(settings: &Settings, username: &str) -> Result<()> {
+    let username: Username = username.parse()?;
+    let password = Password::new(read(&username)?)?;
+    let password_hash = password.hash(PasswordHash::COST)?;
 
-    let repository = open(&settings.database_url, &Options { pool_size: 1, ..Options::default() })
-        .map_err(|error| error.chain())?;
+    let repository = open(&settings.database_url, &Options { pool_size: 1, ..Options::default() })?;
     let new = NewAccount { username: username.clone(), password_hash: password_hash.clone() };
-    let done = match repository.user_create(&new).map_err(|error| error.chain())? {
+    let done = match repository.user_create(&new)? {
         Some(_) => "created",
         None => {
-            let known = repository.user_find(&username).map_err(|error| error.chain())?;
-            let id = known.ok_or("the user was deleted meanwhile")?.id;
-            match repository
-                .user_set_password(id, &password_hash, None)
-                .map_err(|error| error.chain())?
-            {
-                Updated::Done(_) => "given a new password",
+            let known = repository.user_find(&username)?;
+            let id = known.context("the user was deleted in the meantime")?.id;
+            match repository.user_set_password(id, &password_hash, None)? {
+                Updated::Done(_) => "password changed",
                 Updated::Stale | Updated::Gone => {
-                    return Err("the user was deleted meanwhile".to_owned());
+                    bail!("the user was deleted in the meantime");
                 }
             }
         }
     };
-    writeln!(std::io::stdout(), "{username}: {done}").map_err(|error| error.to_string())
+    Ok(writeln!(std::io::stdout(), "{username}: {done}")?)
 }
 
-/// From the terminal, asked twice and not shown; else the first line of standard input.
-fn read(username: &Username) -> Result<String, String> {
+/// Reads it from the terminal, twice and hidden; otherwise from the first line of standard input.
+fn read(username: &Username) -> Result<String> {
     if !std::io::stdin().is_terminal() {
         let mut line = String::new();
-        std::io::stdin().read_line(&mut line).map_err(|error| error.to_string())?;
+        std::io::stdin().read_line(&mut line)?;
         return Ok(line.trim_end_matches(['\r', '\n']).to_owned());
     }
-    let ask =
-        |prompt: String| rpassword::prompt_password(prompt).map_err(|error| error.to_string());
+    let ask = |prompt: String| rpassword::prompt_password(prompt);
     let password = ask(format!("Password for {username}: "))?;
-    if ask("Once more: ".to_owned())? != password {
-        return Err("the two differ".to_owned());
+    if ask("Repeat the password: ".to_owned())? != password {
+        bail!("the passwords do not match");
     }
     Ok(password)
 }

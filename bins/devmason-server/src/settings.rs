@@ -1,8 +1,10 @@
-//! Settings: a flag, else an environment variable, else a key of a TOML file, else the default.
+//! Settings: from a flag, an environment variable, a TOML file or the default, in this order of
+//! precedence.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use anyhow::{Context, Result, anyhow, bail};
 use clap::{Args, Parser, Subcommand};
 use devmason_api::{Base, Bound};
 use devmason_domain::{Policy, Username};
@@ -11,13 +13,13 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use serde::Deserialize;
 
-/// The devmason server: the place where builds and test runs report from anywhere.
+/// The devmason server: collects builds and test results from anywhere.
 ///
-/// Without arguments it listens on 127.0.0.1:8080 and keeps everything in the SQLite file
-/// devmason.db in the working directory. Each setting is a flag, an environment variable or a key of
-/// a TOML file (the flag's name with _ for -), in that order of precedence.
+/// Without arguments it listens on 127.0.0.1:8080 and stores everything in the SQLite file
+/// devmason.db in the working directory. Each setting can be a flag, an environment variable or a key in
+/// a TOML file (the flag's name with _ in place of -), in that order of precedence.
 #[derive(Parser)]
-#[command(name = "devmason-server", version)]
+#[command(name = "devmason-server", version = devmason_version::VERSION)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
@@ -27,11 +29,11 @@ pub(crate) struct Cli {
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// Create a user or set a user's password, read from the terminal or from standard input
+    /// Create a user or reset a user's password, read from the terminal or standard input
     ///
-    /// This is how administrators get their accounts, and how a forgotten password is mended.
+    /// Use it to create administrator accounts and to reset forgotten passwords.
     Passwd {
-        /// The user's name
+        /// Username
         username: String,
     },
 }
@@ -40,16 +42,16 @@ pub(crate) enum Command {
 #[derive(Args, Deserialize, Default)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Layer {
-    /// A TOML file with settings
+    /// TOML file with settings
     #[arg(long, env = "DEVMASON_CONFIG", value_name = "PATH", global = true)]
     #[serde(skip)]
     config: Option<PathBuf>,
 
-    /// Where to listen [default: 127.0.0.1:8080]
+    /// Address and port to listen on [default: 127.0.0.1:8080]
     #[arg(long, env = "DEVMASON_LISTEN", value_name = "ADDRESS:PORT")]
     listen: Option<String>,
 
-    /// Where to keep everything: postgres://... or sqlite:PATH [default: sqlite:devmason.db]
+    /// Database: postgres://... or sqlite:PATH [default: sqlite:devmason.db]
     #[arg(
         long,
         env = "DEVMASON_DATABASE_URL",
@@ -59,15 +61,15 @@ pub(crate) struct Layer {
     )]
     database_url: Option<String>,
 
-    /// The URL under which clients see the server, with its path prefix if it has one [default: what each request says]
+    /// Public URL of the server, including any path prefix [default: taken from each request]
     #[arg(long, env = "DEVMASON_PUBLIC_URL", value_name = "URL")]
     public_url: Option<String>,
 
-    /// Who may register projects: open, authenticated or closed [default: open]; who may report to one, the project says
+    /// Who may create projects: open, authenticated or closed [default: open]; each project sets who may report to it
     #[arg(long, env = "DEVMASON_REGISTRATION", value_name = "MODE")]
     registration: Option<String>,
 
-    /// Who may report to a project that is registered without saying so: anyone, authenticated or owner [default: anyone]
+    /// Who may report to new projects unless they specify it: anyone, authenticated or owner [default: anyone]
     #[arg(long, env = "DEVMASON_REPORTING", value_name = "MODE")]
     reporting: Option<String>,
 
@@ -75,82 +77,82 @@ pub(crate) struct Layer {
     #[arg(long, env = "DEVMASON_READING", value_name = "MODE")]
     reading: Option<String>,
 
-    /// A user who is an administrator; may be given several times
+    /// Username of an administrator; repeatable
     #[arg(long, env = "DEVMASON_ADMIN", value_name = "USERNAME", value_delimiter = ',')]
     #[serde(default)]
     admin: Vec<String>,
 
-    /// The longest request body, in bytes [default: 33554432]
+    /// Maximum size of a request body, in bytes [default: 33554432]
     #[arg(long, env = "DEVMASON_MAX_BODY_BYTES", value_name = "BYTES")]
     max_body_bytes: Option<usize>,
 
-    /// The memory that requests may take at once, in bytes: bodies, what they become, and answers [default: 268435456]
+    /// Maximum memory for all requests in progress (bodies, parsed data and responses), in bytes [default: 268435456]
     #[arg(long, env = "DEVMASON_MAX_MEMORY_BYTES", value_name = "BYTES")]
     max_memory_bytes: Option<usize>,
 
-    /// How many test cases an upload may have [default: 1000000]
+    /// Maximum number of test cases in an upload [default: 1000000]
     #[arg(long, env = "DEVMASON_MAX_CASES", value_name = "N")]
     max_cases: Option<usize>,
 
-    /// How many connections there may be at once [default: 4096, or what the system's limit of open files leaves]
+    /// Maximum number of connections [default: 4096, or fewer if the limit on open files requires it]
     #[arg(long, env = "DEVMASON_MAX_CONNECTIONS", value_name = "N")]
     max_connections: Option<usize>,
 
-    /// How many connections there may be from one address, unless it is a trusted proxy's [default: 512]
+    /// Maximum number of connections from one address, trusted proxies excepted [default: 512]
     #[arg(long, env = "DEVMASON_MAX_CONNECTIONS_PER_ADDRESS", value_name = "N")]
     max_connections_per_address: Option<usize>,
 
-    /// How many may watch running builds at once [default: 1024]
+    /// Maximum number of clients following running builds [default: 1024]
     #[arg(long, env = "DEVMASON_MAX_WATCHERS", value_name = "N")]
     max_watchers: Option<usize>,
 
-    /// How many may watch running builds from one address [default: 128]
+    /// Maximum number of clients following running builds from one address [default: 128]
     #[arg(long, env = "DEVMASON_MAX_WATCHERS_PER_ADDRESS", value_name = "N")]
     max_watchers_per_address: Option<usize>,
 
-    /// A host that the server answers to, with or without its port; may be given several times [default: all]
+    /// Host name to serve, with or without a port; repeatable [default: all]
     #[arg(long, env = "DEVMASON_HOSTS", value_name = "HOST", value_delimiter = ',')]
     #[serde(default)]
     hosts: Vec<String>,
 
-    /// For how many days uploaded report files are kept, to be read again; 0 keeps none [default: 30]
+    /// Days to keep uploaded report files for reparsing; 0 keeps none [default: 30]
     #[arg(long, env = "DEVMASON_UPLOAD_DAYS", value_name = "DAYS")]
     upload_days: Option<u32>,
 
-    /// How many bytes of uploaded report files are kept, compressed; the oldest go first [default: 1073741824]
+    /// Maximum compressed size of kept report files, in bytes; the oldest are deleted first [default: 1073741824]
     #[arg(long, env = "DEVMASON_UPLOAD_BYTES", value_name = "BYTES")]
     upload_bytes: Option<u64>,
 
-    /// How many connections to the database are kept [default: 8]
+    /// Size of the database connection pool [default: 8]
     #[arg(long, env = "DEVMASON_POOL_SIZE", value_name = "N")]
     pool_size: Option<u32>,
 
-    /// How many seconds a query may read before it ends with 503 [default: 10]
+    /// Seconds after which a query is aborted with 503 [default: 10]
     #[arg(long, env = "DEVMASON_QUERY_TIMEOUT", value_name = "SECONDS")]
     query_timeout: Option<u32>,
 
-    /// The address or network of a proxy whose forwarded headers are believed; may be given several times
+    /// Address or network of a proxy whose forwarded headers are trusted; repeatable
     #[arg(long, env = "DEVMASON_TRUST_FORWARDED", value_name = "ADDRESS", value_delimiter = ',')]
     #[serde(default)]
     trust_forwarded: Vec<String>,
 
-    /// A PEM file with the certificate chain, to serve HTTPS
+    /// PEM file with the certificate chain; enables HTTPS
     #[arg(long, env = "DEVMASON_TLS_CERT", value_name = "PATH")]
     tls_cert: Option<PathBuf>,
 
-    /// A PEM file with the certificate's key
+    /// PEM file with the certificate's private key
     #[arg(long, env = "DEVMASON_TLS_KEY", value_name = "PATH")]
     tls_key: Option<PathBuf>,
 
-    /// How logs are written to standard error: text or json [default: text]
+    /// Format of the log on standard error: text or json [default: text]
     #[arg(long, env = "DEVMASON_LOG_FORMAT", value_name = "FORMAT")]
     log_format: Option<String>,
 
-    /// What is logged: error, warn, info, debug, or such for each module [default: info,actix_server=warn]
+    /// Log level: error, warn, info, debug, or a filter with levels per module [default: info,actix_server=warn]
     #[arg(long, env = "DEVMASON_LOG", value_name = "FILTER")]
     log: Option<String>,
 
-    /// How many wrong passwords an address has for one name in a minute before it must wait [default: 60]
+    /// Wrong passwords allowed per minute from one address for one username [default: 60]
     #[arg(long, env = "DEVMASON_LOGIN_FAILURES_PER_MINUTE", value_name = "N")]
     login_failures_per_minute: Option<u32>,
 }
@@ -218,37 +220,30 @@ impl Settings {
     ///
     /// # Errors
     /// The first setting that is wrong, by its name.
-    pub(crate) fn load(layer: Layer) -> Result<Self, String> {
+    pub(crate) fn load(layer: Layer) -> Result<Self> {
         let file = layer.config.as_deref().map(read).transpose()?.unwrap_or_default();
         let layer = layer.over(file);
-        let named =
-            |name: &'static str| move |error: devmason_domain::Invalid| format!("{name}: {error}");
-        let registration = layer
-            .registration
-            .as_deref()
-            .map(str::parse)
-            .transpose()
-            .map_err(named("registration"))?;
+        let registration =
+            layer.registration.as_deref().map(str::parse).transpose().context("registration")?;
         let reporting =
-            layer.reporting.as_deref().map(str::parse).transpose().map_err(named("reporting"))?;
-        let reading =
-            layer.reading.as_deref().map(str::parse).transpose().map_err(named("reading"))?;
+            layer.reporting.as_deref().map(str::parse).transpose().context("reporting")?;
+        let reading = layer.reading.as_deref().map(str::parse).transpose().context("reading")?;
         let admins: Vec<Username> = layer
             .admin
             .iter()
             .map(|name| name.parse())
             .collect::<Result<_, _>>()
-            .map_err(named("admin"))?;
+            .context("admin")?;
         let public_url = match layer.public_url {
             Some(url) => Some(
                 Base::from_public_url(&url)
-                    .ok_or_else(|| format!("public_url: '{url}' is not an http or https URL"))?,
+                    .with_context(|| format!("public_url: '{url}' is not an http or https URL"))?,
             ),
             None => None,
         };
         let (defaults, storage) = (devmason_api::Settings::default(), Options::default());
         let positive = |name: &str, number: Option<u64>| match number {
-            Some(0) => Err(format!("{name}: must be at least 1")),
+            Some(0) => Err(anyhow!("{name}: must be at least 1")),
             _ => Ok(()),
         };
         positive("max_body_bytes", layer.max_body_bytes.map(|n| n as u64))?;
@@ -263,12 +258,12 @@ impl Settings {
             positive(name, number.map(|n| n as u64))?;
         }
         if let Some(host) = layer.hosts.iter().find(|host| !is_host(host)) {
-            return Err(format!("hosts: '{host}' is no host"));
+            bail!("hosts: '{host}' is not a valid host name");
         }
         positive("pool_size", layer.pool_size.map(u64::from))?;
         positive("query_timeout", layer.query_timeout.map(u64::from))?;
         if layer.query_timeout.is_some_and(|seconds| seconds > 86_400) {
-            return Err("query_timeout: must be at most 86400".to_owned());
+            bail!("query_timeout: must be at most 86400");
         }
         positive("login_failures_per_minute", layer.login_failures_per_minute.map(u64::from))?;
         Ok(Self {
@@ -285,7 +280,7 @@ impl Settings {
                 None | Some("text") => LogFormat::Text,
                 Some("json") => LogFormat::Json,
                 Some(other) => {
-                    return Err(format!("log_format: '{other}' is neither 'text' nor 'json'"));
+                    bail!("log_format: '{other}' is neither 'text' nor 'json'");
                 }
             },
             api: devmason_api::Settings {
@@ -312,6 +307,7 @@ impl Settings {
                         .unwrap_or(defaults.watchers.of_address),
                 },
                 hosts: layer.hosts,
+                version: devmason_version::VERSION.to_owned(),
                 uploads: devmason_api::Uploads {
                     days: layer.upload_days.unwrap_or(defaults.uploads.days),
                     bytes: layer.upload_bytes.unwrap_or(defaults.uploads.bytes),
@@ -331,11 +327,11 @@ impl Settings {
     }
 }
 
-fn read(path: &Path) -> Result<Layer, String> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| format!("config: {}: {error}", path.display()))?;
+fn read(path: &Path) -> Result<Layer> {
+    let text =
+        std::fs::read_to_string(path).with_context(|| format!("config: {}", path.display()))?;
     toml::from_str(&text)
-        .map_err(|error| format!("config: {}: {}", path.display(), error.message()))
+        .map_err(|error| anyhow!("config: {}: {}", path.display(), error.message()))
 }
 
 /// `ci.example.org`, `ci.example.org:8080`, `[::1]:8080`.
@@ -344,29 +340,29 @@ fn is_host(text: &str) -> bool {
 }
 
 /// `10.0.0.0/8`, `10.0.0.1`, `fd00::/8`.
-fn network(text: &str) -> Result<devmason_api::IpNet, String> {
+fn network(text: &str) -> Result<devmason_api::IpNet> {
     let single = || text.parse::<std::net::IpAddr>().map(devmason_api::IpNet::from);
     text.parse()
         .or_else(|_| single())
-        .map_err(|_| format!("trust_forwarded: '{text}' is not an address or a network"))
+        .map_err(|_| anyhow!("trust_forwarded: '{text}' is not an address or a network"))
 }
 
-fn tls(cert: Option<&Path>, key: Option<&Path>) -> Result<Option<rustls::ServerConfig>, String> {
+fn tls(cert: Option<&Path>, key: Option<&Path>) -> Result<Option<rustls::ServerConfig>> {
     let (cert, key) = match (cert, key) {
         (None, None) => return Ok(None),
         (Some(cert), Some(key)) => (cert, key),
-        (Some(_), None) => return Err("tls_key: required with tls_cert".to_owned()),
-        (None, Some(_)) => return Err("tls_cert: required with tls_key".to_owned()),
+        (Some(_), None) => bail!("tls_key: required with tls_cert"),
+        (None, Some(_)) => bail!("tls_cert: required with tls_key"),
     };
     let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(cert)
         .and_then(Iterator::collect)
-        .map_err(|error| format!("tls_cert: {}: {error}", cert.display()))?;
-    let secret = PrivateKeyDer::from_pem_file(key)
-        .map_err(|error| format!("tls_key: {}: {error}", key.display()))?;
+        .with_context(|| format!("tls_cert: {}", cert.display()))?;
+    let secret =
+        PrivateKeyDer::from_pem_file(key).with_context(|| format!("tls_key: {}", key.display()))?;
     let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
     let config = rustls::ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, secret))
-        .map_err(|error| format!("tls_cert: {}: {error}", cert.display()))?;
+        .with_context(|| format!("tls_cert: {}", cert.display()))?;
     Ok(Some(config))
 }

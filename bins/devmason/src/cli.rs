@@ -9,16 +9,16 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::settings::Layer;
 
-/// Reports builds and test runs to a devmason server, and shows them.
+/// Report builds and test results to a devmason server, and query them.
 ///
-/// Reports are kept on disk until the server has them: a server that is away neither loses one nor fails a build.
+/// Reports are queued on disk until the server has stored them. An unreachable server neither loses a report nor fails a build.
 ///
-/// Exit codes: 0 done, or kept and sent with the next report or by `devmason flush`; 1 the server refused, or what
-/// was asked about failed; 2 wrong arguments or settings, or a build that is not there; 3 the server was not reached, where something is read from
-/// it, flushed, or reported with --strict. `run` and `step` with a command exit as the command does, 127 if there is no such command, 126 if it
-/// can't be run, 128 and the signal's number if one ended it.
+/// Exit codes: 0: done, or queued for the next report or `devmason flush`; 1: the server refused the request, or the build
+/// in question failed; 2: invalid arguments or settings, or build not found; 3: the server was unreachable while reading from
+/// it, flushing, or reporting with --strict. `run`, and `step` with a command, exit with the command's exit code: 127 if the command
+/// is not found, 126 if it cannot be run, 128 plus the signal number if a signal ended it.
 #[derive(Parser)]
-#[command(name = "devmason", version)]
+#[command(name = "devmason", version = devmason_version::VERSION)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -49,15 +49,15 @@ fn without_empty_variables(command: clap::Command) -> clap::Command {
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// Run a command as a build: its output is sent while it runs, its exit code is passed on
+    /// Run a command as a build: send its output while it runs and exit with its exit code
     Run {
-        /// What the step is called [default: the command's program]
+        /// Name of the step [default: the command's program]
         #[arg(long)]
         name: Option<String>,
-        /// The build's id; {build_number} and the like are filled in [default: a fresh one]
+        /// Id of the build; placeholders such as {build_number} are expanded [default: a new id]
         #[arg(long, env = "DEVMASON_BUILD_ID")]
         id: Option<String>,
-        /// Report files that the command writes, sent as steps once it has ended; a path or a pattern
+        /// Report files that the command writes, as a path or a pattern; sent as steps when it ends
         #[arg(long, value_name = "PATTERN")]
         report: Vec<String>,
         #[command(flatten)]
@@ -66,17 +66,17 @@ pub(crate) enum Command {
         #[arg(last = true, required = true)]
         command: Vec<OsString>,
     },
-    /// Begin a build of several steps; prints its id, which DEVMASON_BUILD is to be for `step`, `report` and `end`
+    /// Begin a build of several steps and print its id; set DEVMASON_BUILD to it for `step`, `report` and `end`
     Begin {
-        /// The build's id; {build_number} and the like are filled in [default: a fresh one]
+        /// Id of the build; placeholders such as {build_number} are expanded [default: a new id]
         #[arg(long, env = "DEVMASON_BUILD_ID")]
         id: Option<String>,
         #[command(flatten)]
         patience: Patience,
     },
-    /// Report a step of a build that was begun: a command that is run, or only that it succeeded or failed
+    /// Report a step of a begun build: run a command, or just record success or failure
     Step {
-        /// What `begin` printed
+        /// The id that `begin` printed
         #[arg(
             long,
             short = 'b',
@@ -85,12 +85,12 @@ pub(crate) enum Command {
             hide_default_value = true
         )]
         build: String,
-        /// What the step is called
+        /// Name of the step
         name: String,
-        /// It failed
+        /// Mark the step as failed
         #[arg(long, conflicts_with = "command")]
         failed: bool,
-        /// A file with its output; - for standard input
+        /// File with the step's output; - for standard input
         #[arg(long, conflicts_with = "command", value_name = "FILE")]
         output: Option<String>,
         #[command(flatten)]
@@ -99,9 +99,9 @@ pub(crate) enum Command {
         #[arg(last = true)]
         command: Vec<OsString>,
     },
-    /// End a build that was begun; whether it succeeded follows from its steps unless said
+    /// End a begun build; its steps determine whether it succeeded, unless --success or --failed is given
     End {
-        /// What `begin` printed
+        /// The id that `begin` printed
         #[arg(
             long,
             short = 'b',
@@ -110,127 +110,127 @@ pub(crate) enum Command {
             hide_default_value = true
         )]
         build: String,
-        /// It succeeded, whatever its steps say
+        /// Mark the build as succeeded, regardless of its steps
         #[arg(long, conflicts_with = "failed")]
         success: bool,
-        /// It failed, whatever its steps say
+        /// Mark the build as failed, regardless of its steps
         #[arg(long)]
         failed: bool,
         #[command(flatten)]
         patience: Patience,
     },
-    /// Report what test tools wrote: JUnit XML, TAP, the JSON of Jest, Playwright or go test, and many others
+    /// Report the files of test tools: JUnit XML, TAP, JSON from Jest, Playwright or go test, and many others
     Report {
-        /// What `begin` printed: the files become steps of that build
+        /// The id that `begin` printed; adds the files to that build as steps
         #[arg(long, short = 'b', env = "DEVMASON_BUILD")]
         build: Option<String>,
-        /// The build's id; {build_number} and the like are filled in [default: a fresh one]
+        /// Id of the build; placeholders such as {build_number} are expanded [default: a new id]
         #[arg(long, env = "DEVMASON_BUILD_ID")]
         id: Option<String>,
-        /// Only say what is read of the files, and send nothing
+        /// Only show what is parsed from the files; send nothing
         #[arg(long)]
         check: bool,
         #[command(flatten)]
         patience: Patience,
-        /// Files, patterns such as 'target/**/*.xml', or - for standard input
+        /// Report files, patterns such as 'target/**/*.xml', or - for standard input
         #[arg(required = true)]
         files: Vec<String>,
     },
-    /// Send what was kept while the server was away
+    /// Send the queued reports
     Flush,
-    /// List or drop what was kept
+    /// List or drop queued reports
     Queue {
         #[command(subcommand)]
         action: Queue,
     },
-    /// Say whether the server is there, who one is to it, and what is still to be sent
+    /// Show the server, the signed-in user and queued reports
     Status,
-    /// List the project's builds, the newest first: with -t those with these tags
+    /// List the project's builds, newest first; with -t only those with these tags
     Builds {
-        /// Only those that this holds of, such as success:false
+        /// Only builds that match these conditions, such as success:false
         #[arg(long = "where", value_name = "CONDITIONS")]
         conditions: Option<String>,
-        /// How many
+        /// Maximum number of builds to list
         #[arg(long, short = 'n', default_value_t = 20)]
         limit: u32,
     },
-    /// Show a build with its steps
+    /// Show a build and its steps
     Show {
-        /// Its id, or `latest`
+        /// Id of the build, or `latest`
         #[arg(default_value = "latest")]
         build: String,
-        /// With what the steps wrote
+        /// Include the output of the steps
         #[arg(long)]
         output: bool,
     },
     /// List a build's test cases
     Tests {
-        /// Its id, or `latest`
+        /// Id of the build, or `latest`
         #[arg(default_value = "latest")]
         build: String,
-        /// Only those: passed, flaky, skipped, failed, error
+        /// Only test cases with this status: passed, flaky, skipped, failed or error; repeatable
         #[arg(long, value_name = "STATUS")]
         status: Vec<String>,
-        /// Only those that failed or broke
+        /// Only failed and broken test cases
         #[arg(long, conflicts_with = "status")]
         failed: bool,
     },
-    /// Wait until a build is finished; exits with 0 if it succeeded, 1 if not, 2 if it is not there, 3 if it takes too long
+    /// Wait for a build to finish; exit with 0 if it succeeded, 1 if it failed, 2 if it is not found, 3 on a timeout
     Wait {
-        /// Its id, or `latest`
+        /// Id of the build, or `latest`
         #[arg(default_value = "latest")]
         build: String,
-        /// How many seconds at most
+        /// Timeout in seconds
         #[arg(long, default_value_t = 3600)]
         timeout: u64,
     },
     /// List the project's tags
     Tags,
-    /// Register, rename or delete a project
+    /// Create, rename or delete a project
     Project {
         #[command(subcommand)]
         action: Action,
     },
-    /// Keep a user's password for the server, asked for or read from standard input, unless the server says that it is wrong
+    /// Save a user's password for the server, from a prompt or standard input, unless the server rejects it
     Login {
-        /// The user's name
+        /// Username
         user: String,
     },
     /// Print a completion script for a shell
     Completions {
-        /// bash, zsh, fish, elvish or powershell
+        /// Shell: bash, zsh, fish, elvish or powershell
         shell: clap_complete::Shell,
     },
-    /// Write the manual pages into a directory
+    /// Write the manual pages to a directory
     Man {
-        /// The directory
+        /// Output directory
         dir: std::path::PathBuf,
     },
 }
 
 #[derive(Subcommand)]
 pub(crate) enum Action {
-    /// Register a project
+    /// Create a project
     Create {
-        /// Its name in URIs
+        /// Name of the project in URLs
         project: String,
-        /// Its name for people [default: the same]
+        /// Display name [default: the name in URLs]
         #[arg(long)]
         name: Option<String>,
     },
-    /// Change its name for people
+    /// Change the display name of a project
     Update {
-        /// Its name in URIs
+        /// Name of the project in URLs
         project: String,
-        /// Its name for people
+        /// New display name
         #[arg(long)]
         name: String,
     },
-    /// Delete a project with all its builds
+    /// Delete a project and all its builds
     Delete {
-        /// Its name in URIs
+        /// Name of the project in URLs
         project: String,
-        /// Do not ask
+        /// Do not ask for confirmation
         #[arg(long, short = 'y')]
         yes: bool,
     },
@@ -238,14 +238,14 @@ pub(crate) enum Action {
 
 #[derive(Subcommand)]
 pub(crate) enum Queue {
-    /// List the builds of which something is still to be sent
+    /// List the builds with queued reports
     List,
-    /// Drop what is still to be sent of some builds; the server keeps what it has
+    /// Drop the queued reports of some builds; the server keeps what it has already stored
     Drop {
-        /// Their ids
+        /// Ids of the builds
         #[arg(required_unless_present = "all")]
         builds: Vec<String>,
-        /// Of all of them
+        /// Drop the queued reports of all builds
         #[arg(long, conflicts_with = "builds")]
         all: bool,
     },
@@ -257,10 +257,10 @@ const YEAR: u64 = 365 * 86_400;
 /// How long and how often.
 #[derive(clap::Args, Clone, Copy)]
 pub(crate) struct Patience {
-    /// How many seconds to wait at the end for the server to take what is left
+    /// Seconds to wait at the end for the server to accept the remaining reports
     #[arg(long, env = "DEVMASON_WAIT", default_value_t = 5)]
     wait: u64,
-    /// After how many seconds output is sent while a command runs
+    /// Interval in seconds at which output is sent while a command runs
     #[arg(long, env = "DEVMASON_INTERVAL", default_value_t = 10)]
     interval: u64,
 }

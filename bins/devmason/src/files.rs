@@ -1,4 +1,4 @@
-//! `devmason report`: files that test tools wrote.
+//! `devmason report`: reports files written by test tools.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -20,13 +20,13 @@ use crate::outbox::{self, Outbox};
 use crate::settings::Settings;
 use crate::{Problem, about, beginning, print, print_json, say, sent};
 
-/// By how much a file system may round a file's time down.
+/// How far a file system may round a modification time down.
 const ROUNDED: Duration = Duration::from_secs(2);
 
-/// Up to so many bytes several files go in one request.
+/// Several files up to this total size, in bytes, are sent in one request.
 const TOGETHER: usize = 16 << 20;
 
-/// A file's bytes; - is standard input.
+/// The contents of a file; - is standard input.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Problem> {
     let mut bytes = Vec::new();
     let read = if path == Path::new("-") {
@@ -37,8 +37,8 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Problem> {
     read.map_err(|error| Problem::usage(format!("{}: {error}", path.display())))
 }
 
-/// The files that a path or a pattern means, and what is wrong with some. One that is there is itself, whatever its
-/// name looks like.
+/// The files that match a path or a pattern, and the errors of others. An existing file is used
+/// literally, whatever its name.
 fn found(pattern: &str) -> Vec<Result<PathBuf, Problem>> {
     if pattern == "-" || Path::new(pattern).exists() {
         return vec![Ok(PathBuf::from(pattern))];
@@ -52,13 +52,13 @@ fn found(pattern: &str) -> Vec<Result<PathBuf, Problem>> {
         .map(|path| path.or_else(|error| bad(error.to_string())))
         .filter(|path| path.as_ref().map_or(true, |path| path.is_file()))
         .collect();
-    if files.is_empty() { vec![bad("there is no such file".to_owned())] } else { files }
+    if files.is_empty() { vec![bad("no such file".to_owned())] } else { files }
 }
 
-/// How long the files in an archive may be together, unpacked, to be looked at, in bytes.
+/// The maximum unpacked size of an archive for a local check, in bytes.
 const UNPACKED: usize = 1 << 30;
 
-/// A file is looked at with all the memory that there is.
+/// A local check may use all memory.
 struct Unbounded;
 
 impl Bounds for Unbounded {
@@ -70,32 +70,32 @@ impl Bounds for Unbounded {
         problem
     }
     fn no_room(&self) -> String {
-        "there is no memory for it".to_owned()
+        "not enough memory".to_owned()
     }
     fn too_long(&self) -> String {
-        format!("what is in it is longer than {UNPACKED} bytes")
+        format!("the uncompressed content exceeds {UNPACKED} bytes")
     }
 }
 
-/// A report file, or an archive of some, that was read as the server reads it.
+/// A report file or archive, parsed as the server would.
 struct File {
     name: String,
     body: Vec<u8>,
-    /// What it was read as: a receipt for each report in it.
+    /// The receipts of the reports in it.
     receipts: Vec<Receipt>,
-    /// Whether something in it says when it ran.
+    /// Whether it says when it ran.
     has_time: bool,
     kind: Kind,
 }
 
-/// Whether a file can be sent by itself.
+/// Whether a file can be sent on its own.
 #[derive(PartialEq, Clone, Copy)]
 enum Kind {
     /// It is a report.
     Report,
-    /// It is one that cannot be read, or not to its end.
+    /// It is a malformed or truncated report.
     Broken,
-    /// There is no report in it.
+    /// It contains no report.
     None,
 }
 
@@ -104,13 +104,13 @@ impl File {
         Ok(Self::of(path.to_string_lossy().into_owned(), read(path)?))
     }
 
-    /// The files in a folder that are wanted, as one archive.
+    /// The selected files of a folder as one archive.
     fn load_folder(path: &Path, is_wanted: &impl Fn(&Path) -> bool) -> Result<Self, Problem> {
         let mut files = Vec::new();
         within(path, 0, &mut files)?;
         files.retain(|file| is_wanted(file));
         if files.is_empty() {
-            return Err(Problem::usage(format!("{}: there is no new file in it", path.display())));
+            return Err(Problem::usage(format!("{}: contains no new files", path.display())));
         }
         files.sort();
         let bodies = files
@@ -134,17 +134,17 @@ impl File {
         file
     }
 
-    /// Reads it as the server does.
+    /// Parses it as the server would.
     fn look(&mut self) -> Result<(), (Kind, String)> {
         let name = self.step().to_owned();
-        // The archive has the file's bytes, and gives them back.
+        // The archive takes over the file's bytes and returns them.
         let body = Bytes::from(std::mem::take(&mut self.body));
         let unpacked =
             Unpack::new(UNPACKED, &Unbounded).each(vec![(Some(name.clone()), body.clone())]);
         self.body = body.into();
         let broken = |problem| (Kind::Broken, problem);
         let files = gather(unpacked.map_err(broken)?, &Unbounded).map_err(broken)?;
-        // An archive is never alone: its files have names of their own.
+        // An archive is never alone: its members have their own names.
         let is_alone = files.iter().all(|part| part.name.as_ref() == Some(&name));
         let mut any = false;
         for part in files {
@@ -152,7 +152,7 @@ impl File {
             if let Some(problem) = &part.broken {
                 self.kind = Kind::Broken;
                 any = true;
-                let text = format!("the file cannot be read: {problem}");
+                let text = format!("cannot read the file: {problem}");
                 let mut receipt = build::receipt(part.name.as_deref(), &part.body, None, false);
                 receipt.note(NoteKind::Verdict.as_str(), text);
                 self.receipts.push(receipt);
@@ -177,7 +177,7 @@ impl File {
                     if let Err(error) = devmason_reports::read_slice(format, &part.body, &mut read)
                     {
                         self.kind = Kind::Broken;
-                        let text = format!("the file cannot be parsed: {error}");
+                        let text = format!("cannot parse the file: {error}");
                         read.against(Reason { cause: Cause::Cut, line: error.line, text });
                     }
                     self.has_time |= read.suites.iter().any(|suite| suite.started.is_some())
@@ -185,23 +185,23 @@ impl File {
                     build::receive(&mut receipt, &read, start.elapsed());
                 }
                 None if is_alone && part.body.is_empty() && is_of_a_report(&name) => {
-                    return Err((Kind::Broken, "it is empty".to_owned()));
+                    return Err((Kind::Broken, "empty file".to_owned()));
                 }
                 None if is_alone => return Err((Kind::None, seen.refusal())),
                 None => build::leave_out(&mut receipt, &seen),
             }
             self.receipts.push(receipt);
         }
-        if any { Ok(()) } else { Err((Kind::None, "there is no report in it".to_owned())) }
+        if any { Ok(()) } else { Err((Kind::None, "contains no report".to_owned())) }
     }
 
-    /// What its step is called.
+    /// The name of its step.
     fn step(&self) -> &str {
         if self.name == "-" { "standard input" } else { &self.name }
     }
 }
 
-/// How deep folders are looked into.
+/// The maximum depth of folders searched.
 const MAX_DEPTH: u32 = 32;
 
 /// The files below a folder.
@@ -218,7 +218,7 @@ fn within(folder: &Path, depth: u32, files: &mut Vec<PathBuf>) -> Result<(), Pro
     Ok(())
 }
 
-/// Counts that are not nothing.
+/// The non-zero counts.
 pub(crate) fn words(counts: &[(usize, &str)]) -> String {
     let words: Vec<String> = counts
         .iter()
@@ -228,12 +228,12 @@ pub(crate) fn words(counts: &[(usize, &str)]) -> String {
     if words.is_empty() { "no cases".to_owned() } else { words.join(", ") }
 }
 
-/// The query of a file that becomes a step.
+/// The query for a file that becomes a step.
 fn query(name: &str) -> String {
     format!("?name={}", utf8_percent_encode(name, NON_ALPHANUMERIC))
 }
 
-/// The files of patterns that are wanted, and whether that is all of them; what is wrong with the others is told.
+/// The selected files of several patterns, and whether all are included; errors are printed.
 fn load(patterns: &[String], is_wanted: impl Fn(&Path) -> bool) -> (Vec<File>, bool) {
     let mut files = Vec::new();
     let mut is_all = true;
@@ -242,7 +242,7 @@ fn load(patterns: &[String], is_wanted: impl Fn(&Path) -> bool) -> (Vec<File>, b
             Ok(path) if path.is_dir() => File::load_folder(&path, &is_wanted),
             Ok(path) if !is_wanted(&path) => {
                 let name = path.display();
-                say(&format!("{name} was not written by this command; it is left out"));
+                say(&format!("{name}: skipped, not written by this command"));
                 continue;
             }
             Ok(path) => File::load(&path),
@@ -264,8 +264,8 @@ fn load(patterns: &[String], is_wanted: impl Fn(&Path) -> bool) -> (Vec<File>, b
     (files, is_all)
 }
 
-/// Puts results of Allure's that were named one by one together, as their folder would be: each file has one test, or the
-/// fixtures of some.
+/// Groups Allure results that were named one by one as their folder would be: each file contains
+/// one test, or the fixtures of some.
 fn one_for_each_folder(files: Vec<File>) -> Result<Vec<File>, Problem> {
     let folder = |file: &File| Path::new(&file.name).parent().map(Path::to_owned);
     let is_allures = |file: &File| Format::recognize(&file.body) == Some(Format::Allure);
@@ -274,7 +274,7 @@ fn one_for_each_folder(files: Vec<File>) -> Result<Vec<File>, Problem> {
     let mut reports: Vec<(Option<PathBuf>, Vec<File>)> = Vec::new();
     for file in files {
         let of = folder(&file);
-        // What lies beside them and is no report belongs to them.
+        // Other files beside them accompany the results.
         if !folders.contains(&of) || !(is_allures(&file) || file.kind == Kind::None) {
             all.push(file);
         } else if let Some((_, known)) = reports.iter_mut().find(|(folder, _)| *folder == of) {
@@ -299,10 +299,10 @@ fn one_for_each_folder(files: Vec<File>) -> Result<Vec<File>, Problem> {
     Ok(all)
 }
 
-/// The report files that a command wrote since then, each with the query of its step: one of an earlier run is not
-/// this one's. What is wrong with them is told.
+/// The report files written by a command since then, each with the query of its step; files of
+/// earlier runs are excluded. Errors are printed.
 pub(crate) fn written(patterns: &[String], since: SystemTime) -> Vec<(String, Vec<u8>)> {
-    // File systems round their times.
+    // File systems round modification times.
     let since = since.checked_sub(ROUNDED).unwrap_or(since);
     let is_new = |path: &Path| {
         let modified = std::fs::metadata(path).and_then(|file| file.modified());
@@ -312,9 +312,9 @@ pub(crate) fn written(patterns: &[String], since: SystemTime) -> Vec<(String, Ve
     steps(files)
 }
 
-/// What files are sent as to a build in progress, each with the query of its step. A broken one is sent as an archive of one,
-/// so that what is known of it fails the build; those that are no reports go with the first that is, so that the receipt names
-/// them.
+/// Converts files to requests for a build in progress, each with the query of its step. A malformed
+/// file is sent as an archive of one, so that its partial contents fail the build. Files that are
+/// not reports go with the first report, so that the receipt lists them.
 fn steps(files: Vec<File>) -> Vec<(String, Vec<u8>)> {
     let (others, reports): (Vec<File>, Vec<File>) =
         files.into_iter().partition(|file| file.kind == Kind::None);
@@ -322,7 +322,7 @@ fn steps(files: Vec<File>) -> Vec<(String, Vec<u8>)> {
         others.iter().flat_map(|file| &file.receipts).for_each(|receipt| {
             let note = receipt.notes.first().map(|note| note.text.as_str()).unwrap_or_default();
             let name = receipt.file.as_deref().unwrap_or_default();
-            say(&format!("{name}: {note}; it is left out"));
+            say(&format!("{name}: skipped: {note}"));
         });
     }
     let mut others = others.into_iter();
@@ -365,7 +365,7 @@ pub(crate) fn report(
         return Ok(if is_all { u8::from(is_bad) } else { 2 });
     }
     if files.is_empty() {
-        return Err(Problem::usage("nothing was reported: there is no file to read"));
+        return Err(Problem::usage("nothing to report: no readable files"));
     }
     let receipts: Vec<Receipt> = files.iter().flat_map(|file| file.receipts.clone()).collect();
     let bytes: usize = files.iter().map(|file| file.body.len()).sum();
@@ -400,7 +400,7 @@ pub(crate) fn report(
     let is_sent = outcome.is_sent();
     let code = sent(settings, &about, outcome)?;
     if is_sent {
-        // It was sent, whether or not its receipt can be read.
+        // It has been sent, even if its receipt cannot be read.
         if let Err(problem) = show_receipt(settings, &about) {
             say(&problem.text);
         }
@@ -411,11 +411,11 @@ pub(crate) fn report(
         };
         print_receipt(&Document(json!({ "uploads": receipts })), to_errors)?;
     }
-    // What could be read is reported; what could not was said.
+    // Readable files are reported; errors of the others have been printed.
     Ok(if is_all { code } else { 2 })
 }
 
-/// A bar where there is a terminal to see it.
+/// A progress bar if there is a terminal.
 fn bar(settings: &Settings, length: usize) -> ProgressBar {
     if settings.quiet || !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
@@ -442,7 +442,7 @@ fn together(settings: &Settings, about: &About, files: &[File]) -> Result<Entry,
             _ => add(&format!("client.{name}"), &value),
         }
     }
-    // Sent later, it must not have started then.
+    // If it is sent later, it must not appear to have started then.
     if !files.iter().any(|file| file.has_time) {
         add("started", &Timestamp::now().to_rfc3339_utc());
     }
@@ -472,7 +472,7 @@ fn tar<'a>(files: impl Iterator<Item = (Cow<'a, str>, &'a [u8])>) -> Result<Vec<
         let mut header = tar::Header::new_gnu();
         header.set_size(body.len() as u64);
         header.set_mode(0o644);
-        // A path of an archive begins nowhere but in it.
+        // A path in an archive must be relative.
         let parts = name.split('/').filter(|part| !matches!(*part, "" | "." | ".."));
         let name = parts.collect::<Vec<_>>().join("/");
         let name = if name.is_empty() { "files".to_owned() } else { name };
@@ -483,7 +483,7 @@ fn tar<'a>(files: impl Iterator<Item = (Cow<'a, str>, &'a [u8])>) -> Result<Vec<
     archive.into_inner().map_err(|error| Problem::failed(error.to_string()))
 }
 
-/// What the server read.
+/// Prints the server's receipt.
 fn show_receipt(settings: &Settings, about: &About) -> Result<(), Problem> {
     if settings.quiet && !settings.json {
         return Ok(());
@@ -497,7 +497,7 @@ fn show_receipt(settings: &Settings, about: &About) -> Result<(), Problem> {
     print_receipt(&receipt, print)
 }
 
-/// A receipt, a line for each file and each note.
+/// Prints a receipt, one line per file and per note.
 fn print_receipt(
     receipt: &Document,
     print: impl Fn(&str) -> Result<(), Problem>,
@@ -510,7 +510,7 @@ fn print_receipt(
             .map(|status| status.as_str())
             .map(|word| (usize::try_from(count(word).unwrap_or(0)).unwrap_or(usize::MAX), word));
         let file = upload.0.get("file").and_then(Value::as_str).unwrap_or("report");
-        let format = upload.0.get("format").and_then(Value::as_str).unwrap_or("no report");
+        let format = upload.0.get("format").and_then(Value::as_str).unwrap_or("not a report");
         print(&format!("{file}: {format}, {}", words(&counts)))?;
         for note in upload.list("notes") {
             let line = note.0.get("line").and_then(Value::as_u64);

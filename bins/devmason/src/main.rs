@@ -1,4 +1,4 @@
-//! The devmason command: reports builds and test runs from anywhere, and shows them.
+//! The devmason command: reports builds and test results from anywhere, and shows them.
 
 mod cli;
 mod files;
@@ -24,7 +24,7 @@ use cli::{Action, Cli, Command, Patience, Queue};
 use outbox::{Outbox, Outcome};
 use settings::Settings;
 
-/// What ends the command with another code than 0.
+/// An error with the exit code of the command.
 pub(crate) struct Problem {
     code: u8,
     text: String,
@@ -35,11 +35,11 @@ impl Problem {
     pub(crate) fn failed(text: impl Into<String>) -> Self {
         Self { code: 1, text: text.into() }
     }
-    /// A setting or an argument is wrong.
+    /// A setting or an argument is invalid.
     pub(crate) fn usage(text: impl Into<String>) -> Self {
         Self { code: 2, text: text.into() }
     }
-    /// The server could not be reached; what was to be reported is kept.
+    /// The server was unreachable; reports are queued.
     pub(crate) fn later(text: impl Into<String>) -> Self {
         Self { code: 3, text: text.into() }
     }
@@ -55,9 +55,10 @@ impl From<devmason_client::Error> for Problem {
     }
 }
 
-/// Tells on standard error, in one line: what a server says must not look like more than that.
+/// Prints one line to standard error. It is sanitized, so that a server's message cannot imitate
+/// other output.
 pub(crate) fn say(text: &str) {
-    // With standard error gone there is nobody to tell.
+    // Without standard error there is nowhere to report it.
     let _ = writeln!(std::io::stderr(), "devmason: {}", sieve::line(text));
 }
 
@@ -71,7 +72,7 @@ pub(crate) fn print_json(document: &Document) -> Result<(), Problem> {
     print_as_is(&sieve::json(&document.0))
 }
 
-/// Prints what a program wrote on standard output, in its colours where that is a terminal.
+/// Prints a program's output to standard output, with colours on a terminal.
 pub(crate) fn print_output(text: &str) -> Result<(), Problem> {
     let text = text.trim_end_matches('\n');
     print_as_is(&if std::io::stdout().is_terminal() {
@@ -83,7 +84,7 @@ pub(crate) fn print_output(text: &str) -> Result<(), Problem> {
 
 fn print_as_is(text: &str) -> Result<(), Problem> {
     match writeln!(std::io::stdout(), "{text}") {
-        // Whoever read has seen enough.
+        // The reader has seen enough.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         result => result.map_err(|error| Problem::failed(error.to_string())),
     }
@@ -112,7 +113,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// A command line that is wrong, or an environment: of a command to run, only its report is lost.
+/// An invalid command line or environment: a command still runs, only unreported.
 fn not_understood(error: &clap::Error) -> u8 {
     let words: Vec<OsString> = std::env::args_os().skip(1).collect();
     let mut halves = words.splitn(2, |word| word == "--");
@@ -121,7 +122,7 @@ fn not_understood(error: &clap::Error) -> u8 {
     if error.use_stderr() && is_to_run && !command.is_empty() {
         return run_unreported(error.render().to_string().trim_end(), command);
     }
-    // Whoever reads has gone: so be it.
+    // If standard output is closed, ignore it.
     let _ = error.print();
     u8::try_from(error.exit_code()).unwrap_or(2)
 }
@@ -136,7 +137,7 @@ fn act(settings: &Settings, command: Command) -> Result<u8, Problem> {
             Ok(run_step(settings, &build, &name, patience, &command))
         }
         Command::Step { build, .. } | Command::End { build, .. } if build.is_empty() => {
-            say("not reported: nothing was begun");
+            say("not reported: no build was begun");
             Ok(if settings.strict { 3 } else { 0 })
         }
         Command::End { build, success, failed, patience } => {
@@ -176,12 +177,12 @@ fn act(settings: &Settings, command: Command) -> Result<u8, Problem> {
     }
 }
 
-/// A build of this client's: which it will be.
+/// The identity of a build from this client.
 pub(crate) fn about(settings: &Settings, id: Option<&str>) -> Result<About, Problem> {
     let project = settings.project()?;
     let id = match id {
         Some(id) => settings.place.fill(id).ok_or_else(|| {
-            Problem::usage(format!("id: '{id}' names something that is not known here"))
+            Problem::usage(format!("id: '{id}' contains a placeholder that is unknown here"))
         })?,
         None => fresh_id(),
     };
@@ -192,7 +193,7 @@ pub(crate) fn about(settings: &Settings, id: Option<&str>) -> Result<About, Prob
     Ok(About { server, project: project.to_string(), build, user, create })
 }
 
-/// The beginning of an incremental build.
+/// The initial report of an incremental build.
 pub(crate) fn beginning(settings: &Settings) -> Report {
     Report {
         incremental: true,
@@ -203,14 +204,14 @@ pub(crate) fn beginning(settings: &Settings) -> Report {
     }
 }
 
-/// Says what became of a report; the code to exit with.
+/// Prints the outcome of a report; returns the exit code.
 fn sent(settings: &Settings, about: &About, outcome: Outcome) -> Result<u8, Problem> {
     let url = about.url();
     for refused in &outcome.flushed.refused {
         say(&format!("refused: {refused}"));
     }
     for other in &outcome.others {
-        say(&format!("a report that was kept before is not sent: {other}"));
+        say(&format!("a queued report could not be sent: {other}"));
     }
     if outcome.is_sent() {
         if !settings.quiet {
@@ -227,17 +228,18 @@ fn sent(settings: &Settings, about: &About, outcome: Outcome) -> Result<u8, Prob
     };
     let why = outcome.stopped.map(|error| format!(": {error}")).unwrap_or_default();
     if outcome.lost > 0 {
-        return unsent(format!("{} requests of {url} are lost{why}", outcome.lost));
+        return unsent(format!("{url}: {} requests lost{why}", outcome.lost));
     }
     if outcome.flushed.left > 0 {
-        let text =
-            format!("{url} is kept, and sent with the next report or by 'devmason flush'{why}");
+        let text = format!(
+            "{url}: saved locally; it will be retried with the next report, or run 'devmason flush'{why}"
+        );
         return unsent(text);
     }
-    Err(Problem::failed(format!("a part of {url} was refused")))
+    Err(Problem::failed(format!("{url}: the server refused part of the report")))
 }
 
-/// The same where a command ran, whose code counts.
+/// The same after a command, whose exit code takes precedence.
 fn told(result: Result<u8, Problem>) {
     if let Err(problem) = result {
         say(&problem.text);
@@ -268,7 +270,7 @@ fn run_build(
             for (query, body) in files::written(reports, since) {
                 outbox.push(outbox::file(&about.build, &query, body));
             }
-            // What the steps say, but that the step which failed may be the one that is lost.
+            // By default it follows from the steps, but the failed step may be the one that was lost.
             let said = (done.code != 0).then_some(false);
             told(outbox::end(&about.build, said).and_then(|end| {
                 outbox.push(end);
@@ -309,12 +311,12 @@ fn run_step(
     }
 }
 
-/// Reporting must not keep a build from running, whatever is wrong with it.
+/// Runs the command even if it cannot be reported, for whatever reason.
 fn run_unreported(problem: &str, command: &[OsString]) -> u8 {
     use std::os::unix::process::CommandExt;
     say(&format!("not reported: {problem}"));
     let [program, arguments @ ..] = command else { return 2 };
-    // It takes this process's place: signals, terminal and exit code are its own.
+    // It replaces this process, and so owns signals, terminal and exit code.
     let mut error = run::direct(program, arguments).exec();
     if run::is_script(&error) {
         error = run::script(program, arguments).exec();
@@ -345,36 +347,34 @@ fn begin(settings: &Settings, id: Option<String>, patience: Patience) -> Result<
     if !outcome.flushed.refused.is_empty() {
         return sent(settings, &about, outcome);
     }
-    // Later steps bring it along if it could not be sent now.
+    // If it could not be sent now, later steps send it as well.
     if let Some(error) = outcome.stopped {
-        say(&format!("{}{} is kept: {error}", about.server, about.build));
+        say(&format!("{}{}: saved locally: {error}", about.server, about.build));
     }
     Ok(0)
 }
 
-/// A build that another process began.
+/// Resumes a build that another process began.
 fn resume(settings: &Settings, name: &str, patience: Patience) -> Result<(Outbox, About), Problem> {
     if name.is_empty() {
-        return Err(Problem::usage("build: nothing was begun"));
+        return Err(Problem::usage("build: none was begun; run 'devmason begin' first"));
     }
     let spool = settings.spool().map_err(|error| Problem::usage(format!("build: {error}")))?;
     let project = settings.project.as_deref();
     let session = spool.session_of(&settings.server, project, name).ok_or_else(|| {
-        Problem::usage(format!(
-            "build: there is none '{name}' that was begun here and is not ended"
-        ))
+        Problem::usage(format!("build: '{name}' was not begun here, or has already ended"))
     })?;
     let about = session.about().clone();
     if about.server != settings.server {
-        let problem =
-            format!("build: it was begun at {}, not at {}", about.server, settings.server);
+        let problem = format!("build: begun at {}, not at {}", about.server, settings.server);
         return Err(Problem::usage(problem));
     }
     belongs_to_caller(&session);
     Ok((Outbox::resume(settings, session, patience.wait())?, about))
 }
 
-/// Says that a build is over when the script that reports it is. On a CI system each command may have a shell of its own.
+/// Ties a build to the script that reports it, so that it ends with the script. Not on a CI system,
+/// where each command may have its own shell.
 fn belongs_to_caller(session: &Session) {
     if let (None, Some(owner)) = (Place::detect().ci, Owner::of_this_process()) {
         session.goes_on_with(&owner);
@@ -424,22 +424,22 @@ fn project(settings: &Settings, action: Action) -> Result<u8, Problem> {
         Action::Create { project, name } => {
             let slug = slug(&project)?;
             let is_new = client.create_project(&slug, name.as_deref().unwrap_or(&project))?;
-            let word = if is_new { "registered" } else { "there is already a project" };
+            let word = if is_new { "created" } else { "already exists:" };
             (Resource::Project(slug).path(), word)
         }
         Action::Update { project, name } => {
             let slug = slug(&project)?;
-            // Only one that is there.
+            // It must exist.
             client.project(&slug)?;
             client.put_project(&slug, &name)?;
             (Resource::Project(slug).path(), "renamed")
         }
         Action::Delete { project, yes } => {
             let slug = slug(&project)?;
-            // What is not there needs no answer.
+            // A missing project needs no confirmation.
             client.project(&slug)?;
             if !yes && !is_sure(&slug)? {
-                return Err(Problem::failed("nothing was deleted"));
+                return Err(Problem::failed("confirmation does not match; nothing was deleted"));
             }
             let path = Resource::Project(slug).path();
             let delete = devmason_client::Outgoing::new(devmason_client::Method::DELETE, &path);
@@ -453,19 +453,22 @@ fn project(settings: &Settings, action: Action) -> Result<u8, Problem> {
     Ok(0)
 }
 
-/// Asks whether a project is to be deleted; where nobody can answer, that must be said before.
+/// Asks for confirmation before deleting a project; without a terminal, it must be given in
+/// advance.
 fn is_sure(project: &Slug) -> Result<bool, Problem> {
     if !std::io::stdin().is_terminal() {
-        return Err(Problem::usage("yes: say --yes to delete a project with all its builds"));
+        return Err(Problem::usage(
+            "cannot ask for confirmation; pass --yes to delete the project and all its builds",
+        ));
     }
-    say(&format!("'{project}' is deleted with all its builds; type its name to go on"));
+    say(&format!("this deletes project '{project}' and all its builds; type its name to confirm"));
     let mut answer = String::new();
     let read = std::io::stdin().read_line(&mut answer);
     read.map_err(|error| Problem::failed(error.to_string()))?;
     Ok(answer.trim() == project.as_str())
 }
 
-/// What was kept: lists or drops it.
+/// Lists or drops queued reports.
 fn queue(settings: &Settings, action: &Queue) -> Result<u8, Problem> {
     let mut sessions = settings.spool().map_err(Problem::failed)?.sessions();
     sessions.retain(|session| session.waiting() > 0);
@@ -482,21 +485,21 @@ fn queue(settings: &Settings, action: &Queue) -> Result<u8, Problem> {
     let is_of = |id: &String, about: &About| *id == about.id() || *id == about.url();
     let is_there = |id: &&String| sessions.iter().any(|session| is_of(id, session.about()));
     if let Some(id) = builds.iter().find(|id| !is_there(id)) {
-        return Err(Problem::usage(format!("builds: nothing is kept of '{id}'")));
+        return Err(Problem::usage(format!("builds: no queued reports for '{id}'")));
     }
     for session in sessions {
         let url = session.about().url();
         if all || builds.iter().any(|id| is_of(id, session.about())) {
             session.discard().map_err(|error| Problem::failed(format!("{url}: {error}")))?;
             if !settings.quiet {
-                say(&format!("dropped what was kept of {url}"));
+                say(&format!("dropped the queued reports of {url}"));
             }
         }
     }
     Ok(0)
 }
 
-/// What the server says of a user and a password: nothing where it is not there.
+/// Checks a username and password with the server; succeeds if it is unreachable.
 fn verify(settings: &Settings, credentials: &Credentials) -> Result<(), Problem> {
     let client = Client::new(&settings.server, Some(credentials.clone()))
         .map_err(|error| Problem::usage(error.to_string()))?;
@@ -506,25 +509,28 @@ fn verify(settings: &Settings, credentials: &Credentials) -> Result<(), Problem>
     match client.get(&Resource::User(user).path()) {
         Ok(_) => Ok(()),
         Err(error) if error.status() == Some(404) => {
-            say(&format!("there is no user '{}' yet: the first report makes it", credentials.user));
+            say(&format!(
+                "user '{}' does not exist yet; the first report creates it",
+                credentials.user
+            ));
             Ok(())
         }
         Err(error) if error.is_temporary() => {
-            say(&format!("the password is kept without being tried: {error}"));
+            say(&format!("could not verify the password: {error}"));
             Ok(())
         }
         Err(error) if error.status() == Some(401) => {
-            Err(Problem::failed(format!("the password is not kept: {error}")))
+            Err(Problem::failed(format!("password not saved: {error}")))
         }
         Err(error) => Err(error.into()),
     }
 }
 
 fn login(settings: &Settings, user: String) -> Result<u8, Problem> {
-    // Before it is shown, and before it names what is kept.
+    // Checked before it is printed, and before it names queued reports.
     Client::new(&settings.server, None).map_err(|error| Problem::usage(error.to_string()))?;
     let password = if std::io::stdin().is_terminal() {
-        let prompt = format!("Password of {user} at {}: ", settings.server);
+        let prompt = format!("Password for {user} at {}: ", settings.server);
         rpassword::prompt_password(sieve::line(&prompt))
     } else {
         std::io::read_to_string(std::io::stdin())
@@ -532,13 +538,13 @@ fn login(settings: &Settings, user: String) -> Result<u8, Problem> {
     };
     let password = password.map_err(|error| Problem::failed(format!("password: {error}")))?;
     if password.is_empty() {
-        return Err(Problem::usage("password: it is empty"));
+        return Err(Problem::usage("password: must not be empty"));
     }
     let credentials = Credentials { user, password };
     verify(settings, &credentials)?;
     let path = settings.keep(credentials)?;
     if !settings.quiet {
-        say(&format!("kept in {}", path.display()));
+        say(&format!("saved to {}", path.display()));
     }
     Ok(0)
 }

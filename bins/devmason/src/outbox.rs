@@ -1,4 +1,4 @@
-//! What is to be sent: kept in the spool, sent by a thread of its own while the build goes on.
+//! Requests to be sent: queued in the spool, and sent by a separate thread while the build goes on.
 
 use std::collections::VecDeque;
 use std::io;
@@ -17,13 +17,13 @@ use tokio::time::Instant;
 use crate::Problem;
 use crate::settings::Settings;
 
-/// How many bytes are kept in memory where the spool can't take them.
+/// The maximum size in bytes of requests held in memory if the spool cannot store them.
 const MEMORY: usize = 64 << 20;
 
-/// How often it is looked whether there is room.
+/// How often free room is checked for.
 const ROOM_INTERVAL: Duration = Duration::from_millis(100);
 
-/// The pauses between tries, from the first to the longest.
+/// The pauses between attempts, from the first to the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(5));
 
 /// The build's document as a request.
@@ -48,7 +48,7 @@ pub(crate) fn file(build: &str, query: &str, body: Vec<u8>) -> Entry {
     }
 }
 
-/// Its end.
+/// The end of the build as a request.
 pub(crate) fn end(build: &str, success: Option<bool>) -> Result<Entry, Problem> {
     entry("DELETE", progress(build), &json!({ "success": success }))
 }
@@ -63,15 +63,15 @@ fn entry(method: &str, target: String, document: &impl serde::Serialize) -> Resu
     Ok(Entry { method: method.to_owned(), target, key: None, media_type, body })
 }
 
-/// What came of sending.
+/// The outcome of sending.
 pub(crate) struct Outcome {
     /// What was sent, refused and left.
     pub(crate) flushed: Flushed,
     /// Why it was not sent, if it was not.
     pub(crate) stopped: Option<Error>,
-    /// How many requests nothing could keep.
+    /// The number of requests that could not be queued.
     pub(crate) lost: u32,
-    /// What is wrong with reports that were kept before.
+    /// Errors of reports queued earlier.
     pub(crate) others: Vec<String>,
 }
 
@@ -87,16 +87,16 @@ struct Memory {
     entries: VecDeque<Entry>,
     bytes: usize,
     lost: u32,
-    /// Something of it was refused.
+    /// A part of it was refused.
     is_incomplete: bool,
-    /// The server refused the build: what belongs to it would go into the one that has its id.
+    /// The server refused the build: its parts must not be added to the other build with the same id.
     is_refused: bool,
-    /// It was waited for room in vain; so many requests were left then.
+    /// Set if waiting for room was in vain, to the number of requests then left.
     gave_up: Option<usize>,
 }
 
 impl Memory {
-    /// The server refused the build: nothing of it can be sent any more.
+    /// Marks the build as refused: nothing more of it can be sent.
     fn refuse(&mut self) {
         self.is_refused = true;
         self.lost += u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
@@ -104,8 +104,8 @@ impl Memory {
         self.bytes = 0;
     }
 
-    /// Whether it can take a request. One that ends a build is always taken, and one that is alone: it is in
-    /// memory anyway.
+    /// Whether there is room for a request. The end of a build is always accepted, and so is a request
+    /// when there is no other: it is in memory anyway.
     fn has_room(&self, entry: &Entry) -> bool {
         self.entries.is_empty()
             || entry.method == "DELETE"
@@ -113,11 +113,11 @@ impl Memory {
     }
 }
 
-/// What the thread that sends and the one that reports have in common.
+/// State shared by the sending and the reporting thread.
 #[derive(Default)]
 struct Shared {
     memory: Mutex<Memory>,
-    /// There is more to send.
+    /// Notifies about new requests.
     more: Notify,
 }
 
@@ -127,25 +127,25 @@ impl Shared {
     }
 }
 
-/// A report on its way.
+/// A report in progress.
 pub(crate) struct Outbox {
     session: Option<Session>,
-    /// Whether the session takes no more: what comes now must not overtake what is in memory.
+    /// Whether the session accepts no more: later requests must not overtake those in memory.
     is_past_spool: bool,
-    /// Held while something of it is in memory alone: should this process die, it is lost.
+    /// Held while a part of it is only in memory, as it is lost if this process dies.
     in_memory: Option<BegunStep>,
-    /// Locked while this process goes on with the session.
+    /// Locked while this process continues the session.
     _alive: Option<std::fs::File>,
     shared: Arc<Shared>,
-    /// How long to wait for the server: for room while it takes nothing, and at the end.
+    /// How long to wait for the server: for room while nothing is sent, and at the end.
     wait: Duration,
     deadline: watch::Sender<Option<Instant>>,
     thread: Option<JoinHandle<Outcome>>,
 }
 
 impl Outbox {
-    /// Begins a report, in the spool if that can take it: of one request, or of a build whose steps are still to
-    /// come from this process.
+    /// Begins a report, in the spool if possible: of a single request, or of a build whose steps follow
+    /// from this process.
     pub(crate) fn begin(
         settings: &Settings,
         about: About,
@@ -173,7 +173,7 @@ impl Outbox {
         }
     }
 
-    /// Goes on with a report that another process began.
+    /// Resumes a report that another process began.
     pub(crate) fn resume(
         settings: &Settings,
         session: Session,
@@ -188,7 +188,7 @@ impl Outbox {
         alive: Option<std::fs::File>,
         wait: Duration,
     ) -> Result<Self, Problem> {
-        // The thread tries again by itself.
+        // The thread retries by itself.
         let client = settings.client()?.with_retry(Retry::NONE);
         let (deadline, watched) = watch::channel(None);
         let shared = Arc::<Shared>::default();
@@ -209,7 +209,7 @@ impl Outbox {
             .name("sender".to_owned())
             .spawn(move || {
                 let outcome = runtime.block_on(sender.run());
-                // A name that is still being looked up keeps nobody waiting.
+                // A pending DNS lookup delays no one.
                 runtime.shutdown_background();
                 outcome
             })
@@ -226,8 +226,8 @@ impl Outbox {
         })
     }
 
-    /// Takes a request, to be sent behind those before: into the spool, else into memory. Where neither has room it
-    /// waits, as long as the server goes on taking what is there.
+    /// Queues a request after the earlier ones: in the spool, otherwise in memory. If both are full, it
+    /// waits as long as the server keeps accepting requests.
     pub(crate) fn push(&mut self, entry: Entry) {
         if !self.keep(&entry) {
             self.wait_for(|| {
@@ -248,7 +248,7 @@ impl Outbox {
         self.shared.more.notify_one();
     }
 
-    /// Whether the spool has taken a request.
+    /// Whether the spool has stored a request.
     fn keep(&mut self, entry: &Entry) -> bool {
         let Some(session) = self.session.as_ref().filter(|_| !self.is_past_spool) else {
             return false;
@@ -257,7 +257,7 @@ impl Outbox {
         self.wait_for(|| {
             pushed = session.push(entry);
             let is_full = |error: &io::Error| error.kind() == io::ErrorKind::QuotaExceeded;
-            // Where nothing of this report waits, others fill the spool.
+            // If this report has nothing queued, others fill the spool.
             !pushed.as_ref().is_err_and(is_full) || session.waiting() == 0
         });
         let Err(error) = pushed else { return true };
@@ -271,7 +271,7 @@ impl Outbox {
         false
     }
 
-    /// Waits until it is done, unless the server has taken nothing for as long as it is waited for.
+    /// Waits until it is done, or until the server has accepted nothing for the maximum waiting time.
     fn wait_for(&self, mut is_done: impl FnMut() -> bool) {
         let left = || {
             let spooled = self.session.as_ref().map_or(0, |session| session.waiting() as usize);
@@ -284,7 +284,7 @@ impl Outbox {
                 (last, since) = (now, Instant::now());
             }
             let mut memory = self.shared.memory();
-            // Having waited in vain, it does not do so again for each request, until something was taken.
+            // After waiting in vain, do not wait for every further request until something is sent.
             memory.gave_up = memory.gave_up.filter(|at| now >= *at);
             if memory.gave_up.is_some() || since.elapsed() >= self.wait {
                 memory.gave_up = memory.gave_up.or(Some(now));
@@ -296,24 +296,24 @@ impl Outbox {
         }
     }
 
-    /// A step begins whose end is still to come.
+    /// Marks a step as begun, with its end to follow.
     pub(crate) fn begin_step(&self) -> Option<BegunStep> {
-        // Where it cannot be written, a client that is killed leaves a build without this step.
+        // If it cannot be written and the client is killed, the build lacks this step.
         self.session.as_ref()?.begin_step().ok()
     }
 
-    /// It has ended.
+    /// Marks the step as ended.
     pub(crate) fn end_step(&self, begun: Option<BegunStep>) {
         if let (Some(session), Some(begun)) = (&self.session, begun) {
             session.end_step(begun);
         }
     }
 
-    /// Nothing more comes; waits for what is left to be sent.
+    /// Ends the report; waits until the rest is sent.
     pub(crate) fn finish(mut self) -> Outcome {
         self.deadline.send_replace(Some(Instant::now() + self.wait));
         let joined = self.thread.take().map(JoinHandle::join);
-        // What was lost after all has been marked by now.
+        // By now, anything finally lost has been marked.
         let in_memory = self.in_memory.take();
         self.end_step(in_memory);
         match joined {
@@ -326,13 +326,13 @@ impl Outbox {
 }
 
 fn warn_of_spool(problem: &str) {
-    crate::say(&format!("reports cannot be kept on disk, only in memory: {problem}"));
+    crate::say(&format!("cannot queue reports on disk, only in memory: {problem}"));
 }
 
-/// The thread that sends.
+/// The sending thread.
 struct Sender {
     client: Client,
-    /// The project to register if it is not there.
+    /// The project to register if it is missing.
     project: Option<devmason_domain::Slug>,
     own: Option<Session>,
     spool: Option<Spool>,
@@ -361,16 +361,16 @@ impl Sender {
                 Err(error) if is_last && !error.is_temporary() => break Some(error),
                 Err(error) => Some(error),
             };
-            // A name or a password that is wrong is best known before a long command ends.
+            // A wrong name or password should be reported before a long command ends.
             if let Some(error) = error.as_ref().filter(|error| !is_told && error.is_of_access()) {
                 is_told = true;
-                crate::say(&format!("not reported so far: {error}"));
+                crate::say(&format!("not reported yet: {error}"));
             }
             let mut said = self.deadline.clone();
             let (failed, is_waiting) = (error.is_some(), error.is_some() || self.left() > 0);
             tokio::select! {
                 () = self.shared.more.notified(), if !failed => {}
-                // The last tries begin at once.
+                // The final attempts begin at once.
                 _ = said.wait_for(Option::is_some), if !is_last => pause = PAUSES.0,
                 () = tokio::time::sleep(pause), if is_waiting || is_last => {
                     pause = (pause * 2).min(PAUSES.1);
@@ -378,7 +378,7 @@ impl Sender {
                 () = passed(&mut deadline) => break error.or_else(|| Some(self.too_slow())),
             }
         };
-        // What was left before goes with what is sent now.
+        // Earlier reports are sent together with this one.
         let mut others = Flushed::default();
         if let (None, Some(spool)) = (&stopped, &self.spool) {
             let mut deadline = self.deadline.clone();
@@ -393,7 +393,7 @@ impl Sender {
             && (!memory.entries.is_empty() || memory.is_incomplete)
             && !own.is_over()
         {
-            // This process ends, and with it what it remembers.
+            // This process ends, and its memory is lost.
             own.mark_incomplete();
         }
         let unsent = u32::try_from(memory.entries.len()).unwrap_or(u32::MAX);
@@ -407,7 +407,7 @@ impl Sender {
     fn too_slow(&self) -> Error {
         Error::Unreachable {
             server: self.client.server().to_owned(),
-            problem: "it took too long".to_owned(),
+            problem: "timed out".to_owned(),
         }
     }
 
@@ -433,7 +433,7 @@ impl Sender {
                 result => result?,
             }
             if own.waiting() > 0 {
-                // Another process is sending it, or something came meanwhile.
+                // Another process is sending it, or something was added in the meantime.
                 return Ok(());
             }
         }
@@ -467,13 +467,13 @@ impl Sender {
     }
 }
 
-/// Returns once the deadline is said and has passed.
+/// Returns once the deadline is set and has passed.
 async fn passed(deadline: &mut watch::Receiver<Option<Instant>>) {
     loop {
         let said = *deadline.borrow_and_update();
         match said {
             Some(at) => return tokio::time::sleep_until(at).await,
-            // Where nobody can say one any more, the process ends.
+            // If it can no longer be set, the process is ending.
             None if deadline.changed().await.is_err() => return,
             None => {}
         }

@@ -1,4 +1,4 @@
-//! `devmason run`: a command as a build, or as a step of one.
+//! `devmason run`: runs a command as a build, or as a step of one.
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Read, Write};
@@ -20,51 +20,51 @@ use signal_hook::iterator::exfiltrator::WithOrigin;
 use crate::outbox::{self, Outbox};
 use crate::{Problem, say};
 
-/// From so many bytes of output on a part of it is sent at once.
+/// Flush a part once this much output has accumulated, in bytes.
 const PART_BYTES: usize = 1 << 20;
 
-/// So many bytes of each output are in a part at most: escaped as JSON, six times as many, both are below the
-/// server's bound on bodies.
+/// The maximum size of each output in a part, in bytes: escaped as JSON, both grow up to sixfold
+/// and stay below the server's limit on bodies.
 const MOST_OF_PART: usize = 2 << 20;
 
-/// From so many bytes on that wait to be taken, the command waits with writing more.
+/// When this many bytes are waiting, the command's output is blocked.
 const MOST_WRITTEN: usize = 8 << 20;
 
-/// How long the output of what a command left running is waited for.
+/// How long to wait for output of processes that the command left running.
 const LAST_OUTPUT: Duration = Duration::from_secs(2);
 
-/// How much a pipe holds at most, in bytes, unless an administrator allowed more.
+/// The maximum capacity of a pipe in bytes, unless an administrator raised it.
 const PIPE: usize = 1 << 20;
 
-/// How long a step's name is at most, in bytes.
+/// The maximum length of a step's name, in bytes.
 const NAME_BYTES: usize = 200;
 
-/// What a command came to.
+/// The result of a command.
 pub(crate) struct Done {
-    /// What to exit with: the command's own code, or what a shell would.
+    /// The exit code: the command's own, or what a shell would return.
     pub(crate) code: u8,
 }
 
-/// What happens while a command runs.
+/// An event while a command runs.
 enum Event {
-    /// Much was written.
+    /// Much output has accumulated.
     Much,
     /// One of its outputs ended.
     Ended,
-    /// It did.
+    /// The command exited.
     Exited(io::Result<ExitStatus>),
 }
 
-/// What was written and not yet sent: to standard output, to standard error.
+/// Output not yet sent: standard output and standard error.
 #[derive(Default)]
 struct Written {
     outputs: [Vec<u8>; 2],
-    /// Nothing more is taken.
+    /// No more output is accepted.
     is_closed: bool,
 }
 
 impl Written {
-    /// Takes what is whole: half a character stays, unless it is the last.
+    /// Takes complete characters; a partial one stays, unless it is the last.
     fn take(&mut self, is_last: bool) -> [String; 2] {
         self.outputs.each_mut().map(|bytes| {
             let first = bytes.get(..MOST_OF_PART).unwrap_or(bytes);
@@ -82,20 +82,20 @@ impl Written {
     }
 }
 
-/// What the threads that read and the one that reports have in common.
+/// State shared by the reading threads and the reporting one.
 #[derive(Default)]
 struct Shared {
     written: Mutex<Written>,
-    /// Something was taken.
+    /// Notifies that output was taken.
     room: Condvar,
-    /// How many of the threads that read are just passing on what they read: whoever reads that may be slow.
+    /// The number of reading threads that are currently writing output, whose consumer may be slow.
     passing: AtomicUsize,
-    /// How many bytes were read since the command ended.
+    /// The number of bytes read since the command ended.
     since_end: AtomicUsize,
 }
 
 impl Shared {
-    /// Whether something of the command itself may still be on its way: a pipe holds so much at most.
+    /// Whether output of the command itself may still be in a pipe, which has a limited capacity.
     fn is_passing_on(&self) -> bool {
         self.passing.load(Ordering::SeqCst) > 0 && self.since_end.load(Ordering::SeqCst) < PIPE
     }
@@ -105,7 +105,8 @@ impl Shared {
     }
 }
 
-/// Up to where bytes are whole characters: a UTF-8 character that is cut off at the end has three bytes at most.
+/// The length of the complete characters: an incomplete UTF-8 character at the end has up to three
+/// bytes.
 fn whole_characters(bytes: &[u8]) -> usize {
     let start = bytes.len().saturating_sub(3);
     let tail = bytes.get(start..).unwrap_or_default();
@@ -119,7 +120,8 @@ fn whole_characters(bytes: &[u8]) -> usize {
     if tail.len() - at < length { start + at } else { bytes.len() }
 }
 
-/// The name of the step that a command is: its program's, for what stands behind that may be secret; or all of it.
+/// The name of a command's step: its program only, as arguments may be secret; or the whole command
+/// line.
 pub(crate) fn name_of(command: &[OsString], is_whole: bool) -> String {
     let program =
         command.first().map(|program| Path::new(program).file_name().unwrap_or(program).to_owned());
@@ -131,8 +133,8 @@ pub(crate) fn name_of(command: &[OsString], is_whole: bool) -> String {
     if name.is_empty() { "command".to_owned() } else { name }
 }
 
-/// Runs a command; its output is passed on as it comes, and sent in parts while it runs, the last with what came of
-/// it. Only that one command's outcome counts: nothing that goes wrong with reporting changes it.
+/// Runs a command. Its output is passed on immediately and sent in parts while it runs; the last
+/// part has the result. Only the command's own outcome counts: reporting errors do not change it.
 pub(crate) fn run(
     outbox: &mut Outbox,
     build: &str,
@@ -141,7 +143,7 @@ pub(crate) fn run(
     interval: Duration,
 ) -> Result<Done, Problem> {
     let [program, arguments @ ..] = command else {
-        return Err(Problem::usage("command: say which, behind --"));
+        return Err(Problem::usage("no command given; put it after --"));
     };
     let started = Timestamp::now();
     let step = |output: [String; 2], success, extras: Value| Step {
@@ -153,7 +155,7 @@ pub(crate) fn run(
         errout: output.get(1).cloned().unwrap_or_default(),
         ..Step::default()
     };
-    // Before the command: a signal that comes right then must find somebody.
+    // Before the command starts, so that no signal is missed.
     let signals = SignalsInfo::<WithOrigin>::new(not_ignored());
     let has_ended = Arc::new(AtomicBool::new(false));
     let spawn =
@@ -166,7 +168,7 @@ pub(crate) fn run(
         Err(error) => {
             let problem = format!("{}: {error}", program.display());
             say(&problem);
-            // As a shell: not found, or not to be run.
+            // Like a shell: not found, or not executable.
             let code = if error.kind() == io::ErrorKind::NotFound { 127 } else { 126 };
             let failed = step([String::new(), problem], false, json!({ "exit_code": code }));
             outbox.push(outbox::step(build, &Step { name: name.to_owned(), ..failed })?);
@@ -185,7 +187,7 @@ pub(crate) fn run(
         let _ = sender.send(Event::Exited(status));
     });
 
-    // A part of what was written, where that is so much.
+    // Takes a part of the output if there is enough.
     let take = |least: usize| {
         let mut written = shared.written();
         let taken = (written.longest() >= least).then(|| written.take(false));
@@ -211,7 +213,7 @@ pub(crate) fn run(
                 exited = Some(status);
                 next = Instant::now() + LAST_OUTPUT;
             }
-            // Not what the command wrote is late, but whoever reads it.
+            // The command is not late, but the consumer of its output.
             Err(RecvTimeoutError::Timeout) if exited.is_some() && shared.is_passing_on() => {
                 next = Instant::now() + LAST_OUTPUT;
             }
@@ -233,7 +235,7 @@ pub(crate) fn run(
             break;
         }
     }
-    // What the command left running may write on; it is no part of this.
+    // Processes that the command left running may write more; it is not part of this step.
     shared.written().is_closed = true;
     while let Some(output) = take(MOST_OF_PART + 1) {
         part = push_part(outbox, output)?;
@@ -251,10 +253,10 @@ pub(crate) fn run(
     Ok(Done { code })
 }
 
-/// The exit code that a shell would have, and how the step says it.
+/// The exit code that a shell would return, and its form in the step.
 fn outcome(status: Option<ExitStatus>) -> (u8, Value) {
     let Some(status) = status else {
-        return (1, json!({ "problem": "nobody knows how the command ended" }));
+        return (1, json!({ "problem": "the exit status of the command is unknown" }));
     };
     match (status.code(), status.signal()) {
         (Some(code), _) => (u8::try_from(code).unwrap_or(1), json!({ "exit_code": code })),
@@ -265,7 +267,7 @@ fn outcome(status: Option<ExitStatus>) -> (u8, Value) {
     }
 }
 
-/// Two threads: each reads an output of the command, passes it on, and keeps it.
+/// Starts two threads: each reads one output of the command, passes it on and keeps it.
 fn pass_on(
     child: &mut Child,
     shared: &Arc<Shared>,
@@ -279,7 +281,7 @@ fn pass_on(
         thread::spawn(move || {
             if let Some(mut pipe) = pipe {
                 let mut buffer = vec![0; 64 << 10];
-                // An end, or a broken pipe: there is no more.
+                // At the end, or after an error on the pipe, there is no more.
                 while let Ok(count @ 1..) = pipe.read(&mut buffer) {
                     let piece = buffer.get(..count).unwrap_or_default();
                     if has_ended.load(Ordering::SeqCst) {
@@ -299,7 +301,7 @@ fn pass_on(
                         !written.is_closed && written.longest() >= MOST_WRITTEN
                     };
                     drop(shared.room.wait_while(written, is_full));
-                    // Whoever reads may have gone: the build goes on all the same.
+                    // The consumer may have closed it; the build continues.
                     shared.passing.fetch_add(1, Ordering::SeqCst);
                     let _ = match which {
                         0 => io::stdout().write_all(piece).and_then(|()| io::stdout().flush()),
@@ -313,7 +315,7 @@ fn pass_on(
     }
 }
 
-/// A command, which does not learn who reports it.
+/// A command without the client's secrets in its environment.
 pub(crate) fn direct(program: &OsStr, arguments: &[OsString]) -> Command {
     let mut command = Command::new(program);
     command.args(arguments);
@@ -321,12 +323,12 @@ pub(crate) fn direct(program: &OsStr, arguments: &[OsString]) -> Command {
     command
 }
 
-/// Whether a program is a script that does not say what runs it: a shell runs it then, as a shell would.
+/// Whether a program is a script without an interpreter line, which a shell would run itself.
 pub(crate) fn is_script(error: &io::Error) -> bool {
     error.raw_os_error() == Some(rustix::io::Errno::NOEXEC.raw_os_error())
 }
 
-/// The same by a shell.
+/// The same, run by a shell.
 pub(crate) fn script(program: &OsStr, arguments: &[OsString]) -> Command {
     let mut command = Command::new("/bin/sh");
     command.arg(program).args(arguments);
@@ -334,7 +336,8 @@ pub(crate) fn script(program: &OsStr, arguments: &[OsString]) -> Command {
     command
 }
 
-/// The signals that are forwarded, but for those that are ignored, as by `nohup`: so the command ignores them, too.
+/// The signals to forward. Ignored ones, as under `nohup`, are left out, so that the command
+/// ignores them, too.
 fn not_ignored() -> Vec<i32> {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
@@ -343,12 +346,13 @@ fn not_ignored() -> Vec<i32> {
     all.into_iter().filter(|signal| mask & (1 << (signal - 1)) == 0).collect()
 }
 
-/// Forwards what somebody sends to this process. What the terminal sends, the command gets by itself.
+/// Forwards signals sent to this process. Signals from the terminal reach the command by
+/// themselves.
 fn forward(mut signals: SignalsInfo<WithOrigin>, child: u32, has_ended: Arc<AtomicBool>) {
     thread::spawn(move || {
         for origin in signals.forever() {
             if has_ended.load(Ordering::SeqCst) {
-                // Only the report is still waited for: it is kept, and who wants to go may.
+                // Only the report is still pending. It is queued, so the process may be ended.
                 let _ = signal_hook::low_level::emulate_default_handler(origin.signal);
                 continue;
             }
@@ -374,7 +378,7 @@ mod tests {
             (&"a\u{1F600}".as_bytes()[..4], 1),
             ("a\u{1F600}".as_bytes(), 5),
             (&"a€".as_bytes()[..3], 1),
-            // What is no character is not waited for.
+            // Invalid bytes are not waited for.
             (b"a\x80\x80", 3),
             (b"", 0),
         ] {

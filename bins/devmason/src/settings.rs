@@ -1,5 +1,5 @@
-//! Settings: a flag, else an environment variable, else the project's `.devmason.toml` (project and tags alone),
-//! else the user's `config.toml`, else the default.
+//! Settings: from a flag, an environment variable, the project's `.devmason.toml` (only project and
+//! tags), the user's `config.toml` or the default, in this order of precedence.
 
 use std::fs;
 use std::io::{self, Write};
@@ -36,7 +36,7 @@ pub(crate) struct Layer {
     #[arg(long, short = 'p', env = "DEVMASON_PROJECT", value_name = "PROJECT", global = true)]
     project: Option<String>,
 
-    /// A tag of the build; may be given several times; {branch}, {commit}, {ci}, {build_number}, {os} and {arch} in it are filled in
+    /// Tag of the build; repeatable; the placeholders {branch}, {commit}, {ci}, {build_number}, {os} and {arch} are expanded
     #[arg(
         long,
         short = 't',
@@ -52,36 +52,36 @@ pub(crate) struct Layer {
     #[serde(skip)]
     pub(crate) has_tags_flag: bool,
 
-    /// Who reports; the password is in DEVMASON_PASSWORD or, after `devmason login`, in a file
+    /// Username; the password comes from DEVMASON_PASSWORD or from `devmason login`
     #[arg(long, short = 'u', env = "DEVMASON_USER", value_name = "USER", global = true)]
     user: Option<String>,
 
-    /// Where reports are kept until they are sent [default: the user's state directory]
+    /// Directory for queued reports [default: the user's state directory]
     #[arg(long, env = "DEVMASON_SPOOL", value_name = "DIR", global = true)]
     spool: Option<PathBuf>,
 
-    /// How many bytes of them [default: 268435456]
+    /// Maximum size of the queue in bytes [default: 268435456]
     #[arg(long, env = "DEVMASON_SPOOL_BYTES", value_name = "BYTES", global = true)]
     spool_bytes: Option<u64>,
 
-    /// Register the project if it is not there
+    /// Create the project if it does not exist
     #[arg(long, env = "DEVMASON_CREATE", value_parser = FalseyValueParser::new(), global = true)]
     create: bool,
 
-    /// Call the step of `run` by the whole command line, with what is secret in it
+    /// Name the step of `run` after the whole command line, including any secrets in it
     #[arg(long, env = "DEVMASON_WHOLE_COMMAND", value_parser = FalseyValueParser::new(), global = true)]
     whole_command: bool,
 
-    /// Exit with 3 where a report could not be sent yet
+    /// Exit with 3 if a report could not be sent
     #[arg(long, env = "DEVMASON_STRICT", value_parser = FalseyValueParser::new(), global = true)]
     strict: bool,
 
-    /// Print documents as JSON
+    /// Print JSON
     #[arg(long, global = true)]
     #[serde(skip)]
     json: bool,
 
-    /// Say nothing but what is wrong
+    /// Print only warnings and errors
     #[arg(long, short = 'q', env = "DEVMASON_QUIET", value_parser = FalseyValueParser::new(), global = true)]
     quiet: bool,
 }
@@ -108,9 +108,9 @@ impl CredentialsFile {
             Problem::usage(format!("{}: {problem}", path.display()))
         };
         match private::read(path) {
-            // What is wrong with it would be shown with a part of it.
+            // The error message would quote a part of it.
             Ok(text) => toml::from_str(&String::from_utf8_lossy(&text))
-                .map_err(|_| bad(&"'devmason login' did not write it")),
+                .map_err(|_| bad(&"invalid credentials file; delete it and run 'devmason login'")),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
             Err(error) => Err(bad(&error)),
         }
@@ -174,7 +174,7 @@ fn project_file() -> Result<ProjectFile, Problem> {
 fn is_tag(tag: &str) -> bool {
     let parsed = tag.parse::<Tag>();
     if let (Err(problem), false) = (&parsed, tag.is_empty()) {
-        say(&format!("the tag '{tag}' is left out: {problem}"));
+        say(&format!("tag '{tag}' ignored: {problem}"));
     }
     parsed.is_ok()
 }
@@ -217,14 +217,15 @@ impl Settings {
     /// The project, which must be said.
     pub(crate) fn project(&self) -> Result<Slug, Problem> {
         let project = self.project.as_deref().ok_or_else(|| {
-            Problem::usage("project: say which, with -p, DEVMASON_PROJECT or a .devmason.toml")
+            Problem::usage("no project given; use -p, DEVMASON_PROJECT or a .devmason.toml")
         })?;
         project.parse().map_err(|error| Problem::usage(format!("project: {error}")))
     }
 
     /// The spool, if there can be one.
     pub(crate) fn spool(&self) -> Result<Spool, String> {
-        let dir = self.spool.as_deref().ok_or("there is no home directory; set DEVMASON_SPOOL")?;
+        let dir =
+            self.spool.as_deref().ok_or("no home directory for the queue; set DEVMASON_SPOOL")?;
         Spool::open(dir, self.spool_bytes).map_err(|error| format!("{}: {error}", dir.display()))
     }
 
@@ -251,8 +252,9 @@ impl Settings {
 
     /// Keeps a user and a password for the server.
     pub(crate) fn keep(&self, credentials: Credentials) -> Result<PathBuf, Problem> {
-        let dir = config_dir()
-            .ok_or_else(|| Problem::usage("there is no home directory to keep it in"))?;
+        let dir = config_dir().ok_or_else(|| {
+            Problem::usage("cannot save the password: no home directory; set XDG_CONFIG_HOME")
+        })?;
         let path = dir.join("credentials.toml");
         let mut file = CredentialsFile::read(&path)?;
         let Credentials { user, password } = credentials;

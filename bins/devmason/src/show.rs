@@ -1,4 +1,4 @@
-//! What is read from the server.
+//! Commands that read from the server.
 
 use std::time::{Duration, Instant};
 
@@ -11,14 +11,14 @@ use crate::files::words;
 use crate::settings::Settings;
 use crate::{Problem, print, print_json, print_output};
 
-/// How often a running build is looked at.
+/// How often a running build is polled.
 const LOOK: Duration = Duration::from_secs(2);
 
 fn client(settings: &Settings) -> Result<blocking::Client, Problem> {
     Ok(blocking::Client::new(settings.client()?)?)
 }
 
-/// Prints a document as JSON, or in another way.
+/// Prints a document as JSON, or with the given function.
 fn show(
     settings: &Settings,
     document: &Document,
@@ -27,7 +27,7 @@ fn show(
     if settings.json { print_json(document) } else { as_text() }.map(|()| 0)
 }
 
-/// How a build stands, in a word.
+/// A build's state, in one word.
 fn word(build: &Document) -> &'static str {
     match (build.text("state"), build.0.get("success").and_then(Value::as_bool)) {
         ("running", _) => "running",
@@ -42,7 +42,7 @@ fn joined(value: Option<&Value>) -> String {
     words.collect::<Vec<_>>().join(", ")
 }
 
-/// What its cases came to; nothing where it has none.
+/// A summary of its cases; empty if there are none.
 fn cases(build: &Document) -> String {
     let Some(tests) = build.0.get("tests").filter(|tests| !tests.is_null()) else {
         return String::new();
@@ -54,13 +54,13 @@ fn cases(build: &Document) -> String {
     words(&["passed", "flaky", "skipped", "failed", "error"].map(count))
 }
 
-/// What is still to be sent of a build, in words.
+/// What is still queued of a build, in words.
 pub(crate) fn waiting(session: &Session) -> String {
     let (waiting, bytes) = (session.waiting(), session.bytes());
     format!("{}: {waiting} requests, {bytes} bytes", session.about().url())
 }
 
-/// What is still to be sent, as a document.
+/// What is still queued, as a document.
 pub(crate) fn queued(sessions: &[Session]) -> Value {
     let queued = sessions.iter().filter(|session| session.waiting() > 0).map(|session| {
         let about = session.about();
@@ -94,25 +94,25 @@ pub(crate) fn status(settings: &Settings) -> Result<u8, Problem> {
     })?;
     print(&match &user {
         Some(user) => format!("user: {user}"),
-        None => "user: nobody; 'devmason login' keeps a password".to_owned(),
+        None => "user: anonymous; sign in with 'devmason login'".to_owned(),
     })?;
     match &spool {
         Ok(spool) => {
             let waiting: u32 = sessions.iter().map(Session::waiting).sum();
-            print(&format!("to be sent: {waiting} requests in {}", spool.dir().display()))?;
+            print(&format!("queued: {waiting} requests in {}", spool.dir().display()))?;
             for session in sessions.iter().filter(|session| session.waiting() > 0) {
                 print(&format!("  {}", self::waiting(session)))?;
             }
         }
-        Err(problem) => print(&format!("to be sent: unknown, {problem}"))?,
+        Err(problem) => print(&format!("queued: unknown: {problem}"))?,
     }
     if let Some(ci) = settings.place.ci {
-        print(&format!("runs on: {ci}"))?;
+        print(&format!("CI: {ci}"))?;
     }
     server.map(|_| 0).map_err(Problem::from)
 }
 
-/// How many builds a page has at most.
+/// The maximum number of builds per page.
 const PAGE: u32 = 100;
 
 pub(crate) fn builds(
@@ -125,7 +125,7 @@ pub(crate) fn builds(
     let list = project.link("build-list").unwrap_or_default();
     let mut conditions: Vec<String> = conditions.map(str::to_owned).into_iter().collect();
     if settings.has_tags_flag {
-        // A pair in the quotes of CSV, which a tag may have in it.
+        // Quoted as CSV, as a tag may contain quotes.
         let pair = |tag: &String| format!("\"tags:{}\"", tag.replace('"', "\"\""));
         conditions.extend(settings.tags.iter().map(pair));
     }
@@ -148,7 +148,7 @@ pub(crate) fn builds(
     Ok(0)
 }
 
-/// A build in a list.
+/// Prints a build in a list.
 fn line(build: &Document) -> Result<(), Problem> {
     let tags = joined(build.0.get("tags"));
     let (word, tests) = (word(build), cases(build));
@@ -166,7 +166,7 @@ fn find(settings: &Settings, client: &blocking::Client, id: &str) -> Result<Docu
         client.get(&Resource::Build(settings.project()?, key).path())
     };
     match found {
-        // That is another thing than a build that failed.
+        // This differs from a build that failed.
         Err(error) if error.status() == Some(404) => Err(Problem::usage(error.to_string())),
         found => Ok(found?),
     }
@@ -239,15 +239,15 @@ pub(crate) fn wait(settings: &Settings, id: &str, timeout: Duration) -> Result<u
                 show(settings, build, || print(word(build)))?;
                 return Ok(u8::from(word(build) != "success"));
             }
-            // The server may be starting again.
+            // The server may be restarting.
             Err(problem) if problem.code != 3 => break,
             _ => {}
         }
         if Instant::now() >= deadline {
-            return Err(Problem::later("it takes too long"));
+            return Err(Problem::later("timed out waiting for the build to finish"));
         }
         std::thread::sleep(LOOK.min(deadline.saturating_duration_since(Instant::now())));
-        // The one that was found: `latest` may be another one by now.
+        // Use the build found: `latest` may be another one by now.
         build = match build {
             Ok(build) => match client.follow(&build, "self") {
                 Err(error) if error.is_temporary() => Ok(build),

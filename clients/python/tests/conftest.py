@@ -1,4 +1,4 @@
-"""What tests share: the real server, and servers that fail in every way."""
+"""Shared fixtures: the real server, and servers that fail in every way."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytest_plugins = ["pytester"]
 
 
 def program() -> Path:
-    """Return the server's program, which must be there."""
+    """Return the server's program, which must exist."""
     given = os.environ.get("DEVMASON_SERVER")
     path = Path(given) if given else Path(__file__).parents[3] / "target/debug/devmason-server"
     if not path.is_file():
@@ -31,7 +31,7 @@ def program() -> Path:
 
 
 class Server:
-    """A server process with a store of its own."""
+    """A server process with its own store."""
 
     def __init__(self, store: Path, port: int = 0) -> None:
         self._command = [str(program()), "--database-url", f"sqlite:{store}", "--listen"]
@@ -79,12 +79,12 @@ class Server:
         urllib.request.urlopen(request, timeout=30).close()
 
     def builds(self) -> list[Any]:
-        """Return the builds of the project, the newest first."""
+        """Return the builds of the project, newest first."""
         builds: list[Any] = self.get("/pony/builds")["builds"]
         return builds
 
     def cases(self) -> dict[str, Any]:
-        """Return the cases of the one build that there is, by their whole names."""
+        """Return the cases of the only build, by full name."""
         builds = self.builds()
         assert len(builds) == 1, builds
         tests = self.get(f"/pony/builds/{builds[0]['id']}/tests?per_page=1000")["tests"]
@@ -102,7 +102,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture
 def spool(tmp_path: Path) -> Path:
-    """Return where reports are kept, which is not there yet."""
+    """Return the spool directory, which does not exist yet."""
     return tmp_path / "spool"
 
 
@@ -122,7 +122,7 @@ class Run:
 
 @pytest.fixture
 def run(server: Server, spool: Path, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run Python so that it reports to the server, with nothing of this machine's CI and settings."""
+    """Run Python so that it reports to the server, isolated from this machine's CI and settings."""
     for name in os.environ:
         if name.startswith(("DEVMASON_", "PB_", "GITHUB_", "GITLAB_", "CI_", "JENKINS_", "XDG_")):
             monkeypatch.delenv(name)
@@ -134,7 +134,7 @@ def run(server: Server, spool: Path, pytester: pytest.Pytester, monkeypatch: pyt
 
 
 def said(done: pytest.RunResult) -> list[str]:
-    """Return the lines of ours on standard error."""
+    """Return our lines on standard error."""
     return [line for line in done.errlines if line.startswith("devmason: ")]
 
 
@@ -157,7 +157,7 @@ def read_request(connection: socket.socket) -> bytes:
 
 
 def fake(answer: Callable[[socket.socket], None]) -> str:
-    """Start a server that does the same with every connection; its URL."""
+    """Start a server that treats every connection alike; return its URL."""
     listener = socket.create_server(("127.0.0.1", 0))
 
     def handle(connection: socket.socket) -> None:
@@ -174,7 +174,7 @@ def fake(answer: Callable[[socket.socket], None]) -> str:
 
 
 def passing_on(port: int, connection: socket.socket, request: bytes, *, answer: bool = True) -> None:
-    """Pass a request on to the server at that port, and the answer back unless it is to be lost."""
+    """Forward a request to the server at that port, and its response back unless it is to be lost."""
     with socket.create_connection(("127.0.0.1", port)) as behind:
         behind.sendall(request)
         while piece := behind.recv(65536):
@@ -183,7 +183,7 @@ def passing_on(port: int, connection: socket.socket, request: bytes, *, answer: 
 
 
 def answering(text: str) -> Callable[[socket.socket], None]:
-    """Return what answers each request with that text."""
+    """Return a function that answers each request with that text."""
 
     def answer(connection: socket.socket) -> None:
         read_request(connection)

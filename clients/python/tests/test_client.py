@@ -1,4 +1,4 @@
-"""The client against the real server, and against one whose answers are lost."""
+"""The client against the real server, and against one whose responses are lost."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def client(server: Server) -> devmason.Client:
 
 @pytest.fixture
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Have nobody wait; what was to be waits."""
+    """Skip all waits; record their durations."""
     waits: list[float] = []
     monkeypatch.setattr("devmason.transport.time.sleep", waits.append)
     return waits
 
 
 def unreliable(server: Server) -> str:
-    """Return the URL of a server of whose answers every other one is lost, after it did what was asked."""
+    """Return the URL of a server that loses every other response after processing the request."""
     count = 0
 
     def answer(connection: socket.socket) -> None:
@@ -160,7 +160,7 @@ def test_a_server_that_says_when_to_come_back_is_left_alone_until_then(waits: li
     with pytest.raises(devmason.ServerUnavailable):
         devmason.Client(fake(answering(f"{head}7\r\n\r\n")), retries=2).project("pony")
     assert waits == [7.0, 7.0]
-    # Later than the caller's patience is never.
+    # A wait beyond the caller's budget is not started.
     with pytest.raises(devmason.ServerUnavailable):
         devmason.Client(fake(answering(f"{head}3600\r\n\r\n"))).project("pony")
     assert waits == [7.0, 7.0]
@@ -183,9 +183,9 @@ def test_credentials_go_to_no_other_server_than_their_own(server: Server) -> Non
     elsewhere = answering(
         f"HTTP/1.1 302 Found\r\nLocation: {other}/pony\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
     )
-    with pytest.raises(devmason.ProtocolError, match="redirects"):
+    with pytest.raises(devmason.ProtocolError, match="unexpected redirect"):
         devmason.Client(fake(elsewhere), "alice", "secret").project("pony")
-    # Of a link only the path counts.
+    # Only the path of a link counts.
     client = devmason.Client(server.url, "alice", "secret")
     assert client.get(f"{other}/pony")["name"] == "pony"
     assert seen == []

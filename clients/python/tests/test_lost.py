@@ -1,4 +1,4 @@
-"""Whatever happens to the server or the disk: nothing is lost, nothing is stored twice, no run changes."""
+"""Whatever happens to server or disk: nothing is lost or stored twice, and runs are unaffected."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from conftest import Run, Server, answering, fake, passing_on, read_request, sai
 
 
 def hang(connection: socket.socket) -> None:
-    """Answer half, and then nothing."""
+    """Send half a response, then nothing."""
     read_request(connection)
     connection.sendall(b"HTTP/1.1 201 Created\r\nContent-Length: 100\r\nLocation: /x\r\n\r\nhalf")
     time.sleep(600)
 
 
 def drip(connection: socket.socket) -> None:
-    """Answer so slowly that no timeout of a socket passes."""
+    """Send a response so slowly that no socket timeout expires."""
     read_request(connection)
     connection.sendall(b"HTTP/1.1 200 OK\r\n")
     while True:
@@ -61,7 +61,7 @@ def test_whatever_a_server_does_a_session_is_what_it_is_and_its_report_is_kept(
     assert spool.stat().st_mode & 0o777 == 0o700
     (kept,) = spool.iterdir()
     assert kept.suffix == ".json" and kept.stat().st_mode & 0o777 == 0o600
-    # It is sent to where somebody says that it goes.
+    # It is sent to the server given explicitly.
     assert run("-m", "devmason", "flush").outlines[0].startswith("0 sent")
     assert run("-m", "devmason", "flush", "--all").ret == 0
     assert list(spool.iterdir()) == []
@@ -81,7 +81,7 @@ def test_what_is_kept_goes_with_the_next_report_and_is_stored_once(
     assert run("-m", "pytest", "--devmason").ret == 1
     assert list(spool.iterdir()) == []
     assert len(server.builds()) == 2
-    # Somebody puts back what was sent.
+    # A sent report is put back.
     kept.write_bytes(content)
     kept.chmod(0o600)
     assert run("-m", "devmason", "flush").ret == 0
@@ -108,7 +108,7 @@ def test_a_project_that_is_not_there_is_registered_and_gets_what_waits(
 ) -> None:
     assert run("-m", "pytest", "--devmason", DEVMASON_PROJECT="zebra").ret == 1
     assert len(list(spool.glob("*.json"))) == 1
-    # What waits for it holds nothing up.
+    # Its queued reports block nothing.
     done = run("-m", "pytest", "--devmason")
     assert said(done) == [f"devmason: reported to {server.url}/pony/builds/{server.builds()[0]['id']}"]
     assert len(server.builds()) == 1
@@ -173,7 +173,7 @@ def test_what_a_server_refuses_for_good_is_put_aside_with_the_reason(
     assert rejected.suffix == ".rejected" and rejected.stat().st_mode & 0o777 == 0o600
     assert json.loads(rejected.read_text())["rejected"]["status"] == 400
     assert run("-m", "devmason", "flush", "--all").outlines == ["0 sent, 0 rejected, 0 left"]
-    # Who mends the reason gives it its name back.
+    # After fixing the reason, a user renames it back.
     rejected.rename(rejected.with_suffix(".json"))
     assert run("-m", "devmason", "flush", "--all").ret == 0
     assert len(server.builds()) == 1

@@ -1,4 +1,4 @@
-"""What needs no server: the settings, the bound of the spool, the length of a report."""
+"""Tests without a server: settings, the spool's limit, the length of a report."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_a_spool_is_its_owners_alone_and_leads_nowhere_else(tmp_path: Path) -> N
         spool.add(Report("http://a", "pony", "../b", {}))
     path.write_text(json.dumps(entry))
     path.chmod(0o644)
-    with pytest.raises(SpoolError, match="others may read it"):
+    with pytest.raises(SpoolError, match="readable by other users"):
         spool.read(path)
     victim = tmp_path / "victim"
     path.rename(victim)
@@ -73,10 +73,10 @@ def test_a_spool_is_its_owners_alone_and_leads_nowhere_else(tmp_path: Path) -> N
         with pytest.raises(SpoolError):
             look(path)
     (tmp_path / "link").symlink_to(spool.directory)
-    with pytest.raises(SpoolError, match="a link"):
+    with pytest.raises(SpoolError, match="a symbolic link"):
         Spool(tmp_path / "link").waiting()
     spool.directory.chmod(0o777)
-    with pytest.raises(SpoolError, match="others may write"):
+    with pytest.raises(SpoolError, match="writable by other users"):
         spool.waiting()
     spool.directory.chmod(0o755)
     assert spool.waiting() == [path]

@@ -1,4 +1,4 @@
-"""Sessions of pytest, as the server has them afterwards."""
+"""pytest sessions, as stored by the server."""
 
 from __future__ import annotations
 
@@ -191,6 +191,8 @@ def test_a_session_that_is_interrupted_is_reported_as_failed(
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        # A shell's background job ignores interrupts, and so would its children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     while not ready.exists():
         assert session.poll() is None

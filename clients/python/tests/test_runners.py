@@ -64,7 +64,7 @@ def statuses(server: Server) -> dict[str, str]:
 
 
 def told(run: pytest.RunResult) -> list[str]:
-    """Return what a run writes, without how long it took and what we say."""
+    """Return a run's output without durations and our own lines."""
     lines = [line for line in run.errlines if not line.startswith("devmason: ")]
     return [re.sub(r"\d+\.\d+s", "", line) for line in lines]
 
@@ -83,7 +83,7 @@ def test_a_run_of_unittest_is_one_build_with_its_cases(
     assert done.ret == plain.ret == 1
     assert told(done) == told(plain)
     found = statuses(server)
-    # Versions differ in whether subtests that passed are told.
+    # Versions differ in whether they report passed subtests.
     assert {name: found[name] for name in found if "n=0" not in name and "[one]" not in name} == EXPECTED
     cases = server.cases()
     passes = cases["test_sample.TestSample::test_passes"]
@@ -162,7 +162,7 @@ class TestBroken(SimpleTestCase):
 
 @pytest.fixture
 def ponies(server: Server, pytester: pytest.Pytester) -> dict[str, str]:
-    """Make a Django project, and return what it needs of the environment."""
+    """Create a Django project, and return the environment it needs."""
     pytester.makepyfile(settings=SETTINGS.format(url=server.url))
     app = pytester.mkpydir("ponies")
     (app / "models.py").write_text(MODELS)
@@ -179,7 +179,7 @@ def test_djangos_runner_reports_as_the_settings_say(
     (line,) = said(done)
     assert line.startswith("devmason: reported to ")
     found = statuses(server)
-    # Django 4.2 has a class's error as that of its last test, if another process ran it.
+    # Django 4.2 attributes a class's error to its last test, if another process ran it.
     broken = [found.pop(name) for name in list(found) if "TestBroken" in name]
     assert broken == ["error"]
     assert {name: found[name] for name in found if "n=0" not in name} == {
@@ -203,7 +203,7 @@ def test_djangos_runner_reports_as_the_settings_say(
 def test_what_a_case_of_django_writes_is_reported(
     server: Server, run: Run, ponies: dict[str, str], parallel: str
 ) -> None:
-    # Not TestBroken: Django itself fails at it with both options.
+    # Not TestBroken: Django itself fails on it with both options.
     classes = ("ponies.tests.TestFirst", "ponies.tests.TestSecond")
     run("-m", "django", "test", "--buffer", "--parallel", parallel, *classes, **ponies)
     assert server.cases()["ponies.tests.TestFirst::test_passes"]["stdout"] == "to out\n"

@@ -1,5 +1,5 @@
-//! Answers on their way: a long one is written piece by piece, draws on the budget until it is written, and has a
-//! deadline that no client can put off.
+//! Writing of responses. A long response is written in pieces, draws on the budget until it is
+//! written, and has a deadline that no client can extend.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -16,19 +16,19 @@ use crate::budget::{Hold, Lane, SMALL};
 use crate::connection::{Busy, Connection};
 use crate::error::ApiError;
 
-/// How long an answer may take to be written, beside what it takes at [`SLOWEST`].
+/// Time limit for writing a response, in addition to its duration at [`SLOWEST`].
 const TIME: Duration = Duration::from_secs(30);
 
-/// The slowest rate at which an answer may be taken, in bytes a second.
+/// The slowest rate at which a client may read a response, in bytes per second.
 const SLOWEST: u64 = 64 << 10;
 
-/// How many bytes are handed over at once.
+/// Maximum size of a piece, in bytes.
 const PIECE: usize = 64 << 10;
 
-/// Lets a long answer draw on the budget, and go piece by piece.
+/// Makes a long response draw on the budget and splits it into pieces.
 ///
 /// # Errors
-/// Where there is no room for it.
+/// If there is no room for it.
 pub(crate) async fn paced(
     response: HttpResponse,
     hold: &Hold,
@@ -47,21 +47,22 @@ pub(crate) async fn paced(
     }))
 }
 
-/// A body that is written piece by piece.
+/// A body written in pieces.
 struct Paced {
     rest: Bytes,
     _deadline: Option<Deadline>,
     _hold: Hold,
 }
 
-/// Ends a connection when an answer on it takes too long, unless it is dropped before. Until then the connection is busy.
+/// Closes a connection if a response on it takes too long, unless this is dropped before. Until
+/// then the connection is busy.
 pub(crate) struct Deadline {
     timer: JoinHandle<()>,
     _busy: Busy,
 }
 
 impl Deadline {
-    /// For an answer of so many bytes.
+    /// The deadline of a response of this size.
     pub(crate) fn new(connection: &Arc<Connection>, bytes: u64) -> Self {
         let busy = connection.busy();
         let connection = connection.clone();

@@ -1,4 +1,4 @@
-//! What all requests share.
+//! State shared by all requests.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -19,37 +19,37 @@ use crate::recorder::Recorder;
 use crate::settings::Settings;
 use crate::turns::{AtOnce, Turns, Waiting};
 
-/// How many requests read at once: fewer than the store has connections to read with by default, so that some are left
-/// for those who write and for whether the server is ready.
+/// Number of concurrent reads: fewer than the store's read connections by default, so that some are
+/// left for writers and for the readiness check.
 const READS: AtOnce = AtOnce { in_all: 6, of_address: 4 };
 
-/// From then on an answer of the database is late, and it is asked whether it answers at all.
+/// If the database takes longer than this to answer, check whether it answers at all.
 const SOON: Duration = Duration::from_secs(1);
 
-/// How long it has for that: whoever waits for a database that is frozen hears so within three seconds.
+/// Timeout of that check. Clients waiting for a frozen database get an error within three seconds.
 const PULSE: Duration = Duration::from_secs(2);
 
-/// What all requests share.
+/// State shared by all requests.
 pub(crate) struct App {
     pub(crate) settings: Settings,
     pub(crate) repository: Arc<dyn Repository>,
     pub(crate) recorder: Recorder,
     pub(crate) verifier: Verifier,
     pub(crate) cache: Cache,
-    /// Whether the database answers at all.
+    /// The check whether the database answers at all.
     pulse: Looks<()>,
     pub(crate) metrics: Arc<Metrics>,
-    /// The memory that requests may take at once.
+    /// The memory that concurrent requests may use.
     pub(crate) budget: Arc<Budget>,
-    /// Turns at reading what is stored: as many answers are held at once that draw on the budget only when they are
-    /// written.
+    /// Turns at reading from the store. They limit how many responses are in memory before they draw on
+    /// the budget, which happens only when they are written.
     pub(crate) reads: Arc<Turns>,
     pub(crate) connections: Arc<Connections>,
-    /// Those who watch builds.
+    /// Clients watching builds.
     pub(crate) watchers: Arc<Counts>,
-    /// The builds that are watched while they run.
+    /// The running builds that are being watched.
     pub(crate) live: Live,
-    /// Where the server listens, for a request that doesn't say where it was sent.
+    /// The server's listening address, for requests that don't name a host.
     pub(crate) address: SocketAddr,
 }
 
@@ -84,12 +84,12 @@ impl App {
         }
     }
 
-    /// Whether a setting says that this is a proxy's address.
+    /// Whether the settings list this address as a proxy.
     pub(crate) fn is_proxy(&self, address: &IpAddr) -> bool {
         self.settings.trust_forwarded.iter().any(|net| net.contains(address))
     }
 
-    /// Asks the repository, off the workers that serve connections.
+    /// Runs a query on the repository, off the workers that serve connections.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         ask: impl FnOnce(&dyn Repository) -> devmason_repository::Result<T> + Send + 'static,
@@ -99,7 +99,7 @@ impl App {
         answer.map_err(|_| ApiError::Interrupted)?.map_err(|error| ApiError::Store(Arc::new(error)))
     }
 
-    /// Waits for an answer of the database as long as that answers anybody.
+    /// Waits for the database as long as it answers anybody.
     pub(crate) async fn patiently<T>(
         &self,
         answer: impl Future<Output = T>,
@@ -113,7 +113,7 @@ impl App {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => return Err(ApiError::Store(error)),
                 Err(_) => {
-                    let error = StoreError::Unavailable("it answers nobody".into());
+                    let error = StoreError::Unavailable("no response".into());
                     return Err(ApiError::Store(Arc::new(error)));
                 }
             }

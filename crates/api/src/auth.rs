@@ -1,4 +1,4 @@
-//! HTTP Basic authentication: credentials, and who they name.
+//! HTTP Basic authentication: credentials and the users they identify.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -19,36 +19,36 @@ use hmac::{Hmac, KeyInit, Mac};
 use moka::sync::Cache;
 use sha2::Sha256;
 
-/// How long a verified password is remembered.
+/// How long a verified password is cached.
 const REMEMBERED: Duration = Duration::from_secs(60);
 
-/// How many users' passwords are remembered.
+/// Maximum number of users with cached passwords.
 const REMEMBERED_USERS: u64 = 10_000;
 
-/// How long it is remembered that a user signed in from an address.
+/// How long a user's sign-in from an address is remembered.
 const PROVEN: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How many wrong passwords and unknown names an address has, as a multiple of what it has for one name: many may be
-/// behind one address.
+/// Number of wrong passwords and unknown names allowed per address, as a multiple of the number
+/// allowed per name: many users may share one address.
 const OF_ADDRESS: u32 = 5;
 
-/// Who sends a request, with what is needed to make a stranger a user.
+/// The sender of a request, with what is needed to create an unknown user.
 #[derive(Debug)]
 pub(crate) struct Caller {
     pub(crate) viewer: Viewer,
     pub(crate) newcomer: Newcomer,
-    /// Whether a browser's session tells who it is.
+    /// Whether the user is identified by a browser session.
     pub(crate) is_of_session: bool,
 }
 
-/// What would become of a stranger.
+/// The account that an unknown user would get.
 #[derive(Debug)]
 pub(crate) enum Newcomer {
-    /// The caller is no stranger.
+    /// The caller isn't an unknown user.
     No,
-    /// A user with this hash.
+    /// An account with this hash.
     Possible(NewAccount),
-    /// None: the password cannot be one.
+    /// None: the password is invalid.
     BadPassword(String),
 }
 
@@ -57,7 +57,7 @@ impl Caller {
         Self { viewer, newcomer: Newcomer::No, is_of_session: false }
     }
 
-    /// On whose behalf the request stores something, where it may make users.
+    /// The actor for whom the request stores something, if it may create users.
     pub(crate) fn actor(&self) -> Result<Actor, ApiError> {
         match (&self.newcomer, self.viewer.account()) {
             (_, Some(id)) => Ok(Actor::Account(id)),
@@ -70,18 +70,18 @@ impl Caller {
     }
 }
 
-/// A name and a password, as they were sent.
+/// A username and a password, as sent.
 struct Credentials {
     username: Username,
     password: String,
 }
 
-/// Reads an `Authorization` header. An empty one counts as none: the original client sends it.
+/// Parses an `Authorization` header. An empty one is ignored, because the original client sends it.
 fn credentials(header: Option<&HeaderValue>) -> Result<Option<Credentials>, ApiError> {
     let Some(header) = header.filter(|value| !value.as_bytes().trim_ascii().is_empty()) else {
         return Ok(None);
     };
-    let malformed = || ApiError::BadCredentials("the Authorization header is not HTTP Basic");
+    let malformed = || ApiError::BadCredentials("the Authorization header is not valid HTTP Basic");
     let (scheme, encoded) =
         header.to_str().ok().and_then(|text| text.trim().split_once(' ')).ok_or_else(malformed)?;
     if !scheme.eq_ignore_ascii_case("basic") {
@@ -92,8 +92,7 @@ fn credentials(header: Option<&HeaderValue>) -> Result<Option<Credentials>, ApiE
         .map_err(|_| malformed())?;
     let decoded = String::from_utf8(decoded).map_err(|_| malformed())?;
     let (username, password) = decoded.split_once(':').ok_or_else(malformed)?;
-    let username =
-        username.parse().map_err(|_| ApiError::BadCredentials("no user has such a name"))?;
+    let username = username.parse().map_err(|_| ApiError::BadCredentials("invalid username"))?;
     Ok(Some(Credentials { username, password: password.to_owned() }))
 }
 
@@ -103,28 +102,29 @@ struct Verified {
     id: AccountId,
     password_hash: PasswordHash,
     viewer: Viewer,
-    /// How often the store had changed before the account was read.
+    /// The store's change counter before the account was read.
     changes: Changes,
 }
 
-/// Verifies passwords: remembered ones at once, others with bcrypt, few at a time, and none for those
-/// who guess.
+/// Verifies passwords: cached ones immediately, others with bcrypt, a few at a time, and none from
+/// clients that guess.
 pub(crate) struct Verifier {
     cost: u32,
-    /// A fresh key for each process, so that what is remembered is of no use elsewhere.
+    /// A random key per process, which makes cached data useless elsewhere.
     key: [u8; 32],
     remembered: Cache<String, Verified>,
-    /// Wrong passwords and unknown names of an address.
+    /// Wrong passwords and unknown names per address.
     failures: Cache<Option<IpAddr>, Arc<AtomicU32>>,
-    /// Wrong passwords of an address for one name: whoever guesses locks nobody else out.
+    /// Wrong passwords per address and name, so that guessing locks nobody else out.
     failures_for_name: Cache<(Option<IpAddr>, String), Arc<AtomicU32>>,
     failures_allowed: u32,
-    /// Wrong passwords, and those of unknown names with what they would be stored as: trying one again costs nothing,
-    /// and takes no longer for a name that there is.
+    /// Wrong passwords, and passwords of unknown names with the hash to store for them. Retrying one
+    /// costs nothing, and takes no longer if the name exists.
     refused: Cache<[u8; 32], Option<PasswordHash>>,
-    /// Who signed in from where: what others behind the same address guess is not held against them.
+    /// Who signed in from which address. Guesses by others behind the same address don't count against
+    /// them.
     proven: Cache<(Option<IpAddr>, String), ()>,
-    /// Half of the cores: a flood of wrong passwords must not take them all.
+    /// Half of the cores, so that a flood of wrong passwords cannot take them all.
     turns: Arc<Turns>,
 }
 
@@ -157,9 +157,9 @@ impl Verifier {
         }
     }
 
-    /// A keyed hash of credentials, and of the hash that they are compared with.
+    /// A keyed hash of credentials and of the hash they are compared with.
     fn mac(&self, credentials: &Credentials, against: &str) -> [u8; 32] {
-        // HMAC takes a key of any length.
+        // HMAC accepts a key of any length.
         let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.key) else { return [0; 32] };
         for part in [&credentials.username.key(), against, &credentials.password] {
             mac.update(&(part.len() as u64).to_le_bytes());
@@ -168,10 +168,10 @@ impl Verifier {
         mac.finalize().into_bytes().into()
     }
 
-    /// What is remembered of these credentials, where they were right.
+    /// The cached entry for these credentials, if they are correct.
     fn recall(&self, credentials: &Credentials) -> Option<Verified> {
         let remembered = self.remembered.get(&credentials.username.key())?;
-        // Of a keyed hash nothing can be learnt by the time a comparison takes.
+        // The timing of comparing a keyed hash reveals nothing.
         (remembered.mac == self.mac(credentials, "")).then_some(remembered)
     }
 
@@ -184,13 +184,13 @@ impl Verifier {
                 && !self.proven.contains_key(&place))
     }
 
-    /// An unknown name, or a wrong password.
+    /// Counts an unknown name or a wrong password.
     fn note_failure(&self, address: Option<IpAddr>) {
         let address = address.map(network);
         self.failures.get_with(address, Arc::default).fetch_add(1, Ordering::Relaxed);
     }
 
-    /// One that was noted was none.
+    /// Uncounts a wrong password that turned out to be correct.
     fn take_back_wrong_password(&self, address: Option<IpAddr>, username: &Username) {
         let place = (address.map(network), username.key());
         let counts = [self.failures.get(&place.0), self.failures_for_name.get(&place)];
@@ -200,14 +200,14 @@ impl Verifier {
         }
     }
 
-    /// A wrong password for a name that there is.
+    /// Counts a wrong password for an existing name.
     fn note_wrong_password(&self, address: Option<IpAddr>, username: &Username) {
         self.note_failure(address);
         let place = (address.map(network), username.key());
         self.failures_for_name.get_with(place, Arc::default).fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Whether it is the password of that hash, when it is this request's turn.
+    /// Waits for a turn, then checks the password against the hash.
     pub(crate) async fn verify(
         &self,
         hash: PasswordHash,
@@ -217,7 +217,7 @@ impl Verifier {
         self.in_turn(address, move || hash.verify(&password)).await
     }
 
-    /// Hashes a password, when it is this request's turn.
+    /// Waits for a turn, then hashes the password.
     pub(crate) async fn hash(
         &self,
         password: Password,
@@ -238,7 +238,7 @@ impl Verifier {
     }
 }
 
-/// What is known of these credentials without bcrypt: whom they name, or that they are refused.
+/// What is known about these credentials without bcrypt: their user, or that they are refused.
 async fn known_already(
     app: &App,
     credentials: &Credentials,
@@ -250,7 +250,7 @@ async fn known_already(
         if verified.changes == changes {
             return Ok(Some(verified.viewer));
         }
-        // Something changed; perhaps it was this.
+        // Something changed, possibly this user.
         let username = credentials.username.clone();
         let account = app.run(move |repository| repository.user_find(&username)).await?;
         let is_same = |account: &Account| {
@@ -269,7 +269,8 @@ async fn known_already(
     Ok(None)
 }
 
-/// Does what takes a core for long. The turn ends with the work, which goes on when the request's client goes away.
+/// Runs work that keeps a core busy for long. The turn lasts until the work ends, even if the
+/// client disconnects.
 async fn in_turn<T: Send + 'static>(
     turn: Turn,
     work: impl FnOnce() -> T + Send + 'static,
@@ -282,10 +283,10 @@ async fn in_turn<T: Send + 'static>(
     web::block(work).await.map_err(|_| ApiError::Interrupted)
 }
 
-/// Finds out who sends a request.
+/// Identifies the sender of a request.
 ///
 /// # Errors
-/// Wrong credentials, or no credentials at all: 401; too many wrong ones: 429.
+/// Wrong or malformed credentials: 401; too many wrong ones: 429.
 pub(crate) async fn authenticate(
     app: &App,
     header: Option<&HeaderValue>,
@@ -299,8 +300,8 @@ pub(crate) async fn authenticate(
         return Ok(Caller::known(viewer));
     }
     let turn = verifier.turns.take(origin.client).await?;
-    // Of many requests at once with one password the first has verified it meanwhile, or of many
-    // guesses enough were wrong.
+    // While this request waited, another one may have verified the same password, or enough guesses may
+    // have failed.
     if let Some(viewer) = known_already(app, &credentials, origin).await? {
         return Ok(Caller::known(viewer));
     }
@@ -330,7 +331,8 @@ async fn known(
     let verified = match password {
         Some(password) if !verifier.refused.contains_key(&mac) => {
             let hash = account.password_hash.clone();
-            // It counts as wrong until it is known to be right: who goes away meanwhile guessed, too.
+            // Count the password as wrong until it is verified, so that a client that disconnects meanwhile has
+            // used up a guess.
             verifier.note_wrong_password(address, &credentials.username);
             let verified = in_turn(turn, move || hash.verify(&password)).await?;
             if verified {
@@ -359,8 +361,8 @@ async fn known(
     Ok(Caller::known(viewer))
 }
 
-/// Nobody has that name. Hashing the password takes as long as verifying one, so that the time tells
-/// nobody which names there are; and if the request makes users, the hash is what is stored.
+/// Handles an unknown username. Hashing the password takes as long as verifying one, so timing
+/// doesn't reveal which names exist. If the request creates users, the hash is stored.
 async fn stranger(
     verifier: &Verifier,
     credentials: &Credentials,

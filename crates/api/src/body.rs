@@ -1,5 +1,5 @@
-//! The body of a request: received when it is first asked for, which is when the request's path, method,
-//! credentials and rights are known; inflated up to the limit and no further.
+//! The body of a request. It is received only on demand, once the request's path, method,
+//! credentials and permissions have been checked, and inflated only up to the limit.
 
 use std::cell::{OnceCell, RefCell};
 use std::net::IpAddr;
@@ -20,32 +20,33 @@ use crate::connection::{Busy, Connection};
 use crate::error::ApiError;
 use crate::turns::Turn;
 
-/// How long a client may pause in the middle of a body.
+/// Maximum pause in the middle of a body.
 const PAUSE: Duration = Duration::from_secs(15);
 
-/// How long a body may take in all, beside what it takes at [`SLOWEST`].
+/// Time limit for receiving a body, in addition to its duration at [`SLOWEST`].
 const TIME: Duration = Duration::from_secs(30);
 
-/// The slowest rate at which a body may arrive, in bytes a second.
+/// The slowest rate at which a body may arrive, in bytes per second.
 const SLOWEST: u64 = 32 << 10;
 
-/// How long the rest of a body that nobody wants is read before the connection is closed: an answer is lost to a
-/// client whose connection is closed while it sends.
+/// How long the rest of an unwanted body is read before the connection is closed: if the connection
+/// closes while a client is sending, it loses the response.
 const DISCARDED_FOR: Duration = Duration::from_secs(5);
 
-/// The binary logarithm of the largest window of zstd, in bytes: 8 MiB, as RFC 8878 recommends to support.
+/// Binary logarithm of the largest zstd window, in bytes: 8 MiB, which RFC 8878 recommends to
+/// support.
 const ZSTD_WINDOW_LOG: u32 = 23;
 
 /// The body of a request.
 pub(crate) struct Body {
     payload: RefCell<Option<Payload>>,
     bytes: OnceCell<Bytes>,
-    /// The turn that inflating took, for parsing: who waited between the two would hold memory that others, whose
-    /// turn it is, wait for.
+    /// The turn used for inflating, kept for parsing. Waiting for a second turn would hold memory that
+    /// those whose turn it is are waiting for.
     turn: RefCell<Option<Turn>>,
-    /// Where the client is.
+    /// The client's address.
     client: Option<IpAddr>,
-    /// What the request has drawn of the budget.
+    /// What the request has drawn from the budget.
     pub(crate) hold: Hold,
     connection: Option<Arc<Connection>>,
 }
@@ -67,28 +68,28 @@ impl Body {
         }
     }
 
-    /// The request is being answered until what this gives is dropped.
+    /// Marks the request as being answered until the returned value is dropped.
     pub(crate) fn busy(&self) -> Option<Busy> {
         self.connection.as_ref().map(Connection::busy)
     }
 
-    /// The deadline of an answer of about so many bytes.
+    /// The deadline of a response of about this size.
     pub(crate) fn deadline(&self, bytes: u64) -> Option<Deadline> {
         self.connection.as_ref().map(|connection| Deadline::new(connection, bytes))
     }
 
-    /// What was received; empty before that.
+    /// The body, if it was received; otherwise empty.
     pub(crate) fn received(&self) -> &Bytes {
         static NONE: Bytes = Bytes::new();
         self.bytes.get().unwrap_or(&NONE)
     }
 
-    /// Puts a document in the place of a form.
+    /// Replaces a form by a document.
     pub(crate) fn becomes(&mut self, document: Bytes) {
         self.bytes = OnceCell::from(document);
     }
 
-    /// Receives the body, inflated, up to the limit; once, however often it is asked for.
+    /// Receives the body, inflated, up to the limit. Later calls return the same body.
     pub(crate) async fn receive(
         &self,
         request: &HttpRequest,
@@ -101,13 +102,13 @@ impl Body {
             if body.len() <= SMALL {
                 self.hold.draw_small(body.len()).await?;
             }
-            // It was empty just now, and nobody else asks.
+            // It was empty just now, and there is no concurrent caller.
             let _ = self.bytes.set(body);
         }
         Ok(self.received())
     }
 
-    /// Receives the body as it is sent, up to a limit.
+    /// Receives the body as sent, up to a limit.
     pub(crate) async fn receive_up_to(
         &self,
         request: &HttpRequest,
@@ -120,8 +121,8 @@ impl Body {
         if announced.is_some_and(|length| length > limit) {
             return Err(ApiError::TooLarge { limit });
         }
-        // Of one that says how long it is, all is drawn before any of it is read: the client waits, not what is
-        // half read.
+        // If the length is announced, draw all of it before reading, so that the client waits rather than a
+        // half-read body.
         let mut drawn = announced.filter(|length| *length > SMALL).unwrap_or(0);
         self.hold.draw(Lane::Body, drawn).await?;
         let Some(mut payload) = self.payload.borrow_mut().take() else { return Ok(Bytes::new()) };
@@ -130,7 +131,7 @@ impl Body {
         let received = loop {
             let in_all = TIME + Duration::from_secs(body.len() as u64 / SLOWEST);
             let left = in_all.saturating_sub(began.elapsed()).min(PAUSE);
-            // Whoever waits for a client may give up the connection to others.
+            // While it waits for a client, the connection may be closed in favour of others.
             let _idle = self.connection.as_ref().map(Connection::idle);
             let chunk = match tokio::time::timeout(left, payload.next()).await {
                 Err(_) => break Err(ApiError::TooSlow),
@@ -139,14 +140,14 @@ impl Body {
             };
             let chunk = chunk.map_err(|error| ApiError::BadValue {
                 name: "body",
-                problem: format!("it cannot be read: {error}"),
+                problem: format!("cannot read the body: {error}"),
             })?;
             let length = body.len() + chunk.len();
             if length > limit {
                 break Err(ApiError::TooLarge { limit });
             }
             if length > SMALL && length > drawn {
-                // Twice what is there, as the buffer grows.
+                // Twice the length, because the buffer grows.
                 let more = (length * 2).min(limit) - drawn;
                 if let Err(error) = self.hold.draw(Lane::Body, more).await {
                     break Err(error);
@@ -159,10 +160,10 @@ impl Body {
         received.map(|()| body.freeze())
     }
 
-    /// Reads what is left of the body, for a while, and keeps none of it; whether that was all.
+    /// Reads and drops the rest of the body for a limited time; returns whether it reached the end.
     pub(crate) async fn discard(&self, limit: usize) -> bool {
         let Some(mut payload) = self.payload.borrow_mut().take() else { return true };
-        // Nothing is owed to this client: its place may go to another.
+        // This client is owed nothing, so its connection may be closed in favour of others.
         let _idle = self.connection.as_ref().map(Connection::idle);
         let rest = async {
             let mut length = 0;
@@ -193,7 +194,7 @@ impl Body {
             Some(_) => return Err(ApiError::UnsupportedCoding),
         };
         let (turn, hold) = (app.budget.turn(self.client).await?, self.hold.clone());
-        // The turn ends with the work, which goes on when the client goes away.
+        // The turn lasts until the work ends, even if the client disconnects.
         let work = move || inflate(coding, &body, limit, &hold).map(|inflated| (inflated, turn));
         let inflated = actix_web::web::block(work).await;
         let (inflated, turn) = inflated.map_err(|_| ApiError::Interrupted)??;
@@ -203,12 +204,12 @@ impl Body {
         Ok(inflated)
     }
 
-    /// Keeps a turn for whoever parses the body next.
+    /// Keeps a turn for parsing the body next.
     pub(crate) fn keep_turn(&self, turn: Option<Turn>) {
         *self.turn.borrow_mut() = turn;
     }
 
-    /// A turn at parsing so many bytes, where they are many.
+    /// A turn at parsing this many bytes; `None` if they are few.
     pub(crate) async fn turn(&self, app: &App, bytes: usize) -> Result<Option<Turn>, ApiError> {
         let taken = self.turn.borrow_mut().take();
         match taken {
@@ -225,7 +226,7 @@ enum Coding {
     Zstd,
 }
 
-/// Inflates a body, and never more of it than the limit: a few kilobytes may hold gigabytes.
+/// Inflates a body up to the limit: a few kilobytes may expand to gigabytes.
 fn inflate(coding: Coding, body: &Bytes, limit: usize, hold: &Hold) -> Result<Bytes, ApiError> {
     let bounds = Inflated { hold, limit };
     match coding {
@@ -235,10 +236,10 @@ fn inflate(coding: Coding, body: &Bytes, limit: usize, hold: &Hold) -> Result<By
             inflated.map_err(|trouble| trouble.of(&bounds))
         }
         Coding::Zstd => {
-            let bad = |error: std::io::Error| bounds.bad(format!("it is not zstd: {error}"));
+            let bad = |error: std::io::Error| bounds.bad(format!("invalid zstd data: {error}"));
             let mut decoder = zstd::stream::read::Decoder::new(&**body).map_err(bad)?;
             decoder.window_log_max(ZSTD_WINDOW_LOG).map_err(bad)?;
-            // The decoder keeps a window beside what it gives.
+            // The decoder keeps a window in addition to its output.
             hold.draw_blocking(Lane::Work, 1 << ZSTD_WINDOW_LOG)?;
             let inflated = files::inflate(decoder, "zstd", (SMALL, limit), &bounds);
             inflated.map_err(|trouble| trouble.of(&bounds))
@@ -246,7 +247,7 @@ fn inflate(coding: Coding, body: &Bytes, limit: usize, hold: &Hold) -> Result<By
     }
 }
 
-/// What of a body may be unpacked: so many bytes, which are drawn.
+/// Limit for unpacking a body, whose bytes are drawn from the budget.
 pub(crate) struct Inflated<'a> {
     pub(crate) hold: &'a Hold,
     pub(crate) limit: usize,

@@ -1,9 +1,9 @@
-//! The memory that requests may take at once, in bytes, counted as what they become.
+//! The memory that concurrent requests may use, in bytes, counted in its expanded form.
 //!
-//! The budget has four lanes, so that no kind of request starves another: small requests, bodies that
-//! arrive, work on what arrived (inflated text, parsed reports, queued batches), and answers that are
-//! written. Who finds a lane empty waits shortly, then gets 503. A single request never draws more than
-//! its lane has: one that is larger than the whole lane runs alone.
+//! The budget has four lanes, so that no kind of request starves another: small requests, arriving
+//! bodies, work on received bodies (inflated text, parsed reports, queued batches), and responses
+//! being written. A request that finds its lane full waits briefly, then gets 503. A single request
+//! never draws more than its lane has; one that is larger than the whole lane runs alone.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -17,28 +17,28 @@ use crate::connection::network;
 use crate::error::ApiError;
 use crate::turns::{AtOnce, Turn, Turns, Waiting};
 
-/// Lanes count in this unit, in bytes.
+/// Lanes count in units of this many bytes.
 const UNIT: usize = 1 << 10;
 
 /// How long a request waits for room.
 pub(crate) const WAIT: Duration = Duration::from_secs(5);
 
-/// Up to this length, in bytes, a request or an answer counts as small.
+/// Maximum length of a small request or response, in bytes.
 pub(crate) const SMALL: usize = 64 << 10;
 
-/// What a small request becomes, as a multiple of its length: its document, and its rows.
+/// Memory used by a small request, as a multiple of its length: its document and its rows.
 const SMALL_BECOMES: usize = 4;
 
-/// What is drawn for.
+/// What memory is drawn for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Lane {
-    /// Small requests that have arrived.
+    /// Small requests, once received.
     Small,
-    /// Bodies of other requests, while they arrive.
+    /// Bodies of other requests while they arrive.
     Body,
-    /// What such a body is inflated to, parsed into and queued as.
+    /// The inflated, parsed and queued forms of such a body.
     Work,
-    /// Answers that are read and written.
+    /// Responses being read and written.
     Answer,
 }
 
@@ -56,7 +56,7 @@ impl Lane {
     }
 }
 
-/// The memory that requests may take at once.
+/// The memory that concurrent requests may use.
 pub(crate) struct Budget {
     bytes: usize,
     lanes: [(Arc<Semaphore>, u32); 4],
@@ -84,7 +84,7 @@ impl Budget {
         })
     }
 
-    /// Draws nothing yet, for a client at that address.
+    /// An empty hold for a client at this address.
     pub(crate) fn hold(self: &Arc<Self>, address: Option<IpAddr>) -> Hold {
         let address = address.map(network);
         Hold(Arc::new(Held { budget: self.clone(), address, drawn: Mutex::default() }))
@@ -95,7 +95,7 @@ impl Budget {
         self.heavy.take_within(address, WAIT).await
     }
 
-    /// How many bytes are drawn.
+    /// Number of bytes drawn.
     pub(crate) fn drawn(&self) -> u64 {
         let of_lane = |(lane, all): &(Arc<Semaphore>, u32)| {
             (*all as usize).saturating_sub(lane.available_permits()) as u64
@@ -107,7 +107,7 @@ impl Budget {
 #[derive(Default)]
 struct Drawn {
     bytes: [usize; 4],
-    /// What was taken of the address's shares.
+    /// Units taken from the address's shares.
     shares: [usize; 4],
     permits: [Option<OwnedSemaphorePermit>; 4],
 }
@@ -127,8 +127,8 @@ impl Drop for Held {
     }
 }
 
-/// What the requests of each address have drawn of the lanes in which a client says how long it takes: no address has
-/// more than half of one, unless a single request of it needs more.
+/// How much the requests of each address have drawn from the lanes whose duration a client
+/// controls. No address may use more than half of such a lane, unless a single request needs more.
 #[derive(Default)]
 struct Shares {
     units: Mutex<HashMap<(Option<IpAddr>, usize), usize>>,
@@ -136,7 +136,7 @@ struct Shares {
 }
 
 impl Shares {
-    /// Takes so many units more, if the address has none but the request's own, or not too many.
+    /// Takes more units, if the address has none but the request's own, or stays within its share.
     fn take(&self, key: (Option<IpAddr>, usize), own: usize, more: usize, most: usize) -> bool {
         let mut units = self.units.lock().unwrap_or_else(PoisonError::into_inner);
         let of_address = units.entry(key).or_default();
@@ -160,15 +160,15 @@ impl Shares {
     }
 }
 
-/// What one request has drawn; given back with its last copy.
+/// What one request has drawn; given back when its last copy is dropped.
 #[derive(Clone)]
 pub(crate) struct Hold(Arc<Held>);
 
 impl Hold {
-    /// Draws so many bytes more, waiting shortly for room.
+    /// Draws more bytes, waiting briefly for room.
     ///
     /// # Errors
-    /// [`ApiError::Overloaded`] where none came free.
+    /// [`ApiError::Overloaded`] if none became free.
     pub(crate) async fn draw(&self, lane: Lane, bytes: usize) -> Result<(), ApiError> {
         let at = lane as usize;
         let (semaphore, all) = &self.0.budget.lanes[at];
@@ -199,7 +199,7 @@ impl Hold {
         Ok(())
     }
 
-    /// Waits for so many units of the address's share of a lane.
+    /// Waits for units from the address's share of a lane.
     async fn share(&self, at: usize, more: usize, most: usize) {
         let shares = &self.0.budget.shares;
         loop {
@@ -217,30 +217,31 @@ impl Hold {
         }
     }
 
-    /// Draws what is missing to so many bytes in all, as [`Self::draw`] does.
+    /// Draws enough to reach this many bytes in total, as [`Self::draw`] does.
     pub(crate) async fn draw_up_to(&self, lane: Lane, bytes: usize) -> Result<(), ApiError> {
         let drawn =
             self.0.drawn.lock().unwrap_or_else(PoisonError::into_inner).bytes[lane as usize];
         self.draw(lane, bytes.saturating_sub(drawn)).await
     }
 
-    /// As [`Self::draw`], on a thread that may wait: one of those that work off the workers.
+    /// Like [`Self::draw`], but blocking, for threads outside the workers.
     pub(crate) fn draw_blocking(&self, lane: Lane, bytes: usize) -> Result<(), ApiError> {
         tokio::runtime::Handle::current().block_on(self.draw(lane, bytes))
     }
 
-    /// The same, where the whole may not be more than the budget, though it ran alone.
+    /// Like [`Self::draw_blocking`], but fails if the total exceeds the whole budget, even when running
+    /// alone.
     pub(crate) fn draw_whole_blocking(&self, lane: Lane, bytes: usize) -> Result<(), ApiError> {
         self.draw_blocking(lane, bytes)?;
         let drawn = self.0.drawn.lock().unwrap_or_else(PoisonError::into_inner);
         if drawn.bytes[lane as usize] > self.0.budget.bytes {
-            let problem = "the report becomes more than the server has memory for".to_owned();
+            let problem = "the report needs more memory than the server may use".to_owned();
             return Err(ApiError::TooMuch { problem });
         }
         Ok(())
     }
 
-    /// Draws what a small request becomes.
+    /// Draws the memory that a small request needs.
     pub(crate) async fn draw_small(&self, bytes: usize) -> Result<(), ApiError> {
         self.draw(Lane::Small, bytes.saturating_mul(SMALL_BECOMES)).await
     }
@@ -270,7 +271,7 @@ mod tests {
         let (huge, other) = (budget.hold(None), budget.hold(None));
         huge.draw(Lane::Work, 1 << 40).await.unwrap();
         assert_eq!(budget.drawn(), 4 << 20);
-        // Other lanes are as they were.
+        // Other lanes are unaffected.
         other.draw_small(1000).await.unwrap();
         drop(huge);
         other.draw(Lane::Work, 1).await.unwrap();

@@ -1,8 +1,9 @@
-//! What was read before and still holds: projects, builds, and the bodies made of them.
+//! Cached data that is still valid: projects, builds and the bodies made from them.
 //!
-//! The store says how often anything that was there was changed or removed ([`devmason_repository::Upkeep::changes`]); new
-//! builds and steps don't count. What is kept here holds while that is what it was read under, which each request
-//! looks at anew ([`crate::looks`]).
+//! The store counts how often existing data is changed or removed
+//! ([`devmason_repository::Upkeep::changes`]); new builds and steps don't count. A cached value is
+//! valid while that count is what it was when the value was read. Each request checks the count
+//! ([`crate::looks`]).
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -16,29 +17,29 @@ use crate::app::App;
 use crate::error::ApiError;
 use crate::looks::Looks;
 
-/// How many projects are kept.
+/// Maximum number of cached projects.
 const PROJECTS: u64 = 10_000;
 
-/// How many bytes of builds, without their steps, are kept.
+/// Maximum total size of cached builds without their steps, in bytes.
 const BUILD_BYTES: u64 = 2 << 20;
 
-/// How many bytes of bodies are kept.
+/// Maximum total size of cached bodies, in bytes.
 const BODY_BYTES: u64 = 8 << 20;
 
-/// Up to this length a body is kept, in bytes: a few long ones must not push out all others.
+/// Maximum size of a cached body, in bytes: a few large ones must not evict all others.
 const LONGEST_BODY: usize = 256 << 10;
 
-/// About what an entry takes beside what it holds, in bytes.
+/// Approximate overhead of an entry, in bytes.
 const ENTRY: usize = 512;
 
-/// A value, and how often the store had changed before it was read.
+/// A value and the store's change counter before it was read.
 #[derive(Clone)]
 struct Read<T> {
     value: T,
     changes: Changes,
 }
 
-/// What was read before and still holds.
+/// Cached data that is still valid.
 pub(crate) struct Cache {
     repository: Arc<dyn Repository>,
     looks: Looks<Changes>,
@@ -71,7 +72,7 @@ impl Cache {
         }
     }
 
-    /// How often the store changed, as a request that arrived then must know it.
+    /// The store's change counter, at least as recent as a request that arrived at this time needs.
     pub(crate) async fn changes(&self, app: &App, arrived: Instant) -> Result<Changes, ApiError> {
         if let Some(changes) = self.repository.changes_at_once() {
             return Ok(changes);
@@ -79,7 +80,7 @@ impl Cache {
         app.patiently(self.looks.since(arrived)).await?.map_err(ApiError::Store)
     }
 
-    /// The project of that name.
+    /// The project with this name.
     pub(crate) async fn project(
         &self,
         app: &App,
@@ -99,10 +100,10 @@ impl Cache {
         Ok(found)
     }
 
-    /// The build of that key, if it is kept; and what to [`Self::keep_build`] it under.
+    /// The cached build with this key, if any, and the change counter to pass to [`Self::keep_build`].
     ///
-    /// Of a build that runs, nothing is certain but which it is and who sent it: it is given only where
-    /// that is enough.
+    /// For a running build, only its identity and sender are certain, so it is returned only if those
+    /// are enough.
     pub(crate) async fn build(
         &self,
         app: &App,
@@ -119,18 +120,18 @@ impl Cache {
         Ok((kept.map(|read| read.value), changes))
     }
 
-    /// Keeps a build that was read after the store had changed so often.
+    /// Caches a build that was read after the store had this change counter.
     pub(crate) fn keep_build(&self, key: &BuildKey, build: &Build, changes: Changes) {
         let read = Read { value: build.clone(), changes };
         self.builds.insert((build.project, key.clone()), read);
     }
 
-    /// The body that was made for this ETag before. An ETag is of one body alone.
+    /// The cached body with this ETag. An ETag belongs to exactly one body.
     pub(crate) fn body(&self, etag: &str) -> Option<Bytes> {
         self.bodies.get(etag)
     }
 
-    /// Keeps the body of an ETag.
+    /// Caches the body with this ETag.
     pub(crate) fn keep_body(&self, etag: &str, body: &Bytes) {
         if body.len() <= LONGEST_BODY {
             self.bodies.insert(etag.to_owned(), body.clone());

@@ -20,30 +20,30 @@ use crate::error::ApiError;
 use crate::params::{Format, Params};
 use crate::session::Session;
 
-/// One request, as handlers see it: where it leads, who sends it, what it wants and brings.
+/// One request, as handlers see it: its resource, sender, parameters and body.
 pub(crate) struct Call<'a> {
     pub(crate) app: &'a web::Data<App>,
     pub(crate) request: &'a HttpRequest,
     pub(crate) resource: &'a Resource,
     pub(crate) base: &'a Base,
     pub(crate) caller: &'a Caller,
-    /// When it arrived, or last changed something itself: what it takes from memory must hold since then.
+    /// When it arrived, or last changed something itself. Cached values must be valid at this time.
     pub(crate) arrived: Instant,
     /// The client's address.
     pub(crate) client: Option<IpAddr>,
     pub(crate) params: &'a Params,
     pub(crate) format: Format,
     pub(crate) body: &'a Body,
-    /// The browser's session, where the caller is known by it.
+    /// The browser session, if it identifies the caller.
     pub(crate) session: Option<&'a Session>,
-    /// Whether the body was made of a form.
+    /// Whether the body was made from a form.
     pub(crate) is_form: bool,
-    /// Whether what is made must not be there.
+    /// Whether the resource to create must not exist yet.
     pub(crate) is_new: bool,
 }
 
 impl Call<'_> {
-    /// Asks the repository.
+    /// Runs a query on the repository.
     pub(crate) async fn ask<T: Send + 'static>(
         &self,
         ask: impl FnOnce(&dyn Repository) -> devmason_repository::Result<T> + Send + 'static,
@@ -51,7 +51,7 @@ impl Call<'_> {
         self.app.run(ask).await
     }
 
-    /// Draws memory for an answer before what it is made of is read, where that is not little.
+    /// Draws memory for a response before its data is read, unless it is small.
     pub(crate) async fn room_for_answer(&self, bytes: usize) -> Result<(), ApiError> {
         if bytes <= SMALL {
             return Ok(());
@@ -68,23 +68,23 @@ impl Call<'_> {
         View { base: self.base, policy: &self.app.settings.policy, viewer: self.viewer() }
     }
 
-    /// The project of that name, which must be there.
+    /// The project with this name; fails if it doesn't exist.
     pub(crate) async fn project(&self, slug: &Slug) -> Result<Project, ApiError> {
-        self.find_project(slug).await?.ok_or(ApiError::NotFound("there is no such project"))
+        self.find_project(slug).await?.ok_or(ApiError::NotFound("project not found"))
     }
 
-    /// The project of that name.
+    /// The project with this name.
     pub(crate) async fn find_project(&self, slug: &Slug) -> Result<Option<Project>, ApiError> {
         self.app.cache.project(self.app, self.arrived, slug).await
     }
 
-    /// The body, which is received now, where it was not before: to be asked for once it is known that this
-    /// caller may send one here.
+    /// The body, received on the first call. Call this only after checking that this caller may send a
+    /// body here.
     pub(crate) async fn body(&self) -> Result<&Bytes, ApiError> {
         self.body.receive(self.request, self.app).await
     }
 
-    /// What was received of the body: all of it, or nothing.
+    /// The body, if it was received; otherwise empty.
     pub(crate) fn received(&self) -> &Bytes {
         self.body.received()
     }
@@ -113,7 +113,7 @@ impl Call<'_> {
         .await
     }
 
-    /// Does what takes long on a thread that may be busy.
+    /// Runs long work on a thread that may block.
     pub(crate) async fn off_the_workers<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
@@ -121,7 +121,7 @@ impl Call<'_> {
         web::block(work).await.map_err(|_| ApiError::Interrupted)?
     }
 
-    /// The document in the body, or its default where there is no body.
+    /// The document in the body, or the default if the body is empty.
     pub(crate) async fn optional_document<T: DeserializeOwned + Default + Send + 'static>(
         &self,
     ) -> Result<T, ApiError> {
@@ -132,10 +132,10 @@ impl Call<'_> {
         self.request.headers().get(name.into()).and_then(|value| value.to_str().ok())
     }
 
-    /// The request's `Idempotency-Key`, with the answer to keep for it.
+    /// The request's `Idempotency-Key`, with the response to store for it.
     ///
-    /// `place` is the resource by its numbers: a project that is registered anew under an old name is
-    /// another one.
+    /// `place` identifies the resource by its ids: a project registered again under an old name is a
+    /// different one.
     pub(crate) async fn claim(
         &self,
         place: &str,
@@ -148,7 +148,7 @@ impl Call<'_> {
         if key.is_empty() || key.len() > 255 {
             return Err(ApiError::BadValue {
                 name: NAME,
-                problem: "a key has 1 to 255 characters".to_owned(),
+                problem: "must be 1 to 255 characters long".to_owned(),
             });
         }
         let user = self.viewer().username().map_or(String::new(), |username| username.key());
@@ -171,13 +171,13 @@ pub(crate) fn replayed(claimed: Claimed) -> Result<(StatusCode, String), ApiErro
     Ok((status, location.to_owned()))
 }
 
-/// About how many bytes a document becomes, with what is made of it: its texts twice, and for each object in it
-/// the members that it may have.
+/// Approximate memory for a document and what is made from it, in bytes: twice its text, plus the
+/// possible members of each object.
 fn document_becomes(body: &[u8]) -> usize {
-    /// What an object becomes beside its texts: a test case is the largest.
+    /// Memory per object in addition to its text; a test case is the largest.
     const OBJECT: usize = 400;
     let objects = memchr::memchr_iter(b'{', body).count();
-    // Braces in texts are no objects; a document that is made of nothing but objects becomes no more than this.
+    // Braces in text aren't objects; a document that consists only of objects needs no more than this.
     let objects = objects.saturating_mul(OBJECT).min(body.len().saturating_mul(12));
     body.len().saturating_mul(2).saturating_add(objects)
 }

@@ -1,7 +1,8 @@
-//! Connections: how many there may be, in all and from one address; and the end of those that are too slow.
+//! Limits on connections, in total and per address, and closing of connections that are too slow.
 //!
-//! A new connection beyond the bound of its address takes the place of that address's connection that has been
-//! idle for longest: one on which no request is being answered. Where all are busy it is closed at once.
+//! If an address is at its limit, a new connection replaces its connection that has been idle
+//! longest, that is, without a request being answered. If all are busy, the new one is closed
+//! immediately.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -19,10 +20,10 @@ use tokio::time::Sleep;
 
 use crate::settings::Bound;
 
-/// How long a client may take none of what is written to it.
+/// How long a client may read nothing of what is written to it.
 const STALLED: Duration = Duration::from_secs(30);
 
-/// What counts as one address: of IPv6 a network of 64 bits, which is what one client has.
+/// What counts as one address: for IPv6 a /64 network, which is what one client has.
 pub(crate) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {
@@ -34,7 +35,7 @@ pub(crate) fn network(address: IpAddr) -> IpAddr {
     }
 }
 
-/// How many there are of something, in all and from each address.
+/// A count of something, in total and per address, with limits.
 pub(crate) struct Counts {
     bound: Bound,
     counts: Mutex<(usize, HashMap<IpAddr, usize>)>,
@@ -45,7 +46,7 @@ impl Counts {
         Arc::new(Self { bound, counts: Mutex::default() })
     }
 
-    /// One more from that address, unless there are enough.
+    /// Counts one more from this address; `None` at the limit.
     pub(crate) fn enter(self: &Arc<Self>, address: Option<IpAddr>) -> Option<Counted> {
         let address = address.map(network);
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
@@ -62,7 +63,7 @@ impl Counts {
     }
 }
 
-/// One that is counted, until it is dropped.
+/// One counted item, until it is dropped.
 pub(crate) struct Counted {
     of: Arc<Counts>,
     address: Option<IpAddr>,
@@ -83,18 +84,19 @@ impl Drop for Counted {
     }
 }
 
-/// A connection, as those who decide about it see it.
+/// The state of a connection that decides whether it may be closed.
 pub(crate) struct Connection {
-    /// How many requests are being answered on it.
+    /// Number of requests being answered on it.
     busy: AtomicUsize,
-    /// When it was last busy, in milliseconds since the server began; 0 where no request was answered on it yet.
+    /// When it was last busy, in milliseconds since the server started; 0 if it hasn't answered a
+    /// request yet.
     active: AtomicU64,
     closed: AtomicBool,
     waker: AtomicWaker,
 }
 
 impl Connection {
-    /// Ends it, whatever it does.
+    /// Closes the connection, even if it is busy.
     pub(crate) fn close(&self) {
         self.closed.store(true, Ordering::Release);
         self.waker.wake();
@@ -108,20 +110,20 @@ impl Connection {
         Ok(())
     }
 
-    /// A request on it is being answered, until what this gives is dropped.
+    /// Marks a request on it as being answered until the returned value is dropped.
     pub(crate) fn busy(self: &Arc<Self>) -> Busy {
         self.busy.fetch_add(1, Ordering::AcqRel);
         Busy(self.clone())
     }
 
-    /// A request on it that is being answered waits for the client.
+    /// Marks a request being answered on it as waiting for the client.
     pub(crate) fn idle(self: &Arc<Self>) -> Idle {
         self.busy.fetch_sub(1, Ordering::AcqRel);
         Idle(self.clone())
     }
 }
 
-/// A request that is being answered waits for its client, until this is dropped.
+/// A request being answered that waits for its client, until this is dropped.
 pub(crate) struct Idle(Arc<Connection>);
 
 impl Drop for Idle {
@@ -130,7 +132,7 @@ impl Drop for Idle {
     }
 }
 
-/// A request is being answered.
+/// A request being answered.
 pub(crate) struct Busy(Arc<Connection>);
 
 impl Drop for Busy {
@@ -140,7 +142,7 @@ impl Drop for Busy {
     }
 }
 
-/// Milliseconds since the first time that this was asked.
+/// Milliseconds since the first call.
 fn now() -> u64 {
     static START: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
     let start = START.get_or_init(Instant::now);
@@ -149,7 +151,7 @@ fn now() -> u64 {
 
 type ByAddress = HashMap<Option<IpAddr>, Vec<Arc<Connection>>>;
 
-/// All connections there are.
+/// All open connections.
 pub(crate) struct Connections {
     bound: Bound,
     all: Mutex<(usize, ByAddress)>,
@@ -164,12 +166,13 @@ impl Connections {
         self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many there are.
+    /// Number of open connections.
     pub(crate) fn count(&self) -> usize {
         self.lock().0
     }
 
-    /// Takes a new one; nothing where there is no place for it. A proxy's are bounded in all alone.
+    /// Admits a new connection; `None` if there is no room. Connections from a proxy are limited only
+    /// in total.
     pub(crate) fn enter(
         self: &Arc<Self>,
         address: Option<IpAddr>,
@@ -181,7 +184,7 @@ impl Connections {
         if !is_proxy && of_address >= self.bound.of_address {
             close_idle(all.1.get(&address)?)?;
         } else if all.0 >= self.bound.all {
-            // Whoever has most gives one up.
+            // The address with the most connections gives one up.
             let most = all.1.values().max_by_key(|connections| connections.len())?;
             close_idle(most)?;
         }
@@ -197,8 +200,8 @@ impl Connections {
     }
 }
 
-/// Ends the one that has been idle for longest, one on which nothing was ever answered before others; they are in the
-/// order in which they came. It is counted until it has ended, which is soon.
+/// Closes the connection that has been idle longest. Connections that never answered a request come
+/// first, in order of arrival. A closed connection is counted until it has ended, which is soon.
 fn close_idle(connections: &[Arc<Connection>]) -> Option<()> {
     let idle = connections.iter().filter(|connection| {
         connection.busy.load(Ordering::Acquire) == 0 && !connection.closed.load(Ordering::Acquire)
@@ -207,7 +210,7 @@ fn close_idle(connections: &[Arc<Connection>]) -> Option<()> {
     Some(())
 }
 
-/// A connection that was taken, until it is dropped.
+/// An admitted connection, until it is dropped.
 pub(crate) struct Entered {
     all: Arc<Connections>,
     address: Option<IpAddr>,
@@ -227,7 +230,7 @@ impl Drop for Entered {
     }
 }
 
-/// A stream that ends when its connection is closed, or its client takes nothing of what is written.
+/// A stream that ends when its connection is closed or its client stops reading.
 pub(crate) struct Guarded<T> {
     io: T,
     entered: Entered,
@@ -243,7 +246,7 @@ impl<T> Guarded<T> {
         &self.entered.connection
     }
 
-    /// What a write came to: one that has to wait does not wait for ever.
+    /// Adds a timeout to the result of a write that has to wait.
     fn written<R>(
         &mut self,
         context: &mut Context<'_>,

@@ -1,4 +1,4 @@
-//! From a request to its handler, and from an error to its answer.
+//! Dispatches requests to handlers and turns errors into responses.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -21,7 +21,8 @@ use crate::error::ApiError;
 use crate::form::{is_form, leading_to};
 use crate::forwarded::{Origin, is_cross_site, origin};
 use crate::handlers::{
-    builds, feeds, lists, objects, outputs, progress, projects, receipts, service, tests, users,
+    builds, docs, feeds, lists, objects, outputs, progress, projects, receipts, service, tests,
+    users,
 };
 use crate::metrics::{RequestLabels, ResourceLabels};
 use crate::params::{Format, Params};
@@ -29,15 +30,16 @@ use crate::respond::{allow, format};
 use crate::session::Session;
 use crate::turns::Turn;
 
-/// The longest form, in bytes.
+/// Maximum size of a form, in bytes.
 const MAX_FORM: usize = 64 << 10;
 
-/// How often a request is tried that others make way for, again and again: nobody does that so often by chance.
+/// Maximum number of attempts for a request that keeps losing a race with others; that many never
+/// happen by chance.
 const TRIES: u32 = 10;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Answers a request, logs it and counts it.
+/// Answers, logs and counts a request.
 pub(crate) async fn dispatch(
     request: HttpRequest,
     payload: web::Payload,
@@ -63,7 +65,7 @@ pub(crate) async fn dispatch(
     let answer = answer(&request, &mut body, &app, &mut origin, resource, &mut reading)
         .instrument(span.clone())
         .await;
-    // What could not be written as a header would be answered by the framework, in a shape of its own.
+    // The framework would answer an invalid header itself, in a different shape.
     let answer = answer.and_then(|response| match response.error() {
         Some(error) => Err(ApiError::Unwritable(error.to_string())),
         None => Ok(response),
@@ -82,7 +84,14 @@ pub(crate) async fn dispatch(
         let user = viewer.as_ref().and_then(|caller| caller.viewer.username());
         let user = user.map(Username::as_str);
         let response = if is_page {
-            error.page(Site { base: &origin.base, user, token: None, here, json: None })
+            error.page(Site {
+                base: &origin.base,
+                user,
+                token: None,
+                here,
+                json: None,
+                version: &app.settings.version,
+            })
         } else {
             error.response()
         };
@@ -116,19 +125,19 @@ pub(crate) async fn dispatch(
     response
 }
 
-/// The connection that a request came on.
+/// The connection of a request.
 fn connection_of(request: &HttpRequest) -> Option<Arc<Connection>> {
     let of_stream = || request.extensions().get::<Arc<Connection>>().cloned();
     request.conn_data::<Arc<Connection>>().cloned().or_else(of_stream)
 }
 
-/// Whether who sent a request is told of an error by a page: a person whose browser goes somewhere, or sends a form. To
-/// programs, whatever they accept, every error is the same document.
+/// Whether errors are shown as a page: only if a person navigates with a browser or submits a form.
+/// Programs get the same error document, whatever they accept.
 fn is_browsers(request: &HttpRequest, resource: Option<&Resource>) -> bool {
     let says = |name: &str, value: &str| {
         request.headers().get(name).is_some_and(|given| given.as_bytes() == value.as_bytes())
     };
-    // The second is sent over plain HTTP, too.
+    // Browsers send the second header over plain HTTP as well.
     if !says("sec-fetch-mode", "navigate") && !says("upgrade-insecure-requests", "1") {
         return false;
     }
@@ -145,7 +154,7 @@ fn accepted(request: &HttpRequest) -> Option<&str> {
     request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok())
 }
 
-/// The client's id of the request, if it has a fit one, else a fresh one.
+/// The request id from the client if it is valid, otherwise a new one.
 fn request_id(request: &HttpRequest) -> HeaderValue {
     let fits = |id: &&HeaderValue| {
         let fit = |byte: &u8| byte.is_ascii_alphanumeric() || b"._-".contains(byte);
@@ -156,13 +165,14 @@ fn request_id(request: &HttpRequest) -> HeaderValue {
     given.map_or_else(fresh, Ok).unwrap_or_else(|_| HeaderValue::from_static("none"))
 }
 
-/// Methods that the server doesn't know are one, so that nobody fills the metrics with names.
+/// A metrics label. Unknown methods share one label, so that clients cannot flood the metrics with
+/// names.
 fn method_label(method: &http::Method) -> &'static str {
     let known = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "DELETE"];
     known.into_iter().find(|known| *known == method.as_str()).unwrap_or("other")
 }
 
-/// What a request asks for, of what resources have.
+/// The operation that a request asks for.
 enum Asked {
     Allowed,
     Do(Method),
@@ -185,12 +195,12 @@ async fn answer(
         "DELETE" => Asked::Do(Method::Delete),
         _ => Asked::Unknown,
     };
-    // Whether the process lives and the database answers is told to anybody, and without bcrypt.
+    // Health and readiness are open to anyone, and need no bcrypt.
     let is_open = resource.as_ref().is_ok_and(|resource| matches!(resource.place(), Place::Open));
     if !is_open && !origin.is_served(&app.settings) {
         return Err(ApiError::ForeignHost);
     }
-    // A page of another site never writes here, in whoever's name it would.
+    // Pages of other sites may never write here, whatever the user.
     let writes = !matches!(asked, Asked::Do(Method::Get) | Asked::Allowed);
     if writes && is_cross_site(request, &origin.base) {
         return Err(ApiError::CrossSite);
@@ -204,8 +214,8 @@ async fn answer(
         return form(request, body, app, origin, session.as_ref(), of).await;
     }
     let body = &*body;
-    // Of two requests that make the same user or project, the second finds it made: it is tried again,
-    // with a fresh look at whom its credentials name.
+    // If two requests create the same user or project, the second one finds it created. Retry it, and
+    // authenticate its credentials again.
     let mut tries = 0;
     loop {
         let caller = if is_open {
@@ -213,9 +223,9 @@ async fn answer(
         } else {
             caller(request, app, origin, session.as_ref(), &asked).await?
         };
-        // What is there is not told to those who may not read it.
+        // Clients that may not read must not learn what exists.
         let is_to_read = matches!(asked, Asked::Do(Method::Get) | Asked::Allowed);
-        // The form to sign in with is for those who are not.
+        // The sign-in form must be readable without signing in.
         let is_form = matches!(resource, Ok(Resource::Session));
         let may_read = match app.settings.policy.read(&caller.viewer) {
             _ if is_open || is_form => Ok(()),
@@ -270,19 +280,19 @@ async fn answer(
     }
 }
 
-/// Refuses a project that could not be told from the server's own path prefix.
+/// Refuses a project name that equals the server's own path prefix.
 fn not_the_prefix(resource: &Resource, origin: &Origin) -> Result<(), ApiError> {
     let own = origin.base.prefix().trim_start_matches('/').split('/').next().unwrap_or_default();
     match resource {
-        Resource::Project(slug) if own.eq_ignore_ascii_case(slug.as_str()) => {
-            Err(ApiError::BadPath("the name is the server's own path prefix".to_owned()))
-        }
+        Resource::Project(slug) if own.eq_ignore_ascii_case(slug.as_str()) => Err(
+            ApiError::BadPath("this name is reserved: it is the server's path prefix".to_owned()),
+        ),
         _ => Ok(()),
     }
 }
 
-/// Who sends a request: who its credentials name, else whose session it is. A session counts for reading alone: what
-/// changes something by it is a form of one of its pages.
+/// The sender of a request, from its credentials or else its session. A session is valid only for
+/// reading; changes need a form from one of its pages.
 async fn caller(
     request: &HttpRequest,
     app: &App,
@@ -299,7 +309,7 @@ async fn caller(
     authenticate(app, credentials, origin).await
 }
 
-/// Does what a form of a page asks for.
+/// Handles a form sent from a page.
 async fn form(
     request: &HttpRequest,
     body: &mut Body,
@@ -316,7 +326,14 @@ async fn form(
     if matches!(of, Resource::Session) {
         let result = crate::form::session(request, app, origin, session, &fields).await;
         let here = origin.base.location(of);
-        let site = Site { base: &origin.base, user: None, token: None, here, json: None };
+        let site = Site {
+            base: &origin.base,
+            user: None,
+            token: None,
+            here,
+            json: None,
+            version: &app.settings.version,
+        };
         return result.or_else(|error| match error {
             ApiError::BadCredentials(_) | ApiError::TooManyFailures => {
                 Ok(error.sign_in(site, &fields))
@@ -360,7 +377,7 @@ async fn options(call: &Call<'_>) -> Result<HttpResponse, ApiError> {
     Ok(HttpResponse::NoContent().insert_header((header::ALLOW, allow(&methods))).finish())
 }
 
-/// The table of handlers: every operation of the map.
+/// The table of handlers, one for each operation of the map.
 async fn handle(call: &Call<'_>, operation: Operation<'_>) -> Result<HttpResponse, ApiError> {
     use Collection::{Builds, ComponentTypes, Components, Projects, Steps, Tags, Tests, Users};
     match operation {
@@ -440,12 +457,16 @@ async fn handle(call: &Call<'_>, operation: Operation<'_>) -> Result<HttpRespons
         Operation::ReadUserObject(id) => objects::get(call, Users, id).await,
 
         Operation::ReadSession => service::session(call),
-        // What signs in or out is a form; forms are answered before operations.
+        // Signing in and out use forms, which are handled before operations.
         Operation::ChangeSession => Err(ApiError::UnsupportedType),
         Operation::ReadAsset(file) => service::asset(file),
-        Operation::ReadHealth => Ok(service::health()),
+        Operation::ReadHealth => Ok(service::health(call)),
         Operation::ReadReadiness => service::ready(call).await,
         Operation::ReadMetrics => service::metrics(call),
         Operation::ReadDescription => service::openapi(call),
+        Operation::ReadDocs => docs::page(call, ""),
+        Operation::ReadReference => docs::reference(call),
+        Operation::ReadDocsPage(page) => docs::page(call, page),
+        Operation::ReadDocsSubpage(section, page) => docs::page(call, &format!("{section}/{page}")),
     }
 }

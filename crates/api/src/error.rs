@@ -1,4 +1,4 @@
-//! Every error that a client can get, in one table.
+//! The table of all errors that clients can get.
 
 use std::sync::Arc;
 
@@ -15,10 +15,10 @@ use serde_json::{Value, json};
 use crate::params::Params;
 use crate::respond::PAGE_HEADERS;
 
-/// Why a request was not done.
+/// Why a request failed.
 #[derive(Debug)]
 pub(crate) enum ApiError {
-    /// Nothing is there.
+    /// Not found.
     NotFound(&'static str),
     /// A name in the path of a PUT is malformed.
     BadPath(String),
@@ -26,63 +26,64 @@ pub(crate) enum ApiError {
     Document(DocumentError),
     /// `where`, `query`, `sort` or `embed` was refused.
     Query(QueryError),
-    /// A parameter or header has a value that it cannot have.
+    /// A parameter or header has an invalid value.
     BadValue { name: &'static str, problem: String },
-    /// The report file in the body was refused; what was seen of it is in the receipt.
+    /// The report file in the body was refused; the receipt says what was recognized.
     Report { problem: String, line: Option<u64>, receipt: Box<Receipt> },
-    /// None of the files in the body is a report.
+    /// No file in the body is a report.
     NoReport,
-    /// The body is no report of a format that is parsed: what it is, and which those are.
+    /// The body isn't a report in a supported format; the problem says what it is and lists those
+    /// formats.
     NotAReport { problem: String },
-    /// The body is of a type that is not understood.
+    /// The body's media type is not supported.
     UnsupportedType,
-    /// The body is compressed in a way that is not understood.
+    /// The body's content coding is not supported.
     UnsupportedCoding,
     /// The client paused too long in the middle of the body.
     TooSlow,
     /// The body is too long.
     TooLarge { limit: usize },
-    /// The policy says no.
+    /// The policy refuses the operation.
     Refused(Refusal),
-    /// The credentials are wrong or no credentials at all.
+    /// The credentials are wrong or malformed.
     BadCredentials(&'static str),
-    /// A form that is not from a page of the session that it came with.
+    /// A form that isn't from a page of its session.
     ForeignForm,
-    /// A browser says that a page of another site sends this.
+    /// The browser says that the request comes from a page of another site.
     CrossSite,
-    /// The request is meant for a host that this server is not.
+    /// The request is for a host that this server doesn't serve.
     ForeignHost,
-    /// The client watches as much as it may already, or all clients together do.
+    /// The client, or all clients together, watch as many builds as allowed.
     TooManyWatchers,
-    /// A report has more than one may have: what, and how many.
+    /// A report exceeds a limit; the problem names it.
     TooMuch { problem: String },
-    /// Too many wrong passwords came from there, or for that user.
+    /// Too many wrong passwords from this address or for this user.
     TooManyFailures,
     /// The resource doesn't have the method.
     MethodNotAllowed(Vec<Method>),
-    /// A build that is not in progress.
+    /// The build is not in progress.
     NotInProgress,
-    /// Something else is there already.
+    /// Something else already exists there.
     Conflict(&'static str),
-    /// Something was made or removed between two looks at it; the request is to be tried again.
+    /// Something was created or removed between two checks; retry the request.
     Raced,
-    /// The query face changes nothing without If-Match.
+    /// The query API requires `If-Match` for changes.
     IfMatchRequired,
-    /// A name fits several components.
+    /// A name matches several components.
     Ambiguous(Vec<uuid::Uuid>),
-    /// If-Match names another version.
+    /// `If-Match` names another version.
     PreconditionFailed,
-    /// An Idempotency-Key came with another body before.
+    /// The `Idempotency-Key` was used before with a different body.
     KeyReused,
-    /// Too much is waiting to be stored, or to be verified.
+    /// Too much is waiting to be stored or verified.
     Overloaded,
     /// The store failed.
     Store(Arc<StoreError>),
-    /// The store would fail, for this reason.
+    /// The store isn't ready, for this reason.
     NotReady(Arc<StoreError>),
-    /// A worker was stopped in the middle.
+    /// A worker was interrupted.
     Interrupted,
-    /// A document could not be written.
+    /// A document could not be serialized.
     Unwritable(String),
 }
 
@@ -105,17 +106,15 @@ impl From<QueryError> for ApiError {
 }
 
 impl ApiError {
-    /// What a path that leads nowhere means for a request.
+    /// The error for a request whose path matches no resource.
     pub(crate) fn of_path(error: PathError, is_put: bool) -> Self {
         match error {
             PathError::Malformed(problem) if is_put => Self::BadPath(problem),
-            PathError::Malformed(_) | PathError::NotFound => {
-                Self::NotFound("there is nothing here")
-            }
+            PathError::Malformed(_) | PathError::NotFound => Self::NotFound("not found"),
         }
     }
 
-    /// Whether it tells somebody who may not read what is there and what is not.
+    /// Whether the error reveals what exists to someone who may not read.
     pub(crate) fn tells_what_is_there(&self) -> bool {
         matches!(
             self,
@@ -128,7 +127,7 @@ impl ApiError {
         )
     }
 
-    /// Status, message and payload: the whole table.
+    /// The table: status, message and payload.
     fn parts(&self) -> (StatusCode, String, Value) {
         use StatusCode as S;
         let plain = |status, message: &str| (status, message.to_owned(), json!({}));
@@ -157,23 +156,22 @@ impl ApiError {
             }
             Self::NoReport => {
                 let formats = devmason_reports::Format::words();
-                let problem = format!(
-                    "none of the files in the body is a report of a format that is parsed: {formats}"
-                );
+                let problem =
+                    format!("no file in the body is in a supported report format: {formats}");
                 plain(S::UNSUPPORTED_MEDIA_TYPE, &problem)
             }
             Self::NotAReport { problem } => plain(S::UNSUPPORTED_MEDIA_TYPE, problem),
             Self::UnsupportedType => plain(
                 S::UNSUPPORTED_MEDIA_TYPE,
-                "the body must be application/json, or where builds are reported a report file",
+                "unsupported media type: the body must be application/json, or a report file when reporting a build",
             ),
             Self::UnsupportedCoding => {
-                plain(S::UNSUPPORTED_MEDIA_TYPE, "a compressed body must be gzip or zstd")
+                plain(S::UNSUPPORTED_MEDIA_TYPE, "unsupported Content-Encoding: use gzip or zstd")
             }
-            Self::TooSlow => plain(S::REQUEST_TIMEOUT, "the body did not arrive in time"),
+            Self::TooSlow => plain(S::REQUEST_TIMEOUT, "timed out waiting for the request body"),
             Self::TooLarge { limit } => (
                 S::PAYLOAD_TOO_LARGE,
-                format!("the body is longer than {limit} bytes"),
+                format!("the body exceeds the limit of {limit} bytes"),
                 json!({"limit": limit}),
             ),
             Self::Refused(refusal) => {
@@ -184,84 +182,81 @@ impl ApiError {
                 plain(status, &refusal.to_string())
             }
             Self::BadCredentials(problem) => plain(S::UNAUTHORIZED, problem),
-            Self::ForeignForm => plain(
-                S::FORBIDDEN,
-                "this form is of another session, or of none; load its page again",
-            ),
-            Self::CrossSite => plain(S::FORBIDDEN, "a page of another site may not send this"),
+            Self::ForeignForm => plain(S::FORBIDDEN, "this form has expired; reload the page"),
+            Self::CrossSite => plain(S::FORBIDDEN, "cross-site requests are not allowed"),
             Self::ForeignHost => {
-                plain(S::MISDIRECTED_REQUEST, "this server does not answer to this host")
+                plain(S::MISDIRECTED_REQUEST, "this server does not serve this host name")
             }
             Self::TooManyWatchers => {
-                plain(S::SERVICE_UNAVAILABLE, "too many builds are being watched; try again later")
+                plain(S::SERVICE_UNAVAILABLE, "too many clients are following builds; retry later")
             }
             Self::TooMuch { problem } => plain(S::PAYLOAD_TOO_LARGE, problem),
             Self::TooManyFailures => {
-                plain(S::TOO_MANY_REQUESTS, "too many wrong passwords; try again in a minute")
+                plain(S::TOO_MANY_REQUESTS, "too many wrong passwords; retry in a minute")
             }
             Self::MethodNotAllowed(_) => {
-                plain(S::METHOD_NOT_ALLOWED, "the resource doesn't have this method")
+                plain(S::METHOD_NOT_ALLOWED, "this resource does not support this method")
             }
-            Self::NotInProgress => plain(S::GONE, "the build is finished"),
+            Self::NotInProgress => plain(S::GONE, "the build is already finished"),
             Self::Conflict(what) => plain(S::CONFLICT, what),
-            Self::Raced => plain(S::CONFLICT, "another request is just doing the same; try again"),
+            Self::Raced => {
+                plain(S::CONFLICT, "a concurrent request is changing the same resource; retry")
+            }
             Self::IfMatchRequired => {
                 plain(S::PRECONDITION_FAILED, "'If-match' header must be provided")
             }
-            Self::Ambiguous(ids) => {
-                (S::CONFLICT, "the name fits several components".to_owned(), json!({"ids": ids}))
-            }
+            Self::Ambiguous(ids) => (
+                S::CONFLICT,
+                "the name matches several components; use one of the ids".to_owned(),
+                json!({"ids": ids}),
+            ),
             Self::PreconditionFailed => plain(
                 S::PRECONDITION_FAILED,
-                "the resource is not as 'If-Match' or 'If-None-Match' expects it",
+                "the condition in 'If-Match' or 'If-None-Match' is not met; fetch the resource and retry",
             ),
-            Self::KeyReused => {
-                plain(S::UNPROCESSABLE_ENTITY, "this Idempotency-Key came with another body before")
-            }
-            Self::Overloaded => plain(S::SERVICE_UNAVAILABLE, "too much to do at once; try again"),
+            Self::KeyReused => plain(
+                S::UNPROCESSABLE_ENTITY,
+                "this Idempotency-Key was already used with a different body",
+            ),
+            Self::Overloaded => plain(S::SERVICE_UNAVAILABLE, "the server is overloaded; retry"),
             Self::Store(error) => match **error {
                 StoreError::Unavailable(_) => {
-                    plain(S::SERVICE_UNAVAILABLE, "the database cannot be reached; try again")
+                    plain(S::SERVICE_UNAVAILABLE, "the database is unreachable; retry")
                 }
-                StoreError::Busy(_) => {
-                    plain(S::SERVICE_UNAVAILABLE, "the database is busy; try again")
+                StoreError::Busy(_) => plain(S::SERVICE_UNAVAILABLE, "the database is busy; retry"),
+                StoreError::Locked(_) => {
+                    plain(S::SERVICE_UNAVAILABLE, "another client holds a database lock; retry")
                 }
-                StoreError::Locked(_) => plain(
-                    S::SERVICE_UNAVAILABLE,
-                    "somebody else holds a lock in the database; try again",
-                ),
-                StoreError::ReadOnly(_) => plain(
-                    S::SERVICE_UNAVAILABLE,
-                    "the database takes no writes just now; try again",
-                ),
+                StoreError::ReadOnly(_) => {
+                    plain(S::SERVICE_UNAVAILABLE, "the database is currently read-only; retry")
+                }
                 StoreError::Removed(_) => plain(
                     S::SERVICE_UNAVAILABLE,
-                    "the database's file was removed or replaced; the server must be started again",
+                    "the database file was removed or replaced; restart the server",
                 ),
                 StoreError::TooLong(_) => plain(
                     S::SERVICE_UNAVAILABLE,
-                    "the query took too long; narrow it, best by project, id, user, tags or components",
+                    "the query took too long; narrow it, ideally by project, id, user, tags or components",
                 ),
                 StoreError::Unfit(_) => plain(
                     S::BAD_REQUEST,
-                    "a text in the request is none that the database takes, as one with NUL",
+                    "the request contains text that the database cannot store, such as a NUL character",
                 ),
                 StoreError::Full(_) => {
-                    plain(S::SERVICE_UNAVAILABLE, "the database has no space left")
+                    plain(S::SERVICE_UNAVAILABLE, "the database is out of disk space")
                 }
-                StoreError::Corrupt(_) | StoreError::Backend(_) | StoreError::Url(_) => plain(
-                    S::INTERNAL_SERVER_ERROR,
-                    "the server failed to do this; its log says why",
-                ),
+                StoreError::Corrupt(_) | StoreError::Backend(_) | StoreError::Url(_) => {
+                    plain(S::INTERNAL_SERVER_ERROR, "internal error; see the server log")
+                }
             },
             Self::NotReady(error) => plain(S::SERVICE_UNAVAILABLE, &error.to_string()),
             Self::Interrupted | Self::Unwritable(_) => {
-                plain(S::INTERNAL_SERVER_ERROR, "the server failed to do this; its log says why")
+                plain(S::INTERNAL_SERVER_ERROR, "internal error; see the server log")
             }
         }
     }
 
-    /// What the log says of it, which a client never sees.
+    /// The text for the log, which clients never see.
     pub(crate) fn log(&self) -> String {
         match self {
             Self::Store(error) | Self::NotReady(error) => error.chain(),
@@ -270,14 +265,14 @@ impl ApiError {
         }
     }
 
-    /// The same as a page.
+    /// The error as a page.
     pub(crate) fn page(&self, site: Site<'_>) -> HttpResponse {
         let (status, message, _) = self.parts();
         let reason = status.canonical_reason().unwrap_or_default();
         self.paged(&ProblemPage { site, status: status.as_u16(), reason, message: &message })
     }
 
-    /// The same as the form to sign in with, as it was filled in.
+    /// The error as the sign-in form, with the values entered.
     pub(crate) fn sign_in(&self, site: Site<'_>, fields: &Params) -> HttpResponse {
         let [next, username] =
             ["next", "username"].map(|name| fields.first(name).unwrap_or_default());
@@ -289,7 +284,7 @@ impl ApiError {
         let status = self.parts().0;
         let mut response = self.headed(status);
         if status == StatusCode::UNAUTHORIZED {
-            // A browser that was told of Basic would ask by itself, and never show the page with the form.
+            // If Basic were offered, the browser would prompt by itself and never show the page with the form.
             response.insert_header((header::WWW_AUTHENTICATE, "Session realm=\"devmason\""));
         }
         for (name, value) in PAGE_HEADERS {
@@ -298,7 +293,7 @@ impl ApiError {
         response.insert_header(header::ContentType::html()).body(html)
     }
 
-    /// The answer to the client, in the one shape that errors have.
+    /// The response to the client, in the shape of all errors.
     pub(crate) fn response(&self) -> HttpResponse {
         let (status, message, payload) = self.parts();
         let (message, status_code) = (message.as_str(), status.as_u16());

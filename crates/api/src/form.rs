@@ -1,5 +1,5 @@
-//! Forms of pages: what a browser sends becomes the request that a program would send, for the same handlers with the
-//! same permissions; and its answer becomes a page.
+//! Forms on pages. A form becomes the request that a program would send, and goes to the same
+//! handlers with the same permissions; its response becomes a page.
 
 use actix_web::http::StatusCode;
 use actix_web::http::header;
@@ -16,7 +16,8 @@ use crate::forwarded::Origin;
 use crate::params::Params;
 use crate::session::{Session, is_own_page, no_cookie};
 
-/// Whether a POST is a form of a page: there only, as programs that upload files may say that they send forms.
+/// Whether a POST is a form from a page. Only resources with forms qualify: programs that upload
+/// files may also claim to send forms.
 pub(crate) fn is_form(request: &HttpRequest, resource: &Resource) -> bool {
     let media_type = request.headers().get(header::CONTENT_TYPE);
     let media_type = media_type.and_then(|text| text.to_str().ok()).unwrap_or_default();
@@ -38,15 +39,15 @@ pub(crate) fn is_form(request: &HttpRequest, resource: &Resource) -> bool {
     is_form && has_forms
 }
 
-/// What a form asks for.
+/// The request that a form stands for.
 pub(crate) struct Asked {
     /// The method.
     pub(crate) method: Method,
-    /// Of what.
+    /// The resource.
     pub(crate) resource: Resource,
     /// The document.
     pub(crate) body: Bytes,
-    /// Where to go then.
+    /// Where to redirect afterwards.
     pub(crate) then: Resource,
 }
 
@@ -54,7 +55,7 @@ fn bad(name: &'static str, problem: &str) -> ApiError {
     ApiError::BadValue { name, problem: problem.to_owned() }
 }
 
-/// Reads a form, which must come from a page of this session.
+/// Parses a form, which must come from a page of this session.
 pub(crate) fn read(
     request: &HttpRequest,
     origin: &Origin,
@@ -71,10 +72,10 @@ pub(crate) fn read(
     }
     let method = match (fields.first("_method"), resource) {
         (Some("POST"), Resource::Reparse(..)) => Method::Post,
-        (_, Resource::Reparse(..)) => return Err(bad("_method", "it must be POST")),
+        (_, Resource::Reparse(..)) => return Err(bad("_method", "must be POST")),
         (Some("PUT"), _) => Method::Put,
         (Some("DELETE"), _) => Method::Delete,
-        _ => return Err(bad("_method", "it must be PUT or DELETE")),
+        _ => return Err(bad("_method", "must be PUT or DELETE")),
     };
     let resource = match resource {
         Resource::ProjectList => {
@@ -85,7 +86,7 @@ pub(crate) fn read(
             match Resource::parse(&Resource::Project(slug).path()) {
                 Ok(resource @ Resource::Project(_)) => resource,
                 Ok(_) | Err(_) => {
-                    return Err(bad("name in URLs", "the server keeps this name for itself"));
+                    return Err(bad("name in URLs", "this name is reserved"));
                 }
             }
         }
@@ -95,10 +96,10 @@ pub(crate) fn read(
         let name = match &resource {
             Resource::Project(slug) => slug.to_string(),
             Resource::Build(_, key) => key.to_string(),
-            _ => return Err(ApiError::NotFound("there is no such form")),
+            _ => return Err(ApiError::NotFound("form not found")),
         };
         if fields.first("_confirm").map(str::trim) != Some(name.as_str()) {
-            return Err(bad("confirmation", &format!("to delete this, type '{name}'")));
+            return Err(bad("confirmation", &format!("type '{name}' to confirm the deletion")));
         }
     }
     let then = match (&resource, method) {
@@ -122,12 +123,13 @@ pub(crate) fn read(
     Ok(Asked { method, resource, body, then })
 }
 
-/// An answer that leads to a page.
+/// A redirect to a page.
 pub(crate) fn leading_to(location: &str) -> HttpResponse {
     HttpResponse::build(StatusCode::SEE_OTHER).insert_header((header::LOCATION, location)).finish()
 }
 
-/// Who has a name and a password that were typed: verified, and counted, like those of any request.
+/// Authenticates a typed username and password, which are verified and counted like those of any
+/// request.
 async fn named(
     app: &App,
     origin: &Origin,
@@ -140,7 +142,8 @@ async fn named(
     authenticate(app, Some(&basic), origin).await
 }
 
-/// A session is not enough to change the password: whoever sits at somebody's browser must know the old one.
+/// Checks the old password before changing it. A session isn't enough: the person at the browser
+/// may not be the user.
 pub(crate) async fn knows_password(
     app: &App,
     origin: &Origin,
@@ -155,7 +158,7 @@ pub(crate) async fn knows_password(
     let old = fields.first("_old_password").unwrap_or_default();
     match named(app, origin, username.as_str(), old).await {
         Ok(known) if known.viewer.account() == caller.viewer.account() => Ok(()),
-        Ok(_) | Err(ApiError::BadCredentials(_)) => Err(bad("old password", "it is wrong")),
+        Ok(_) | Err(ApiError::BadCredentials(_)) => Err(bad("current password", "wrong password")),
         Err(error) => Err(error),
     }
 }
@@ -188,7 +191,7 @@ pub(crate) async fn session(
     let [username, password] =
         ["username", "password"].map(|name| fields.first(name).unwrap_or_default());
     let caller = named(app, origin, username, password).await?;
-    // Nobody becomes a user by mistyping a name.
+    // A mistyped name must not create a user.
     let of =
         caller.viewer.account().ok_or(ApiError::BadCredentials("wrong username or password"))?;
     if let Some(old) = session {
@@ -200,8 +203,8 @@ pub(crate) async fn session(
     answer.add_cookie(&session.cookie(base)).map(|()| answer).map_err(|_| ApiError::Interrupted)
 }
 
-/// Whether a path is one of this server, as its pages write them: nothing that a browser would take for another
-/// host's, and nothing that a header could not have.
+/// Whether a path is within this server, as its pages write it. It contains nothing that a browser
+/// would take for another host, and nothing that is invalid in a header.
 pub(crate) fn is_within(path: &str, prefix: &str) -> bool {
     path.strip_prefix(prefix).is_some_and(|rest| rest.starts_with('/'))
         && !path.starts_with("//")

@@ -1,4 +1,4 @@
-//! Where a request came from and where it was sent, as far as that can be believed.
+//! Where a request comes from and which host it is for, as far as this can be trusted.
 
 use std::net::IpAddr;
 use std::time::Instant;
@@ -10,20 +10,20 @@ use devmason_hypermedia::Base;
 use crate::app::App;
 use crate::settings::Settings;
 
-/// When a request arrived, its client, and the server's address as that client sees it.
+/// A request's time of arrival, its client, and the server's address as seen by that client.
 pub(crate) struct Origin {
-    /// When it arrived; again when it is tried again.
+    /// The time of arrival, or of the latest retry.
     pub(crate) arrived: Instant,
-    /// The client's address; absent for a socket that has none.
+    /// The client's address; `None` for a socket without one.
     pub(crate) client: Option<IpAddr>,
     /// The start of every link.
     pub(crate) base: Base,
-    /// The host that the request is sent to, with its port, where the client says one.
+    /// The requested host, with its port, if the client names one.
     host: Option<String>,
 }
 
 impl Origin {
-    /// Whether the server answers to the host that the request is sent to.
+    /// Whether the server serves the requested host.
     pub(crate) fn is_served(&self, settings: &Settings) -> bool {
         if settings.hosts.is_empty() {
             return true;
@@ -40,7 +40,7 @@ impl Origin {
     }
 }
 
-/// A host without its port: `[::1]:80` is `[::1]`.
+/// Removes the port from a host: `[::1]:80` becomes `[::1]`.
 fn without_port(host: &str) -> &str {
     match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
@@ -48,8 +48,8 @@ fn without_port(host: &str) -> &str {
     }
 }
 
-/// Whether a browser says that a page of another site sends this request: `Sec-Fetch-Site` says it best, else
-/// `Origin` does. Clients that are no browsers send neither.
+/// Whether the browser says that the request comes from a page of another site: `Sec-Fetch-Site` if
+/// present, otherwise `Origin`. Other clients send neither.
 pub(crate) fn is_cross_site(request: &HttpRequest, base: &Base) -> bool {
     if let Some(site) = request.headers().get("sec-fetch-site") {
         return !matches!(site.as_bytes(), b"same-origin" | b"none");
@@ -58,7 +58,7 @@ pub(crate) fn is_cross_site(request: &HttpRequest, base: &Base) -> bool {
     origin.is_some_and(|origin| !origin.as_bytes().eq_ignore_ascii_case(base.origin().as_bytes()))
 }
 
-/// Forwarded headers count only from proxies that a setting trusts.
+/// Forwarded headers are used only if they come from trusted proxies.
 pub(crate) fn origin(request: &HttpRequest, app: &App) -> Origin {
     let arrived = Instant::now();
     let peer = request.peer_addr().map(|address| address.ip());
@@ -66,7 +66,8 @@ pub(crate) fn origin(request: &HttpRequest, app: &App) -> Origin {
     let behind_proxy = peer.as_ref().is_some_and(trusted);
     let forwarded = if behind_proxy { Forwarded::read(request) } else { Forwarded::default() };
 
-    // Each proxy adds who spoke to it; the nearest that is no proxy of ours is the client.
+    // Each proxy appends its peer's address; the nearest address that isn't one of our proxies is the
+    // client.
     let client = forwarded.clients.iter().rev().copied().find(|address| !trusted(address)).or(peer);
     let sent = || {
         let header = request.headers().get(HOST).and_then(|host| host.to_str().ok());
@@ -85,7 +86,7 @@ pub(crate) fn origin(request: &HttpRequest, app: &App) -> Origin {
     Origin { arrived, client, base: Base::new(format!("{scheme}://{of_link}"), ""), host }
 }
 
-/// A host that may stand in a link: nothing in it can end the URL's authority.
+/// Whether a host is safe in a link: it has no character that ends the URL's authority.
 fn is_host(host: &str) -> bool {
     !host.is_empty() && host.chars().all(|c| c.is_ascii_alphanumeric() || "-._~:[]".contains(c))
 }
@@ -98,8 +99,8 @@ struct Forwarded {
 }
 
 impl Forwarded {
-    /// Reads the `X-Forwarded-*` headers, or else `Forwarded` (RFC 7239). Of several values the last
-    /// one counts: the nearest proxy, which is trusted, added it.
+    /// Parses the `X-Forwarded-*` headers, or else `Forwarded` (RFC 7239). The last of several values
+    /// counts, because the nearest proxy, which is trusted, added it.
     fn read(request: &HttpRequest) -> Self {
         let header = |name: &str| {
             let values = request.headers().get_all(name).filter_map(|value| value.to_str().ok());
@@ -110,7 +111,7 @@ impl Forwarded {
             list
         };
         let legacy = ["x-forwarded-for", "x-forwarded-proto", "x-forwarded-host"];
-        // A proxy that sets these passes on whatever `Forwarded` its client made up.
+        // A proxy that sets these headers passes `Forwarded` through, even if the client made it up.
         if legacy.iter().any(|name| request.headers().contains_key(*name)) {
             return Self {
                 clients: header("x-forwarded-for")

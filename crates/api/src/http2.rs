@@ -1,4 +1,4 @@
-//! HTTP/2, over TLS: each stream becomes a request as HTTP/1.1 has it.
+//! HTTP/2 over TLS: each stream becomes a request like those of HTTP/1.1.
 
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
@@ -22,25 +22,25 @@ use tokio::time::timeout;
 
 use crate::server::{IDLE, Stream};
 
-/// How many requests may be under way on a connection, as its client is told.
+/// Maximum number of concurrent requests per connection, as announced to the client.
 const STREAMS: u32 = 16;
 
-/// How long the head of a request may be, in bytes.
+/// Maximum size of a request head, in bytes.
 const HEAD: u32 = 16 << 10;
 
-/// How much a client may send ahead on a stream, and on a connection, in bytes.
+/// Flow-control window of a stream and of a connection, in bytes.
 const WINDOW: u32 = 64 << 10;
 
-/// How much of answers a connection holds that the client did not take yet, for each stream, in bytes.
+/// Maximum size of unsent response data per stream, in bytes.
 const HELD: usize = 32 << 10;
 
-/// How long a client may take none of an answer.
+/// How long a client may read nothing of a response.
 const STALLED: Duration = Duration::from_secs(30);
 
-/// How long a client that was told that nothing more is taken may take to go.
+/// How long a client may take to disconnect after it was told that no more requests are accepted.
 const LEAVING: Duration = Duration::from_secs(2);
 
-/// Serves a connection to its end.
+/// Serves a connection until it ends.
 pub(crate) async fn serve<S, B, E>(
     stream: Stream,
     peer: Option<SocketAddr>,
@@ -86,7 +86,7 @@ pub(crate) async fn serve<S, B, E>(
                     request.extensions_mut().insert(connection);
                     let is_head = request.method() == http1::Method::HEAD;
                     let mut respond = respond;
-                    // A client that went away needs no answer, and what it asked for ends.
+                    // A client that disconnected needs no response, and its request is cancelled.
                     let response = tokio::select! {
                         response = requests.call(request) => response,
                         _ = std::future::poll_fn(|context| respond.poll_reset(context)) => return,
@@ -99,7 +99,7 @@ pub(crate) async fn serve<S, B, E>(
                 });
             }
             Ok(Some(Err(_)) | None) => return,
-            // One that was told to go and has not answered is gone.
+            // A client that was told to disconnect and hasn't answered is gone.
             Err(_) if Rc::strong_count(&under_way) == 1 && is_stopping => return,
             Err(_) if Rc::strong_count(&under_way) == 1 => {
                 is_stopping = true;
@@ -110,14 +110,14 @@ pub(crate) async fn serve<S, B, E>(
     }
 }
 
-/// A request, as the rest of the server knows it.
+/// Converts a request to the type used by the rest of the server.
 fn received(request: h2_http::Request<RecvStream>, peer: Option<SocketAddr>) -> Request {
     let (head, body) = request.into_parts();
     let payload: Pin<Box<dyn Bodies<Item = Result<Bytes, PayloadError>>>> =
         Box::pin(pieces(body).fuse());
     let mut request = Request::with_payload(Payload::Stream { payload });
     let own = request.head_mut();
-    // What HTTP/2 has of these was parsed by the same rules.
+    // The HTTP/2 values were parsed by the same rules.
     own.method = http1::Method::from_bytes(head.method.as_str().as_bytes()).unwrap_or_default();
     own.uri = head.uri.to_string().parse().unwrap_or_default();
     own.version = http1::Version::HTTP_2;
@@ -133,12 +133,12 @@ fn received(request: h2_http::Request<RecvStream>, peer: Option<SocketAddr>) -> 
     request
 }
 
-/// The body of a request, piece by piece; the client may send on for each that was taken.
+/// The body of a request, in pieces. Reading a piece lets the client send more.
 fn pieces(body: RecvStream) -> impl Bodies<Item = Result<Bytes, PayloadError>> {
     unfold(body, |mut body| async move {
         let piece = match body.data().await? {
             Ok(piece) => {
-                // Fails where the stream has ended, which is said by what comes next.
+                // Fails if the stream has ended, which the next read reports.
                 let _ = body.flow_control().release_capacity(piece.len());
                 Ok(piece)
             }
@@ -148,7 +148,7 @@ fn pieces(body: RecvStream) -> impl Bodies<Item = Result<Bytes, PayloadError>> {
     })
 }
 
-/// Writes an answer.
+/// Writes a response.
 async fn answer(
     response: Response<BoxBody>,
     mut respond: SendResponse<Bytes>,
@@ -160,7 +160,7 @@ async fn answer(
         h2_http::StatusCode::from_u16(response.status().as_u16()).unwrap_or_default();
     let headers = head.headers_mut();
     for (name, value) in response.headers() {
-        // Those are of a connection of HTTP/1.1 (RFC 9113, 8.2.2).
+        // These headers belong to HTTP/1.1 connections (RFC 9113, 8.2.2).
         if matches!(name.as_str(), "connection" | "transfer-encoding" | "keep-alive" | "upgrade") {
             continue;
         }
@@ -174,7 +174,7 @@ async fn answer(
     if let BodySize::Sized(length) = body.size() {
         headers.insert(h2_http::header::CONTENT_LENGTH, length.into());
     }
-    // There is no such date before 1970.
+    // HTTP dates before 1970 don't exist.
     let now = SystemTime::now().max(SystemTime::UNIX_EPOCH);
     if let Ok(now) = httpdate::fmt_http_date(now).parse() {
         headers.insert(h2_http::header::DATE, now);
@@ -200,7 +200,7 @@ async fn answer(
     stream.send_data(Bytes::new(), true)
 }
 
-/// Writes a piece of an answer, as the client takes it.
+/// Writes a piece of a response as fast as the client reads it.
 async fn send(stream: &mut SendStream<Bytes>, mut piece: Bytes) -> Result<(), h2::Error> {
     while !piece.is_empty() {
         stream.reserve_capacity(piece.len());

@@ -42,13 +42,13 @@ pub use ipnet::IpNet;
 pub use openapi::document as openapi;
 pub use settings::{Bound, Settings, Uploads};
 
-/// How often what was deleted or has expired is looked for.
+/// How often deleted and expired data is looked for.
 const UPKEEP: Duration = Duration::from_secs(5);
 
-/// Serves until `shutdown` is ready, then finishes what is under way.
+/// Serves until `shutdown` is ready, then finishes requests in progress.
 ///
 /// # Errors
-/// Where the listener cannot be used.
+/// If the listener cannot be used.
 pub async fn serve(
     listener: TcpListener,
     settings: Settings,
@@ -59,50 +59,50 @@ pub async fn serve(
     let app = web::Data::new(App::new(settings, repository, listener.local_addr()?));
     match app.run(|repository| repository.latest()).await {
         Ok(latest) => latest.into_iter().for_each(BuildId::come_behind),
-        Err(error) => tracing::warn!(error = %error.log(), "nobody knows when the last build came"),
+        Err(error) => tracing::warn!(error = %error.log(), "cannot determine the latest build"),
     }
     let upkeep = tokio::spawn(keep_up(app.clone()));
     let server = server::run(listener, app.clone())?;
     let handle = server.handle();
     let server = tokio::spawn(server);
     shutdown.await;
-    // Those who watch a build would not leave by themselves.
+    // Clients watching a build would not disconnect by themselves.
     app.live.close();
     handle.stop(true).await;
     upkeep.abort();
     server.await.map_err(std::io::Error::other)?
 }
 
-/// Says at start what an administrator may not have meant.
+/// Warns at startup about settings that an administrator may not have intended.
 fn warn_of_what_is_open(settings: &Settings) {
     if settings.public_url.is_none() && settings.hosts.is_empty() {
         tracing::warn!(
-            "links depend on the Host of each request, and any host is answered to: set 'public_url' or 'hosts'"
+            "links are built from the Host header of each request, and any host is accepted: set 'public_url' or 'hosts'"
         );
     }
     let policy = &settings.policy;
     if policy.reading == Reading::Authenticated && policy.registration != Registration::Closed {
         tracing::warn!(
-            "reading needs an account, and anyone can make one: set 'registration' to 'closed'"
+            "reading requires an account, but anyone can create one: set 'registration' to 'closed'"
         );
     }
 }
 
-/// Removes, piece by piece, what was deleted or has expired.
+/// Removes deleted and expired data in small pieces.
 async fn keep_up(app: web::Data<App>) {
     loop {
         let uploads = app.settings.uploads.retention();
         match app.run(move |repository| repository.purge(Timestamp::now(), uploads)).await {
-            // Between pieces everybody else has a turn.
+            // Let other work run between pieces.
             Ok(true) => tokio::time::sleep(Duration::from_millis(10)).await,
             Ok(false) => {
                 if let Err(error) = app.run(|repository| repository.tidy()).await {
-                    tracing::warn!(error = %error.log(), "the write-ahead log was not cut off");
+                    tracing::warn!(error = %error.log(), "the write-ahead log was not truncated");
                 }
                 tokio::time::sleep(UPKEEP).await;
             }
             Err(error) => {
-                tracing::warn!(error = %error.log(), "upkeep failed");
+                tracing::warn!(error = %error.log(), "maintenance failed");
                 tokio::time::sleep(UPKEEP).await;
             }
         }

@@ -1,5 +1,5 @@
-//! Builds that are watched while they run. However many watch one, the store is asked for it once at a time: what is
-//! new is made into a page's piece once, and handed to all.
+//! Running builds that are being watched. However many clients watch a build, the store is queried
+//! for it once at a time; new steps are rendered once and sent to all.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,32 +14,33 @@ use tokio::sync::watch;
 use crate::app::App;
 use crate::error::ApiError;
 
-/// How often a watched build is looked at.
+/// How often a watched build is checked.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// How many of the newest steps are kept for those who come back, and how many bytes of them, at least one.
+/// Maximum number of recent steps kept for clients that reconnect, and their maximum size in bytes.
+/// At least one is kept.
 const KEPT: u32 = 100;
 const KEPT_BYTES: usize = 256 << 10;
 
-/// How many steps that are there are kept at least when somebody begins to watch.
+/// Minimum number of existing steps kept when the first client starts watching.
 const BEFORE: u32 = 20;
 
-/// How much of the outputs of a step is shown, in bytes.
+/// Maximum size of a step's outputs shown, in bytes.
 const OUTPUT: usize = 64 << 10;
 
-/// What of a build is there to be shown.
+/// The parts of a build that can be shown.
 #[derive(Clone, Default)]
 pub(crate) struct Seen {
-    /// The place of the first step that is kept.
+    /// The position of the first kept step.
     first: u32,
     /// The steps, as HTML.
     steps: VecDeque<Arc<str>>,
-    /// Whether nothing more comes.
+    /// Whether the build is over.
     pub(crate) is_over: bool,
 }
 
 impl Seen {
-    /// The step at that place, if it is there; `None` where it is not kept any more.
+    /// The step at this position, if it exists yet; `None` if it is no longer kept.
     pub(crate) fn step(&self, nth: u32) -> Option<Option<Arc<str>>> {
         let at = nth.checked_sub(self.first)?;
         Some(self.steps.get(at as usize).cloned())
@@ -48,7 +49,7 @@ impl Seen {
 
 type Watched = HashMap<(ProjectId, BuildId), watch::Receiver<Seen>>;
 
-/// The builds that are watched.
+/// The builds being watched.
 pub(crate) struct Live {
     watched: Arc<Mutex<Watched>>,
     closing: watch::Sender<bool>,
@@ -59,17 +60,17 @@ impl Live {
         Self { watched: Arc::default(), closing: watch::Sender::new(false) }
     }
 
-    /// The server stops: nobody watches any longer.
+    /// Ends all watching because the server stops.
     pub(crate) fn close(&self) {
         self.closing.send_replace(true);
     }
 
-    /// Says when the server stops.
+    /// Notifies when the server stops.
     pub(crate) fn closing(&self) -> watch::Receiver<bool> {
         self.closing.subscribe()
     }
 
-    /// Watches a build, from its step `from` on where nobody does yet.
+    /// Watches a build, starting from step `from` unless it is already being watched.
     pub(crate) fn watch(
         &self,
         app: &web::Data<App>,
@@ -82,7 +83,7 @@ impl Live {
         if let Some(seen) = watched.get(&place).filter(|seen| seen.has_changed().is_ok()) {
             return seen.clone();
         }
-        // From where the first watcher is, and some before: others may have opened the page a little earlier.
+        // Start a few steps before the first watcher: others may have opened the page slightly earlier.
         let newest = |count: u32| build.steps.saturating_sub(count);
         let first = from.min(newest(BEFORE)).max(newest(KEPT));
         let (sender, seen) = watch::channel(Seen { first, ..Seen::default() });
@@ -96,7 +97,7 @@ impl Live {
     }
 }
 
-/// Looks at a build until it is over, or nobody watches: the map itself holds one receiver.
+/// Follows a build until it is over or nobody watches; the map itself holds one receiver.
 async fn follow(app: &App, project: &Project, mut build: Build, seen: &watch::Sender<Seen>) {
     let Ok(key) = build.key().parse::<BuildKey>() else { return };
     let base = app.settings.public_url.clone().unwrap_or_else(|| Base::new("", ""));
@@ -125,7 +126,7 @@ async fn follow(app: &App, project: &Project, mut build: Build, seen: &watch::Se
                         return;
                     }
                 }
-                // It is tried again when it is looked at next.
+                // The next check tries again.
                 Err(_) => version = None,
             }
         }
@@ -145,7 +146,8 @@ async fn follow(app: &App, project: &Project, mut build: Build, seen: &watch::Se
     }
 }
 
-/// The steps of a build from one on, as HTML, read and made one after the other, off the workers that serve connections.
+/// The steps of a build from this one on, as HTML, read and rendered one at a time off the workers
+/// that serve connections.
 async fn pieces(
     app: &App,
     base: &Base,
@@ -155,10 +157,17 @@ async fn pieces(
 ) -> Result<Vec<Arc<str>>, ApiError> {
     let (base, project, build) = (base.clone(), project.clone(), build.clone());
     let pieces = app.run(move |repository| {
-        let site = Site { base: &base, user: None, token: None, here: String::new(), json: None };
+        let site = Site {
+            base: &base,
+            user: None,
+            token: None,
+            here: String::new(),
+            json: None,
+            version: "",
+        };
         let mut pieces: Vec<Arc<str>> = Vec::new();
         for nth in from..build.steps {
-            // One that is not there yet, and those behind it, come later.
+            // A missing step, and those after it, come later.
             let Some(step) = repository.step_one(&build, nth)? else { break };
             let (mut room, place) = (Room::new(OUTPUT), nth as usize);
             let html = devmason_pages::step_html(

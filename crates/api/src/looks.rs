@@ -1,8 +1,9 @@
-//! Questions to the store whose answers are shared by all requests that wait for one.
+//! Queries to the store whose answers are shared by all requests waiting for them.
 //!
-//! A request takes only an answer that was asked for after the request arrived. So it sees whatever any server had answered
-//! by then, at the cost of one round trip to the database, or of none where many wait: while one question is on its way, all
-//! that arrive wait for the next. A thread of its own asks, so that nobody waits for those who wait for something else.
+//! A request accepts only an answer that was queried after the request arrived. It therefore sees
+//! everything that any server had answered by then. This costs one round trip to the database, or
+//! none if many requests wait: while a query is running, all new requests wait for the next one.
+//! Each kind of query has its own thread, so that requests don't wait for unrelated queries.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::mpsc::{Sender, channel};
@@ -12,11 +13,11 @@ use std::time::Instant;
 use devmason_repository::{Error, Repository, Result};
 use tokio::sync::Notify;
 
-/// What the store said, or why it could not.
+/// The store's answer or error.
 type Answer<T> = std::result::Result<T, Arc<Error>>;
 
 struct State<T> {
-    /// The last answer, and when it was asked for.
+    /// The latest answer, and when its query started.
     last: Option<(Instant, Answer<T>)>,
     is_asking: bool,
 }
@@ -27,13 +28,13 @@ struct Shared<T> {
 }
 
 impl<T> Shared<T> {
-    /// The state is whole between any two statements.
+    /// The state is consistent between any two statements.
     fn lock(&self) -> MutexGuard<'_, State<T>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A question whose answers are shared. Its thread ends with it.
+/// A query whose answers are shared. Its thread ends when this is dropped.
 pub(crate) struct Looks<T> {
     shared: Arc<Shared<T>>,
     ask: Sender<()>,
@@ -52,7 +53,7 @@ impl<T: Clone + Send + 'static> Looks<T> {
             for () in asked {
                 let began = Instant::now();
                 let answer = std::panic::catch_unwind(AssertUnwindSafe(|| question(&*repository)))
-                    .unwrap_or_else(|_| Err(Error::Backend("the question panicked".into())));
+                    .unwrap_or_else(|_| Err(Error::Backend("the query panicked".into())));
                 {
                     let mut state = own.lock();
                     state.last = Some((began, answer.map_err(Arc::new)));
@@ -64,10 +65,10 @@ impl<T: Clone + Send + 'static> Looks<T> {
         Self { shared, ask }
     }
 
-    /// The answer, asked for no earlier than this.
+    /// The answer to a query that started at or after this time.
     pub(crate) async fn since(&self, arrived: Instant) -> Answer<T> {
         loop {
-            // Told of every end from here on.
+            // Subscribe before checking, so that no completion is missed.
             let ended = self.shared.ended.notified();
             {
                 let mut state = self.shared.lock();
@@ -77,7 +78,7 @@ impl<T: Clone + Send + 'static> Looks<T> {
                     return answer.clone();
                 }
                 if !state.is_asking {
-                    // The thread is there as long as this is.
+                    // The thread lives as long as `self`.
                     state.is_asking = self.ask.send(()).is_ok();
                 }
             }

@@ -1,4 +1,4 @@
-//! What the server counts, for Prometheus.
+//! Metrics for Prometheus.
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -19,7 +19,7 @@ pub(crate) struct ResourceLabels {
     pub(crate) resource: &'static str,
 }
 
-/// Everything that is counted.
+/// All metrics.
 pub(crate) struct Metrics {
     registry: Registry,
     pub(crate) requests: Family<RequestLabels, Counter>,
@@ -28,10 +28,10 @@ pub(crate) struct Metrics {
     pub(crate) steps: Counter,
     pub(crate) queued: Gauge,
     pub(crate) batch_size: Histogram,
-    /// What requests have drawn of the memory that they may take, in bytes.
+    /// Memory drawn by requests, in bytes.
     pub(crate) memory: Gauge,
     pub(crate) connections: Gauge,
-    /// How long SQLite's write-ahead log is, in bytes.
+    /// Size of SQLite's write-ahead log, in bytes.
     pub(crate) log: Gauge,
 }
 
@@ -57,7 +57,7 @@ impl Default for Metrics {
         registry.register("http_requests", "Requests answered", metrics.requests.clone());
         registry.register_with_unit(
             "http_request_duration",
-            "Time to the answer",
+            "Response time",
             Unit::Seconds,
             metrics.duration.clone(),
         );
@@ -75,14 +75,14 @@ impl Default for Metrics {
         );
         registry.register_with_unit(
             "memory_in_flight",
-            "Memory that requests under way have drawn",
+            "Memory reserved by requests in progress",
             Unit::Bytes,
             metrics.memory.clone(),
         );
-        registry.register("connections", "Connections that are open", metrics.connections.clone());
+        registry.register("connections", "Open connections", metrics.connections.clone());
         registry.register_with_unit(
             "write_ahead_log",
-            "SQLite's write-ahead log",
+            "Size of the SQLite write-ahead log",
             Unit::Bytes,
             metrics.log.clone(),
         );
@@ -91,7 +91,7 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// The type of what `encode` writes.
+    /// The media type of the output of `encode`.
     pub(crate) const CONTENT_TYPE: &'static str =
         "application/openmetrics-text; version=1.0.0; charset=utf-8";
 

@@ -1,4 +1,4 @@
-//! The query of a request.
+//! Query parameters of a request.
 
 use std::str::FromStr;
 
@@ -12,38 +12,38 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::error::ApiError;
 
-/// What stands as it is in a query.
+/// Characters that are not encoded in a query.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
-/// How a client wants a document.
+/// The requested format of a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Format {
     Json,
     Html,
 }
 
-/// A place in a list, carried by a link so that the page costs the same wherever it is.
+/// A position in a list, carried by a link so that every page costs the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Position {
     After(BuildId),
     Before(BuildId),
-    /// So many builds from the first: in a list with an order of its own, which has no other places.
+    /// An offset from the first build, for a list with a custom order, which has no other positions.
     From(u64),
 }
 
-/// The parameters of a request, in the order given.
+/// The parameters of a request, in the order sent.
 pub(crate) struct Params(Vec<(String, String)>);
 
 fn bad(name: &'static str, problem: impl Into<String>) -> ApiError {
     ApiError::BadValue { name, problem: problem.into() }
 }
 
-/// A value of the query language, whatever is in it.
+/// Quotes a text as a value of the query language.
 fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('"', "\"\""))
 }
 
-/// The condition that a field has this somewhere in it, the case of ASCII letters aside.
+/// The condition that a field contains this text, ignoring the case of ASCII letters.
 pub(crate) fn holding(field: &str, text: &str) -> String {
     let plain = text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
     format!("ilike({field},{})", quoted(&format!("%{plain}%")))
@@ -55,7 +55,7 @@ impl Params {
             .map_err(|error| bad("query", error.to_string()))?
             .into_inner();
         if pairs.len() > limits::PARAMETERS {
-            let problem = format!("there are more than {} parameters", limits::PARAMETERS);
+            let problem = format!("more than {} parameters", limits::PARAMETERS);
             return Err(bad("query", problem));
         }
         if let Some((name, _)) = pairs.iter().find(|(_, value)| value.len() > limits::PARAMETER) {
@@ -66,30 +66,27 @@ impl Params {
         Ok(Self(pairs))
     }
 
-    /// The first value of a name.
+    /// The first value of a parameter.
     pub(crate) fn first(&self, name: &str) -> Option<&str> {
         self.get(name)
     }
 
-    /// The text that is searched for.
+    /// The search text.
     pub(crate) fn wanted_text(&self) -> Result<Option<String>, ApiError> {
         let Some(text) = self.get("text") else { return Ok(None) };
-        // Half of a pattern: each character may need a backslash.
+        // At most half of a pattern, because each character may need a backslash.
         if text.chars().count() > limits::PATTERN / 2 - 2 {
-            return Err(bad(
-                "text",
-                format!("has more than {} characters", limits::PATTERN / 2 - 2),
-            ));
+            return Err(bad("text", format!("longer than {} characters", limits::PATTERN / 2 - 2)));
         }
         Ok(Some(text.to_owned()))
     }
 
-    /// Every value of a name.
+    /// All values of a parameter.
     pub(crate) fn all(&self, name: &str) -> impl Iterator<Item = &str> {
         self.0.iter().filter(move |(given, _)| given == name).map(|(_, value)| value.as_str())
     }
 
-    /// What has a name that begins so, by the rest of its name.
+    /// The parameters whose names start with this prefix, without the prefix.
     pub(crate) fn with_prefix(&self, prefix: &str) -> impl Iterator<Item = (String, String)> {
         self.0.iter().filter_map(move |(name, value)| {
             Some((name.strip_prefix(prefix)?.to_owned(), value.clone()))
@@ -103,20 +100,20 @@ impl Params {
     pub(crate) fn format(&self) -> Result<Option<Format>, ApiError> {
         match self.get("format") {
             None => Ok(None),
-            // What has a form of its own is given in that.
+            // Resources with a format of their own are always sent in it.
             Some("json" | "raw") => Ok(Some(Format::Json)),
             Some("html") => Ok(Some(Format::Html)),
             Some(other) => Err(bad("format", format!("'{other}' is neither 'json' nor 'html'"))),
         }
     }
 
-    /// How many objects of a list are wanted, and from where on.
+    /// The limit and offset of a list of objects.
     pub(crate) fn limit_and_offset(&self) -> Result<(u64, u64), ApiError> {
         let limit = self.number("limit", 20, 1000)?;
         let Some(text) = self.get("offset") else { return Ok((limit, 0)) };
         let offset = text
             .parse::<u32>()
-            .map_err(|_| bad("offset", format!("'{text}' is not a number from 0 on")))?;
+            .map_err(|_| bad("offset", format!("'{text}' is not a non-negative integer")))?;
         Ok((limit, u64::from(offset)))
     }
 
@@ -128,14 +125,14 @@ impl Params {
     ) -> Result<u64, ApiError> {
         let Some(text) = self.get(name) else { return Ok(default) };
         let number = u64::from_str(text).ok().filter(|number| (1..=max).contains(number));
-        number.ok_or_else(|| bad(name, format!("'{text}' is not a number from 1 to {max}")))
+        number.ok_or_else(|| bad(name, format!("'{text}' is not an integer from 1 to {max}")))
     }
 
-    /// A number from 0 on, where it is given.
+    /// A non-negative number, if given.
     pub(crate) fn count(&self, name: &'static str) -> Result<Option<usize>, ApiError> {
         let number = self.get(name).map(|text| {
             text.parse::<usize>()
-                .map_err(|_| bad(name, format!("'{text}' is not a number from 0 on")))
+                .map_err(|_| bad(name, format!("'{text}' is not a non-negative integer")))
         });
         number.transpose()
     }
@@ -163,15 +160,15 @@ impl Params {
             (Some(text), None, None) => id("after", text).map(|id| Some(Position::After(id))),
             (None, Some(text), None) => id("before", text).map(|id| Some(Position::Before(id))),
             (None, None, Some(text)) => from(text).map(Some),
-            _ => Err(bad("from", "one of 'after', 'before' and 'from' is enough")),
+            _ => Err(bad("from", "use only one of 'after', 'before' and 'from'")),
         }
     }
 
-    /// A place in a list of what came of one test: behind a build, or from a case of it on, as a build may
-    /// have a test more than once.
+    /// A position in a test's history: after a build, or at a case in it, because a build may contain a
+    /// test more than once.
     pub(crate) fn place(&self) -> Result<Option<(BuildId, u32)>, ApiError> {
         let Some(after) = self.get("after") else {
-            let without = self.get("from").map(|_| bad("from", "it goes with 'after'"));
+            let without = self.get("from").map(|_| bad("from", "requires 'after'"));
             return without.map_or(Ok(None), Err);
         };
         let id = uuid::Uuid::try_parse(after)
@@ -185,12 +182,12 @@ impl Params {
     pub(crate) fn fields(&self) -> Result<Fields, ApiError> {
         self.get("fields").map_or(Ok(Fields::ALL), |text| {
             text.parse().map_err(|unknown| {
-                bad("fields", format!("'{unknown}' is none of {}", Fields::names().join(", ")))
+                bad("fields", format!("'{unknown}' is not one of {}", Fields::names().join(", ")))
             })
         })
     }
 
-    /// What is to be embedded in each object, of what can be.
+    /// Whether to embed anything; fails for a name that cannot be embedded.
     pub(crate) fn embeds(&self, valid: &'static [&'static str]) -> Result<bool, ApiError> {
         let Some(text) = self.get("embed") else { return Ok(false) };
         let names: Vec<&str> =
@@ -227,8 +224,8 @@ impl Params {
         })
     }
 
-    /// What must hold of builds, and their order: as [`Self::selection`], and `state`, `tag`, `host` and `text` beside it,
-    /// as a form has them. Those that are empty say nothing.
+    /// The filter and order of builds: those of [`Self::selection`], plus `state`, `tag`, `host` and
+    /// `text` as sent by a form. Empty ones are ignored.
     pub(crate) fn selection_of_builds(&self) -> Result<Selection, ApiError> {
         let mut selection = self.selection(&BUILDS)?;
         let given = |name| self.get(name).map(str::trim).filter(|text| !text.is_empty());
@@ -240,7 +237,7 @@ impl Params {
             Some(other) => {
                 return Err(bad(
                     "state",
-                    format!("'{other}' is none of success, failure, running"),
+                    format!("'{other}' is not one of success, failure, running"),
                 ));
             }
         };
@@ -258,7 +255,7 @@ impl Params {
         Ok(selection)
     }
 
-    /// The query of another page of the same list.
+    /// The query of another page of this list.
     pub(crate) fn of_page(&self, page: u64, position: Option<Position>) -> String {
         let number = (page > 1).then(|| ("page", page.to_string()));
         let position = position.map(|position| match position {
@@ -269,28 +266,28 @@ impl Params {
         self.with(number.into_iter().chain(position), &["page", "after", "before", "from"])
     }
 
-    /// The query of the same list from another place on.
+    /// The query of this list at another offset.
     pub(crate) fn of_offset(&self, offset: u64) -> String {
         self.with([("offset", offset.to_string())], &["offset"])
     }
 
-    /// The query of the same list from a case of a build on.
+    /// The query of this list from a case of a build on.
     pub(crate) fn of_place(&self, build: BuildId, from: u32) -> String {
         self.with([("after", build.to_string()), ("from", from.to_string())], &["after", "from"])
     }
 
-    /// The query of the same document as JSON.
+    /// The query of this document as JSON.
     pub(crate) fn as_json(&self) -> String {
         self.with([("format", "json".to_owned())], &["format"])
     }
 
-    /// What chooses between a resource's representations. The format is part of it, even where it is the
-    /// same without: links to other pages repeat it.
+    /// The parameters that select a representation. They include the format even if it makes no
+    /// difference here, because links to other pages repeat it.
     pub(crate) fn choice(&self) -> String {
         self.with([], &[])
     }
 
-    /// A query of some pairs and the request's own without those of some names.
+    /// A query of these pairs and the request's own parameters, except those with these names.
     fn with<'a>(
         &'a self,
         pairs: impl IntoIterator<Item = (&'a str, String)>,

@@ -1,4 +1,4 @@
-//! Answers: documents as JSON or as a page, ETags, preconditions.
+//! Responses: documents as JSON or HTML, ETags, preconditions.
 
 use std::fmt::Display;
 
@@ -20,17 +20,19 @@ use crate::error::ApiError;
 use crate::params::{Format, Params};
 use crate::session::Session;
 
-/// Below this a body is not worth compressing: it fits in one packet as it is.
+/// Minimum size of a body worth compressing, in bytes; a smaller one fits in one packet
+/// uncompressed.
 const COMPRESSED_FROM: usize = 1024;
 
-/// What goes with every page: it loads nothing but this server's own files, and nothing that was sent to it can run.
+/// Headers of every page: it loads only this server's own files, and nothing that clients sent can
+/// run.
 pub(crate) const PAGE_HEADERS: [(HeaderName, &str); 1] = [(
     header::CONTENT_SECURITY_POLICY,
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; \
          form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
 )];
 
-/// The `Allow` header for what may be done.
+/// The `Allow` header for these methods.
 pub(crate) fn allow(methods: &[Method]) -> String {
     let mut names: Vec<&str> = Vec::with_capacity(6);
     for method in methods {
@@ -43,12 +45,12 @@ pub(crate) fn allow(methods: &[Method]) -> String {
     names.join(", ")
 }
 
-/// What the client prefers: JSON, unless it says `text/html` with more weight.
+/// The format the client prefers: JSON, unless it gives `text/html` a higher weight.
 pub(crate) fn format(accept: Option<&str>, params: &Params) -> Result<Format, ApiError> {
     if let Some(format) = params.format()? {
         return Ok(format);
     }
-    // For each of the two: the weight of the most specific range that fits (RFC 9110, 12.5.1).
+    // For each format: the weight of the most specific matching range (RFC 9110, 12.5.1).
     let (mut html, mut json) = ((0, 0.0), (0, 0.0));
     for range in accept.unwrap_or("*/*").split(',') {
         let mut parts = range.split(';').map(str::trim);
@@ -80,7 +82,7 @@ fn json(document: &impl Serialize) -> Result<Vec<u8>, ApiError> {
     serde_json::to_vec(document).map_err(|error| ApiError::Unwritable(error.to_string()))
 }
 
-/// The ETag of an object of the query face, without quotes: the same for everybody.
+/// The ETag of an object in the query API, without quotes; the same for all clients.
 pub(crate) fn object_etag(kind: &str, state: &[&dyn Display]) -> String {
     let state: Vec<String> = state.iter().map(ToString::to_string).collect();
     Digest::of(format!("{kind} {}", state.join(" ")).as_bytes()).short()
@@ -89,8 +91,8 @@ pub(crate) fn object_etag(kind: &str, state: &[&dyn Display]) -> String {
 impl Call<'_> {
     /// The strong ETag of this resource's representation for this client.
     ///
-    /// `state` is what the representation is made from: versions and counts of changes, which are
-    /// known without reading what the body needs, and those parameters that choose between them.
+    /// `state` holds the inputs of the representation: versions and change counters, which are known
+    /// before the data for the body is read, and the parameters that select a representation.
     pub(crate) fn etag(&self, state: &[&dyn Display]) -> String {
         self.etag_as(self.format, state)
     }
@@ -105,10 +107,10 @@ impl Call<'_> {
         let policy = &self.app.settings.policy;
         let (registration, reading) = (policy.registration, policy.reading);
         let server =
-            format!("{} {registration:?} {reading:?} {format:?}", env!("CARGO_PKG_VERSION"));
+            format!("{} {registration:?} {reading:?} {format:?}", self.app.settings.version);
         let page = match format {
             Format::Json => String::new(),
-            // Its forms are of this session, and its links say where it is.
+            // A page's forms belong to this session, and its links contain the server's address.
             Format::Html => {
                 let token = self.session.map(Session::token).unwrap_or_default();
                 format!("{:x} {token} {}", devmason_pages::look(), self.params.choice())
@@ -119,14 +121,14 @@ impl Call<'_> {
         format!("\"{}\"", Digest::of_parts(parts).short())
     }
 
-    /// Whether the client has this representation already.
+    /// Whether the client already has this representation.
     pub(crate) fn is_known(&self, etag: &str) -> bool {
         let known = self.etags(&header::IF_NONE_MATCH);
         known.iter().any(|known| known == "*" || known.trim_start_matches("W/") == etag)
     }
 
-    /// The answer for which nothing more needs to be read: 304 where the client has this representation,
-    /// else the body that was made for this ETag before.
+    /// A response that needs no further data: 304 if the client has this representation, or else the
+    /// cached body for this ETag.
     pub(crate) fn ready(&self, etag: &str) -> Option<HttpResponse> {
         if self.is_known(etag) {
             return Some(self.unchanged(etag));
@@ -135,7 +137,7 @@ impl Call<'_> {
         Some(self.typed(self.headed(StatusCode::OK, etag), body))
     }
 
-    /// The ETags in all headers of that name; one that is no text is none that there is.
+    /// The ETags in all headers with this name; a value that isn't text matches no ETag.
     fn etags(&self, name: &HeaderName) -> Vec<String> {
         let values = self.request.headers().get_all(name);
         let texts = values.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
@@ -148,9 +150,9 @@ impl Call<'_> {
         self.request.headers().contains_key(name)
     }
 
-    /// Checks `If-Match`, where it is sent, against a resource in this state and version.
+    /// Checks `If-Match`, if sent, against a resource with this state and version.
     ///
-    /// Gives the version that must still be the resource's when it is changed; `None` is any.
+    /// Returns the version that the resource must still have when it is changed; `None` means any.
     pub(crate) fn seen(
         &self,
         version: i64,
@@ -162,7 +164,7 @@ impl Call<'_> {
         let etag = self.etag_as(Format::Json, state);
         let mut any = false;
         for known in self.etags(&header::IF_MATCH) {
-            // Unquoted ones, too: the source document's example sends them so.
+            // Unquoted ETags too, as in the source document's example.
             if known.trim_matches('"') == etag.trim_matches('"') {
                 return Ok(Some(version));
             }
@@ -171,7 +173,7 @@ impl Call<'_> {
         if any { Ok(None) } else { Err(ApiError::PreconditionFailed) }
     }
 
-    /// Demands `If-Match`, as the query face does, and checks it against an object's ETag.
+    /// Requires `If-Match`, as the query API does, and checks it against an object's ETag.
     pub(crate) fn must_have_seen(&self, version: i64, etag: &str) -> Result<Option<i64>, ApiError> {
         if !self.has(&header::IF_MATCH) {
             return Err(ApiError::IfMatchRequired);
@@ -187,7 +189,7 @@ impl Call<'_> {
         }
     }
 
-    /// A list whose ETag is made of what it says.
+    /// A list whose ETag is computed from its contents.
     pub(crate) fn listed(&self, document: &impl Serialize) -> Result<HttpResponse, ApiError> {
         let json = json(document)?;
         let etag = self.etag(&[&Digest::of(&json).short()]);
@@ -198,7 +200,7 @@ impl Call<'_> {
         Ok(self.typed(self.headed(StatusCode::OK, &etag), body))
     }
 
-    /// An object of the query face, with the ETag that it names itself.
+    /// An object in the query API, with the ETag that it contains.
     pub(crate) fn object(
         &self,
         status: StatusCode,
@@ -206,7 +208,7 @@ impl Call<'_> {
         location: Option<String>,
         document: &impl Serialize,
     ) -> Result<HttpResponse, ApiError> {
-        // A page is another representation than the object.
+        // The page is a different representation of the object.
         let quoted = match self.format {
             Format::Json => format!("\"{etag}\""),
             Format::Html => format!("\"{etag}-html\""),
@@ -221,22 +223,22 @@ impl Call<'_> {
         Ok(self.typed(response, self.represented(document)?.into()))
     }
 
-    /// 204, with an object's new ETag.
+    /// 204 with the new ETag of an object.
     pub(crate) fn changed(&self, etag: &str) -> HttpResponse {
         self.headed(StatusCode::NO_CONTENT, &format!("\"{etag}\"")).finish()
     }
 
-    /// Refuses `If-Match` where there is nothing that it could match.
+    /// Refuses `If-Match` if there is no resource to match.
     pub(crate) fn seen_nothing(&self) -> Result<(), ApiError> {
         if self.has(&header::IF_MATCH) { Err(ApiError::PreconditionFailed) } else { Ok(()) }
     }
 
-    /// Whether the request says anything of what it expects to find.
+    /// Whether the request has preconditions.
     pub(crate) fn has_preconditions(&self) -> bool {
         self.has(&header::IF_MATCH) || self.has(&header::IF_NONE_MATCH)
     }
 
-    /// Refuses `If-None-Match: *` where there is something.
+    /// Refuses `If-None-Match: *` if the resource exists.
     pub(crate) fn expects_something(&self) -> Result<(), ApiError> {
         let nothing = self.etags(&header::IF_NONE_MATCH).iter().any(|etag| etag == "*");
         if nothing { Err(ApiError::PreconditionFailed) } else { Ok(()) }
@@ -246,7 +248,7 @@ impl Call<'_> {
         let mut response = HttpResponse::build(status);
         response.insert_header((header::ETAG, etag));
         response.insert_header((header::VARY, "Accept, Accept-Encoding, Authorization, Cookie"));
-        // It may be kept, but whether it is still true is to be asked each time.
+        // Clients may cache it, but must revalidate each time.
         response.insert_header((header::CACHE_CONTROL, "no-cache"));
         response
     }
@@ -276,7 +278,7 @@ impl Call<'_> {
         Ok(self.typed(self.headed(StatusCode::OK, etag), body))
     }
 
-    /// A document with status 200 that is written while it is read, of about so many bytes.
+    /// A document with status 200 and about this size, written while it is being read.
     pub(crate) fn streamed(
         &self,
         etag: &str,
@@ -287,21 +289,21 @@ impl Call<'_> {
         response.insert_header(ContentType::json());
         let deadline = self.body.deadline(bytes);
         let pieces = pieces.map(move |piece| {
-            // It ends with the last piece, or with the client.
+            // The deadline ends with the last piece, or when the client disconnects.
             let _deadline = &deadline;
             piece.map_err(|error| {
-                tracing::error!(error = %error.log(), "an answer broke off");
-                actix_web::error::ErrorInternalServerError("it broke off")
+                tracing::error!(error = %error.log(), "response aborted");
+                actix_web::error::ErrorInternalServerError("response aborted")
             })
         });
         response.streaming(Box::pin(pieces))
     }
 
-    /// An answer that has one form, whatever the client would rather have.
+    /// A response in a fixed format, whatever the client prefers.
     pub(crate) fn other(&self, etag: &str, media_type: &'static str, body: String) -> HttpResponse {
         self.headed(StatusCode::OK, etag)
             .insert_header((header::CONTENT_TYPE, media_type))
-            // Opened by itself, a picture or a text may do nothing but be looked at.
+            // An image or text opened on its own may only be displayed.
             .insert_header((header::CONTENT_SECURITY_POLICY, "default-src 'none'"))
             .body(body)
     }
@@ -317,7 +319,7 @@ impl Call<'_> {
         Ok(self.typed(response, self.represented(document)?.into()))
     }
 
-    /// A document as JSON, or as a page.
+    /// A document as JSON or as a page.
     fn represented(&self, document: &impl Serialize) -> Result<Vec<u8>, ApiError> {
         self.formatted(json(document)?)
     }
@@ -329,7 +331,7 @@ impl Call<'_> {
         }
     }
 
-    /// An answer with a body, and what is to be said of it.
+    /// Completes a response with a body and its headers.
     fn typed(&self, mut response: HttpResponseBuilder, body: Bytes) -> HttpResponse {
         match self.format {
             Format::Json => response.insert_header(ContentType::json()),
@@ -346,14 +348,14 @@ impl Call<'_> {
         response.body(body)
     }
 
-    /// The page of a document that has none of its own.
+    /// The generic page of a document that has no page of its own.
     fn page(&self, json: &[u8]) -> Result<Vec<u8>, ApiError> {
         let path = self.base.location(self.resource);
         let text = String::from_utf8_lossy(json);
         written(&DocumentPage::new(self.site(), &path, &text))
     }
 
-    /// What pages have around them for this client.
+    /// The frame of pages for this client.
     pub(crate) fn site(&self) -> Site<'_> {
         let path = self.base.location(self.resource);
         Site {
@@ -362,17 +364,18 @@ impl Call<'_> {
             token: self.session.map(Session::token),
             here: format!("{path}{}", self.params.choice()),
             json: Some(format!("{path}{}", self.params.as_json())),
+            version: &self.app.settings.version,
         }
     }
 
-    /// A page whose ETag is known beforehand.
+    /// A page whose ETag is known in advance.
     pub(crate) fn paged(&self, etag: &str, page: &impl Template) -> Result<HttpResponse, ApiError> {
         let body = Bytes::from(written(page)?);
         self.app.cache.keep_body(etag, &body);
         Ok(self.typed(self.headed(StatusCode::OK, etag), body))
     }
 
-    /// A page whose ETag is made of what it says.
+    /// A page whose ETag is computed from its contents.
     pub(crate) fn shown(&self, page: &impl Template) -> Result<HttpResponse, ApiError> {
         let html = written(page)?;
         let etag = self.etag(&[&Digest::of(&html).short()]);
@@ -388,8 +391,8 @@ fn written(page: &impl Template) -> Result<Vec<u8>, ApiError> {
     html.map(String::into_bytes).map_err(|error| ApiError::Unwritable(error.to_string()))
 }
 
-/// Where a client takes none of what this server could send, it gets that as it is (RFC 9110, 12.5.3): the compressing
-/// middleware would refuse, in a shape of its own.
+/// Sends a body uncompressed if the client accepts none of the supported codings (RFC 9110,
+/// 12.5.3). The compression middleware would refuse the request with an error in a different shape.
 pub(crate) fn negotiable(request: &mut ServiceRequest) {
     let sent = [Encoding::identity(), Encoding::brotli(), Encoding::gzip(), Encoding::zstd()];
     let accepted = request.get_header::<AcceptEncoding>();
@@ -398,8 +401,8 @@ pub(crate) fn negotiable(request: &mut ServiceRequest) {
     }
 }
 
-/// What every answer says to browsers: what is in it is what its type says, and where it was read is told to nobody.
-/// Where TLS is this server's own, it is to be had by TLS alone.
+/// Security headers of every response: browsers must not guess its type or reveal its address to
+/// others. If this server uses TLS itself, browsers must always use TLS.
 pub(crate) fn secured<B>(mut response: ServiceResponse<B>, is_tls: bool) -> ServiceResponse<B> {
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -411,8 +414,8 @@ pub(crate) fn secured<B>(mut response: ServiceResponse<B>, is_tls: bool) -> Serv
     response
 }
 
-/// `Content-Encoding: identity` keeps the compressing middleware away from a short body; a client is
-/// not to see it (RFC 9110, 8.4.1).
+/// `Content-Encoding: identity` tells the compression middleware to skip a short body; clients
+/// should not see it (RFC 9110, 8.4.1).
 pub(crate) fn without_identity<B>(mut response: ServiceResponse<B>) -> ServiceResponse<B> {
     let headers = response.headers_mut();
     if headers.get(header::CONTENT_ENCODING).is_some_and(|coding| coding == "identity") {
@@ -421,7 +424,7 @@ pub(crate) fn without_identity<B>(mut response: ServiceResponse<B>) -> ServiceRe
     response
 }
 
-/// 204, with `Location` where something else is to be looked at.
+/// 204, with `Location` if there is another resource to look at.
 pub(crate) fn no_content(location: Option<String>) -> HttpResponse {
     let mut response = HttpResponse::NoContent();
     if let Some(location) = location {
@@ -430,7 +433,7 @@ pub(crate) fn no_content(location: Option<String>) -> HttpResponse {
     response.finish()
 }
 
-/// An answer without a body, leading elsewhere.
+/// A response without a body that leads to another resource.
 pub(crate) fn leading(status: StatusCode, location: String) -> HttpResponse {
     HttpResponse::build(status).insert_header((header::LOCATION, location)).finish()
 }

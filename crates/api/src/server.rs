@@ -1,5 +1,5 @@
-//! From sockets to requests: connections are taken or refused, TLS is spoken where it is ours, and each is served as
-//! HTTP/1.1 or HTTP/2.
+//! From sockets to requests: accepts or refuses connections, handles TLS if configured, and serves
+//! each connection as HTTP/1.1 or HTTP/2.
 
 use std::convert::Infallible;
 use std::io;
@@ -29,13 +29,13 @@ use crate::app::App;
 use crate::connection::{Connection, Guarded};
 use crate::{dispatch, http2, respond};
 
-/// How long requests under way may take after the server was told to stop.
+/// Time limit for requests in progress after the server was told to stop.
 const LAST_REQUESTS: Duration = Duration::from_secs(30);
 
-/// How long a client may take for the head of a request, and how long for TLS's handshake.
+/// Time limit for receiving a request head, and for the TLS handshake.
 const HEAD: Duration = Duration::from_secs(5);
 
-/// How long a connection may be idle between two requests.
+/// Maximum idle time of a connection between two requests.
 pub(crate) const IDLE: Duration = Duration::from_secs(15);
 
 /// Serves connections from a listener.
@@ -51,7 +51,7 @@ pub(crate) fn run(listener: TcpListener, app: web::Data<App>) -> io::Result<Serv
         fn_factory(move || {
             let (app, tls, stopping) = (app.clone(), tls.clone(), stopping.clone());
             async move {
-                // What answers requests. A function could not name its type.
+                // The service that answers requests; a closure, because a function could not name its type.
                 let is_tls = tls.is_some();
                 let requests = || {
                     let app = ActixApp::new()
@@ -102,7 +102,7 @@ pub(crate) fn run(listener: TcpListener, app: web::Data<App>) -> io::Result<Serv
                         let Some(entered) = app.connections.enter(address, is_proxy) else {
                             return Ok::<_, Infallible>(());
                         };
-                        // Without it a compressed answer, written in pieces, waits 40 ms for the client's delayed ACK.
+                        // Otherwise a compressed response, written in pieces, waits 40 ms for the client's delayed ACK.
                         stream.set_nodelay(true).ok();
                         let stream = Guarded::new(stream, entered);
                         let stream = match tls {
@@ -118,7 +118,7 @@ pub(crate) fn run(listener: TcpListener, app: web::Data<App>) -> io::Result<Serv
                                 http2::serve(stream, peer, requests, stopping).await;
                                 Ok(())
                             }
-                            // What is wrong with a connection is its client's, and told there.
+                            // Connection errors are the client's and are reported there.
                             None => http1.call((stream, Protocol::Http1, peer)).await.or(Ok(())),
                         }
                     }
@@ -129,7 +129,7 @@ pub(crate) fn run(listener: TcpListener, app: web::Data<App>) -> io::Result<Serv
     Ok(builder.run())
 }
 
-/// A connection's bytes.
+/// The byte stream of a connection.
 pub(crate) enum Stream {
     Plain(Guarded<TcpStream>),
     Tls(Box<TlsStream<Guarded<TcpStream>>>),
@@ -143,7 +143,7 @@ impl Stream {
         }
     }
 
-    /// Whether both ends agreed on HTTP/2.
+    /// Whether both ends negotiated HTTP/2.
     fn is_http2(&self) -> bool {
         match self {
             Self::Plain(_) => false,

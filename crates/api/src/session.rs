@@ -1,4 +1,4 @@
-//! Sessions of browsers: a cookie with a secret, of which the store keeps a hash.
+//! Browser sessions: a cookie with a secret, of which the store keeps a hash.
 
 use actix_web::HttpRequest;
 use actix_web::cookie::{Cookie, SameSite, time};
@@ -10,8 +10,9 @@ use crate::app::App;
 use crate::auth::Caller;
 use crate::error::ApiError;
 
-/// What the cookie is called: over TLS so that browsers take it from this very host over TLS alone (RFC 6265bis, 4.1.3).
-/// A name with `__Host-` is one of the whole host; under a prefix the path keeps it from whatever else is there.
+/// The name of the cookie. Over TLS it makes browsers accept the cookie only from this host and
+/// only over TLS (RFC 6265bis, 4.1.3). A `__Host-` cookie applies to the whole host; under a
+/// prefix, the path keeps the cookie from other applications.
 fn name(base: &Base) -> &'static str {
     match (base.origin().starts_with("https:"), base.prefix()) {
         (false, _) => "devmason_session",
@@ -23,17 +24,17 @@ fn name(base: &Base) -> &'static str {
 /// How long a session lasts.
 const DAYS: i64 = 30;
 
-/// A session's secret, as a browser holds it.
+/// A session's secret, as stored by a browser.
 pub(crate) struct Session(String);
 
 impl Session {
     fn fresh() -> Self {
-        // 244 bits of the system's randomness.
+        // 244 random bits from the system.
         let half = || uuid::Uuid::new_v4().simple().to_string();
         Self(half() + &half())
     }
 
-    /// The session that a request's cookie holds.
+    /// The session in a request's cookie.
     pub(crate) fn of(request: &HttpRequest, base: &Base) -> Option<Self> {
         request.cookie(name(base)).map(|cookie| Self(cookie.value().to_owned()))
     }
@@ -42,12 +43,12 @@ impl Session {
         Digest::of(self.0.as_bytes())
     }
 
-    /// What the forms of its pages carry: known only to who can read one.
+    /// The token in the forms of its pages, known only to whoever can read one.
     pub(crate) fn token(&self) -> String {
         Digest::of(format!("form {}", self.0).as_bytes()).to_string()
     }
 
-    /// Whose it is; nobody's where it has ended.
+    /// The session's user; `None` if the session has ended.
     pub(crate) async fn caller(&self, app: &App) -> Result<Option<Caller>, ApiError> {
         let hash = self.hash();
         let found =
@@ -59,7 +60,7 @@ impl Session {
         Ok(found.map(caller))
     }
 
-    /// Begins one.
+    /// Starts a session.
     pub(crate) async fn begin(app: &App, of: AccountId) -> Result<Self, ApiError> {
         let session = Self::fresh();
         let now = Timestamp::now();
@@ -69,13 +70,13 @@ impl Session {
         Ok(session)
     }
 
-    /// Ends it.
+    /// Ends the session.
     pub(crate) async fn end(&self, app: &App) -> Result<(), ApiError> {
         let hash = self.hash();
         app.run(move |repository| repository.session_delete(hash)).await
     }
 
-    /// The cookie that holds it.
+    /// The cookie that contains the session.
     pub(crate) fn cookie(&self, base: &Base) -> Cookie<'static> {
         let mut cookie = cookie(self.0.clone(), base);
         cookie.set_max_age(time::Duration::days(DAYS));
@@ -83,7 +84,7 @@ impl Session {
     }
 }
 
-/// The cookie that makes a browser forget its session.
+/// A cookie that makes a browser forget its session.
 pub(crate) fn no_cookie(base: &Base) -> Cookie<'static> {
     let mut cookie = cookie(String::new(), base);
     cookie.make_removal();
@@ -100,7 +101,7 @@ fn cookie(value: String, base: &Base) -> Cookie<'static> {
         .finish()
 }
 
-/// Whether a form may come from a page of this server: browsers say where it comes from.
+/// Whether a form may come from a page of this server; browsers tell where it comes from.
 pub(crate) fn is_own_page(request: &HttpRequest, base: &Base) -> bool {
     let origin = request.headers().get(header::ORIGIN);
     origin.is_none_or(|origin| origin.as_bytes() == base.origin().as_bytes())

@@ -1,41 +1,43 @@
-//! What an administrator decides about the server.
+//! Server settings made by an administrator.
 
 use devmason_domain::{Policy, Reporting, limits};
 use devmason_hypermedia::Base;
 use devmason_repository::Retention;
 use ipnet::IpNet;
 
-/// What an administrator decides about the server.
+/// Server settings made by an administrator.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The URL under which clients see the server; else what each request says.
+    /// The URL at which clients reach the server; by default, taken from each request.
     pub public_url: Option<Base>,
-    /// Who may do what.
+    /// The access policy.
     pub policy: Policy,
-    /// Who may report to a project whose registration does not say.
+    /// Who may report to a project whose registration doesn't specify it.
     pub reporting: Reporting,
-    /// The longest request body, in bytes.
+    /// Maximum size of a request body, in bytes.
     pub max_body_bytes: usize,
-    /// The memory that requests may take at once, in bytes: bodies, what they become, and answers.
+    /// Maximum memory for concurrent requests, in bytes: bodies, what they become, and responses.
     pub max_memory_bytes: usize,
-    /// How many test cases an upload may have.
+    /// Maximum number of test cases in an upload.
     pub max_cases: usize,
-    /// How many connections there may be at once, in all and from one address.
+    /// Maximum number of concurrent connections, in total and per address.
     pub connections: Bound,
-    /// How many may watch running builds at once, in all and from one address.
+    /// Maximum number of clients watching running builds, in total and per address.
     pub watchers: Bound,
-    /// The hosts that the server answers to; none: all.
+    /// The hosts that the server serves; if empty, all.
     pub hosts: Vec<String>,
-    /// Proxies whose forwarded headers are believed.
+    /// Proxies whose forwarded headers are trusted.
     pub trust_forwarded: Vec<IpNet>,
-    /// Certificate and key, to serve HTTPS.
+    /// The certificate and key for HTTPS.
     pub tls: Option<rustls::ServerConfig>,
-    /// bcrypt's cost for new passwords.
+    /// The bcrypt cost of new passwords.
     pub password_cost: u32,
-    /// How many wrong passwords an address, or a username, has in a minute.
+    /// Number of wrong passwords allowed per minute, for an address or a username.
     pub login_failures_per_minute: u32,
-    /// How long uploads of report files are kept.
+    /// How long uploaded report files are kept.
     pub uploads: Uploads,
+    /// The version of the server, as pages and documents name it.
+    pub version: String,
 }
 
 impl Default for Settings {
@@ -55,25 +57,26 @@ impl Default for Settings {
             password_cost: devmason_domain::PasswordHash::COST,
             login_failures_per_minute: 60,
             uploads: Uploads::default(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
         }
     }
 }
 
-/// How many of something there may be at once.
+/// A limit on concurrent items.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bound {
-    /// In all.
+    /// In total.
     pub all: usize,
-    /// From one address (IPv6: one network of 64 bits).
+    /// Per address (for IPv6, per /64 network).
     pub of_address: usize,
 }
 
-/// How long uploads of report files are kept, so that they can be read again.
+/// How long uploaded report files are kept for reparsing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Uploads {
-    /// For so many days after they came; 0 keeps none.
+    /// Number of days after arrival; 0 keeps none.
     pub days: u32,
-    /// As long as all of them together have no more bytes than this, as they are stored; the oldest go first.
+    /// Maximum total size in bytes, as stored; the oldest uploads are removed first.
     pub bytes: u64,
 }
 
@@ -84,12 +87,12 @@ impl Default for Uploads {
 }
 
 impl Uploads {
-    /// Whether an upload of so many bytes is kept.
+    /// Whether an upload of this size is kept.
     pub(crate) fn keeps(self, bytes: usize) -> bool {
         self.days > 0 && bytes as u64 <= self.bytes
     }
 
-    /// The same, as the store wants to know it.
+    /// The retention in the store's terms.
     pub(crate) fn retention(self) -> Retention {
         Retention { micros: i64::from(self.days) * 86_400_000_000, bytes: self.bytes }
     }

@@ -1,5 +1,5 @@
-//! Turns at something costly: few at a time, and addresses take them in turn, so that one that asks for many keeps
-//! nobody else waiting.
+//! Turns at expensive work. Only a few run at a time, and addresses alternate, so that one with
+//! many requests doesn't delay the others.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
@@ -11,14 +11,14 @@ use tokio::sync::oneshot;
 use crate::connection::network;
 use crate::error::ApiError;
 
-/// How many may wait.
+/// Maximum number of waiting requests.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Waiting {
     pub(crate) in_all: usize,
     pub(crate) of_address: usize,
 }
 
-/// How many turns there are at once.
+/// Number of concurrent turns.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct AtOnce {
     pub(crate) in_all: usize,
@@ -26,7 +26,7 @@ pub(crate) struct AtOnce {
 }
 
 impl AtOnce {
-    /// So many, and all of them for one address where no other waits.
+    /// All turns may go to one address if no other waits.
     pub(crate) fn all(in_all: usize) -> Self {
         Self { in_all, of_address: in_all }
     }
@@ -38,12 +38,12 @@ struct State {
     taken_by: HashMap<Option<IpAddr>, usize>,
     waiting: usize,
     queues: HashMap<Option<IpAddr>, VecDeque<oneshot::Sender<Turn>>>,
-    /// Addresses with a queue, the next one first.
+    /// Addresses with queued requests, next one first.
     order: VecDeque<Option<IpAddr>>,
 }
 
 impl State {
-    /// The next address that has fewer turns than one may have.
+    /// The next address with fewer turns than the maximum.
     fn next(&mut self, most: usize) -> Option<Option<IpAddr>> {
         let has_room = |address| self.taken_by.get(address).is_none_or(|taken| *taken < most);
         let at = self.order.iter().position(has_room)?;
@@ -61,14 +61,14 @@ impl State {
     }
 }
 
-/// Turns, of which so many are given at a time.
+/// A limited number of turns.
 pub(crate) struct Turns {
     at_once: AtOnce,
     waiting: Waiting,
     state: Mutex<State>,
 }
 
-/// A turn, until it is dropped.
+/// A turn, held until dropped.
 pub(crate) struct Turn(Arc<Turns>, Option<IpAddr>);
 
 impl Drop for Turn {
@@ -83,12 +83,12 @@ impl Turns {
         Arc::new(Self { at_once, waiting, state: Mutex::default() })
     }
 
-    /// The state is whole between any two statements.
+    /// The state is consistent between any two statements.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for a turn, unless too many do.
+    /// Waits for a turn, unless too many are waiting.
     pub(crate) async fn take(self: &Arc<Self>, address: Option<IpAddr>) -> Result<Turn, ApiError> {
         let address = address.map(network);
         let (sender, turn) = oneshot::channel();
@@ -108,7 +108,7 @@ impl Turns {
         turn.await.map_err(|_| ApiError::Interrupted)
     }
 
-    /// The same, but no longer than so long.
+    /// Like `take`, with a timeout.
     pub(crate) async fn take_within(
         self: &Arc<Self>,
         address: Option<IpAddr>,
@@ -118,7 +118,7 @@ impl Turns {
         turn.map_err(|_| ApiError::Overloaded)?
     }
 
-    /// Gives what turns there are to those who wait.
+    /// Assigns free turns to waiting requests.
     fn give(self: &Arc<Self>) {
         loop {
             let (sender, address) = {
@@ -140,7 +140,7 @@ impl Turns {
                 *state.taken_by.entry(address).or_default() += 1;
                 (sender, address)
             };
-            // Of one who went away, the turn that comes back is dropped here, and gives itself to the next.
+            // If the client disconnected, the returned turn is dropped here and goes to the next.
             let _ = sender.send(Turn(self.clone(), address));
         }
     }

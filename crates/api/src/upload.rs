@@ -1,4 +1,4 @@
-//! Report files: what came in a request's body, one or several, made into a build or a step, each with a
+//! Report files: turns the one or more files of a request body into a build or a step, each with a
 //! receipt.
 
 use std::time::Instant;
@@ -24,7 +24,7 @@ use crate::call::Call;
 use crate::error::ApiError;
 use crate::params::Params;
 
-/// Media types that report files come as. What they are is seen from the bytes.
+/// Media types of report files. The format is detected from the bytes.
 const MEDIA_TYPES: [&str; 15] = [
     "application/xml",
     "text/xml",
@@ -43,13 +43,13 @@ const MEDIA_TYPES: [&str; 15] = [
     "application/gzip",
 ];
 
-/// What a report becomes whose reader holds it in a form of its own, as a multiple of its length.
+/// Memory for a report whose parser builds its own representation, as a multiple of its length.
 const HELD: usize = 8;
 
-/// The same of JSON that must be decoded before it can be read.
+/// Memory for JSON that must be decoded before parsing, as a multiple of its length.
 const DECODED: usize = 3;
 
-/// The report files that came in a request.
+/// The report files of a request.
 pub(crate) struct Upload {
     files: Vec<File>,
     received: Timestamp,
@@ -57,38 +57,39 @@ pub(crate) struct Upload {
 
 /// A report file.
 struct File {
-    /// What it is called, where it came with others.
+    /// Its name, if it came with others.
     name: Option<String>,
-    /// What its first bytes show.
+    /// The format detected from its first bytes.
     seen: Seen,
-    /// What was read, but its cases; nothing where it is no report.
+    /// What was parsed, except its test cases; `None` if it isn't a report.
     read: Option<Read>,
-    /// Why it cannot be unpacked, where it cannot: that fails the build.
+    /// Why it cannot be unpacked, if so; this fails the build.
     broken: Option<String>,
-    /// Its cases.
+    /// Its test cases.
     results: Vec<TestResult>,
-    /// What it was read as: JSON text.
+    /// Its receipt.
     receipt: Receipt,
 }
 
-/// What a body is read by.
+/// A body and how to parse it.
 struct Source {
     asked: Option<Format>,
     content_type: String,
     body: web::Bytes,
     received: Timestamp,
-    /// How many cases it may have.
+    /// Maximum number of test cases.
     cases: usize,
-    /// How long it may be, unpacked, in bytes.
+    /// Maximum unpacked size, in bytes.
     limit: usize,
     hold: Hold,
 }
 
-/// The report files in the body, or nothing where the body is a document of the API. Parsed off the workers that
-/// serve connections, a long one when it is its turn.
+/// The report files in the body; `None` if the body is an API document. Parsing runs off the
+/// workers that serve connections; a long body waits for a turn.
 ///
 /// # Errors
-/// A media type that is neither, a body without any report, a report that is broken or has too much in it.
+/// A media type that is neither, a body without any report, a report that is broken or exceeds a
+/// limit.
 pub(crate) async fn read(call: &Call<'_>) -> Result<Option<Upload>, ApiError> {
     let body = call.body().await?.clone();
     let content_type = call.header(header::CONTENT_TYPE).unwrap_or_default();
@@ -116,13 +117,14 @@ async fn read_from(
     let source = Source { asked, content_type, body, received, cases, limit, hold };
     let (read, turn) = call.off_the_workers(move || Ok((source.read(), turn))).await?;
     if matches!(read, Ok(None)) {
-        // It goes on with the document.
+        // The turn is kept for parsing the document.
         call.body.keep_turn(turn);
     }
     read
 }
 
-/// Whether JSON has a member of a build that no other tool's has at its outermost level: its steps, tags or client.
+/// Whether JSON has a top-level member of a build that other tools don't use, such as its steps,
+/// tags or client.
 fn is_build(body: &[u8]) -> bool {
     #[derive(serde::Deserialize)]
     struct Members<'a> {
@@ -146,7 +148,7 @@ fn media_type(content_type: &str) -> String {
     content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
-/// Whether a short body is a document of the API, as most are: that is seen at once.
+/// Whether a short body is an API document, as most are; this is a fast check.
 fn is_small_document(content_type: &str, body: &[u8]) -> bool {
     body.is_empty()
         || (body.len() <= SMALL
@@ -161,7 +163,7 @@ impl Source {
         let is_json = media_type == "application/json";
         if self.asked.is_none() && is_json && !is_report_in_json(&self.body) {
             return match Seen::of(&self.body) {
-                // Of another tool's JSON no build is made that has nothing of it.
+                // JSON of another tool, without any member of a build, doesn't become a build.
                 seen @ Seen::Foreign(_) if !is_build(&self.body) => {
                     Err(ApiError::NotAReport { problem: seen.refusal() })
                 }
@@ -206,7 +208,7 @@ impl Source {
     }
 }
 
-/// Says in the receipt of a file which of its tests has the name of one in a file before it.
+/// Notes in a file's receipt if one of its tests has the same name as a test in an earlier file.
 fn told_apart(mut files: Vec<File>) -> Vec<File> {
     if files.len() < 2 {
         return files;
@@ -219,7 +221,8 @@ fn told_apart(mut files: Vec<File>) -> Vec<File> {
             .find(|result| before.contains(&(result.suite.clone(), result.name.clone())));
         if let Some(doubled) = doubled {
             let name = devmason_domain::full_test_name(&doubled.suite, &doubled.name);
-            let text = format!("'{name}', and maybe others, is in a file before this one, too");
+            let text =
+                format!("'{name}', and possibly other tests, also appear in an earlier file");
             file.receipt.note(NoteKind::Doubled.as_str(), text);
         }
         before
@@ -228,32 +231,32 @@ fn told_apart(mut files: Vec<File>) -> Vec<File> {
     files
 }
 
-/// What the files of an upload may still have, together.
+/// What remains of the limits shared by all files of an upload.
 struct Bounds<'a> {
     cases: usize,
     /// Bytes of names and suites.
     names: usize,
-    /// Notes that their receipts keep.
+    /// Notes kept in receipts.
     notes: usize,
     hold: &'a Hold,
 }
 
-/// How many bytes are drawn at once for what is parsed.
+/// Bytes drawn at once for parsed data.
 const DRAWN_AT_ONCE: usize = 1 << 20;
 
-/// What a case takes on its way into the store, beside itself, in bytes: the keys by which its rows are found.
+/// Additional memory for storing a case, in bytes: the keys of its rows.
 const STORED_CASE: usize = 100;
 
-/// A report that is parsed within bounds.
+/// A report being parsed within limits.
 struct Bounded<'a, 'b> {
     read: Read,
     results: Vec<TestResult>,
     as_results: build::Results,
     bounds: &'a mut Bounds<'b>,
     suites: usize,
-    /// Bytes that were not drawn yet.
+    /// Bytes not yet drawn.
     undrawn: usize,
-    /// The suites of the last case: those of one suite share them.
+    /// The suites of the last case, shared by cases in the same suite.
     last: Option<std::sync::Arc<[String]>>,
 }
 
@@ -296,7 +299,7 @@ impl Sink for Bounded<'_, '_> {
         let group = case.class.as_ref().map_or(own, String::len);
         let names = group + case.name.len();
         self.bounds.names = self.bounds.names.checked_sub(names).ok_or_else(|| {
-            let problem = format!("the names of all cases have more than {} bytes", limits::NAMES);
+            let problem = format!("the test case names exceed {} bytes in total", limits::NAMES);
             ReadError::too_much(problem)
         })?;
         let own = if is_shared { 0 } else { own };
@@ -326,18 +329,18 @@ impl Sink for Bounded<'_, '_> {
         if held < self.bounds.cases {
             return Ok(());
         }
-        Err(ReadError::too_much("the upload has more test cases than one may have"))
+        Err(ReadError::too_much("the upload exceeds the limit on test cases"))
     }
 }
 
-/// What an upload that was kept is read as now.
+/// The result of reparsing a kept upload.
 pub(crate) struct Again {
     pub(crate) steps: Vec<Step>,
     pub(crate) tests: Vec<TestResult>,
     pub(crate) receipts: Vec<String>,
 }
 
-/// Reads an upload again that was kept.
+/// Reparses a kept upload.
 ///
 /// # Errors
 /// As [`read`].
@@ -351,7 +354,7 @@ pub(crate) async fn read_again(
     let read = read_from(call, &params, &kept.content_type, body, kept.received);
     let mut upload = match read.await {
         Ok(Some(upload)) => upload,
-        // It came as one: that it is none now is not this request's media type's fault.
+        // It was a report when it was uploaded, so this request's media type isn't to blame.
         Ok(None) | Err(ApiError::UnsupportedType | ApiError::NotAReport { .. }) => {
             return Err(ApiError::NoReport);
         }
@@ -364,10 +367,10 @@ pub(crate) async fn read_again(
 /// The files of a form.
 ///
 /// # Errors
-/// It is no form, has something else in it, or too many files.
+/// The body isn't a form, contains something other than files, or has too many files.
 async fn form(content_type: &str, body: web::Bytes) -> Result<Vec<Named>, ApiError> {
     let bad = |problem| ApiError::BadValue { name: "body", problem };
-    let no_form = |error: multer::Error| bad(format!("it is no multipart/form-data: {error}"));
+    let no_form = |error: multer::Error| bad(format!("invalid multipart/form-data: {error}"));
     let boundary = multer::parse_boundary(content_type).map_err(no_form)?;
     let stream = futures_util::stream::iter([Ok::<_, std::convert::Infallible>(body)]);
     let mut form = multer::Multipart::new(stream, boundary);
@@ -375,9 +378,7 @@ async fn form(content_type: &str, body: web::Bytes) -> Result<Vec<Named>, ApiErr
     while let Some(field) = form.next_field().await.map_err(no_form)? {
         let Some(name) = field.file_name().map(str::to_owned) else {
             let field = field.name().unwrap_or_default();
-            return Err(bad(format!(
-                "'{field}' is no file; what is said of files goes into the query"
-            )));
+            return Err(bad(format!("'{field}' is not a file; pass metadata as query parameters")));
         };
         if files.len() >= limits::FILES {
             return Err(bad(format!("more than {} files", limits::FILES)));
@@ -387,7 +388,8 @@ async fn form(content_type: &str, body: web::Bytes) -> Result<Vec<Named>, ApiErr
     Ok(files)
 }
 
-/// Reads a file. One among others that is no report is left out, and its receipt says so.
+/// Parses a file. If it isn't a report but came with others, it is left out and its receipt says
+/// so.
 fn file(
     gathered: Gathered,
     (asked, is_alone): (Option<Format>, bool),
@@ -410,7 +412,7 @@ fn file(
         receipt.files = Some(files as u64);
     }
     if let Some(problem) = broken {
-        let text = format!("the file cannot be read: {problem}");
+        let text = format!("cannot read the file: {problem}");
         receipt.note(NoteKind::Verdict.as_str(), text.as_str());
         let results = Vec::new();
         return Ok(File { name, seen, read: None, broken: Some(text), results, receipt });
@@ -438,10 +440,10 @@ fn file(
     }
     let parsed = devmason_reports::read_slice(format, body, &mut sink);
     sink.bounds.hold.draw_blocking(Lane::Work, sink.undrawn)?;
-    // Of several files, one that cannot be read at all fails the build, and the others are kept.
+    // If one of several files cannot be parsed at all, the build fails and the other files are stored.
     let parsed = match parsed {
         Err(error) if error.fault == Fault::Broken && !is_alone => {
-            let text = format!("the file cannot be parsed: {error}");
+            let text = format!("cannot parse the file: {error}");
             sink.against(Reason { cause: Cause::Cut, line: error.line, text });
             Ok(())
         }
@@ -466,12 +468,13 @@ fn file(
 }
 
 fn unknown_format(word: &str) -> ApiError {
-    let problem = format!("'{word}' is none of {}", Format::words());
+    let problem = format!("'{word}' is not one of {}", Format::words());
     ApiError::BadValue { name: "report", problem }
 }
 
-/// Whether JSON is a report, not a document of the API, whose clients may add members of any name: only what
-/// begins like one and then has its list of tests, or the whole vocabulary of its first event.
+/// Whether JSON is a report rather than an API document, in which clients may add members with any
+/// name. It must start like a report and then have its list of tests, or all members of its first
+/// event.
 fn is_report_in_json(body: &[u8]) -> bool {
     #[derive(serde::Deserialize)]
     struct Ctrf<'a> {
@@ -487,14 +490,14 @@ fn is_report_in_json(body: &[u8]) -> bool {
         Some(Format::Ctrf) => serde_json::from_slice::<Ctrf<'_>>(body)
             .is_ok_and(|ctrf| ctrf.results.tests.get().starts_with('[')),
         Some(format @ (Format::Go | Format::Libtest)) => is_event(format, body),
-        // These have a member `results`, as builds do.
+        // These formats have a member `results`, as builds do.
         Some(Format::Mochawesome | Format::Ltp) => true,
         Some(format) if format.is_json() => !is_build(body),
         _ => false,
     }
 }
 
-/// Whether the first line is an event of go or libtest; a step says whether it succeeded, and an event doesn't.
+/// Whether the first line is an event from go or libtest. A step has `success`; an event doesn't.
 fn is_event(format: Format, body: &[u8]) -> bool {
     let first = body.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let event: Value = serde_json::from_slice(first).unwrap_or_default();
@@ -511,23 +514,23 @@ fn is_event(format: Format, body: &[u8]) -> bool {
     is_one && !has("success")
 }
 
-/// Refuses more test cases than one upload may have.
+/// Refuses more test cases than an upload may have.
 pub(crate) fn not_too_many(call: &Call<'_>, cases: usize) -> Result<(), ApiError> {
     let most = call.app.settings.max_cases;
     if cases > most {
-        let problem = format!("there are more than {most} test cases");
+        let problem = format!("more than {most} test cases");
         return Err(ApiError::TooMuch { problem });
     }
     Ok(())
 }
 
-/// A receipt as it is stored.
+/// The stored form of a receipt.
 pub(crate) fn written(receipt: &Receipt) -> String {
-    // A receipt has nothing that JSON cannot have.
+    // A receipt always serializes to JSON.
     serde_json::to_string(receipt).unwrap_or_default()
 }
 
-/// The receipt of a document of the API; parsing began then.
+/// The receipt of an API document whose parsing began at this time.
 pub(crate) fn document_receipt(
     call: &Call<'_>,
     began: Instant,
@@ -549,26 +552,26 @@ pub(crate) fn document_receipt(
 }
 
 impl Upload {
-    /// Those of the files that are reports.
+    /// The files that are reports.
     fn reads(&self) -> impl Iterator<Item = (Option<&str>, &Read)> {
         self.files.iter().filter_map(|file| Some((file.name.as_deref(), file.read.as_ref()?)))
     }
 
-    /// The test cases in all of them; none are left.
+    /// Removes and returns the test cases of all files.
     fn take_tests(&mut self) -> Vec<TestResult> {
-        // Of one file they are taken as they are.
+        // The cases of a single file are moved, not copied.
         let mut files = self.files.iter_mut().map(|file| std::mem::take(&mut file.results));
         let mut all = files.next().unwrap_or_default();
         files.for_each(|mut results| all.append(&mut results));
         all
     }
 
-    /// What each file was read as.
+    /// The receipts of all files.
     fn receipts(&self) -> Vec<String> {
         self.files.iter().map(|file| written(&file.receipt)).collect()
     }
 
-    /// What is stored of the test cases in it, and of itself where uploads are kept.
+    /// The stored test cases and, if uploads are kept, the upload itself.
     pub(crate) fn test_report(mut self, call: &Call<'_>, one_step: bool) -> TestReport {
         let kept = || RawUpload {
             received: self.received,
@@ -582,12 +585,12 @@ impl Upload {
         TestReport { receipts: self.receipts(), tests: self.take_tests(), upload, document: None }
     }
 
-    /// The fingerprint by which a repeated PUT is known: of the body, and of what the request says of it.
+    /// A fingerprint of the body and the request's parameters, to recognize a repeated PUT.
     pub(crate) fn digest(call: &Call<'_>) -> Digest {
         Digest::of_joined([call.request.query_string().as_bytes(), b"\0", call.received()])
     }
 
-    /// A step for each file.
+    /// One step per file.
     fn steps(&self, params: &Params) -> Result<Vec<Step>, ApiError> {
         let is_alone = self.reads().count() == 1;
         let mut steps = self
@@ -609,10 +612,10 @@ impl Upload {
         Ok(steps)
     }
 
-    /// All files as one step.
+    /// All files as a single step.
     pub(crate) fn step(&self, params: &Params) -> Result<Step, ApiError> {
         let mut steps = self.steps(params)?.into_iter();
-        // There is one at least.
+        // There is at least one.
         let mut whole = steps.next().ok_or(ApiError::NoReport)?;
         for step in steps {
             whole.success &= step.success;
@@ -632,7 +635,7 @@ impl Upload {
         Ok(whole)
     }
 
-    /// The files as a build, with what the request's parameters say of it.
+    /// The files as a build, with data from the request's parameters.
     pub(crate) fn report(
         &self,
         params: &Params,
@@ -656,7 +659,7 @@ impl Upload {
         })
     }
 
-    /// The client record: `host`, `arch` and `user`, any `client.x`, and the host that a file names.
+    /// The client record: `host`, `arch` and `user`, any `client.x`, and a host named in a file.
     fn client(&self, params: &Params) -> Result<ClientRecord, ApiError> {
         let mut members: Vec<(String, String)> = Vec::new();
         let named = ["host", "arch", "user"].into_iter();
@@ -687,7 +690,7 @@ impl Upload {
     }
 }
 
-/// A file as a step: called as the request says, if it is the only one, else as it is itself.
+/// A file as a step. A single file gets the name in the request, otherwise each keeps its own.
 fn step(
     params: &Params,
     file: Option<&str>,
@@ -703,11 +706,11 @@ fn step(
     read.step(name, started, received).map_err(bad("name"))
 }
 
-/// The components that the request's parameters name: by id, or as `type:name`.
+/// The components named in the request's parameters, by id or as `type:name`.
 pub(crate) fn components(params: &Params) -> Result<Vec<ComponentRef>, ApiError> {
     let bad = || ApiError::BadValue {
         name: "component",
-        problem: "a component is named by its id or by 'type:name'".to_owned(),
+        problem: "specify a component as an id or as 'type:name'".to_owned(),
     };
     let one = |text: &str| -> Result<ComponentRef, ApiError> {
         match uuid::Uuid::try_parse(text) {
@@ -725,7 +728,7 @@ pub(crate) fn components(params: &Params) -> Result<Vec<ComponentRef>, ApiError>
     let mut seen = std::collections::HashSet::new();
     all.retain(|component| seen.insert(component.clone()));
     if all.len() > limits::COMPONENTS {
-        let problem = format!("a build names at most {} components", limits::COMPONENTS);
+        let problem = format!("a build may have at most {} components", limits::COMPONENTS);
         return Err(ApiError::BadValue { name: "component", problem });
     }
     Ok(all)

@@ -1,4 +1,4 @@
-//! The same client for programs without an asynchronous runtime.
+//! The same client for programs without an async runtime.
 
 use std::future::Future;
 
@@ -8,7 +8,7 @@ use crate::client::{Answer, Outgoing};
 use crate::document::{Document, Report, Step};
 use crate::error::{Error, Result};
 
-/// A server, as one user sees it. Each call waits for its answer; must not be used within a runtime.
+/// A blocking connection to a server, for one user. Must not be used within a runtime.
 #[derive(Debug)]
 pub struct Client {
     inner: crate::Client,
@@ -16,24 +16,24 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client that waits.
+    /// A blocking client.
     ///
     /// # Errors
-    /// The system gives it no runtime.
+    /// The runtime could not be created.
     pub fn new(inner: crate::Client) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
-            .map_err(|error| Error::Invalid(format!("no runtime can be made: {error}")))?;
+            .map_err(|error| Error::Invalid(format!("cannot start the async runtime: {error}")))?;
         Ok(Self { inner, runtime })
     }
 
-    /// The client that this one waits for.
+    /// The async client behind this one.
     pub fn inner(&self) -> &crate::Client {
         &self.inner
     }
 
-    /// Waits for anything that the client can do.
+    /// Blocks on any future of the client.
     pub fn wait<T>(&self, future: impl Future<Output = T>) -> T {
         self.runtime.block_on(future)
     }

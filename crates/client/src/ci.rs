@@ -1,29 +1,29 @@
-//! Where a build runs: on which CI system, from which commit, on which machine.
+//! Where a build runs: CI system, commit and machine.
 
 use std::path::Path;
 use std::process::Command;
 
 use serde_json::{Map, Value};
 
-/// Where a build runs, as far as the environment says.
+/// Where a build runs, as far as the environment shows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Place {
-    /// The CI system; nothing where there is none.
+    /// The CI system, if any.
     pub ci: Option<&'static str>,
     /// The commit.
     pub commit: Option<String>,
-    /// The branch, or the tag in version control.
+    /// The branch or tag in version control.
     pub branch: Option<String>,
-    /// The page of the job.
+    /// The URL of the job.
     pub job_url: Option<String>,
-    /// The build's number there.
+    /// The build's number on the CI system.
     pub build_number: Option<String>,
 }
 
-/// A CI system: the variable that tells it, and those that say what.
+/// A CI system: the variable that identifies it, and those with details.
 struct System {
     name: &'static str,
-    /// It is there, and not empty or `false`.
+    /// This variable must be set, and be neither empty nor `false`.
     sign: &'static str,
     commit: &'static [&'static str],
     branch: &'static [&'static str],
@@ -31,7 +31,7 @@ struct System {
     build_number: &'static [&'static str],
 }
 
-/// Those that are known; Drone's variables are Woodpecker's, too, so that comes first.
+/// The known systems. Drone comes first, because Woodpecker's variables include Drone's.
 const SYSTEMS: &[System] = &[
     System {
         name: "github",
@@ -124,7 +124,7 @@ const SYSTEMS: &[System] = &[
 ];
 
 impl Place {
-    /// What this process's environment and the git checkout in the working directory say.
+    /// Detects it from this process's environment and the git checkout in the working directory.
     pub fn detect() -> Self {
         let env = |name: &str| std::env::var(name).ok();
         let mut place = Self::from_env(&env);
@@ -134,7 +134,7 @@ impl Place {
         place
     }
 
-    /// What an environment says.
+    /// Detects it from an environment.
     pub fn from_env(env: &dyn Fn(&str) -> Option<String>) -> Self {
         let get = |name: &str| env(name).filter(|value| !value.is_empty());
         let first = |names: &[&str]| names.iter().find_map(|name| get(name));
@@ -143,7 +143,7 @@ impl Place {
             return Self::default();
         };
         let joined = |parts: &[&str]| {
-            // Each is a variable's name where it is in capitals, else itself.
+            // Upper-case parts are variable names, others literals.
             let is_name = |part: &str| part.chars().all(|c| c.is_ascii_uppercase() || c == '_');
             parts
                 .iter()
@@ -172,7 +172,7 @@ impl Place {
             _ => first(system.job_url),
         };
         let build_number = match system.name {
-            // A run that is made again keeps its id.
+            // A rerun keeps its id.
             "github" => joined(&["GITHUB_RUN_ID", "-", "GITHUB_RUN_ATTEMPT"]),
             _ => None,
         };
@@ -186,7 +186,7 @@ impl Place {
         }
     }
 
-    /// The client record of a build that runs here: this, the host, its architecture and system.
+    /// The client record of a build that runs here: this data, the host, its architecture and system.
     pub fn record(&self) -> Map<String, Value> {
         let text = |value: &str| Value::String(value.to_owned());
         let mut record = Map::new();
@@ -206,8 +206,8 @@ impl Place {
         record
     }
 
-    /// A text with `{commit}`, `{branch}`, `{ci}`, `{build_number}`, `{os}` and `{arch}` in it filled in; `None`
-    /// where one is not known.
+    /// Fills in `{commit}`, `{branch}`, `{ci}`, `{build_number}`, `{os}` and `{arch}`; `None` if a
+    /// value is unknown.
     pub fn fill(&self, text: &str) -> Option<String> {
         let mut filled = text.to_owned();
         for (name, value) in [
@@ -226,7 +226,8 @@ impl Place {
     }
 }
 
-/// A URL without the credentials that some installations put into it; nothing where they may reach into its path.
+/// Removes the credentials that some installations put into a URL; `None` if they may extend into
+/// its path.
 fn public(url: &str) -> Option<String> {
     let Some((scheme, rest)) = url.split_once("://") else {
         return (!url.contains('@')).then(|| url.to_owned());
@@ -237,12 +238,12 @@ fn public(url: &str) -> Option<String> {
     (!behind.contains('@')).then(|| format!("{scheme}://{host}{behind}"))
 }
 
-/// Takes what is secret of this process's environment from a program that it starts.
+/// Removes the secrets in this process's environment from a program to be started.
 pub fn without_secrets(command: &mut Command) {
     for name in ["DEVMASON_PASSWORD", "PB_PASS"] {
         command.env_remove(name);
     }
-    // The Python package takes credentials in these, too.
+    // The Python package accepts credentials in these, too.
     for name in ["DEVMASON_SERVER_URL", "PB_SERVER"] {
         match std::env::var(name) {
             Ok(url) if url.contains('@') => match public(&url) {

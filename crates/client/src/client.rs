@@ -1,4 +1,4 @@
-//! Requests, sent until they are answered.
+//! Requests with retries.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -14,10 +14,10 @@ use crate::error::{Error, Result};
 
 pub use reqwest::Method;
 
-/// A user's name and password.
+/// A username and password.
 #[derive(Clone)]
 pub struct Credentials {
-    /// The name.
+    /// The username.
     pub user: String,
     /// The password.
     pub password: String,
@@ -29,14 +29,14 @@ impl fmt::Debug for Credentials {
     }
 }
 
-/// How often a request is tried that got no answer, or one that says to come back.
+/// Retries of requests that got no response, or one that asks to come back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retry {
-    /// How many tries there are at most.
+    /// The maximum number of attempts.
     pub tries: u32,
-    /// The pause after the first; it doubles with each, and varies by a half.
+    /// The pause after the first attempt. It doubles each time, with a jitter of one half.
     pub first: Duration,
-    /// The longest pause, whatever the server asks for.
+    /// The longest pause, even if the server asks for more.
     pub longest: Duration,
 }
 
@@ -47,11 +47,11 @@ impl Default for Retry {
 }
 
 impl Retry {
-    /// A single try.
+    /// A single attempt.
     pub const NONE: Self = Self { tries: 1, first: Duration::ZERO, longest: Duration::ZERO };
 }
 
-/// What a request carries.
+/// The body of a request.
 #[derive(Debug, Clone)]
 pub enum Body {
     /// Bytes in memory.
@@ -60,7 +60,7 @@ pub enum Body {
     File(PathBuf),
 }
 
-/// A body and what it is.
+/// A body with its media type.
 #[derive(Debug, Clone)]
 pub struct Content {
     /// Its media type.
@@ -78,7 +78,8 @@ impl Content {
     }
 }
 
-/// A request. It may be sent several times, so it must not do more when it is: a POST needs a key.
+/// A request. It may be sent several times, so repeating it must have no further effect: a POST
+/// needs a key.
 #[derive(Debug, Clone)]
 pub struct Outgoing {
     /// The method.
@@ -87,9 +88,9 @@ pub struct Outgoing {
     pub target: String,
     /// The `Idempotency-Key`.
     pub key: Option<String>,
-    /// What it carries.
+    /// The content.
     pub content: Option<Content>,
-    /// Whether it may only make something that is not there: it goes with `If-None-Match: *`.
+    /// Whether it may only create a resource: sent with `If-None-Match: *`.
     pub only_new: bool,
 }
 
@@ -99,7 +100,7 @@ impl Outgoing {
         Self { method, target: target.into(), key: None, content: None, only_new: false }
     }
 
-    /// The same with a body; a POST gets a key of its own.
+    /// The same with a body; a POST gets a new key.
     pub fn with(mut self, content: Content) -> Self {
         if self.method == Method::POST && self.key.is_none() {
             self.key = Some(uuid::Uuid::new_v4().to_string());
@@ -109,12 +110,12 @@ impl Outgoing {
     }
 }
 
-/// What the server answered: a success.
+/// A successful response.
 #[derive(Debug, Clone)]
 pub struct Answer {
     /// The HTTP status.
     pub status: u16,
-    /// The `Location`, as sent.
+    /// The `Location` header as received.
     pub location: Option<String>,
     /// The body.
     pub body: Vec<u8>,
@@ -124,61 +125,62 @@ impl Answer {
     /// The document in the body.
     ///
     /// # Errors
-    /// It is none.
+    /// The body is not a document.
     pub fn document(&self) -> Result<Document> {
         serde_json::from_slice(&self.body)
             .map(Document)
-            .map_err(|error| Error::Garbage(format!("its body is not JSON: {error}")))
+            .map_err(|error| Error::Garbage(format!("the body is not JSON: {error}")))
     }
 
     fn has_location(self) -> Result<Self> {
         if self.location.is_some() {
             Ok(self)
         } else {
-            Err(Error::Garbage(format!("{} without a Location", self.status)))
+            Err(Error::Garbage(format!("status {} without a Location header", self.status)))
         }
     }
 }
 
-/// A server, as one user sees it.
+/// A connection to a server, for one user.
 #[derive(Debug, Clone)]
 pub struct Client {
     http: reqwest::Client,
-    /// The server's URL, without a slash at its end.
+    /// The server's URL, without a trailing slash.
     server: String,
     credentials: Option<Credentials>,
     retry: Retry,
 }
 
-/// How long a request may take from its start to the end of its answer.
+/// The maximum time of a request, from its start to the end of the response.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How long connecting may take.
+/// The timeout for connecting.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How many redirects are followed.
+/// The maximum number of redirects.
 const REDIRECTS: usize = 5;
 
-/// How much of an answer is read, in bytes.
+/// The maximum size of a response, in bytes.
 const MAX_ANSWER: usize = 256 << 20;
 
 impl Client {
-    /// A client of the server at that URL, with its path prefix if it has one.
+    /// A client of the server at that URL, including a path prefix if it has one.
     ///
     /// # Errors
-    /// It is no http or https URL.
+    /// It is not an http or https URL.
     pub fn new(server: &str, credentials: Option<Credentials>) -> Result<Self> {
         let shown = without_credentials(server);
         let url = reqwest::Url::parse(server)
-            .map_err(|error| Error::Invalid(format!("server: '{shown}' is no URL: {error}")))?;
+            .map_err(|error| Error::Invalid(format!("server: invalid URL '{shown}': {error}")))?;
         if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
-            return Err(Error::Invalid(format!("server: '{shown}' is no http or https URL")));
+            return Err(Error::Invalid(format!("server: '{shown}' is not an http or https URL")));
         }
         if !url.username().is_empty() || url.password().is_some() {
-            let problem = "server: the URL holds credentials; they belong into the settings";
+            let problem =
+                "server: the URL must not contain credentials; use the user and password settings";
             return Err(Error::Invalid(problem.to_owned()));
         }
-        // Whoever embeds this may have installed another one: then that is used.
+        // If the embedding program installed another provider, that one is used.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder()
             .timeout(TIMEOUT)
@@ -186,23 +188,23 @@ impl Client {
             .redirect(reqwest::redirect::Policy::none())
             .user_agent(concat!("devmason-client/", env!("CARGO_PKG_VERSION")))
             .build()
-            .map_err(|error| Error::Invalid(format!("no HTTP client can be made: {error}")))?;
+            .map_err(|error| Error::Invalid(format!("cannot create the HTTP client: {error}")))?;
         let server = server.trim_end_matches('/').to_owned();
         Ok(Self { http, server, credentials, retry: Retry::default() })
     }
 
-    /// The same with another patience.
+    /// The same with different retry settings.
     pub fn with_retry(mut self, retry: Retry) -> Self {
         self.retry = retry;
         self
     }
 
-    /// The server's URL, without a slash at its end.
+    /// The server's URL, without a trailing slash.
     pub fn server(&self) -> &str {
         &self.server
     }
 
-    /// Who the client is to the server, where that is somebody.
+    /// The username, unless the client is anonymous.
     pub fn user(&self) -> Option<&str> {
         self.credentials.as_ref().map(|credentials| credentials.user.as_str())
     }
@@ -214,18 +216,18 @@ impl Client {
             target.to_owned()
         };
         reqwest::Url::parse(&full)
-            .map_err(|error| Error::Invalid(format!("'{full}' is no URL: {error}")))
+            .map_err(|error| Error::Invalid(format!("invalid URL '{full}': {error}")))
     }
 
-    /// Whether a URL is this server's, so that it may have the credentials.
+    /// Whether a URL belongs to this server, so that credentials may be sent.
     fn is_own(&self, url: &reqwest::Url) -> bool {
         reqwest::Url::parse(&self.server).is_ok_and(|own| own.origin() == url.origin())
     }
 
-    /// Sends a request, again and again where it is not answered.
+    /// Sends a request, with retries if there is no response.
     ///
     /// # Errors
-    /// The last try's.
+    /// The last attempt's.
     pub async fn send(&self, outgoing: &Outgoing) -> Result<Answer> {
         let mut pause = self.retry.first;
         for last in (1..=self.retry.tries.max(1)).map(|nth| nth >= self.retry.tries.max(1)) {
@@ -241,11 +243,11 @@ impl Client {
             tokio::time::sleep(wait).await;
             pause = (pause * 2).min(self.retry.longest);
         }
-        // There is a last try, which has returned.
-        Err(Error::Invalid("no try was made".to_owned()))
+        // The last attempt has always returned.
+        Err(Error::Invalid("no attempt was made".to_owned()))
     }
 
-    /// One try; with its error how long the server asks to wait.
+    /// One attempt; an error includes how long the server asks to wait.
     async fn try_once(
         &self,
         outgoing: &Outgoing,
@@ -265,7 +267,7 @@ impl Client {
             if outgoing.method == Method::GET && (300..400).contains(&status) && status != 304 {
                 let to = location.as_deref().and_then(|to| url.join(to).ok());
                 url = to.ok_or_else(|| {
-                    (Error::Garbage("a redirect that leads nowhere".to_owned()), None)
+                    (Error::Garbage("redirect without a valid target".to_owned()), None)
                 })?;
                 continue;
             }
@@ -278,7 +280,7 @@ impl Client {
                 _ => Err((refused(status, &body, location.as_deref()), None)),
             };
         }
-        Err((Error::Garbage("redirects without an end".to_owned()), None))
+        Err((Error::Garbage("too many redirects".to_owned()), None))
     }
 
     async fn request(&self, outgoing: &Outgoing, url: reqwest::Url) -> Result<reqwest::Response> {
@@ -315,10 +317,10 @@ impl Client {
         Error::Unreachable { server: self.server.clone(), problem }
     }
 
-    /// Reads a document, at a path of the server or at a link.
+    /// Reads a document from a path of the server or a link.
     ///
     /// # Errors
-    /// It is not there, or may not be read.
+    /// It was not found, or may not be read.
     pub async fn get(&self, target: &str) -> Result<Document> {
         self.send(&Outgoing::new(Method::GET, target)).await?.document()
     }
@@ -326,7 +328,7 @@ impl Client {
     /// Follows a document's link.
     ///
     /// # Errors
-    /// The document has no such link; or as [`Self::get`].
+    /// The document has no such link; otherwise as [`Self::get`].
     pub async fn follow(&self, document: &Document, rel: &str) -> Result<Document> {
         let href = document
             .link(rel)
@@ -334,10 +336,10 @@ impl Client {
         self.get(&href).await
     }
 
-    /// A project.
+    /// Reads a project.
     ///
     /// # Errors
-    /// It is not there, or may not be read.
+    /// It was not found, or may not be read.
     pub async fn project(&self, project: &Slug) -> Result<Document> {
         self.get(&Resource::Project(project.clone()).path()).await
     }
@@ -345,17 +347,17 @@ impl Client {
     /// Registers a project, or changes its name.
     ///
     /// # Errors
-    /// It is somebody else's, or nobody may register projects here.
+    /// It belongs to another user, or registration is closed.
     pub async fn put_project(&self, project: &Slug, name: &str) -> Result<Answer> {
         let target = Resource::Project(project.clone()).path();
         let content = Content::json(&json!({ "name": name }))?;
         self.send(&Outgoing::new(Method::PUT, target).with(content)).await
     }
 
-    /// Registers a project that is not there; `false` where it is, and nothing is changed.
+    /// Registers a project if it does not exist; otherwise nothing is changed and this returns `false`.
     ///
     /// # Errors
-    /// Nobody may register projects here, or not this user.
+    /// Registration is closed, or not permitted to this user.
     pub async fn create_project(&self, project: &Slug, name: &str) -> Result<bool> {
         let target = Resource::Project(project.clone()).path();
         let content = Content::json(&json!({ "name": name }))?;
@@ -367,7 +369,7 @@ impl Client {
         }
     }
 
-    /// Reports a build under an id of the client's, so that however often it is sent, it is stored once. Gives
+    /// Reports a build under an id chosen by the client: sent several times, it is stored once. Returns
     /// the path of the build, or of its progress if it is incremental.
     ///
     /// # Errors
@@ -389,10 +391,10 @@ impl Client {
         answer.has_location().map(drop)
     }
 
-    /// Ends a build in progress; whether it succeeded follows from its steps unless said.
+    /// Ends a build in progress; unless given, its success follows from its steps.
     ///
     /// # Errors
-    /// It was ended before, or is gone.
+    /// It has already ended, or is gone.
     pub async fn end(&self, progress: &str, success: Option<bool>) -> Result<()> {
         let content = Content::json(&json!({ "success": success }))?;
         let answer = self.send(&Outgoing::new(Method::DELETE, progress).with(content)).await?;
@@ -400,24 +402,24 @@ impl Client {
     }
 }
 
-/// A fresh id for a build, which sorts by time.
+/// A new build id; such ids sort by time.
 pub fn fresh_id() -> String {
     devmason_domain::fresh_uuid().to_string()
 }
 
-/// Reads an answer to its end, up to a bound.
+/// Reads a response to its end, up to a limit.
 async fn read(mut response: reqwest::Response) -> std::result::Result<Vec<u8>, String> {
     let mut body = Vec::new();
     while let Some(piece) = response.chunk().await.map_err(|error| chain(&error))? {
         if body.len() + piece.len() > MAX_ANSWER {
-            return Err(format!("the answer is longer than {MAX_ANSWER} bytes"));
+            return Err(format!("the response exceeds {MAX_ANSWER} bytes"));
         }
         body.extend_from_slice(&piece);
     }
     Ok(body)
 }
 
-/// An error with its causes: reqwest's own text says no more than that there was one.
+/// An error with its causes: reqwest's own message omits them.
 fn chain(error: &reqwest::Error) -> String {
     let mut text = error.to_string();
     let mut cause = std::error::Error::source(error);
@@ -428,7 +430,7 @@ fn chain(error: &reqwest::Error) -> String {
     without_credentials(&text)
 }
 
-/// A text without the credentials of the URLs in it: a proxy's, or of a server's URL that is none.
+/// Removes the credentials of URLs from a text: a proxy's, or those in an invalid server URL.
 fn without_credentials(text: &str) -> String {
     let (mut cut, mut rest) = (String::with_capacity(text.len()), text);
     while let Some(at) = rest.find("://") {
@@ -450,7 +452,7 @@ fn message(body: &[u8], status: u16) -> String {
     }
 }
 
-/// What a status that is no success means. A server of ours says so in a document with a message.
+/// The error for an unsuccessful status. Our servers explain it in a document with a message.
 fn refused(status: u16, body: &[u8], location: Option<&str>) -> Error {
     let document: Value = serde_json::from_slice(body).unwrap_or_default();
     let is_ours = document.get("status_code").is_some();
@@ -460,19 +462,20 @@ fn refused(status: u16, body: &[u8], location: Option<&str>) -> Error {
             message: message(body, status),
             payload: document.get("payload").cloned().unwrap_or_default(),
         },
-        // A proxy's bound on bodies is below the server's: however often it is sent, it will not go through.
+        // A proxy's limit on bodies is lower than the server's: retries will not help.
         (413, _) => Error::Refused {
             status,
-            message: "it is longer than a proxy before the server takes".to_owned(),
+            message: "the report exceeds the size limit of a proxy in front of the server"
+                .to_owned(),
             payload: Value::Null,
         },
-        // Where it leads may be a page to log in at, and gone tomorrow: nothing is lost by it.
+        // It may redirect to a sign-in page for a while; treating it as temporary loses nothing.
         (300..=399, Some(to)) => Error::Garbage(format!(
-            "a redirect to {}; if the server has moved, say so in the settings",
+            "redirect to {}; if the server has moved, update its URL in the settings",
             without_credentials(to)
         )),
-        // A proxy that wants credentials of its own, a page that says "not found".
-        _ => Error::Garbage(format!("status {status}, not in a document of its own")),
+        // A proxy that requires its own credentials, or a "not found" page.
+        _ => Error::Garbage(format!("status {status} without a devmason error document")),
     }
 }
 

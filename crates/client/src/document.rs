@@ -1,4 +1,4 @@
-//! The documents that clients send and get.
+//! The documents that clients send and receive.
 
 use devmason_domain::Timestamp;
 use serde::{Deserialize, Serialize, Serializer};
@@ -12,32 +12,32 @@ fn is_empty<T>(list: &[T]) -> bool {
     list.is_empty()
 }
 
-/// A build to be reported; whole, or without `success` the beginning of one whose steps are still to come.
+/// A build to report: complete, or without `success` the start of an incremental one.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Report {
     /// Whether it succeeded; required unless it is incremental.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub success: Option<bool>,
-    /// Whether steps are still to come.
+    /// Whether steps follow later.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub incremental: bool,
-    /// When it started; when the server receives it unless said.
+    /// Start time; by default when the server receives it.
     #[serde(serialize_with = "rfc3339", skip_serializing_if = "Option::is_none")]
     pub started: Option<Timestamp>,
-    /// When it ended; likewise.
+    /// End time; likewise.
     #[serde(serialize_with = "rfc3339", skip_serializing_if = "Option::is_none")]
     pub finished: Option<Timestamp>,
     /// Its tags.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
-    /// The client record: `host`, `arch`, `user` and whatever else, as it is.
+    /// The client record: `host`, `arch`, `user` and any other members, stored unchanged.
     #[serde(skip_serializing_if = "Map::is_empty")]
     pub client: Map<String, Value>,
     /// Its steps.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub results: Vec<Step>,
-    /// The components that it tested: ids, or objects with `type` and `name`.
+    /// The components under test: ids, or objects with `type` and `name`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub components: Vec<Value>,
 }
@@ -50,22 +50,22 @@ pub struct Step {
     pub name: String,
     /// Whether it succeeded.
     pub success: bool,
-    /// When it started; when the server receives it unless said.
+    /// Start time; by default when the server receives it.
     #[serde(serialize_with = "rfc3339", skip_serializing_if = "Option::is_none")]
     pub started: Option<Timestamp>,
-    /// When it ended; likewise.
+    /// End time; likewise.
     #[serde(serialize_with = "rfc3339", skip_serializing_if = "Option::is_none")]
     pub finished: Option<Timestamp>,
-    /// What it wrote to standard output, kept exactly.
+    /// Standard output, stored exactly.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub output: String,
-    /// What it wrote to standard error, kept exactly.
+    /// Standard error, stored exactly.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub errout: String,
     /// Its test cases.
     #[serde(skip_serializing_if = "is_empty")]
     pub tests: Vec<TestCase>,
-    /// Any other member, kept as it is.
+    /// Any other members, stored unchanged.
     #[serde(flatten)]
     pub extras: Map<String, Value>,
 }
@@ -74,20 +74,20 @@ pub struct Step {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct TestCase {
-    /// What it belongs to: a class, a module, suites.
+    /// Its group: a class, a module, suites.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub suite: String,
     /// Its own name.
     pub name: String,
     /// `passed`, `flaky`, `skipped`, `failed` or `error`.
     pub status: String,
-    /// How long it took, in seconds.
+    /// Duration in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duration: Option<f64>,
     /// Why it failed, broke or was skipped: an object with `type`, `message`, `text`.
     #[serde(skip_serializing_if = "Value::is_null")]
     pub failure: Value,
-    /// Any other member.
+    /// Any other members.
     #[serde(flatten)]
     pub extras: Map<String, Value>,
 }
@@ -95,36 +95,36 @@ pub struct TestCase {
 /// A link in a document.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Link {
-    /// What it leads to.
+    /// The relation.
     pub rel: String,
-    /// Where it leads: a full URL.
+    /// The target: a full URL.
     pub href: String,
-    /// What this client may do there.
+    /// The methods this client may use there.
     pub allowed_methods: Vec<String>,
 }
 
-/// A document of the server's.
+/// A document from the server.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Document(pub Value);
 
 impl Document {
-    /// The links of the document itself.
+    /// The document's own links.
     pub fn links(&self) -> Vec<Link> {
         let links = self.0.get("links").cloned().unwrap_or_default();
         serde_json::from_value(links).unwrap_or_default()
     }
 
-    /// Where the first link of that `rel` leads.
+    /// The target of the first link with that `rel`.
     pub fn link(&self, rel: &str) -> Option<String> {
         self.links().into_iter().find(|link| link.rel == rel).map(|link| link.href)
     }
 
-    /// A member that is text; empty where there is none.
+    /// A text member; empty if absent.
     pub fn text(&self, member: &str) -> &str {
         self.0.get(member).and_then(Value::as_str).unwrap_or_default()
     }
 
-    /// The objects in a member that is a list.
+    /// The objects in a list member.
     pub fn list(&self, member: &str) -> Vec<Self> {
         let items = self.0.get(member).and_then(Value::as_array);
         items.into_iter().flatten().cloned().map(Self).collect()

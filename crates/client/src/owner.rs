@@ -1,23 +1,24 @@
-//! Who began a report: the script that must live for more of it to come.
+//! The owner of a report: the script that must be alive for more of it to come.
 
 use std::fs;
 
 use serde::{Deserialize, Serialize};
 
-/// A process, told from any other that has its number before or after it, or elsewhere.
+/// A process, distinguished from any other with the same number, at other times or elsewhere.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Owner {
-    /// The boot of the machine, and the namespace in which the number counts.
+    /// The boot of the machine, and the namespace of the process number.
     place: String,
     pid: u32,
-    /// When it began, in ticks of the kernel since the boot.
+    /// Its start time, in kernel ticks since boot.
     started: u64,
 }
 
-/// A process's parent and when it began (`/proc/PID/stat`, proc(5)); nothing where it is not there or dead.
+/// A process's parent and start time (`/proc/PID/stat`, proc(5)); `None` if it does not exist or is
+/// dead.
 fn stat(pid: u32) -> Option<(u32, u64)> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // Behind the name, which ends with the last parenthesis: the third field.
+    // Skips the name, which ends at the last parenthesis: the third field follows.
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
     let state = fields.next()?;
     let parent = fields.next()?.parse().ok()?;
@@ -36,8 +37,8 @@ fn place() -> Option<String> {
 }
 
 impl Owner {
-    /// Whoever called this process; nothing where the system does not say who that is. A shell that was only forked, as for
-    /// `$(cd x; …)`, is as good as the one that it was forked from.
+    /// The caller of this process; `None` if the system does not tell. A forked shell, as for `$(cd x;
+    /// …)`, counts as the shell it was forked from.
     pub fn of_this_process() -> Option<Self> {
         let (mut pid, _) = stat(std::process::id())?;
         while let Some((parent, _)) = stat(pid)
@@ -50,7 +51,7 @@ impl Owner {
         Some(Self { place: place()?, pid, started })
     }
 
-    /// Whether it is dead for certain: of another machine's processes nothing is known here.
+    /// Whether it is certainly dead: processes of other machines are unknown here.
     pub(crate) fn is_dead(&self) -> bool {
         place().as_ref() == Some(&self.place)
             && stat(self.pid).is_none_or(|(_, started)| started != self.started)

@@ -1,4 +1,4 @@
-//! Files and directories that are their owner's alone, and never another file by way of a link.
+//! Files and directories private to their owner, never accessed through a link.
 
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, Read};
@@ -16,71 +16,71 @@ fn is_own(found: &Metadata) -> io::Result<()> {
     if found.uid() == rustix::process::geteuid().as_raw() {
         return Ok(());
     }
-    Err(refused("it belongs to somebody else"))
+    Err(refused("owned by another user"))
 }
 
-/// A directory, made where it is not there.
+/// Opens a directory, created if missing.
 ///
 /// # Errors
-/// It cannot be made; or as [`own_dir`].
+/// It cannot be created; otherwise as [`own_dir`].
 pub fn dir(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)?;
     own_dir(path)
 }
 
-/// A directory that is there. In one that others may write to nothing is believed; one that they may only read is
-/// closed to them.
+/// Checks an existing directory. One that others can write to is not trusted; one that they can
+/// only read is made private.
 ///
 /// # Errors
-/// It is not there, a link or no directory, somebody else's, or open to others.
+/// It does not exist, is a link or not a directory, belongs to another user, or is open to others.
 pub fn own_dir(path: &Path) -> io::Result<()> {
     let found = fs::symlink_metadata(path)?;
     if !found.is_dir() {
-        return Err(refused("it is a link, or no directory"));
+        return Err(refused("a symbolic link, or not a directory"));
     }
     is_own(&found)?;
     match found.mode() & 0o077 {
         0 => Ok(()),
         open if open & 0o022 == 0 => fs::set_permissions(path, Permissions::from_mode(0o700)),
-        _ => Err(refused("others may write to it; empty it and 'chmod 700' it")),
+        _ => Err(refused("writable by other users; empty it and run 'chmod 700' on it")),
     }
 }
 
-/// A new file.
+/// Creates a new file.
 ///
 /// # Errors
-/// It is there, be it as a link, or cannot be made.
+/// It exists, even as a link, or cannot be created.
 pub fn make(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
 }
 
-/// A file that is there, to be read.
+/// Opens an existing file for reading.
 ///
 /// # Errors
-/// It is not there, a link, no file, somebody else's, or open to others.
+/// It does not exist, is a link or not a file, belongs to another user, or is open to others.
 pub fn open(path: &Path) -> io::Result<File> {
     checked(path, OpenOptions::new().read(true))
 }
 
 fn checked(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
-    // Nor waiting for whoever has the other end of a pipe.
+    // Non-blocking, so that opening a pipe does not wait for its other end.
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
     let file = options.custom_flags(flags).open(path).map_err(|error| {
         let is_link = error.raw_os_error() == Some(Errno::LOOP.raw_os_error());
-        if is_link { refused("it is a link") } else { error }
+        if is_link { refused("a symbolic link") } else { error }
     })?;
     let found = file.metadata()?;
     if !found.is_file() {
-        return Err(refused("it is no file"));
+        return Err(refused("not a regular file"));
     }
     is_own(&found)?;
     if found.mode() & 0o077 != 0 {
-        return Err(refused("others may read it; 'chmod 600' it"));
+        return Err(refused("readable by other users; run 'chmod 600' on it"));
     }
     Ok(file)
 }
 
-/// A lock or a mark, a file whose content is nothing: made where it is not there, left as it is where it is.
+/// Opens a lock or marker file, which has no contents; created if missing.
 ///
 /// # Errors
 /// As [`make`] and [`open`].
@@ -93,7 +93,7 @@ pub fn touch(path: &Path) -> io::Result<File> {
     }
 }
 
-/// What is in a file.
+/// The contents of a file.
 ///
 /// # Errors
 /// As [`open`].
@@ -103,16 +103,16 @@ pub fn read(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Writes a file so that it is there whole, or not at all, in the place of one that is there.
+/// Writes a file atomically, replacing an existing one.
 ///
 /// # Errors
-/// In its place is a link, or no file; or as `write`.
+/// It is a link, or not a file; otherwise as `write`.
 pub fn whole<T, E: From<io::Error>>(
     path: &Path,
     write: impl FnOnce(&mut File) -> Result<T, E>,
 ) -> Result<T, E> {
     if fs::symlink_metadata(path).is_ok_and(|found| !found.is_file()) {
-        return Err(refused("it is a link, or no file").into());
+        return Err(refused("a symbolic link, or not a regular file").into());
     }
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}.half", uuid::Uuid::new_v4()));
@@ -124,7 +124,7 @@ pub fn whole<T, E: From<io::Error>>(
         Ok(written)
     });
     if written.is_err() {
-        // What there is of it would only take room on a disk that may be full.
+        // A partial file would only take up room on a disk that may be full.
         let _ = fs::remove_file(&half);
     }
     written

@@ -1,17 +1,17 @@
-//! What a terminal obeys, taken out of what others wrote before it is printed.
+//! Removes what controls a terminal from other people's text before it is printed.
 
 use std::fmt::Write as _;
 
 use anstyle_parse::{Params, Parser, Perform, Utf8Parser};
 
-/// What stays of a text beside its characters.
+/// What is kept of a text besides its characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kept {
-    /// Nothing: it is one line.
+    /// Nothing: it becomes one line.
     Line,
-    /// Its lines.
+    /// Line breaks.
     Lines,
-    /// Its lines, and their colours.
+    /// Line breaks and colours.
     Colours,
 }
 
@@ -20,20 +20,20 @@ pub fn line(text: &str) -> String {
     sieve(text, Kept::Line)
 }
 
-/// A text with its lines.
+/// A text with its line breaks.
 pub fn lines(text: &str) -> String {
     sieve(text, Kept::Lines)
 }
 
-/// An output with its lines and colours, which end with it.
+/// An output with its line breaks and colours, which are reset at its end.
 pub fn coloured(text: &str) -> String {
     sieve(text, Kept::Colours)
 }
 
-/// A document as JSON text: what a terminal obeys is escaped in it, so it says the same.
+/// A document as JSON text, with control characters escaped, so its meaning is the same.
 pub fn json(document: &serde_json::Value) -> String {
     let mut text = String::new();
-    // Outside of texts JSON has no such characters.
+    // In JSON, such characters occur only within strings.
     for c in document.to_string().chars() {
         if is_obeyed(c) {
             let _ = write!(text, "\\u{:04x}", u32::from(c));
@@ -44,7 +44,8 @@ pub fn json(document: &serde_json::Value) -> String {
     text
 }
 
-/// Control characters, C0 and C1 with DEL; and what changes the direction of text or breaks a line.
+/// Control characters (C0 and C1 with DEL), and characters that change the text direction or break
+/// a line.
 fn is_obeyed(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
@@ -54,11 +55,11 @@ fn sieve(text: &str, kept: Kept) -> String {
     if !text.chars().any(|c| is_obeyed(c) && (c != '\n' || kept == Kept::Line)) {
         return text.to_owned();
     }
-    // What stands before a carriage return must not be written over.
+    // A carriage return must not overwrite the text before it.
     let text = text.replace("\r\n", "\n").replace('\r', "\n");
     let mut screen = Screen { text: String::with_capacity(text.len()), kept, is_coloured: false };
     for line in text.split_inclusive('\n') {
-        // A sequence that a line breaks off is over with it: it must not swallow what follows.
+        // A line break ends an incomplete sequence, which must not swallow what follows.
         let mut parser = Parser::<Utf8Parser>::new();
         line.trim_end_matches('\n').bytes().for_each(|byte| parser.advance(&mut screen, byte));
         if line.ends_with('\n') {

@@ -1,9 +1,9 @@
-//! Reports on disk, until the server has them.
+//! Queues reports on disk until the server has them.
 //!
-//! A report is a session: a build that the client gives its id, and requests to be sent in order. Each is a file
-//! of its own, written whole or not at all, and removed when the server has it; so whatever ends the client,
-//! the next one goes on where it stopped. Sent twice, every request is stored once: the build is PUT under its
-//! own id, a step has an `Idempotency-Key`, the end is the end.
+//! A report is a session: a build with an id chosen by the client, and requests to be sent in
+//! order. Each request is a file, written atomically, and removed when the server has it. However
+//! the client ends, the next one resumes. Sent twice, every request is stored once: the build is
+//! PUT under its own id, a step has an `Idempotency-Key`, and a second end has no effect.
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -20,35 +20,35 @@ use crate::error::Error;
 use crate::owner::Owner;
 use crate::private;
 
-/// After so long without anything new a session that was begun is ended as failed, whoever began it.
+/// A session idle for this long is ended as failed, whoever began it.
 const IDLE: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// How long the server knows an `Idempotency-Key`, less an hour.
+/// How long the server remembers an `Idempotency-Key`, less one hour.
 const KEY_LIFETIME: Duration = Duration::from_secs(23 * 3600);
 
-/// The name of the file that a process holds locked as long as it goes on with a session.
+/// The name of the file that a process keeps locked while it continues a session.
 const ALIVE: &str = "alive.lock";
 
-/// The name of the file that says who must live for more to come.
+/// The name of the file that identifies the process that must be alive for more to come.
 const OWNER: &str = "owner.json";
 
-/// The name of the file that says that the end is among what was pushed.
+/// The name of the file that marks the end as queued.
 const CLOSED: &str = "closed";
 
-/// The name of the directory of what the server refused.
+/// The name of the directory for refused requests.
 const REFUSED: &str = "refused";
 
-/// The name of the file that says of a session that a part of it was lost.
+/// The name of the file that marks a session as having lost a part.
 const INCOMPLETE: &str = "incomplete";
 
-/// A directory of reports, its owner's alone.
+/// A private directory of queued reports.
 #[derive(Debug, Clone)]
 pub struct Spool {
     dir: PathBuf,
     limit: u64,
 }
 
-/// What a session is about.
+/// The subject of a session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct About {
     /// The server's URL.
@@ -57,10 +57,10 @@ pub struct About {
     pub project: String,
     /// The build's path within the server.
     pub build: String,
-    /// Whose report it is; nobody's where nothing is said.
+    /// The user who reports it; anonymous if absent.
     #[serde(default)]
     pub user: Option<String>,
-    /// Whether the project is to be registered where it is not there.
+    /// Whether to register the project if it is missing.
     #[serde(default)]
     pub create: bool,
 }
@@ -68,11 +68,11 @@ pub struct About {
 /// A request of a session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
-    /// `PUT` of the build, `POST` of a step, `DELETE` of the progress.
+    /// `PUT` of the build, `POST` of a step, or `DELETE` of the progress.
     pub method: String,
     /// Its path within the server, with its query.
     pub target: String,
-    /// Its `Idempotency-Key`, where it needs one.
+    /// Its `Idempotency-Key`, if needed.
     pub key: Option<String>,
     /// The media type of its body.
     pub media_type: String,
@@ -82,7 +82,7 @@ pub struct Entry {
 }
 
 impl About {
-    /// Whether it is of a build that the project can have: somebody else may have written it.
+    /// Whether it is a valid build of the project: the file may have been written by another program.
     fn is_sound(&self) -> bool {
         match (self.project.parse::<Slug>(), self.id().parse::<BuildKey>()) {
             (Ok(project), Ok(key)) => Resource::Build(project, key).path() == self.build,
@@ -104,8 +104,8 @@ impl About {
 }
 
 impl Entry {
-    /// Whether it is one that is queued for this build: its document or its report files, a step, its end. Nothing
-    /// else is sent with the user's password, whoever wrote it.
+    /// Whether it is a valid request for this build: its document or report files, a step, or its end.
+    /// Nothing else is sent with the user's password, whoever wrote it.
     fn is_of(&self, about: &About) -> bool {
         let (path, query) = match self.target.split_once('?') {
             Some((path, query)) => (path, Some(query)),
@@ -138,7 +138,7 @@ impl Entry {
         Outgoing { key: self.key, content: Some(content), ..new }
     }
 
-    /// Sends it; an answer that a devmason server would not give counts as none.
+    /// Sends it; a response that a devmason server would not give counts as no response.
     ///
     /// # Errors
     /// As [`Client::send`].
@@ -146,8 +146,10 @@ impl Entry {
         let is_end = self.method == "DELETE";
         match client.send(&self.outgoing()).await {
             Ok(answer) if answer.location.is_some() => Ok(answer),
-            Ok(answer) => Err(Error::Garbage(format!("{} without a Location", answer.status))),
-            // It was ended by a try whose answer was lost.
+            Ok(answer) => {
+                Err(Error::Garbage(format!("status {} without a Location header", answer.status)))
+            }
+            // It was ended by an attempt whose response was lost.
             Err(Error::Refused { status: 410, .. }) if is_end => {
                 Ok(Answer { status: 204, location: None, body: Vec::new() })
             }
@@ -156,7 +158,7 @@ impl Entry {
     }
 }
 
-/// A report on its way.
+/// A report in progress.
 #[derive(Debug)]
 pub struct Session {
     dir: PathBuf,
@@ -165,19 +167,19 @@ pub struct Session {
     about: About,
 }
 
-/// What came of sending.
+/// The outcome of sending.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Flushed {
-    /// How many requests the server has now.
+    /// The number of requests sent.
     pub sent: u32,
-    /// What it refused for good, in words; those are put aside.
+    /// Messages about requests that were refused permanently and put aside.
     pub refused: Vec<String>,
-    /// How many are still to be sent.
+    /// The number of requests still queued.
     pub left: u32,
 }
 
 impl Flushed {
-    /// Adds another one's counts.
+    /// Adds another outcome.
     pub fn add(&mut self, other: Self) {
         self.sent += other.sent;
         self.refused.extend(other.refused);
@@ -185,17 +187,17 @@ impl Flushed {
     }
 }
 
-/// Writes a file so that it is there whole, or not at all.
+/// Writes a file atomically.
 fn write_whole(path: &Path, parts: &[&[u8]]) -> io::Result<()> {
     private::whole(path, |file| parts.iter().try_for_each(|part| file.write_all(part)))
 }
 
-/// How many bytes of a spool wait to be sent.
+/// The total size in bytes of queued requests.
 fn waiting_size(root: &Path) -> u64 {
     size_without(root, Some(REFUSED))
 }
 
-/// How many bytes a directory's files have.
+/// The total size in bytes of a directory's files.
 fn size(dir: &Path) -> u64 {
     size_without(dir, None)
 }
@@ -214,17 +216,17 @@ fn size_without(dir: &Path, left_out: Option<&str>) -> u64 {
 }
 
 impl Spool {
-    /// The spool in that directory, which is made where it is not there; it takes so many bytes that wait, and
-    /// keeps as many of what was refused, the newest.
+    /// Opens the spool in that directory, created if missing. `limit` applies to queued bytes, and
+    /// separately to refused requests, of which the newest are kept.
     ///
     /// # Errors
-    /// It cannot be made.
+    /// It cannot be created.
     pub fn open(dir: &Path, limit: u64) -> io::Result<Self> {
         private::dir(dir)?;
         Ok(Self { dir: dir.to_owned(), limit })
     }
 
-    /// Where it is.
+    /// Its location.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
@@ -245,25 +247,25 @@ impl Spool {
         Ok(session)
     }
 
-    /// The session of that name.
+    /// The session with that name.
     ///
     /// # Errors
-    /// There is none, or it cannot be read.
+    /// It does not exist, or cannot be read.
     pub fn session(&self, name: &str) -> io::Result<Session> {
         let name = uuid::Uuid::try_parse(name)
-            .map_err(|_| io::Error::new(io::ErrorKind::NotFound, "it is no session's name"))?;
+            .map_err(|_| io::Error::new(io::ErrorKind::NotFound, "invalid session name"))?;
         let dir = self.dir.join(name.to_string());
         private::own_dir(&dir)?;
         let about: About = serde_json::from_slice(&private::read(&dir.join("about.json"))?)?;
         if !about.is_sound() {
-            let problem = "it is of no build that this command queued";
+            let problem = "not from a build queued by this command";
             return Err(io::Error::new(io::ErrorKind::InvalidData, problem));
         }
         Ok(Session { dir, limit: self.limit, root: self.dir.clone(), about })
     }
 
-    /// The session of a build with that id: the newest of that server and project, else of another one. Builds of several
-    /// projects may have one id.
+    /// The session of a build with that id: the newest for that server and project, otherwise of
+    /// another one. Builds of several projects may have the same id.
     pub fn session_of(&self, server: &str, project: Option<&str>, id: &str) -> Option<Session> {
         let mut sessions = self.sessions();
         sessions.retain(|session| session.about.id() == id);
@@ -273,7 +275,7 @@ impl Spool {
         sessions.pop()
     }
 
-    /// All sessions, the oldest first.
+    /// All sessions, oldest first.
     pub fn sessions(&self) -> Vec<Session> {
         self.names().iter().filter_map(|name| self.session(name).ok()).collect()
     }
@@ -286,12 +288,12 @@ impl Spool {
         names
     }
 
-    /// Sends what all sessions of a client's server and user hold, the oldest first, as far as it goes: up to the first
-    /// that gets no answer, or is told to come back later. What is wrong with one of them alone keeps no other. Builds of
-    /// processes that died are ended as failed; not the one that this process itself goes on with, if it does with any.
+    /// Sends the sessions of a client's server and user, oldest first, until one gets no response or is
+    /// told to retry later. A problem with a single session does not block the others. Builds of dead
+    /// processes are ended as failed; the one that this process itself continues, if any, is not.
     ///
     /// # Errors
-    /// The first that failed for now: why.
+    /// The first temporary error.
     pub async fn flush(
         &self,
         client: &Client,
@@ -303,7 +305,7 @@ impl Spool {
         for name in self.names() {
             let session = match self.session(&name) {
                 Ok(session) => session,
-                // One that is not this user's alone, or was tampered with.
+                // Another user can access it, or it was tampered with.
                 Err(error)
                     if matches!(
                         error.kind(),
@@ -313,10 +315,10 @@ impl Spool {
                     flushed.refused.push(format!("{}: {error}", self.dir.join(name).display()));
                     continue;
                 }
-                // It is none, or gone by now.
+                // It is not a session, or is gone by now.
                 Err(_) => continue,
             };
-            // What somebody reported is sent as theirs, and by nobody else.
+            // A report is sent only with the credentials of the user who reported it.
             let about = &session.about;
             if about.server != client.server() || about.user.as_deref() != client.user() {
                 continue;
@@ -326,9 +328,9 @@ impl Spool {
                     session.end_for_the_dead();
                 }
                 match session.flush(client, flushed).await {
-                    // The build was refused, which was told.
+                    // The build was refused, which has been reported.
                     Err(error) if !error.is_temporary() && !error.is_of_access() => {}
-                    // Another project may be open to this user.
+                    // This user may have access to another project.
                     Err(error) if error.is_of_access() => {
                         flushed.refused.push(format!("{}: {error}", session.about.build));
                     }
@@ -347,17 +349,17 @@ impl Spool {
 }
 
 impl Session {
-    /// What it is about.
+    /// The subject of the session.
     pub fn about(&self) -> &About {
         &self.about
     }
 
-    /// Its name, by which another process goes on with it.
+    /// Its name, by which another process can resume it.
     pub fn name(&self) -> String {
         self.dir.file_name().unwrap_or_default().to_string_lossy().into_owned()
     }
 
-    /// The entries that are still to be sent, in order.
+    /// The queued requests, in order.
     fn entries(&self) -> Vec<PathBuf> {
         let Ok(entries) = fs::read_dir(&self.dir) else { return Vec::new() };
         let mut paths: Vec<PathBuf> = entries
@@ -369,17 +371,17 @@ impl Session {
         paths
     }
 
-    /// How many entries are still to be sent.
+    /// The number of queued requests.
     pub fn waiting(&self) -> u32 {
         u32::try_from(self.entries().len()).unwrap_or(u32::MAX)
     }
 
-    /// How many bytes are still to be sent.
+    /// The size of queued requests in bytes.
     pub fn bytes(&self) -> u64 {
         size(&self.dir)
     }
 
-    /// Drops it, with all that is still to be sent.
+    /// Drops it with everything still queued.
     ///
     /// # Errors
     /// It cannot be removed.
@@ -387,41 +389,43 @@ impl Session {
         fs::remove_dir_all(&self.dir)
     }
 
-    /// Whether nothing more can come to it: the server refused the build, or has all of one that was ended.
+    /// Whether nothing more can be added: the server refused the build, or has all of an ended one.
     pub fn is_over(&self) -> bool {
         !self.dir.exists()
     }
 
-    /// Whether a request that was sent before ended the build.
+    /// Whether a request sent earlier ended the build.
     pub fn is_ended(&self) -> bool {
         self.dir.join("ended").exists()
     }
 
-    /// A lock that one process has at a time, until it is dropped.
+    /// A lock held by one process at a time, until it is dropped.
     fn lock(&self, name: &str) -> io::Result<File> {
         let file = private::touch(&self.dir.join(name))?;
         file.lock()?;
         Ok(file)
     }
 
-    /// Adds a request behind the others.
+    /// Appends a request.
     ///
     /// # Errors
-    /// The spool is full, or the disk, or it cannot be written.
+    /// The spool or the disk is full, or it cannot be written.
     pub fn push(&self, entry: &Entry) -> io::Result<()> {
         if !entry.is_of(&self.about) {
-            let problem = format!("{} {} is nothing of this build", entry.method, entry.target);
+            let problem =
+                format!("{} {} does not belong to this build", entry.method, entry.target);
             return Err(io::Error::new(io::ErrorKind::InvalidInput, problem));
         }
         let header = serde_json::to_vec(entry)?;
         let length = (header.len() + entry.body.len()) as u64;
-        // The end of a build is short, and without it the build would run for ever.
+        // The end of a build is short, and without it the build would run forever.
         let is_end = entry.method == "DELETE";
         if !is_end && waiting_size(&self.root).saturating_add(length) > self.limit {
-            let problem = format!("the spool {} is full", self.root.display());
+            let problem =
+                format!("the queue in {} is full; see --spool-bytes", self.root.display());
             return Err(io::Error::new(io::ErrorKind::QuotaExceeded, problem));
         }
-        // Of two processes that add at once each gets a number of its own.
+        // Gives each of two processes that add requests at once its own number.
         let _lock = self.lock("number.lock")?;
         let numbered = self.dir.join("last");
         let last: u64 = match private::read(&numbered) {
@@ -433,26 +437,26 @@ impl Session {
         write_whole(&numbered, &[(last + 1).to_string().as_bytes()])?;
         write_whole(&path, &[&header, b"\n", &entry.body])?;
         if is_end {
-            // Nobody needs to end it any more.
+            // No one needs to end it any more.
             let _ = private::touch(&self.dir.join(CLOSED));
         }
         Ok(())
     }
 
-    /// Sends what is there, in order, up to the first that fails for now. One that the server refuses for good
-    /// is put aside, and with the build's own all others.
+    /// Sends the queued requests in order, up to the first temporary error. A request refused
+    /// permanently is put aside; if it is the build itself, so are all others.
     ///
     /// # Errors
-    /// Why it did not go on: for now, or because the build was refused.
+    /// Why it stopped: a temporary error, or the build was refused.
     pub async fn flush(&self, client: &Client, flushed: &mut Flushed) -> Result<(), Error> {
         let lock = private::touch(&self.dir.join("send.lock"));
-        // Where another process is just sending it, that will do.
+        // If another process is currently sending it, that is enough.
         let Some(_lock) = lock.ok().filter(|lock| lock.try_lock().is_ok()) else { return Ok(()) };
         for path in self.entries() {
             let mut entry = match read_entry(&path) {
                 Ok(entry) if entry.is_of(&self.about) => entry,
                 Ok(_) => {
-                    self.put_aside(&path, "it is nothing of this build", flushed);
+                    self.put_aside(&path, "it does not belong to this build", flushed);
                     continue;
                 }
                 Err(problem) => {
@@ -468,7 +472,7 @@ impl Session {
                 self.forget(&path);
                 continue;
             }
-            // That it was tried, and when first: from then on the server knows its key, if it took it.
+            // Records the first attempt: if the server accepted the request, it remembers its key from then on.
             if !tried.exists() {
                 let _ = private::touch(&tried);
             }
@@ -481,14 +485,14 @@ impl Session {
             match entry.send(client).await {
                 Ok(_) => {
                     flushed.sent += 1;
-                    // Before the last one goes: what is left of a session that has ended is removed.
+                    // Before the last request is removed, so that an ended session is cleaned up.
                     if is_end || (is_build && !self.is_open()) {
                         let _ = private::touch(&self.dir.join("ended"));
                     }
                     self.forget(&path);
                 }
                 Err(error) if error.is_temporary() => return Err(error),
-                // A build that is gone will not come back; a project may be opened to this user.
+                // A deleted build will not come back; access to a project may be granted.
                 Err(error)
                     if error.is_of_access()
                         && (is_build || !self.is_gone(client, &error).await?) =>
@@ -509,12 +513,12 @@ impl Session {
         Ok(())
     }
 
-    /// Whether more may come: the session says so from its beginning.
+    /// Whether more may come, as recorded at the beginning of the session.
     fn is_open(&self) -> bool {
         self.dir.join("open").exists()
     }
 
-    /// Says that more may come after what was pushed, until the end is.
+    /// Records that more may follow, until the end is queued.
     ///
     /// # Errors
     /// It cannot be written.
@@ -522,13 +526,13 @@ impl Session {
         private::touch(&self.dir.join("open")).map(drop)
     }
 
-    /// Says that a part of it was lost, so that a build that ends well without it is not shown as one.
+    /// Marks a part of it as lost, so that the build is not shown as a success without it.
     pub fn mark_incomplete(&self) {
-        // On a disk that takes nothing the end is not there either, and the build stays open.
+        // If the disk accepts nothing, the end cannot be queued either, and the build stays open.
         let _ = private::touch(&self.dir.join(INCOMPLETE));
     }
 
-    /// Whether a part of it was lost or refused, or a process died with a step that it had begun.
+    /// Whether a part of it was lost or refused, or a process died during a step.
     pub fn is_incomplete(&self) -> bool {
         self.dir.join(INCOMPLETE).exists() || self.has_dead_step()
     }
@@ -537,9 +541,10 @@ impl Session {
         self.steps_begun().iter().any(|path| is_unlocked(path))
     }
 
-    /// Says who must live for more to come: whoever calls the processes that each bring a part.
+    /// Records the owner that must be alive for more to come: the caller of the processes that each add
+    /// a part.
     pub fn goes_on_with(&self, owner: &Owner) {
-        // Where it cannot be written, the build is ended when nothing came for long.
+        // If it cannot be written, the build is ended after the idle time.
         if let Ok(text) = serde_json::to_vec(owner) {
             let _ = write_whole(&self.dir.join(OWNER), &[&text]);
         }
@@ -549,15 +554,15 @@ impl Session {
         serde_json::from_slice(&private::read(&self.dir.join(OWNER)).ok()?).ok()
     }
 
-    /// The files that processes hold locked as long as they go on with a step.
+    /// The files that processes keep locked during a step.
     fn steps_begun(&self) -> Vec<PathBuf> {
         let Ok(entries) = fs::read_dir(&self.dir) else { return Vec::new() };
         let paths = entries.flatten().map(|entry| entry.path());
         paths.filter(|path| path.extension().is_some_and(|extension| extension == "step")).collect()
     }
 
-    /// Says that this process has begun a step whose end is still to come: should it die, the build is not ended as if
-    /// nothing had happened. To be given back to [`Self::end_step`].
+    /// Records that this process has begun a step. If it dies, the build is not ended as if nothing had
+    /// happened. The result must be passed to [`Self::end_step`].
     ///
     /// # Errors
     /// It cannot be written.
@@ -567,30 +572,31 @@ impl Session {
         Ok(BegunStep { path: self.dir.join(name), _lock: lock })
     }
 
-    /// The step has ended, well or not.
+    /// The step has ended, successfully or not.
     pub fn end_step(&self, begun: BegunStep) {
         let _ = fs::remove_file(&begun.path);
     }
 
-    /// Registers the project where it is not there.
+    /// Registers the project if it is missing.
     async fn register(&self, client: &Client) -> Result<(), Error> {
         let Ok(slug) = self.about.project.parse() else { return Ok(()) };
         match client.project(&slug).await {
             Err(Error::Refused { status: 404, .. }) => {
                 client.create_project(&slug, &self.about.project).await.map(drop)
             }
-            // The build itself will tell what else is wrong.
+            // Any other problem will show with the build itself.
             _ => Ok(()),
         }
     }
 
-    /// It is not to be sent any more.
+    /// Removes a request from the queue.
     fn forget(&self, path: &Path) {
         let _ = fs::remove_file(path);
         let _ = fs::remove_file(path.with_extension("tried"));
     }
 
-    /// Whether the build is no more: its project is there for this user, and it is not.
+    /// Whether the build was deleted: its project is accessible to this user, but the build does not
+    /// exist.
     async fn is_gone(&self, client: &Client, error: &Error) -> Result<bool, Error> {
         if error.status() != Some(404) {
             return Ok(false);
@@ -602,7 +608,7 @@ impl Session {
         }
     }
 
-    /// Says that this process goes on with the session as long as the file that it gets is open: should it die,
+    /// Records that this process continues the session while the returned file is open: if it dies,
     /// another one ends the build as failed.
     ///
     /// # Errors
@@ -611,7 +617,7 @@ impl Session {
         self.locked_from_the_first(ALIVE)
     }
 
-    /// A file that is locked before it is there: whoever finds it unlocked knows that its process is dead.
+    /// Creates a file that is locked before it becomes visible: if it is unlocked, its process is dead.
     fn locked_from_the_first(&self, name: &str) -> io::Result<File> {
         let fresh = format!("{name}.{}", uuid::Uuid::new_v4());
         let locked = self.lock(&fresh)?;
@@ -619,7 +625,7 @@ impl Session {
         Ok(locked)
     }
 
-    /// Whether nobody lives who would bring more.
+    /// Whether no living process would add more.
     fn is_dead(&self) -> bool {
         let steps = self.steps_begun();
         if steps.iter().any(|path| !is_unlocked(path)) {
@@ -643,13 +649,13 @@ impl Session {
                 media_type: "application/json".to_owned(),
                 body: br#"{"success":false}"#.to_vec(),
             };
-            // Where it cannot be written, the next one tries again.
+            // If it cannot be written, the next process tries again.
             let _ = self.push(&end);
         }
     }
 
-    /// Whether the server has a step whose key it may have forgotten: the receipts of a build have the digests of all that
-    /// it was sent. Only this session adds to its build.
+    /// Whether the server has a step whose key it may have forgotten: a build's receipts contain the
+    /// digests of all uploads. Only this session adds to its build.
     async fn is_there(&self, client: &Client, entry: &Entry) -> Result<bool, Error> {
         let digest = Digest::of(&entry.body).to_string();
         match client.get(&format!("{}/receipt", self.about.build)).await {
@@ -672,7 +678,7 @@ impl Session {
             write_whole(&to.join(name).with_extension("reason"), &[problem.as_bytes()])?;
             fs::rename(path, to.join(name))
         });
-        // Moved or not: sent again it would be refused again.
+        // Moved or not: it would only be refused again.
         self.forget(path);
         self.mark_incomplete();
         self.drop_oldest_refused();
@@ -688,10 +694,10 @@ impl Session {
         self.drop_oldest_refused();
     }
 
-    /// What was refused is kept to be looked at, as far as there is room.
+    /// Keeps refused requests for inspection, as far as there is room.
     fn drop_oldest_refused(&self) {
         let refused = self.root.join(REFUSED);
-        // Through a link it would be somebody else's that is dropped.
+        // Through a link, another user's files would be dropped.
         let own = private::own_dir(&refused).and_then(|()| fs::read_dir(&refused));
         let Ok(entries) = own else { return };
         // Their names begin with the time.
@@ -706,7 +712,7 @@ impl Session {
         }
     }
 
-    /// Removes the session of somebody who never got so far as to say anything.
+    /// Removes a session that never got as far as its first request.
     fn forget_if_never_begun(&self) {
         let is_begun = self.dir.join("last").exists();
         if !is_begun && age(&self.dir).is_some_and(|age| age > IDLE) {
@@ -715,8 +721,8 @@ impl Session {
     }
 }
 
-/// The end of a build that a part is missing of: whatever its steps say, it did not succeed, unless whoever
-/// reported it said that it did.
+/// The end of a build with a missing part: it did not succeed, whatever its steps say, unless the
+/// reporting process gave a result explicitly.
 pub fn end_of_incomplete(body: Vec<u8>) -> Vec<u8> {
     match serde_json::from_slice::<serde_json::Value>(&body) {
         Ok(end) if end.get("success").is_some_and(|said| !said.is_null()) => body,
@@ -731,7 +737,7 @@ pub struct BegunStep {
     _lock: File,
 }
 
-/// Whether the process that held a file locked is gone.
+/// Whether the process that kept a file locked is gone.
 fn is_unlocked(path: &Path) -> bool {
     private::open(path).is_ok_and(|file| file.try_lock().is_ok())
 }

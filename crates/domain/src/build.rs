@@ -11,31 +11,32 @@ use crate::{
     Username, limits,
 };
 
-/// A build's id: a UUIDv7 (RFC 9562) whose order is the order of build lists.
+/// A build's id: a UUIDv7 (RFC 9562) that sorts in the order of build lists.
 ///
-/// Lists are sorted by the time a build started, then by arrival. The id holds both, so that one
-/// index finds a build, sorts a list and is the position that a `next` link carries:
+/// Lists are sorted by start time, then by arrival. The id contains both, so one index finds a
+/// build, sorts a list and serves as the position in a `next` link:
 ///
 /// | bits | meaning |
 /// |---|---|
-/// | 48 | milliseconds since 1970 of the start (or of the receipt, where the start lies after it) |
+/// | 48 | start time in milliseconds since 1970 (or time of receipt, if the start lies after it) |
 /// | 4 | the version, 7 |
 /// | 12 | the start's fraction of a millisecond, in 1/4096 (RFC 9562, 6.2, method 3) |
 /// | 2 | the variant |
-/// | 52 | microseconds since 1970 of the receipt |
+/// | 52 | time of receipt in microseconds since 1970 |
 /// | 10 | random |
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BuildId(pub Uuid);
 
 impl BuildId {
-    /// Ids come before this one in no list.
+    /// No id precedes this one in any list.
     pub const FIRST: Self = Self(Uuid::max());
 
-    /// A fresh id for a build that started and was received then.
+    /// Assigns an id to a build with this start time and time of receipt.
     ///
-    /// Two ids that one process assigns always differ and are in the order of assignment where the
-    /// starts are equal. Ids of several processes may clash, about once in a thousand builds that
-    /// started and arrived in the same microsecond; a store says so and the build gets another.
+    /// Two ids assigned by one process always differ, and are in order of assignment if the start times
+    /// are equal. Ids from different processes may collide, about once in a thousand builds that
+    /// started and arrived in the same microsecond. The store reports the collision and the build gets
+    /// another id.
     pub fn assign(started: Timestamp, received: Timestamp) -> Self {
         let random = u64::from(Uuid::new_v4().as_bytes()[0]) << 2
             | u64::from(Uuid::new_v4().as_bytes()[1] & 3);
@@ -51,20 +52,21 @@ impl BuildId {
         Self(Uuid::from_u64_pair(high, low))
     }
 
-    /// Has ids that are assigned from now on come behind those of builds that arrived up to then, wherever these were
-    /// assigned: the clock may have been set back since. Stores know that time to the millisecond.
+    /// Ensures that ids assigned from now on sort after those of builds that arrived up to `latest`,
+    /// whichever process assigned them: the clock may have been set back since. Stores know `latest` to
+    /// the millisecond.
     pub fn come_behind(latest: Timestamp) {
         LAST.fetch_max((clamp(latest.micros()) + 1000) << 10, Ordering::Relaxed);
     }
 
-    /// The id that this key is the text of, if it is one.
+    /// Parses a key as an id; `None` if it isn't the canonical text of one.
     pub fn from_key(key: &BuildKey) -> Option<Self> {
         let id = Uuid::try_parse(key.as_str()).ok()?;
         (id.to_string() == key.as_str()).then_some(Self(id))
     }
 }
 
-/// The arrival in the last id that was assigned, and its random bits.
+/// The arrival time and random bits of the last assigned id.
 static LAST: AtomicU64 = AtomicU64::new(0);
 
 /// Starts before 1970 sort as 1970.
@@ -81,14 +83,14 @@ impl fmt::Display for BuildId {
 /// Who sent a build.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Sender {
-    /// Somebody without credentials.
+    /// An anonymous client.
     Anonymous,
-    /// A user; without a name where the user was deleted since.
+    /// A user; without a name if the user has since been deleted.
     Account(AccountId, Option<Username>),
 }
 
 impl Sender {
-    /// The user to credit, if there is one still.
+    /// The name of the user who sent it, if that user still exists.
     pub fn username(&self) -> Option<&Username> {
         match self {
             Self::Anonymous => None,
@@ -97,17 +99,17 @@ impl Sender {
     }
 }
 
-/// Whether a build still runs.
+/// Whether a build is still running.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
-    /// Steps are still to come.
+    /// More steps may follow.
     Running,
-    /// Nothing changes any more.
+    /// The build no longer changes.
     Finished,
 }
 
 impl State {
-    /// The word for it.
+    /// The name of this variant.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Running => "running",
@@ -116,22 +118,22 @@ impl State {
     }
 }
 
-/// What came of a build.
+/// The outcome of a build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// Nothing yet: steps are still to come.
+    /// None yet: the build is still running.
     Running,
-    /// It ended.
+    /// The build ended.
     Finished {
         /// Whether the build succeeded.
         success: bool,
-        /// When it ended, on the client.
+        /// When it ended, by the client's clock.
         finished: Timestamp,
     },
 }
 
 impl Outcome {
-    /// `running` or `finished`.
+    /// Whether the build is running or finished.
     pub fn state(self) -> State {
         match self {
             Self::Running => State::Running,
@@ -141,125 +143,125 @@ impl Outcome {
 }
 
 text_value! {
-    /// What people call a step: a text of at most [`limits::NAME`] bytes, without NUL.
+    /// A step's display name: at most [`limits::NAME`] bytes, without NUL.
     StepName, |text| {
         if text.contains('\0') {
             return Err(Invalid::new("a step's name may not contain NUL"));
         }
         if text.len() > limits::NAME {
-            return Err(Invalid::new(format!("a step's name has at most {} bytes", limits::NAME)));
+            return Err(Invalid::new(format!("a step's name may have at most {} bytes", limits::NAME)));
         }
         Ok(text.to_owned())
     }
 }
 
-/// A part of a build.
+/// A step of a build.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
-    /// Its name, for people.
+    /// The display name.
     pub name: StepName,
     /// Whether it succeeded.
     pub success: bool,
-    /// When it started, on the client.
+    /// When it started, by the client's clock.
     pub started: Timestamp,
-    /// When it ended, on the client.
+    /// When it ended, by the client's clock.
     pub finished: Timestamp,
     /// Standard output, exactly as sent.
     pub output: String,
     /// Standard error, exactly as sent.
     pub errout: String,
-    /// Members that the client added of its own.
+    /// Additional members from the client.
     pub extras: JsonObject,
 }
 
-/// What a client says of itself: `host`, `user`, `arch` (strings) and whatever else it likes.
+/// A client's description of itself: `host`, `user`, `arch` (strings) and any other members.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ClientRecord(pub JsonObject);
 
 impl ClientRecord {
-    /// How many characters of the host builds are found by: an index has no room for any length.
+    /// Length of the indexed prefix of the host name, in characters. An index entry has a limited size.
     pub const HOST_CHARS: usize = 100;
 
-    /// The first characters of the host, as a store keeps them to find builds by; `None` without a host.
+    /// The indexed prefix of the host name; `None` without a host.
     pub fn host_key(&self) -> Option<String> {
         self.0.member_text("host").map(|host| Self::key_of_host(&host))
     }
 
-    /// What of a host builds are found by.
+    /// The indexed prefix of a host name.
     pub fn key_of_host(host: &str) -> String {
         host.chars().take(Self::HOST_CHARS).collect()
     }
 }
 
-/// What a client reports of a build, checked.
+/// A client's report of a build, validated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
-    /// When it started, on the client.
+    /// When it started, by the client's clock.
     pub started: Timestamp,
     /// When the server received it.
     pub received: Timestamp,
-    /// What came of it; `Running` starts an incremental build.
+    /// The outcome; `Running` starts an incremental build.
     pub outcome: Outcome,
     /// Its labels.
     pub tags: TagSet,
-    /// What the client says of itself.
+    /// The client's description of itself.
     pub client: ClientRecord,
     /// Its steps, in order.
     pub steps: Vec<Step>,
-    /// A fingerprint of the document, by which a repeated PUT is known; a POST needs none.
+    /// A fingerprint of the document, to recognize a repeated PUT; a POST needs none.
     pub digest: Option<Digest>,
 }
 
-/// How an incremental build is closed: what is absent follows from the steps.
+/// How an incremental build is closed. Absent values are derived from the steps.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Closing {
-    /// Overrides the conjunction of the steps' success.
+    /// Overrides the default, which is success if all steps succeeded.
     pub success: Option<bool>,
-    /// Overrides the latest end of a step.
+    /// Overrides the default, which is the latest end of a step.
     pub finished: Option<Timestamp>,
 }
 
 /// A stored build, without its steps.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Build {
-    /// The project it is about.
+    /// The project it belongs to.
     pub project: ProjectId,
     /// The server's id, in list order.
     pub id: BuildId,
-    /// The id in URIs that the client chose, if it did.
+    /// The id that the client chose for URIs, if any.
     pub key: Option<BuildKey>,
     /// Who sent it.
     pub sender: Sender,
-    /// When it started, on the client.
+    /// When it started, by the client's clock.
     pub started: Timestamp,
     /// When the server received it.
     pub received: Timestamp,
-    /// What came of it.
+    /// The outcome.
     pub outcome: Outcome,
     /// Its labels.
     pub tags: TagSet,
-    /// What the client said of itself.
+    /// The client's description of itself.
     pub client: ClientRecord,
-    /// The components that it tested.
+    /// The components under test.
     pub components: Vec<Uuid>,
-    /// How many steps it has.
+    /// Number of steps.
     pub steps: u32,
-    /// How many of them failed.
+    /// Number of failed steps.
     pub failed_steps: u32,
-    /// What its test cases come to, if any are reported.
+    /// A summary of its test cases, if any are reported.
     pub tests: TestSummary,
-    /// How many bytes their outputs have together.
+    /// Total size of the steps' outputs, in bytes.
     pub output_bytes: u64,
-    /// When it last changed, here.
+    /// When it last changed on the server.
     pub updated_at: Timestamp,
-    /// The fingerprint of the document that a PUT brought.
+    /// The fingerprint of the document that a PUT sent.
     pub digest: Option<Digest>,
-    /// Goes up with each change.
+    /// Increases with every change.
     pub version: i64,
 }
 
 impl Build {
-    /// The id in URIs: the one that the client chose, or else the server's.
+    /// The id in URIs: the client's choice, or else the server's id.
     pub fn key(&self) -> String {
         match &self.key {
             Some(key) => key.to_string(),
@@ -307,7 +309,7 @@ mod tests {
         fn ids_are_in_order_of_the_start(a in -1_000_000i64..4_000_000_000_000_000, b in 0i64..2_000_000) {
             let received = at("9000-01-01T00:00:00Z");
             let id = |micros| BuildId::assign(Timestamp::from_parts(micros, 0).unwrap(), received);
-            // Arrival is against them: the later start arrives first.
+            // Arrival order is reversed: the later start arrives first.
             let (later, earlier) = (id(a + b), id(a));
             if b > 0 && a >= 0 {
                 prop_assert!(earlier < later);

@@ -9,7 +9,7 @@ text_value! {
     /// The name of a component or a component type: 1 to 200 characters, no control characters.
     ComponentName, |text| {
         if text.trim().is_empty() || text.chars().count() > 200 || text.chars().any(char::is_control) {
-            return Err(Invalid::new("a name has 1 to 200 characters and no control characters"));
+            return Err(Invalid::new("a name must have 1 to 200 characters and no control characters"));
         }
         Ok(text.to_owned())
     }
@@ -22,7 +22,7 @@ text_value! {
             return Err(Invalid::new("may not contain NUL"));
         }
         if text.len() > limits::COMPONENT_TEXT {
-            return Err(Invalid::new(format!("has at most {} bytes", limits::COMPONENT_TEXT)));
+            return Err(Invalid::new(format!("may have at most {} bytes", limits::COMPONENT_TEXT)));
         }
         Ok(text.to_owned())
     }
@@ -33,28 +33,28 @@ text_value! {
 pub struct ComponentType {
     /// Its id.
     pub id: Uuid,
-    /// Its name, which no other type has.
+    /// Its name, unique among component types.
     pub name: ComponentName,
-    /// Who created it, unless that was nobody.
+    /// The user who created it, if any.
     pub creator: Option<AccountId>,
     /// When it was created.
     pub created_at: Timestamp,
     /// When it last changed.
     pub updated_at: Timestamp,
-    /// Goes up with each change.
+    /// Increases with every change.
     pub version: i64,
 }
 
-/// What is said of a component, apart from its name and type.
+/// Properties of a component other than its name and type.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ComponentDetails {
-    /// A title, for people.
+    /// The display title.
     pub title: Option<PlainText>,
     /// A message, such as a commit's.
     pub message: Option<PlainText>,
-    /// Where it is.
+    /// Its location.
     pub url: Option<PlainText>,
-    /// The project and version that it is known by.
+    /// The canonical name: project and version.
     pub canonical_project_name: Option<PlainText>,
     /// A commit's hash.
     pub sha: Option<PlainText>,
@@ -62,7 +62,7 @@ pub struct ComponentDetails {
     pub reference: Option<PlainText>,
     /// A repository.
     pub git: Option<PlainText>,
-    /// Whatever else clients say of it: JSON text, exactly as sent.
+    /// Additional data from clients: JSON text, exactly as sent.
     pub data: Option<String>,
 }
 
@@ -71,18 +71,18 @@ pub struct ComponentDetails {
 pub struct Component {
     /// Its id.
     pub id: Uuid,
-    /// Its name, which no other component of its type has.
+    /// Its name, unique within its type.
     pub name: ComponentName,
     /// Its type.
     pub component_type: Uuid,
-    /// What is said of it.
+    /// Its description.
     pub details: ComponentDetails,
-    /// Who created it, unless that was nobody.
+    /// The user who created it, if any.
     pub creator: Option<AccountId>,
     /// When it was created.
     pub created_at: Timestamp,
     /// When it last changed.
     pub updated_at: Timestamp,
-    /// Goes up with each change.
+    /// Increases with every change.
     pub version: i64,
 }

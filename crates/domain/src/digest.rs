@@ -14,7 +14,7 @@ impl Digest {
         Self(Sha256::digest(bytes).into())
     }
 
-    /// The digest of several values, each told from its neighbours by its length.
+    /// The digest of several values. Each is prefixed with its length, so boundaries matter.
     pub fn of_parts<T: AsRef<[u8]>>(parts: impl IntoIterator<Item = T>) -> Self {
         let mut hash = Sha256::new();
         for part in parts {
@@ -25,14 +25,14 @@ impl Digest {
         Self(hash.finalize().into())
     }
 
-    /// The digest of some bytes that are in several places.
+    /// The digest of several pieces, as if concatenated.
     pub fn of_joined<T: AsRef<[u8]>>(pieces: impl IntoIterator<Item = T>) -> Self {
         let mut hash = Sha256::new();
         pieces.into_iter().for_each(|piece| hash.update(piece));
         Self(hash.finalize().into())
     }
 
-    /// The first half in hexadecimal digits: enough to tell states apart.
+    /// The first half as hexadecimal digits: enough to distinguish states.
     pub fn short(&self) -> String {
         hex(&self.0[..16])
     }

@@ -1,14 +1,14 @@
-//! JSON that clients add of their own, kept as they sent it.
+//! Additional JSON from clients, stored as sent.
 
 use serde::Deserializer;
 use serde_json::value::RawValue;
 
 use crate::Invalid;
 
-/// The text of a JSON object whose values are exactly the text that the client sent: every digit
-/// of a number, the order of keys, keys given twice further down.
+/// The text of a JSON object. Its values are exactly the text that the client sent: every digit of
+/// a number, the order of keys, duplicate keys in nested objects.
 ///
-/// The empty text stands for an object without members, so that a store has nothing to keep.
+/// The empty text stands for an object without members, so a store has nothing to keep.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct JsonObject(String);
 
@@ -16,7 +16,7 @@ impl JsonObject {
     /// Joins members into an object.
     ///
     /// # Errors
-    /// Never for members that came out of a parser; serializing a name could only fail on I/O.
+    /// Never for members returned by a parser; serializing a name could fail only on I/O.
     pub fn from_members(members: &[(String, Box<RawValue>)]) -> Result<Self, Invalid> {
         if members.is_empty() {
             return Ok(Self::default());
@@ -35,12 +35,12 @@ impl JsonObject {
         Ok(Self(text))
     }
 
-    /// An object that a store gives back.
+    /// An object read back from a store.
     pub fn from_stored(text: String) -> Self {
         Self(text)
     }
 
-    /// The object's text; empty where it has no members.
+    /// The object's text; empty if it has no members.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -48,7 +48,7 @@ impl JsonObject {
     /// The members in the order sent.
     ///
     /// # Errors
-    /// Where what was stored is not JSON.
+    /// If the stored text is not JSON.
     pub fn members(&self) -> Result<Vec<(String, Box<RawValue>)>, Invalid> {
         struct Members(Vec<(String, Box<RawValue>)>);
         impl<'de> serde::Deserialize<'de> for Members {
@@ -81,10 +81,10 @@ impl JsonObject {
             .map_err(|error| Invalid::new(error.to_string()))
     }
 
-    /// What a member is compared by: a string's text, else the JSON as sent; `None` for null, and
-    /// where there is no such member.
+    /// A member's value for comparisons: the text of a string, otherwise the JSON as sent. `None` if
+    /// the member is null or absent.
     pub fn member_text(&self, member: &str) -> Option<String> {
-        // The first of the name; what follows it is not looked at.
+        // Finds the first member of that name and ignores the rest.
         struct First<'a>(&'a str, &'a mut Option<Box<RawValue>>);
         impl<'de> serde::de::Visitor<'de> for First<'_> {
             type Value = ();
@@ -103,7 +103,7 @@ impl JsonObject {
             }
         }
         let mut raw = None;
-        // An error behind it, as where parsing ends early, changes nothing.
+        // Ignore errors after it: parsing stops early.
         let _ =
             serde_json::Deserializer::from_str(&self.0).deserialize_map(First(member, &mut raw));
         let raw = raw?;

@@ -1,13 +1,13 @@
-//! The bounds of what clients may send: one table, which the documents, the parsers of report files, the
-//! API's description and its docs all take them from.
+//! Limits on what clients may send. The documents, the parsers of report files, the API's
+//! description and its documentation all use this table.
 
-/// Tags of a build, after duplicates collapse.
+/// Tags of a build, without duplicates.
 pub const TAGS: usize = 100;
 
 /// Characters of a tag.
 pub const TAG_CHARS: usize = 100;
 
-/// Components that a build names, after duplicates collapse.
+/// Components named by a build, without duplicates.
 pub const COMPONENTS: usize = 100;
 
 /// Steps in one document.
@@ -16,10 +16,10 @@ pub const STEPS: usize = 10_000;
 /// Steps of a build that is reported incrementally.
 pub const BUILD_STEPS: usize = 100_000;
 
-/// Bytes of the outputs of a build, with what clients add to its steps.
+/// Bytes of a build's outputs, including additional members of its steps.
 pub const OUTPUTS: usize = 1 << 30;
 
-/// Members of a client record, of a step and of a test case, each.
+/// Members of each client record, step and test case.
 pub const MEMBERS: usize = 1_000;
 
 /// Bytes of a member's name.
@@ -28,14 +28,15 @@ pub const MEMBER_NAME: usize = 4 << 10;
 /// Bytes of a client record.
 pub const CLIENT: usize = 64 << 10;
 
-/// Bytes of what a client adds to a step.
+/// Bytes of a step's additional members.
 pub const EXTRAS: usize = 256 << 10;
 
-/// Bytes of a name: of a step, a suite, a class, a test case, a file, of suites in suites joined; also of `host`,
-/// `user` and `arch`. In a document a longer one is refused; in a report file it is cut, and a note says so.
+/// Bytes of a name: of a step, suite, class, test case or file, and of nested suites' names joined;
+/// also of `host`, `user` and `arch`. A document with a longer name is refused; in a report file
+/// the name is cut and a note says so.
 pub const NAME: usize = 4 << 10;
 
-/// Test cases of an upload, where no setting says otherwise.
+/// Test cases of an upload, unless configured otherwise.
 pub const CASES: usize = 1_000_000;
 
 /// Bytes of the names and suites of all test cases of an upload.
@@ -50,7 +51,7 @@ pub const PROPERTIES: usize = 1_000;
 /// Files of an upload.
 pub const FILES: usize = 10_000;
 
-/// Bytes of a text that says something of a component: `title`, `message`, `url` and the like.
+/// Bytes of a component's descriptive text: `title`, `message`, `url` and the like.
 pub const COMPONENT_TEXT: usize = 16 << 10;
 
 /// Bytes of a component's `data`.
@@ -62,11 +63,11 @@ pub const PARAMETERS: usize = 1_000;
 /// Bytes of a parameter's value.
 pub const PARAMETER: usize = 16 << 10;
 
-/// Characters of a text that `like` and `ilike` look at, and of the pattern: more of a text is not looked at, and a
-/// longer pattern is refused.
+/// Characters of a text that `like` and `ilike` compare, and of the pattern. The rest of a longer
+/// text is ignored; a longer pattern is refused.
 pub const PATTERN: usize = 4 << 10;
 
-/// Every bound, with what it is a bound of.
+/// Every limit, with a description.
 pub const TABLE: &[(&str, usize)] = &[
     ("tags of a build", TAGS),
     ("characters of a tag", TAG_CHARS),
@@ -91,7 +92,7 @@ pub const TABLE: &[(&str, usize)] = &[
     ("characters that like and ilike look at", PATTERN),
 ];
 
-/// Cuts a text at a length in bytes, between two characters. Whether anything was cut.
+/// Cuts a text to a length in bytes, at a character boundary. Returns whether anything was cut.
 pub fn cut(text: &mut String, bytes: usize) -> bool {
     let is_long = text.len() > bytes;
     if is_long {

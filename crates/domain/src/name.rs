@@ -1,8 +1,8 @@
-//! Names as they may be: slugs, build keys, usernames, tags.
+//! Validated names: slugs, build keys, usernames, tags.
 
 use crate::limits;
 
-/// Why a value was refused, in words for whoever sent it.
+/// Why a value was refused, worded for the sender.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Invalid(pub String);
@@ -13,7 +13,7 @@ impl Invalid {
     }
 }
 
-/// A text newtype whose only door is `FromStr`; JSON, URIs and SQL all come through it.
+/// A text newtype validated by `FromStr`, which JSON and URIs go through.
 macro_rules! text_value {
     ($(#[$doc:meta])* $name:ident, $parse:expr) => {
         $(#[$doc])*
@@ -26,7 +26,8 @@ macro_rules! text_value {
                 &self.0
             }
 
-            /// A text that a store gives back: what was stored before a rule was made stays what it is.
+            /// A text read back from a store. It isn't validated again: a value stored before a rule was added
+            /// remains valid.
             pub fn from_stored(text: String) -> Self {
                 Self(text)
             }
@@ -66,17 +67,17 @@ fn ascii_name(what: &str, text: &str, punctuation: &str, max: usize) -> Result<S
     let fits = |c: char| c.is_ascii_alphanumeric() || punctuation.contains(c);
     if text.is_empty() || text.len() > max || !text.chars().all(fits) {
         return Err(Invalid::new(format!(
-            "{what} has 1 to {max} of the letters A-Z and a-z, the digits and {punctuation}"
+            "{what} must have 1 to {max} characters from A-Z, a-z, 0-9 and {punctuation}"
         )));
     }
     Ok(text.to_owned())
 }
 
 text_value! {
-    /// A project's name in URIs: `[A-Za-z0-9_-]{1,100}`, kept as first written.
+    /// A project's name in URIs: `[A-Za-z0-9_-]{1,100}`, stored as first written.
     ///
-    /// Two slugs that differ in case only name the same project; [`Slug::key`] is what is compared.
-    Slug, |text| ascii_name("a project's name in a URI", text, "_-", 100)
+    /// Slugs that differ only in case name the same project; [`Slug::key`] is the form to compare.
+    Slug, |text| ascii_name("a project's name in URLs", text, "_-", 100)
 }
 
 impl Slug {
@@ -95,11 +96,12 @@ text_value! {
 }
 
 text_value! {
-    /// A user's name: `[A-Za-z0-9_.@+-]{1,150}`, kept as first written.
+    /// A user's name: `[A-Za-z0-9_.@+-]{1,150}`, stored as first written.
     ///
-    /// Two names that differ in case only are the same user; [`Username::key`] is what is compared.
+    /// Names that differ only in case belong to the same user; [`Username::key`] is the form to
+    /// compare.
     Username, |text| match text {
-        // Such a path segment never reaches a server: clients resolve it away (RFC 3986, 5.2.4).
+        // Clients remove such a path segment before they send a request (RFC 3986, 5.2.4).
         "." | ".." => Err(Invalid::new(format!("a username may not be '{text}'"))),
         _ => ascii_name("a username", text, "_.@+-", 150),
     }
@@ -113,22 +115,22 @@ impl Username {
 }
 
 text_value! {
-    /// What people call a project: 1 to 200 characters, no control characters.
+    /// A project's display name: 1 to 200 characters, no control characters.
     ProjectName, |text| {
         if text.trim().is_empty() || text.chars().count() > 200 || text.chars().any(char::is_control) {
-            return Err(Invalid::new("a project's name has 1 to 200 characters and no control characters"));
+            return Err(Invalid::new("a project's name must have 1 to 200 characters and no control characters"));
         }
         Ok(text.to_owned())
     }
 }
 
 text_value! {
-    /// A label on builds, within one project: 1 to 100 characters of Unicode text, trimmed, no
-    /// control characters, no `;` and `,` (they separate tags in URIs), and not `latest`.
+    /// A label on builds, within one project: 1 to 100 characters of Unicode text, trimmed. It contains
+    /// no control characters and no `;` or `,` (they separate tags in URIs), and isn't `latest`.
     Tag, |text| {
         let text = text.trim();
         if text.is_empty() || text.chars().count() > limits::TAG_CHARS {
-            return Err(Invalid::new("a tag has 1 to 100 characters"));
+            return Err(Invalid::new("a tag must have 1 to 100 characters"));
         }
         if text.contains([';', ',']) || text.chars().any(char::is_control) {
             return Err(Invalid::new("a tag may not contain ';', ',' or control characters"));
@@ -140,12 +142,12 @@ text_value! {
     }
 }
 
-/// The tags of a build: each once, at most [`TagSet::MAX`], in byte order.
+/// The tags of a build: unique, at most [`TagSet::MAX`], in byte order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TagSet(Vec<Tag>);
 
 impl TagSet {
-    /// How many different tags a build may have.
+    /// Maximum number of different tags of a build.
     pub const MAX: usize = limits::TAGS;
 
     /// Sorts the tags and drops duplicates; more than [`TagSet::MAX`] are refused.
@@ -153,7 +155,7 @@ impl TagSet {
         tags.sort_unstable();
         tags.dedup();
         if tags.len() > Self::MAX {
-            return Err(Invalid::new(format!("a build has at most {} tags", Self::MAX)));
+            return Err(Invalid::new(format!("a build may have at most {} tags", Self::MAX)));
         }
         Ok(Self(tags))
     }
@@ -169,7 +171,7 @@ impl TagSet {
     }
 }
 
-/// For sets that are known to be within the bound, such as those read back from a store.
+/// For sets known to be within the limit, such as those read back from a store.
 impl FromIterator<Tag> for TagSet {
     fn from_iter<I: IntoIterator<Item = Tag>>(tags: I) -> Self {
         let mut tags: Vec<Tag> = tags.into_iter().collect();
@@ -179,13 +181,14 @@ impl FromIterator<Tag> for TagSet {
     }
 }
 
-/// Reads `python-3.11-linux` as several tags joined with `-`, the longest known ones first.
+/// Splits a segment such as `python-3.11-linux` into known tags joined with `-`, trying the longest
+/// first.
 ///
-/// Returns `None` where the segment cannot be read as known tags only.
+/// Returns `None` if the segment doesn't consist of known tags only.
 pub fn split_dashed(segment: &str, known: &dyn Fn(&str) -> bool) -> Option<Vec<Tag>> {
     let mut ends: Vec<usize> = segment.match_indices('-').map(|(at, _)| at).collect();
     ends.push(segment.len());
-    // `dead[i]` remembers that nothing fits from part i on: without it, backtracking is exponential.
+    // `dead[i]` records that no split works from part i on; without it, backtracking is exponential.
     let mut dead = vec![false; ends.len() + 1];
     fn from(
         part: usize,
@@ -271,7 +274,7 @@ mod tests {
             split("python-3.11-linux", &["python", "python-3.11", "3.11", "linux"]).unwrap(),
             ["python-3.11", "linux"]
         );
-        // The longest first leads nowhere here, so the shorter one is taken.
+        // The longest first tag leads nowhere here, so the shorter one is used.
         assert_eq!(split("a-b-c", &["a", "a-b", "b-c"]).unwrap(), ["a", "b-c"]);
         assert_eq!(split("a-x", &["a"]), None);
         let many = vec!["a"; 60].join("-") + "-x";

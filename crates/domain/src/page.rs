@@ -1,31 +1,31 @@
 //! Pages of a list.
 
-/// Which page of a list, and how long a page is.
+/// A requested page of a list, and the page length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PageRequest {
     /// The page's number, from 1.
     pub page: u64,
-    /// How many members a page has.
+    /// Members per page.
     pub per_page: u64,
 }
 
 impl PageRequest {
-    /// The longest page.
+    /// Maximum page length.
     pub const MAX_PER_PAGE: u64 = 100;
 
-    /// How many members come before this page.
+    /// Number of members before this page.
     pub fn offset(self) -> u64 {
         (self.page - 1).saturating_mul(self.per_page)
     }
 
-    /// What this request means for a list of so many members.
+    /// Applies this request to a list of `count` members.
     pub fn of(self, count: u64) -> Pages {
         let num_pages = count.div_ceil(self.per_page).max(1);
         Pages { count, num_pages, page: self.page, per_page: self.per_page }
     }
 }
 
-/// Where a page lies in its list. An empty list is page 1 of 1.
+/// Position of a page in its list. An empty list is page 1 of 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pages {
     /// Members in the whole list.
@@ -44,7 +44,7 @@ impl Pages {
         self.num_pages > 1
     }
 
-    /// Whether there is such a page.
+    /// Whether this page exists.
     pub fn exists(self) -> bool {
         self.page <= self.num_pages
     }

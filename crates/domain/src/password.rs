@@ -5,18 +5,18 @@ use crate::Invalid;
 /// bcrypt reads this many bytes and ignores the rest, so a longer password is refused, never cut.
 pub const MAX_PASSWORD_BYTES: usize = 72;
 
-/// A password as somebody typed it: at most [`MAX_PASSWORD_BYTES`], not empty. Never printed.
+/// A password as typed: not empty, at most [`MAX_PASSWORD_BYTES`] bytes. Never printed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Password(String);
 
 impl Password {
-    /// Refuses an empty password, one that is too long, and one with a NUL, where bcrypt's other
+    /// Refuses an empty password, one that is too long, and one with a NUL, where other bcrypt
     /// implementations stop reading.
     pub fn new(text: impl Into<String>) -> Result<Self, Invalid> {
         let text = text.into();
         if text.is_empty() || text.len() > MAX_PASSWORD_BYTES || text.contains('\0') {
             return Err(Invalid::new(format!(
-                "a password has 1 to {MAX_PASSWORD_BYTES} bytes, none of them NUL"
+                "a password must have 1 to {MAX_PASSWORD_BYTES} bytes and no NUL"
             )));
         }
         Ok(Self(text))
@@ -27,10 +27,10 @@ impl Password {
         self.0.as_bytes()
     }
 
-    /// Hashes with bcrypt and a fresh salt. Takes tens of milliseconds of CPU, on purpose.
+    /// Hashes with bcrypt and a fresh salt. Deliberately takes tens of milliseconds of CPU time.
     ///
     /// # Errors
-    /// Where the cost is out of bcrypt's range (4 to 31) or the system has no randomness.
+    /// If the cost is out of bcrypt's range (4 to 31) or the system has no randomness.
     pub fn hash(&self, cost: u32) -> Result<PasswordHash, Invalid> {
         bcrypt::hash(&self.0, cost)
             .map(PasswordHash)
@@ -49,10 +49,10 @@ impl std::fmt::Debug for Password {
 pub struct PasswordHash(String);
 
 impl PasswordHash {
-    /// The cost of new hashes: about 60 ms a password on a common core of 2026.
+    /// The cost of new hashes: about 60 ms per password on a typical core of 2026.
     pub const COST: u32 = 10;
 
-    /// A hash that was stored before.
+    /// A hash read back from a store.
     pub fn from_stored(text: String) -> Self {
         Self(text)
     }
@@ -62,7 +62,7 @@ impl PasswordHash {
         &self.0
     }
 
-    /// Whether this is the hash of that password. A damaged hash is nobody's.
+    /// Whether this is the hash of the password. A damaged hash matches no password.
     pub fn verify(&self, password: &Password) -> bool {
         bcrypt::verify(&password.0, &self.0).unwrap_or(false)
     }

@@ -1,6 +1,7 @@
-//! Who may do what: the one place that decides it.
+//! Access control: every permission is decided here.
 //!
-//! Handlers ask and refuse; links and `Allow` ask and show. Both get the same answer.
+//! Handlers use these decisions to refuse requests; links and `Allow` use them to show what is
+//! permitted. Both get the same answer.
 
 use std::collections::HashSet;
 use std::str::FromStr;
@@ -10,12 +11,12 @@ use crate::{Account, AccountId, Build, Invalid, Project, Reporting, Sender, User
 /// Who may register projects.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Registration {
-    /// Anyone; a project registered without credentials belongs to nobody.
+    /// Anyone; a project registered without credentials has no owner.
     #[default]
     Open,
-    /// Whoever sends credentials.
+    /// Anyone who sends credentials.
     Authenticated,
-    /// Administrators; no user is created over HTTP either.
+    /// Administrators; users cannot be created over HTTP either.
     Closed,
 }
 
@@ -52,21 +53,21 @@ impl FromStr for Reading {
     }
 }
 
-/// Who sends a request.
+/// The sender of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Viewer {
     /// No credentials.
     Anonymous,
-    /// Credentials that name nobody; a request that creates users may make this one a user.
+    /// An unknown user; a request that creates users may create this one.
     Stranger(Username),
     /// A user.
     User(AccountId, Username),
-    /// A user whom the settings name as administrator.
+    /// A user configured as an administrator.
     Administrator(AccountId, Username),
 }
 
 impl Viewer {
-    /// The user's number, where the viewer is a user.
+    /// The user's id, if the viewer is a known user.
     pub fn account(&self) -> Option<AccountId> {
         match self {
             Self::Anonymous | Self::Stranger(_) => None,
@@ -87,20 +88,20 @@ impl Viewer {
     }
 }
 
-/// Why a viewer may not do something.
+/// Why an operation is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// Credentials are needed, and none were sent.
-    #[error("credentials are required")]
+    #[error("authentication required")]
     CredentialsRequired,
-    /// These credentials do not suffice, and others might.
-    #[error("these credentials do not permit this")]
+    /// The credentials are not sufficient; others might be.
+    #[error("you don't have permission to do this")]
     NotPermitted,
 }
 
 type Verdict = Result<(), Refusal>;
 
-/// The settings that decide who may do what.
+/// The access control settings.
 #[derive(Debug, Clone, Default)]
 pub struct Policy {
     /// Who may register projects.
@@ -111,13 +112,13 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// A policy under which these users are administrators.
+    /// A policy with these users as administrators.
     pub fn new(registration: Registration, reading: Reading, administrators: &[Username]) -> Self {
         let administrators = administrators.iter().map(Username::key).collect();
         Self { registration, reading, administrators }
     }
 
-    /// Who a user is here.
+    /// The viewer for an account: a user or an administrator.
     pub fn viewer(&self, account: &Account) -> Viewer {
         let (id, username) = (account.id, account.username.clone());
         if self.administrators.contains(&username.key()) {
@@ -127,12 +128,12 @@ impl Policy {
         }
     }
 
-    /// Whether a user of this name may be created over HTTP.
+    /// Whether a user with this name may be created over HTTP.
     pub fn may_be_created(&self, username: &Username) -> bool {
         self.registration != Registration::Closed && !self.administrators.contains(&username.key())
     }
 
-    /// For requests that create users: a stranger who may not become one is refused.
+    /// For requests that create users: refuses an unknown user who may not be created.
     fn any_user(&self, viewer: &Viewer) -> Verdict {
         match viewer {
             Viewer::Anonymous => Err(Refusal::CredentialsRequired),
@@ -141,7 +142,7 @@ impl Policy {
         }
     }
 
-    /// Reading anything.
+    /// Permission to read.
     pub fn read(&self, viewer: &Viewer) -> Verdict {
         match (self.reading, viewer) {
             (Reading::Open, _) => Ok(()),
@@ -151,7 +152,7 @@ impl Policy {
         }
     }
 
-    /// Registering a project.
+    /// Permission to register a project.
     pub fn register_project(&self, viewer: &Viewer) -> Verdict {
         match (self.registration, viewer) {
             (Registration::Open, Viewer::Anonymous) => Ok(()),
@@ -163,13 +164,13 @@ impl Policy {
         }
     }
 
-    /// Changing or deleting a project: its owner and administrators. Nobody else owns a project
-    /// that was registered without credentials.
+    /// Permission to change or delete a project: its owner and administrators. A project registered
+    /// without credentials has no owner.
     pub fn change_project(&self, viewer: &Viewer, project: &Project) -> Verdict {
         only(viewer, viewer.is_administrator() || owns(viewer, project))
     }
 
-    /// Posting a build to a project.
+    /// Permission to post a build to a project.
     pub fn report(&self, viewer: &Viewer, project: &Project) -> Verdict {
         match (project.reporting, viewer) {
             (Reporting::Anyone, Viewer::Anonymous) => Ok(()),
@@ -178,8 +179,8 @@ impl Policy {
         }
     }
 
-    /// Sending a step of an incremental build, or closing it: anyone where it was sent anonymously,
-    /// else those who may delete it.
+    /// Permission to send a step of an incremental build or to close it: anyone if the build was sent
+    /// anonymously, otherwise those who may delete it.
     pub fn continue_build(&self, viewer: &Viewer, project: &Project, build: &Build) -> Verdict {
         match build.sender {
             Sender::Anonymous => Ok(()),
@@ -187,7 +188,7 @@ impl Policy {
         }
     }
 
-    /// Deleting a build: who sent it, the project's owner, administrators.
+    /// Permission to delete a build: its sender, the project's owner and administrators.
     pub fn delete_build(&self, viewer: &Viewer, project: &Project, build: &Build) -> Verdict {
         let sent = match build.sender {
             Sender::Anonymous => false,
@@ -196,7 +197,7 @@ impl Policy {
         only(viewer, sent || owns(viewer, project) || viewer.is_administrator())
     }
 
-    /// Creating a component or a component type.
+    /// Permission to create a component or a component type.
     pub fn create_component(&self, viewer: &Viewer) -> Verdict {
         match (self.registration, viewer) {
             (Registration::Open, Viewer::Anonymous) => Ok(()),
@@ -204,8 +205,8 @@ impl Policy {
         }
     }
 
-    /// Changing or deleting a component or a component type: who created it and administrators; where
-    /// nobody did, anybody while registration is open.
+    /// Permission to change or delete a component or a component type: its creator and administrators;
+    /// if it has no creator, anyone while registration is open.
     pub fn change_component(&self, viewer: &Viewer, creator: Option<AccountId>) -> Verdict {
         let permitted = match creator {
             None => self.registration == Registration::Open,
@@ -214,13 +215,13 @@ impl Policy {
         only(viewer, permitted || viewer.is_administrator())
     }
 
-    /// Creating a user, or changing a password: by that user alone.
+    /// Permission to create a user or change a password: that user only.
     pub fn put_user(&self, viewer: &Viewer, username: &Username) -> Verdict {
         self.any_user(viewer)?;
         only(viewer, is(viewer, username))
     }
 
-    /// Deleting a user: by that user or an administrator.
+    /// Permission to delete a user: that user and administrators.
     pub fn delete_user(&self, viewer: &Viewer, username: &Username) -> Verdict {
         let known = viewer.account().is_some();
         only(viewer, viewer.is_administrator() || known && is(viewer, username))

@@ -1,10 +1,10 @@
-//! Projects: what builds are about.
+//! Projects, to which builds belong.
 
 use std::str::FromStr;
 
 use crate::{AccountId, Invalid, ProjectName, Slug, Timestamp, Username};
 
-/// A project's number in the store. Never used again, not even after the project is deleted.
+/// A project's id in the store. Never reused, even after the project is deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ProjectId(pub i64);
 
@@ -24,7 +24,7 @@ impl Reporting {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Anyone, Self::Authenticated, Self::Owner];
 
-    /// The word for it, in JSON and in the store.
+    /// The name in JSON and in the store.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Anyone => "anyone",
@@ -54,13 +54,13 @@ impl<'de> serde::Deserialize<'de> for Reporting {
 /// A project.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Project {
-    /// The number in the store.
+    /// Its id in the store.
     pub id: ProjectId,
     /// The name in URIs, as first written.
     pub slug: Slug,
-    /// The name for people.
+    /// The display name.
     pub name: ProjectName,
-    /// Who registered it, unless that was nobody or the user is gone.
+    /// The user who registered it; `None` if it was registered anonymously or the user was deleted.
     pub owner: Option<(AccountId, Username)>,
     /// Who may post builds.
     pub reporting: Reporting,
@@ -68,6 +68,6 @@ pub struct Project {
     pub created_at: Timestamp,
     /// When it last changed.
     pub updated_at: Timestamp,
-    /// Goes up with each change.
+    /// Increases with every change.
     pub version: i64,
 }

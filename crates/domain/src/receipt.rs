@@ -1,10 +1,10 @@
-//! Receipts: what a sender is told of each upload, a report file or a document.
+//! Receipts: what the sender is told about each upload, a report file or a document.
 
 use serde::{Deserialize, Serialize};
 
 use crate::TestSummary;
 
-/// How one upload was parsed: what it was taken for, what it holds, and what of it was not stored.
+/// How one upload was parsed: its format, its contents, and what was not stored.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "Upload"))]
@@ -16,7 +16,7 @@ pub struct Receipt {
     pub files: Option<u64>,
     /// The format; null if the file is not a report.
     pub format: Option<String>,
-    /// How the format was determined.
+    /// How the format was detected.
     pub recognized: String,
     /// The length in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -27,18 +27,19 @@ pub struct Receipt {
     /// How long parsing took, in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seconds: Option<f64>,
-    /// The number of steps, of a document.
+    /// The number of steps, for a document.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub steps: Option<u64>,
-    /// The number of suites, of a report file.
+    /// The number of suites, for a report file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub suites: Option<u64>,
     /// The test cases by status.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tests: Option<Counts>,
-    /// What the sender should know: what was dropped, cut, doubled, guessed or odd, and what decided the verdict.
+    /// What the sender should know: what was dropped, cut, doubled, guessed or odd, and what decided
+    /// the verdict.
     pub notes: Vec<ReceiptNote>,
-    /// The number of notes, of which only the first are listed.
+    /// The total number of notes; only the first ones are listed.
     pub notes_total: u64,
 }
 
@@ -74,12 +75,12 @@ impl From<&TestSummary> for Counts {
     }
 }
 
-/// One thing that a sender should know about an upload.
+/// A note for the sender about an upload.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
 pub struct ReceiptNote {
-    /// The line, if it is about one.
+    /// The line number, if the note is about a line.
     pub line: Option<u64>,
     /// `dropped`, `doubled`, `guessed`, `cut`, `odd` or `verdict`.
     pub kind: String,
@@ -88,13 +89,13 @@ pub struct ReceiptNote {
 }
 
 impl Receipt {
-    /// How a document of the API is recognized, and a report file whose format the request names.
+    /// For a document of the API, and for a report file whose format the request names.
     pub const AS_SAID: &'static str = "as the request says";
 
-    /// How a report file is recognized if the request does not name its format.
+    /// For a report file whose format the request doesn't name.
     pub const FROM_BYTES: &'static str = "from the bytes";
 
-    /// The format of documents of the API.
+    /// The format name of API documents.
     pub const DOCUMENT: &'static str = "devmason";
 
     /// Adds a note.

@@ -1,31 +1,31 @@
-//! Test cases of builds: single tests, and what came of them.
+//! Test cases of builds: single tests and their outcomes.
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-/// What came of a test case.
+/// The status of a test case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TestStatus {
-    /// It passed, at the first try.
+    /// Passed at the first attempt.
     Passed,
-    /// It passed in the end, after it had failed in the same run.
+    /// Passed after a failed attempt in the same run.
     Flaky,
-    /// It was not run, or its outcome was said not to count.
+    /// Not run, or reported as not counting.
     Skipped,
-    /// What it checks does not hold.
+    /// An assertion failed.
     Failed,
-    /// It broke before it could tell.
+    /// Broke before it could check anything.
     Error,
 }
 
 impl TestStatus {
-    /// All of them; a store numbers them in this order.
+    /// All statuses; a store numbers them in this order.
     pub const ALL: [Self; 5] =
         [Self::Passed, Self::Flaky, Self::Skipped, Self::Failed, Self::Error];
 
-    /// The word for it.
+    /// The name of this variant.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Passed => "passed",
@@ -36,12 +36,12 @@ impl TestStatus {
         }
     }
 
-    /// The status of that word.
+    /// The status with this name.
     pub fn from_word(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|status| status.as_str() == word)
     }
 
-    /// Whether a build with such a case failed.
+    /// Whether such a case makes its build fail.
     pub fn is_bad(self) -> bool {
         matches!(self, Self::Failed | Self::Error)
     }
@@ -53,40 +53,40 @@ pub struct TestFailure {
     /// The kind, such as an exception's class.
     #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
-    /// The message, a line or so.
+    /// The message, about one line long.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
-    /// The whole of it, such as a stack trace.
+    /// The full text, such as a stack trace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
 }
 
-/// What else is said of a case.
+/// Further details of a case.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct TestDetails {
-    /// What it wrote to standard output.
+    /// Standard output.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub stdout: String,
-    /// What it wrote to standard error.
+    /// Standard error.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub stderr: String,
-    /// What else is said of it, in order.
+    /// Further properties, in order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub properties: Vec<(String, String)>,
-    /// How many times it was run beyond the first.
+    /// Number of runs after the first.
     #[serde(skip_serializing_if = "is_none")]
     pub retries: u32,
-    /// The file that it is in.
+    /// The source file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
-    /// Its line there.
+    /// The line in the source file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub line: Option<u32>,
 }
 
 impl TestDetails {
-    /// Nothing else.
+    /// No details.
     pub const NONE: Self = Self {
         stdout: String::new(),
         stderr: String::new(),
@@ -97,7 +97,7 @@ impl TestDetails {
     };
 }
 
-/// What else is said of a case, which takes hardly any room where it is nothing: most cases of a million say nothing.
+/// The details of a case. Empty details take hardly any memory: most of a million cases have none.
 #[derive(Clone, Default)]
 pub struct Details(Option<Box<TestDetails>>);
 
@@ -146,49 +146,49 @@ fn is_none(count: &u32) -> bool {
     *count == 0
 }
 
-/// A test case of a build, and what came of it.
+/// A test case of a build and its outcome.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TestResult {
-    /// What it belongs to: a class, a module, suites; empty where the report says nothing.
+    /// What it belongs to: a class, a module, suites; empty if the report names none.
     pub suite: Arc<str>,
     /// Its own name.
     pub name: String,
-    /// What came of it.
+    /// The outcome.
     pub status: TestStatus,
-    /// How long it took, in microseconds.
+    /// The duration, in microseconds.
     pub micros: Option<u64>,
     /// Why it failed, broke or was skipped.
     pub failure: Option<TestFailure>,
-    /// What else is said of it.
+    /// Further details.
     pub details: Details,
 }
 
-/// The whole name of a case, by which a project knows it: `suite::name`.
+/// The full name of a case, which identifies it within a project: `suite::name`.
 pub fn full_test_name(suite: &str, name: &str) -> String {
     if suite.is_empty() { name.to_owned() } else { format!("{suite}::{name}") }
 }
 
-/// How many slowest cases a summary names.
+/// Number of slowest cases in a summary.
 const SLOWEST: usize = 5;
 
-/// What a build's cases come to.
+/// A summary of a build's test cases.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TestSummary {
-    /// How many cases there are.
+    /// Number of cases.
     pub total: u64,
-    /// Those that passed at the first try.
+    /// Cases that passed at the first attempt.
     pub passed: u64,
-    /// Those that passed in the end.
+    /// Cases that passed after a failed attempt.
     pub flaky: u64,
-    /// Those that were not run.
+    /// Skipped cases.
     pub skipped: u64,
-    /// Those that failed.
+    /// Failed cases.
     pub failed: u64,
-    /// Those that broke.
+    /// Broken cases.
     pub error: u64,
-    /// How long they took together, in microseconds.
+    /// Total duration, in microseconds.
     pub micros: u64,
-    /// The slowest of them, by their whole names, with their microseconds.
+    /// The full names of the slowest cases, with their durations in microseconds.
     pub slowest: Vec<(String, u64)>,
 }
 
@@ -205,7 +205,7 @@ impl TestSummary {
         } += 1;
     }
 
-    /// Adds cases to it.
+    /// Adds cases to the summary.
     pub fn add(&mut self, results: &[TestResult]) {
         for result in results {
             self.count(result.status);
@@ -222,7 +222,7 @@ impl TestSummary {
         }
     }
 
-    /// Whether there is no case at all.
+    /// Whether there are no cases.
     pub fn is_empty(&self) -> bool {
         self.total == 0
     }

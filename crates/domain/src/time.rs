@@ -9,29 +9,31 @@ use uuid::Uuid;
 
 use crate::Invalid;
 
-/// An instant to the microsecond, with the UTC offset (in minutes) in which it was written.
+/// An instant to the microsecond, with the UTC offset (in minutes) it was written in.
 ///
-/// Microseconds, because that is what the databases keep: an instant read back must equal the one
-/// that was written. Years 1 to 9999, because RFC 2822 and RFC 3339 can write no others.
+/// Microseconds, because that is what the databases store: an instant read back must equal the one
+/// written. Years 1 to 9999, because RFC 2822 and RFC 3339 cannot express others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timestamp {
     micros: i64,
     offset_minutes: i16,
 }
 
-/// A fresh UUID that sorts by time (version 7 of RFC 9562). Where the clock says that it is before 1970, of which there
-/// are none, a random one.
+/// A new UUID that sorts by time (version 7 of RFC 9562). If the clock is before 1970, which
+/// version 7 cannot express, it is random.
 pub fn fresh_uuid() -> Uuid {
     if SystemTime::now() < SystemTime::UNIX_EPOCH { Uuid::new_v4() } else { Uuid::now_v7() }
 }
 
 impl Timestamp {
-    /// The present, in UTC.
+    /// The current time, in UTC.
+    #[expect(clippy::disallowed_methods, reason = "all other code gets the time from here")]
     pub fn now() -> Self {
         Self { micros: Utc::now().timestamp_micros(), offset_minutes: 0 }
     }
 
-    /// When a file was changed, as its system says; `None` where no calendar has that.
+    /// A time from the file system, such as when a file was modified; `None` if no calendar date
+    /// expresses it.
     pub fn of_system(time: SystemTime) -> Option<Self> {
         let micros = match time.duration_since(SystemTime::UNIX_EPOCH) {
             Ok(since) => i64::try_from(since.as_micros()).ok()?,
@@ -40,7 +42,8 @@ impl Timestamp {
         Self::from_parts(micros, 0)
     }
 
-    /// From microseconds since 1970 and an offset in minutes; `None` where no calendar has them.
+    /// From microseconds since 1970 and an offset in minutes; `None` if no calendar date expresses
+    /// them.
     pub fn from_parts(micros: i64, offset_minutes: i16) -> Option<Self> {
         let utc = DateTime::from_timestamp_micros(micros)?;
         let offset = FixedOffset::east_opt(i32::from(offset_minutes) * 60)?;
@@ -59,7 +62,7 @@ impl Timestamp {
     }
 
     fn local(self) -> DateTime<FixedOffset> {
-        // Both parts were checked when the value was made; UTC and the epoch stand in otherwise.
+        // Both parts were checked when the value was created; UTC and the epoch are unused fallbacks.
         let offset = FixedOffset::east_opt(i32::from(self.offset_minutes) * 60);
         let offset = offset.unwrap_or_else(|| chrono::Offset::fix(&Utc));
         DateTime::from_timestamp_micros(self.micros).unwrap_or_default().with_timezone(&offset)
@@ -72,7 +75,8 @@ impl Timestamp {
             ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
         let (local, offset) = (self.local(), self.offset_minutes);
         let name = |names: &'static [&str], at: u32| names.get(at as usize).copied().unwrap_or("");
-        // By hand: a page of builds has hundreds of these, and interpreting a format takes five times as long.
+        // Formatted by hand: a page of builds has hundreds of dates, and interpreting a format string takes
+        // five times as long.
         format!(
             "{}, {:02} {} {:04} {:02}:{:02}:{:02} {}{:02}{:02}",
             name(&DAYS, local.weekday().num_days_from_monday()),
@@ -88,7 +92,7 @@ impl Timestamp {
         )
     }
 
-    /// `2009-10-20T15:20:00Z`: RFC 3339 in UTC, with as many digits of a second as it needs.
+    /// `2009-10-20T15:20:00Z`: RFC 3339 in UTC, with fractional seconds as needed.
     pub fn to_rfc3339_utc(self) -> String {
         let utc = self.local().with_timezone(&Utc);
         utc.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true)
@@ -110,12 +114,12 @@ impl Ord for Timestamp {
 impl FromStr for Timestamp {
     type Err = Invalid;
 
-    /// Reads RFC 2822, RFC 3339 and the ISO 8601 forms near it (`T` or a space, with or without
-    /// seconds, `+01:00`, `+0100`, `+01` or `Z`); without an offset it is UTC, without a time midnight.
+    /// Parses RFC 2822, RFC 3339 and similar ISO 8601 forms (`T` or a space, with or without seconds,
+    /// `+01:00`, `+0100`, `+01` or `Z`). The default offset is UTC; the default time is midnight.
     fn from_str(text: &str) -> Result<Self, Invalid> {
         let text = text.trim();
         let refused =
-            || Invalid::new(format!("'{}' is not a date of RFC 2822 or RFC 3339", cut(text)));
+            || Invalid::new(format!("'{}' is not an RFC 2822 or RFC 3339 date", cut(text)));
         let instant = DateTime::parse_from_rfc2822(text)
             .or_else(|_| DateTime::parse_from_rfc3339(text))
             .ok()

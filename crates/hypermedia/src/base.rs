@@ -1,4 +1,4 @@
-//! Where the server is, as its clients see it.
+//! The server's address as seen by clients.
 
 use crate::Resource;
 
@@ -15,7 +15,7 @@ impl Base {
         Self { origin: origin.into(), prefix: prefix.trim_end_matches('/').to_owned() }
     }
 
-    /// From a public URL such as `https://ci.example.org/pony_server`; `None` where it is not one.
+    /// Parses a public URL such as `https://ci.example.org/pony_server`; `None` if it isn't one.
     pub fn from_public_url(url: &str) -> Option<Self> {
         let (scheme, rest) = url.split_once("://")?;
         if !matches!(scheme, "http" | "https") || url.contains(['?', '#', ' ', '"', '<', '>']) {
@@ -28,7 +28,7 @@ impl Base {
         (!authority.is_empty()).then(|| Self::new(format!("{scheme}://{authority}"), path))
     }
 
-    /// The path that everything is under; empty or `/prefix`.
+    /// The path prefix of all resources: empty or `/prefix`.
     pub fn prefix(&self) -> &str {
         &self.prefix
     }
@@ -38,7 +38,7 @@ impl Base {
         &self.origin
     }
 
-    /// The path within the server of a request's path; a proxy may or may not have cut the prefix.
+    /// The part of a request path below the prefix. A proxy may or may not have removed the prefix.
     pub fn strip<'a>(&self, path: &'a str) -> &'a str {
         match path.strip_prefix(&self.prefix) {
             Some("") => "/",
@@ -47,12 +47,12 @@ impl Base {
         }
     }
 
-    /// A resource's path with the prefix, as in `Location`.
+    /// A resource's path including the prefix, as in `Location`.
     pub fn location(&self, resource: &Resource) -> String {
         self.under(&resource.path())
     }
 
-    /// A path within the server, with the prefix.
+    /// Adds the prefix to a path within the server.
     pub fn under(&self, path: &str) -> String {
         format!("{}{path}", self.prefix)
     }

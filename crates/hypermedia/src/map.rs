@@ -1,7 +1,8 @@
-//! The map of URIs: every resource once, with its path, its methods and its operations.
+//! The map of URIs: one row per resource, with its path, methods and operations.
 //!
-//! Paths are parsed and written, links, `Allow`, metrics and `/openapi.json` follow from these rows alone. A
-//! new resource is a row here, an arm in the API's table of handlers, and a document.
+//! These rows are the only source for parsing and writing paths, links, `Allow`, metrics and
+//! `/openapi.json`. A new resource needs a row here, an arm in the API's table of handlers, and a
+//! document.
 
 use devmason_domain::{BuildKey, Slug, Username};
 
@@ -9,7 +10,7 @@ use crate::operation::{Answer, Description, Right, answer, document, error};
 use crate::resource::resources;
 use crate::{Collection, TagSegment};
 
-/// An operation without parameters and without a body.
+/// An operation without parameters or body.
 const PLAIN: Description =
     Description { summary: "", right: Right::Read, query: &[], body: None, answers: &[] };
 
@@ -17,7 +18,7 @@ const PLAIN: Description =
 const REPORTED: [&str; 8] =
     ["report", "tag", "host", "arch", "user", "started", "name", "component"];
 
-/// The parameters of a list that is read by page number.
+/// The parameters of a list with page numbers.
 const PAGE: [&str; 2] = ["page", "per_page"];
 
 /// The parameters of a list of builds.
@@ -29,35 +30,35 @@ const BUILDS: [&str; 13] = [
 /// The parameters of a list in the query API.
 const OBJECTS: [&str; 6] = ["limit", "offset", "where", "query", "sort", "embed"];
 
-const ABSENT: Answer = error(404, "Not found, or no such page");
+const ABSENT: Answer = error(404, "Not found, or the page does not exist");
 const REDIRECT: Answer = answer(302, "The build, at `Location`");
 const UNCHANGED: Answer =
     answer(304, "Not modified: `If-None-Match` has the ETag of the representation");
-const STALE: Answer = error(412, "`If-Match` or `If-None-Match` does not hold");
+const STALE: Answer = error(412, "The condition in `If-Match` or `If-None-Match` is not met");
 const TOO_LARGE: Answer =
     error(413, "The body is longer than the limit, or a report exceeds one of its limits");
 const NOT_JSON: Answer = error(
     415,
-    "The body is neither `application/json` nor, where builds are reported, a report file; or its coding is neither gzip nor zstd",
+    "Unsupported media type or coding: the body must be `application/json` (or a report file when reporting a build), optionally compressed with gzip or zstd",
 );
 const KEY_REUSED: Answer = error(422, "The `Idempotency-Key` was used with another body");
-const CLOSED: Answer = error(410, "The build is finished");
+const CLOSED: Answer = error(410, "The build is already finished");
 const TAKEN: Answer = error(409, "A concurrent request is taking the username");
 
-/// Answers that any operation may give.
+/// Responses that any operation may give.
 pub const ANY: [Answer; 6] = [
     error(400, "A parameter, a header or a member of the body is invalid; the message names it"),
     error(401, "Wrong credentials, or none where they are required"),
     error(421, "The server does not serve this host"),
     error(429, "Too many wrong passwords; see `Retry-After`"),
-    error(500, "Internal error; the server's log has the cause"),
+    error(500, "Internal error; see the server log"),
     error(
         503,
         "The database is unreachable or busy, the queue is full, or memory is short; see `Retry-After`",
     ),
 ];
 
-/// The answer to `OPTIONS`, at any resource.
+/// The response to `OPTIONS`, for any resource.
 pub const OPTIONS: Description = Description {
     summary: "List the methods that this client may use here",
     right: Right::Read,
@@ -66,17 +67,17 @@ pub const OPTIONS: Description = Description {
 };
 
 impl Description {
-    /// The answers that its right and its body imply.
+    /// The responses that the operation's right and body imply.
     pub fn implied(&self) -> Vec<Answer> {
         let mut answers = Vec::new();
         if !matches!(self.right, Right::Open | Right::SignIn) {
-            answers.push(error(403, "Not permitted, or sent by a page of another site"));
+            answers.push(error(403, "Not permitted, or a cross-site request"));
         }
         if self.body.is_some() {
             answers.extend([TOO_LARGE, NOT_JSON]);
         }
         if self.body.is_some() || self.answers.iter().any(|answer| answer.status == 413) {
-            answers.push(error(408, "The body did not arrive in time"));
+            answers.push(error(408, "Timed out waiting for the request body"));
         }
         answers
     }
@@ -94,7 +95,7 @@ resources! {
         }
     }
 
-    /// Whether the process lives.
+    /// Whether the process is alive.
     Health() = ["healthz"] in Open() {
         Get ReadHealth {
             summary: "Check that the process is alive",
@@ -104,7 +105,7 @@ resources! {
         }
     }
 
-    /// Whether the server can answer requests.
+    /// Whether the server can handle requests.
     Ready() = ["readyz"] in Open() {
         Get ReadReadiness {
             summary: "Check that the database answers",
@@ -144,21 +145,61 @@ resources! {
         }
     }
 
-    /// The session of a browser: who is signed in.
+    /// The documentation.
+    Docs() = ["docs"] in Server() {
+        Get ReadDocs {
+            summary: "Read the documentation",
+            right: Right::Read,
+            answers: &[answer(200, "The page"), UNCHANGED],
+            ..PLAIN
+        }
+    }
+
+    /// The reference of the API for people.
+    Reference() = ["docs" / "reference"] in Server() {
+        Get ReadReference {
+            summary: "Read this description as a page",
+            right: Right::Read,
+            answers: &[answer(200, "The page"), UNCHANGED],
+            ..PLAIN
+        }
+    }
+
+    /// A page of the documentation.
+    DocsPage(page: String) = ["docs" / page] in Server() {
+        Get ReadDocsPage {
+            summary: "Read a page of the documentation",
+            right: Right::Read,
+            answers: &[answer(200, "The page"), UNCHANGED, ABSENT],
+            ..PLAIN
+        }
+    }
+
+    /// A page in a section of the documentation, or an image.
+    DocsSubpage(section: String, page: String) = ["docs" / section / page] in Server() {
+        Get ReadDocsSubpage {
+            summary: "Read a page in a section of the documentation, or an image",
+            right: Right::Read,
+            answers: &[answer(200, "The page, or the image"), UNCHANGED, ABSENT],
+            ..PLAIN
+        }
+    }
+
+    /// A browser session: who is signed in.
     Session() = ["api" / "v1" / "session"] in Session() {
         Get ReadSession {
             summary: "Read who is signed in; browsers get the sign-in form",
             right: Right::SignIn,
             query: &["next"],
-            answers: &[document(200, "Session", "Who looks"), UNCHANGED],
+            answers: &[document(200, "Session", "The signed-in user"), UNCHANGED],
             ..PLAIN
         }
         Post ChangeSession {
             summary: "Sign in or out with a form",
             right: Right::SignIn,
             answers: &[
-                answer(303, "Done; the cookie is the session"),
-                error(403, "The form is of another session, or of none"),
+                answer(303, "Done; the cookie carries the session"),
+                error(403, "The form has expired"),
                 TOO_LARGE,
                 NOT_JSON,
             ],
@@ -458,7 +499,7 @@ resources! {
             summary: "Delete a user",
             right: Right::User,
             answers: &[
-                answer(204, "Deleted: its projects belong to nobody, its builds are credited to nobody"),
+                answer(204, "Deleted: the user's projects have no owner, the user's builds are anonymous"),
                 ABSENT,
                 STALE,
             ],
@@ -469,7 +510,7 @@ resources! {
     /// The builds that a user sent.
     UserBuilds(username: Username) = ["users" / username / "builds"] in InUser(username) {
         Get ListUserBuilds {
-            summary: "List the builds that the user sent, newest first",
+            summary: "List the user's builds, newest first",
             right: Right::Read,
             query: &BUILDS,
             answers: &[document(200, "BuildList", "A page of builds"), UNCHANGED, ABSENT],
@@ -480,7 +521,7 @@ resources! {
     /// The latest build that a user sent.
     LatestByUser(username: Username) = ["users" / username / "builds" / "latest"] in InUser(username) {
         Get FindLatestByUser {
-            summary: "Redirect to the latest build that the user sent",
+            summary: "Redirect to the user's latest build",
             right: Right::Read,
             answers: &[REDIRECT, ABSENT],
             ..PLAIN
@@ -507,7 +548,7 @@ resources! {
         }
     }
 
-    // Any other first segment is a project's name: these rows come last.
+    // Any other first segment is a project's name, so these rows come last.
 
     /// A project.
     Project(project: Slug) = [project] in Project(project) {
@@ -518,12 +559,12 @@ resources! {
             ..PLAIN
         }
         Put PutProject {
-            summary: "Register a project, or change it",
+            summary: "Create or change a project",
             right: Right::Project,
             body: Some("NewProject"),
             answers: &[
                 document(200, "Project", "Changed"),
-                document(201, "Project", "Registered"),
+                document(201, "Project", "Created"),
                 TAKEN,
                 STALE,
                 ABSENT,
@@ -610,7 +651,7 @@ resources! {
                 answer(201, "Stored"),
                 STALE,
                 ABSENT,
-                error(409, "Another document was stored under this id before; builds are not updated"),
+                error(409, "A different document is already stored under this id; builds cannot be updated"),
             ],
         }
         Delete DeleteBuild {
@@ -657,7 +698,7 @@ resources! {
             summary: "List the build's test cases",
             right: Right::Read,
             query: &["status", "suite", "text", "from", "per_page"],
-            answers: &[document(200, "TestList", "A part of the cases"), UNCHANGED, ABSENT],
+            answers: &[document(200, "TestList", "A page of test cases"), UNCHANGED, ABSENT],
             ..PLAIN
         }
     }
@@ -684,7 +725,7 @@ resources! {
         }
     }
 
-    /// What happens to a build while it runs, as events.
+    /// A stream of events about a running build.
     Events(project: Slug, build: BuildKey) = [project / "builds" / build / "events"] in InBuild(project, build) {
         Get WatchBuild {
             summary: "Follow a running build: server-sent events for each step and for its end",
@@ -705,7 +746,7 @@ resources! {
         }
     }
 
-    /// The place that parses a build's uploads again.
+    /// Reparses a build's uploads.
     Reparse(project: Slug, build: BuildKey) = [project / "builds" / build / "receipt" / "reparse"] in Reparse(project, build) {
         Post Reparse {
             summary: "Reparse the build's report files",
@@ -713,7 +754,7 @@ resources! {
             answers: &[
                 document(200, "Receipt", "The new receipt"),
                 ABSENT,
-                error(409, "No upload is kept, they are too long together, or the build changed meanwhile"),
+                error(409, "No uploads are stored, they are too large to reparse, or the build changed in the meantime"),
                 STALE,
                 TOO_LARGE,
             ],
@@ -721,13 +762,13 @@ resources! {
         }
     }
 
-    /// The history of a test, by its whole name, slashes and all.
+    /// The history of a test, by its full name, which may contain slashes.
     TestHistory(project: Slug, test: String) = [project / "tests" / test] in InProject(project) {
         Get ReadTestHistory {
             summary: "List the results of a test over builds, newest first",
             right: Right::Read,
             query: &["after", "from", "per_page"],
-            answers: &[document(200, "TestHistory", "A part of its runs"), UNCHANGED, ABSENT],
+            answers: &[document(200, "TestHistory", "A page of runs"), UNCHANGED, ABSENT],
             ..PLAIN
         }
     }
@@ -742,7 +783,7 @@ resources! {
         }
     }
 
-    /// The builds of a project that have some tags.
+    /// The builds of a project that have certain tags.
     Tagged(project: Slug, tags: TagSegment) = [project / "tags" / tags] in Tagged(project, tags) {
         Get ListTagged {
             summary: "List the builds that have all these tags, newest first",
@@ -753,7 +794,7 @@ resources! {
         }
     }
 
-    /// The latest of the builds that have some tags.
+    /// The latest build that has certain tags.
     LatestTagged(project: Slug, tags: TagSegment) = [project / "tags" / tags / "latest"] in Tagged(project, tags) {
         Get FindLatestTagged {
             summary: "Redirect to the latest build that has all these tags",
@@ -763,7 +804,7 @@ resources! {
         }
     }
 
-    /// The badge of the latest build that has some tags.
+    /// The badge of the latest build that has certain tags.
     TaggedBadge(project: Slug, tags: TagSegment) = [project / "tags" / tags / "badge.svg"] in Tagged(project, tags) {
         Get ReadTaggedBadge {
             summary: "Read the status of the latest build with these tags as an SVG badge",
@@ -773,7 +814,7 @@ resources! {
         }
     }
 
-    /// The feed of the recent builds that have some tags.
+    /// The feed of recent builds that have certain tags.
     TaggedFeed(project: Slug, tags: TagSegment) = [project / "tags" / tags / "builds.atom"] in Tagged(project, tags) {
         Get ReadTaggedFeed {
             summary: "Read the recent builds with these tags as an Atom feed",

@@ -1,4 +1,4 @@
-//! What resources are named by: methods, tags in a path, collections, lists of builds.
+//! Names that resources consist of: methods, tags in a path, collections, lists of builds.
 
 use std::fmt;
 
@@ -39,13 +39,13 @@ impl fmt::Display for Method {
 
 /// A path segment that names one or more tags.
 ///
-/// `;` and `,` always separate tags. Without either, only the project's tags tell whether `a-b` is one tag
-/// or two, so the segment keeps its text.
+/// `;` and `,` always separate tags. Without either, only the project's tags determine whether
+/// `a-b` is one tag or two, so the segment keeps its text.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct TagSegment(String);
 
 impl TagSegment {
-    /// The segment as a path has it, decoded.
+    /// From a decoded path segment.
     pub(crate) fn new(text: &str) -> Self {
         Self(text.to_owned())
     }
@@ -54,7 +54,7 @@ impl TagSegment {
     pub fn of<'a>(tags: impl IntoIterator<Item = &'a Tag>) -> Self {
         let tags: Vec<&str> = tags.into_iter().map(Tag::as_str).collect();
         match tags.as_slice() {
-            // A dot segment would be resolved away by clients, so it gets an empty second tag.
+            // Clients would remove a dot segment from the path, so it gets an empty second tag.
             [dot @ ("." | "..")] => Self(format!("{dot};")),
             _ => Self(tags.join(";")),
         }
@@ -65,7 +65,7 @@ impl TagSegment {
         &self.0
     }
 
-    /// The words that `;` and `,` separate, or `None` where neither is there.
+    /// The words separated by `;` and `,`; `None` if the segment contains neither.
     pub fn separated(&self) -> Option<Vec<&str>> {
         let words = self.0.split([';', ',']).filter(|word| !word.trim().is_empty());
         self.0.contains([';', ',']).then(|| words.collect())
@@ -75,9 +75,9 @@ impl TagSegment {
 /// A kind of object in the query API, under `/api/v1`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Collection {
-    /// Kinds of things under test.
+    /// Component types.
     ComponentTypes,
-    /// Things under test.
+    /// Components.
     Components,
     /// Projects.
     Projects,
@@ -120,7 +120,7 @@ impl Collection {
         }
     }
 
-    /// The name of one of it, in documents.
+    /// The singular name in documents.
     pub fn singular(self) -> &'static str {
         let plural = self.plural();
         plural.strip_suffix('s').unwrap_or(plural)
@@ -165,7 +165,7 @@ impl Collection {
 pub enum BuildsOf {
     /// A project's.
     Project(Slug),
-    /// Those of a project that have some tags.
+    /// The builds of a project that have certain tags.
     Tagged(Slug, TagSegment),
     /// A user's.
     User(Username),
@@ -212,7 +212,7 @@ impl BuildsOf {
     }
 }
 
-/// One of the two outputs of a step.
+/// One of a step's two output streams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Stream {
     /// Standard output.

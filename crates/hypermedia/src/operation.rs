@@ -1,55 +1,56 @@
-//! How the map describes an operation: what it does, what it takes, who may do it and what it answers.
+//! How the map describes an operation: its summary, parameters, permissions and responses.
 
 use crate::Method;
 
 /// An operation of a resource, as `/openapi.json` describes it.
 #[derive(Debug, Clone, Copy)]
 pub struct Description {
-    /// What it does, in a few words.
+    /// A short summary.
     pub summary: &'static str,
     /// Who may do it.
     pub right: Right,
     /// The names of its query parameters.
     pub query: &'static [&'static str],
-    /// The name of the schema of its body.
+    /// The name of the schema of its request body.
     pub body: Option<&'static str>,
-    /// What it answers, beside what its right implies and what any operation may answer.
+    /// Its responses, in addition to those implied by its right and those of any operation.
     pub answers: &'static [Answer],
 }
 
-/// One answer of an operation.
+/// A response of an operation.
 #[derive(Debug, Clone, Copy)]
 pub struct Answer {
     /// The status code.
     pub status: u16,
-    /// The name of the schema of its body; none where the body is empty or is not JSON.
+    /// The name of the schema of the response body; `None` if the body is empty or isn't JSON.
     pub schema: Option<&'static str>,
-    /// What it means.
+    /// The meaning.
     pub meaning: &'static str,
 }
 
-/// Who may perform an operation. The policy of the domain decides for a given client; this is what it asks.
+/// Who may perform an operation. The domain's policy decides for each client; this describes the
+/// rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Right {
-    /// Anybody; credentials are not even looked at.
+    /// Anyone; credentials are ignored.
     Open,
-    /// Anybody; the answer depends on the credentials.
+    /// Anyone; the response depends on the credentials.
     SignIn,
-    /// Whoever may read.
+    /// Anyone who may read.
     Read,
-    /// Whoever may register projects; of an existing project its owner and administrators.
+    /// A new project: anyone who may register projects. An existing one: its owner and administrators.
     Project,
-    /// Whoever may report to the project.
+    /// Anyone who may report to the project.
     Report,
-    /// The user who began the build and whoever owns the project, as long as they may report.
+    /// The user who started the build and the owner of the project, as long as they may report.
     Continue,
-    /// The user who sent the build, the owner of the project, administrators.
+    /// The user who sent the build, the project's owner and administrators.
     Build,
-    /// The user itself, administrators.
+    /// The user and administrators.
     User,
     /// Signed-in users.
     Create,
-    /// The creator of the object, administrators.
+    /// The object's creator and administrators.
     Object,
 }
 
@@ -60,16 +61,18 @@ impl Right {
             Self::Open => "Open to anyone; credentials are ignored.",
             Self::SignIn => "Open to anyone.",
             Self::Read => {
-                "Needs permission to read: everyone, unless the server is set to signed-in users."
+                "Requires permission to read: everyone, unless the server limits reading to signed-in users."
             }
             Self::Project => {
-                "A new project: anyone the server lets register projects. An existing one: its owner and administrators."
+                "New project: anyone allowed to create projects on this server. Existing project: its owner and administrators."
             }
-            Self::Report => "Needs permission to report to the project.",
+            Self::Report => "Requires permission to report to the project.",
             Self::Continue => {
                 "The user who started the build, the project's owner and administrators."
             }
-            Self::Build => "The user who sent the build, the project's owner and administrators.",
+            Self::Build => {
+                "The user who reported the build, the project's owner and administrators."
+            }
             Self::User => "The user and administrators.",
             Self::Create => "Signed-in users.",
             Self::Object => "The object's creator and administrators.",
@@ -77,10 +80,10 @@ impl Right {
     }
 }
 
-/// The row of a resource: its pattern and its operations.
+/// A resource's row in the map: its pattern and its operations.
 #[derive(Debug, Clone, Copy)]
 pub struct Row {
-    /// Its path, with the names of variable segments in braces.
+    /// Its path, with variable segments in braces.
     pub pattern: &'static str,
     /// Its methods.
     pub methods: &'static [Method],
@@ -88,17 +91,17 @@ pub struct Row {
     pub operations: &'static [Description],
 }
 
-/// An answer without a body, or with one that is not JSON.
+/// A response without a body, or with one that isn't JSON.
 pub(crate) const fn answer(status: u16, meaning: &'static str) -> Answer {
     Answer { status, schema: None, meaning }
 }
 
-/// An answer with a document.
+/// A response with a document.
 pub(crate) const fn document(status: u16, schema: &'static str, meaning: &'static str) -> Answer {
     Answer { status, schema: Some(schema), meaning }
 }
 
-/// An answer that refuses.
+/// An error response.
 pub(crate) const fn error(status: u16, meaning: &'static str) -> Answer {
     document(status, "Error", meaning)
 }

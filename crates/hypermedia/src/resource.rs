@@ -1,4 +1,5 @@
-//! How the map of URIs works: from a row to the parser, the path, the methods and the operations.
+//! How the map of URIs works: each row yields the parser, path, methods and operations of a
+//! resource.
 
 use std::borrow::Cow;
 
@@ -7,7 +8,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 
 use crate::{Collection, Resource, TagSegment};
 
-/// First segments that belong to the server: no project may have them as its name.
+/// Reserved first segments, which no project may have as its name.
 pub const RESERVED: [&str; 11] = [
     "users",
     "api",
@@ -22,47 +23,48 @@ pub const RESERVED: [&str; 11] = [
     "robots.txt",
 ];
 
-/// Why a path leads nowhere.
+/// Why a path doesn't match a resource.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PathError {
-    /// No resource has such a path.
+    /// No resource has this path.
     #[error("not found")]
     NotFound,
-    /// One would, if a name in it were well-formed: a client that PUTs there should know.
+    /// A name in the path is malformed; reported separately so that a client that sends a PUT learns
+    /// about it.
     #[error("{0}")]
     Malformed(String),
 }
 
-/// What a resource belongs to. Whether it exists, and what a client may do with it, follow from that.
+/// What a resource belongs to. This determines whether it exists and what a client may do with it.
 #[derive(Debug, Clone, Copy)]
 pub enum Place<'a> {
-    /// Always there, for anyone.
+    /// Always exists, for anyone.
     Open,
-    /// Always there, for those who may read.
+    /// Always exists, for anyone who may read.
     Server,
-    /// The session of a browser.
+    /// A browser session.
     Session,
     /// A project.
     Project(&'a Slug),
     /// The builds of a project.
     Builds(&'a Slug),
-    /// Anything else of a project.
+    /// Any other resource of a project.
     InProject(&'a Slug),
-    /// Anything of the builds with some tags.
+    /// Any resource of the builds with certain tags.
     Tagged(&'a Slug, &'a TagSegment),
     /// A build.
     Build(&'a Slug, &'a BuildKey),
     /// The progress of a build.
     Progress(&'a Slug, &'a BuildKey),
-    /// The place that parses a build's uploads again.
+    /// Reparses a build's uploads.
     Reparse(&'a Slug, &'a BuildKey),
-    /// Anything else of a build.
+    /// Any other resource of a build.
     InBuild(&'a Slug, &'a BuildKey),
     /// A user.
     User(&'a Username),
-    /// Anything else of a user.
+    /// Any other resource of a user.
     InUser(&'a Username),
-    /// The components, or their types.
+    /// The components or the component types.
     Components,
     /// An object of the query API.
     Object(Collection, &'a str),
@@ -70,14 +72,14 @@ pub enum Place<'a> {
     InObject(Collection, &'a str),
 }
 
-/// Characters that a path has unencoded (RFC 3986, unreserved).
+/// Characters that are not encoded in a path (RFC 3986, unreserved).
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// A variable segment of a path.
 pub(crate) trait Segment: Sized {
-    /// Reads it from its decoded text.
+    /// Parses the decoded text of a segment.
     fn read(text: &str) -> Result<Self, PathError>;
-    /// Its text, not yet encoded.
+    /// Its unencoded text.
     fn text(&self) -> Cow<'_, str>;
 }
 
@@ -129,7 +131,7 @@ impl Segment for String {
     }
 }
 
-/// A number has one spelling: no sign, no leading zeros.
+/// A number has a single spelling: no sign, no leading zeros.
 impl Segment for u32 {
     fn read(text: &str) -> Result<Self, PathError> {
         let number = text.parse().ok().filter(|number: &Self| number.to_string() == text);
@@ -155,7 +157,7 @@ pub(crate) fn append(path: &mut String, segment: &impl Segment) {
 }
 
 impl Resource {
-    /// Finds the resource at a path within the server. A trailing slash makes no difference.
+    /// Finds the resource at a path within the server. A trailing slash is ignored.
     ///
     /// # Errors
     /// If there is none.
@@ -168,7 +170,7 @@ impl Resource {
             .collect::<Result<_, _>>()
             .map_err(|_| PathError::Malformed("the path is not UTF-8".to_owned()))?;
         let mut segments: Vec<&str> = decoded.iter().map(AsRef::as_ref).collect();
-        // The name of a test may have slashes, which some clients do not encode.
+        // A test's name may contain slashes, which some clients don't encode.
         let name = segments.get(2..).unwrap_or_default().join("/");
         if let [project, "tests", _, ..] = segments[..] {
             segments = vec![project, "tests", &name];
@@ -199,9 +201,10 @@ macro_rules! append_segment {
 }
 pub(crate) use append_segment;
 
-/// The map, from its rows: `Name(field: Type) = [segments] in Place(field) { Method Operation { description } }`.
+/// Defines the map by rows: `Name(field: Type) = [segments] in Place(field) { Method Operation {
+/// description } }`.
 ///
-/// A segment is a text or the name of a field. Of two rows that fit a path, the first one counts.
+/// A segment is a literal or the name of a field. If two rows match a path, the first one wins.
 macro_rules! resources {
     ($(
         $(#[doc = $doc:literal])+
@@ -217,14 +220,14 @@ macro_rules! resources {
 }
 pub(crate) use resources;
 
-/// The enum of resources, and what each row says of one.
+/// The enum of resources and its methods, generated from the rows.
 macro_rules! places {
     ($(
         $(#[doc = $doc:literal])+
         $name:ident ($($($field:ident: $type:ty),+)?) [$($segment:tt)/+]
         $place:ident ($($($of:expr),+)?) [$($method:ident { $($description:tt)+ })+]
     )+) => {
-        /// A resource, and so a place in the map of URIs.
+        /// A resource in the map of URIs.
         #[derive(Debug, Clone, PartialEq, Eq, Hash)]
         pub enum Resource {
             $($(#[doc = $doc])+ $name $(($($type),+))?,)+
@@ -240,7 +243,7 @@ macro_rules! places {
         ];
 
         impl Resource {
-            /// The resource at these segments of a path, decoded.
+            /// The resource at these decoded path segments.
             pub(crate) fn find(segments: &[&str]) -> Result<Self, $crate::PathError> {
                 match segments {
                     $([$($segment),+] => {
@@ -261,14 +264,14 @@ macro_rules! places {
                 path
             }
 
-            /// The pattern of its path, as `/openapi.json` and the metrics name it.
+            /// The pattern of its path, as used in `/openapi.json` and the metrics.
             pub fn pattern(&self) -> &'static str {
                 match self {
                     $(Self::$name { .. } => concat!($($crate::resource::pattern!($segment)),+),)+
                 }
             }
 
-            /// The methods that it has, whoever asks.
+            /// All its methods, whoever asks.
             pub fn methods(&self) -> &'static [$crate::Method] {
                 match self {
                     $(Self::$name { .. } => &[$($crate::Method::$method),+],)+
@@ -287,10 +290,10 @@ macro_rules! places {
 }
 pub(crate) use places;
 
-/// The enum of operations, each with the names in the path of its resource.
+/// The enum of operations, each with the names in its resource's path.
 macro_rules! operations {
     ($($method:ident $operation:ident $name:ident ($($($field:ident: $type:ty),+)?))+) => {
-        /// An operation, with the names in the path of its resource.
+        /// An operation with the names in its resource's path.
         #[derive(Debug, Clone, Copy)]
         pub enum Operation<'a> {
             $(
@@ -300,7 +303,7 @@ macro_rules! operations {
         }
 
         impl Resource {
-            /// Its operation with this method.
+            /// The operation of this method.
             pub fn operation(&self, method: $crate::Method) -> Option<Operation<'_>> {
                 match (self, method) {
                     $((Self::$name $(($($field),+))?, $crate::Method::$method) => {
@@ -334,7 +337,7 @@ mod tests {
     #[test]
     fn the_servers_own_names_are_no_projects() {
         for path in
-            ["/api", "/builds", "/static", "/docs", "/Docs", "/docs/builds", "/api/builds/1"]
+            ["/api", "/builds", "/static", "/Docs", "/docs/builds/1/receipt", "/api/builds/1"]
         {
             assert!(matches!(Resource::parse(path), Err(PathError::Malformed(_))), "{path}");
         }

@@ -1,4 +1,4 @@
-//! What a viewer sees: links, each with what this viewer may do there.
+//! What a viewer sees: links with the methods that the viewer may use.
 
 use devmason_domain::{
     AccountId, Build, BuildKey, Pages, Policy, Project, State, Tag, Username, Viewer,
@@ -12,12 +12,12 @@ use crate::{Base, BuildsOf, Method, Resource, TagSegment};
 /// A link, as in the "Build server REST API".
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Link {
-    /// What the link leads to, seen from here.
+    /// The relation of the target to this resource.
     pub rel: &'static str,
-    /// Where it leads: a full URL.
+    /// The full URL of the target.
     #[schemars(with = "shape::Href")]
     pub href: String,
-    /// What this client may do there.
+    /// The methods that this client may use on the target.
     #[serde(serialize_with = "names")]
     #[schemars(with = "shape::Methods")]
     pub allowed_methods: Vec<Method>,
@@ -27,57 +27,57 @@ fn names<S: serde::Serializer>(methods: &[Method], serializer: S) -> Result<S::O
     serializer.collect_seq(methods.iter().map(|method| method.as_str()))
 }
 
-/// What is asked for leave: a resource, with as much of its state as the answer depends on.
+/// The subject of a permission check: a resource, with the state that the decision depends on.
 #[derive(Debug, Clone, Copy)]
 pub enum Subject<'a> {
-    /// Anything that is only ever read.
+    /// A read-only resource.
     ReadOnly,
-    /// A project, or the place where there is none.
+    /// A project; `None` if it doesn't exist.
     Project(Option<&'a Project>),
     /// A project's builds.
     Builds(&'a Project),
-    /// A build, or the place where there is none.
+    /// A build; `None` if it doesn't exist.
     Build(&'a Project, Option<&'a Build>),
     /// A build's progress.
     Progress(&'a Project, &'a Build),
-    /// Reading a build's uploads again.
+    /// Reparsing a build's uploads.
     Reparse(&'a Project, &'a Build),
-    /// A user, and whether there is one.
+    /// A user, and whether the user exists.
     User(&'a Username, bool),
-    /// The components, or their types.
+    /// The components or the component types.
     Components,
-    /// A component, or a type, and who created it.
+    /// A component or component type, with its creator.
     Component(Option<AccountId>),
 }
 
-/// Documents and links as one viewer sees them.
+/// Documents and links as seen by one viewer.
 #[derive(Debug, Clone, Copy)]
 pub struct View<'a> {
-    /// Where the server is.
+    /// The server's address.
     pub base: &'a Base,
-    /// Who may do what.
+    /// The access policy.
     pub policy: &'a Policy,
-    /// Who looks.
+    /// The viewer.
     pub viewer: &'a Viewer,
 }
 
-/// The links around a page of a list; absent where they don't apply.
+/// The links of a list page; `None` for those that don't apply.
 #[derive(Debug, Clone, Default)]
 pub struct ListLinks {
-    /// The query of this page itself.
+    /// The query of this page.
     pub this: String,
-    /// That of the first page.
+    /// The query of the first page.
     pub first: String,
-    /// That of the last page.
+    /// The query of the last page.
     pub last: Option<String>,
-    /// That of the next page.
+    /// The query of the next page.
     pub next: Option<String>,
-    /// That of the previous page.
+    /// The query of the previous page.
     pub previous: Option<String>,
 }
 
 impl View<'_> {
-    /// What the viewer may do with a subject.
+    /// The methods that the viewer may use on a subject.
     pub fn methods(&self, subject: Subject<'_>) -> Vec<Method> {
         let (policy, viewer) = (self.policy, self.viewer);
         let mut methods = Vec::with_capacity(4);
@@ -104,7 +104,7 @@ impl View<'_> {
             Subject::Project(None) => allow(Method::Put, policy.register_project(viewer).is_ok()),
             Subject::Builds(project) => allow(Method::Post, policy.report(viewer, project).is_ok()),
             Subject::Build(project, build) => {
-                // Where a build is, a PUT of the same document is a retry and succeeds.
+                // If the build exists, a PUT of the same document is a retry and succeeds.
                 allow(Method::Put, policy.report(viewer, project).is_ok());
                 let delete =
                     build.is_some_and(|build| policy.delete_build(viewer, project, build).is_ok());
@@ -137,7 +137,7 @@ impl View<'_> {
         Link { rel, href: self.base.href(resource), allowed_methods: self.methods(subject) }
     }
 
-    /// Links of the server itself.
+    /// The links of the server.
     pub fn root_links(&self) -> Vec<Link> {
         vec![
             self.link("users", &Resource::UserList, Subject::ReadOnly),
@@ -183,7 +183,7 @@ impl View<'_> {
     /// The links of a build.
     pub fn build_links(&self, project: &Project, build: &Build) -> Vec<Link> {
         let mut links = Vec::with_capacity(4 + build.tags.as_slice().len());
-        // A stored key is well formed: it was parsed when it was read.
+        // A stored key is well-formed: it was validated when it was received.
         if let Ok(key) = build.key().parse() {
             let this = Resource::Build(project.slug.clone(), key);
             links.push(self.link("self", &this, Subject::Build(project, Some(build))));
@@ -214,8 +214,8 @@ impl View<'_> {
         links
     }
 
-    /// The links of what belongs to a build: to itself, with its query, to its next part where there is one,
-    /// and to the build.
+    /// The links of a resource that belongs to a build: itself with its query, its next page if any,
+    /// and the build.
     pub fn part_links(
         &self,
         project: &Project,
@@ -233,7 +233,7 @@ impl View<'_> {
         links
     }
 
-    /// The links of a build's receipt; to reading its uploads again for those who may.
+    /// The links of a build's receipt, including one to reparse its uploads.
     pub fn receipt_links(&self, project: &Project, build: &Build) -> Vec<Link> {
         let Ok(key) = build.key().parse::<BuildKey>() else { return Vec::new() };
         let this = Resource::Receipt(project.slug.clone(), key.clone());
@@ -295,7 +295,7 @@ impl View<'_> {
         self.link("feed", &of.feed(), Subject::ReadOnly)
     }
 
-    /// The links of a page of the builds with some tags.
+    /// The links of a page of builds with certain tags.
     pub fn tagged_links(&self, project: &Project, tags: &[Tag], list: &ListLinks) -> Vec<Link> {
         let segment = || TagSegment::of(tags);
         let this = Resource::Tagged(project.slug.clone(), segment());
@@ -327,7 +327,7 @@ impl View<'_> {
         links
     }
 
-    /// The links of a page of any list: `self` and `first` always, the others where they apply.
+    /// The links of a page of any list: always `self` and `first`, others if they apply.
     pub fn page_links(
         &self,
         resource: &Resource,
@@ -352,7 +352,7 @@ impl View<'_> {
 }
 
 impl ListLinks {
-    /// The links of a list that is read by page number, from a query without its page.
+    /// The links of a list with page numbers. `query` yields the query of a page.
     pub fn numbered(query: &dyn Fn(u64) -> String, pages: Pages) -> Self {
         Self {
             this: query(pages.page),

@@ -43,7 +43,7 @@
     link.ariaBusy = null;
     if (earlier) link.href = earlier.href; else link.remove();
     const about = one(".about", target.previousElementSibling);
-    if (about) about.textContent = [about.dataset.whole, `${target.children.length} lines are shown`].filter(Boolean).join("; ");
+    if (about) about.textContent = [about.dataset.whole, `${target.children.length} lines shown`].filter(Boolean).join("; ");
     target.focus();
   });
   all(".step .out").forEach((out) => { out.scrollTop = out.scrollHeight; });
@@ -69,7 +69,7 @@
       found = wanted ? all(".out .l").filter((line) => line.lastElementChild.textContent.toLowerCase().includes(wanted)) : [];
       found.forEach((line) => line.classList.add("found"));
       at = -1;
-      one("#found").textContent = wanted ? `${found.length} lines` : "";
+      one("#found").textContent = wanted ? `Matching lines: ${found.length}` : "";
     });
     find.addEventListener("keydown", (event) => {
       if (event.key === "Enter") { event.preventDefault(); step(event.shiftKey ? -1 : 1); }

@@ -1,5 +1,5 @@
-//! What pages load beside themselves: a stylesheet, a script, an icon. Their names have a hash in them, so that
-//! they may be kept for ever.
+//! Files that pages load: a stylesheet, a script, icons. Their names contain a hash, so browsers
+//! may cache them forever.
 
 use crate::Standing;
 
@@ -10,7 +10,7 @@ pub struct Asset {
     extension: &'static str,
     /// Its media type.
     pub media_type: &'static str,
-    /// What is in it.
+    /// Its contents.
     pub text: &'static str,
 }
 
@@ -52,7 +52,7 @@ const ICONS: [Asset; 4] = [
     ),
 ];
 
-/// FNV-1a: enough to tell two versions of a file apart.
+/// FNV-1a, which is enough to distinguish two versions of a file.
 const fn hash(text: &str) -> u64 {
     let bytes = text.as_bytes();
     let (mut hash, mut at) = (0xcbf2_9ce4_8422_2325_u64, 0);
@@ -64,19 +64,19 @@ const fn hash(text: &str) -> u64 {
 }
 
 impl Asset {
-    /// Its name, with its hash.
+    /// Its name, including its hash.
     pub fn name(&self) -> String {
         format!("{}-{:016x}.{}", self.stem, hash(self.text), self.extension)
     }
 
-    /// The file of that name.
+    /// The file with this name.
     pub fn find(name: &str) -> Option<Self> {
         let all = [STYLE, SCRIPT].into_iter().chain(ICONS);
         all.into_iter().find(|asset| asset.name() == name)
     }
 }
 
-/// The icon that shows how something stands.
+/// The icon for a status.
 pub(crate) fn icon_name(standing: Standing) -> String {
     let [success, failure, running, nothing] = ICONS;
     match standing {
@@ -88,7 +88,7 @@ pub(crate) fn icon_name(standing: Standing) -> String {
     .name()
 }
 
-/// Differs whenever pages may look different with the same data.
+/// Changes whenever pages may look different with the same data.
 pub fn look() -> u64 {
     const LOOK: u64 = hash(STYLE.text) ^ hash(SCRIPT.text);
     LOOK

@@ -1,16 +1,18 @@
-//! JSON laid out as HTML, token by token, so that every digit stays as it is.
+//! Formats JSON as HTML, token by token, so that every digit is preserved.
 
-/// How much is laid out, as HTML, in bytes; the JSON itself has all of it.
+/// Maximum size of the formatted HTML, in bytes; the JSON itself is complete.
 const LONGEST: usize = 1 << 20;
 
-/// How much of one string is shown, in bytes, and how long a URL may be to be a link.
+/// Maximum length of a displayed string, and of a URL that becomes a link, in bytes.
 const STRING: usize = 32 << 10;
 const LINK: usize = 2 << 10;
 
-/// How many levels are indented: those that are nested deeper stand under these, or 2 MB would become 480.
+/// Maximum number of indented levels. Deeper ones get no further indentation; otherwise 2 MB would
+/// become 480.
 const LEVELS: usize = 16;
 
-/// Lays out JSON text with two spaces a level; strings that are URLs become links. Says whether that is all of it.
+/// Formats JSON text with two spaces per level; strings that are URLs become links. Returns the
+/// HTML and whether it is complete.
 pub(crate) fn to_html(json: &str) -> (String, bool) {
     let mut html = String::with_capacity(json.len().saturating_mul(2).min(LONGEST));
     let mut is_whole = true;
@@ -68,7 +70,7 @@ fn string_length(text: &str) -> usize {
     text.len()
 }
 
-/// Adds a string; a long one is cut. Says whether it was not.
+/// Adds a string, cut if it is long; returns whether it is complete.
 fn string(html: &mut String, token: &str, is_key: bool) -> bool {
     let shown = token.get(..token.floor_char_boundary(STRING)).unwrap_or_default();
     let text = token.trim_matches('"');
@@ -87,7 +89,7 @@ fn string(html: &mut String, token: &str, is_key: bool) -> bool {
         escape(html, shown);
     }
     if shown.len() < token.len() {
-        html.push_str("\u{2026} <em>(cut)</em>");
+        html.push_str("\u{2026} <em>(truncated)</em>");
     }
     shown.len() == token.len()
 }

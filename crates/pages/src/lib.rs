@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod assets;
+mod docs;
 mod json;
 mod output;
 mod plot;
@@ -12,15 +13,16 @@ pub use askama::Template;
 use devmason_domain::{Build, Outcome};
 
 pub use assets::{Asset, look};
+pub use docs::{Doc, DocPage};
 pub use site::Site;
 pub use views::{
     BuildFilter, BuildPage, BuildParts, Builds, Compared, ComponentBuilds, ComponentRow,
     Components, DocumentPage, History, Lines, Output, Pager, ProblemPage, ProjectPage, ProjectRow,
-    Projects, ReceiptPage, Room, Row, Run, SignIn, Tags, TestLine, TestRow, Tests, User, Users,
-    rendered, step_html,
+    Projects, ReceiptPage, Reference, Room, Row, Run, SignIn, Tags, TestLine, TestRow, Tests, User,
+    Users, rendered, step_html,
 };
 
-/// Adds a character so that it is safe between tags and in quoted attributes.
+/// Adds a character, escaped for use between tags and in quoted attributes.
 fn escape(html: &mut String, c: char) {
     match c {
         '&' => html.push_str("&amp;"),
@@ -32,21 +34,21 @@ fn escape(html: &mut String, c: char) {
     }
 }
 
-/// How a list's latest build stands.
+/// The status of a list's latest build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
     /// It succeeded.
     Success,
     /// It failed.
     Failure,
-    /// There is only one that runs still.
+    /// No build is finished, and one is running.
     Running,
     /// There is none.
     Nothing,
 }
 
 impl Standing {
-    /// How a build stands.
+    /// The status of a build.
     pub fn of(build: &Build) -> Self {
         match build.outcome {
             Outcome::Running => Self::Running,
@@ -55,14 +57,14 @@ impl Standing {
         }
     }
 
-    /// How the latest of some builds that is finished stands, the newest first; else that one runs.
+    /// The status of the latest finished build, given newest first; `Running` if none is finished.
     pub fn latest<'a>(builds: impl Iterator<Item = &'a Build> + Clone) -> Self {
         let mut all = builds.map(Self::of);
         let first = all.clone().next().unwrap_or(Self::Nothing);
         all.find(|standing| *standing != Self::Running).unwrap_or(first)
     }
 
-    /// The word for it: colour is never the only sign.
+    /// Its name: colour is never the only sign.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Success => "success",
@@ -72,7 +74,7 @@ impl Standing {
         }
     }
 
-    /// The class of what shows it.
+    /// The CSS class that shows it.
     pub fn class(self) -> &'static str {
         match self {
             Self::Nothing => "nothing",
@@ -91,7 +93,7 @@ impl Standing {
     }
 }
 
-/// A badge: a label and a word beside it.
+/// A badge: a label with a word beside it.
 #[derive(Template)]
 #[template(path = "badge.svg", escape = "xml")]
 struct Badge<'a> {
@@ -102,16 +104,16 @@ struct Badge<'a> {
     width: usize,
 }
 
-/// How long a badge's label is at most, in characters.
+/// Maximum length of a badge's label, in characters.
 const LABEL: usize = 40;
 
-/// A badge, as SVG; a label that is too long is cut.
+/// A badge as SVG; a label that is too long is cut.
 ///
 /// # Errors
 /// As [`rendered`].
 pub fn badge(label: &str, standing: Standing) -> Result<String, std::fmt::Error> {
     let cut = text::cut(label, LABEL);
-    // 11 px sans-serif: some 7 px a character; the text is fitted into it.
+    // 11 px sans-serif takes about 7 px per character; the text is fitted into that width.
     let room = |text: &str| text.chars().count() * 7 + 12;
     let word = standing.as_str();
     let label_width = room(&cut);
@@ -125,24 +127,24 @@ pub fn badge(label: &str, standing: Standing) -> Result<String, std::fmt::Error>
     badge.render().map_err(|_| std::fmt::Error)
 }
 
-/// An entry of a feed: a build.
+/// A feed entry: a build.
 #[derive(Debug, Clone)]
 pub struct Entry {
-    /// Its URL, which is its id, too.
+    /// Its URL, also used as its id.
     pub href: String,
-    /// What it is, in a line.
+    /// A one-line title.
     pub title: String,
-    /// When it last changed: RFC 3339.
+    /// When it last changed, as in RFC 3339.
     pub updated: String,
     /// Who sent it.
     pub author: String,
     /// Its tags.
     pub tags: Vec<String>,
-    /// More of it, in a line.
+    /// A one-line summary.
     pub summary: String,
 }
 
-/// A feed: Atom, RFC 4287.
+/// An Atom feed (RFC 4287).
 #[derive(Template)]
 #[template(path = "feed.atom", escape = "xml")]
 struct Feed<'a> {
@@ -153,7 +155,7 @@ struct Feed<'a> {
     entries: &'a [Entry],
 }
 
-/// A feed of builds, the newest first: `this` is its own URL, `list` that of the list.
+/// A feed of builds, newest first: `this` is its own URL, `list` that of the list.
 ///
 /// # Errors
 /// As [`rendered`].
@@ -163,7 +165,7 @@ pub fn feed(
     list: &str,
     entries: &[Entry],
 ) -> Result<String, std::fmt::Error> {
-    // A feed that has nothing yet changed when the world of computers began.
+    // An empty feed is dated to the Unix epoch.
     let newest = entries.iter().map(|entry| entry.updated.as_str()).max();
     let updated = newest.unwrap_or("1970-01-01T00:00:00Z");
     let feed = Feed { title, this, list, updated, entries };
@@ -183,7 +185,7 @@ mod tests {
         assert!(badge(&"x".repeat(500), Standing::Success).unwrap().len() < 1500);
     }
 
-    /// Whether it is well-formed: quick-xml looks at the tags, not at the characters.
+    /// Whether it is well-formed: quick-xml checks the tags, but not the characters.
     fn is_well_formed(xml: &str) -> bool {
         use quick_xml::events::Event;
         let has =

@@ -1,10 +1,10 @@
-//! Outputs as HTML: lines with numbers that are links, ANSI colours as classes.
+//! Outputs as HTML: line numbers become links, ANSI colours become classes.
 
 use std::fmt::Write;
 
 use anstyle_parse::{Params, Parser, Perform, Utf8Parser};
 
-/// A line that is longer is cut; the raw output has all of it.
+/// Maximum length of a line, in bytes. Longer lines are cut; the raw output is complete.
 const LONGEST_LINE: usize = 8 << 10;
 
 /// A part of an output.
@@ -14,14 +14,14 @@ pub(crate) struct Part<'a> {
     pub(crate) text: &'a str,
     /// The number of its first line, from 1.
     pub(crate) first: usize,
-    /// The number of its last line, 0 where there is none.
+    /// The number of its last line; 0 if there is none.
     pub(crate) last: usize,
-    /// How many lines the whole output has.
+    /// Number of lines in the whole output.
     pub(crate) of: usize,
 }
 
 impl<'a> Part<'a> {
-    /// The lines from one on, as many as fit: a page of an output.
+    /// Lines from this one on, as many as fit: a page of an output.
     pub(crate) fn from_line(whole: &'a str, first: usize, lines: usize, bytes: usize) -> Self {
         let of = lines_of(whole);
         let start = start_of_line(whole, first);
@@ -39,12 +39,12 @@ impl<'a> Part<'a> {
         Self { text: rest.get(..end).unwrap_or_default(), first, last, of }
     }
 
-    /// The last lines, as many as fit: what is shown at once.
+    /// The last lines, as many as fit: the part shown first.
     pub(crate) fn tail(whole: &'a str, lines: usize, bytes: usize) -> Self {
         let of = lines_of(whole);
         let mut start = whole.len();
         let mut count = 0;
-        // Each line from the end, with its own line break.
+        // Go through the lines from the end, each with its own line break.
         while start > 0 && count < lines {
             let before = whole.get(..start).unwrap_or_default();
             let body = before.strip_suffix('\n').unwrap_or(before);
@@ -59,7 +59,7 @@ impl<'a> Part<'a> {
     }
 }
 
-/// How many lines a text has; what follows the last line break is one, if it is anything.
+/// Number of lines in a text. Any text after the last line break counts as a line.
 fn lines_of(text: &str) -> usize {
     let breaks = text.bytes().filter(|byte| *byte == b'\n').count();
     breaks + usize::from(!text.is_empty() && !text.ends_with('\n'))
@@ -77,7 +77,7 @@ fn start_of_line(text: &str, nth: usize) -> usize {
     }
 }
 
-/// The lines of a part. `anchor` begins the ids of its lines.
+/// The lines of a part as HTML. `anchor` is the prefix of their ids.
 pub(crate) fn lines(part: Part<'_>, anchor: &str) -> String {
     let mut html = Screen {
         html: String::with_capacity(part.text.len() * 2),
@@ -87,7 +87,7 @@ pub(crate) fn lines(part: Part<'_>, anchor: &str) -> String {
     for (at, line) in part.text.split_inclusive('\n').enumerate() {
         let nth = part.first + at;
         let line = line.strip_suffix('\n').unwrap_or(line);
-        // What a terminal shows after a carriage return is what comes behind the last one.
+        // After a carriage return, a terminal shows what follows the last one.
         let line = line.strip_suffix('\r').unwrap_or(line);
         let line = line.rfind('\r').map_or(line, |at| line.get(at + 1..).unwrap_or_default());
         let cut = line.len() > LONGEST_LINE;
@@ -101,14 +101,15 @@ pub(crate) fn lines(part: Part<'_>, anchor: &str) -> String {
             "<div class=\"l\" id=\"{anchor}{nth}\"><a class=\"n\" href=\"#{anchor}{nth}\">{nth}</a><code>"
         );
         html.open();
-        // A sequence that a line breaks off, or that was cut, is over with it: it must not swallow what follows.
+        // An escape sequence ends with its line, even if it is incomplete or cut, so that it cannot swallow
+        // what follows.
         let mut parser = Parser::<Utf8Parser>::new();
         for byte in line.bytes() {
             parser.advance(&mut html, byte);
         }
         html.close();
         html.html.push_str(if cut {
-            " <em>(cut; the raw output has all of it)</em></code></div>"
+            " <em>(truncated; see the raw output)</em></code></div>"
         } else {
             "</code></div>"
         });
@@ -116,7 +117,7 @@ pub(crate) fn lines(part: Part<'_>, anchor: &str) -> String {
     html.html
 }
 
-/// How text looks.
+/// The style of text.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Style {
     bold: bool,
@@ -125,7 +126,7 @@ struct Style {
     underline: bool,
     struck: bool,
     reverse: bool,
-    /// 0 to 7; bright ones look the same, as light and dark pages have colours of their own.
+    /// 0 to 7. Bright colours look the same, because light and dark pages have their own colours.
     front: Option<u8>,
     back: Option<u8>,
 }
@@ -144,7 +145,7 @@ impl Style {
         .filter(|(on, _)| *on)
         .map(|(_, class)| class.to_owned())
         .collect();
-        // On a colour of its own the text has that one's contrast.
+        // Text on a background colour uses the contrast colour of that background.
         match (self.front, self.back) {
             (_, Some(back)) => classes.push(format!("g{back}")),
             (Some(front), None) if !self.reverse => classes.push(format!("f{front}")),
@@ -153,7 +154,7 @@ impl Style {
         classes.join(" ")
     }
 
-    /// Takes the parameters of an SGR sequence (ECMA-48, 8.3.117).
+    /// Applies the parameters of an SGR sequence (ECMA-48, 8.3.117).
     fn take(&mut self, params: &Params) {
         let mut numbers = params.iter().map(|group| group.to_vec());
         while let Some(group) = numbers.next() {
@@ -194,7 +195,7 @@ impl Style {
     }
 }
 
-/// The one of eight colours that is nearest to one of 256, or of red, green and blue.
+/// The nearest of eight colours to one of 256, or to red, green and blue values.
 fn nearest(colour: &[u16]) -> Option<u8> {
     let of = |red: u16, green: u16, blue: u16| {
         let high = red.max(green).max(blue);
@@ -213,7 +214,7 @@ fn nearest(colour: &[u16]) -> Option<u8> {
     }
 }
 
-/// What a terminal would show, as HTML.
+/// Terminal output rendered as HTML.
 struct Screen {
     html: String,
     style: Style,
@@ -239,7 +240,7 @@ impl Screen {
 impl Perform for Screen {
     fn print(&mut self, c: char) {
         match c {
-            // A change of direction would show other lines than there are.
+            // Direction controls would make lines look different from what they are.
             '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => self.html.push('\u{fffd}'),
             c => crate::escape(&mut self.html, c),
         }
@@ -320,7 +321,7 @@ mod tests {
 
     #[test]
     fn a_long_line_is_cut_between_characters() {
-        assert!(html(&"ü".repeat(10_000)).contains("ü <em>(cut;"));
+        assert!(html(&"ü".repeat(10_000)).contains("ü <em>(truncated;"));
     }
 
     #[test]
@@ -337,7 +338,7 @@ mod tests {
         let nothing = Part::tail("", 9, 9);
         assert_eq!((nothing.text, nothing.first, nothing.last), ("", 1, 0));
         assert_eq!(Part::tail("a\n", 9, 9).of, 1);
-        // A line that is longer than a page is a page of its own.
+        // A line longer than a page gets a page of its own.
         assert_eq!(Part::from_line("abcdef\ng", 1, 9, 3).text, "abcdef\n");
         assert_eq!(Part::tail("g\nabcdef", 9, 3).text, "abcdef");
     }

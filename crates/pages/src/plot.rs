@@ -1,5 +1,5 @@
-//! Plots as SVG: small, with axes, units and tooltips, each point a link. Libraries draw more kinds of plots, but no
-//! links and no colours that follow the reader's preference.
+//! Plots as SVG: small, with axes, units and tooltips, each point a link. Plotting libraries
+//! support more kinds of plots, but no links, and no colours that follow the reader's preference.
 
 use std::fmt::Write;
 
@@ -11,12 +11,12 @@ use crate::text::xml;
 
 const WIDTH: usize = 480;
 const HEIGHT: usize = 160;
-/// The room for labels: left, below, above.
+/// Margins for labels: left, below, above.
 const LEFT: usize = 64;
 const BELOW: usize = 22;
 const ABOVE: usize = 10;
 
-/// Over how many builds the pass rate is taken.
+/// Number of builds in the moving average of the pass rate.
 const WINDOW: usize = 10;
 
 fn axes(svg: &mut String, top: &str, middle: &str, count: usize) {
@@ -50,9 +50,9 @@ fn across(nth: usize, of: usize) -> f64 {
     LEFT as f64 + room * (nth as f64 + 0.5) / of.max(1) as f64
 }
 
-/// The next mark above that people count in, in microseconds.
+/// Rounds up to a convenient axis mark, in microseconds.
 fn round_up(micros: u64) -> u64 {
-    // In milliseconds: up to a second, in seconds, in minutes, in hours.
+    // In milliseconds: up to a second, then in seconds, minutes and hours.
     const MARKS: [u64; 24] = [
         1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 30_000, 60_000, 120_000,
         300_000, 600_000, 1_800_000, 3_600_000, 7_200_000, 14_400_000, 43_200_000, 86_400_000,
@@ -63,11 +63,11 @@ fn round_up(micros: u64) -> u64 {
     mark.unwrap_or_else(|| millis.div_ceil(DAY) * DAY) * 1000
 }
 
-/// How long builds took, the oldest first.
+/// A plot of build durations, oldest build first.
 pub(crate) fn durations(site: &Site<'_>, project: &Slug, builds: &[Build]) -> String {
     let longest = builds.iter().filter_map(micros_of).max().unwrap_or(0);
     let top = round_up(longest);
-    let mut svg = begin("How long the latest builds took");
+    let mut svg = begin("Build duration");
     axes(&mut svg, &duration(top), &duration(top / 2), builds.len());
     let room = (HEIGHT - BELOW - ABOVE) as f64;
     let width = ((WIDTH - LEFT - 4) as f64 / builds.len().max(1) as f64 - 1.0).clamp(1.0, 12.0);
@@ -89,7 +89,7 @@ pub(crate) fn durations(site: &Site<'_>, project: &Slug, builds: &[Build]) -> St
     svg + "</svg>"
 }
 
-/// The share of builds that succeeded, each with the ones before it, the oldest first.
+/// A plot of the pass rate, averaged over each build and the ones before it, oldest build first.
 pub(crate) fn pass_rate(builds: &[Build]) -> String {
     let passed: Vec<bool> = builds
         .iter()
@@ -98,8 +98,8 @@ pub(crate) fn pass_rate(builds: &[Build]) -> String {
         .filter(|state| *state != Standing::Running)
         .map(|state| state == Standing::Success)
         .collect();
-    let mut svg = begin("The share of the latest builds that succeeded");
-    axes(&mut svg, "100 %", "50 %", passed.len());
+    let mut svg = begin("Pass rate (10-build moving average)");
+    axes(&mut svg, "100%", "50%", passed.len());
     let room = (HEIGHT - BELOW - ABOVE) as f64;
     let mut points = String::new();
     let mut titles = String::new();
@@ -111,7 +111,7 @@ pub(crate) fn pass_rate(builds: &[Build]) -> String {
         let _ = write!(points, "{x:.1},{y:.1} ");
         let _ = write!(
             titles,
-            "<circle class=\"point\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"6\" fill-opacity=\"0\"><title>{share} % of {} builds</title></circle>",
+            "<circle class=\"point\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"6\" fill-opacity=\"0\"><title>{share}% of {} builds</title></circle>",
             window.len()
         );
     }

@@ -1,4 +1,4 @@
-//! What every page has around it, and where its links lead.
+//! The frame of every page, and the targets of its links.
 
 use devmason_domain::{Build, Component, Outcome, Slug, Tag, Timestamp, Username};
 use devmason_hypermedia::{Base, BuildsOf, Resource, TagSegment};
@@ -6,22 +6,25 @@ use devmason_hypermedia::{Base, BuildsOf, Resource, TagSegment};
 use crate::Standing;
 use crate::assets::{SCRIPT, STYLE};
 
-/// What every page has around it: who looks, and from where.
+/// The frame of every page: its viewer and its location.
 #[derive(Debug, Clone)]
 pub struct Site<'a> {
-    /// Where the server is.
+    /// The server's address.
     pub base: &'a Base,
-    /// Who looks, where it is a user.
+    /// The signed-in user, if any.
     pub user: Option<&'a str>,
-    /// What forms carry to show that they come from a page of this session; without one there are no forms.
+    /// The token that proves that a form comes from a page of this session. Without it there are no
+    /// forms.
     pub token: Option<String>,
     /// This page's path and query.
     pub here: String,
-    /// The same as JSON, where there is such a thing.
+    /// The URL of this page as JSON, if there is one.
     pub json: Option<String>,
+    /// The version of the server.
+    pub version: &'a str,
 }
 
-/// How long the whole name of a test is, in bytes: a suite's, `::`, its own.
+/// Maximum length of a test's full name, in bytes: the suite, `::` and its own name.
 const LONGEST_TEST: usize = (8 << 10) + 2;
 
 fn encoded(text: &str) -> String {
@@ -29,7 +32,7 @@ fn encoded(text: &str) -> String {
 }
 
 impl Site<'_> {
-    /// Where a resource is.
+    /// The path of a resource.
     pub fn to(&self, resource: &Resource) -> String {
         self.base.location(resource)
     }
@@ -51,6 +54,9 @@ impl Site<'_> {
     }
     pub(crate) fn components(&self) -> String {
         self.to(&Resource::ComponentObjects)
+    }
+    pub(crate) fn docs(&self) -> String {
+        self.to(&Resource::Docs)
     }
     pub(crate) fn openapi(&self) -> String {
         self.to(&Resource::OpenApi)
@@ -89,20 +95,20 @@ impl Site<'_> {
         self.to(&Resource::Tagged(project.clone(), TagSegment::of([tag])))
     }
     pub(crate) fn test(&self, project: &Slug, name: &str) -> String {
-        // One from before names had a bound has no page that a link could lead to.
+        // A name stored before names were limited is too long for a link.
         if name.len() > LONGEST_TEST {
             return self.project(project);
         }
         self.to(&Resource::TestHistory(project.clone(), name.to_owned()))
     }
     pub(crate) fn build(&self, project: &Slug, build: &Build) -> String {
-        // A stored key is well formed.
+        // A stored key is well-formed.
         match build.key().parse() {
             Ok(key) => self.to(&Resource::Build(project.clone(), key)),
             Err(_) => self.builds(project),
         }
     }
-    /// What belongs to a build, such as its `tests`.
+    /// The path of a part of a build, such as its `tests`.
     pub(crate) fn of_build(&self, project: &Slug, build: &Build, part: &str) -> String {
         format!("{}/{part}", self.build(project, build))
     }
@@ -123,7 +129,7 @@ impl Site<'_> {
     }
 }
 
-/// How long a build took, in microseconds, if it is finished.
+/// The duration of a build in microseconds, if it is finished.
 pub(crate) fn micros_of(build: &Build) -> Option<u64> {
     match build.outcome {
         Outcome::Running => None,
@@ -144,7 +150,7 @@ pub(crate) fn duration(micros: u64) -> String {
     }
 }
 
-/// An instant, for people and for programs.
+/// An instant, in human- and machine-readable form.
 pub(crate) struct When(pub(crate) Timestamp);
 
 impl When {

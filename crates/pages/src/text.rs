@@ -1,17 +1,17 @@
-//! Text that others wrote: names cut to what a page has room for, and the characters that XML has.
+//! Text from clients: names are cut to fit a page, and only characters allowed in XML are written.
 
 use std::borrow::Cow;
 use std::fmt::{self, Write};
 
 use askama::filters::{Escaper, Html};
 
-/// How much of a name is shown, in characters: the whole of a longer one is in its title.
+/// Maximum length of a displayed name, in characters; the full name is in its title.
 const NAME: usize = 120;
 
-/// How much a title has, in bytes: some names were stored before they had a bound.
+/// Maximum length of a title, in bytes: some names were stored before names were limited.
 const WHOLE: usize = 4 << 10;
 
-/// The first characters of a text, with a mark where there are more.
+/// The first characters of a text, with a mark if it is cut.
 pub(crate) fn cut(text: &str, chars: usize) -> Cow<'_, str> {
     if text.chars().nth(chars).is_none() {
         return text.into();
@@ -19,24 +19,26 @@ pub(crate) fn cut(text: &str, chars: usize) -> Cow<'_, str> {
     text.chars().take(chars.saturating_sub(1)).chain(['\u{2026}']).collect::<String>().into()
 }
 
-/// A name as it is shown.
+/// The displayed form of a name.
 pub(crate) fn short(name: &str) -> Cow<'_, str> {
     cut(name, NAME)
 }
 
-/// The whole of a name, where it is shown cut.
+/// The full name, if its displayed form is cut.
 pub(crate) fn whole(name: &str) -> Option<Cow<'_, str>> {
     name.chars().nth(NAME)?;
     let fits = name.get(..name.floor_char_boundary(WHOLE))?;
     Some(if fits.len() < name.len() { format!("{fits}\u{2026}").into() } else { name.into() })
 }
 
-/// Whether XML has a character at all (XML 1.0, 2.2): it has no reference for one that it lacks.
+/// Whether XML allows a character at all (XML 1.0, 2.2). Others cannot be written even as
+/// references.
 fn is_xml(c: char) -> bool {
     matches!(c, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..)
 }
 
-/// Makes text part of XML that we write, wherever it stands: what is markup is escaped, and what XML lacks is U+FFFD.
+/// Escapes text for any position in the XML we write. Markup is escaped, and characters not allowed
+/// in XML become U+FFFD.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Xml;
 
@@ -52,10 +54,10 @@ impl Escaper for Xml {
     }
 }
 
-/// The same for what is written without a template.
+/// The same for XML written without a template.
 pub(crate) fn xml(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
-    // A string takes whatever is written.
+    // Writing to a string cannot fail.
     let _ = Xml.write_escaped_str(&mut escaped, text);
     escaped
 }

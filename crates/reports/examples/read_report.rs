@@ -1,4 +1,5 @@
-//! Reads report files and says what is in them: `cargo run -p devmason-reports --example read_report -- junit.xml`
+//! Parses report files and prints their contents: `cargo run -p devmason-reports --example
+//! read_report -- junit.xml`
 
 use std::error::Error;
 

@@ -1,4 +1,4 @@
-//! Allure's results: a JSON document for each test, and for each set of fixtures; one behind the other.
+//! Allure results: concatenated JSON documents, one per test and one per set of fixtures.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -19,21 +19,21 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
 #[derive(Default)]
 struct Allure {
     tests: Vec<Test>,
-    /// Where the test before this one lies.
+    /// The suites of the previous test.
     last: Arc<[String]>,
     fixtures: Vec<Fixture>,
     labels: Vec<(String, String)>,
     parameters: Vec<(String, String)>,
     attachments: u32,
-    /// The fixtures of the container that is read, which failed.
+    /// The failed fixtures of the current container.
     failed: Vec<Case>,
-    /// What failed outside of all tests.
+    /// Failures outside of any test.
     global: Vec<Case>,
 }
 
-/// A run of a test.
+/// One run of a test.
 struct Test {
-    /// What all runs of it have: its history, else its name.
+    /// The key shared by all runs of the test: its history id, otherwise its name.
     history: String,
     uuid: String,
     stop: f64,
@@ -41,7 +41,7 @@ struct Test {
     case: Case,
 }
 
-/// A fixture that failed, and the tests that it is of.
+/// A failed fixture and the tests it belongs to.
 struct Fixture {
     children: Arc<[String]>,
     case: Case,
@@ -58,7 +58,8 @@ fn status(object: &Object<'_>, sink: &mut dyn Sink) -> Status {
     }
 }
 
-/// Whether a document is the result of a test: that of its fixtures has nothing of it. What did not end has no status.
+/// Whether a document is a test result: those of fixtures lack these members. A test that did not
+/// end has no status.
 fn is_test(object: &Object<'_>) -> bool {
     let own = ["status", "historyId", "fullName", "testCaseId", "stage"];
     own.into_iter().any(|name| object.get(name).is_some())
@@ -147,10 +148,10 @@ impl Allure {
     }
 
     fn end(self, sink: &mut dyn Sink) -> Result<(), ReadError> {
-        // The tries that others came behind, and those that stand.
+        // The superseded attempts, and the final ones.
         let mut before = HashSet::new();
         let mut last = HashSet::new();
-        // Runs of one test, by when they ended: the last one tells what came of it.
+        // The runs of each test, ordered by end time: the last one decides the result.
         let mut order: Vec<String> = Vec::new();
         let mut runs: HashMap<String, Vec<Test>> = HashMap::new();
         for test in self.tests {
@@ -175,7 +176,7 @@ impl Allure {
             last.insert(test.uuid.clone());
             tests.push(test);
         }
-        // Tests that only their parameters tell apart are called after them.
+        // Tests that differ only in their parameters get the parameters appended to their names.
         let key = |test: &Test| (test.case.group(), test.case.name.clone());
         let mut names: HashMap<(String, String), u32> = HashMap::new();
         for test in &tests {
@@ -193,7 +194,8 @@ impl Allure {
             sink.case(test.case)?;
         }
         let mut is_any_bad = !bad.is_empty();
-        // Of a fixture that failed, mostly its tests tell; one of tries alone that others came behind does not count.
+        // A failed fixture usually shows as failures of its tests. One that applies only to superseded
+        // attempts does not count.
         for fixture in self.fixtures {
             let mut children = fixture.children.iter();
             let is_told = children.clone().any(|uuid| bad.contains(uuid));
@@ -204,7 +206,7 @@ impl Allure {
                 sink.case(fixture.case)?;
             }
         }
-        // Of what failed for all, mostly a test or a fixture tells.
+        // A global failure usually shows as a failed test or fixture.
         if !is_any_bad {
             self.global.into_iter().try_for_each(|case| sink.case(case))?;
         }

@@ -1,6 +1,7 @@
-//! Bazel's build events as JSON (`--build_event_json_file`): a line for each. Only what tells of tests and targets is read.
+//! Bazel's build events as JSON lines (`--build_event_json_file`). Only events about tests and
+//! targets are parsed.
 //!
-//! Its members are those of `build_event_stream.proto`.
+//! The members are those of `build_event_stream.proto`.
 
 use std::collections::BTreeMap;
 
@@ -13,25 +14,25 @@ use crate::{Case, Cause, Failure, ReadError, Reason, Sink, Status, Suite};
 pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), ReadError> {
     let mut bazel = Bazel::default();
     if json::lines(input, sink, &mut bazel)? == 0 {
-        return Err(ReadError::new(None, "there is no event in it"));
+        return Err(ReadError::new(None, "no events found"));
     }
     bazel.end(sink)
 }
 
-/// A test target, the configuration that it was built in, and which of its runs and shards.
+/// A test target, its configuration, the run and the shard.
 type Key = (String, String, u64, u64);
 
 #[derive(Default)]
 struct Bazel {
-    /// The attempts at each, in order.
+    /// The attempts of each, in order.
     attempts: BTreeMap<Key, Vec<Attempt>>,
-    /// What configurations are called, as `k8-fastbuild`.
+    /// Names of configurations, such as `k8-fastbuild`.
     configurations: BTreeMap<String, String>,
-    /// What the summary says of targets.
+    /// The targets' status according to the summary.
     summaries: BTreeMap<String, (Status, u64)>,
     /// Targets that could not be built, and why.
     broken: BTreeMap<String, (String, u64)>,
-    /// The name of the exit code, when the build has finished.
+    /// The name of the exit code, once the build has finished.
     finished: Option<String>,
     aborted: Option<String>,
     has_begun: bool,
@@ -97,7 +98,7 @@ impl Bazel {
     fn end(mut self, sink: &mut dyn Sink) -> Result<(), ReadError> {
         let mut bad = 0;
         let mut parts: BTreeMap<String, (u64, u64)> = BTreeMap::new();
-        // Of each target the one configuration, or nothing where there are several.
+        // Each target's only configuration, or `None` if it has several.
         let mut built: BTreeMap<String, Option<String>> = BTreeMap::new();
         for (label, configuration, run, shard) in self.attempts.keys() {
             let most = parts.entry(label.clone()).or_insert((1, 1));
@@ -161,14 +162,14 @@ impl Bazel {
             ));
         }
         let against = match self.finished.as_deref() {
-            None => Some((Cause::Cut, "the build does not finish".to_owned())),
+            None => Some((Cause::Cut, "the build did not finish".to_owned())),
             Some("SUCCESS") => None,
             Some("NO_TESTS_FOUND") => Some((Cause::NothingRun, "no tests were found".to_owned())),
             Some(name @ "INTERRUPTED") => {
-                Some((Cause::Aborted, format!("Bazel ended with {name}")))
+                Some((Cause::Aborted, format!("Bazel exited with {name}")))
             }
             Some("TESTS_FAILED") if bad > 0 => None,
-            Some(name) => Some((Cause::Verdict, format!("Bazel ended with {name}"))),
+            Some(name) => Some((Cause::Verdict, format!("Bazel exited with {name}"))),
         };
         if let Some((cause, text)) = against {
             sink.against(Reason::new(cause, None, text));
@@ -218,7 +219,7 @@ impl Handler for Bazel {
     ) -> Result<(), ReadError> {
         sink.room(self.attempts.len().max(self.broken.len()))?;
         if event.get("started.uuid").or(event.get("started.buildToolVersion")).is_some() {
-            // Another invocation, whose events were added to those of the one before.
+            // The events of another invocation were appended.
             let before = std::mem::take(self);
             if before.has_begun {
                 before.end(sink)?;
@@ -232,7 +233,7 @@ impl Handler for Bazel {
             let why = event.get("aborted.description").unwrap_or_default();
             let why = if why.is_empty() { reason.to_owned() } else { format!("{reason}: {why}") };
             match (reason, target) {
-                // What was not asked for, or hangs on something else that broke.
+                // The target was not requested, or depends on another one that broke.
                 ("SKIPPED" | "NO_ANALYZE" | "NO_BUILD", _) => {}
                 (_, Some(label)) => {
                     self.broken.entry(label.to_owned()).or_insert((why, event.line));
@@ -250,10 +251,9 @@ impl Handler for Bazel {
             let status = status(event.get("testSummary.overallStatus").unwrap_or("NO_STATUS"));
             self.summaries.insert(label.to_owned(), (status, event.line));
         } else if let Some(label) = event.get("id.targetCompleted.label") {
-            // A member that is false is left out, as in all JSON of protocol buffers.
+            // As in all protobuf JSON, false members are omitted.
             if event.is("completed.success") != Some(true) {
-                let why =
-                    event.get("completed.failureDetail.message").unwrap_or("it was not built");
+                let why = event.get("completed.failureDetail.message").unwrap_or("not built");
                 self.broken.entry(label.to_owned()).or_insert((why.to_owned(), event.line));
             }
         } else if let Some(name) = event.get("finished.exitCode.name") {

@@ -1,4 +1,5 @@
-//! Boost.Test's XML: its log (`--log_format=XML`), its report (`--report_format=XML`), or one behind the other.
+//! Boost.Test's XML: its log (`--log_format=XML`), its report (`--report_format=XML`), or both
+//! concatenated.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -12,7 +13,7 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
     let mut boost = Boost::default();
     let read = walk(input, sink, &mut boost);
     if let Some(case) = boost.case.take() {
-        // The log breaks off in it.
+        // The log is truncated within this case.
         boost.keep(case, sink)?;
     }
     boost.emit(sink)?;
@@ -23,11 +24,11 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
 struct Boost {
     suites: Vec<Arc<[String]>>,
     case: Option<Case>,
-    /// The cases of the log: a report behind it says what came of them, and counts failures that were expected.
+    /// The cases of the log. A report after it has their results, and counts expected failures.
     held: Vec<Case>,
-    /// Where each of them lies in that list.
+    /// The index of each case in that list.
     places: HashMap<(Arc<[String]>, String), usize>,
-    /// The suites in which a case is bad.
+    /// The suites with a failed or broken case.
     bad: HashSet<Arc<[String]>>,
     is_report: bool,
 }
@@ -40,7 +41,7 @@ impl Boost {
     fn fail(&mut self, element: &Element, is_error: bool) {
         let path = self.path();
         let case = self.case.get_or_insert_with(|| Case {
-            // It failed outside of any test: in what sets all of them up.
+            // A failure outside of any test, in the setup of the suite.
             name: "the suite itself".to_owned(),
             suites: path,
             report_line: Some(element.line),
@@ -76,7 +77,7 @@ impl Boost {
         Ok(())
     }
 
-    /// A case in it is bad, and so in those that it lies in.
+    /// Marks a suite and its parents as containing a failed or broken case.
     fn tell_bad(&mut self, path: &Arc<[String]>) {
         let mut path = path.clone();
         while self.bad.insert(path.clone()) {
@@ -85,14 +86,14 @@ impl Boost {
         }
     }
 
-    /// What the report says of a case; most often there was no log.
+    /// A case according to the report; usually there was no log.
     fn reported(&mut self, element: &Element, sink: &mut dyn Sink) -> Result<(), ReadError> {
         let name = element.get("name").unwrap_or_default();
         let status = match element.get("result").unwrap_or_default() {
             "passed" | "passed_with_warnings" => Status::Passed,
             "failed" => Status::Failed,
             "skipped" => Status::Skipped,
-            // What threw is aborted.
+            // A case that threw is reported as aborted.
             _ => Status::Error,
         };
         let path = self.path();
@@ -140,7 +141,7 @@ impl Handler for Boost {
         sink: &mut dyn Sink,
     ) -> Result<(), ReadError> {
         match element.name.as_str() {
-            // Behind a report comes what another program wrote, whose suites may be called the same.
+            // After a report, the output of another program follows; its suites may have the same names.
             "TestResult" | "TestLog" if std::mem::take(&mut self.is_report) => {
                 self.places.clear();
                 self.is_report = element.name == "TestResult";
@@ -208,12 +209,12 @@ impl Handler for Boost {
                     matches!(element.get("result"), Some("failed" | "aborted" | "timed out"));
                 if self.is_report && is_bad && !self.bad.contains(&path) {
                     let name = path.last().map_or("", String::as_str);
-                    let text = format!("the suite '{name}' says that it failed");
+                    let text = format!("the suite '{name}' is marked as failed");
                     sink.against(Reason::new(Cause::Verdict, Some(element.line), text));
                 }
                 if self.is_report && path.len() == 1 && self.held.is_empty() {
-                    let text = "the report has no test cases: --report_level=detailed lists them"
-                        .to_owned();
+                    let text =
+                        "the report has no test cases; use --report_level=detailed".to_owned();
                     sink.note(Note { line: Some(element.line), kind: NoteKind::Odd, text });
                 }
                 sink.suite(Suite { path, ..Suite::default() })?;

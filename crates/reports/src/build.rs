@@ -1,4 +1,4 @@
-//! From a report to what a build has of it: a step, its test cases, and a receipt.
+//! Turns a report into its parts in a build: a step, test cases and a receipt.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,8 +10,7 @@ use devmason_domain::{
 
 use crate::{Case, Format, NoteKind, Read, Seen};
 
-/// Makes cases into what a build has of them. What they belong to is shared by those that come one after the other and
-/// belong to the same.
+/// Converts parsed cases to test results. Consecutive results of the same group share its name.
 #[derive(Default)]
 pub struct Results {
     class: Option<Arc<str>>,
@@ -19,7 +18,7 @@ pub struct Results {
 }
 
 impl Results {
-    /// What a build has of a case.
+    /// Converts a case to a test result.
     pub fn of(&mut self, case: Case) -> TestResult {
         TestResult {
             suite: self.group(&case),
@@ -58,22 +57,22 @@ impl Results {
 }
 
 impl Read {
-    /// Its cases, as a build has them; none are left.
+    /// Takes the cases out and converts them to test results.
     pub fn take_results(&mut self) -> Vec<TestResult> {
         let mut results = Results::default();
         std::mem::take(&mut self.cases).into_iter().map(|case| results.of(case)).collect()
     }
 
-    /// The host that it says it ran on.
+    /// The host name in the report.
     pub fn host(&self) -> Option<&str> {
         self.suites.iter().find_map(|suite| suite.host.as_deref())
     }
 
-    /// When its tests began and ended: when somebody says that they began, or by the best that it says itself,
-    /// or when it was received.
+    /// When its tests started and finished: from the given start, otherwise as well as the report
+    /// itself shows, otherwise the time of receipt.
     pub fn times(&self, said: Option<Timestamp>, received: Timestamp) -> (Timestamp, Timestamp) {
         let suites = self.suites.iter().filter_map(|suite| suite.started);
-        // What lies in the future is a clock that is wrong.
+        // A time in the future comes from a wrong clock.
         let own = suites.chain(self.tally.started).filter(|date| *date <= received);
         let Some(started) = said.or(own.min()) else { return (received, received) };
         let of_suites = self.suites.iter().filter_map(|suite| suite.micros).max();
@@ -85,10 +84,11 @@ impl Read {
         (started, finished.unwrap_or(started))
     }
 
-    /// The step that it is: called so, else after its outermost suite, else after its format.
+    /// The report as a step. It is named `name`, otherwise after the outermost suite, otherwise after
+    /// the format.
     ///
     /// # Errors
-    /// It cannot be called so.
+    /// The name is not valid for a step.
     pub fn step(
         &self,
         name: Option<&str>,
@@ -121,7 +121,7 @@ impl Read {
     }
 }
 
-/// The beginning of a file's receipt, before the file is parsed.
+/// The initial receipt of a file, before it is parsed.
 ///
 /// `asked` says that the sender named the format.
 pub fn receipt(name: Option<&str>, body: &[u8], format: Option<Format>, asked: bool) -> Receipt {
@@ -135,7 +135,7 @@ pub fn receipt(name: Option<&str>, body: &[u8], format: Option<Format>, asked: b
     }
 }
 
-/// Adds to a receipt what was parsed, and how long that took.
+/// Adds to a receipt what was parsed and how long that took.
 pub fn receive(receipt: &mut Receipt, read: &Read, took: Duration) {
     receipt.notes.extend(read.notes.iter().map(|note| ReceiptNote {
         line: note.line,
@@ -145,7 +145,7 @@ pub fn receive(receipt: &mut Receipt, read: &Read, took: Duration) {
     receipt.notes_total += read.notes_total;
     let properties: usize = read.suites.iter().map(|suite| suite.properties.len()).sum();
     if properties > 0 {
-        let text = format!("{properties} properties of suites are not stored");
+        let text = format!("{properties} suite properties not stored");
         receipt.note(NoteKind::Dropped.as_str(), text);
     }
     receipt.seconds = Some(took.as_secs_f64());
@@ -153,15 +153,15 @@ pub fn receive(receipt: &mut Receipt, read: &Read, took: Duration) {
     receipt.tests = Some(Counts::from(&read.tally.summary));
 }
 
-/// Notes that the file is not a report and was left out.
+/// Notes that the file is not a report and was skipped.
 pub fn leave_out(receipt: &mut Receipt, seen: &Seen) {
-    receipt.note(NoteKind::Dropped.as_str(), format!("{}; it is left out", seen.words()));
+    receipt.note(NoteKind::Dropped.as_str(), format!("{}; skipped", seen.words()));
 }
 
-/// The step of a file of which nothing can be read: it failed, and says why.
+/// The step for a file that cannot be parsed: failed, with the reason.
 ///
 /// # Errors
-/// It cannot be called so.
+/// The name is not valid for a step.
 pub fn failed_step(name: &str, why: &str, received: Timestamp) -> Result<Step, Invalid> {
     let mut name = name.replace('\0', "\u{fffd}");
     limits::cut(&mut name, limits::NAME);

@@ -1,4 +1,4 @@
-//! Catch2's own XML (`-r xml`), of versions 2 and 3.
+//! Catch2's own XML (`-r xml`), versions 2 and 3.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::{Case, Cause, Failure, ReadError, Reason, Sink, Status, Suite};
 pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), ReadError> {
     let mut catch = Catch::default();
     let read = walk(input, sink, &mut catch);
-    // The process ended in the midst of it.
+    // The process ended within the case.
     catch.end_case(sink)?;
     read
 }
@@ -20,18 +20,18 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
 struct Catch {
     path: Arc<[String]>,
     case: Option<Case>,
-    /// What failed in the case that is read, as it is shown.
+    /// The failures of the current case, formatted.
     failures: Vec<String>,
-    /// The parts of an expression: how it is written, and what it came to.
+    /// An expression in the source, and its expansion.
     original: Option<String>,
     expanded: Option<String>,
     exception: Option<String>,
-    /// Whether a part of the case was skipped, and why.
+    /// Why a part of the case was skipped, if one was.
     skipped: Option<String>,
-    /// Whether the process died in it.
+    /// Whether the process died in the case.
     is_fatal: bool,
     bad: u64,
-    /// How many were not skipped.
+    /// The number of cases not skipped.
     run: u64,
 }
 
@@ -49,7 +49,7 @@ impl Catch {
             None => written,
         };
         if let Some(expanded) = expanded {
-            shown += &format!("\n  came to: {expanded}");
+            shown += &format!("\n  expanded to: {expanded}");
         }
         let place = [element.get("filename"), element.get("line")];
         if let [Some(file), Some(line)] = place {
@@ -67,11 +67,11 @@ impl Catch {
         let status = match () {
             () if is_fatal => Status::Error,
             () if case.status == Some(Status::Failed) => Status::Failed,
-            // What failed though it may, as with [!mayfail], does not count.
+            // An allowed failure, as with [!mayfail], does not count.
             () if says_passed && !failures.is_empty() => Status::Skipped,
             () if says_passed && skipped.is_some() => Status::Skipped,
             () if says_passed => Status::Passed,
-            // The process ended in the midst of it.
+            // The process ended within the case.
             () => Status::Error,
         };
         let message = failures.first().and_then(|first| first.lines().next()).map(str::to_owned);
@@ -101,7 +101,7 @@ impl Handler for Catch {
         match element.name.as_str() {
             "Catch2TestRun" | "Catch" if open.is_empty() => {
                 let name = element.get("name").unwrap_or_default();
-                // The program, as it was called: a folder is no part of its name.
+                // The program's path; the folder is not part of its name.
                 let name = name.rsplit(['/', '\\']).next().unwrap_or_default();
                 self.path = nested(&Arc::default(), name, Some(element.line), sink);
                 (self.bad, self.run) = (0, 0);
@@ -142,10 +142,10 @@ impl Handler for Catch {
                 if outer == "Expression" {
                     self.exception = text;
                 } else {
-                    self.failures.push(text.unwrap_or_else(|| "it threw".to_owned()));
+                    self.failures.push(text.unwrap_or_else(|| "threw an exception".to_owned()));
                 }
             }
-            "Failure" => self.failures.push(element.trimmed().unwrap_or("it failed".to_owned())),
+            "Failure" => self.failures.push(element.trimmed().unwrap_or("failed".to_owned())),
             "Skip" => self.skipped = Some(element.trimmed().unwrap_or_default()),
             "Expression" => {
                 sink.room(self.failures.len())?;
@@ -172,14 +172,15 @@ impl Handler for Catch {
             "OverallResultsCases" if open.len() == 1 => {
                 let failed = element.get("failures").and_then(|count| count.parse::<u64>().ok());
                 if let Some(failed) = failed.filter(|failed| *failed > self.bad) {
-                    let text = format!("it says failures=\"{failed}\"; there are {}", self.bad);
+                    let text =
+                        format!("the report says failures=\"{failed}\", but contains {}", self.bad);
                     sink.against(Reason::new(Cause::Claim, Some(element.line), text));
                 }
             }
             "Catch2TestRun" | "Catch" if open.is_empty() => {
-                // Since version 3 it ends with a failure where all was skipped, or there was nothing.
+                // Version 3 exits with an error if all cases were skipped or there were none.
                 if element.name == "Catch2TestRun" && self.run == 0 {
-                    let text = "no test was run, which Catch2 calls a failure";
+                    let text = "no tests were run, which Catch2 treats as a failure";
                     sink.against(Reason::new(Cause::NothingRun, Some(element.line), text));
                 }
                 sink.suite(Suite { path: self.path.clone(), ..Suite::default() })?;

@@ -1,4 +1,4 @@
-//! The XML of Check, the unit tests for C (`srunner_set_xml`).
+//! The XML of Check, a unit test framework for C (`srunner_set_xml`).
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
 struct Check {
     title: String,
     case: Case,
-    /// The test case of Check, which holds tests; and which turn of a loop the test is.
+    /// Check's test case, which contains tests, and the iteration of a loop test.
     within: String,
     iteration: String,
     doubled: Doubled,
@@ -57,7 +57,7 @@ impl Handler for Check {
             ("description", "test") => self.within = text(),
             ("iteration", "test") => self.iteration = text(),
             ("duration", "test") => {
-                // One that failed has -1.
+                // A failed test has -1.
                 self.case.micros = number::seconds(&element.text).map(|(micros, _)| micros);
             }
             ("fn", "test") => {

@@ -1,4 +1,4 @@
-//! CppUnit's XML, as its XmlOutputter writes it.
+//! CppUnit's XML, as written by its XmlOutputter.
 
 use std::sync::Arc;
 
@@ -82,13 +82,17 @@ impl Handler for Cppunit {
             ("FailuresTotal", "Statistics") => self.claim.failures = number(),
             ("TestRun", _) => {
                 if let Some(said) = self.claim.failures.filter(|said| *said > self.bad) {
-                    let text =
-                        format!("the statistics say FailuresTotal: {said}; there are {}", self.bad);
+                    let text = format!(
+                        "the statistics say FailuresTotal: {said}, but the report contains {}",
+                        self.bad
+                    );
                     sink.against(Reason::new(Cause::Claim, Some(element.line), text));
                 }
                 if let Some(said) = self.claim.tests.filter(|said| *said > self.cases) {
-                    let text =
-                        format!("the statistics say Tests: {said}; there are {}", self.cases);
+                    let text = format!(
+                        "the statistics say Tests: {said}, but the report contains {}",
+                        self.cases
+                    );
                     sink.against(Reason::new(Cause::Claim, Some(element.line), text));
                 }
                 sink.suite(Suite { path: Arc::default(), claim: self.claim, ..Suite::default() })?;

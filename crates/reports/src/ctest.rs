@@ -11,10 +11,10 @@ use crate::number;
 use crate::xml::{Element, Handler, walk};
 use crate::{Case, Failure, Note, NoteKind, ReadError, Sink, Status, Suite};
 
-/// How much of a test's output is kept, in bytes.
+/// The maximum size of a test's output, in bytes.
 const MAX_OUTPUT: usize = 8 << 20;
 
-/// How much of all compressed outputs together is unpacked, in bytes: a small file may hold gigabytes.
+/// The maximum total size of decompressed outputs, in bytes: a small file may expand to gigabytes.
 const MAX_UNPACKED: usize = 64 << 20;
 
 #[derive(Default)]
@@ -47,16 +47,15 @@ impl Handler for Ctest {
                         .extend(element.owned(name).map(|value| (name.to_owned(), value)));
                 }
             }
-            // Within <TestList> the tests are only named.
+            // Within <TestList>, tests are only listed.
             "Test" if element.get("Status").is_some() => {
                 let status = match element.get("Status").unwrap_or_default() {
                     "passed" => Status::Passed,
                     "failed" => Status::Failed,
-                    // What was to run and could not; why it was not to, the completion status says.
+                    // The test should have run but could not; the completion status tells if it was skipped on purpose.
                     "notrun" => Status::Error,
                     other => {
-                        let text =
-                            format!("the status '{other}' is not known; it counts as an error");
+                        let text = format!("unknown status '{other}', counted as an error");
                         sink.note(Note { line: Some(element.line), kind: NoteKind::Guessed, text });
                         Status::Error
                     }
@@ -84,7 +83,7 @@ impl Handler for Ctest {
         let within = open.last().map_or("", |open| open.name.as_str());
         match (element.name.as_str(), &mut self.case) {
             ("Site", _) => sink.suite(std::mem::take(&mut self.suite))?,
-            // How it ended says nothing of one that passed, as with WILL_FAIL.
+            // A passed test's exit status is irrelevant, as with WILL_FAIL.
             ("Test", Some(case)) if case.status == Some(Status::Passed) => {
                 case.failure = None;
                 self.case.take().map_or(Ok(()), |case| sink.case(case))?;
@@ -129,8 +128,7 @@ fn value(
         Some("output") => {
             let room = MAX_OUTPUT.saturating_sub(case.stdout.len());
             let Some((output, is_cut)) = output(element, room, unpacked) else {
-                let text =
-                    "an output is compressed in a way that is not understood; it is left out";
+                let text = "output skipped: unknown compression";
                 sink.note(Note {
                     line: Some(element.line),
                     kind: NoteKind::Dropped,
@@ -140,13 +138,13 @@ fn value(
             };
             case.stdout += &output;
             if is_cut {
-                let text = "an output is too long; the rest is left out".to_owned();
+                let text = "output truncated: too long".to_owned();
                 sink.note(Note { line: Some(element.line), kind: NoteKind::Cut, text });
             }
         }
         Some("Execution Time") => case.micros = number::seconds(&text).map(|(micros, _)| micros),
         Some("Exit Code") => {
-            // What ended a test from outside did not fail a check of its own.
+            // The test was ended from outside; none of its own checks failed.
             if matches!(
                 text.as_str(),
                 "Timeout"
@@ -176,7 +174,8 @@ fn value(
     }
 }
 
-/// An output, which may be compressed, as far as there is room for it; and whether it is cut.
+/// An output, decompressed if necessary and limited to the remaining room; and whether it was
+/// truncated.
 fn output(element: &Element, room: usize, unpacked: &mut usize) -> Option<(String, bool)> {
     let (text, is_cut) =
         if element.get("encoding").is_none() && element.get("compression").is_none() {

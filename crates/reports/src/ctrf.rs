@@ -14,7 +14,7 @@ use crate::model::nested;
 use crate::number;
 use crate::{Case, Cause, Claim, Failure, Note, NoteKind, ReadError, Reason, Sink, Status, Suite};
 
-/// What is read of a document, as far as it could be read.
+/// The part of a document that was parsed.
 #[derive(Default)]
 struct Results {
     is_there: bool,
@@ -24,7 +24,7 @@ struct Results {
     environment: Option<BTreeMap<String, Box<RawValue>>>,
 }
 
-/// Reads an object whose members are of this kind into what is there so far: what came before a break stays.
+/// Parses an object into the existing results, so that everything before a break is kept.
 struct Members<'a>(&'a mut Results, bool);
 
 impl<'de> DeserializeSeed<'de> for Members<'_> {
@@ -58,7 +58,8 @@ impl<'de> Visitor<'de> for Members<'_> {
     }
 }
 
-/// Takes the members of a list one by one: those before a break stay, and the list is never held beside them.
+/// Parses a list item by item. Items before a break are kept, and the list is never in memory as a
+/// whole.
 struct Each<T, F>(F, PhantomData<T>);
 
 fn each<T, F: FnMut(T)>(take: F) -> Each<T, F> {
@@ -119,14 +120,15 @@ struct Test {
     tags: Option<Texts>,
 }
 
-/// Text, or lines of it.
+/// A text, or a list of lines.
 fn lines(texts: Option<Texts>) -> String {
     let texts = texts.unwrap_or_default();
     let lines = || texts.many.iter().flat_map(|line| [line, "\n"]).collect();
     texts.one.unwrap_or_else(lines)
 }
 
-/// Text, or a list of texts. What else is there is passed over, and never built: it would become many times as long.
+/// A text or a list of texts. Other values are skipped without being built: they would take many
+/// times the memory.
 #[derive(Default)]
 struct Texts {
     one: Option<String>,
@@ -158,22 +160,22 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
     let text = input.rest()?;
     let (text, replaced) = paired(&text);
     if replaced > 0 {
-        let text = format!("{replaced} escapes are no characters and were replaced by U+FFFD");
+        let text = format!("{replaced} invalid escapes were replaced by U+FFFD");
         sink.note(Note { line: None, kind: NoteKind::Odd, text });
     }
     let mut results = Results::default();
     let mut json = serde_json::Deserializer::from_str(&text);
     let parsed = Members(&mut results, true).deserialize(&mut json).and_then(|()| json.end());
     let parsed = parsed.map_err(|error| {
-        ReadError::new(Some(error.line() as u64), format!("this is no CTRF: {error}"))
+        ReadError::new(Some(error.line() as u64), format!("invalid CTRF: {error}"))
     });
     if !results.is_there {
         parsed?;
-        return Err(ReadError::new(None, "this is no CTRF: it has no results"));
+        return Err(ReadError::new(None, "invalid CTRF: no results"));
     }
     let (mut failed, mut skipped, mut errors) = (0, 0, 0);
     let tests = results.tests.len() as u64;
-    // Most tests are in the suites of the one before.
+    // Most tests have the same suites as the previous one.
     let mut suites: Arc<[String]> = Arc::default();
     for test in results.tests {
         let status = match test.status.as_str() {
@@ -183,7 +185,7 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
             "skipped" | "pending" => Status::Skipped,
             "other" if test.raw_status.as_deref() == Some("todo") => Status::Skipped,
             other => {
-                let text = format!("the status '{other}' of '{}' counts as an error", test.name);
+                let text = format!("status '{other}' of '{}' counted as an error", test.name);
                 sink.note(Note { line: None, kind: NoteKind::Guessed, text });
                 Status::Error
             }
@@ -237,7 +239,8 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
             ("skipped", summary.skipped, skipped),
         ] {
             if let Some(said) = said.filter(|said| *said != there && what != "skipped") {
-                let text = format!("the summary says {what}: {said}; there are {there}");
+                let text =
+                    format!("the summary says {what}: {said}, but the report contains {there}");
                 if what == "failed" && said > there + errors {
                     sink.against(Reason::new(Cause::Claim, None, text));
                 } else {

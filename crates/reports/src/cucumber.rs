@@ -1,4 +1,4 @@
-//! Cucumber's JSON, whichever language's, and behave's; and Cucumber's messages.
+//! Cucumber's JSON in all languages, behave's JSON, and Cucumber messages.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::model::within;
 use crate::number;
 use crate::{Case, Cause, Failure, Note, NoteKind, ReadError, Reason, Sink, Status, Suite};
 
-/// What came of a scenario, by what came of its steps.
+/// The outcome of a scenario, from its steps.
 #[derive(Default)]
 struct Outcome {
     status: Option<Status>,
@@ -22,8 +22,8 @@ struct Outcome {
 }
 
 impl Outcome {
-    /// A step, or a hook, came out so. A step that is not defined, is defined twice or is still to be written makes
-    /// its scenario fail, as it does where Cucumber is strict.
+    /// Adds the outcome of a step or hook. An undefined, ambiguous or pending step fails the scenario,
+    /// as in Cucumber's strict mode.
     fn step(&mut self, status: &str, said: Option<&str>, name: &str, micros: Option<u64>) {
         self.steps += 1;
         self.micros = self.micros.map_or(micros, |sum| Some(sum + micros.unwrap_or(0)));
@@ -59,14 +59,14 @@ impl Outcome {
     fn status(&self) -> Status {
         match self.status {
             Some(status) if status.is_bad() => status,
-            // What skips itself does so in the midst of its steps.
+            // A scenario that skips itself does so within its steps.
             _ if self.steps == 0 || self.skipped > 0 => Status::Skipped,
             status => status.unwrap_or(Status::Skipped),
         }
     }
 }
 
-/// How often a name was there: the rows of an outline have one name.
+/// How often a name has occurred: the rows of an outline share one name.
 #[derive(Default)]
 struct Nth(HashMap<String, u32>);
 
@@ -84,10 +84,10 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
 
 #[derive(Default)]
 struct Cucumber {
-    /// The scenarios of the feature that is read: it may be called so only behind them.
+    /// The scenarios of the current feature, whose name may come after them.
     held: Vec<Case>,
     outcome: Outcome,
-    /// The steps of the background count for the scenario behind it.
+    /// The steps of a background count for the next scenario.
     background: Option<Outcome>,
     attached: u32,
 }
@@ -98,7 +98,7 @@ impl Cucumber {
         let name = step.get("name").unwrap_or_default();
         let name = format!("{keyword} {name}");
         let status = step.get("result.status").unwrap_or_default();
-        // behave counts seconds, all others nanoseconds.
+        // behave reports seconds, all others nanoseconds.
         let is_behave = open.last().is_some_and(|element| element.get("location").is_some());
         let micros = step
             .number("result.duration")
@@ -111,7 +111,7 @@ impl Cucumber {
         let mut outcome = std::mem::take(&mut self.outcome);
         let attached = std::mem::take(&mut self.attached);
         if element.get("type") == Some("background") {
-            // behave lists it once, as it is written, and not what came of it.
+            // behave lists the background once, as written, without results.
             let is_run = outcome.skipped < outcome.steps || element.get("location").is_none();
             self.background = Some(outcome).filter(|_| is_run);
             return Ok(());
@@ -129,7 +129,7 @@ impl Cucumber {
             line.parse().ok()
         });
         let mut status = outcome.status();
-        // behave says itself what came of a scenario: of one that was not run it says nothing in its steps.
+        // behave reports the scenario's own status: the steps of a scenario that was not run don't show it.
         match element.get("status") {
             Some("failed") if !status.is_bad() => status = Status::Failed,
             Some("error" | "hook_error" | "cleanup_error") => status = Status::Error,
@@ -164,7 +164,7 @@ impl Cucumber {
                 .map(|place| place.rsplit_once(':').map_or(place, |(file, _)| file))
         });
         let file = file.map(|file| file.strip_prefix("file:").unwrap_or(file));
-        // Two features may have one name.
+        // Two features may have the same name.
         let name = file.or(feature.get("name")).unwrap_or_default();
         let suites = within(&[name], &mut Arc::default(), Some(feature.line), sink);
         let says_bad = matches!(feature.get("status"), Some("failed" | "error" | "hook_error"));
@@ -243,28 +243,28 @@ impl Handler for Cucumber {
 pub(crate) fn read_messages(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), ReadError> {
     let mut messages = Messages::default();
     if json::lines(input, sink, &mut messages)? == 0 {
-        return Err(ReadError::new(None, "there is no message in it"));
+        return Err(ReadError::new(None, "no messages found"));
     }
     messages.end(sink)
 }
 
-/// What is known of the messages so far. Identifiers are those of the messages.
+/// The state of the messages so far. Identifiers are those of the messages.
 #[derive(Default)]
 struct Messages {
     pickles: HashMap<String, Pickle>,
-    /// The pickle of each test case, and the steps and hooks of each.
+    /// The pickle of each test case, and its steps and hooks.
     tests: HashMap<String, String>,
     steps: HashMap<String, Arc<str>>,
     nth: HashMap<String, Nth>,
-    /// The test cases that have begun and not ended, by the identifier of the try.
+    /// The test cases in progress, by the id of the attempt.
     running: BTreeMap<String, Running>,
-    /// Why tries before failed, by the test case.
+    /// Why earlier attempts failed, by test case.
     failed: HashMap<String, Option<Failure>>,
-    /// The texts of the steps of pickles, which many test cases may share.
+    /// The step texts of pickles, which many test cases may share.
     step_texts: HashMap<String, Arc<str>>,
     last: Arc<[String]>,
     bad: u64,
-    /// Whether a run has begun and not ended, and whether one has ended.
+    /// Whether a run is in progress, and whether one has ended.
     is_open: bool,
     has_ended: bool,
     began: Option<Timestamp>,
@@ -282,12 +282,12 @@ struct Running {
     attempt: u64,
     began: Option<Timestamp>,
     outcome: Outcome,
-    /// Whether a step says that the scenario is tried again, as it did before version 16 of the messages.
+    /// Whether a step announces a retry of the scenario, as before version 16 of the messages.
     is_retried: bool,
     line: u64,
 }
 
-/// `{"seconds": 1, "nanos": 2}`, as two numbers.
+/// Converts `{"seconds": 1, "nanos": 2}` to seconds.
 fn at(object: &Object<'_>, seconds: &str, nanos: &str) -> Option<f64> {
     Some(object.number(seconds)? + object.number(nanos).unwrap_or(0.0) / 1e9)
 }
@@ -331,7 +331,7 @@ impl Messages {
         })
     }
 
-    /// What failed outside of the scenarios.
+    /// A failure outside of the scenarios.
     fn outside(
         &mut self,
         name: &str,
@@ -351,39 +351,41 @@ impl Messages {
         })
     }
 
-    /// What did not end before another run begins, or the file ends.
+    /// Ends what is still in progress when another run begins or the file ends.
     fn end_run(&mut self, sink: &mut dyn Sink) -> Result<(), ReadError> {
         for (_, mut running) in std::mem::take(&mut self.running) {
-            running.outcome.step("error", Some("it did not end"), "", None);
+            running.outcome.step("error", Some("did not finish"), "", None);
             self.finish(running, None, sink)?;
         }
         if std::mem::take(&mut self.is_open) {
             self.has_ended = true;
-            sink.against(Reason::new(Cause::Cut, None, "the run does not end"));
+            sink.against(Reason::new(Cause::Cut, None, "the run did not finish"));
         }
         (self.bad, self.problems) = (0, 0);
         Ok(())
     }
 
-    /// The run says what came of it. In the JSON of protocol buffers, what is false is left out.
+    /// Applies the run's own verdict. In protobuf JSON, false values are omitted.
     fn judge(&mut self, event: &Object<'_>, sink: &mut dyn Sink) {
         (self.is_open, self.has_ended) = (false, true);
         let line = Some(event.line);
         match event.is("success") {
             Some(true) if self.bad > 0 && self.problems == 0 => {
-                let text = "it says success: true, though scenarios failed".to_owned();
+                let text = "the run is marked success: true, but scenarios failed".to_owned();
                 sink.note(Note { line, kind: NoteKind::Odd, text });
             }
             Some(true) => {}
             _ if self.bad > 0 || !self.running.is_empty() => {}
-            _ => sink.against(Reason::new(Cause::Verdict, line, "it says success: false")),
+            _ => {
+                sink.against(Reason::new(Cause::Verdict, line, "the run is marked success: false"))
+            }
         }
     }
 
     fn end(mut self, sink: &mut dyn Sink) -> Result<(), ReadError> {
         self.end_run(sink)?;
         if !self.has_ended {
-            sink.against(Reason::new(Cause::Cut, None, "the run does not end"));
+            sink.against(Reason::new(Cause::Cut, None, "the run did not finish"));
         }
         sink.suite(Suite { started: self.began, ..Suite::default() })
     }

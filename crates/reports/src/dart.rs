@@ -1,6 +1,6 @@
-//! The events of `dart test --reporter json` and of `flutter test --machine`: a line of JSON for each.
+//! The events of `dart test --reporter json` and of `flutter test --machine`, as JSON lines.
 //!
-//! The protocol is that of the package `test`, in its `doc/json_reporter.md`.
+//! The protocol is defined by the package `test`, in its `doc/json_reporter.md`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,20 +14,20 @@ use crate::{Case, Cause, Failure, Note, NoteKind, ReadError, Reason, Sink, Statu
 pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), ReadError> {
     let mut dart = Dart::default();
     if json::lines(input, sink, &mut dart)? == 0 {
-        return Err(ReadError::new(None, "there is no event in it"));
+        return Err(ReadError::new(None, "no events found"));
     }
     dart.end(sink)
 }
 
 #[derive(Default)]
 struct Dart {
-    /// The file of each suite, and the platform where it is not the usual one.
+    /// The file of each suite, and its platform if not the default.
     suites: BTreeMap<u64, (String, Option<String>)>,
     groups: BTreeMap<u64, String>,
     running: BTreeMap<u64, Running>,
     last: Arc<[String]>,
     bad: u64,
-    /// Whether a run has begun and not ended.
+    /// Whether a run is in progress.
     is_open: bool,
     micros: Option<u64>,
 }
@@ -46,7 +46,7 @@ struct Running {
     report_line: u64,
 }
 
-/// The file as it is called below the folder of all tests: where a checkout lies is no part of its name.
+/// The path below the folder of all tests: the location of a checkout is not part of the name.
 fn short(path: &str) -> String {
     let path = path.replace('\\', "/");
     let at =
@@ -81,17 +81,17 @@ impl Dart {
     }
 
     fn unended(&mut self, mut running: Running, sink: &mut dyn Sink) -> Result<(), ReadError> {
-        running.failure.get_or_insert_with(|| because("it did not end"));
+        running.failure.get_or_insert_with(|| because("did not finish"));
         self.emit(running, Status::Error, None, sink)
     }
 
-    /// Another run may come behind this one, with the same numbers.
+    /// Ends a run. Another one with the same ids may follow.
     fn end_run(&mut self, sink: &mut dyn Sink) -> Result<(), ReadError> {
         for (_, running) in std::mem::take(&mut self.running) {
             self.unended(running, sink)?;
         }
         if std::mem::take(&mut self.is_open) {
-            sink.against(Reason::new(Cause::Cut, None, "the run does not end"));
+            sink.against(Reason::new(Cause::Cut, None, "the run did not finish"));
         }
         self.suites.clear();
         self.groups.clear();
@@ -107,10 +107,10 @@ impl Dart {
             Some(true) => {}
             Some(false) if self.bad > 0 || !self.running.is_empty() => {}
             Some(false) => {
-                sink.against(Reason::new(Cause::Verdict, line, "it says success: false"));
+                sink.against(Reason::new(Cause::Verdict, line, "the run is marked success: false"));
             }
             None => {
-                let text = "the runner was closed before all tests had ended";
+                let text = "the runner exited before all tests had finished";
                 sink.against(Reason::new(Cause::Aborted, line, text));
             }
         }
@@ -120,7 +120,7 @@ impl Dart {
         let error = event.get("error").unwrap_or_default();
         let Some(running) = event.count("testID").and_then(|id| self.running.get_mut(&id)) else {
             let first = error.lines().next().unwrap_or_default();
-            let text = format!("an error came after its test had ended: {first}");
+            let text = format!("error after the test had finished: {first}");
             sink.against(Reason::new(Cause::Verdict, Some(event.line), text));
             return;
         };
@@ -150,7 +150,7 @@ impl Dart {
         };
         let line = Some(running.report_line);
         let status = match event.get("result").unwrap_or_default() {
-            // What loads a file, and what sets all tests up, is told only if it fails.
+            // Loading a file and global setup are reported only if they fail.
             "success" if event.is("hidden") == Some(true) => return Ok(()),
             "success" if event.is("skipped") == Some(true) => Status::Skipped,
             "success" if running.failure.is_some() => Status::Flaky,
@@ -174,7 +174,7 @@ impl Dart {
         let (file, platform) = self.suites.get(&running.suite).unwrap_or(&none);
         let group = running.group.and_then(|id| self.groups.get(&id)).map_or("", String::as_str);
         let own = running.name.strip_prefix(group).map_or(running.name.as_str(), str::trim_start);
-        // What is loaded is called by where it lies.
+        // Loading tests are named by file location.
         let name = if running.name.starts_with("loading ") { "the file itself" } else { own };
         let names = [platform.as_deref().unwrap_or_default(), file, group];
         let names: Vec<&str> = names.into_iter().filter(|name| !name.is_empty()).collect();
@@ -269,10 +269,10 @@ impl Handler for Dart {
                 self.end_run(sink)?;
                 self.is_open = true;
             }
-            // Flutter tells of its process in between.
+            // Flutter reports on its process in between.
             "allSuites" | "debug" | "" => {}
             other => {
-                let text = format!("the event '{other}' is not known; it is left out");
+                let text = format!("unknown event '{other}' ignored");
                 sink.note(Note { line: Some(event.line), kind: NoteKind::Dropped, text });
             }
         }

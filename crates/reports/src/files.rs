@@ -1,5 +1,5 @@
-//! The files in what was sent: those of an archive, unpacked where they are compressed, and put together where several
-//! are one report.
+//! Extracts the files of an upload: unpacks archives, decompresses files, and joins several files
+//! that form one report.
 
 use std::collections::HashMap;
 use std::io::{Cursor, Read};
@@ -10,17 +10,17 @@ use zip::ZipArchive;
 
 use crate::{Format, Note, NoteKind, Seen};
 
-/// How deep archives may lie in each other: those further in are left as they are. The command puts several files into
-/// one, and each folder into one of its own.
+/// The maximum nesting depth of archives; deeper ones are left packed. The command packs several
+/// files into one archive, and each folder into its own.
 const MAX_DEPTH: u32 = 3;
 
-/// How much room is asked for at first where it is not known how much comes, in bytes.
+/// The initial allocation when the size is unknown, in bytes.
 const FIRST_ROOM: usize = 32 << 10;
 
-/// A file: what it is called, where it came with others, and what is in it.
+/// A file: its name, unless it was sent alone, and its contents.
 pub type Named = (Option<String>, Bytes);
 
-/// A file that was unpacked, or one that cannot be, as it came, and why.
+/// An unpacked file, or an unmodified one that cannot be unpacked, with the reason.
 #[derive(Debug, Clone)]
 pub struct Unpacked {
     name: Option<String>,
@@ -30,14 +30,14 @@ pub struct Unpacked {
 
 /// Why something is not unpacked.
 pub enum Trouble<E> {
-    /// It is not what it should be.
+    /// It is malformed.
     Broken(String),
     /// It is too long, or there is no room.
     Bound(E),
 }
 
 impl<E> Trouble<E> {
-    /// Both as one, for what came alone.
+    /// Merges both into one error, for a file that was sent alone.
     pub fn of<B: Bounds<Error = E>>(self, bounds: &B) -> E {
         match self {
             Self::Broken(problem) => bounds.bad(problem),
@@ -46,27 +46,28 @@ impl<E> Trouble<E> {
     }
 }
 
-/// What bounds unpacking, and what is said where that is not possible.
+/// Limits of unpacking, and the errors for exceeding them.
 pub trait Bounds {
-    /// Why it is not possible.
+    /// The error type.
     type Error;
-    /// Asks for room for so many bytes.
+    /// Requests room for this many bytes.
     ///
     /// # Errors
-    /// There is none.
+    /// There is not enough room.
     fn room(&self, bytes: usize) -> Result<(), Self::Error>;
-    /// What was sent is not what it should be.
+    /// The upload is malformed.
     fn bad(&self, problem: String) -> Self::Error;
-    /// There is no memory.
+    /// There is not enough memory.
     fn no_room(&self) -> Self::Error;
-    /// What was sent is longer, unpacked, than it may be.
+    /// The upload is too long when unpacked.
     fn too_long(&self) -> Self::Error;
 }
 
-/// Reads what a decoder gives, of which so much is said to come, within a limit: a few kilobytes may hold gigabytes.
+/// Reads a decoder's output up to a limit, since a few kilobytes may expand to gigabytes. The
+/// expected size is a hint.
 ///
 /// # Errors
-/// It is broken, longer than the limit, or there is no room for it.
+/// The data is malformed, longer than the limit, or there is no room for it.
 pub fn inflate<B: Bounds>(
     mut decoder: impl Read,
     coding: &str,
@@ -80,11 +81,12 @@ pub fn inflate<B: Bounds>(
         bounds.room(room).map_err(Trouble::Bound)?;
         inflated.try_reserve_exact(room).map_err(|_| Trouble::Bound(bounds.no_room()))?;
         let read = decoder.by_ref().take(room as u64).read_to_end(&mut inflated);
-        let read = read.map_err(|error| Trouble::Broken(format!("it is not {coding}: {error}")))?;
+        let read =
+            read.map_err(|error| Trouble::Broken(format!("invalid {coding} data: {error}")))?;
         if inflated.len() > limit {
             return Err(Trouble::Bound(bounds.too_long()));
         }
-        // The buffer doubles, and while it does both are there.
+        // While the buffer doubles, the old and the new one exist together.
         next = inflated.len().max(FIRST_ROOM);
         if read < room {
             inflated.shrink_to_fit();
@@ -93,9 +95,9 @@ pub fn inflate<B: Bounds>(
     }
 }
 
-/// Unpacks files, which are bounded together.
+/// Unpacks files, with a common limit.
 pub struct Unpack<'a, B> {
-    /// How many bytes may still come of them.
+    /// The number of bytes that may still be unpacked.
     left: usize,
     bounds: &'a B,
     files: Vec<Unpacked>,
@@ -104,15 +106,16 @@ pub struct Unpack<'a, B> {
 type Done<B> = Result<(), Trouble<<B as Bounds>::Error>>;
 
 impl<'a, B: Bounds> Unpack<'a, B> {
-    /// Unpacks so many bytes at most.
+    /// Limits unpacking to this many bytes.
     pub fn new(limit: usize, bounds: &'a B) -> Self {
         Self { left: limit, bounds, files: Vec::new() }
     }
 
-    /// What is in files: an archive is what is in it. One that is broken stays as it is, unless it came alone.
+    /// Unpacks files, replacing archives by their contents. A malformed one is left unchanged, unless
+    /// it was sent alone.
     ///
     /// # Errors
-    /// The only one is broken, or they have too much in them.
+    /// The only file is malformed, or their contents exceed the limits.
     pub fn each(mut self, files: Vec<Named>) -> Result<Vec<Unpacked>, B::Error> {
         let is_alone = files.len() == 1;
         for (name, body) in files {
@@ -122,7 +125,7 @@ impl<'a, B: Bounds> Unpack<'a, B> {
         Ok(self.files)
     }
 
-    /// The files of what must be a tar archive, by their paths in it.
+    /// The files of a tar archive, by their paths in it.
     ///
     /// # Errors
     /// As [`Self::each`].
@@ -133,11 +136,11 @@ impl<'a, B: Bounds> Unpack<'a, B> {
         Ok(self.files)
     }
 
-    /// A file among others: where it is broken, they stay.
+    /// Unpacks one of several files: if it is malformed, the others are kept.
     fn member(&mut self, name: Option<String>, body: Bytes, depth: u32) -> Done<B> {
         let before = self.files.len();
         let is_missing = body.is_empty() && name.as_deref().is_some_and(is_of_a_report);
-        let empty = || Err(Trouble::Broken("it is empty".to_owned()));
+        let empty = || Err(Trouble::Broken("empty file".to_owned()));
         let done = if is_missing { empty() } else { self.file(name.clone(), body.clone(), depth) };
         match done {
             Err(Trouble::Broken(problem)) => {
@@ -148,7 +151,7 @@ impl<'a, B: Bounds> Unpack<'a, B> {
         }
     }
 
-    /// A file that lies in so many archives.
+    /// Unpacks a file nested in `depth` archives.
     fn file(&mut self, name: Option<String>, body: Bytes, depth: u32) -> Done<B> {
         let body = self.unpacked(&body)?;
         if depth > MAX_DEPTH {
@@ -174,7 +177,7 @@ impl<'a, B: Bounds> Unpack<'a, B> {
         self.bounds.bad(format!("more than {} files", limits::FILES))
     }
 
-    /// A file that is kept compressed, as `junit.xml.gz`, is what is in it.
+    /// Decompresses a file such as `junit.xml.gz`.
     fn unpacked(&mut self, body: &Bytes) -> Result<Bytes, Trouble<B::Error>> {
         if !body.starts_with(&[0x1f, 0x8b]) {
             return Ok(body.clone());
@@ -185,10 +188,10 @@ impl<'a, B: Bounds> Unpack<'a, B> {
         Ok(body)
     }
 
-    /// The files lie in the body: of them, nothing is unpacked.
+    /// The files are slices of the body: nothing is unpacked.
     fn members_of_tar(&mut self, archive: Option<&str>, body: &Bytes, depth: u32) -> Done<B> {
         let no_tar =
-            |error: std::io::Error| Trouble::Broken(format!("it is no tar archive: {error}"));
+            |error: std::io::Error| Trouble::Broken(format!("invalid tar archive: {error}"));
         let mut tar = tar::Archive::new(Cursor::new(body));
         for entry in tar.entries().map_err(no_tar)? {
             let entry = entry.map_err(no_tar)?;
@@ -199,7 +202,7 @@ impl<'a, B: Bounds> Unpack<'a, B> {
             let start = usize::try_from(entry.raw_file_position()).unwrap_or(usize::MAX);
             let end = start.saturating_add(usize::try_from(entry.size()).unwrap_or(usize::MAX));
             if end > body.len() {
-                return Err(Trouble::Broken(format!("'{name}' is cut off")));
+                return Err(Trouble::Broken(format!("'{name}' is truncated")));
             }
             self.member(Some(of(archive, name)), body.slice(start..end), depth + 1)?;
         }
@@ -207,10 +210,9 @@ impl<'a, B: Bounds> Unpack<'a, B> {
     }
 
     fn members_of_zip(&mut self, archive: Option<&str>, body: &Bytes, depth: u32) -> Done<B> {
-        let no_zip = |error: zip::result::ZipError| {
-            Trouble::Broken(format!("it is no ZIP archive: {error}"))
-        };
-        // The list of files is held as a whole: it is counted before.
+        let no_zip =
+            |error: zip::result::ZipError| Trouble::Broken(format!("invalid ZIP archive: {error}"));
+        // The file list is loaded as a whole, so its length is checked first.
         if members_said(body).is_some_and(|members| members > limits::FILES as u64) {
             return Err(Trouble::Bound(self.too_many()));
         }
@@ -230,7 +232,7 @@ impl<'a, B: Bounds> Unpack<'a, B> {
     }
 }
 
-/// Whether a file is called as those of reports are. One with nothing in it is what a tool leaves that was killed.
+/// Whether a file has the name of a report. A tool that was killed may leave an empty report.
 pub fn is_of_a_report(name: &str) -> bool {
     let known =
         ["xml", "json", "jsonl", "ndjson", "trx", "tap", "subunit", "zip", "gz", "tgz", "tar"];
@@ -247,15 +249,17 @@ fn is_zip(body: &[u8]) -> bool {
     body.starts_with(b"PK\x03\x04") || body.starts_with(b"PK\x05\x06")
 }
 
-/// Whether it is a tar archive, by the mark in its first header (POSIX.1-1988).
+/// Whether it is a tar archive, by the magic in its first header (POSIX.1-1988).
 fn is_tar(body: &[u8]) -> bool {
     body.get(257..262) == Some(b"ustar")
 }
 
-/// How far from its end the last record of a ZIP archive may begin, in bytes: a comment may follow it.
+/// The maximum distance of a ZIP archive's end record from the end of the file, in bytes: a comment
+/// may follow it.
 const ZIP_END: usize = 22 + 0xffff;
 
-/// How many files a ZIP archive says it has (APPNOTE.TXT, 4.3.14 and 4.3.16): the most of what looks like its end.
+/// The number of files a ZIP archive claims to have (APPNOTE.TXT, 4.3.14 and 4.3.16): the maximum
+/// over everything that looks like an end record.
 fn members_said(body: &[u8]) -> Option<u64> {
     let tail = body.get(body.len().saturating_sub(ZIP_END)..)?;
     let said = memchr::memmem::find_iter(tail, b"PK\x05\x06").filter_map(|end| {
@@ -272,32 +276,32 @@ fn members_said(body: &[u8]) -> Option<u64> {
     said.max()
 }
 
-/// A file, or several that are one report.
+/// A file, or several that form one report.
 #[derive(Debug, Clone)]
 pub struct Gathered {
-    /// What it is called, where it came with others.
+    /// The name, unless it was sent alone.
     pub name: Option<String>,
-    /// What is in it: of several files, one behind the other.
+    /// The contents; several files are concatenated.
     pub body: Bytes,
-    /// How many files it is of.
+    /// The number of files it consists of.
     pub files: usize,
-    /// How many lie beside them that only belong to them.
+    /// The number of files beside them that only accompany the report.
     pub beside: usize,
-    /// Why it cannot be unpacked, where it cannot.
+    /// Why it cannot be unpacked, if it cannot.
     pub broken: Option<String>,
 }
 
 impl Gathered {
-    /// What is to be said of the files beside it.
+    /// The note about the accompanying files, if any.
     pub fn note(&self) -> Option<Note> {
         let beside = self.beside;
-        let text = format!("{beside} files that lie beside them, as attachments, are left out");
+        let text = format!("{beside} other files, such as attachments, were skipped");
         (beside > 0).then_some(Note { line: None, kind: NoteKind::Dropped, text })
     }
 }
 
-/// Puts files together that are one report: of Allure's, each is a test or its fixtures, and those of a folder belong
-/// together.
+/// Joins files that form one report: each file of Allure's is a test or its fixtures, and those of
+/// a folder belong together.
 ///
 /// # Errors
 /// There is no room for them.
@@ -311,13 +315,13 @@ pub fn gather<B: Bounds>(files: Vec<Unpacked>, bounds: &B) -> Result<Vec<Gathere
             && file.name.is_some()
             && Format::recognize(&file.body) == Some(Format::Allure)
     };
-    // One that is cut off is known by its name alone.
+    // A truncated file is recognized by its name alone.
     let is_called = |file: &Unpacked| {
         let name = file.name.as_deref().unwrap_or_default();
         file.broken.is_none()
             && (name.ends_with("-result.json") || name.ends_with("-container.json"))
     };
-    // The folders, each with the files of its report and how many lie beside them that are none.
+    // The folders, each with the files of its report and the number of other files.
     let mut reports: HashMap<String, (Vec<Bytes>, usize)> = HashMap::new();
     let mut folders: Vec<String> = Vec::new();
     let mut others: Vec<Unpacked> = Vec::new();
@@ -337,9 +341,9 @@ pub fn gather<B: Bounds>(files: Vec<Unpacked>, bounds: &B) -> Result<Vec<Gathere
     for file in others {
         let is_one = file.name.is_some() && file.broken.is_none();
         match reports.get_mut(&folder(&file.name)).filter(|_| is_one) {
-            // Behind the others: what stands behind one that is cut off is not read.
+            // Append it at the end: everything after a truncated document is ignored.
             Some((bodies, _)) if is_called(&file) => bodies.push(file.body),
-            // Attachments are what they are.
+            // Attachments keep their own format.
             Some((_, beside)) if !matches!(Seen::of(&file.body), Seen::Format(_)) => *beside += 1,
             _ => {
                 let Unpacked { name, body, broken } = file;

@@ -1,4 +1,4 @@
-//! `go test -json`: a line for each event.
+//! `go test -json`: one line per event.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,10 +11,10 @@ use crate::model::nested;
 use crate::number;
 use crate::{Case, Cause, Failure, Note, NoteKind, ReadError, Reason, Sink, Status, Suite};
 
-/// How much of a test's output is kept, in bytes.
+/// The maximum size of a test's output, in bytes.
 const MAX_OUTPUT: usize = 8 << 20;
 
-/// The name of the case that stands for a package which broke outside of its tests.
+/// The name of the case for a package that broke outside of its tests.
 pub(crate) const ITSELF: &str = "the package itself";
 
 #[derive(Deserialize)]
@@ -29,7 +29,7 @@ struct Event {
     output: Option<String>,
 }
 
-/// A test that has begun.
+/// A test in progress.
 #[derive(Default)]
 pub(crate) struct Running {
     pub(crate) line: u64,
@@ -40,7 +40,7 @@ pub(crate) struct Running {
 
 #[derive(Default)]
 struct Package {
-    /// Whether it has begun, so that it must end as well.
+    /// Whether its start was seen, so that its end is expected.
     begun: bool,
     running: BTreeMap<String, Running>,
     own: Running,
@@ -57,13 +57,13 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
             continue;
         }
         let Ok(event) = serde_json::from_str::<Event>(&text) else {
-            // The go command itself writes between the events, as when a package cannot be built.
+            // The go command itself writes between the events, for example if a package cannot be built.
             if events == 0 && text.trim_start().starts_with('{') {
-                return Err(ReadError::new(Some(line), "this is no event of go test"));
+                return Err(ReadError::new(Some(line), "not a go test event"));
             }
             let whole = packages.entry(String::new()).or_default();
             whole.own.add(&format!("{text}\n"), line, sink);
-            // Before Go 1.24 a package that cannot be built is told by such a line alone.
+            // Before Go 1.24, such a line is the only sign of a package that cannot be built.
             let unbuilt = text.strip_prefix("FAIL\t").and_then(|rest| rest.split_once(" ["));
             if let Some((name, reason)) = unbuilt {
                 let failure = Failure {
@@ -126,16 +126,16 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
                 }
                 package.begun = true;
             }
-            // A package that cannot be built: its `fail` follows.
+            // A package that cannot be built; its `fail` event follows.
             ("start" | "pause" | "cont" | "run" | "build-fail" | "bench", _) => {}
             (other, _) => {
-                let text = format!("the action '{other}' is not known; it is left out");
+                let text = format!("unknown action '{other}' ignored");
                 sink.note(Note { line: Some(line), kind: NoteKind::Dropped, text });
             }
         }
     }
     if events == 0 {
-        return Err(ReadError::new(None, "there is no event in it"));
+        return Err(ReadError::new(None, "no events found"));
     }
     for (name, package) in packages {
         if package.begun {
@@ -147,15 +147,16 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
     Ok(())
 }
 
-/// A package has begun, and then there is no more of it, but maybe what another run wrote.
+/// The report ends before this package does; another run's output may follow.
 fn cut_off(name: &str, package: Package, sink: &mut dyn Sink) -> Result<(), ReadError> {
-    let text = format!("the file ends before the package '{name}' does");
+    let text = format!("the file ends before package '{name}' finishes");
     sink.against(Reason::new(Cause::Cut, None, text));
     end(name, package, Some("fail"), None, sink)
 }
 
-/// A package has ended, by this action if by any: what still ran in it broke, unless the package passed, as
-/// with benchmarks, whose end go does not tell. A package that failed for nothing else broke itself.
+/// Ends a package, with its action if there is one. Tests still running are broken, unless the
+/// package passed: go doesn't report the end of benchmarks. A package that failed without a failed
+/// test is broken itself.
 fn end(
     name: &str,
     mut package: Package,
@@ -174,14 +175,13 @@ fn end(
         if status == Status::Error {
             package.failed += 1;
         } else {
-            let text =
-                format!("go does not tell how '{test}' ended; it is taken to be as its package");
+            let text = format!("no result for '{test}'; assumed to match its package");
             sink.note(Note { line: Some(line), kind: NoteKind::Guessed, text });
         }
         let mut case = running.case(name, test, status, None);
         if status == Status::Error {
             case.failure.get_or_insert_with(Failure::default).message =
-                Some("it did not end".to_owned());
+                Some("did not finish".to_owned());
         }
         sink.case(case)?;
     }
@@ -206,7 +206,7 @@ fn end(
 }
 
 impl Running {
-    /// One that begins on that line.
+    /// A test that starts on that line.
     pub(crate) fn on(line: u64) -> Self {
         Self { line, ..Self::default() }
     }
@@ -216,7 +216,7 @@ impl Running {
             self.output += text;
         } else if !self.cut {
             self.cut = true;
-            let text = format!("an output is longer than {MAX_OUTPUT} bytes; the rest is left out");
+            let text = format!("output truncated to {MAX_OUTPUT} bytes");
             sink.note(Note { line: Some(line), kind: NoteKind::Cut, text });
         }
     }
@@ -247,7 +247,7 @@ impl Running {
     }
 }
 
-/// An output without the lines by which the go command frames tests.
+/// Removes the lines with which the go command frames tests.
 fn without_frame(output: &str) -> String {
     let frames = ["=== RUN ", "=== PAUSE ", "=== CONT ", "=== NAME "];
     let outcomes = ["--- PASS: ", "--- FAIL: ", "--- SKIP: "];

@@ -1,4 +1,4 @@
-//! The text of `go test`, with `-v` or without: what it writes where nobody asks for JSON.
+//! The text output of `go test`, with or without `-v`: the default when JSON is not requested.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -9,13 +9,13 @@ use crate::model::{because, nested};
 use crate::number;
 use crate::{Case, Cause, Failure, Note, NoteKind, ReadError, Reason, Sink, Status, Suite};
 
-/// What a line of it says.
+/// The meaning of a line.
 enum Line<'t> {
-    /// A test begins, or goes on: only `-v` tells.
+    /// A test starts or continues; only with `-v`.
     Goes(&'t str),
-    /// What comes next is nobody's.
+    /// The following output belongs to no test.
     Pauses,
-    /// A test ended; what stands before that on its line is output.
+    /// A test ended; the text before that on the line is output.
     Ended {
         before: &'t str,
         word: &'t str,
@@ -32,7 +32,7 @@ enum Line<'t> {
     Whole {
         is_ok: bool,
     },
-    /// What cannot be built follows.
+    /// Build errors follow.
     Unbuilt(&'t str),
     Bench(&'t str),
     Other,
@@ -63,7 +63,7 @@ fn parse(line: &str) -> Line<'_> {
         _ => {}
     }
     if let Some(package) = line.strip_prefix("# ") {
-        // `go vet` has the package in brackets.
+        // `go vet` appends the package in brackets.
         let name = package.split(' ').next().unwrap_or(package);
         return Line::Unbuilt(name.trim_matches(['[', ']']));
     }
@@ -79,19 +79,19 @@ fn parse(line: &str) -> Line<'_> {
     }
     if line.starts_with("Benchmark") && (line.contains(" ns/op") || line.contains("\tns/op")) {
         let name = line.split_whitespace().next().unwrap_or_default();
-        // How many processors there were is no part of its name.
+        // The number of processors is not part of the name.
         let own = name.rsplit_once('-').filter(|(_, count)| count.parse::<u32>().is_ok());
         return Line::Bench(own.map_or(name, |(own, _)| own));
     }
     Line::Other
 }
 
-/// Whether a text is that of `go test`: a line of its own is in it.
+/// Whether a text is the output of `go test`: it contains a characteristic line.
 pub(crate) fn looks_like(text: &str) -> bool {
     first_line(text).is_some()
 }
 
-/// The first line of its own in a text.
+/// The position of the first characteristic line in a text.
 pub(crate) fn first_line(text: &str) -> Option<usize> {
     text.lines().position(|line| match parse(line) {
         Line::Goes(_) => line.starts_with("=== RUN "),
@@ -116,23 +116,23 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
 
 #[derive(Default)]
 struct Text {
-    /// The tests of the package that is read: its name comes behind them.
+    /// The tests of the current package, whose name follows them.
     running: HashMap<String, Running>,
-    /// The order in which they began, also of those that ended.
+    /// The order in which they started, including those that ended.
     order: Vec<String>,
     held: Vec<Case>,
     /// The test that output belongs to.
     current: Option<String>,
-    /// The test that ended last: what is indented below it belongs to it.
+    /// The last test that ended: indented lines below belong to it.
     last: Option<usize>,
     own: Running,
     is_verbose: bool,
-    /// What the tests of a package came to, where no package is told behind them.
+    /// The result of a package's tests if no package line follows.
     whole: Option<bool>,
-    /// What cannot be built, by package.
+    /// Build errors, by package.
     unbuilt: BTreeMap<String, Running>,
     building: Option<String>,
-    /// The packages that failed, and nothing of their own tells why: something that they need cannot be built.
+    /// Packages that failed without a reason of their own: one of their dependencies cannot be built.
     needing: Vec<Case>,
     packages: u64,
     bad: u64,
@@ -140,7 +140,7 @@ struct Text {
 
 impl Text {
     fn line(&mut self, line: &str, number: u64, sink: &mut dyn Sink) -> Result<(), ReadError> {
-        // What a test printed without an end of the line stands before it.
+        // Output of a test without a final newline precedes it.
         let at = line.find("=== RUN   ").filter(|at| *at > 0 && self.is_verbose);
         if let Some((before, line)) = at.and_then(|at| line.split_at_checked(at)) {
             let name = line.rsplit(' ').next().unwrap_or_default();
@@ -165,7 +165,7 @@ impl Text {
                 self.last = None;
             }
             Line::Pauses => self.current = None,
-            // What a test prints may look like that.
+            // A test's own output may look like this.
             Line::Ended { name, before, .. }
                 if (self.is_verbose && !self.running.contains_key(name))
                     || (!self.is_verbose && !before.trim().is_empty()) =>
@@ -279,7 +279,7 @@ impl Text {
             let text = Some(own.clone()).filter(|text| !text.is_empty());
             Some((Status::Error, Some(Failure { kind: None, message, text })))
         } else if is_ok && is_empty && !nothing {
-            // Without -v only what failed is told.
+            // Without -v, only failures are reported.
             Some((Status::Passed, None))
         } else {
             None
@@ -307,7 +307,7 @@ impl Text {
         sink.suite(Suite { path, micros, stdout: own, ..Suite::default() })
     }
 
-    /// Hands the tests of a package over; tells if one of them is bad.
+    /// Emits the tests of a package; returns whether one of them failed or broke.
     fn emit(&mut self, package: &str, is_ok: bool, sink: &mut dyn Sink) -> Result<bool, ReadError> {
         (self.current, self.last) = (None, None);
         let mut cases = std::mem::take(&mut self.held);
@@ -317,16 +317,13 @@ impl Text {
             let mut case =
                 running.case("", name, if is_ok { Status::Passed } else { Status::Error }, None);
             if is_ok {
-                let text = format!(
-                    "how '{}' ended is not told; it is taken to be as its package",
-                    case.name
-                );
+                let text = format!("no result for '{}'; assumed to match its package", case.name);
                 sink.note(Note { line: Some(line), kind: NoteKind::Guessed, text });
             } else {
                 let text = case.failure.take().and_then(|failure| failure.text);
                 let panic = text.as_deref().unwrap_or_default();
                 let panic = panic.lines().find(|line| line.starts_with("panic: "));
-                let message = panic.unwrap_or("it did not end").to_owned();
+                let message = panic.unwrap_or("did not finish").to_owned();
                 case.failure = Some(Failure { text, ..because(message) });
             }
             cases.push(case);
@@ -345,25 +342,25 @@ impl Text {
         let whole = self.whole;
         if self.packages == 0 && whole.is_none() && self.held.is_empty() && self.running.is_empty()
         {
-            return Err(ReadError::new(None, "no test and no package ends in it"));
+            return Err(ReadError::new(None, "no test or package result found"));
         }
         if !self.held.is_empty() || !self.running.is_empty() {
-            // The program with the tests tells no package, but how it ended.
+            // The test binary does not name its package, only the result.
             let any_bad = self.emit("", whole == Some(true), sink)?;
             match whole {
                 None => {
-                    let text = "the file ends before the package does";
+                    let text = "the file ends before the package finishes";
                     sink.against(Reason::new(Cause::Cut, None, text));
                 }
                 Some(false) if !any_bad => {
-                    sink.against(Reason::new(Cause::Verdict, None, "it says FAIL"));
+                    sink.against(Reason::new(Cause::Verdict, None, "the output says FAIL"));
                 }
                 Some(_) => {}
             }
         } else if whole == Some(false) && self.bad == 0 {
-            sink.against(Reason::new(Cause::Verdict, None, "it says FAIL"));
+            sink.against(Reason::new(Cause::Verdict, None, "the output says FAIL"));
         }
-        // What cannot be built is no package with tests, but one that the first of these needs.
+        // A package that cannot be built has no tests itself; the first of these depends on it.
         let texts: Vec<String> = self.unbuilt.into_values().map(|unbuilt| unbuilt.output).collect();
         let mut text = Some(texts.concat()).filter(|text| !text.is_empty());
         for mut case in self.needing {

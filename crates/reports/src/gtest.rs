@@ -18,12 +18,12 @@ struct Gtest {
     bad: u64,
 }
 
-/// `0.001s`.
+/// Parses `0.001s`.
 fn seconds(text: Option<&str>) -> Option<u64> {
     number::seconds(text?).map(|(micros, _)| micros)
 }
 
-/// GoogleTest escapes each byte of UTF-8 as a character of its own.
+/// Undoes GoogleTest's escaping, which turns each byte of UTF-8 into a character.
 fn unescaped(text: String) -> String {
     let bytes: Option<Vec<u8>> = text.chars().map(|c| u8::try_from(c).ok()).collect();
     bytes.and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or(text)
@@ -53,7 +53,7 @@ impl Gtest {
         let class = test.owned("classname").or_else(|| suite?.owned("name"));
         let case = Case {
             class,
-            // What fails as a suite or all of them are set up is written without a name.
+            // A failure in the setup of a suite or of the program has no name.
             name: test.owned("name").map_or_else(|| "the suite itself".to_owned(), unescaped),
             status: Some(status),
             micros: seconds(test.get("time")),
@@ -102,9 +102,8 @@ impl Handler for Gtest {
         match object.key {
             "failures" => {
                 sink.room(self.failures.len())?;
-                self.failures.extend(
-                    object.owned("failure").map(unescaped).or(Some("it failed".to_owned())),
-                );
+                self.failures
+                    .extend(object.owned("failure").map(unescaped).or(Some("failed".to_owned())));
             }
             "skipped" => {
                 sink.room(self.skipped.len())?;
@@ -112,7 +111,7 @@ impl Handler for Gtest {
             }
             "testsuite" => self.test(object, open.last(), sink)?,
             "testsuites" => {
-                // What fails as it sets a suite up is the suite's.
+                // A failure in a suite's setup belongs to the suite.
                 let texts = std::mem::take(&mut self.failures);
                 if let Some(first) = texts.first() {
                     self.bad += 1;
@@ -132,7 +131,8 @@ impl Handler for Gtest {
                 let said =
                     object.count("failures").unwrap_or(0) + object.count("errors").unwrap_or(0);
                 if said > self.bad {
-                    let text = format!("it says failures: {said}; there are {}", self.bad);
+                    let text =
+                        format!("the report says failures: {said}, but contains {}", self.bad);
                     sink.against(Reason::new(Cause::Claim, None, text));
                 }
                 sink.suite(Suite {

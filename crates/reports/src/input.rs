@@ -1,4 +1,4 @@
-//! Text from bytes in whatever encoding, with its lines counted.
+//! Decodes bytes of any encoding to text, and counts lines.
 
 use std::borrow::Cow;
 use std::io::{self, BufRead, Read};
@@ -10,13 +10,13 @@ use crate::ReadError;
 /// How many bytes are decoded at a time.
 const PIECE: usize = 16 << 10;
 
-/// Bytes, decoded into UTF-8 as they are read. What is no text becomes U+FFFD.
+/// Bytes, decoded to UTF-8 while they are read. Invalid sequences become U+FFFD.
 pub(crate) struct Input<'a> {
     bytes: &'a mut dyn BufRead,
-    /// All of it, where it is in memory and needs no decoding.
+    /// The whole text, if it is in memory and needs no decoding.
     whole: Option<&'a str>,
     decoder: Decoder,
-    /// What was decoded: as far as `filled`.
+    /// Decoded text, up to `filled`.
     text: Vec<u8>,
     filled: usize,
     taken: usize,
@@ -25,8 +25,8 @@ pub(crate) struct Input<'a> {
     ended: bool,
 }
 
-/// The encoding that the first bytes show: a byte order mark, zeros as UTF-16 has them in ASCII, or the
-/// declaration of XML. Else UTF-8.
+/// The encoding according to the first bytes: a byte order mark, the zero bytes of ASCII in UTF-16,
+/// or the XML declaration. The default is UTF-8.
 fn encoding(start: &[u8]) -> &'static Encoding {
     if let Some((encoding, _)) = Encoding::for_bom(start) {
         return encoding;
@@ -47,19 +47,19 @@ fn encoding(start: &[u8]) -> &'static Encoding {
             quoted.nth(1)
         })
         .and_then(Encoding::for_label);
-    // A file that says UTF-16 and can be read so far is not.
+    // If the declaration itself was readable, the file is not UTF-16.
     declared.filter(|encoding| encoding.is_ascii_compatible()).unwrap_or(UTF_8)
 }
 
-/// The first of a file as text, to recognize it by.
+/// The start of a file as text, for format recognition.
 pub(crate) fn start(bytes: &[u8]) -> Cow<'_, str> {
     let (text, ..) = encoding(bytes).decode(bytes);
     text
 }
 
-/// The last of a file as text, of so many bytes at most.
+/// The end of a file as text, at most this many bytes.
 pub(crate) fn end(bytes: &[u8], most: usize) -> Cow<'_, str> {
-    // A unit of UTF-16 has two bytes.
+    // A UTF-16 code unit has two bytes.
     let from = bytes.len().saturating_sub(most).next_multiple_of(2);
     let (text, _) =
         encoding(bytes).decode_without_bom_handling(bytes.get(from..).unwrap_or_default());
@@ -83,19 +83,20 @@ impl<'a> Input<'a> {
         })
     }
 
-    /// The same of bytes that are all in memory.
+    /// The same for bytes that are all in memory.
     pub(crate) fn of_slice(bytes: &'a mut &[u8], all: &'a [u8]) -> Result<Self, ReadError> {
         let text = if encoding(all) == UTF_8 { std::str::from_utf8(all).ok() } else { None };
         let whole = text.map(|text| text.strip_prefix('\u{feff}').unwrap_or(text));
         Ok(Self { whole, ..Self::new(bytes)? })
     }
 
-    /// All of it, where it is in memory and needs no decoding: what is read of that is not counted here.
+    /// The whole text, if it is in memory and needs no decoding. Lines read from it are not counted
+    /// here.
     pub(crate) fn whole(&self) -> Option<&'a str> {
         self.whole
     }
 
-    /// All that is left of it.
+    /// The remaining text.
     pub(crate) fn rest(&mut self) -> Result<Cow<'a, str>, ReadError> {
         if let Some(text) = self.whole {
             return Ok(Cow::Borrowed(text));
@@ -105,7 +106,7 @@ impl<'a> Input<'a> {
         Ok(Cow::Owned(text))
     }
 
-    /// The same, as bytes that are no text.
+    /// The remaining bytes, not decoded.
     pub(crate) fn rest_as_bytes(&mut self) -> Result<Vec<u8>, ReadError> {
         let mut bytes = Vec::new();
         self.bytes
@@ -114,17 +115,17 @@ impl<'a> Input<'a> {
         Ok(bytes)
     }
 
-    /// The line that is being read, from 1.
+    /// The current line, from 1.
     pub(crate) fn line(&self) -> u64 {
         self.line
     }
 
-    /// How many sequences of bytes were no text.
+    /// The number of invalid byte sequences.
     pub(crate) fn replaced(&self) -> u64 {
         self.replaced
     }
 
-    /// The next line without its end; `None` at the end of the input.
+    /// The next line without its terminator; `None` at the end of the input.
     pub(crate) fn next_line(&mut self) -> Result<Option<String>, ReadError> {
         let mut bytes = Vec::new();
         let read = self.read_until(b'\n', &mut bytes);
@@ -137,7 +138,7 @@ impl<'a> Input<'a> {
         while matches!(bytes.last(), Some(b'\n' | b'\r')) {
             bytes.pop();
         }
-        // The decoder writes UTF-8.
+        // The decoder's output is valid UTF-8.
         Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
     }
 

@@ -1,4 +1,4 @@
-//! The JSON of Jest (`--json`) and of Vitest (`--reporter=json`), which writes the same with less in it.
+//! The JSON of Jest (`--json`) and of Vitest (`--reporter=json`), whose output is a subset.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::{Case, Cause, Failure, Note, NoteKind, ReadError, Reason, Sink, Statu
 
 pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), ReadError> {
     let text = input.rest()?;
-    // The file stands behind the tests in it, so the files are read first.
+    // The file name follows the tests of the file, so a first pass collects the names.
     let mut names = Names::default();
     let _ = json::walk(&text, &mut Silent, &mut names);
     let files = Files::of(names.0.iter().cloned());
@@ -18,7 +18,7 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
     json::walk(&text, sink, &mut jest)
 }
 
-/// The names of the files, in the order of their results.
+/// The file names, in the order of their results.
 #[derive(Default)]
 struct Names(Vec<String>);
 
@@ -43,10 +43,10 @@ impl Handler for Names {
 struct Jest {
     files: Files,
     names: Vec<String>,
-    /// The number of the file that is read.
+    /// The index of the current file.
     nth: usize,
     last: Arc<[String]>,
-    /// How many cases of the file, and of all, are bad.
+    /// The number of failed or broken cases in this file, and in total.
     bad_here: u64,
     bad: u64,
     failed: u64,
@@ -72,7 +72,7 @@ impl Jest {
         let runs = test.count("invocations").unwrap_or(1);
         let said = test.lines("failureMessages");
         let status = match test.get("status").unwrap_or_default() {
-            // Vitest keeps what failed before it passed.
+            // Vitest keeps the failures before a pass.
             "passed" if runs > 1 || said.is_some() => Status::Flaky,
             "passed" => Status::Passed,
             "failed" => Status::Failed,
@@ -106,7 +106,7 @@ impl Jest {
         let name = self.file().to_owned();
         let suites = within(&[&name], &mut Arc::default(), line, sink);
         if file.get("status") == Some("failed") && self.bad_here == 0 {
-            // It cannot be loaded, or what runs behind its tests failed.
+            // The file failed to load, or something after its tests failed.
             let text = file.get("message").unwrap_or_default().trim();
             let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
             let failure = Failure {
@@ -140,7 +140,7 @@ impl Jest {
             ("numRuntimeErrorTestSuites", count("numRuntimeErrorTestSuites"), self.bad),
         ] {
             if said > there {
-                let text = format!("it says {name}: {said}; there are {there}");
+                let text = format!("the report says {name}: {said}, but contains {there}");
                 sink.against(Reason::new(Cause::Claim, None, text));
             }
         }
@@ -149,9 +149,9 @@ impl Jest {
         }
         if document.is("success") == Some(false) && self.bad == 0 {
             let (cause, text) = if self.cases == 0 {
-                (Cause::NothingRun, "no test was found, which is called a failure")
+                (Cause::NothingRun, "no tests were found, which counts as a failure")
             } else {
-                (Cause::Verdict, "it says success: false")
+                (Cause::Verdict, "the run is marked success: false")
             };
             sink.against(Reason::new(cause, None, text));
         }
@@ -195,7 +195,10 @@ impl Handler for Jest {
                 self.judge(object, sink);
                 let said = object.count("numTotalTests");
                 if let Some(tests) = said.filter(|tests| *tests > self.cases) {
-                    let text = format!("it says numTotalTests: {tests}; there are {}", self.cases);
+                    let text = format!(
+                        "the report says numTotalTests: {tests}, but contains {}",
+                        self.cases
+                    );
                     sink.note(Note { line: None, kind: NoteKind::Odd, text });
                 }
                 Ok(())

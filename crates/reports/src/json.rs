@@ -1,5 +1,5 @@
-//! JSON as objects that start and end, each with the members that a reader asks for. Nothing else is held, and what came
-//! before a break stays.
+//! JSON as a stream of objects that start and end, each with the members its parser asks for.
+//! Nothing else is held in memory, and everything before a break is kept.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,16 +10,16 @@ use crate::input::Input;
 use crate::recognize;
 use crate::{Cause, Note, NoteKind, ReadError, Reason, Sink};
 
-/// How many values of one object are held.
+/// The maximum number of values held per object.
 const MAX_VALUES: usize = 1_000;
 
-/// How many bytes of texts one object holds.
+/// The maximum size of the texts held per object, in bytes.
 pub(crate) const MAX_TEXT: usize = 8 << 20;
 
-/// How long a text is, in bytes, that is held where a list before it has taken all the room.
+/// The maximum length in bytes of a text that is still held after a list has used up the room.
 const SHORT: usize = 4096;
 
-/// A value that is no list and no object.
+/// A scalar value.
 #[derive(Debug)]
 enum Value<'t> {
     Text(Cow<'t, str>),
@@ -27,12 +27,12 @@ enum Value<'t> {
     Is(bool),
 }
 
-/// An object, with those of its members that its reader reads.
+/// An object with the members that its parser asked for.
 #[derive(Debug, Default)]
 pub(crate) struct Object<'t> {
-    /// The member that it is the value of, or in whose list it is; empty of the document itself.
+    /// The member whose value or list item it is; empty for the document itself.
     pub(crate) key: &'static str,
-    /// The line on which its first member stands.
+    /// The line of its first member.
     pub(crate) line: u64,
     values: Vec<(&'static str, Value<'t>)>,
     bytes: usize,
@@ -40,12 +40,12 @@ pub(crate) struct Object<'t> {
 }
 
 impl<'t> Object<'t> {
-    /// The text of a member; the first where there are more.
+    /// A member's text; the first if there are several.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.all(name).next()
     }
 
-    /// The texts of a member that is a list.
+    /// The texts of a list member.
     pub(crate) fn all(&self, name: &str) -> impl Iterator<Item = &str> {
         self.values.iter().filter_map(move |(known, value)| match value {
             Value::Text(text) if *known == name => Some(text.as_ref()),
@@ -53,18 +53,18 @@ impl<'t> Object<'t> {
         })
     }
 
-    /// The text of a member, owned; `None` if it is empty.
+    /// A member's text, owned; `None` if it is empty.
     pub(crate) fn owned(&self, name: &str) -> Option<String> {
         self.get(name).filter(|text| !text.is_empty()).map(str::to_owned)
     }
 
-    /// The texts of a list, a line each; `None` if there is nothing in it.
+    /// The texts of a list joined by newlines; `None` if it is empty.
     pub(crate) fn lines(&self, name: &str) -> Option<String> {
         let lines: Vec<&str> = self.all(name).collect();
         Some(lines.join("\n")).filter(|text| !text.is_empty())
     }
 
-    /// A member that is a number.
+    /// A member's number.
     pub(crate) fn number(&self, name: &str) -> Option<f64> {
         self.values.iter().find_map(|(known, value)| match value {
             Value::Number(number) if *known == name => Some(*number),
@@ -72,12 +72,12 @@ impl<'t> Object<'t> {
         })
     }
 
-    /// A member that counts something.
+    /// A member's number as a count.
     pub(crate) fn count(&self, name: &str) -> Option<u64> {
         self.number(name).filter(|number| (0.0..9e15).contains(number)).map(|number| number as u64)
     }
 
-    /// The last of a member that is a list of numbers.
+    /// The last item of a member that is a list of numbers.
     pub(crate) fn last_count(&self, name: &str) -> Option<u64> {
         self.values.iter().rev().find_map(|(known, value)| match value {
             Value::Number(number) if *known == name && *number >= 0.0 => Some(*number as u64),
@@ -85,7 +85,7 @@ impl<'t> Object<'t> {
         })
     }
 
-    /// A member that is `true` or `false`.
+    /// A member's boolean.
     pub(crate) fn is(&self, name: &str) -> Option<bool> {
         self.values.iter().find_map(|(known, value)| match value {
             Value::Is(is) if *known == name => Some(*is),
@@ -93,7 +93,7 @@ impl<'t> Object<'t> {
         })
     }
 
-    /// A number, text or truth of a member, as text; those of a list, one behind the other.
+    /// A member's number, text or boolean as text; the items of a list are joined.
     pub(crate) fn shown(&self, name: &str) -> Option<String> {
         let values = self.values.iter().filter(|(known, _)| *known == name);
         let shown = values.map(|(_, value)| match value {
@@ -104,7 +104,7 @@ impl<'t> Object<'t> {
         shown.reduce(|one, other| format!("{one}, {other}"))
     }
 
-    /// Those members, as properties of a case.
+    /// These members as properties of a case.
     pub(crate) fn properties(&self, names: &[&str]) -> Vec<(String, String)> {
         let shown = |name: &&str| Some(((*name).to_owned(), self.shown(name)?));
         names.iter().filter_map(shown).filter(|(_, value)| !value.is_empty()).collect()
@@ -113,7 +113,7 @@ impl<'t> Object<'t> {
     fn add(&mut self, name: &'static str, value: Value<'t>, sink: &mut dyn Sink) {
         let bytes = if let Value::Text(text) = &value { text.len() } else { 0 };
         let has_room = self.values.len() < MAX_VALUES && self.bytes + bytes <= MAX_TEXT;
-        // However long a list is, what stands behind it is told.
+        // Members after a long list are still kept.
         let is_new =
             || bytes <= SHORT && !self.values.iter().rev().any(|(known, _)| *known == name);
         if has_room || is_new() {
@@ -121,25 +121,26 @@ impl<'t> Object<'t> {
             self.values.push((name, value));
         } else if !self.is_cut {
             self.is_cut = true;
-            let text = format!("'{name}' holds more than is kept; the rest is left out");
+            let text = format!("'{name}' truncated: too long");
             sink.note(Note { line: Some(self.line), kind: NoteKind::Cut, text });
         }
     }
 }
 
-/// Makes cases of objects.
+/// Turns objects into cases.
 pub(crate) trait Handler {
-    /// The members whose objects are handed over, one by one where they are in a list: by their names, or behind names
-    /// of objects that are not handed over, as `results.tests`.
+    /// The members whose objects are emitted, one by one if they are in a list: by name, or by a path
+    /// through objects that are not emitted, such as `results.tests`.
     const OBJECTS: &'static [&'static str];
-    /// The members that are read of such an object, in the same way: `err.message`. All others are passed over.
+    /// The members that are parsed of such an object, named in the same way: `err.message`. All others
+    /// are skipped.
     const MEMBERS: &'static [&'static str];
-    /// Whether a report is of many documents, one behind the other.
+    /// Whether a report may consist of many concatenated documents.
     const HAS_MANY: bool = false;
-    /// Whether nothing else stands between the lines of its events: then one that is none was cut off.
+    /// Whether only events may occur between its lines: then any other line is a truncated event.
     const HAS_EVENTS_ALONE: bool = false;
 
-    /// An object starts: its members are still to come.
+    /// An object starts; its members follow.
     fn start(
         &mut self,
         _key: &'static str,
@@ -149,7 +150,7 @@ pub(crate) trait Handler {
         Ok(())
     }
 
-    /// An object ends, in those that are still open.
+    /// An object ends; the enclosing ones are still open.
     fn end(
         &mut self,
         object: &Object<'_>,
@@ -157,7 +158,7 @@ pub(crate) trait Handler {
         sink: &mut dyn Sink,
     ) -> Result<(), ReadError>;
 
-    /// The document breaks off in an object: only what was held back for it may be handed over.
+    /// The document breaks off within an object: only cases held back for it may be emitted.
     fn cut(
         &mut self,
         _object: &Object<'_>,
@@ -168,8 +169,8 @@ pub(crate) trait Handler {
     }
 }
 
-/// Hands over the objects of the document in a text, or of several one behind the other; of what stands before the first
-/// of them, nothing.
+/// Emits the objects of a document in a text, or of several concatenated ones. Text before the
+/// first is ignored.
 pub(crate) fn walk<H: Handler>(
     text: &str,
     sink: &mut dyn Sink,
@@ -188,12 +189,12 @@ pub(crate) fn walk<H: Handler>(
         let line = walk.line_of(rest);
         let is_one = is_first || (H::HAS_MANY && rest.starts_with('{')) || look.is_one(rest);
         if !is_one {
-            let text = "what stands behind the JSON is left out".to_owned();
+            let text = "text after the JSON was ignored".to_owned();
             walk.sink.note(Note { line: Some(line), kind: NoteKind::Dropped, text });
-            // The next program may have written one behind it, as for each of several packages.
+            // The next program may have appended its own document, for example one per package.
             let next = look.next(rest);
             if look.is_over() {
-                let text = "more stands behind the JSON than is looked at";
+                let text = "too much text after the JSON";
                 walk.sink.against(Reason::new(Cause::Cut, Some(line), text));
             }
             match next.and_then(|at| rest.get(at..)) {
@@ -209,7 +210,7 @@ pub(crate) fn walk<H: Handler>(
                 return Err(error);
             }
         }
-        // To ask it for its end is to count all lines again.
+        // Asking it for its position would count all lines again.
         let read = json.into_iter::<IgnoredAny>().byte_offset();
         rest = rest.get(read..).unwrap_or_default().trim_start_matches([' ', '\t', '\r', '\n']);
         is_first = false;
@@ -218,7 +219,8 @@ pub(crate) fn walk<H: Handler>(
     Ok(())
 }
 
-/// The same of text with a document on each line; what is on other lines is left out. Tells how many documents there are.
+/// The same for text with one document per line; other lines are ignored. Returns the number of
+/// documents.
 pub(crate) fn lines<H: Handler>(
     input: &mut Input<'_>,
     sink: &mut dyn Sink,
@@ -234,9 +236,9 @@ pub(crate) fn lines<H: Handler>(
             continue;
         }
         if let Some(error) = broken.take() {
-            // It is not the last one, so the file goes on behind it.
+            // It was not the last line: the file continues after it.
             others += 1;
-            let text = format!("a line that is no event is left out: {}", error.problem);
+            let text = format!("ignored a line that is not an event: {}", error.problem);
             if H::HAS_EVENTS_ALONE {
                 sink.against(Reason::new(Cause::Cut, error.line, text));
             } else {
@@ -260,13 +262,13 @@ pub(crate) fn lines<H: Handler>(
     note_replaced(replaced, sink);
     unread.tell(sink);
     if others > 0 {
-        let text = format!("{others} lines that are no events are left out");
+        let text = format!("ignored {others} lines that are not events");
         sink.note(Note { line: None, kind: NoteKind::Dropped, text });
     }
     match broken {
         Some(error) if documents == 0 => Err(error),
         Some(error) => {
-            let text = format!("the file breaks off: {error}");
+            let text = format!("the file is truncated: {error}");
             sink.against(Reason::new(Cause::Cut, error.line, text));
             Ok(documents)
         }
@@ -276,12 +278,13 @@ pub(crate) fn lines<H: Handler>(
 
 fn note_replaced(count: u64, sink: &mut dyn Sink) {
     if count > 0 {
-        let text = format!("{count} escapes are no characters and were replaced by U+FFFD");
+        let text = format!("{count} invalid escapes were replaced by U+FFFD");
         sink.note(Note { line: None, kind: NoteKind::Odd, text });
     }
 }
 
-/// JSON in which each escape of half a surrogate pair, which is no character, is that of U+FFFD; and how many they were.
+/// Replaces escapes of unpaired surrogates, which are not characters, by U+FFFD; and returns their
+/// number.
 pub(crate) fn paired(json: &str) -> (Cow<'_, str>, u64) {
     let unit = |at: usize| {
         let digits = json.get(at..)?.strip_prefix("\\u")?.get(..4)?;
@@ -298,7 +301,7 @@ pub(crate) fn paired(json: &str) -> (Cow<'_, str>, u64) {
                 fixed += "\\ufffd";
                 (copied, from, count) = (at + 6, at + 6, count + 1);
             }
-            // The character behind a backslash, whatever it is.
+            // Skips the escaped character, whatever it is.
             _ => {
                 let behind = json.get(at + 1..).and_then(|rest| rest.chars().next());
                 from = at + 1 + behind.map_or(1, char::len_utf8);
@@ -312,20 +315,20 @@ pub(crate) fn paired(json: &str) -> (Cow<'_, str>, u64) {
     (Cow::Owned(fixed), count)
 }
 
-/// Why a document is not read to its end.
+/// Why parsing a document stopped.
 enum Stop {
     /// There is no object.
     Before(ReadError),
-    /// It breaks off.
+    /// It is truncated or malformed.
     Within(ReadError),
-    /// The handler or the sink says so.
+    /// The handler or the sink stopped it.
     Told(ReadError),
 }
 
-/// How many names of members are told that nobody reads.
+/// How many names of unknown members are reported.
 const TOLD: usize = 100;
 
-/// The members that nobody reads, by the objects that they are of.
+/// Unknown members, by the objects that contain them.
 #[derive(Default)]
 struct Unread {
     names: BTreeMap<&'static str, BTreeSet<String>>,
@@ -349,8 +352,8 @@ impl Unread {
             let of = if object.is_empty() { String::new() } else { format!(" of '{object}'") };
             let mut names = names.iter().peekable();
             while names.peek().is_some() {
-                // A note has a bound: what there is no room for is told by the next one.
-                let mut text = format!("members{of} that are left out: ");
+                // A note has a maximum length; names that do not fit go into the next one.
+                let mut text = format!("ignored members{of}: ");
                 while let Some(name) = names.next_if(|name| text.len() + name.len() < ROOM) {
                     text += name;
                     text += if names.peek().is_some() { ", " } else { "" };
@@ -361,10 +364,10 @@ impl Unread {
     }
 }
 
-/// How much of such a note is filled, in bytes: the longest name fits whatever is there.
+/// How many bytes of such a note are filled before the last name: the longest name always fits.
 const ROOM: usize = 400;
 
-/// How long a member's name is that is told, in bytes: some are data.
+/// The maximum length of a reported name, in bytes: some names are data.
 const MAX_NAME: usize = 64;
 
 struct Walk<'w, 't, H> {
@@ -377,11 +380,11 @@ struct Walk<'w, 't, H> {
     /// How far lines were counted, and the line there.
     counted: usize,
     line: u64,
-    /// The objects that have begun.
+    /// The objects in progress.
     open: Vec<Object<'t>>,
-    /// The names from the innermost of them to the member that is read.
+    /// The path from the innermost of them to the current member.
     path: String,
-    /// Why the handler or the sink wants no more.
+    /// Why the handler or the sink stopped parsing.
     stopped: Option<ReadError>,
 }
 
@@ -406,7 +409,7 @@ impl<'w, 't, H: Handler> Walk<'w, 't, H> {
         }
     }
 
-    /// Reads a document. Where it breaks off, the objects that it breaks off in are told so.
+    /// Parses a document. If it breaks off, the open objects are notified.
     fn document(
         &mut self,
         json: &mut serde_json::Deserializer<serde_json::de::StrRead<'t>>,
@@ -418,10 +421,10 @@ impl<'w, 't, H: Handler> Walk<'w, 't, H> {
             return Err(Stop::Told(error));
         }
         let line = self.first + (error.line() as u64).saturating_sub(1);
-        // It counts lines from where this text begins.
+        // It counts lines from the start of this text.
         let text = error.to_string();
         let problem = text.rsplit_once(" at line ").map_or(text.as_str(), |(problem, _)| problem);
-        let broken = ReadError::new(Some(line), format!("the JSON is broken: {problem}"));
+        let broken = ReadError::new(Some(line), format!("invalid JSON: {problem}"));
         if self.open.is_empty() {
             return Err(Stop::Before(broken));
         }
@@ -431,7 +434,7 @@ impl<'w, 't, H: Handler> Walk<'w, 't, H> {
         Err(Stop::Within(broken))
     }
 
-    /// The line of a part of the text; that of the part before, where it was copied out of the text.
+    /// The line of a slice of the text. For a copied slice, the line of the previous one.
     fn line_of(&mut self, part: &str) -> u64 {
         let at = (part.as_ptr() as usize).wrapping_sub(self.text.as_ptr() as usize);
         if let Some(passed) = self.text.as_bytes().get(self.counted..at) {
@@ -469,7 +472,7 @@ impl<'w, 't, H: Handler> Walk<'w, 't, H> {
     }
 }
 
-/// Takes a value: an object that is handed over is called `object`.
+/// Parses a value; an object to be emitted gets the name `object`.
 struct Member<'a, 'w, 't, H> {
     walk: &'a mut Walk<'w, 't, H>,
     object: Option<&'static str>,
@@ -490,7 +493,7 @@ impl<'t, H: Handler> Visitor<'t> for Member<'_, '_, 't, H> {
 
     fn visit_map<A: MapAccess<'t>>(self, mut map: A) -> Result<(), A::Error> {
         let walk = self.walk;
-        // The names from here on are those from this object.
+        // From here on, paths are relative to this object.
         let outer = match self.object {
             Some(key) => {
                 walk.begin(key)?;
@@ -576,7 +579,7 @@ impl<'t, H: Handler> Visitor<'t> for Member<'_, '_, 't, H> {
     }
 }
 
-/// The name of a member, as it lies in the text where it can.
+/// A member's name, borrowed from the text if possible.
 struct Name;
 
 impl<'t> DeserializeSeed<'t> for Name {
@@ -602,7 +605,7 @@ impl<'t> Visitor<'t> for Name {
     }
 }
 
-/// Passes over a value, and tells whether there is anything in it.
+/// Skips a value, and returns whether it contains anything.
 struct SaysAny;
 
 impl<'t> DeserializeSeed<'t> for SaysAny {

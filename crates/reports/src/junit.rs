@@ -1,4 +1,4 @@
-//! JUnit XML: Ant's, Maven Surefire's, pytest's, Jest's, nextest's, PHPUnit's and the others'.
+//! JUnit XML and its dialects: Ant, Maven Surefire, pytest, Jest, nextest, PHPUnit and others.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
@@ -19,7 +19,7 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
     let mut junit = Junit { has_commas, ..Junit::default() };
     walk(input, sink, &mut junit)?;
     if junit.is_pytests && junit.cases == 0 {
-        let text = "pytest collected no tests, which it calls a failure";
+        let text = "pytest collected no tests, which it treats as a failure";
         sink.against(Reason::new(Cause::NothingRun, None, text));
     }
     Ok(())
@@ -29,41 +29,41 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
 struct Junit {
     suites: Vec<Open>,
     case: Option<Case>,
-    /// Whether the case is still to be done: then its failure does not count.
+    /// Whether the case is a todo, whose failure does not count.
     todo: bool,
-    /// What an attribute of the case says came of it.
+    /// The case's status according to an attribute.
     said: Option<Status>,
-    /// What was said of tries of the case that failed again.
+    /// Messages of retries that failed again.
     again: Vec<String>,
     doubled: Doubled,
     dropped: HashSet<String>,
-    /// Whether the file writes decimals behind a comma, as a value that begins with `0,` shows.
+    /// Whether the file uses decimal commas, as shown by a value that begins with `0,`.
     has_commas: bool,
-    /// The first host that a suite names.
+    /// The first host named by a suite.
     host: Option<String>,
-    /// Whether pytest wrote it, and how many cases there are.
+    /// Whether pytest wrote it, and the number of cases.
     is_pytests: bool,
     cases: u64,
 }
 
-/// Whether a case was there before by the whole name that it is known by; of each only hashes are kept.
+/// Detects cases with a full name that occurred before; only hashes are kept.
 #[derive(Default)]
 pub(crate) struct Doubled {
-    /// The whole names, each with the suites of the first that has it.
+    /// The hash of each full name, with that of the suites of its first case.
     seen: HashMap<u64, u64, RandomState>,
     state: RandomState,
-    /// The suites that were hashed last, and their hash.
+    /// The last hashed suites and their hash.
     suites: Option<(Arc<[String]>, u64)>,
 }
 
 impl Doubled {
-    /// Notes that a case is there. One whose name was there before is called after its suite, where that is another;
-    /// else a note says so.
+    /// Registers a case. If its name occurred before, the suite is appended if it differs; otherwise a
+    /// note reports the duplicate.
     pub(crate) fn check(&mut self, case: &mut Case, sink: &mut dyn Sink) {
         self.tell_apart(case, "", sink);
     }
 
-    /// The same of a case that something tells apart from one of its name.
+    /// The same, with a given text to distinguish the case from others with its name.
     pub(crate) fn tell_apart(&mut self, case: &mut Case, by: &str, sink: &mut dyn Sink) {
         let Some(is_elsewhere) = self.is_again(case) else { return };
         let suite = case.suites.last().filter(|_| is_elsewhere).map_or("", String::as_str);
@@ -74,18 +74,18 @@ impl Doubled {
                 return;
             }
         }
-        let text = format!("'{}' is there twice; both are kept", start(&case.name));
+        let text = format!("'{}' appears twice; both are kept", start(&case.name));
         sink.note(Note { line: case.report_line, kind: NoteKind::Doubled, text });
     }
 
-    /// Whether it was there before, and then whether in other suites.
+    /// `None` if the name is new; otherwise whether it occurred in other suites.
     fn is_again(&mut self, case: &Case) -> Option<bool> {
         if self.suites.as_ref().is_none_or(|(of, _)| !Arc::ptr_eq(of, &case.suites)) {
-            // Most cases are in the suite of the one before.
+            // Most cases have the same suites as the previous one.
             self.suites = Some((case.suites.clone(), self.state.hash_one(&case.suites)));
         }
         let suites = self.suites.as_ref().map_or(0, |(_, hash)| *hash);
-        // A case is known by its class, where it has one, and not by its suites.
+        // A case is identified by its class, if it has one, and not by its suites.
         let key = match &case.class {
             Some(class) => self.state.hash_one((class, &case.name)),
             None => self.state.hash_one((suites, &case.name)),
@@ -100,13 +100,13 @@ impl Doubled {
     }
 }
 
-/// A suite that has not ended, and what was counted in it.
+/// An open suite and its counts.
 #[derive(Default)]
 struct Open {
     suite: Suite,
     line: u64,
     own: Count,
-    /// With those of the suites in it.
+    /// Includes nested suites.
     all: Count,
 }
 
@@ -130,12 +130,12 @@ impl Count {
     }
 }
 
-/// What an attribute says of a duration; a guess is told.
+/// An attribute's duration. A guess is reported.
 pub(crate) fn duration(element: &Element, name: &str, sink: &mut dyn Sink) -> Option<u64> {
     duration_in(element, name, false, sink)
 }
 
-/// The same, where it is known whether a comma stands before decimals.
+/// The same, if it is known whether the file uses decimal commas.
 fn duration_in(
     element: &Element,
     name: &str,
@@ -153,20 +153,21 @@ fn duration_in(
     match number::seconds(text) {
         Some((micros, guessed)) => {
             if guessed {
-                let text = format!("{name}=\"{text}\" is read as {} seconds", micros / 1_000_000);
+                let text =
+                    format!("{name}=\"{text}\" interpreted as {} seconds", micros / 1_000_000);
                 sink.note(Note { line: Some(element.line), kind: NoteKind::Guessed, text });
             }
             Some(micros)
         }
         None => {
-            let text = format!("{name}=\"{text}\" is no duration");
+            let text = format!("{name}=\"{text}\" is not a duration");
             sink.note(Note { line: Some(element.line), kind: NoteKind::Odd, text });
             None
         }
     }
 }
 
-/// What an attribute says of a point in time.
+/// An attribute's point in time.
 pub(crate) fn time(
     element: &Element,
     name: &str,
@@ -176,7 +177,7 @@ pub(crate) fn time(
     match text.parse() {
         Ok(at) => Some(at),
         Err(_) => {
-            let text = format!("{name}=\"{text}\" is no date");
+            let text = format!("{name}=\"{text}\" is not a date");
             sink.note(Note { line: Some(element.line), kind: NoteKind::Odd, text });
             None
         }
@@ -196,7 +197,7 @@ impl Junit {
 
     fn open_suite(&mut self, element: &Element, sink: &mut dyn Sink) {
         let mut path = self.path();
-        // <testsuites> is only around the suites, unless it has a name of its own.
+        // <testsuites> is only a wrapper, unless it has its own name.
         if element.name == "testsuite" || element.get("name").is_some_and(|name| !name.is_empty()) {
             let name = without_date(element.get("name").unwrap_or_default());
             self.is_pytests |= name == "pytest" && element.name == "testsuite";
@@ -242,7 +243,7 @@ impl Junit {
         for (what, said, own, all) in said {
             if let Some(said) = said.filter(|said| *said != own && *said != all) {
                 let name = open.suite.path.last().map_or("", String::as_str);
-                let text = format!("the suite '{name}' says {what}=\"{said}\"; there are {all}");
+                let text = format!("the suite '{name}' says {what}=\"{said}\", but contains {all}");
                 if matches!(what, "failures" | "errors") && said > all {
                     sink.against(Reason::new(Cause::Claim, Some(open.line), text));
                 } else {
@@ -263,7 +264,8 @@ impl Junit {
         self.said = None;
         let mut case =
             Case { suites: self.path(), report_line: Some(element.line), ..Case::default() };
-        // Once through what is there, not once for each name that might be: most of a report is cases.
+        // Iterates over the existing attributes once, instead of looking up each known name: most of a
+        // report is cases.
         for (name, value) in element.attributes().filter(|(_, value)| !value.is_empty()) {
             match name {
                 "name" => value.clone_into(&mut case.name),
@@ -273,30 +275,30 @@ impl Junit {
                 "timestamp" => case.started = time(element, "timestamp", sink),
                 "file" => case.file = Some(value.to_owned()),
                 "line" => case.line = value.parse().ok(),
-                // What GoogleTest and others say of a case that was not run.
+                // How GoogleTest and others report that a case was not run.
                 "status" if is_one_of(value, NOT_RUN) => case.status = Some(Status::Skipped),
                 "result" if is_one_of(value, SUPPRESSED) => case.status = Some(Status::Skipped),
                 "status" | "result" if is_one_of(value, FAILED) => self.said = Some(Status::Failed),
                 "status" | "result" if is_one_of(value, BROKEN) => self.said = Some(Status::Error),
-                // That is said by the elements in it.
+                // The child elements tell this.
                 "status" | "result" | "failure" | "error" | "skipped" => {}
                 _ => case.properties.push((name.to_owned(), value.to_owned())),
             }
         }
-        // node's reporter writes this one of all tests: what tells them apart is where they are described.
+        // node's reporter gives all tests this class: their suites distinguish them.
         if case.class.as_deref() == Some("test") && !case.suites.is_empty() {
             case.class = None;
         }
         if case.name.is_empty() && case.class.is_none() {
-            // pytest writes so what ran when it was interrupted.
+            // pytest writes this for a test that was interrupted.
             "the test that was interrupted".clone_into(&mut case.name);
             case.status = Some(Status::Error);
-            let message = "the run ended before its name was known".to_owned();
+            let message = "the run ended before the name was known".to_owned();
             case.failure = Some(Failure { message: Some(message), ..Failure::default() });
-            let text = "a case without a name: the run was interrupted";
+            let text = "test case without a name: the run was interrupted";
             sink.against(Reason::new(Cause::Aborted, Some(element.line), text));
         } else if case.name.is_empty() {
-            let text = "a case without a name".to_owned();
+            let text = "test case without a name".to_owned();
             sink.note(Note { line: Some(element.line), kind: NoteKind::Odd, text });
         }
         self.case = Some(case);
@@ -310,7 +312,7 @@ impl Junit {
         for text in std::mem::take(&mut self.again) {
             add_text(case.failure.get_or_insert_default(), &text);
         }
-        // What an attribute says counts where no element says anything.
+        // An attribute counts only if no element gives a status.
         let said = self.said.take().unwrap_or(Status::Passed);
         let status = *case.status.get_or_insert(said);
         if let Some(open) = self.suites.last_mut() {
@@ -318,14 +320,14 @@ impl Junit {
             open.all.add(status);
         }
         self.cases += 1;
-        // Playwright writes a suite for each file and project, and the project as its host.
+        // Playwright writes one suite per file and project, with the project as its host.
         let host = self.suites.last().and_then(|open| open.suite.host.as_deref());
         let host = host.filter(|host| self.host.as_deref().is_some_and(|first| first != *host));
         self.doubled.tell_apart(&mut case, host.unwrap_or_default(), sink);
         sink.case(case)
     }
 
-    /// An element outside of any case says that its suite failed: that becomes a case.
+    /// An element outside of any case means that the suite failed: it becomes a case.
     fn judge_suite(
         &mut self,
         element: &Element,
@@ -343,7 +345,7 @@ impl Junit {
         self.close_case(sink)
     }
 
-    /// What came of a case, told by an element in it: what is worse counts.
+    /// Updates the case's status from an element in it: the worse status counts.
     fn judge(&mut self, element: &Element, status: Status) {
         let Some(case) = self.case.as_mut() else { return };
         let failure = Failure {
@@ -351,7 +353,7 @@ impl Junit {
             message: element.owned("message"),
             text: element.trimmed(),
         };
-        // What was said not to count before it failed was expected to, as with Catch2's [!mayfail].
+        // A failure after a skip was expected, as with Catch2's [!mayfail].
         let status = match case.status {
             Some(Status::Skipped) if status.is_bad() => Status::Skipped,
             _ => status,
@@ -383,14 +385,13 @@ impl Junit {
 
     fn drop(&mut self, element: &Element, sink: &mut dyn Sink) {
         if self.dropped.insert(element.name.clone()) {
-            let text =
-                format!("<{}> is not known; it is left out, here and further on", element.name);
+            let text = format!("unknown element <{}> ignored, here and below", element.name);
             sink.note(Note { line: Some(element.line), kind: NoteKind::Dropped, text });
         }
     }
 }
 
-/// The name of a suite without the date that unittest-xml-reporting puts behind it.
+/// The suite's name without the date that unittest-xml-reporting appends.
 fn without_date(name: &str) -> &str {
     let dated = name
         .rsplit_once('-')
@@ -398,10 +399,10 @@ fn without_date(name: &str) -> &str {
     dated.map_or(name, |(name, _)| name)
 }
 
-/// What a `status` says of a case that was not run, and a `result`.
+/// Values of `status` or `result` for a case that was not run.
 const NOT_RUN: &[&str] = &["notrun", "disabled", "skipped", "ignored", "pending"];
 const SUPPRESSED: &[&str] = &["suppressed", "skipped"];
-/// What either says of a case that failed, or broke.
+/// Values of either for a failed or broken case.
 const FAILED: &[&str] = &["failed", "failure", "fail"];
 const BROKEN: &[&str] = &["error", "errored", "broken", "crashed", "timeout"];
 
@@ -409,7 +410,7 @@ fn is_one_of(value: &str, words: &[&str]) -> bool {
     words.iter().any(|word| word.eq_ignore_ascii_case(value))
 }
 
-/// Adds to what is said of a failure.
+/// Appends to a failure's text.
 fn add_text(failure: &mut Failure, more: &str) {
     let text = failure.text.get_or_insert_default();
     if !text.is_empty() {
@@ -418,7 +419,7 @@ fn add_text(failure: &mut Failure, more: &str) {
     text.push_str(more);
 }
 
-/// A try that came before the last one.
+/// Whether it is an attempt before the last one.
 fn is_try(name: &str) -> bool {
     matches!(name, "flakyFailure" | "flakyError" | "rerunFailure" | "rerunError" | "rerun")
 }
@@ -434,11 +435,11 @@ impl Handler for Junit {
             "testsuites" | "testsuite" if self.case.is_none() => self.open_suite(element, sink),
             "testcase" if self.case.is_none() => self.open_case(element, sink),
             "testcase" | "testsuite" | "testsuites" => {
-                let problem = format!("<{}> within a <testcase>", element.name);
+                let problem = format!("unexpected <{}> in a <testcase>", element.name);
                 return Err(ReadError::new(Some(element.line), problem));
             }
             _ if open.is_empty() => {
-                let problem = format!("<{}> is not the root of JUnit XML", element.name);
+                let problem = format!("<{}> is not a JUnit XML root element", element.name);
                 return Err(ReadError::new(Some(element.line), problem));
             }
             _ => {}
@@ -466,7 +467,7 @@ impl Handler for Junit {
             "flakyFailure" | "flakyError" => self.retried(element, true),
             "rerunFailure" | "rerunError" | "rerun" => self.retried(element, false),
             "stackTrace" if open.last().is_some_and(|open| is_try(&open.name)) => {
-                // It is the text of the try.
+                // The text belongs to the attempt.
                 if let Some(outer) = open.last_mut() {
                     outer.text += &element.text;
                 }

@@ -54,22 +54,22 @@ use input::Input;
 use junit::Doubled;
 use model::start;
 
-/// What kind of report a file is.
+/// A report format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Format {
-    /// JUnit XML, whichever tool's.
+    /// JUnit XML, from any tool.
     Junit,
     /// TAP 13 or 14, or KTAP.
     Tap,
-    /// `go test -json`: a line of JSON for each event.
+    /// `go test -json`: one JSON line per event.
     Go,
-    /// The text of `go test`, with `-v` or without.
+    /// The text output of `go test`, with or without `-v`.
     GoText,
-    /// libtest's or nextest's JSON: a line for each event.
+    /// The JSON of libtest or nextest: one line per event.
     Libtest,
     /// Common Test Report Format.
     Ctrf,
-    /// Visual Studio's test results.
+    /// TRX, Visual Studio's test results.
     Trx,
     /// xUnit.net's XML, version 2 or 3.
     Xunit,
@@ -79,17 +79,17 @@ pub enum Format {
     Ctest,
     /// Jest's and Vitest's JSON.
     Jest,
-    /// The JSON of Mocha's own reporter.
+    /// The JSON of Mocha's built-in reporter.
     Mocha,
     /// mochawesome's JSON.
     Mochawesome,
     /// Playwright's JSON.
     Playwright,
-    /// Cucumber's JSON, whichever language's, and behave's.
+    /// Cucumber's JSON in all languages, and behave's.
     Cucumber,
-    /// Cucumber's messages: a line of JSON for each.
+    /// Cucumber messages: one JSON line each.
     CucumberMessages,
-    /// Allure's results: a JSON document for each test, one behind the other.
+    /// Allure results: concatenated JSON documents, one per test.
     Allure,
     /// Robot Framework's output.xml.
     Robot,
@@ -99,15 +99,15 @@ pub enum Format {
     Pytest,
     /// Subunit, version 2.
     Subunit,
-    /// The events of `dart test` and `flutter test`: a line of JSON for each.
+    /// The events of `dart test` and `flutter test`: one JSON line each.
     Dart,
-    /// Meson's testlog.json: a line of JSON for each test.
+    /// Meson's testlog.json: one JSON line per test.
     Meson,
     /// GoogleTest's JSON.
     Gtest,
     /// Catch2's own XML.
     Catch2,
-    /// Boost.Test's XML: its log or its report.
+    /// Boost.Test's XML: log or report.
     Boost,
     /// CppUnit's XML.
     Cppunit,
@@ -117,11 +117,11 @@ pub enum Format {
     Qttest,
     /// TestNG's results.
     Testng,
-    /// Failsafe's summary, which has no tests, but a verdict.
+    /// Failsafe's summary: a verdict without tests.
     Failsafe,
-    /// Bazel's build events: a line of JSON for each.
+    /// Bazel's build events: one JSON line each.
     Bazel,
-    /// The Linux Test Project's results, as JSON or as text.
+    /// Results of the Linux Test Project, as JSON or as text.
     Ltp,
 }
 
@@ -163,7 +163,7 @@ impl Format {
         Self::Ltp,
     ];
 
-    /// The word for it.
+    /// Its identifier.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Junit => "junit",
@@ -202,17 +202,17 @@ impl Format {
         }
     }
 
-    /// The words for all of them, for people.
+    /// All identifiers, for messages.
     pub fn words() -> String {
         Self::ALL.map(Self::as_str).join(", ")
     }
 
-    /// The format of that word.
+    /// The format with that identifier.
     pub fn from_word(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|format| format.as_str() == word)
     }
 
-    /// Whether its reader holds all of a file, or most of it, in a form of its own until the end.
+    /// Whether its parser holds all or most of a file in memory until the end.
     pub fn is_held(self) -> bool {
         matches!(
             self,
@@ -233,7 +233,7 @@ impl Format {
         )
     }
 
-    /// Whether it is JSON: a document, or a line for each event.
+    /// Whether it is JSON: a document, or one line per event.
     pub fn is_json(self) -> bool {
         matches!(
             self,
@@ -257,7 +257,7 @@ impl Format {
         )
     }
 
-    /// Recognizes a format from the first bytes of a file, by what only that format has; a few thousand are enough.
+    /// Recognizes a format by unique features in the first bytes of a file; a few thousand suffice.
     pub fn recognize(start: &[u8]) -> Option<Self> {
         match Seen::of(start) {
             Seen::Format(format) => Some(format),
@@ -266,16 +266,15 @@ impl Format {
     }
 }
 
-/// Reads a report of that format to its end.
+/// Parses a report of that format to its end.
 ///
 /// # Errors
-/// Where the input is not what it should be, with the line; what was handed to the sink before counts for
-/// nothing then.
+/// The input is malformed, with the line; everything the sink received before is then void.
 pub fn read(format: Format, input: &mut dyn BufRead, sink: &mut dyn Sink) -> Result<(), ReadError> {
     of_input(format, &mut Input::new(input)?, sink)
 }
 
-/// The same of a report that is in memory, which is quicker.
+/// The same for a report in memory, which is faster.
 ///
 /// # Errors
 /// As [`read`].
@@ -285,7 +284,7 @@ pub fn read_slice(format: Format, bytes: &[u8], sink: &mut dyn Sink) -> Result<(
 }
 
 fn of_input(format: Format, input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), ReadError> {
-    // These know what tells apart tests of one name.
+    // These parsers handle duplicate names themselves.
     let knows = matches!(format, Format::Junit | Format::Rspec | Format::Check);
     let doubled = (!knows).then(Doubled::default);
     let mut fitted = Fitted { sink, cases: 0, doubled };
@@ -326,46 +325,44 @@ fn of_input(format: Format, input: &mut Input<'_>, sink: &mut dyn Sink) -> Resul
         Format::Ltp => ltp::read(input, sink),
     };
     match read {
-        // What came before the break is kept; and nobody takes what is there for all.
+        // The cases before the break are kept, and the truncation is reported.
         Err(error) if error.fault == Fault::Broken && fitted.cases > 0 => {
-            let text = format!("the file breaks off: {error}");
+            let text = format!("the file is truncated: {error}");
             fitted.against(Reason::new(Cause::Cut, error.line, text));
         }
         read => read?,
     }
     if fitted.cases == 0 {
-        let text = "there is no test case in it".to_owned();
+        let text = "no test cases found".to_owned();
         fitted.note(Note { line: None, kind: NoteKind::Odd, text });
     }
     let sink = &mut fitted;
     if input.replaced() > 0 {
-        let text =
-            format!("{} byte sequences are no text and were replaced by U+FFFD", input.replaced());
+        let text = format!("{} invalid byte sequences were replaced by U+FFFD", input.replaced());
         sink.note(Note { line: None, kind: NoteKind::Odd, text });
     }
     Ok(())
 }
 
-/// A sink behind which no name is longer than a name may be: what is, is cut, and a note says so. No date there is a
-/// placeholder.
+/// A sink that enforces limits: truncates long names with a note and drops placeholder dates.
 struct Fitted<'a> {
     sink: &'a mut dyn Sink,
     cases: u64,
-    /// The names so far, where the reader does not look after them.
+    /// The names so far, unless the parser tracks them itself.
     doubled: Option<Doubled>,
 }
 
-/// What tools write where they know no date lies before this, the year 2000.
+/// Earlier dates are placeholders that tools write for unknown ones: the year 2000.
 const FIRST_DATE: i64 = 946_684_800_000_000;
 
 fn is_date(date: &Timestamp) -> bool {
     date.micros() >= FIRST_DATE
 }
 
-/// How long what is said of a report may be, in bytes: it quotes what is in it.
+/// The maximum length of a note in bytes: it may quote the report.
 const NOTE: usize = 512;
 
-/// What a case is called that has no name.
+/// The name of a case without a name.
 const UNNAMED: &str = "(unnamed)";
 
 impl Fitted<'_> {
@@ -388,13 +385,13 @@ impl Sink for Fitted<'_> {
         self.cases += 1;
         case.started = case.started.filter(is_date);
         if case.name.is_empty() {
-            // By the name it is found again.
+            // The name is how the test is found again.
             case.name = UNNAMED.to_owned();
         }
         if let Some(message) = case.failure.as_mut().and_then(|why| why.message.as_mut())
             && message.contains('\u{1b}')
         {
-            // Colours are for a terminal; the text behind it keeps them.
+            // Colours are for terminals; the failure's text keeps them.
             *message = strip_str(message).to_string();
         }
         if let Some(doubled) = &mut self.doubled {
@@ -437,28 +434,28 @@ impl Sink for Fitted<'_> {
 /// A whole report, held in memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Read {
-    /// What it was read as.
+    /// Its format.
     pub format: Format,
     /// Its suites, in the order in which they end.
     pub suites: Vec<Suite>,
     /// Its cases, in order.
     pub cases: Vec<Case>,
-    /// What was dropped, doubled, guessed, cut or odd: the first of it.
+    /// Notes about dropped, duplicate, guessed, truncated or odd contents: the first of them.
     pub notes: Vec<Note>,
-    /// How many such notes there are in all.
+    /// The total number of notes.
     pub notes_total: u64,
-    /// What its cases come to.
+    /// A summary of its cases.
     pub tally: Tally,
 }
 
-/// What the cases of a report come to, told without them.
+/// A summary of a report's cases.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// How many came out how.
+    /// The number of cases by status.
     pub summary: TestSummary,
     /// When the first of them started.
     pub started: Option<Timestamp>,
-    /// How long they took together, in microseconds.
+    /// Their total duration in microseconds.
     pub micros: u64,
     /// Whether the report is a success.
     pub verdict: Verdict,
@@ -478,13 +475,13 @@ impl Tally {
 }
 
 impl Read {
-    /// How many notes are held.
+    /// The maximum number of notes kept.
     pub const NOTES: usize = 1_000;
 
-    /// Reads a report; as the format given, or else as the one that it is recognized as.
+    /// Parses a report as the given format, otherwise as the format it is recognized as.
     ///
     /// # Errors
-    /// Where it is no report of a known format, or a broken one.
+    /// It is not a report in a known format, or it is malformed.
     pub fn from_bytes(bytes: &[u8], format: Option<Format>) -> Result<Self, ReadError> {
         let format = match format {
             Some(format) => format,
@@ -498,7 +495,7 @@ impl Read {
         Ok(read)
     }
 
-    /// A report of that format, of which nothing was parsed yet.
+    /// An empty report of that format.
     pub fn of(format: Format) -> Self {
         Self {
             format,

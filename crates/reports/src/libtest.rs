@@ -1,4 +1,4 @@
-//! The JSON of Rust's libtest, and of nextest, which writes the same with more in it.
+//! The JSON of Rust's libtest, and of nextest, whose output is a superset.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -32,26 +32,26 @@ struct Nextest {
     test_binary: Option<String>,
 }
 
-/// A suite of tests: one program.
+/// A suite of tests: one binary.
 #[derive(Default)]
 struct Open {
     name: Option<String>,
     line: u64,
     planned: Option<u64>,
     running: BTreeMap<String, u64>,
-    /// Tests that failed and may be tried again, by name.
+    /// Failed tests that may be retried, by name.
     failed: BTreeMap<String, Case>,
     seen: u64,
     bad: u64,
-    /// Whether it said that it ended, and that it failed.
+    /// Whether it reported its end, and whether it failed.
     ended: Option<bool>,
-    /// Whether nextest wrote it, which tells tries by a number behind the name.
+    /// Whether nextest wrote it, which appends a number to the name of a retry.
     is_nextests: bool,
 }
 
 pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), ReadError> {
     let mut open = Open::default();
-    // nextest starts a suite again and again, whenever results of it come.
+    // nextest repeats the start of a suite whenever results of it arrive.
     let mut named_suites: BTreeMap<String, Open> = BTreeMap::new();
     let (mut events, mut nth) = (0u64, 0u32);
     loop {
@@ -62,14 +62,14 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
             continue;
         }
         let Ok(event) = serde_json::from_str::<Event>(text) else {
-            // Before the first event cargo says what it does.
+            // Before the first event, cargo reports its progress.
             if events == 0 && !text.starts_with('{') {
                 continue;
             }
             if events == 0 {
-                return Err(ReadError::new(Some(line), "this is no event of libtest"));
+                return Err(ReadError::new(Some(line), "not a libtest event"));
             }
-            let text = "a line that is no event is left out".to_owned();
+            let text = "ignored a line that is not an event".to_owned();
             sink.note(Note { line: Some(line), kind: NoteKind::Dropped, text });
             continue;
         };
@@ -113,23 +113,23 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
             }
             ("report", _) => {}
             (other, _) => {
-                let text = format!("the event '{other}' is not known; it is left out");
+                let text = format!("unknown event '{other}' ignored");
                 sink.note(Note { line: Some(line), kind: NoteKind::Dropped, text });
             }
         }
     }
     if events == 0 {
-        return Err(ReadError::new(None, "there is no event in it"));
+        return Err(ReadError::new(None, "no events found"));
     }
     if nth == 0 {
-        let text = "no suite is started in it".to_owned();
+        let text = "no suite start found".to_owned();
         sink.note(Note { line: None, kind: NoteKind::Odd, text });
     }
     put_aside(open, &mut named_suites, sink)?;
     named_suites.into_values().try_for_each(|suite| end(suite, sink))
 }
 
-/// A suite with a name may go on; one without has ended.
+/// A named suite may continue; one without a name has ended.
 fn put_aside(
     suite: Open,
     named_suites: &mut BTreeMap<String, Open>,
@@ -144,7 +144,7 @@ fn put_aside(
     }
 }
 
-/// `crate::binary$module::test` of nextest, or `module::test`.
+/// Splits nextest's `crate::binary$module::test`, or `module::test`.
 fn named(name: Option<String>) -> Case {
     let name = name.unwrap_or_default();
     match name.split_once('$') {
@@ -164,7 +164,7 @@ fn test(
 ) -> Result<(), ReadError> {
     let full = event.name.unwrap_or_default();
     let begun = open.running.remove(&full);
-    // nextest tells the second try by #2 behind the name.
+    // nextest appends #2 to the name of the second attempt.
     let (name, tries) = match full.rsplit_once('#').filter(|_| open.is_nextests) {
         Some((name, number)) => match number.parse::<u32>() {
             Ok(number) => (name.to_owned(), number),
@@ -179,12 +179,12 @@ fn test(
         "failed" => Status::Failed,
         "ignored" => Status::Skipped,
         "timeout" => {
-            // It is only told that it takes long; how it ends follows.
+            // This only reports that the test is slow; its end follows.
             open.running.insert(name, begun);
             return Ok(());
         }
         other => {
-            let text = format!("the event '{other}' of a test is not known; it counts as an error");
+            let text = format!("unknown test event '{other}', counted as an error");
             sink.note(Note { line: Some(line), kind: NoteKind::Guessed, text });
             Status::Error
         }
@@ -248,9 +248,9 @@ fn end(open: Open, sink: &mut dyn Sink) -> Result<(), ReadError> {
     let is_bad = !open.failed.is_empty() || !open.running.is_empty() || open.bad > 0;
     let name = open.name.as_ref().map(|name| format!(" {name}")).unwrap_or_default();
     let against = match open.ended {
-        None => Some((Cause::Cut, format!("the suite{name} does not end"))),
+        None => Some((Cause::Cut, format!("the suite{name} did not finish"))),
         Some(true) if !is_bad => {
-            Some((Cause::Verdict, format!("the suite{name} says that it failed")))
+            Some((Cause::Verdict, format!("the suite{name} is marked as failed")))
         }
         _ => None,
     };
@@ -263,7 +263,7 @@ fn end(open: Open, sink: &mut dyn Sink) -> Result<(), ReadError> {
     }
     for (name, line) in open.running {
         seen += 1;
-        let failure = Failure { message: Some("it did not end".to_owned()), ..Failure::default() };
+        let failure = Failure { message: Some("did not finish".to_owned()), ..Failure::default() };
         sink.case(Case {
             status: Some(Status::Error),
             failure: Some(failure),
@@ -272,7 +272,7 @@ fn end(open: Open, sink: &mut dyn Sink) -> Result<(), ReadError> {
         })?;
     }
     if let Some(planned) = open.planned.filter(|planned| *planned != seen) {
-        let text = format!("the suite says test_count={planned}; there are {seen}");
+        let text = format!("the suite says test_count={planned}, but contains {seen}");
         if seen < planned {
             sink.against(Reason::new(Cause::Plan, Some(open.line), text));
         } else {

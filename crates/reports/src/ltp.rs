@@ -1,4 +1,4 @@
-//! The Linux Test Project's results: the JSON of kirk and of runltp-ng, and the text of runltp.
+//! Results of the Linux Test Project: the JSON of kirk and runltp-ng, and the text of runltp.
 
 use std::sync::Arc;
 
@@ -8,15 +8,15 @@ use crate::model::unknown;
 use crate::number;
 use crate::{Case, Cause, Failure, ReadError, Reason, Sink, Status, Suite};
 
-/// The header of runltp's list of results.
+/// The header of runltp's results.
 const HEADER: [&str; 4] = ["Testcase", "Result", "Exit", "Value"];
 
-/// Whether a text has the list of results that runltp writes.
+/// Whether a text contains runltp's results.
 pub(crate) fn looks_like(text: &str) -> bool {
     text.lines().any(|line| line.split_whitespace().take(4).eq(HEADER))
 }
 
-/// What a word of either says.
+/// The status for a word of either tool.
 fn status(word: &str, name: &str, line: u64, sink: &mut dyn Sink) -> Status {
     match word.to_ascii_lowercase().as_str() {
         "pass" => Status::Passed,
@@ -64,7 +64,8 @@ impl Handler for Ltp {
             let said = object.count("stats.failed").unwrap_or(0)
                 + object.count("stats.broken").unwrap_or(0);
             if said > 0 && self.bad == 0 {
-                let text = format!("stats says that {said} failed or broke; there is none");
+                let text =
+                    format!("stats counts {said} failed or broken tests, but there are none");
                 sink.against(Reason::new(Cause::Claim, None, text));
             }
             return sink.suite(Suite {
@@ -83,7 +84,7 @@ impl Handler for Ltp {
         let failure = (status != Status::Passed).then(|| {
             let code = object.shown("test.retval").unwrap_or_default();
             let message =
-                said.map_or_else(|| format!("it ended with {code}"), |line| line.trim().to_owned());
+                said.map_or_else(|| format!("exit code {code}"), |line| line.trim().to_owned());
             Failure { kind: Some(word.to_owned()), message: Some(message), text: None }
         });
         let case = Case {
@@ -99,7 +100,7 @@ impl Handler for Ltp {
     }
 }
 
-/// The list behind its header, and the totals behind the list.
+/// Parses the results after the header, and the totals after them.
 fn read_text(text: &str, sink: &mut dyn Sink) -> Result<(), ReadError> {
     let (mut is_list, mut failed, mut has_totals) = (false, 0u64, false);
     for (line, number) in text.lines().zip(1u64..) {
@@ -112,7 +113,7 @@ fn read_text(text: &str, sink: &mut dyn Sink) -> Result<(), ReadError> {
             has_totals = true;
             let said: u64 = count.trim().parse().unwrap_or(0);
             if said > failed {
-                let text = format!("it says Total Failures: {said}; there are {failed}");
+                let text = format!("the report says Total Failures: {said}, but contains {failed}");
                 sink.against(Reason::new(Cause::Claim, Some(number), text));
             }
         }
@@ -124,7 +125,7 @@ fn read_text(text: &str, sink: &mut dyn Sink) -> Result<(), ReadError> {
         failed += u64::from(status.is_bad());
         let failure = (status != Status::Passed).then(|| Failure {
             kind: Some((*word).to_owned()),
-            message: Some(format!("it ended with {code}")),
+            message: Some(format!("exit code {code}")),
             text: None,
         });
         let case = Case {

@@ -1,4 +1,4 @@
-//! Meson's `testlog.json`: a line of JSON for each test.
+//! Meson's `testlog.json`: one JSON line per test.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::{Case, Failure, ReadError, Sink, Status, Suite};
 pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), ReadError> {
     let mut meson = Meson::default();
     if json::lines(input, sink, &mut meson)? == 0 {
-        return Err(ReadError::new(None, "there is no test in it"));
+        return Err(ReadError::new(None, "no tests found"));
     }
     sink.suite(Suite::default())
 }
@@ -44,22 +44,22 @@ impl Handler for Meson {
         let (status, why) = match word {
             "OK" => (Status::Passed, None),
             "SKIP" => (Status::Skipped, None),
-            "IGNORED" => (Status::Skipped, Some("it failed, which is ignored".to_owned())),
-            // It failed, as it should.
-            "EXPECTEDFAIL" => (Status::Skipped, Some("it failed, as expected".to_owned())),
-            "UNEXPECTEDPASS" => (Status::Failed, Some("it should fail, but it passed".to_owned())),
+            "IGNORED" => (Status::Skipped, Some("failure ignored".to_owned())),
+            // It failed, as expected.
+            "EXPECTEDFAIL" => (Status::Skipped, Some("failed as expected".to_owned())),
+            "UNEXPECTEDPASS" => (Status::Failed, Some("expected to fail, but passed".to_owned())),
             "FAIL" => {
                 let code = test.number("returncode").unwrap_or(0.0);
                 let why = if code < 0.0 {
-                    format!("it was ended by signal {}", -code)
+                    format!("terminated by signal {}", -code)
                 } else {
-                    format!("it ended with {code}")
+                    format!("exit code {code}")
                 };
                 (Status::Failed, Some(why))
             }
-            "TIMEOUT" => (Status::Error, Some("it ran out of time".to_owned())),
-            "INTERRUPT" => (Status::Error, Some("it was interrupted".to_owned())),
-            "ERROR" => (Status::Error, Some("it could not tell".to_owned())),
+            "TIMEOUT" => (Status::Error, Some("timed out".to_owned())),
+            "INTERRUPT" => (Status::Error, Some("interrupted".to_owned())),
+            "ERROR" => (Status::Error, Some("error".to_owned())),
             other => (unknown(other, name, line, sink), None),
         };
         let stdout = test.owned("stdout").unwrap_or_default();

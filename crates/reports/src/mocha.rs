@@ -1,4 +1,4 @@
-//! The JSON of Mocha's own reporter, and mochawesome's.
+//! The JSON of Mocha's built-in reporter, and mochawesome's.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher as _, RandomState};
@@ -10,7 +10,7 @@ use crate::model::{Files, Silent, thrown, unknown, within};
 use crate::number;
 use crate::{Case, Cause, Claim, Failure, ReadError, Reason, Sink, Status, Suite};
 
-/// What went wrong, as both write it.
+/// A failure, in the form common to both.
 fn failure(test: &Object<'_>) -> Option<Failure> {
     let stack = test.get("err.stack").or(test.get("err.estack"));
     let mut failure = stack.map(thrown).unwrap_or_default();
@@ -23,7 +23,7 @@ fn failure(test: &Object<'_>) -> Option<Failure> {
     (failure != Failure::default()).then_some(failure)
 }
 
-/// The suite of the run, with what `stats` says.
+/// The run as a suite, with the totals in `stats`.
 fn run(document: &Object<'_>) -> Suite {
     Suite {
         started: document.get("stats.start").and_then(|date| date.parse().ok()),
@@ -38,11 +38,11 @@ fn run(document: &Object<'_>) -> Suite {
 }
 
 fn judge(document: &Object<'_>, bad: u64, sink: &mut dyn Sink) {
-    // mochawesome counts hooks that failed apart.
+    // mochawesome counts failed hooks separately.
     let said = ["stats.failures", "stats.other"];
     let said = said.into_iter().filter_map(|name| document.count(name)).sum::<u64>();
     if said > bad {
-        let text = format!("stats says failures: {said}; there are {bad}");
+        let text = format!("stats says failures: {said}, but the report contains {bad}");
         sink.against(Reason::new(Cause::Claim, None, text));
     }
 }
@@ -55,8 +55,8 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
     json::walk(&text, sink, &mut Mocha { files, listed, ..Mocha::default() })
 }
 
-/// Where each test is listed: under `tests`, and again under what came of it. Hooks that failed stand under `failures`
-/// alone. Members may stand in any order.
+/// Where each test is listed: under `tests`, and again by status. Failed hooks are only under
+/// `failures`. Members may be in any order.
 #[derive(Default)]
 struct Listed {
     files: HashSet<String>,
@@ -68,7 +68,7 @@ struct Listed {
 }
 
 impl Listed {
-    /// What tells a test from the others.
+    /// A test's identity.
     fn key(&self, test: &Object<'_>) -> u64 {
         let title = test.get("fullTitle").or(test.get("title"));
         self.hasher.hash_one((title, test.get("file")))
@@ -109,8 +109,8 @@ struct Mocha {
 }
 
 impl Mocha {
-    /// What came of a test. Those of one name are told apart by what they have: only what passed has a speed, and not
-    /// before Mocha 8.
+    /// The status of a test. Tests with the same name are distinguished by their members: only passed
+    /// tests have a speed, and only since Mocha 8.
     fn status(&self, test: &Object<'_>, key: u64) -> Status {
         let was_run = test.get("speed").is_some() || test.number("duration").is_some();
         let passed = self.listed.passes.contains(&key);
@@ -224,7 +224,7 @@ impl Mochawesome {
             Some("passed") => Status::Passed,
             Some("failed") => Status::Failed,
             Some("pending" | "skipped") => Status::Skipped,
-            // It was not run, as one behind a hook that failed.
+            // It was not run, for example after a failed hook.
             None if failure.is_none() => Status::Skipped,
             None => Status::Failed,
             Some(other) => unknown(other, title, Some(test.line), sink),

@@ -1,50 +1,50 @@
-//! What every format is read into.
+//! The model that all formats are parsed into.
 
 use std::sync::Arc;
 
 use crate::verdict::Reason;
 use devmason_domain::{TestFailure as Failure, TestStatus as Status, Timestamp, limits};
 
-/// A single test and what came of it.
+/// A single test and its result.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Case {
-    /// The suites that it lies in, from the outermost. Those of one suite share it.
+    /// The enclosing suites, outermost first. Cases of one suite share this.
     pub suites: Arc<[String]>,
-    /// The class, module, package or file that it belongs to, where the report says.
+    /// Its class, module, package or file, if the report has one.
     pub class: Option<String>,
     /// Its own name.
     pub name: String,
-    /// What came of it; `None` only while it is read.
+    /// Its status; `None` only during parsing.
     pub status: Option<Status>,
-    /// How long it took, in microseconds.
+    /// Its duration in microseconds.
     pub micros: Option<u64>,
     /// When it started.
     pub started: Option<Timestamp>,
-    /// Why it failed, broke or was skipped; of a flaky one, why it failed before.
+    /// Why it failed, broke or was skipped; for a flaky test, why it failed before.
     pub failure: Option<Failure>,
-    /// What it wrote to standard output.
+    /// Its standard output.
     pub stdout: String,
-    /// What it wrote to standard error.
+    /// Its standard error.
     pub stderr: String,
-    /// What else is said of it, in order.
+    /// Other properties, in order.
     pub properties: Vec<(String, String)>,
-    /// How many times it was run beyond the first.
+    /// The number of runs beyond the first.
     pub retries: u32,
-    /// The file that it is in.
+    /// Its source file.
     pub file: Option<String>,
-    /// Its line there.
+    /// Its line in that file.
     pub line: Option<u32>,
-    /// Where in the report it stands.
+    /// Its line in the report.
     pub report_line: Option<u64>,
 }
 
 impl Case {
-    /// What came of it. One that says nothing passed.
+    /// Its status; passed if the report gives none.
     pub fn outcome(&self) -> Status {
         self.status.unwrap_or(Status::Passed)
     }
 
-    /// What it belongs to, by the best that the report says: its class, else its suites.
+    /// Its group: its class, otherwise its suites.
     pub fn group(&self) -> String {
         match &self.class {
             Some(class) => class.clone(),
@@ -52,7 +52,7 @@ impl Case {
         }
     }
 
-    /// About how many bytes it takes.
+    /// Its approximate size in memory, in bytes.
     pub fn bytes(&self) -> usize {
         let of = |text: &Option<String>| text.as_ref().map_or(0, String::len);
         let failure = self.failure.as_ref();
@@ -69,21 +69,21 @@ impl Case {
     }
 }
 
-/// What a pair of texts takes beside the texts, in bytes.
+/// The size of a pair of texts beyond the texts themselves, in bytes.
 const PAIR: usize = 2 * size_of::<String>() + 32;
 
-/// The names of suites in each other, as one.
+/// Joins the names of nested suites.
 pub(crate) fn joined(suites: &[String]) -> String {
     let named: Vec<&str> =
         suites.iter().map(String::as_str).filter(|name| !name.is_empty()).collect();
     named.join(" / ")
 }
 
-/// How deep suites may lie in each other: those further in count as the last.
+/// The maximum nesting depth of suites; deeper ones count as part of the last.
 const MAX_SUITES: usize = 64;
 
-/// The path of a suite in others. Names are cut, so that no path is longer than a name may be: each case that lies in
-/// the suite has it.
+/// The path of a nested suite. Names are truncated so that no path is longer than a name may be, as
+/// each case in the suite has it.
 pub(crate) fn nested(
     outer: &Arc<[String]>,
     name: &str,
@@ -95,7 +95,7 @@ pub(crate) fn nested(
     let is_cut = limits::cut(&mut name, limits::NAME.saturating_sub(taken));
     let is_deep = outer.len() >= MAX_SUITES;
     if is_cut || is_deep {
-        let text = format!("the suite '{}…' has a name that is too long", start(&name));
+        let text = format!("the name of the suite '{}…' is too long", start(&name));
         sink.note(Note { line, kind: NoteKind::Cut, text });
     }
     if is_deep {
@@ -104,7 +104,7 @@ pub(crate) fn nested(
     outer.iter().cloned().chain([name]).collect()
 }
 
-/// The path of suites in each other: the one that was made last, where it is that.
+/// The path of nested suites; reuses the previous path if it is equal.
 pub(crate) fn within(
     names: &[&str],
     last: &mut Arc<[String]>,
@@ -120,15 +120,14 @@ pub(crate) fn within(
     last.clone()
 }
 
-/// A word for what came of a case that is not known counts as an error.
+/// An unknown status counts as an error.
 pub(crate) fn unknown(word: &str, name: &str, line: Option<u64>, sink: &mut dyn Sink) -> Status {
-    let text =
-        format!("the status '{word}' of '{}' is not known; it counts as an error", start(name));
+    let text = format!("unknown status '{word}' of '{}', counted as an error", start(name));
     sink.note(Note { line, kind: NoteKind::Guessed, text });
     Status::Error
 }
 
-/// What an exception says, as it is written with its stack: `Error: what` and the rest.
+/// Splits an exception's text with stack trace: `Error: what` and the rest.
 pub(crate) fn thrown(text: &str) -> Failure {
     let first = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default().trim();
     // Node adds a code: `AssertionError [ERR_ASSERTION]: what`.
@@ -141,12 +140,13 @@ pub(crate) fn thrown(text: &str) -> Failure {
     Failure { kind: kind.map(str::to_owned), message: owned(message), text: owned(text.trim_end()) }
 }
 
-/// A failure with a message alone.
+/// A failure with only a message.
 pub(crate) fn because(message: impl Into<String>) -> Failure {
     Failure { message: Some(message.into()), ..Failure::default() }
 }
 
-/// Names of files, as short as they can be told apart by: where a file lies on one machine is no part of its name.
+/// File names, shortened as far as they stay unique: the location on one machine is not part of a
+/// name.
 #[derive(Default)]
 pub(crate) struct Files {
     short: std::collections::HashMap<String, String>,
@@ -156,7 +156,7 @@ impl Files {
     pub(crate) fn of(paths: impl IntoIterator<Item = String>) -> Self {
         let mut paths: Vec<(String, String)> =
             paths.into_iter().map(|path| (path.replace('\\', "/"), path)).collect();
-        // Beside those with which a path shares the most of its end.
+        // Sorts paths with long common endings next to each other.
         paths.sort_by(|(one, _), (other, _)| one.rsplit('/').cmp(other.rsplit('/')));
         paths.dedup();
         let shared = |one: Option<&(String, String)>, other: &str| {
@@ -182,9 +182,9 @@ impl Files {
     }
 }
 
-/// Puts a suite around those that cases lie in. Cases that lay in one suite lie in one suite again.
+/// Wraps cases in another suite. Cases that shared their suites share them afterwards.
 pub(crate) fn put_in(cases: &mut [Case], suite: &str, sink: &mut dyn Sink) {
-    // The path that was put in last, and what it became.
+    // The last path and its replacement.
     let mut last: Option<[Arc<[String]>; 2]> = None;
     for case in cases {
         let whole = match &last {
@@ -202,13 +202,13 @@ pub(crate) fn put_in(cases: &mut [Case], suite: &str, sink: &mut dyn Sink) {
     }
 }
 
-/// The first of a text, to name it by.
+/// The start of a text, for quoting it.
 pub(crate) fn start(text: &str) -> &str {
     text.get(..text.floor_char_boundary(40)).unwrap_or_default()
 }
 
 impl Suite {
-    /// About how many bytes it takes.
+    /// Its approximate size in memory, in bytes.
     pub fn bytes(&self) -> usize {
         let path: usize = self.path.iter().map(|name| name.len() + size_of::<String>()).sum();
         let properties = self.properties.iter();
@@ -220,59 +220,59 @@ impl Suite {
     }
 }
 
-/// How many a report says there are, which need not be true.
+/// The counts that a report claims, which need not be true.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Claim {
-    /// Cases.
+    /// Number of cases.
     pub tests: Option<u64>,
-    /// Those that failed.
+    /// Number of failed cases.
     pub failures: Option<u64>,
-    /// Those that broke.
+    /// Number of broken cases.
     pub errors: Option<u64>,
-    /// Those that were skipped.
+    /// Number of skipped cases.
     pub skipped: Option<u64>,
 }
 
-/// A suite, when it ends.
+/// A completed suite.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Suite {
-    /// Its name and before it those of the suites that it lies in, from the outermost.
+    /// The names of the enclosing suites, outermost first, and its own.
     pub path: Arc<[String]>,
     /// When it started.
     pub started: Option<Timestamp>,
-    /// How long it took, in microseconds, as the report says.
+    /// Its duration in microseconds, as reported.
     pub micros: Option<u64>,
-    /// The host that it ran on.
+    /// The host it ran on.
     pub host: Option<String>,
-    /// What it wrote to standard output.
+    /// Its standard output.
     pub stdout: String,
-    /// What it wrote to standard error.
+    /// Its standard error.
     pub stderr: String,
-    /// What else is said of it, in order.
+    /// Other properties, in order.
     pub properties: Vec<(String, String)>,
-    /// How many cases the report says it has.
+    /// The counts that the report claims.
     pub claim: Claim,
 }
 
-/// What kind of thing a note is about.
+/// The kind of a note.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum NoteKind {
-    /// Something was left out.
+    /// Something was dropped.
     Dropped,
-    /// Something is there twice.
+    /// Something is duplicated.
     Doubled,
-    /// Something could be meant so or otherwise.
+    /// Something is ambiguous and was guessed.
     Guessed,
-    /// Something was too long and is kept in part.
+    /// Something was too long and was truncated.
     Cut,
-    /// Something is not as it should be.
+    /// Something is unusual or invalid.
     Odd,
-    /// Something speaks against the report as a success.
+    /// A reason why the report is not a success.
     Verdict,
 }
 
 impl NoteKind {
-    /// The word for it.
+    /// Its identifier.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Dropped => "dropped",
@@ -285,36 +285,36 @@ impl NoteKind {
     }
 }
 
-/// Something that the sender should know of how a report was read.
+/// A remark for the sender about how a report was parsed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Note {
     /// The line in the report, from 1; `None` for the report as a whole.
     pub line: Option<u64>,
-    /// What kind of thing.
+    /// Its kind.
     pub kind: NoteKind,
-    /// What it is, in words.
+    /// A description.
     pub text: String,
 }
 
-/// Why a report was refused.
+/// Why a report was rejected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct ReadError {
     /// The line, from 1; `None` for the report as a whole.
     pub line: Option<u64>,
-    /// What is wrong.
+    /// The problem.
     pub problem: String,
-    /// What kind of thing is wrong.
+    /// The kind of error.
     pub fault: Fault,
 }
 
-/// What kind of thing is wrong with a report that was refused.
+/// The kind of error in a rejected report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// It is not what it should be.
+    /// It is malformed.
     Broken,
-    /// It has more than one may have.
+    /// It exceeds a limit.
     TooMuch,
-    /// There is no room for it just now.
+    /// There is currently no room for it.
     NoRoom,
 }
 
@@ -332,14 +332,14 @@ impl ReadError {
         Self { line, problem: problem.into(), fault: Fault::Broken }
     }
 
-    /// The report has more than one may have.
+    /// An error for a report that exceeds a limit.
     pub fn too_much(problem: impl Into<String>) -> Self {
         Self { line: None, problem: problem.into(), fault: Fault::TooMuch }
     }
 
-    /// There is no room for the report just now.
+    /// An error for lack of room.
     pub fn no_room() -> Self {
-        let problem = "there is no room for it just now".to_owned();
+        let problem = "not enough memory at the moment".to_owned();
         Self { line: None, problem, fault: Fault::NoRoom }
     }
 }
@@ -350,23 +350,24 @@ impl From<&Reason> for Note {
     }
 }
 
-/// Takes what is read, as it is read.
+/// Receives the contents of a report during parsing.
 pub trait Sink {
     /// A suite has ended.
     ///
     /// # Errors
-    /// Where the sink takes no more: parsing ends with it.
+    /// The sink accepts no more: this ends parsing.
     fn suite(&mut self, suite: Suite) -> Result<(), ReadError>;
     /// A case has ended.
     ///
     /// # Errors
     /// As [`Self::suite`].
     fn case(&mut self, case: Case) -> Result<(), ReadError>;
-    /// Something is to be told.
+    /// A remark about the report.
     fn note(&mut self, note: Note);
-    /// Something beside the cases speaks against the report.
+    /// A reason other than a case why the report is not a success.
     fn against(&mut self, reason: Reason);
-    /// Whether so many cases may come beside those that have: a reader that holds cases back asks.
+    /// Asks whether there is room for this many further cases, on behalf of a parser that holds cases
+    /// back.
     ///
     /// # Errors
     /// As [`Self::suite`].
@@ -375,7 +376,7 @@ pub trait Sink {
     }
 }
 
-/// Takes nothing: for what is read twice.
+/// Discards everything: for the first of two passes.
 pub(crate) struct Silent;
 
 impl Sink for Silent {

@@ -1,9 +1,9 @@
-//! Durations and dates, as all the world writes them.
+//! Durations and dates in their many notations.
 
 use devmason_domain::Timestamp;
 
-/// Seconds with a point or a comma, with or without separators of thousands, as microseconds; and whether
-/// that was a guess.
+/// Parses seconds with a decimal point or comma, with or without thousands separators, as
+/// microseconds; and returns whether that was a guess.
 pub(crate) fn seconds(text: &str) -> Option<(u64, bool)> {
     if let Some(micros) = plain(text) {
         return Some((micros, false));
@@ -13,22 +13,22 @@ pub(crate) fn seconds(text: &str) -> Option<(u64, bool)> {
     let last = text.rfind([',', '.']);
     let (whole, fraction, guessed) = match (commas, points, last) {
         (0, 0, _) | (_, _, None) => (text, "", false),
-        // Several of one kind separate thousands.
+        // Several of one kind are thousands separators.
         (2.., 0, _) | (0, 2.., _) => (text, "", false),
         (0, 1, Some(at)) => (text.get(..at)?, text.get(at + 1..)?, false),
         (1, 0, Some(at)) => {
             let (whole, rest) = (text.get(..at)?, text.get(at + 1..)?);
-            // 1,234 may be either; 0,234 and 1,23 are decimals.
+            // 1,234 is ambiguous; 0,234 and 1,23 have decimals.
             if rest.len() == 3 && whole != "0" && !whole.is_empty() {
                 (text, "", true)
             } else {
                 (whole, rest, false)
             }
         }
-        // Both: the last one is the decimals'.
+        // If there are both, the last one is the decimal separator.
         (_, _, Some(at)) => (text.get(..at)?, text.get(at + 1..)?, false),
     };
-    // 1.2e-05 has its exponent behind the decimals.
+    // In 1.2e-05, an exponent follows the decimals.
     if text.contains(['e', 'E']) && commas == 0 {
         let seconds: f64 = text.parse().ok()?;
         return micros(seconds).map(|micros| (micros, false));
@@ -45,7 +45,7 @@ pub(crate) fn seconds(text: &str) -> Option<(u64, bool)> {
     Some((micros, guessed))
 }
 
-/// What nearly all of them are: digits, a point, digits.
+/// The common case: digits, a point, digits.
 fn plain(text: &str) -> Option<u64> {
     let (whole, fraction) = text.split_once('.')?;
     let number = |digits: &str| {
@@ -56,29 +56,29 @@ fn plain(text: &str) -> Option<u64> {
     if !(1..=12).contains(&whole.len()) || !(1..=9).contains(&fraction.len()) {
         return None;
     }
-    // Nine digits are nanoseconds; what is below a microsecond is left out.
+    // Nine digits are nanoseconds; fractions of a microsecond are dropped.
     let nanos = number(fraction)? * 10u64.pow(9 - fraction.len() as u32);
     Some(number(whole)? * 1_000_000 + nanos / 1_000)
 }
 
-/// Microseconds of a number of seconds that is none below zero.
+/// Converts non-negative seconds to microseconds.
 pub(crate) fn micros(seconds: f64) -> Option<u64> {
     (seconds.is_finite() && (0.0..1e12).contains(&seconds)).then(|| (seconds * 1e6).round() as u64)
 }
 
-/// Microseconds of a number of milliseconds.
+/// Converts milliseconds to microseconds.
 pub(crate) fn of_millis(millis: f64) -> Option<u64> {
     micros(millis / 1e3)
 }
 
-/// The date of a number of milliseconds since 1970. Some tools write seconds.
+/// Converts milliseconds since 1970 to a date. Some tools write seconds.
 pub(crate) fn date(millis: f64) -> Option<Timestamp> {
     let micros = of_millis(millis).filter(|micros| *micros > 0)?;
     let micros = if micros < 100_000_000_000_000 { micros.checked_mul(1000)? } else { micros };
     Timestamp::from_parts(i64::try_from(micros).ok()?, 0)
 }
 
-/// `hh:mm:ss.fffffff`, with days before it or without, as microseconds.
+/// Parses `hh:mm:ss.fffffff`, optionally preceded by days, as microseconds.
 pub(crate) fn clock(text: &str) -> Option<u64> {
     let (hours, rest) = text.trim().split_once(':')?;
     let (minutes, rest) = rest.split_once(':')?;

@@ -9,18 +9,18 @@ use crate::{Case, Cause, Claim, Failure, Note, NoteKind, ReadError, Reason, Sink
 #[derive(Default)]
 struct Nunit {
     suites: Vec<Suite>,
-    /// What each of them says of itself.
+    /// Each suite's own data.
     own: Vec<Own>,
     case: Option<Case>,
     bad: u64,
 }
 
-/// What a suite says of itself.
+/// A suite's own data.
 #[derive(Default)]
 struct Own {
-    /// Where it failed itself, and not only something in it: its name for that.
+    /// If the suite itself failed, and not only a case in it: the name of that failure.
     failed: Option<String>,
-    /// How many cases had failed when it began.
+    /// The number of failed or broken cases when it began.
     bad_before: u64,
     failure: Failure,
 }
@@ -29,13 +29,13 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
     walk(input, sink, &mut Nunit::default())
 }
 
-/// Whether a run or a suite says that it failed or was stopped.
+/// Whether a run or suite reports that it failed or was stopped.
 fn is_bad(element: &Element) -> bool {
     matches!(element.get("result"), Some("Failed" | "Failure" | "Error" | "Cancelled"))
         || element.get("label") == Some("Cancelled")
 }
 
-/// What version 3 and version 2 say of a case.
+/// A case's status in version 2 or 3.
 fn status(element: &Element, sink: &mut dyn Sink) -> Status {
     if element.get("executed") == Some("False") {
         return Status::Skipped;
@@ -49,7 +49,7 @@ fn status(element: &Element, sink: &mut dyn Sink) -> Status {
         "" if element.get("success") == Some("True") => Status::Passed,
         "" if element.get("success") == Some("False") => Status::Failed,
         other => {
-            let text = format!("the result '{other}' is not known; it counts as an error");
+            let text = format!("unknown result '{other}', counted as an error");
             sink.note(Note { line: Some(element.line), kind: NoteKind::Guessed, text });
             Status::Error
         }
@@ -149,7 +149,7 @@ impl Handler for Nunit {
                 }
             }
             _ if open.is_empty() => {
-                let problem = format!("<{}> is not the root of NUnit's XML", element.name);
+                let problem = format!("<{}> is not an NUnit XML root element", element.name);
                 return Err(ReadError::new(Some(element.line), problem));
             }
             _ => {}
@@ -169,7 +169,7 @@ impl Handler for Nunit {
                 let own = self.own.pop().unwrap_or_default();
                 let suite = self.suites.pop().unwrap_or_default();
                 let is_failed = is_bad(element);
-                // Version 2 does not say where a suite failed: it did itself where nothing in it did.
+                // Version 2 does not tell whether the suite itself failed: it did if no case in it failed.
                 let is_own =
                     is_failed && self.bad == own.bad_before && own.failure.message.is_some();
                 let named = is_own.then(|| suite.path.last().cloned()).flatten();
@@ -186,14 +186,14 @@ impl Handler for Nunit {
                 }
                 if is_failed && self.bad == own.bad_before {
                     let name = suite.path.last().map_or("the run", String::as_str);
-                    let text = format!("'{name}' says that it failed, and no case in it did");
+                    let text = format!("'{name}' is marked as failed, but contains no failed case");
                     sink.against(Reason::new(Cause::Verdict, Some(element.line), text));
                 }
                 let claimed = ["failed", "failures", "errors"];
                 let claimed =
                     claimed.iter().filter_map(|name| element.get(name)?.parse::<u64>().ok());
                 if self.suites.is_empty() && claimed.max().unwrap_or(0) > self.bad {
-                    let text = "the run counts more failures than its cases show".to_owned();
+                    let text = "the run counts more failures than it contains".to_owned();
                     sink.against(Reason::new(Cause::Claim, Some(element.line), text));
                 }
                 sink.suite(suite)?;

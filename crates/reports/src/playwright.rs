@@ -14,9 +14,9 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
 
 #[derive(Default)]
 struct Playwright {
-    /// The tests of the spec that is read, one for each project, without what the spec says.
+    /// The tests of the current spec, one per project, without the spec's own data.
     held: Vec<Case>,
-    /// The results of the test that is read, each with why it failed.
+    /// The results of the current test, each with its failure.
     tries: Vec<Try>,
     errors: Vec<Failure>,
     attachments: Vec<(String, String)>,
@@ -38,7 +38,7 @@ impl Playwright {
         let mut errors = std::mem::take(&mut self.errors).into_iter();
         let mut failure = errors.next();
         if let Some(failure) = &mut failure {
-            // With soft expectations a test goes on, and fails for several reasons.
+            // With soft assertions, a test continues and may fail for several reasons.
             for error in errors {
                 let text = failure.text.get_or_insert_default();
                 text.push_str("\n\n");
@@ -68,15 +68,15 @@ impl Playwright {
             _ if is_interrupted => {
                 let text = "the run was interrupted";
                 sink.against(Reason::new(Cause::Aborted, line, text));
-                (Status::Error, Some(first.unwrap_or_else(|| because("it was interrupted"))))
+                (Status::Error, Some(first.unwrap_or_else(|| because("interrupted"))))
             }
-            // One that should fail and did is as it should be.
+            // A test that failed as expected is fine.
             ("expected", _) => (Status::Passed, first),
             ("flaky", _) => (Status::Flaky, first),
-            ("skipped", _) if never_ran => (Status::Skipped, Some(because("it did not run"))),
+            ("skipped", _) if never_ran => (Status::Skipped, Some(because("did not run"))),
             ("skipped", _) => (Status::Skipped, test.lines("annotations.description").map(because)),
             ("unexpected", Some(last)) if last.status == "passed" => {
-                (Status::Failed, Some(because("it should fail, but it passed")))
+                (Status::Failed, Some(because("expected to fail, but passed")))
             }
             ("unexpected", last) => {
                 let mut failure = last.as_ref().and_then(|last| last.failure.clone());
@@ -130,7 +130,7 @@ impl Playwright {
         Ok(())
     }
 
-    /// What failed outside of the tests: a file that cannot be loaded, or what is set up for all.
+    /// A failure outside of the tests: a file that cannot be loaded, or global setup.
     fn outside(&mut self, sink: &mut dyn Sink) -> Result<(), ReadError> {
         for failure in std::mem::take(&mut self.errors) {
             self.bad += 1;
@@ -217,12 +217,16 @@ impl Handler for Playwright {
                 self.outside(sink)?;
                 let unexpected = object.count("stats.unexpected");
                 if let Some(said) = unexpected.filter(|said| *said > self.bad) {
-                    let text = format!("stats says unexpected: {said}; there are {}", self.bad);
+                    let text = format!(
+                        "stats says unexpected: {said}, but the report contains {}",
+                        self.bad
+                    );
                     sink.against(Reason::new(Cause::Claim, None, text));
                 }
                 let flaky = object.count("stats.flaky").unwrap_or(0);
                 if flaky > 0 && object.is("config.failOnFlakyTests") == Some(true) {
-                    let text = format!("{flaky} tests were flaky, which failOnFlakyTests forbids");
+                    let text =
+                        format!("{flaky} flaky tests, which failOnFlakyTests treats as a failure");
                     sink.against(Reason::new(Cause::Verdict, None, text));
                 }
                 sink.suite(Suite {

@@ -12,7 +12,7 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
 
 #[derive(Default)]
 struct Pytest {
-    /// The stages of the test that is read: setup, call, teardown.
+    /// The stages of the current test: setup, call, teardown.
     stages: Vec<Stage>,
     cases: u64,
     bad: u64,
@@ -28,7 +28,8 @@ struct Stage {
     stderr: String,
 }
 
-/// `tests/test_a.py::TestX::test_y[1]` as pytest's own JUnit XML has it: `tests.test_a.TestX` and `test_y[1]`.
+/// Splits `tests/test_a.py::TestX::test_y[1]` as pytest's own JUnit XML does: `tests.test_a.TestX`
+/// and `test_y[1]`.
 fn named(nodeid: &str) -> (Option<String>, String) {
     let (path, parameters) = match nodeid.find('[') {
         Some(at) => nodeid.split_at(at),
@@ -67,7 +68,7 @@ impl Pytest {
         let stages = std::mem::take(&mut self.stages);
         let never_ran = !stages.is_empty() && stages.iter().all(|stage| stage.name == "setup");
         let status = match test.get("outcome").unwrap_or_default() {
-            // pytest ended in the middle of it.
+            // pytest ended during the test.
             "passed" if never_ran => Status::Error,
             "passed" | "xpassed" => Status::Passed,
             "rerun" if stages.iter().all(|stage| stage.outcome == "passed") => Status::Flaky,
@@ -100,7 +101,7 @@ impl Pytest {
             }
         }
         if never_ran && failure.is_none() && status == Status::Error {
-            failure = Some(because("it did not end"));
+            failure = Some(because("did not finish"));
         }
         self.cases += 1;
         self.bad += u64::from(status.is_bad());
@@ -121,7 +122,7 @@ impl Pytest {
         sink.case(case)
     }
 
-    /// A file that cannot be collected is a case.
+    /// A file that cannot be collected becomes a case.
     fn collector(&mut self, object: &Object<'_>, sink: &mut dyn Sink) -> Result<(), ReadError> {
         if object.get("outcome") != Some("failed") {
             return Ok(());
@@ -145,21 +146,24 @@ impl Pytest {
         let count = |name: &str| document.count(name).unwrap_or(0);
         let said = count("summary.failed") + count("summary.error");
         if said > self.bad {
-            let text = format!("the summary says {said} failed or broke; there are {}", self.bad);
+            let text = format!(
+                "the summary counts {said} failed or broken tests, but the report contains {}",
+                self.bad
+            );
             sink.against(Reason::new(Cause::Claim, None, text));
         }
-        // What the exit codes mean is in pytest's reference, under "Exit codes".
+        // pytest's reference explains the exit codes, under "Exit codes".
         let code = document.number("exitcode").unwrap_or(0.0) as i64;
         let (cause, what) = match code {
             0 => return,
             1 if self.bad > 0 => return,
-            2 => (Cause::Aborted, "it was interrupted"),
-            3 => (Cause::Aborted, "an internal error"),
-            4 => (Cause::Verdict, "it was not called as it should be"),
+            2 => (Cause::Aborted, "interrupted"),
+            3 => (Cause::Aborted, "internal error"),
+            4 => (Cause::Verdict, "usage error"),
             5 => (Cause::NothingRun, "no tests were collected"),
-            _ => (Cause::Verdict, "it failed"),
+            _ => (Cause::Verdict, "failed"),
         };
-        sink.against(Reason::new(cause, None, format!("pytest ended with {code}: {what}")));
+        sink.against(Reason::new(cause, None, format!("pytest exited with {code}: {what}")));
     }
 }
 

@@ -1,4 +1,4 @@
-//! QtTest's XML (`-o file,xml`), and the same without a root (`lightxml`).
+//! QtTest's XML (`-o file,xml`), and the same without a root element (`lightxml`).
 
 use std::sync::Arc;
 
@@ -22,23 +22,23 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
 struct Qttest {
     path: Arc<[String]>,
     function: String,
-    /// The rows of the function's data, and what came of each.
+    /// The data rows of the function and their results.
     rows: Vec<Case>,
     tag: String,
     said: Option<String>,
-    /// What failed as expected in the row that is read: how it ends follows.
+    /// An expected failure in the current row; the row's end follows.
     expected: Option<(String, String)>,
-    /// What was written before the row ended.
+    /// Output before the row ended.
     written: String,
     has_begun: bool,
     is_cleaned_up: bool,
 }
 
 impl Qttest {
-    /// `cleanupTestCase` is run last of all, whatever was chosen.
+    /// `cleanupTestCase` always runs last, whichever tests were selected.
     fn end_program(&self, sink: &mut dyn Sink) {
         if !self.is_cleaned_up {
-            let text = "cleanupTestCase did not run, which runs last";
+            let text = "the final cleanupTestCase did not run";
             sink.against(Reason::new(Cause::Cut, None, text));
         }
     }
@@ -57,7 +57,7 @@ impl Qttest {
         } else {
             format!("{}({tag})", self.function)
         };
-        // What does not run leaves the rows unrun: these functions are no tests.
+        // If these functions fail, no rows run: they are not tests.
         let is_frame = matches!(self.function.as_str(), "initTestCase" | "cleanupTestCase");
         let status = if is_frame && status == Status::Failed { Status::Error } else { status };
         let failure = said.or(expected).filter(|_| status != Status::Passed).map(|said| Failure {
@@ -108,7 +108,7 @@ impl Handler for Qttest {
             "TestFunction" => {
                 self.function = element.get("name").unwrap_or_default().to_owned();
                 if self.function == "initTestCase" {
-                    // It is run first: another program's output may stand before it.
+                    // It runs first, so another program's output may precede it.
                     if self.has_begun {
                         self.end_program(sink);
                     }
@@ -139,7 +139,7 @@ impl Handler for Qttest {
             "Incident" | "Message" => match element.get("type").unwrap_or_default() {
                 "pass" | "bpass" => self.row(element, Status::Passed, sink)?,
                 "fail" | "xpass" => self.row(element, Status::Failed, sink)?,
-                // What is on the list of tests that are known to be unreliable does not count.
+                // Blacklisted tests, known to be unreliable, do not count.
                 "bfail" | "bxpass" | "bxfail" | "skip" => {
                     self.row(element, Status::Skipped, sink)?
                 }
@@ -156,7 +156,7 @@ impl Handler for Qttest {
             },
             "Duration" if open.last().is_some_and(|outer| outer.name == "TestFunction") => {
                 let millis = element.get("msecs").and_then(|millis| millis.parse::<f64>().ok());
-                // It is the function's: a row has none of its own.
+                // The duration is the function's; rows have none.
                 if let [case] = self.rows.as_mut_slice() {
                     case.micros = millis.and_then(number::of_millis);
                 }

@@ -1,4 +1,5 @@
-//! What a file is, by what only one format has: the name of a root element or one `ok` line is not enough.
+//! Recognizes a file by unique features of its format: the name of a root element or a single `ok`
+//! line is not enough.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -7,24 +8,24 @@ use serde_json::value::RawValue;
 
 use crate::{Format, gotext, input, ltp, subunit, tap, xml};
 
-/// How much of a file is looked at, in bytes.
+/// How many bytes of a file are examined.
 const WINDOW: usize = 8192;
 
-/// How much of JSON is looked at where that much does not tell, in bytes.
+/// How many bytes of JSON are examined if that is not enough.
 const WIDE: usize = 1 << 20;
 
-/// What the first of a file shows that it is.
+/// What the start of a file is recognized as.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Seen {
-    /// A format that is parsed.
+    /// A supported format.
     Format(Format),
-    /// Something else: what it is called.
+    /// Another known kind of file, by name.
     Foreign(Cow<'static, str>),
-    /// Nothing known.
+    /// An unknown kind of file.
     Nothing,
 }
 
-/// How much of a name that a file gives is shown, in characters.
+/// How many characters of a name from the file are shown.
 const SHOWN: usize = 60;
 
 const fn foreign(what: &'static str) -> Seen {
@@ -32,27 +33,27 @@ const fn foreign(what: &'static str) -> Seen {
 }
 
 impl Seen {
-    /// Looks at a file, or at the first of it.
+    /// Examines a file, or its start.
     pub fn of(file: &[u8]) -> Self {
         let window = file.get(..WINDOW).unwrap_or(file);
         if window.starts_with(&[0x1f, 0x8b]) {
-            return foreign("a gzip file in another: unpack it");
+            return foreign("a nested gzip file: unpack it first");
         }
         if window.starts_with(b"PK\x03\x04") {
-            return foreign("a ZIP archive in another archive");
+            return foreign("a ZIP archive inside another archive");
         }
         if subunit::looks_like(file, WINDOW) {
             return Self::Format(Format::Subunit);
         }
         let text = input::start(window);
         let text = text.trim_start();
-        // A kernel's log may begin with <6>.
+        // A kernel log may begin with <6>.
         let is_xml =
             text.starts_with('<') && !text.as_bytes().get(1).is_some_and(u8::is_ascii_digit);
         if is_xml {
             return of_xml(text);
         }
-        // A kernel boots before it tests.
+        // A kernel boots before its tests.
         if !text.starts_with('{') && tap::is_in_log(file) {
             return Self::Format(Format::Tap);
         }
@@ -63,7 +64,7 @@ impl Seen {
             Self::Nothing => {}
             seen => return seen,
         }
-        // What tells the format may stand behind a long text, or in a long line.
+        // The distinguishing member may come after a long text, or within a long line.
         if text.starts_with(['{', '[']) && file.len() > WINDOW {
             let wide = input::start(file.get(..WIDE).unwrap_or(file));
             match of_lines(&wide).map_or_else(|| of_json(&wide), Self::Format) {
@@ -90,22 +91,22 @@ impl Seen {
         Self::Nothing
     }
 
-    /// What it is, in words.
+    /// A description.
     pub fn words(&self) -> String {
         match self {
             Self::Format(format) => format!("this is a report ({})", format.as_str()),
             Self::Foreign(what) => format!("this is {what}"),
-            Self::Nothing => "this is no report of a known format".to_owned(),
+            Self::Nothing => "not a report in a supported format".to_owned(),
         }
     }
 
-    /// Why it is refused, with the formats that are not.
+    /// Why it is rejected, with the supported formats.
     pub fn refusal(&self) -> String {
-        format!("{}; formats that are parsed: {}", self.words(), Format::words())
+        format!("{}; supported formats: {}", self.words(), Format::words())
     }
 }
 
-/// The names of the elements in a text, and of the root the whole tag.
+/// The names of the elements in a text, and the complete root tag.
 fn elements(text: &str) -> (Vec<&str>, &str) {
     let (mut names, mut root, mut rest) = (Vec::new(), "", text);
     while let Some(at) = rest.find('<') {
@@ -162,13 +163,13 @@ fn of_xml(text: &str) -> Seen {
         "test-results" => {
             seen(has(&["total", "failures"]) || any(&["test-suite", "environment"]), Format::Nunit)
         }
-        "test-suite" if root.contains("allure") => foreign("a file of Allure 1"),
+        "test-suite" if root.contains("allure") => foreign("an Allure 1 file"),
         "test-suite" => {
             let is_so = has(&["type", "result", "executed", "success"]);
             seen(is_so, Format::Nunit)
         }
         "Site" if any(&["Testing"]) => Seen::Format(Format::Ctest),
-        "Site" => foreign("a file of CTest's, but not its Test.xml"),
+        "Site" => foreign("a CTest file other than Test.xml"),
         "robot" => seen(has(&["generator"]) && any(&["suite"]), Format::Robot),
         "testng-results" => Seen::Format(Format::Testng),
         "failsafe-summary" => Seen::Format(Format::Failsafe),
@@ -177,7 +178,7 @@ fn of_xml(text: &str) -> Seen {
             let is_so = within.is_empty() || any(&["TestSuite", "TestCase", "Exception", "Error"]);
             seen(is_so, Format::Boost)
         }
-        // A message may stand before the log.
+        // A message may precede the log.
         "Message" if any(&["TestLog"]) => Seen::Format(Format::Boost),
         "TestCase" => seen(any(&["Environment", "TestFunction"]), Format::Qttest),
         "Environment" => seen(any(&["QtVersion"]), Format::Qttest),
@@ -186,21 +187,22 @@ fn of_xml(text: &str) -> Seen {
         "html" => foreign("a web page"),
         name => {
             let name: String = name.chars().take(SHOWN).collect();
-            Seen::Foreign(format!("XML with the root <{name}>, which no known format has").into())
+            Seen::Foreign(format!("XML with the unknown root element <{name}>").into())
         }
     }
 }
 
-/// Formats with a line of JSON for each event: other lines may stand before them, as of the command that runs it all.
+/// Recognizes formats with one JSON line per event. Other lines, such as the command's own output,
+/// may precede them.
 fn of_lines(text: &str) -> Option<Format> {
     let lines = text.lines().filter(|line| line.trim_start().starts_with('{'));
     lines.take(LINES).find_map(of_line)
 }
 
-/// How many lines of JSON are looked at.
+/// How many JSON lines are examined.
 const LINES: usize = 1000;
 
-/// Whether a test of go's begins before any line of TAP: it may print some.
+/// Whether a go test starts before any line of TAP, which it may print itself.
 fn is_go_before_tap(text: &str) -> bool {
     let is_taps = |line: &str| {
         ["TAP version", "1..", "ok ", "not ok "].iter().any(|start| line.starts_with(start))
@@ -209,10 +211,10 @@ fn is_go_before_tap(text: &str) -> bool {
     gotext::first_line(text).is_some_and(|go| tap.is_none_or(|tap| go < tap))
 }
 
-/// How many lines of JSON are looked at that stand further behind.
+/// How many JSON lines beyond the window are examined.
 const LINES_BEHIND: usize = 100;
 
-/// The same where they begin behind the window, as behind what was compiled.
+/// The same for events that begin beyond the window, for example after compiler output.
 fn of_lines_behind(file: &[u8]) -> Option<Format> {
     let rest = file.get(WINDOW..)?;
     memchr::memmem::find_iter(rest, b"\n{").take(LINES_BEHIND).find_map(|at| {
@@ -223,7 +225,7 @@ fn of_lines_behind(file: &[u8]) -> Option<Format> {
 }
 
 fn of_line(line: &str) -> Option<Format> {
-    // A line may be a whole document: what is in its members is not taken apart.
+    // A line may be a whole document, so the values of its members are not parsed.
     let event: HashMap<String, &RawValue> = serde_json::from_str(line).ok()?;
     let has = |name: &str| event.contains_key(name);
     let all = |names: &[&str]| names.iter().all(|name| has(name));
@@ -239,7 +241,7 @@ fn of_line(line: &str) -> Option<Format> {
     if is_libtests {
         return Some(Format::Libtest);
     }
-    // An event has what it is of; lines of logs have a type and a time as well.
+    // An event also names its object; log lines have a type and a time, too.
     let is_darts = match kind.as_deref() {
         Some("suite") => has("suite"),
         Some("group") => has("group"),
@@ -270,7 +272,7 @@ fn of_line(line: &str) -> Option<Format> {
     (is_message || within("meta", &is_meta)).then_some(Format::CucumberMessages)
 }
 
-/// The lines on which a document of JSON may begin. Lines of the command that ran it all may stand before it.
+/// The lines on which a JSON document may begin. The output of the command may precede it.
 fn beginnings(text: &str) -> impl Iterator<Item = usize> {
     let mut at = 0;
     text.split_inclusive('\n').filter_map(move |line| {
@@ -280,7 +282,7 @@ fn beginnings(text: &str) -> impl Iterator<Item = usize> {
         let behind = rest.get(1..).unwrap_or_default().trim_start();
         let is_one = match rest.as_bytes().first() {
             Some(b'{') => behind.is_empty() || behind.starts_with(['"', '}']),
-            // A time or a word in brackets is a log's.
+            // A time or a word in brackets belongs to a log.
             Some(b'[') => behind.is_empty() || behind.starts_with(['{', ']']),
             _ => false,
         };
@@ -288,24 +290,24 @@ fn beginnings(text: &str) -> impl Iterator<Item = usize> {
     })
 }
 
-/// Where in a text the document begins that is a report: the first that is recognized, else the first that there is.
+/// Where the report begins in a text: the first recognized document, otherwise the first document.
 pub(crate) fn begins(text: &str) -> usize {
     let known = |at: usize, window| is_json(text.get(at..).unwrap_or_default(), window);
     let mut looked_at = beginnings(text).take(LINES_BEHIND);
     let Some(first) = looked_at.next() else { return 0 };
-    // Mostly it is the first; what tells that may stand far behind.
+    // It is usually the first; its distinguishing member may be far behind.
     let is_first = known(first, WINDOW) || known(first, WIDE);
     let found = if is_first { None } else { looked_at.find(|at| known(*at, WINDOW)) };
     found.unwrap_or(first)
 }
 
-/// Whether a document begins with this text that is a report.
+/// Whether the text begins with a report.
 fn is_json(text: &str, window: usize) -> bool {
     let window = text.get(..text.floor_char_boundary(window)).unwrap_or_default();
     matches!(of_json(window), Seen::Format(_))
 }
 
-/// Looks for documents that are reports behind another one, within a bound of bytes that are looked at in vain.
+/// Looks for further reports after a document, with a limit on the bytes examined in vain.
 pub(crate) struct Look {
     left: usize,
 }
@@ -315,12 +317,12 @@ impl Look {
         Self { left: 16 * WIDE }
     }
 
-    /// Whether no more is looked at.
+    /// Whether the limit is reached.
     pub(crate) fn is_over(&self) -> bool {
         self.left == 0
     }
 
-    /// Whether one begins with this text.
+    /// Whether the text begins with a report.
     pub(crate) fn is_one(&mut self, text: &str) -> bool {
         for window in [WINDOW, WIDE] {
             if self.left == 0 || is_json(text, window) {
@@ -330,14 +332,14 @@ impl Look {
             let (_, read) = members(seen);
             self.left = self.left.saturating_sub(read.max(1));
             if read < seen.len() || seen.len() == text.len() {
-                // All of the document was looked at.
+                // The whole document was examined.
                 return false;
             }
         }
         false
     }
 
-    /// Where behind its beginning one begins.
+    /// Where the next report begins, after the start of the text.
     pub(crate) fn next(&mut self, text: &str) -> Option<usize> {
         let mut found = beginnings(text).filter(|at| *at > 0);
         found.find(|at| self.is_one(text.get(*at..).unwrap_or_default()))
@@ -346,7 +348,7 @@ impl Look {
 
 fn of_json_behind(text: &str) -> Seen {
     let first = of_json(text);
-    // A document that goes on behind its first line is looked at once.
+    // A document that continues after its first line is examined at once.
     let line = text.lines().next().unwrap_or_default().trim_end();
     let is_open = text.starts_with(['{', '[']) && line.ends_with(['{', '[', ',', ':', '"']);
     if first != Seen::Nothing || is_open {
@@ -357,8 +359,8 @@ fn of_json_behind(text: &str) -> Seen {
     seen.find(|seen| matches!(seen, Seen::Format(_))).unwrap_or(first)
 }
 
-/// The names of the outer members in the first of a document, each with how many objects it lies in, one or two; and how
-/// far that was read: to its end, if that is there.
+/// The names of the outer members at the start of a document, each with its depth, one or two; and
+/// how far it was parsed: to its end, if that is included.
 fn members(text: &str) -> (HashSet<(usize, &str)>, usize) {
     let (mut found, mut depth, mut lists, mut at) = (HashSet::new(), 0usize, 0usize, 0);
     let bytes = text.as_bytes();
@@ -399,16 +401,16 @@ fn of_json(text: &str) -> Seen {
     let inner = |names: &[&str]| names.iter().all(|name| has(2, name));
     let any = |depth: usize, names: &[&str]| names.iter().any(|name| has(depth, name));
     let is_list = text.trim_start().starts_with('[');
-    // Members may be sorted, so that the tool's name stands far behind.
+    // Members may be sorted, which puts the tool's name far behind.
     if top(&["reportFormat"]) && text.contains("\"CTRF\"") {
         return Seen::Format(Format::Ctrf);
     }
     if top(&["runs"]) && any(1, &["$schema", "version"]) && any(2, &["tool", "results"]) {
-        return foreign("a SARIF file, which has findings and no tests");
+        return foreign("a SARIF file, which contains findings, not tests");
     }
     let format = if top(&["numTotalTests"]) && any(1, &["testResults", "numTotalTestSuites"]) {
         if any(2, &["testResults"]) && !any(2, &["assertionResults"]) {
-            return foreign("what Jest's reporters get: run it with --json");
+            return foreign("the data passed to Jest reporters: run Jest with --json");
         }
         Format::Jest
     } else if top(&["stats"])
@@ -458,13 +460,13 @@ fn of_json(text: &str) -> Seen {
     } else if top(&["results"]) && inner(&["tests"]) && any(2, &["tool", "summary"]) && !is_list {
         Format::Ctrf
     } else if top(&["filePath", "errorCount"]) {
-        return foreign("ESLint's JSON, which has findings and no tests");
+        return foreign("ESLint JSON, which contains findings, not tests");
     } else if any(2, &["statementMap", "fnMap"]) || top(&["meta", "files", "totals"]) {
         return foreign("a coverage report");
     } else if top(&["generator", "suite"]) {
-        return foreign("Robot Framework's JSON: send output.xml");
+        return foreign("Robot Framework JSON: report output.xml instead");
     } else if top(&["collection", "run"]) {
-        return foreign("Newman's JSON: run it with -r junit");
+        return foreign("Newman JSON: run Newman with -r junit");
     } else {
         return Seen::Nothing;
     };

@@ -1,4 +1,4 @@
-//! Robot Framework's `output.xml`, of version 3 to 7.
+//! Robot Framework's `output.xml`, versions 3 to 7.
 
 use std::sync::Arc;
 
@@ -17,20 +17,20 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
 struct Robot {
     suites: Vec<Open>,
     case: Option<Case>,
-    /// What the keywords of the test logged.
+    /// The log messages of the test's keywords.
     logged: String,
     bad: u64,
-    /// How many failed that do not count.
+    /// The number of failures that do not count.
     uncounted: u64,
 }
 
 struct Open {
     suite: Suite,
-    /// How many cases had failed when it began.
+    /// The number of failed or broken cases when it began.
     bad_before: u64,
 }
 
-/// When it began, and how long it took: `start` and `elapsed`, or before version 7 `starttime` and `endtime`.
+/// Start and duration: `start` and `elapsed`, or `starttime` and `endtime` before version 7.
 fn times(
     element: &Element,
     sink: &mut dyn Sink,
@@ -66,7 +66,7 @@ impl Robot {
         case.stdout = std::mem::take(&mut self.logged);
         if case.status.is_none() {
             case.status = Some(Status::Error);
-            let text = format!("'{}' has no status; it counts as an error", case.name);
+            let text = format!("'{}' has no status, counted as an error", case.name);
             sink.note(Note { line: case.report_line, kind: NoteKind::Guessed, text });
         }
         self.bad += u64::from(case.outcome().is_bad());
@@ -80,7 +80,7 @@ impl Robot {
         line: u64,
         sink: &mut dyn Sink,
     ) -> Result<(), ReadError> {
-        // What tears a suite down fails behind its tests, whose own status stays.
+        // A suite's teardown fails after its tests, whose own status is unchanged.
         let (status, why) = status.unwrap_or((Status::Passed, None));
         let is_own = why.as_deref().is_some_and(|why| why.contains("teardown failed"));
         if status == Status::Failed && (is_own || self.bad == open.bad_before) {
@@ -156,7 +156,7 @@ impl Handler for Robot {
                     if case.outcome() == Status::Passed {
                         case.failure = None;
                     }
-                    // Before version 4 a test could be said not to be critical: then its failure does not count.
+                    // Before version 4, a test could be non-critical: then its failure does not count.
                     if case.outcome().is_bad() && element.get("critical") == Some("no") {
                         self.uncounted += 1;
                         case.status = Some(Status::Skipped);
@@ -167,7 +167,7 @@ impl Handler for Robot {
                 let (started, micros) = times(element, sink);
                 if let Some(open) = self.suites.last_mut() {
                     (open.suite.started, open.suite.micros) = (started, micros);
-                    // Until the suite ends, this says how.
+                    // Keeps the status here until the suite ends.
                     let why = element.trimmed().unwrap_or_default();
                     let status = element.get("status").unwrap_or_default().to_owned();
                     open.suite.properties = vec![(status, why)];
@@ -196,7 +196,7 @@ impl Handler for Robot {
                     self.end_suite(open, said, element.line, sink)?;
                 }
             }
-            // What could not be imported is told here, and fails no test by itself.
+            // Import errors are reported here, and fail no test by themselves.
             ("msg", "errors") => {
                 let text = element.trimmed().unwrap_or_default();
                 sink.note(Note { line: Some(element.line), kind: NoteKind::Odd, text });
@@ -206,7 +206,7 @@ impl Handler for Robot {
                 if let Some(failed) =
                     failed.filter(|failed| *failed > self.uncounted && self.bad == 0)
                 {
-                    let text = format!("the statistics say fail=\"{failed}\"; there is none");
+                    let text = format!("the statistics say fail=\"{failed}\", but there are none");
                     sink.against(Reason::new(Cause::Claim, Some(element.line), text));
                 }
                 sink.suite(Suite {

@@ -49,7 +49,7 @@ impl Rspec {
             report_line: line,
             ..Case::default()
         };
-        // Its place among the examples, as [1:2], is a part of its id.
+        // The position among the examples, as in [1:2], is part of the id.
         let place = example.get("id").and_then(|id| id.rsplit_once('[')).map(|(_, place)| place);
         self.doubled.tell_apart(&mut case, place.unwrap_or_default().trim_end_matches(']'), sink);
         sink.case(case)
@@ -89,7 +89,7 @@ impl Handler for Rspec {
         let outside = object.count("summary.errors_outside_of_examples_count").unwrap_or(0);
         if outside > 0 {
             let text = object.lines("messages");
-            let message = format!("{outside} errors occurred outside of examples");
+            let message = format!("{outside} errors occurred outside examples");
             sink.case(Case {
                 name: "outside of the examples".to_owned(),
                 status: Some(Status::Error),
@@ -99,7 +99,10 @@ impl Handler for Rspec {
         }
         let failures = object.count("summary.failure_count");
         if let Some(said) = failures.filter(|said| *said > self.failed) {
-            let text = format!("the summary says failure_count: {said}; there are {}", self.failed);
+            let text = format!(
+                "the summary says failure_count: {said}, but the report contains {}",
+                self.failed
+            );
             sink.against(Reason::new(Cause::Claim, None, text));
         }
         sink.suite(Suite {

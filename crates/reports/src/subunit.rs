@@ -1,6 +1,6 @@
-//! Subunit, version 2: packets of bytes, each with what is known of a test.
+//! Subunit, version 2: binary packets, each with data about a test.
 //!
-//! The packets are those of "Version 2" in the README of python-subunit.
+//! The packets are defined under "Version 2" in the README of python-subunit.
 
 use std::collections::BTreeMap;
 
@@ -10,24 +10,24 @@ use crate::input::Input;
 use crate::model::because;
 use crate::{Case, Cause, Failure, Note, NoteKind, ReadError, Reason, Sink, Status, Suite};
 
-/// The byte that each packet begins with.
+/// The first byte of each packet.
 const SIGNATURE: u8 = 0xb3;
 
-/// How long a packet may be, in bytes.
+/// The maximum length of a packet, in bytes.
 const MAX_PACKET: usize = 4 << 20;
 
-/// How many tags a packet may have.
+/// The maximum number of tags in a packet.
 const MAX_TAGS: usize = 100;
 
-/// How much is kept of what is attached to a test, in bytes.
+/// The maximum size of a test's attachments that is kept, in bytes.
 const MAX_TEXT: usize = 8 << 20;
 
-/// Whether bytes begin as a packet of version 2 does.
+/// Whether the bytes start like a version 2 packet.
 fn begins(bytes: &[u8]) -> bool {
     matches!(bytes, [SIGNATURE]) || matches!(bytes, [SIGNATURE, version, ..] if version >> 4 == 2)
 }
 
-/// Whether a packet of a test begins here that is longer than what there is: one bit of its flags is always 0.
+/// Whether a truncated packet of a test begins here: one bit of its flags is always 0.
 fn is_cut_off(bytes: &[u8]) -> bool {
     let [SIGNATURE, high, low, rest @ ..] = bytes else { return false };
     let flags = u16::from_be_bytes([*high, *low]);
@@ -35,7 +35,7 @@ fn is_cut_off(bytes: &[u8]) -> bool {
     is_one && Rest(rest).number().is_some_and(|length| length > bytes.len() && length <= MAX_PACKET)
 }
 
-/// Whether there is a packet in the first of a file, of which so much is looked at: what a test printed may stand before
+/// Whether there is a packet within the window at the start of a file: a test's output may precede
 /// it.
 pub(crate) fn looks_like(file: &[u8], window: usize) -> bool {
     let window = file.get(..window).unwrap_or(file);
@@ -54,7 +54,7 @@ struct Packet<'a> {
     file: Option<(&'a [u8], &'a [u8])>,
 }
 
-/// Bytes that are taken from the front.
+/// Bytes, consumed from the front.
 struct Rest<'a>(&'a [u8]);
 
 impl<'a> Rest<'a> {
@@ -64,7 +64,7 @@ impl<'a> Rest<'a> {
         Some(taken)
     }
 
-    /// A number of one to four bytes: the first two bits tell how many more there are.
+    /// A number of one to four bytes: the first two bits give the number of further bytes.
     fn number(&mut self) -> Option<usize> {
         let first = *self.0.first()?;
         let bytes = self.bytes(usize::from(first >> 6) + 1)?;
@@ -72,15 +72,16 @@ impl<'a> Rest<'a> {
         Some(value & !(0b11 << (8 * bytes.len() - 2)))
     }
 
-    /// Bytes behind how many there are.
+    /// Bytes preceded by their count.
     fn counted(&mut self) -> Option<&'a [u8]> {
         let length = self.number()?;
         self.bytes(length)
     }
 }
 
-/// The packet at the front, unless it is garbled, and how long it is. What is no packet is mostly found without a look
-/// at all of it, and what is garbled is passed over as a whole: else many of them could be laid over each other.
+/// The packet at the front, unless it is corrupt, and its length. Bytes that are not a packet are
+/// usually rejected without examining all of them. A corrupt packet is skipped as a whole:
+/// otherwise many could overlap.
 fn packet(bytes: &[u8]) -> Option<(Option<Packet<'_>>, usize)> {
     let mut rest = Rest(bytes);
     let [SIGNATURE, high, low] = rest.bytes(3)? else { return None };
@@ -120,7 +121,7 @@ fn packet(bytes: &[u8]) -> Option<(Option<Packet<'_>>, usize)> {
         packet.file = Some((rest.counted()?, rest.counted()?));
     }
     if has(0x0400) {
-        // It says by which way the packet came.
+        // The packet's route code.
         rest.counted()?;
     }
     if !rest.0.is_empty() {
@@ -155,7 +156,7 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
                 rest = rest.get(length..).unwrap_or_default();
             }
             None => {
-                // What a test printed lies between the packets; or there was one, and it is cut off or garbled.
+                // Either a test's output between packets, or a truncated or corrupt packet.
                 broken += u64::from(is_behind_packet && begins(rest));
                 is_cut |= !is_behind_packet && is_cut_off(rest);
                 is_behind_packet = false;
@@ -167,15 +168,15 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
         }
     }
     if packets == 0 {
-        return Err(ReadError::new(None, "there is no packet in it"));
+        return Err(ReadError::new(None, "no packets found"));
     }
     if strange > 0 {
-        let text = format!("{strange} bytes between the packets are left out");
+        let text = format!("ignored {strange} bytes between packets");
         sink.note(Note { line: None, kind: NoteKind::Dropped, text });
     }
     broken += u64::from(is_cut);
     if broken > 0 {
-        let text = format!("packets that are cut off or garbled: {broken}");
+        let text = format!("truncated or corrupt packets: {broken}");
         sink.against(Reason::new(Cause::Cut, None, text));
     }
     subunit.end(sink)
@@ -185,7 +186,7 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
 struct Subunit {
     running: BTreeMap<String, Running>,
     listed: u64,
-    /// What belongs to no test.
+    /// Output that belongs to no test.
     own: String,
 }
 
@@ -193,12 +194,13 @@ struct Subunit {
 struct Running {
     began: Option<Timestamp>,
     tags: Vec<String>,
-    /// What is attached: its name, whether it is text, and itself.
+    /// Attachments: name, whether it is text, and contents.
     files: Vec<(String, bool, Vec<u8>)>,
     bytes: usize,
 }
 
-/// A test is called by its module, class and method, and maybe by its scenario in brackets.
+/// A test's name consists of module, class and method, optionally followed by its scenario in
+/// brackets.
 fn named(test: &str) -> (Option<String>, String) {
     let end = test.find(['(', ' ', '[']).unwrap_or(test.len());
     let dot = test.get(..end).and_then(|path| path.rfind('.'));
@@ -218,7 +220,7 @@ impl Subunit {
             }
             return Ok(());
         };
-        // 1 only says that the test exists.
+        // 1 only means that the test exists.
         if packet.status == 1 {
             self.listed += 1;
             return Ok(());
@@ -244,7 +246,7 @@ impl Subunit {
         }
         let status = match packet.status {
             3 => Status::Passed,
-            // It passed, though it should fail.
+            // An unexpected success.
             4 => Status::Failed,
             5 | 7 => Status::Skipped,
             6 => Status::Failed,
@@ -252,8 +254,8 @@ impl Subunit {
         };
         let Some(running) = self.running.remove(test.as_ref()) else { return Ok(()) };
         let why = match packet.status {
-            4 => Some("it should fail, but it passed"),
-            7 => Some("it failed, as expected"),
+            4 => Some("expected to fail, but passed"),
+            7 => Some("failed as expected"),
             _ => None,
         };
         self.emit(&test, running, status, why, packet.at, sink)
@@ -281,13 +283,12 @@ impl Subunit {
         };
         case.properties = running.tags.into_iter().map(|tag| ("tag".to_owned(), tag)).collect();
         if running.bytes > MAX_TEXT {
-            let text =
-                format!("what is attached to '{}' is longer than {MAX_TEXT} bytes", case.name);
+            let text = format!("the attachments of '{}' exceed {MAX_TEXT} bytes", case.name);
             sink.note(Note { line: None, kind: NoteKind::Cut, text });
         }
         for (name, is_text, bytes) in running.files {
             if !is_text {
-                let text = format!("'{name}' of '{}' is no text; it is left out", case.name);
+                let text = format!("attachment '{name}' of '{}' skipped: not text", case.name);
                 sink.note(Note { line: None, kind: NoteKind::Dropped, text });
                 continue;
             }
@@ -314,10 +315,10 @@ impl Subunit {
 
     fn end(mut self, sink: &mut dyn Sink) -> Result<(), ReadError> {
         for (test, running) in std::mem::take(&mut self.running) {
-            self.emit(&test, running, Status::Error, Some("it did not end"), None, sink)?;
+            self.emit(&test, running, Status::Error, Some("did not finish"), None, sink)?;
         }
         if self.listed > 0 {
-            let text = format!("{} tests are only listed", self.listed);
+            let text = format!("{} tests are listed but have no result", self.listed);
             sink.note(Note { line: None, kind: NoteKind::Odd, text });
         }
         sink.suite(Suite { stdout: self.own, ..Suite::default() })

@@ -1,4 +1,4 @@
-//! TAP 13 and 14, with subtests and YAML blocks, and the kernel's KTAP.
+//! TAP 13 and 14 with subtests and YAML blocks, and the kernel's KTAP.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -8,17 +8,18 @@ use crate::model::{nested, put_in};
 use crate::number;
 use crate::{Case, Cause, Failure, Note, NoteKind, ReadError, Reason, Sink, Status, Suite};
 
-/// How much is kept of a test's comments and YAML block, and of the lines that belong to no test, in bytes.
+/// The maximum size kept of a test's comments and YAML block, and of lines that belong to no test,
+/// in bytes.
 const MAX_OTHER: usize = 8 << 20;
 
-/// How far a tab indents: KUnit wrote tabs once.
+/// The width of a tab: KUnit once used tabs.
 const TAB: usize = 4;
 
-/// How deep subtests may lie in each other.
+/// The maximum nesting depth of subtests.
 const MAX_DEPTH: usize = 64;
 
-/// Whether a text is TAP: its first line that says anything is one of TAP's, or a version or a plan stands further down,
-/// with tests that are numbered. One line that begins with `ok` is not enough.
+/// Whether a text is TAP: its first significant line is TAP, or it contains a version or plan line,
+/// with numbered tests. A single line that begins with `ok` is not enough.
 pub(crate) fn looks_like(text: &str) -> bool {
     let is_version =
         |line: &str| line.starts_with("TAP version ") || line.starts_with("KTAP version ");
@@ -38,8 +39,8 @@ pub(crate) fn looks_like(text: &str) -> bool {
         || (lines().any(|line| plan(line).is_some()) && lines().any(is_numbered))
 }
 
-/// A line of a kernel's log without the time before it, the processor or thread that wrote it, and what a log writes
-/// before that: `<6>[    1.234567][    T1] `.
+/// A line of a kernel log without level, time, and processor or thread: `<6>[    1.234567][    T1]
+/// `.
 fn of_kernel(line: &str) -> Option<&str> {
     let (before, rest) = line.split_once('[')?;
     let before = before.trim();
@@ -64,15 +65,16 @@ fn of_kernel(line: &str) -> Option<&str> {
     Some(rest.strip_prefix(' ').unwrap_or(rest))
 }
 
-/// What a log writes before each line of a kernel's.
+/// The prefix of each line in a kernel log.
 #[derive(Default)]
 struct Log {
-    /// What it wrote before the version: before the others it is as long, with other digits and letters.
+    /// The prefix of the version line. Other lines have one of the same length, with different digits
+    /// and letters.
     before: Option<String>,
 }
 
 impl Log {
-    /// The log in whose line the version stands, if one does.
+    /// The log that contains the version line, if any.
     fn of(line: &str) -> Option<Self> {
         let at = VERSIONS.iter().filter_map(|version| line.find(version)).min()?;
         let before = line.get(..at)?;
@@ -82,7 +84,7 @@ impl Log {
         (has_time && ends).then(|| Self { before: Some(before.to_owned()) })
     }
 
-    /// The line without it; nothing where it is not there.
+    /// The line without the prefix; `None` if it has none.
     fn strip<'l>(&self, line: &'l str) -> Option<&'l str> {
         of_kernel(line).or_else(|| {
             let before = self.before.as_deref()?;
@@ -99,7 +101,7 @@ impl Log {
 
 const VERSIONS: [&str; 2] = ["KTAP version ", "TAP version "];
 
-/// Whether it stands in a log, each line of which begins with a time.
+/// Whether the TAP is in a log whose lines begin with a time.
 pub(crate) fn is_in_log(file: &[u8]) -> bool {
     let marks = memchr::memmem::find_iter(file, b"TAP version ").take(LOOKED_AT);
     marks.into_iter().any(|at| {
@@ -113,10 +115,10 @@ pub(crate) fn is_in_log(file: &[u8]) -> bool {
     })
 }
 
-/// How many versions are looked at.
+/// How many version lines are examined.
 const LOOKED_AT: usize = 100;
 
-/// What prove writes before the output of a test file: its name and dots, and without `-v` what came of it.
+/// What prove prints before a test file's output: its name and dots, and without `-v` its result.
 fn header(line: &str) -> Option<(&str, &str)> {
     let (file, rest) = line.split_once(' ')?;
     let outcome = rest.trim_start_matches('.');
@@ -129,36 +131,36 @@ fn header(line: &str) -> Option<(&str, &str)> {
 struct Level {
     indent: usize,
     planned: Option<u64>,
-    /// Whether the plan stands behind the tests.
+    /// Whether the plan follows the tests.
     is_plan_last: bool,
     seen: u64,
-    /// How many tests failed, but those that are to be done.
+    /// The number of failed tests, except todos.
     failed: u64,
-    /// The greatest number of a test.
+    /// The highest test number.
     greatest: u64,
     /// All tests from 1 to this number were seen.
     through: u64,
-    /// The numbers beyond that were seen.
+    /// The numbers seen beyond it.
     early: BTreeSet<u64>,
     line: u64,
     cases: Vec<Case>,
-    /// Tests whose subtests follow them in braces, and whether they passed.
+    /// Tests whose subtests follow in braces, and whether they passed.
     blocks: Vec<(String, bool)>,
 }
 
 #[derive(Default)]
 struct Tap {
     levels: Vec<Level>,
-    /// The last test, to which a YAML block may follow.
+    /// The last test, which a YAML block may follow.
     last: Option<(usize, Case)>,
     other: String,
-    /// In KTAP what is said of a test stands before it.
+    /// In KTAP, a test's diagnostics precede it.
     before: Option<String>,
     cut: bool,
     bad: u64,
-    /// Whether the stream said that it gives up.
+    /// Whether the stream bailed out.
     bailed: bool,
-    /// The test file that prove runs; and whether prove wrote this at all, and its summary has begun.
+    /// The test file run by prove; whether the output is prove's, and whether its summary has begun.
     file: Option<Arc<[String]>>,
     is_proves: bool,
     is_summary: bool,
@@ -175,7 +177,7 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
         if !any && log.is_none() {
             log = Log::of(&line);
             if log.is_some() {
-                // What the kernel wrote before that is no test's.
+                // Earlier kernel messages belong to no test.
                 tap.other.clear();
             }
         }
@@ -220,7 +222,7 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
             if rest.starts_with('K') {
                 tap.before.get_or_insert_default();
             }
-            // A version that is indented begins subtests.
+            // An indented version line starts subtests.
             tap.level(indent, number)?;
         } else if rest == "}" {
             tap.close_block(indent, number, sink)?;
@@ -229,7 +231,7 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
         }
     }
     if !any {
-        return Err(ReadError::new(None, "there is neither a plan nor a test in it"));
+        return Err(ReadError::new(None, "neither a plan nor a test found"));
     }
     if tap.has_begun() || tap.streams == 0 {
         tap.end_stream(sink)?;
@@ -240,7 +242,7 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
     Ok(())
 }
 
-/// `1..4`, and behind it why none is run.
+/// Parses `1..4` and the reason for running no tests after it.
 fn plan(line: &str) -> Option<(u64, Option<&str>)> {
     let rest = line.strip_prefix("1..")?;
     let (count, rest) =
@@ -255,18 +257,18 @@ fn plan(line: &str) -> Option<(u64, Option<&str>)> {
 struct TestLine<'a> {
     ok: bool,
     number: Option<u64>,
-    /// Whether a dash stands before the name.
+    /// Whether a dash precedes the name.
     is_dashed: bool,
     name: String,
     /// `SKIP` or `TODO`, and the reason.
     directive: Option<(bool, &'a str)>,
-    /// What else stands behind a `#`: no part of the name.
+    /// Any other text after `#`, which is not part of the name.
     remark: Option<&'a str>,
     /// Whether subtests follow in braces.
     is_block: bool,
 }
 
-/// `ok 1 - name # SKIP reason`
+/// Parses `ok 1 - name # SKIP reason`.
 fn test(line: &str) -> Option<TestLine<'_>> {
     let (ok, rest) = match line.strip_prefix("not ok") {
         Some(rest) => (false, rest),
@@ -279,12 +281,12 @@ fn test(line: &str) -> Option<TestLine<'_>> {
     if rest.trim_start_matches(' ').starts_with('\t') {
         return None;
     }
-    // node-tap has subtests in braces behind the test, and the time between.
+    // node-tap writes subtests in braces after the test, with the time between.
     let is_block = rest.ends_with(" {");
     let rest = rest.strip_suffix(" {").unwrap_or(rest).trim_start();
     let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
     let (number, behind) = rest.split_at(digits);
-    // What begins with digits and goes on otherwise is a name.
+    // Digits followed by other text are a name.
     let (number, rest) = match number.parse() {
         Ok(number) if behind.is_empty() || behind.starts_with([' ', '\t', '-', '#']) => {
             (Some(number), behind.trim_start())
@@ -293,7 +295,7 @@ fn test(line: &str) -> Option<TestLine<'_>> {
     };
     let is_dashed = rest == "-" || rest.starts_with("- ");
     let rest = rest.strip_prefix("- ").unwrap_or(rest.strip_prefix('-').unwrap_or(rest)).trim();
-    // A # with white space before it ends the name, unless a backslash takes it away (TAP 14, "Directives").
+    // A # after white space ends the name, unless a backslash escapes it (TAP 14, "Directives").
     let mark = rest.char_indices().find(|(at, c)| {
         let before = rest.get(..*at).unwrap_or_default();
         let behind = rest.get(at + 1..).unwrap_or_default();
@@ -320,7 +322,8 @@ fn test(line: &str) -> Option<TestLine<'_>> {
     Some(TestLine { ok, number, is_dashed, name, directive, remark, is_block })
 }
 
-/// What bats and node-tap say of the time: not a part of the name, which would be another each time.
+/// The duration in the output of bats and node-tap. It is not part of the name, which would differ
+/// on every run.
 fn time_in(name: &str, remark: Option<&str>) -> Option<(usize, u64)> {
     let scaled = |text: &str| {
         let (text, scale) = match text.strip_suffix("ms") {
@@ -340,20 +343,20 @@ fn time_in(name: &str, remark: Option<&str>) -> Option<(usize, u64)> {
 }
 
 impl Tap {
-    /// The level of an indentation; one that is deeper than all is new.
+    /// The level of an indentation; a deeper one than all is new.
     fn level(&mut self, indent: usize, line: u64) -> Result<&mut Level, ReadError> {
         if self.levels.last().is_none_or(|level| level.indent < indent) {
             if self.levels.len() >= MAX_DEPTH {
-                let problem = format!("subtests lie more than {MAX_DEPTH} deep");
+                let problem = format!("subtests nested more than {MAX_DEPTH} levels deep");
                 return Err(ReadError::new(Some(line), problem));
             }
             self.levels.push(Level { indent, line, ..Level::default() });
         }
         let at = self.levels.iter().position(|level| level.indent >= indent).unwrap_or(0);
-        self.levels.get_mut(at).ok_or_else(|| ReadError::new(Some(line), "there is no such level"))
+        self.levels.get_mut(at).ok_or_else(|| ReadError::new(Some(line), "no such nesting level"))
     }
 
-    /// The last test has nothing more to come.
+    /// Completes the last test.
     fn flush(&mut self) -> Result<(), ReadError> {
         if let Some((indent, case)) = self.last.take() {
             self.bad += u64::from(case.outcome().is_bad());
@@ -371,7 +374,7 @@ impl Tap {
             || root.is_some_and(|level| level.seen > 0 || level.planned.is_some())
     }
 
-    /// Whether a line is one of prove's own.
+    /// Handles prove's own lines; returns whether the line is one.
     fn of_prove(
         &mut self,
         line: &str,
@@ -394,11 +397,11 @@ impl Tap {
         }
         match line {
             "Result: FAIL" => {
-                let text = "prove says that the run failed";
+                let text = "prove reports that the run failed";
                 sink.against(Reason::new(Cause::Verdict, Some(number), text));
             }
             "Result: NOTESTS" => {
-                let text = "prove says that no tests were run";
+                let text = "prove reports that no tests were run";
                 sink.against(Reason::new(Cause::NothingRun, Some(number), text));
             }
             "All tests successful." | "Test Summary Report" | "Result: PASS" => {}
@@ -414,7 +417,7 @@ impl Tap {
         Ok(true)
     }
 
-    /// What prove says of a test file when it has ended.
+    /// Handles prove's result of a test file at its end.
     fn end_file(
         &mut self,
         outcome: &str,
@@ -434,14 +437,15 @@ impl Tap {
             "ok" if has_tests => None,
             "ok" => Some(case(Status::Passed, "")),
             _ if outcome.starts_with("skipped:") => Some(case(Status::Skipped, outcome)),
-            // Test::More ends with how many tests failed (its documentation, "Exit codes"): they say it themselves.
+            // Test::More exits with the number of failed tests (its documentation, "Exit codes"), which report
+            // themselves.
             _ if self.is_sum(outcome) => None,
             _ if outcome.starts_with("Dubious") => Some(case(Status::Error, outcome)),
             _ if outcome.starts_with("Failed ") && outcome.ends_with("subtests") => {
                 sink.against(Reason::new(
                     Cause::Verdict,
                     Some(number),
-                    format!("prove says: {outcome}"),
+                    format!("prove reports: {outcome}"),
                 ));
                 None
             }
@@ -454,19 +458,19 @@ impl Tap {
             level.cases.push(case);
         }
         if outcome == "ok" || outcome.starts_with("skipped:") {
-            // Without -v there is no plan to see.
+            // Without -v, no plan is printed.
             if !has_tests && let Some(level) = self.levels.first_mut() {
                 level.planned.get_or_insert(0);
             }
             self.end_stream(sink)?;
         } else if is_broken && let Some(level) = self.levels.first_mut() {
-            // Why it has no plan is said.
+            // The reason for the missing plan is already reported.
             self.bailed |= level.planned.is_none();
         }
         Ok(true)
     }
 
-    /// Whether what prove calls dubious is only that a file ended with how many of its tests failed.
+    /// Whether prove's "dubious" result only means that the exit code was the number of failed tests.
     fn is_sum(&self, outcome: &str) -> bool {
         let code = outcome.strip_prefix("Dubious, test returned ");
         let code = code.and_then(|code| code.split(' ').next()?.parse::<u64>().ok());
@@ -475,7 +479,7 @@ impl Tap {
         })
     }
 
-    /// An error that is no test's own.
+    /// Adds an error that belongs to no test.
     fn own(&mut self, name: &str, failure: Option<Failure>, line: u64) {
         self.bad += 1;
         let case = Case {
@@ -490,7 +494,7 @@ impl Tap {
         }
     }
 
-    /// What lies deeper than this indentation has ended; gives the cases of it.
+    /// Ends everything deeper than this indentation; returns its cases.
     fn close(&mut self, indent: usize, sink: &mut dyn Sink) -> Result<Vec<Case>, ReadError> {
         self.flush()?;
         let mut cases = Vec::new();
@@ -505,7 +509,7 @@ impl Tap {
         Ok(cases)
     }
 
-    /// `}` ends the subtests of a test whose line ended with `{`: node-tap writes the test before them.
+    /// `}` ends the subtests of a test whose line ended with `{`: node-tap writes the test first.
     fn close_block(
         &mut self,
         indent: usize,
@@ -544,7 +548,7 @@ impl Tap {
             && level.indent == 0
             && level.planned.is_some_and(|planned| level.seen >= planned)
         {
-            // Its plan stands behind the tests, so this is one of the next stream.
+            // Its plan followed the tests, so this test belongs to the next stream.
             self.end_stream(sink)?;
         }
         let level = self.level(indent, line)?;
@@ -553,10 +557,10 @@ impl Tap {
         level.greatest = level.greatest.max(test.number.unwrap_or(0));
         let nth = test.number.unwrap_or(level.seen);
         if test.number == Some(0) || test.number > level.planned.or(test.number) {
-            let text = format!("test {nth} lies outside of the plan");
+            let text = format!("test {nth} is outside the plan");
             sink.against(Reason::new(Cause::Plan, Some(line), text));
         } else if level.is_again(nth) {
-            let text = format!("test {nth} is there twice");
+            let text = format!("test {nth} appears twice");
             sink.against(Reason::new(Cause::Plan, Some(line), text));
         }
         let is_block = test.is_block;
@@ -568,7 +572,7 @@ impl Tap {
         }
         test.name = test.name.trim_end().to_owned();
         if test.name.is_empty() {
-            // The number is the only name that it has.
+            // The number is its only name.
             test.name = format!("test {nth}");
         }
         if is_block && children.is_empty() {
@@ -576,7 +580,7 @@ impl Tap {
             return Ok(());
         }
         if !children.is_empty() {
-            // It only sums up what was in it.
+            // It only summarizes its subtests.
             let any_bad = children.iter().any(|case| case.outcome().is_bad());
             let is_root = level.indent == 0;
             put_in(&mut children, &test.name, sink);
@@ -588,14 +592,14 @@ impl Tap {
                 return Ok(());
             }
             let text = format!(
-                "'{}' failed, and none of the tests in it; it is kept as one of its own",
+                "'{}' failed, but none of its subtests did; kept as a separate test",
                 test.name
             );
             sink.note(Note { line: Some(line), kind: NoteKind::Odd, text });
         }
         let (status, reason) = match test.directive {
             Some((true, reason)) => (Status::Skipped, Some(reason)),
-            // What is still to be done may fail, and says nothing if it doesn't.
+            // A todo may fail; a failure does not count, and a pass means nothing.
             Some((false, reason)) => {
                 (if test.ok { Status::Passed } else { Status::Skipped }, Some(reason))
             }
@@ -633,7 +637,7 @@ impl Tap {
         Ok(())
     }
 
-    /// Hands over what is complete at the outermost level.
+    /// Emits the completed cases of the outermost level.
     fn emit(&mut self, sink: &mut dyn Sink) -> Result<(), ReadError> {
         if let Some(level) = self.levels.first_mut() {
             let mut cases: Vec<Case> = level.cases.drain(..).collect();
@@ -651,7 +655,7 @@ impl Tap {
         Ok(())
     }
 
-    /// A YAML block, which ends with `...` of the same indentation.
+    /// Parses a YAML block, which ends with `...` at the same indentation.
     fn yaml(
         &mut self,
         input: &mut Input<'_>,
@@ -662,7 +666,7 @@ impl Tap {
         let (mut lines, mut bytes, mut cut) = (Vec::new(), 0, false);
         loop {
             let Some(line) = input.next_line()? else {
-                let text = "the file ends within a YAML block".to_owned();
+                let text = "the file ends inside a YAML block".to_owned();
                 sink.note(Note { line: Some(begun), kind: NoteKind::Odd, text });
                 break;
             };
@@ -678,27 +682,26 @@ impl Tap {
             }
         }
         if cut {
-            let text =
-                format!("a YAML block is longer than {MAX_OTHER} bytes; the rest is left out");
+            let text = format!("YAML block truncated to {MAX_OTHER} bytes");
             sink.note(Note { line: Some(begun), kind: NoteKind::Cut, text });
         }
         let Some((_, case)) = self.last.as_mut() else { return Ok(()) };
         let plain = |value: &str| value.trim().trim_matches(['\'', '"']).to_owned();
         let depth = |line: &str| line.len() - line.trim_start_matches(' ').len();
-        // Some indent all members of the block.
+        // Some producers indent all members of the block.
         let outer =
             lines.iter().filter(|line| !line.trim().is_empty()).map(|line| depth(line)).min();
         let outer = outer.unwrap_or(0);
         let (mut message, mut is_place) = (None, false);
         for (nth, line) in lines.iter().enumerate() {
             let Some((key, value)) = line.split_once(':') else { continue };
-            // Deeper members say where the test stands only below `at`.
+            // Nested members hold the test's location only below `at`.
             if depth(line) == outer {
                 is_place = key.trim() == "at";
             } else if !(is_place && matches!(key.trim(), "file" | "line")) {
                 continue;
             }
-            // A block scalar: the lines behind it that lie deeper (YAML 1.2, 8.1).
+            // A block scalar: the following lines with deeper indentation (YAML 1.2, 8.1).
             let is_block = matches!(value.trim(), "|" | ">" | "|-" | ">-" | "|+" | ">+");
             let block = || {
                 let lines = lines.iter().skip(nth + 1);
@@ -734,7 +737,7 @@ impl Tap {
         Ok(())
     }
 
-    /// A comment, or a line of something else: of the last test or, in KTAP, of the next; or of the whole.
+    /// Assigns a comment or other line to the last test, in KTAP to the next test, or to the report.
     fn comment(&mut self, line: &str, rest: &str, indent: usize, number: u64, sink: &mut dyn Sink) {
         if rest.is_empty() || rest.starts_with("# Subtest:") || rest.starts_with("pragma ") {
             return;
@@ -746,7 +749,7 @@ impl Tap {
             (Some(_), _) if is_sum => (line, &mut self.other),
             (Some(before), _) => (if is_remark { bare } else { rest }, before),
             (None, Some((_, case))) if is_remark => (bare, &mut case.stdout),
-            // Mocha has what it says of a test under it, without a block.
+            // Mocha writes a test's diagnostics below it, without a block.
             (None, Some((of, case))) if indent > *of && case.outcome().is_bad() => {
                 let failure = case.failure.get_or_insert_default();
                 failure.message.get_or_insert_with(|| rest.to_owned());
@@ -760,26 +763,25 @@ impl Tap {
             to.push('\n');
         } else if !self.cut {
             self.cut = true;
-            let text =
-                format!("more than {MAX_OTHER} bytes belong to no test; the rest is left out");
+            let text = format!("output that belongs to no test truncated to {MAX_OTHER} bytes");
             sink.note(Note { line: Some(number), kind: NoteKind::Cut, text });
         }
     }
 
-    /// A stream has ended: its plan is held against what came.
+    /// Ends a stream and checks its plan against the tests.
     fn end_stream(&mut self, sink: &mut dyn Sink) -> Result<(), ReadError> {
         let mut children = self.close(0, sink)?;
         self.streams += 1;
         let bailed = std::mem::take(&mut self.bailed);
         if let Some(level) = self.levels.first_mut() {
             if !children.is_empty() {
-                let text = "the file ends before the test that these subtests belong to";
+                let text = "the file ends before the parent test of these subtests";
                 sink.against(Reason::new(Cause::Cut, Some(level.line.max(1)), text));
                 level.cases.append(&mut children);
             }
             match level.planned {
                 Some(planned) if level.seen < planned => {
-                    let message = format!("the plan says {planned} tests, {} ran", level.seen);
+                    let message = format!("{planned} tests planned, {} ran", level.seen);
                     let failure = Failure { message: Some(message), ..Failure::default() };
                     level.cases.push(Case {
                         name: "tests that did not run".to_owned(),
@@ -791,7 +793,7 @@ impl Tap {
                 Some(_) => check(level, sink),
                 None if bailed => {}
                 None => {
-                    let text = "there is no plan, so nobody can tell whether all tests ran";
+                    let text = "no plan, so it is unknown whether all tests ran";
                     sink.against(Reason::new(Cause::Plan, None, text));
                 }
             }
@@ -803,11 +805,11 @@ impl Tap {
     }
 }
 
-/// How many numbers are held that came before their turn.
+/// The maximum number of out-of-order numbers that is held.
 const MAX_EARLY: usize = 10_000;
 
 impl Level {
-    /// Whether a test with this number was there before.
+    /// Whether a test with this number occurred before.
     fn is_again(&mut self, number: u64) -> bool {
         if number <= self.through {
             return true;
@@ -825,7 +827,7 @@ impl Level {
 fn check(level: &Level, sink: &mut dyn Sink) {
     let Some(planned) = level.planned else { return };
     if planned != level.seen || level.greatest > planned {
-        let text = format!("the plan says {planned} tests, there are {}", level.seen);
+        let text = format!("{planned} tests planned, {} found", level.seen);
         sink.against(Reason::new(Cause::Plan, Some(level.line.max(1)), text));
     }
 }

@@ -1,4 +1,4 @@
-//! TestNG's `testng-results.xml`; and Failsafe's summary, which has no tests, but a verdict.
+//! TestNG's `testng-results.xml`, and Failsafe's summary: a verdict without tests.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::{Case, Cause, Claim, Failure, Note, NoteKind, ReadError, Reason, Sink
 pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), ReadError> {
     let mut testng = Testng::default();
     let read = walk(input, sink, &mut testng);
-    // Of a class that is cut off, the methods that ended stay.
+    // Completed methods of a truncated class are kept.
     testng.end_class(sink)?;
     read
 }
@@ -25,11 +25,11 @@ struct Testng {
     path: Arc<[String]>,
     class: String,
     case: Option<Case>,
-    /// Whether the method sets tests up or tears them down; and whether TestNG says that it is tried again.
+    /// Whether the method is setup or teardown, and whether TestNG marks it as retried.
     is_frame: bool,
     is_retried: bool,
     parameters: Vec<String>,
-    /// The methods of the class: those that are tried again come to one.
+    /// The methods of the class; retries are merged.
     held: Vec<Held>,
     suite: Suite,
     bad: u64,
@@ -47,7 +47,7 @@ impl Testng {
         let parameters = std::mem::take(&mut self.parameters).join(", ");
         let Some(mut case) = self.case.take() else { return Ok(()) };
         if self.is_frame {
-            // What sets up is a case only where it fails.
+            // A setup method becomes a case only if it fails.
             if case.outcome() != Status::Failed {
                 return Ok(());
             }
@@ -84,7 +84,7 @@ impl Testng {
             }
             cases.push((case, parameters));
         }
-        // What no try came behind was skipped.
+        // Attempts without a final result were skipped.
         let left = order.iter().filter_map(|key| tries.remove(key)).flatten().collect::<Vec<_>>();
         cases.extend(left.into_iter().map(|held| (held.case, held.parameters)));
         for (mut case, parameters) in cases {
@@ -98,7 +98,8 @@ impl Testng {
     }
 }
 
-/// An object without where it lies, which is another in each run: `java.lang.Object@8b87145`.
+/// Removes the address from an object's text, as it differs on every run:
+/// `java.lang.Object@8b87145`.
 fn without_address(value: String) -> String {
     let address = value.rsplit_once('@').filter(|(name, address)| {
         !name.is_empty()
@@ -109,7 +110,8 @@ fn without_address(value: String) -> String {
     address.map(|(name, _)| name.to_owned()).unwrap_or(value)
 }
 
-/// Whether a case is said to be skipped with an assertion that failed: so a try is written behind which another came.
+/// Whether a skipped case has a failed assertion: that is how TestNG writes an attempt before a
+/// retry.
 fn is_failed_skip(case: &Case) -> bool {
     let kind = case.failure.as_ref().and_then(|failure| failure.kind.as_deref());
     case.outcome() == Status::Skipped
@@ -153,7 +155,7 @@ impl Handler for Testng {
                 self.is_frame = element.get("is-config") == Some("true");
                 self.is_retried = element.get("retried") == Some("true");
                 let own = element.get("name").unwrap_or_default();
-                // Instances that a factory makes have the methods of one class, and names of their own.
+                // Instances created by a factory share the methods of one class and have their own names.
                 let instance = element.owned("test-instance-name").map(without_address);
                 let name = match instance.filter(|instance| *instance != self.class) {
                     Some(instance) => format!("{own} [{instance}]"),
@@ -162,7 +164,7 @@ impl Handler for Testng {
                 let status = match element.get("status").unwrap_or_default() {
                     "PASS" => Status::Passed,
                     "FAIL" => Status::Failed,
-                    // So many may fail, the test says.
+                    // The failures are within the allowed percentage.
                     "SKIP" | "SUCCESS_PERCENTAGE_FAILURE" => Status::Skipped,
                     other => unknown(other, &name, Some(element.line), sink),
                 };
@@ -219,7 +221,8 @@ impl Handler for Testng {
             ("suite", _) => sink.suite(std::mem::take(&mut self.suite))?,
             ("testng-results", _) => {
                 if let Some(said) = self.claim.failures.filter(|said| *said > self.bad) {
-                    let text = format!("it says failed=\"{said}\"; there are {}", self.bad);
+                    let text =
+                        format!("the report says failed=\"{said}\", but contains {}", self.bad);
                     sink.against(Reason::new(Cause::Claim, Some(element.line), text));
                 }
             }
@@ -233,7 +236,7 @@ pub(crate) fn read_failsafe(input: &mut Input<'_>, sink: &mut dyn Sink) -> Resul
     walk(input, sink, &mut Failsafe::default())
 }
 
-/// `failsafe-summary.xml`: what stands in its `TEST-*.xml`, counted.
+/// `failsafe-summary.xml`: the totals of its `TEST-*.xml` files.
 #[derive(Default)]
 struct Failsafe {
     bad: u64,
@@ -257,12 +260,12 @@ impl Handler for Failsafe {
             name @ ("errors" | "failures") if count > 0 => {
                 self.bad += count;
                 self.is_told = true;
-                let text = format!("Failsafe says {name}: {count}");
+                let text = format!("Failsafe reports {name}: {count}");
                 sink.against(Reason::new(Cause::Claim, line, text));
             }
             "completed" => {
                 let text = format!(
-                    "Failsafe says that {count} tests were completed; they are in the TEST-*.xml files"
+                    "Failsafe reports {count} completed tests; report its TEST-*.xml files to see them"
                 );
                 sink.note(Note { line, kind: NoteKind::Odd, text });
             }
@@ -275,13 +278,13 @@ impl Handler for Failsafe {
             "failsafe-summary" if open.is_empty() => {
                 if element.get("timeout") == Some("true") {
                     self.is_told = true;
-                    sink.against(Reason::new(Cause::Aborted, line, "the run ran out of time"));
+                    sink.against(Reason::new(Cause::Aborted, line, "the run timed out"));
                 }
-                // 254 is that there were no tests, which fails only where one says so.
+                // 254 means that there were no tests, which fails only if configured so.
                 let result =
                     element.get("result").filter(|result| !matches!(*result, "0" | "254" | "null"));
                 if let Some(result) = result.filter(|_| !self.is_told) {
-                    let text = format!("Failsafe says result=\"{result}\"");
+                    let text = format!("Failsafe reports result=\"{result}\"");
                     sink.against(Reason::new(Cause::Verdict, line, text));
                 }
                 sink.suite(Suite::default())?;

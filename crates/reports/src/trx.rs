@@ -10,18 +10,18 @@ use crate::number;
 use crate::xml::{Element, Handler, walk};
 use crate::{Case, Cause, Failure, Note, NoteKind, ReadError, Reason, Sink, Status, Suite};
 
-/// Results name tests that the file defines behind them, so all are held until it ends.
+/// Results refer to test definitions that follow, so all are held until the file ends.
 #[derive(Default)]
 struct Trx {
     suite: Suite,
     cases: Vec<(Option<String>, Case)>,
-    /// Those that have not ended: rows of a table lie in the test that goes over them.
+    /// Open results: rows of a data-driven test are nested in it.
     open: Vec<Open>,
     classes: HashMap<String, String>,
-    /// What else is said of tests where they are defined.
+    /// Other properties from the test definitions.
     properties: HashMap<String, Vec<(String, String)>>,
     test: Option<String>,
-    /// The outcome of the run, with its line; what the run says of itself.
+    /// The run's outcome with its line, and the run's own messages.
     outcome: Option<(String, u64)>,
     infos: Vec<Case>,
     info: Option<Case>,
@@ -29,26 +29,26 @@ struct Trx {
     failed: u64,
 }
 
-/// A result that has not ended.
+/// An open result.
 struct Open {
     test: Option<String>,
     case: Case,
-    /// Whether there are others in it, and whether one of them is bad.
+    /// If it has inner results: whether one of them failed or broke.
     rows: Option<bool>,
 }
 
 pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), ReadError> {
     let mut trx = Trx::default();
-    // What came before a break is kept.
+    // Everything before a break is kept.
     let walked = walk(input, sink, &mut trx);
     let bad = trx.cases.iter().filter(|(_, case)| case.outcome().is_bad()).count() as u64;
     let infos = trx.infos.iter().filter(|case| case.outcome().is_bad()).count() as u64;
     if let Some((outcome, line)) = trx.outcome.filter(|_| bad + infos == 0) {
-        let text = format!("the run says that its outcome is {outcome}");
+        let text = format!("the run has the outcome {outcome}");
         sink.against(Reason::new(Cause::Verdict, Some(line), text));
     }
     if trx.failed > bad {
-        let text = format!("the run counts {} failures, its cases show {bad}", trx.failed);
+        let text = format!("the run counts {} failures, but contains {bad}", trx.failed);
         sink.against(Reason::new(Cause::Claim, None, text));
     }
     for info in trx.infos {
@@ -80,7 +80,7 @@ impl Handler for Trx {
     ) -> Result<(), ReadError> {
         match element.name.as_str() {
             "TestRun" => {
-                // `user@HOST date time` is another name each time.
+                // `user@HOST date time` differs on every run.
                 let name = element.get("name").unwrap_or_default();
                 let is_dated = name.bytes().filter(|byte| *byte == b':').count() >= 2;
                 let name = if is_dated { "" } else { name };
@@ -90,7 +90,7 @@ impl Handler for Trx {
             "UnitTest" => self.test = element.owned("id"),
             "TestMethod" => {
                 if let (Some(test), Some(class)) = (&self.test, element.owned("className")) {
-                    // An assembly's name may follow behind a comma.
+                    // The assembly's name may follow after a comma.
                     let class = class.split(',').next().unwrap_or_default().to_owned();
                     self.classes.insert(test.clone(), class);
                 }
@@ -130,7 +130,7 @@ impl Handler for Trx {
                     open.case.properties.push(("ResultFile".to_owned(), path));
                 }
             }
-            // UnitTestResult, and those of other kinds of tests.
+            // UnitTestResult, and those of other test types.
             name if name.ends_with("TestResult") => {
                 let outcome = element.get("outcome").unwrap_or_default();
                 let status = match outcome {
@@ -139,8 +139,7 @@ impl Handler for Trx {
                     "Error" | "Timeout" | "Aborted" | "Disconnected" => Status::Error,
                     "NotExecuted" | "NotRunnable" | "Inconclusive" | "Pending" => Status::Skipped,
                     other => {
-                        let text =
-                            format!("the outcome '{other}' is not known; it counts as an error");
+                        let text = format!("unknown outcome '{other}', counted as an error");
                         sink.note(Note { line: Some(element.line), kind: NoteKind::Guessed, text });
                         Status::Error
                     }
@@ -175,14 +174,14 @@ impl Handler for Trx {
                 if let Some(outer) = self.open.last_mut() {
                     outer.rows = Some(outer.rows.unwrap_or(false) || is_bad || rows == Some(true));
                 }
-                // One around rows only sums them up, unless it failed and none of them did.
+                // A result around rows only summarizes them, unless it failed and none of them did.
                 if rows.is_none_or(|any_bad| is_bad && !any_bad) {
                     sink.room(self.cases.len())?;
                     self.cases.push((test, case));
                 }
             }
             ("RunInfo", _) => {
-                // A warning is no failure, and told by a note.
+                // A warning is not a failure; it becomes a note.
                 match self.info.take() {
                     Some(info) if info.outcome().is_bad() => self.infos.push(info),
                     Some(info) => {

@@ -1,47 +1,47 @@
-//! Whether a report is a success: the rule, in one place.
+//! The rule that decides whether a report is a success.
 //!
-//! A report is a success only if everything that it says supports it. Readers hand over what they find, cases and
-//! [`Reason`]s; none of them decides. It is no success if
+//! A report is a success only if everything in it supports that. Parsers emit cases and
+//! [`Reason`]s, and never decide themselves. A report is not a success if
 //!
-//! - a case failed or broke. A suite, class, assembly, run or file that carries a failure of its own becomes such a case,
-//!   named after what failed;
+//! - a case failed or broke. A suite, class, assembly, run or file with its own failure becomes
+//!   such a case, named after what failed;
 //! - its totals claim more failures or errors than its cases show;
-//! - a plan is missing, exceeded or not met, or a test lies outside of it;
-//! - a file or a stream ends before its end;
-//! - a runner says that it aborted, timed out, crashed or was interrupted;
+//! - a plan is missing, exceeded or not met, or a test is outside of it;
+//! - a file or a stream is truncated;
+//! - a runner reports that it aborted, timed out, crashed or was interrupted;
 //! - the format's own verdict is negative;
-//! - nothing was run where the tool itself calls that a failure.
+//! - nothing was run, and the tool itself treats that as a failure.
 //!
-//! Failures that were expected never count against it. A report without cases, or with skipped ones alone, is a success
-//! with a note, unless its tool says otherwise.
+//! Expected failures never count against it. A report with no cases, or only skipped ones, is a
+//! success with a note, unless its tool says otherwise.
 
 use devmason_domain::TestStatus;
 
-/// What kind of thing speaks against a report.
+/// The kind of a reason why a report is not a success.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Cause {
-    /// Totals that claim more failures than there are.
+    /// The totals claim more failures than there are.
     Claim,
-    /// A plan that is missing, exceeded or not met.
+    /// A plan is missing, exceeded or not met.
     Plan,
-    /// A file or a stream that ends before its end.
+    /// A file or a stream is truncated.
     Cut,
-    /// A run that was aborted, timed out, crashed or was interrupted.
+    /// A run was aborted, timed out, crashed or was interrupted.
     Aborted,
-    /// The format's own verdict.
+    /// The format's own verdict is negative.
     Verdict,
     /// Nothing was run.
     NothingRun,
 }
 
-/// What speaks against a report though it is no case.
+/// A reason other than a case why a report is not a success.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reason {
-    /// What kind of thing.
+    /// Its kind.
     pub cause: Cause,
     /// The line in the report, from 1; `None` for the report as a whole.
     pub line: Option<u64>,
-    /// What it is, in words.
+    /// A description.
     pub text: String,
 }
 
@@ -51,10 +51,10 @@ impl Reason {
     }
 }
 
-/// How many reasons are kept.
+/// The maximum number of reasons kept.
 const REASONS: usize = 20;
 
-/// What speaks against a report so far.
+/// The verdict on a report so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Verdict {
     /// Whether a case failed or broke.
@@ -78,12 +78,12 @@ impl Verdict {
         }
     }
 
-    /// Whether everything supports a success.
+    /// Whether the report is a success.
     pub fn is_success(&self) -> bool {
         !self.is_bad && self.reasons.is_empty()
     }
 
-    /// What speaks against it beside its cases, a line each; `None` where that is nothing.
+    /// The reasons other than cases, one per line; `None` if there are none.
     pub fn reasons(&self) -> Option<String> {
         let mut lines = self.reasons.clone();
         if self.more > 0 {

@@ -1,4 +1,5 @@
-//! XML as elements that start and end, with their lines; entities are never expanded and nothing is fetched.
+//! XML as a stream of elements that start and end, with their lines; entities are never expanded
+//! and nothing is fetched.
 
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
@@ -6,13 +7,13 @@ use quick_xml::events::{BytesStart, Event};
 use crate::input::Input;
 use crate::{Note, NoteKind, ReadError, Sink};
 
-/// How deep elements may lie in each other.
+/// The maximum nesting depth of elements.
 const MAX_DEPTH: usize = 512;
 
-/// How much text of one element is kept, in bytes.
+/// The maximum size of one element's text, in bytes.
 const MAX_TEXT: usize = 8 << 20;
 
-/// How much room for text an element that has ended keeps for the next one, in bytes.
+/// How much text capacity a reused element keeps, in bytes.
 const KEPT_ROOM: usize = 64 << 10;
 
 /// An element, from its start to its end.
@@ -20,19 +21,19 @@ const KEPT_ROOM: usize = 64 << 10;
 pub(crate) struct Element {
     /// Its name, without a prefix.
     pub(crate) name: String,
-    /// The names and values of its attributes, one behind the other.
+    /// The concatenated names and values of its attributes.
     written: String,
-    /// Where in `written` each attribute's name and value end.
+    /// The ends of each attribute's name and value in `written`.
     attributes: Vec<(usize, usize)>,
-    /// The line that it starts on.
+    /// The line on which it starts.
     pub(crate) line: u64,
-    /// Its own text so far, without that of the elements in it.
+    /// Its own text so far, without that of child elements.
     pub(crate) text: String,
     cut: bool,
 }
 
 impl Element {
-    /// Becomes the element that starts there; of what it was before, only the room is left.
+    /// Initializes the element from a start tag; only allocations are reused.
     fn begin(
         &mut self,
         start: &BytesStart<'_>,
@@ -48,7 +49,7 @@ impl Element {
         self.name += local(start.name().0);
         for attribute in start.attributes().with_checks(false) {
             let attribute = attribute.map_err(|error| {
-                let problem = format!("the XML is broken: <{}>: {error}", self.name);
+                let problem = format!("invalid XML: <{}>: {error}", self.name);
                 ReadError::new(Some(line), problem)
             })?;
             self.written += local(attribute.key.0);
@@ -59,7 +60,7 @@ impl Element {
         Ok(())
     }
 
-    /// The attributes, with their values.
+    /// The attributes with their values.
     pub(crate) fn attributes(&self) -> impl Iterator<Item = (&str, &str)> {
         let mut start = 0;
         self.attributes.iter().filter_map(move |&(name_end, end)| {
@@ -69,12 +70,12 @@ impl Element {
         })
     }
 
-    /// The value of an attribute.
+    /// An attribute's value.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.attributes().find_map(|(known, value)| (known == name).then_some(value))
     }
 
-    /// The value of the first of these attributes that is there and not empty.
+    /// The value of the first of these attributes that is present and not empty.
     pub(crate) fn first(&self, names: &[&str]) -> Option<&str> {
         names.iter().find_map(|name| self.get(name).filter(|value| !value.is_empty()))
     }
@@ -84,23 +85,23 @@ impl Element {
         self.get(name).filter(|value| !value.is_empty()).map(str::to_owned)
     }
 
-    /// Its text, without the white space around it; `None` if there is no other.
+    /// Its text without surrounding white space; `None` if it is empty.
     pub(crate) fn trimmed(&self) -> Option<String> {
         let text = self.text.trim_matches(['\n', '\r', ' ', '\t']);
         (!text.is_empty()).then(|| text.to_owned())
     }
 }
 
-/// Makes cases of elements.
+/// Turns elements into cases.
 pub(crate) trait Handler {
-    /// An element starts, in those that are open.
+    /// An element starts within the open ones.
     fn start(
         &mut self,
         element: &mut Element,
         open: &[Element],
         sink: &mut dyn Sink,
     ) -> Result<(), ReadError>;
-    /// An element ends, in those that are still open.
+    /// An element ends; the enclosing ones are still open.
     fn end(
         &mut self,
         element: &mut Element,
@@ -111,20 +112,20 @@ pub(crate) trait Handler {
 
 /// A name without its prefix.
 pub(crate) fn local(name: &str) -> &str {
-    // Names are short: looking for it by many bytes at once takes longer.
+    // Names are short, so a simple loop beats memchr.
     let colon = name.bytes().rposition(|byte| byte == b':');
     colon.and_then(|at| name.get(at + 1..)).unwrap_or(name)
 }
 
-/// Where events come from.
+/// A source of events.
 trait Events {
     /// The next event.
     fn next(&mut self) -> Result<Event<'_>, quick_xml::Error>;
-    /// The line that the reader has come to.
+    /// The current line.
     fn line(&mut self) -> u64;
 }
 
-/// From text that comes piece by piece.
+/// Events from text that arrives in chunks.
 struct Streamed<'a, 'i> {
     reader: Reader<&'a mut Input<'i>>,
     buffer: Vec<u8>,
@@ -141,11 +142,11 @@ impl Events for Streamed<'_, '_> {
     }
 }
 
-/// From text that is all there, of which nothing is copied.
+/// Events from text in memory, without copying.
 struct Whole<'a> {
     reader: Reader<&'a [u8]>,
     text: &'a str,
-    /// How far lines were counted, and how many they are.
+    /// How far lines were counted, and their number.
     counted: usize,
     line: u64,
 }
@@ -164,7 +165,8 @@ impl Events for Whole<'_> {
     }
 }
 
-/// The line of an element is that which the reader has come to: where it ends, or where it stumbled.
+/// Parses the document. An element's line is the reader's current one: where its tag ends, or where
+/// parsing failed.
 pub(crate) fn walk(
     input: &mut Input<'_>,
     sink: &mut dyn Sink,
@@ -191,7 +193,7 @@ fn walk_events(
     handler: &mut impl Handler,
 ) -> Result<(), ReadError> {
     let mut open: Vec<Element> = Vec::new();
-    // Elements that have ended: their room is used again.
+    // Ended elements, whose allocations are reused.
     let mut ended: Vec<Element> = Vec::new();
     let mut roots = 0u32;
     loop {
@@ -208,26 +210,26 @@ fn walk_events(
         let within = open
             .last()
             .map(|open| format!(" (in <{}>, which starts on line {})", open.name, open.line));
-        let problem = format!("the XML is broken: {problem}{}", within.unwrap_or_default());
+        let problem = format!("invalid XML: {problem}{}", within.unwrap_or_default());
         return Err(ReadError::new(Some(events.line()), problem));
     }
     if let Some(last) = open.last() {
         let problem =
-            format!("the file ends within <{}>, which starts on line {}", last.name, last.line);
+            format!("the file ends inside <{}>, which starts on line {}", last.name, last.line);
         return Err(ReadError::new(Some(events.line()), problem));
     }
     match roots {
-        0 => Err(ReadError::new(None, "there is no element in it")),
+        0 => Err(ReadError::new(None, "no elements found")),
         1 => Ok(()),
         _ => {
-            let text = format!("{roots} documents stand one after the other; all are read");
+            let text = format!("the file contains {roots} XML documents; all were parsed");
             sink.note(Note { line: None, kind: NoteKind::Odd, text });
             Ok(())
         }
     }
 }
 
-/// Takes an event; whether there may be more.
+/// Handles an event; returns whether more may follow.
 fn take(
     event: Event<'_>,
     line: u64,
@@ -245,7 +247,7 @@ fn take(
             if open.len() >= MAX_DEPTH {
                 return Err(ReadError::new(
                     Some(line),
-                    format!("elements lie more than {MAX_DEPTH} deep"),
+                    format!("elements nested more than {MAX_DEPTH} levels deep"),
                 ));
             }
             handler.start(&mut element, open, sink)?;
@@ -262,7 +264,7 @@ fn take(
             ended.push(element);
         }
         Event::End(_) => {
-            // The reader has checked that it ends what is open.
+            // The reader has checked that the tag matches.
             if let Some(mut element) = open.pop() {
                 handler.end(&mut element, open, sink)?;
                 ended.push(element);
@@ -280,13 +282,13 @@ fn take(
     Ok(true)
 }
 
-/// Adds to the text of the innermost open element.
+/// Appends to the text of the innermost open element.
 fn add(open: &mut [Element], text: &str, line: u64, sink: &mut dyn Sink) -> Result<(), ReadError> {
     let Some(element) = open.last_mut() else {
         return if text.trim().is_empty() {
             Ok(())
         } else {
-            Err(ReadError::new(Some(line), "the XML is broken: text outside of any element"))
+            Err(ReadError::new(Some(line), "invalid XML: text outside of any element"))
         };
     };
     let room = MAX_TEXT - element.text.len().min(MAX_TEXT);
@@ -295,16 +297,13 @@ fn add(open: &mut [Element], text: &str, line: u64, sink: &mut dyn Sink) -> Resu
     element.text += text.get(..fits).unwrap_or_default();
     if fits < text.len() && !element.cut {
         element.cut = true;
-        let text = format!(
-            "the text of <{}> is longer than {MAX_TEXT} bytes; the rest is left out",
-            element.name
-        );
+        let text = format!("text of <{}> truncated to {MAX_TEXT} bytes", element.name);
         sink.note(Note { line: Some(element.line), kind: NoteKind::Cut, text });
     }
     Ok(())
 }
 
-/// The character that `&name;` or `&#10;` stands for.
+/// The character for `&name;` or `&#10;`.
 fn resolve(reference: &str, line: u64, sink: &mut dyn Sink) -> Result<char, ReadError> {
     Ok(match reference {
         "amp" => '&',
@@ -315,7 +314,7 @@ fn resolve(reference: &str, line: u64, sink: &mut dyn Sink) -> Result<char, Read
         _ => {
             let Some(number) = reference.strip_prefix('#') else {
                 let problem = format!(
-                    "the entity &{reference}; is not known: what a document declares is not expanded"
+                    "unknown entity &{reference};: entities declared in the document are not expanded"
                 );
                 return Err(ReadError::new(Some(line), problem));
             };
@@ -324,7 +323,8 @@ fn resolve(reference: &str, line: u64, sink: &mut dyn Sink) -> Result<char, Read
                 None => number.parse().ok(),
             };
             code.and_then(char::from_u32).unwrap_or_else(|| {
-                let text = format!("&{reference}; is no character and was replaced by U+FFFD");
+                let text =
+                    format!("invalid character reference &{reference}; was replaced by U+FFFD");
                 sink.note(Note { line: Some(line), kind: NoteKind::Odd, text });
                 char::REPLACEMENT_CHARACTER
             })
@@ -332,7 +332,7 @@ fn resolve(reference: &str, line: u64, sink: &mut dyn Sink) -> Result<char, Read
     })
 }
 
-/// Adds what is written so, its references resolved.
+/// Appends text with its references resolved.
 fn unescape(raw: &str, text: &mut String, line: u64, sink: &mut dyn Sink) -> Result<(), ReadError> {
     let mut rest = raw;
     while let Some(at) = memchr::memchr(b'&', rest.as_bytes()) {
@@ -345,7 +345,7 @@ fn unescape(raw: &str, text: &mut String, line: u64, sink: &mut dyn Sink) -> Res
                 text.push(resolve(name, line, sink)?);
                 rest = behind.get(1..).unwrap_or_default();
             }
-            // A lone & stands for itself.
+            // A lone & is literal.
             None => {
                 text.push('&');
                 rest = reference;

@@ -14,7 +14,7 @@ struct Xunit {
     /// The path of the collection.
     collection: Arc<[String]>,
     case: Option<Case>,
-    /// How many cases of the assembly failed, and how many errors it has outside of them.
+    /// The number of failed cases in the assembly, and of errors outside of them.
     failed: u64,
     errors: u64,
 }
@@ -37,7 +37,7 @@ impl Handler for Xunit {
                     _ => element.get("start-rtf").and_then(|at| at.parse().ok()),
                 };
                 let name = element.get("name").unwrap_or_default();
-                // A path of Windows or of Unix; its last part names the assembly.
+                // A Windows or Unix path; its last part names the assembly.
                 let name = name.rsplit(['/', '\\']).next().unwrap_or_default();
                 self.suite = Suite {
                     path: nested(&Arc::default(), name, Some(element.line), sink),
@@ -65,11 +65,10 @@ impl Handler for Xunit {
                 let status = match element.get("result").unwrap_or_default() {
                     "Pass" => Status::Passed,
                     "Fail" => Status::Failed,
-                    // jest-xunit has no other word for what it skipped.
+                    // jest-xunit has no other word for skipped.
                     "Skip" | "NotRun" | "undefined" => Status::Skipped,
                     other => {
-                        let text =
-                            format!("the result '{other}' is not known; it counts as an error");
+                        let text = format!("unknown result '{other}', counted as an error");
                         sink.note(Note { line: Some(element.line), kind: NoteKind::Guessed, text });
                         Status::Error
                     }
@@ -86,7 +85,7 @@ impl Handler for Xunit {
                     ..Case::default()
                 });
             }
-            // What broke outside of any test, such as a fixture: a case, named after it.
+            // A failure outside of any test, for example of a fixture: a case, named after it.
             "error" => {
                 let kind = element.get("type").unwrap_or("error outside of the tests");
                 let name = match element.get("name").filter(|name| !name.is_empty()) {
@@ -130,8 +129,9 @@ impl Handler for Xunit {
                     let claimed = element.get(total).and_then(|text| text.parse::<u64>().ok());
                     let found = std::mem::take(found);
                     if let Some(claimed) = claimed.filter(|claimed| *claimed > found) {
-                        let text =
-                            format!("the assembly says {total}=\"{claimed}\"; there are {found}");
+                        let text = format!(
+                            "the assembly says {total}=\"{claimed}\", but contains {found}"
+                        );
                         sink.against(Reason::new(Cause::Claim, Some(element.line), text));
                     }
                 }

@@ -1,7 +1,7 @@
 //! Imports ten thousand builds through `devmason-repository` alone: no server, no HTTP, no runtime.
 //!
 //! `cargo run --release -p devmason-repository --example import_builds -- sqlite:import.db`, or a
-//! `postgres://` URL. Each run registers a project of its own.
+//! `postgres://` URL. Each run registers its own project.
 
 use std::error::Error;
 use std::time::Instant;
@@ -16,7 +16,7 @@ use devmason_repository::{
 
 const BUILDS: usize = 10_000;
 
-/// Many builds to a transaction: a commit costs more than a build.
+/// Many builds per transaction: a commit costs more than a build.
 const BATCH: usize = 100;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -62,7 +62,7 @@ fn register(repository: &dyn Repository) -> Result<Project, Box<dyn Error>> {
     }
 }
 
-/// A build as ten years of nightly runs would have left it.
+/// A build as it would remain from ten years of nightly runs.
 fn build(project: ProjectId, n: usize) -> Result<NewBuild, Box<dyn Error>> {
     let received = Timestamp::now();
     let started = Timestamp::from_parts(1_420_070_400_000_000 + n as i64 * 31_536_000_000, 60)

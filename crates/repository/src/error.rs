@@ -1,51 +1,52 @@
-//! What can go wrong in a store.
+//! Errors of a store.
 
 /// The cause, for the log.
 pub type Cause = Box<dyn std::error::Error + Send + Sync>;
 
-/// What went wrong, apart from the answers that a caller must expect.
+/// An error that is not one of the outcomes callers must handle.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The database cannot be reached, or went away.
-    #[error("the database cannot be reached")]
+    /// The database is unreachable, or the connection was lost.
+    #[error("the database is unreachable")]
     Unavailable(#[source] Cause),
-    /// It is there and has no time: no free connection, a file locked for too long, a statement cut off.
+    /// The database is overloaded: no free connection, a file locked for too long, or a cancelled
+    /// statement.
     #[error("the database is busy")]
     Busy(#[source] Cause),
-    /// Somebody else holds a lock on what was to be written.
-    #[error("somebody else holds a lock in the database")]
+    /// Another transaction holds a lock on the rows to be written.
+    #[error("another client holds a database lock")]
     Locked(#[source] Cause),
-    /// It takes no writes: it stands by for another server, or an operator has set it so.
-    #[error("the database takes no writes")]
+    /// The database rejects writes: it is a standby, or an operator made it read-only.
+    #[error("the database is read-only")]
     ReadOnly(#[source] Cause),
-    /// Its file was removed, or another has its place.
-    #[error("the database's file was removed or replaced")]
+    /// The database file was removed or replaced.
+    #[error("the database file was removed or replaced")]
     Removed(#[source] Cause),
-    /// A statement took longer than any may: what was asked for reads too much.
+    /// A statement exceeded the time limit: the query reads too much.
     #[error("the query took too long")]
     TooLong(#[source] Cause),
-    /// It takes no text like one that it was given.
-    #[error("the database takes no such text")]
+    /// The database cannot represent a text it was given.
+    #[error("the database cannot store this text")]
     Unfit(#[source] Cause),
-    /// It has no room left.
-    #[error("the database has no space left")]
+    /// The database is out of disk space.
+    #[error("the database is out of disk space")]
     Full(#[source] Cause),
-    /// What it gave back is not what was stored.
-    #[error("the database holds something that cannot be read")]
+    /// The database returned data that differs from what was stored.
+    #[error("the database contains invalid data")]
     Corrupt(#[source] Cause),
-    /// It refused a statement.
-    #[error("the database refused a statement")]
+    /// The database rejected a statement.
+    #[error("the database rejected a statement")]
     Backend(#[source] Cause),
-    /// The URL names no database that this program knows.
+    /// The URL names no supported database.
     #[error("{0}")]
     Url(String),
 }
 
-/// What a method of the repository gives.
+/// The result of a repository method.
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
-    /// The error and its causes in one line.
+    /// The error and its causes on one line.
     pub fn chain(&self) -> String {
         let mut text = self.to_string();
         let mut source = std::error::Error::source(self);

@@ -12,12 +12,12 @@ use std::time::Duration;
 pub use error::{Cause, Error, Result};
 pub use port::*;
 
-/// How to open a repository.
+/// Options for opening a repository.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Connections kept for reading (PostgreSQL: for everything).
+    /// Size of the connection pool for reads.
     pub pool_size: u32,
-    /// How long a query may read before it is ended with [`Error::TooLong`].
+    /// How long a query may run before it fails with [`Error::TooLong`].
     pub query_timeout: Duration,
 }
 
@@ -27,15 +27,15 @@ impl Default for Options {
     }
 }
 
-/// Opens the database that the URL names and brings its schema up to date.
+/// Opens the database at the URL and migrates its schema.
 ///
 /// `postgres://...` or `postgresql://...` is PostgreSQL, with libpq's parameters (`sslmode` and so
-/// on); `sqlite:PATH` is an SQLite file, made where there is none. Several processes may open one
+/// on); `sqlite:PATH` is an SQLite file, created if missing. Several processes may open one
 /// database at once: one of them migrates, the others wait.
 ///
 /// # Errors
-/// [`Error::Url`] where the URL names neither (or one that was not compiled in), otherwise what the
-/// database says.
+/// [`Error::Url`] if the URL is neither (or the backend was not compiled in), otherwise the
+/// database's own error.
 pub fn open(url: &str, options: &Options) -> Result<Arc<dyn Repository>> {
     let (scheme, rest) = url.split_once(':').unwrap_or(("", url));
     match scheme {

@@ -1,10 +1,11 @@
-//! A small HTTP/1.1 client that sends exactly what a test says and hides nothing that comes back.
+//! A small HTTP/1.1 client that sends exactly what a test specifies and hides nothing of the
+//! response.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-/// A request to be sent.
+/// A request to send.
 #[derive(Debug, Clone)]
 pub struct Request {
     address: String,
@@ -14,14 +15,14 @@ pub struct Request {
     body: Vec<u8>,
 }
 
-/// What came back.
+/// A response.
 #[derive(Debug, Clone)]
 pub struct Response {
     /// The status code.
     pub status: u16,
     /// The headers, names in lower case.
     pub headers: Vec<(String, String)>,
-    /// The body, its transfer coding taken off.
+    /// The body, without its transfer coding.
     pub body: Vec<u8>,
 }
 
@@ -38,24 +39,24 @@ impl Request {
         self
     }
 
-    /// Sends these credentials by HTTP Basic.
+    /// Adds credentials for HTTP Basic.
     pub fn basic(self, username: &str, password: &str) -> Self {
         let encoded = base64(format!("{username}:{password}").as_bytes());
         self.header("Authorization", &format!("Basic {encoded}"))
     }
 
-    /// Sends a JSON body.
+    /// Sets a JSON body.
     pub fn json(self, body: impl AsRef<str>) -> Self {
         self.header("Content-Type", "application/json").body(body.as_ref().as_bytes())
     }
 
-    /// Sends a body as it is.
+    /// Sets the body, unchanged.
     pub fn body(mut self, body: &[u8]) -> Self {
         self.body = body.to_vec();
         self
     }
 
-    /// Sends it on a connection of its own; an error is the network's.
+    /// Sends the request on a new connection; an error is a network error.
     pub fn try_send(&self) -> std::io::Result<Response> {
         let mut stream = TcpStream::connect(&self.address)?;
         stream.set_nodelay(true)?;
@@ -72,7 +73,7 @@ impl Request {
         }
         head += "\r\n";
         stream.write_all(head.as_bytes())?;
-        // A server may refuse a body before it has read it, and close; its answer counts.
+        // A server may refuse a body before reading it and close the connection; its response counts.
         let _ = stream.write_all(&self.body);
         let mut bytes = Vec::new();
         let read = stream.read_to_end(&mut bytes);
@@ -82,19 +83,19 @@ impl Request {
         }
     }
 
-    /// Sends it; a network that fails fails the test.
+    /// Sends the request; a network error fails the test.
     pub fn send(&self) -> Response {
         self.try_send().unwrap_or_else(|error| panic!("{} {}: {error}", self.method, self.target))
     }
 
-    /// The method and the target, to say what was asked.
+    /// The method and the target, for messages.
     pub fn line(&self) -> (&str, &str) {
         (&self.method, &self.target)
     }
 }
 
 impl Response {
-    /// A header's value; empty where it is not there.
+    /// A header's value; empty if absent.
     pub fn header(&self, name: &str) -> &str {
         self.headers.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
     }

@@ -17,7 +17,7 @@ use tempfile::TempDir;
 /// A database that nobody else uses.
 #[derive(Debug)]
 pub struct TestDatabase {
-    /// How to open it.
+    /// Its URL.
     pub url: String,
     _directory: Option<TempDir>,
 }
@@ -32,14 +32,14 @@ pub enum Backend {
 }
 
 impl TestDatabase {
-    /// Has the database count what its tables hold, as it does by itself in time.
+    /// Makes the database update its table statistics, which it eventually does by itself.
     pub fn analyze(&self) {
         if self.url.starts_with("postgres") {
             cluster().sql(&self.url, "vacuum analyze");
         }
     }
 
-    /// Ends all connections that PostgreSQL has with this database, as its restart would.
+    /// Ends all PostgreSQL connections to this database, as a restart would.
     pub fn sever(&self) {
         let (server, name) = self.url.rsplit_once('/').unwrap_or_default();
         let statement = format!(
@@ -50,8 +50,8 @@ impl TestDatabase {
 }
 
 impl TestDatabase {
-    /// A copy of the whole database as it is now, to [`Self::restore`]: the URL of one in PostgreSQL, a path in SQLite. It
-    /// ends all connections; nobody may write meanwhile.
+    /// Copies the whole database for [`Self::restore`]; returns the URL of the copy in PostgreSQL, its
+    /// path in SQLite. This ends all connections; nobody may write meanwhile.
     pub fn copy(&self) -> String {
         if let Some(path) = self.url.strip_prefix("sqlite:") {
             let copy = format!("{path}.copy");
@@ -63,7 +63,7 @@ impl TestDatabase {
         copy
     }
 
-    /// Puts a copy in the place of the database, which loses what came since. It ends all connections.
+    /// Replaces the database by a copy; later data is lost. This ends all connections.
     pub fn restore(&self, copy: &str) {
         let Some(path) = self.url.strip_prefix("sqlite:") else {
             return self.replace(&self.url, copy);
@@ -74,7 +74,7 @@ impl TestDatabase {
         std::fs::copy(copy, path).expect("the file from its copy");
     }
 
-    /// Makes one PostgreSQL database the copy of another.
+    /// Replaces one PostgreSQL database by a copy of another.
     fn replace(&self, target: &str, source: &str) {
         let (server, _) = self.url.rsplit_once('/').unwrap_or_default();
         let name =
@@ -82,7 +82,7 @@ impl TestDatabase {
         let (target, source) = (name(target), name(source));
         let run = |statement: &str| cluster().sql(&format!("{server}/postgres"), statement);
         run(&format!("drop database if exists {target} with (force)"));
-        // A server whose connections end makes new ones: there are none where it may not.
+        // A server whose connections end opens new ones, so forbid new connections first.
         run(&format!("alter database {source} allow_connections false"));
         run(&format!(
             "select pg_terminate_backend(pid, 10000) from pg_stat_activity where datname = '{source}'"
@@ -94,7 +94,7 @@ impl TestDatabase {
 }
 
 impl Backend {
-    /// A fresh, empty database.
+    /// Creates an empty database.
     pub fn database(self) -> TestDatabase {
         match self {
             Self::Sqlite => sqlite(),
@@ -115,7 +115,7 @@ fn postgres() -> TestDatabase {
     TestDatabase { url: cluster().create_database(&name), _directory: None }
 }
 
-/// The one cluster of this process.
+/// The cluster of this process.
 fn cluster() -> &'static Cluster {
     static CLUSTER: OnceLock<Cluster> = OnceLock::new();
     CLUSTER.get_or_init(|| match std::env::var("DEVMASON_TEST_POSTGRES_URL") {
@@ -125,14 +125,14 @@ fn cluster() -> &'static Cluster {
     })
 }
 
-/// A PostgreSQL cluster: one of this process's own, which ends with it, or one that is there.
+/// A PostgreSQL cluster: either started by this process, and ended with it, or an existing one.
 pub struct Cluster {
     url: String,
     psql: PathBuf,
-    /// Where its files are, if it is this process's own.
+    /// Its data directory, if this process started it.
     data: Option<PathBuf>,
-    /// A shell that waits for its standard input to end, as it does when this process ends, and then
-    /// stops the cluster and removes it.
+    /// A shell that waits until its standard input ends, as it does when this process ends, and then
+    /// stops and removes the cluster.
     _watchdog: Option<Child>,
 }
 
@@ -142,26 +142,26 @@ impl Cluster {
         Self { url, psql: "psql".into(), data: None, _watchdog: None }
     }
 
-    /// Makes a database; gives its URL.
+    /// Creates a database; returns its URL.
     pub fn create_database(&self, name: &str) -> String {
         self.sql(&format!("{}/postgres", self.url), &format!("create database {name}"));
         format!("{}/{name}", self.url)
     }
 
-    /// Runs SQL in the database of that URL.
+    /// Runs SQL in the database at this URL.
     pub fn sql(&self, url: &str, statements: &str) {
         run(Command::new(&self.psql)
             .args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", url])
             .args(["-c", statements]));
     }
 
-    /// Sends a signal, such as `-STOP`, to all processes of a cluster of this process's own.
+    /// Sends a signal, such as `-STOP`, to all processes of a cluster started by this process.
     pub fn signal(&self, signal: &str) {
         let data = self.data.as_ref().expect("a cluster of this process's own");
         let pid = read(&data.join("postmaster.pid")).lines().next().unwrap_or_default().to_owned();
         let is_child = |process: &std::fs::DirEntry| {
             let stat = read(&process.path().join("stat"));
-            // Behind the name, which ends with the last parenthesis: the state, then the parent.
+            // After the name, which ends with the last parenthesis, come the state and the parent.
             let behind = stat.rsplit_once(')').map(|(_, behind)| behind.to_owned());
             behind.is_some_and(|behind| behind.split_whitespace().nth(1) == Some(&pid))
         };
@@ -173,7 +173,7 @@ impl Cluster {
         self::signal(signal, &processes);
     }
 
-    /// One of PostgreSQL's programs beside `psql`, such as `pgbench`.
+    /// The path of a PostgreSQL program installed with `psql`, such as `pgbench`.
     pub fn program(&self, name: &str) -> PathBuf {
         self.psql.with_file_name(name)
     }
@@ -250,7 +250,7 @@ impl Cluster {
     }
 }
 
-/// PostgreSQL refuses to run as root; whoever is root runs it as somebody else.
+/// PostgreSQL refuses to run as root, so root runs it as another user.
 fn server_user() -> Option<&'static str> {
     let id = |args: &[&str]| {
         let output = Command::new("id").args(args).output().expect("id");
@@ -262,7 +262,7 @@ fn server_user() -> Option<&'static str> {
     Some(if id(&["-u", "postgres"]).0 { "postgres" } else { "nobody" })
 }
 
-/// The directory with PostgreSQL's server programs, the newest where there are several.
+/// The directory with PostgreSQL's server programs; the newest if there are several.
 fn programs() -> PathBuf {
     let on_path = std::env::var_os("PATH").unwrap_or_default();
     let on_path = std::env::split_paths(&on_path);
@@ -290,14 +290,16 @@ fn programs() -> PathBuf {
         })
 }
 
-/// Sends a signal, such as `-TERM`, to processes. The shell does it: the program is not everywhere.
+/// Sends a signal, such as `-TERM`, to processes. It uses the shell, because the `kill` program
+/// isn't installed everywhere.
 pub fn signal(signal: &str, processes: &[u32]) {
     let processes = processes.iter().map(ToString::to_string);
     run(Command::new("sh").args(["-c", "kill \"$@\"", "sh", signal]).args(processes));
 }
 
 fn run(command: &mut Command) {
-    // The server keeps its standard output open: it must not be a pipe that somebody reads to its end.
+    // The server keeps its standard output open, so this must not be a pipe that someone reads to the
+    // end.
     let log = tempfile::NamedTempFile::new().expect("a log file");
     let output = log.reopen().expect("a log file");
     let errors = output.try_clone().expect("a log file");

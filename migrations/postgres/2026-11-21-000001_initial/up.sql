@@ -3,8 +3,8 @@
 create table account (
     id            bigint generated always as identity primary key,
     username      text not null collate "C",
-    -- The lower-case name, by which users are found; null once the user is deleted. The row stays,
-    -- so that builds which it sent go on naming somebody, and its number is never used again.
+    -- The lower-case name that users are looked up by; null once the user is deleted. The row stays, so
+    -- that its builds still have a sender, and its id is never reused.
     username_key  text collate "C" unique,
     password_hash text not null,
     created_at    timestamptz not null,
@@ -15,8 +15,8 @@ create table account (
 create table project (
     id         bigint generated always as identity primary key,
     slug       text not null collate "C",
-    -- The lower-case slug, by which projects are found; null once the project is deleted, while
-    -- its builds are being removed in pieces.
+    -- The lower-case slug that projects are looked up by; null once the project is deleted, while its
+    -- builds are removed in batches.
     slug_key   text collate "C" unique,
     name       text not null collate "C",
     owner_id   bigint references account (id),
@@ -29,7 +29,7 @@ create index project_by_name on project (name, slug) where slug_key is not null;
 create index project_by_owner on project (owner_id) where owner_id is not null;
 create index project_deleted on project (id) where slug_key is null;
 
--- How many members a collection has, and how often it changed.
+-- The size and the change count of each collection.
 create table collection (
     name    text primary key,
     members bigint not null,
@@ -38,8 +38,8 @@ create table collection (
 insert into collection values ('projects', 0, 0), ('users', 0, 0);
 
 -- A build's id is a UUIDv7 in list order, so the primary key finds a build, sorts a project's list
--- and is the position in next links. There is no second index on (id) alone: the planner was seen
--- to walk it, filtering, for a small project's list.
+-- and serves as the position in next links. There is no second index on (id) alone: the planner
+-- sometimes walked it with a filter for a small project's list.
 create table build (
     project_id      bigint not null references project (id),
     id              uuid not null,
@@ -49,19 +49,20 @@ create table build (
     started_offset  smallint not null,
     finished        timestamptz,
     finished_offset smallint,
-    -- Null while the build runs, as finished is.
+    -- Null while the build runs, like finished.
     success         boolean,
     received        timestamptz not null,
-    -- The tags in byte order, joined with ';', which no tag holds.
+    -- The tags in byte order, separated by ';', which no tag contains.
     tags            text not null collate "C",
     steps           integer not null,
     failed_steps    integer not null,
-    -- Of all its steps, so that a page can be cut before it is read.
+    -- The total over all its steps, so that a page can be cut before it is read.
     output_bytes    bigint not null,
     digest          bytea,
     updated_at      timestamptz not null,
     version         bigint not null default 1,
-    -- JSON text exactly as sent, last because it may be long: jsonb would lose digits, duplicates, order and NUL.
+    -- JSON text exactly as sent: jsonb would lose digits, duplicates, order and NUL. Last, because it
+    -- may be long.
     client          text not null,
     primary key (project_id, id),
     check ((success is null) = (finished is null)),
@@ -70,14 +71,14 @@ create table build (
 do $$ begin
     alter table build alter column client set compression lz4;
 exception when feature_not_supported then
-    -- A server that was built without lz4 compresses its own way.
+    -- A server built without lz4 uses its default compression.
     null;
 end $$;
 create unique index build_by_key on build (project_id, key) where key is not null;
 create index build_by_sender on build (sender_id, id) where sender_id is not null;
 
--- Steps and tag rows are written by the statement that writes their build and removed by the one
--- that removes it, so a foreign key, checked row by row, would only cost.
+-- Steps and tag rows are inserted and deleted by the same statement as their build, so foreign
+-- keys, checked row by row, would only add cost.
 create table step (
     project_id      bigint not null,
     build_id        uuid not null,
@@ -88,7 +89,7 @@ create table step (
     started_offset  smallint not null,
     finished        timestamptz not null,
     finished_offset smallint not null,
-    -- Bytes of UTF-8: text refuses NUL, which outputs hold.
+    -- UTF-8 as bytes: text rejects NUL, which outputs may contain.
     output          bytea not null,
     errout          bytea not null,
     extras          text not null,
@@ -109,8 +110,9 @@ create table build_tag (
     primary key (project_id, tag, build_id)
 );
 
--- Builds of a project (tag '') and of each of its tags, and how often they changed. A writer adds to
--- its own shard, so that writers of one project don't queue for a row; readers add the shards up.
+-- The number of builds of a project (tag '') and of each of its tags, and their change counts. Each
+-- writer updates its own shard, so that writers of one project don't wait for a row; readers add up
+-- the shards.
 create table build_count (
     project_id bigint not null,
     tag        text not null collate "C",
@@ -120,7 +122,7 @@ create table build_count (
     primary key (project_id, tag, shard)
 ) with (fillfactor = 50);
 
--- The same for the builds that a user sent, by project, so that they go when the project goes.
+-- The same for the builds of each sender, by project, so that they disappear with the project.
 create table sender_count (
     sender_id  bigint not null,
     project_id bigint not null,
@@ -131,7 +133,7 @@ create table sender_count (
 ) with (fillfactor = 50);
 create index sender_count_by_project on sender_count (project_id);
 
--- Answers to requests that carried an Idempotency-Key. scope is a hash of user, resource and key.
+-- Responses to requests with an Idempotency-Key. scope is a hash of user, resource and key.
 create table claim (
     scope      bytea primary key,
     body       bytea not null,
@@ -141,10 +143,11 @@ create table claim (
 );
 create index claim_by_age on claim (created_at);
 
--- The builds that have all the tags, at or beyond a position, in list order or against it.
+-- The builds with all of the tags, at or beyond a position, in list order or in reverse.
 --
--- Leapfrog: each tag in turn seeks the first build at or beyond the candidate; when all agree on it,
--- it is one. The cost is a few index seeks for each build found or ruled out, wherever they lie.
+-- Leapfrog: each tag in turn seeks the first build at or beyond the candidate; when all tags agree,
+-- the build matches. The cost is a few index seeks for each build found or ruled out, wherever it
+-- is.
 create function builds_with_tags(
     in_project bigint, in_tags text[], in_start uuid, in_ascending boolean, in_limit bigint
 ) returns setof uuid language plpgsql stable as $$
@@ -178,7 +181,7 @@ begin
             return next candidate;
             emitted := emitted + 1;
             agreed := 0;
-            -- The next candidate lies strictly beyond: this tag's neighbour of the one just found.
+            -- The next candidate must lie strictly beyond: the next build with this tag after the one found.
             if in_ascending then
                 select t.build_id into candidate from build_tag t
                 where t.project_id = in_project and t.tag = in_tags[at_tag] and t.build_id > found_id
@@ -194,13 +197,13 @@ begin
 end
 $$;
 
--- A member of a client record as text: a string's value, else the JSON as sent. PostgreSQL has no
--- text with NUL, so U+FFFD stands for it.
+-- A member of a client record as text: a string's value, otherwise the JSON as sent. PostgreSQL
+-- cannot store NUL in text, so U+FFFD replaces it.
 create function client_member_text(client text, name text) returns text
 language sql immutable parallel safe as $$
     select case
         when strpos(client, '\u0000') = 0 then nullif(client, '')
-        -- Not the text that is a backslash and u0000.
+        -- But not an escaped backslash followed by u0000.
         else regexp_replace(client, '(?<!\\)((?:\\\\)*)\\u0000', '\1\\ufffd', 'g')
     end::json ->> name
 $$;

@@ -1,6 +1,6 @@
--- Components, the things under test, and their types; builds by their id alone.
+-- Components (the things under test) and their types; lookup of builds by id alone.
 
--- A hash, not a tree: a tree on the id alone is one that the planner may walk for a project's list.
+-- A hash index: the planner might use a tree on the id alone for a project's list.
 create index build_by_id on build using hash (id);
 
 create table component_type (
@@ -33,10 +33,10 @@ create table component (
 );
 create index component_by_name on component (name);
 
--- The components that a build tested, for its own representation: their ids, each followed by ';'.
+-- The components that a build tested, for its representation: their ids, each followed by ';'.
 alter table build add column components text not null default '';
 
--- And the builds that tested a component, in list order.
+-- The builds that tested a component, in list order.
 create table build_component (
     component_id uuid not null,
     build_id     uuid not null,

@@ -1,9 +1,10 @@
 drop function builds_with_tags (bigint, text[], uuid, boolean, bigint, bigint);
 
--- The builds that have all the tags, at or beyond a position, in list order or against it.
+-- The builds with all of the tags, at or beyond a position, in list order or in reverse.
 --
--- Leapfrog: each tag in turn seeks the first build at or beyond the candidate; when all agree on it,
--- it is one. The cost is a few index seeks for each build found or ruled out, wherever they lie.
+-- Leapfrog: each tag in turn seeks the first build at or beyond the candidate; when all tags agree,
+-- the build matches. The cost is a few index seeks for each build found or ruled out, wherever it
+-- is.
 create function builds_with_tags(
     in_project bigint, in_tags text[], in_start uuid, in_ascending boolean, in_limit bigint
 ) returns setof uuid language plpgsql stable as $$
@@ -37,7 +38,7 @@ begin
             return next candidate;
             emitted := emitted + 1;
             agreed := 0;
-            -- The next candidate lies strictly beyond: this tag's neighbour of the one just found.
+            -- The next candidate must lie strictly beyond: the next build with this tag after the one found.
             if in_ascending then
                 select t.build_id into candidate from build_tag t
                 where t.project_id = in_project and t.tag = in_tags[at_tag] and t.build_id > found_id
@@ -53,7 +54,8 @@ begin
 end
 $$;
 
--- Compressed outputs cannot be unpacked in SQL: those steps stay as they are, and no older server reads them.
+-- Compressed outputs cannot be decompressed in SQL: those steps are left unchanged, and older
+-- servers cannot read them.
 alter table build reset (fillfactor);
 alter table step drop column packed;
 alter table step alter column output set storage extended;

@@ -1,38 +1,39 @@
--- Indexes for what is asked for across builds; when a tag came into use; outputs compressed.
+-- Indexes for queries across builds; creation times of tags; compressed outputs.
 
--- The first characters of the client record's host: what a list for one machine is found by. Only the
--- first, because an index has no room for more; queries compare the whole as well.
+-- The first characters of the client record's host, for listing one machine's builds. Only a
+-- prefix, because index entries are limited in size; queries compare the whole host as well.
 alter table build add column host text collate "C";
 update build set host = left(client_member_text(client, 'host'), 100);
 create index build_by_host on build (project_id, host, id) where host is not null;
 
--- The builds of all projects, the oldest first. Not on (id): that is one which the planner may walk for
--- a project's list.
+-- The builds of all projects, oldest first. Not on (id), which the planner might use for a
+-- project's list.
 create index build_by_received on build (received, id);
 
 alter table build_count add column created_at timestamptz not null default now();
 alter table build_count add column updated_at timestamptz not null default now();
 
--- How often builds that were there were changed or removed: with the other two rows, what a server asks
--- before it uses what it read earlier.
+-- The change count of existing builds. Together with the other two rows, a server checks it before
+-- it uses cached data.
 insert into collection values ('builds', 0, 0);
 
--- Whether a step's output (1) and errors (2) are compressed: lz4 blocks behind their length. Half the
--- bytes to log, to write and to keep.
+-- Whether a step's output (1) and errors (2) are compressed: lz4 blocks preceded by their length.
+-- This halves the bytes to log, write and store.
 alter table step add column packed smallint not null default 0;
 alter table step alter column output set storage external;
 alter table step alter column errout set storage external;
 
--- Room in each page for the next version of a row: then adding a step touches no index of its build.
+-- Room in each page for the next version of a row: then adding a step updates none of the build's
+-- indexes.
 alter table build set (fillfactor = 85);
 
 drop function builds_with_tags (bigint, text[], uuid, boolean, bigint);
 
--- The builds that have all the tags, at or beyond a position, in list order or against it.
+-- The builds with all of the tags, at or beyond a position, in list order or in reverse.
 --
--- Leapfrog: each tag in turn seeks the first build at or beyond the candidate; when all agree on it,
--- it is one. The cost is a few index seeks for each build found or ruled out, wherever they lie; after so
--- many of them the last row says how far the search came.
+-- Leapfrog: each tag in turn seeks the first build at or beyond the candidate; when all tags agree,
+-- the build matches. The cost is a few index seeks for each build found or ruled out, wherever it
+-- is. After in_seeks seeks, the last row says how far the search came.
 create function builds_with_tags(
     in_project bigint, in_tags text[], in_start uuid, in_ascending boolean, in_limit bigint, in_seeks bigint
 ) returns table (build_id uuid, is_found boolean) language plpgsql stable as $$
@@ -72,7 +73,7 @@ begin
             return query select candidate, true;
             emitted := emitted + 1;
             agreed := 0;
-            -- The next candidate lies strictly beyond: this tag's neighbour of the one just found.
+            -- The next candidate must lie strictly beyond: the next build with this tag after the one found.
             if in_ascending then
                 select t.build_id into candidate from build_tag t
                 where t.project_id = in_project and t.tag = in_tags[at_tag] and t.build_id > found_id

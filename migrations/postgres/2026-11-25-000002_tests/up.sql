@@ -1,23 +1,23 @@
--- Test cases: each name of a project once, what came of it in each build, and what uploads were read as.
+-- Test cases: each name once per project, the results in each build, and the receipts of uploads.
 
--- A summary of a build's cases, as JSON text; empty for a build without any.
+-- A summary of a build's cases, as JSON text; empty if it has none.
 alter table build add column tests text not null default '';
 
 create table test (
     id         bigint generated always as identity primary key,
     project_id bigint not null,
-    -- The first half of a hash of the whole name, which may be too long for an index.
+    -- The first half of a hash of the full name, which may be too long for an index.
     key        bytea not null,
     suite      text not null collate "C",
     name       text not null collate "C",
     unique (project_id, key)
 );
 
--- Why cases failed: equal texts of a project once, found by a hash.
+-- Failures of cases: equal texts are stored once per project, found by a hash.
 create table test_failure (
     project_id bigint not null,
     key        bytea not null,
-    -- JSON text, packed as outputs are.
+    -- JSON text, compressed like outputs.
     body       bytea not null,
     packed     smallint not null,
     primary key (project_id, key)
@@ -30,10 +30,10 @@ create table test_result (
     position    integer not null,
     test_id     bigint not null,
     status      smallint not null,
-    -- Microseconds, where they are known.
+    -- Microseconds, if known.
     micros      bigint,
     failure_key bytea,
-    -- What else is said of it, JSON text packed as outputs are; null where there is nothing.
+    -- Other details, JSON text compressed like outputs; null if none.
     details     bytea,
     packed      smallint not null,
     primary key (project_id, build_id, position)
@@ -41,7 +41,7 @@ create table test_result (
 alter table test_result alter column details set storage external;
 create index test_result_by_test on test_result (project_id, test_id, build_id);
 
--- What an upload was recognized as and what was read of it: JSON text.
+-- An upload's recognized format and what was parsed from it: JSON text.
 create table receipt (
     project_id bigint not null,
     build_id   uuid not null,

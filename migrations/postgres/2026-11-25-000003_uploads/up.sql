@@ -1,5 +1,5 @@
--- The bodies of requests that brought report files, for a time, so that they can be read again; and which of
--- the build's steps, cases and receipts came of each.
+-- The bodies of requests that uploaded report files, kept for a time for reparsing, and the steps,
+-- cases and receipts of the build that each was parsed into.
 create table upload (
     project_id    bigint not null,
     build_id      uuid not null,
@@ -14,7 +14,7 @@ create table upload (
     tests         integer not null,
     first_receipt integer not null,
     receipts      integer not null,
-    -- As long as it is stored.
+    -- The stored size.
     bytes         bigint not null,
     body          bytea not null,
     packed        smallint not null,

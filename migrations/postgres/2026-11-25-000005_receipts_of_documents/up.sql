@@ -1,3 +1,4 @@
--- What a document of the API was read as, JSON text: beside what it became, as a row of its own would cost every build.
+-- The receipt of an API document, JSON text. It is stored in the same row: a row of its own would
+-- add cost to every build.
 alter table build add column receipt text;
 alter table step add column receipt text;

@@ -1,11 +1,12 @@
--- The outcome of a request with an Idempotency-Key is the API's to write and to read.
+-- The outcome of a request with an Idempotency-Key is opaque to the store: only the API writes and
+-- reads it.
 alter table claim add column outcome text not null default '';
 update claim set outcome = status || ' ' || location;
 alter table claim drop column status;
 alter table claim drop column location;
 alter table upload rename column query to said;
 
--- As every table that belongs to a project, its key begins with the project.
+-- Like the key of every table that belongs to a project, this one begins with the project.
 alter table build_component rename to old_build_component;
 create table build_component (
     project_id   bigint not null,

@@ -1,12 +1,12 @@
--- Projects, users, builds, steps and tags. docs/architecture.md explains the keys.
--- Instants are microseconds since 1970, booleans 0 and 1, UUIDs their 16 bytes. Wide rows live in
--- rowid tables: without rowid they were measured 2.5 times slower.
+-- Projects, users, builds, steps and tags. docs/architecture.md explains the keys. Instants are
+-- microseconds since 1970, booleans 0 and 1, UUIDs their 16 bytes. Wide rows are in rowid tables:
+-- tables without rowid were 2.5 times slower in measurements.
 
 create table account (
     id            integer primary key autoincrement,
     username      text not null,
-    -- The lower-case name, by which users are found; null once the user is deleted. The row stays,
-    -- so that builds which it sent go on naming somebody, and its number is never used again.
+    -- The lower-case name that users are looked up by; null once the user is deleted. The row stays, so
+    -- that its builds still have a sender, and its id is never reused.
     username_key  text unique,
     password_hash text not null,
     created_at    integer not null,
@@ -17,8 +17,8 @@ create table account (
 create table project (
     id         integer primary key autoincrement,
     slug       text not null,
-    -- The lower-case slug, by which projects are found; null once the project is deleted, while
-    -- its builds are being removed in pieces.
+    -- The lower-case slug that projects are looked up by; null once the project is deleted, while its
+    -- builds are removed in batches.
     slug_key   text unique,
     name       text not null,
     owner_id   integer references account (id),
@@ -31,7 +31,7 @@ create index project_by_name on project (name, slug) where slug_key is not null;
 create index project_by_owner on project (owner_id) where owner_id is not null;
 create index project_deleted on project (id) where slug_key is null;
 
--- How many members a collection has, and how often it changed.
+-- The size and the change count of each collection.
 create table collection (
     name    text primary key not null,
     members integer not null,
@@ -40,8 +40,8 @@ create table collection (
 insert into collection values ('projects', 0, 0), ('users', 0, 0);
 
 -- A build's id is a UUIDv7 in list order, so the primary key finds a build, sorts a project's list
--- and is the position in next links. There is no second index on (id) alone, as in PostgreSQL, where the
--- planner was seen to walk it, filtering, for a small project's list.
+-- and serves as the position in next links. There is no second index on (id) alone, as in
+-- PostgreSQL, whose planner sometimes walked it with a filter for a small project's list.
 create table build (
     project_id      integer not null references project (id),
     id              blob not null,
@@ -51,19 +51,19 @@ create table build (
     started_offset  integer not null,
     finished        integer,
     finished_offset integer,
-    -- Null while the build runs, as finished is.
+    -- Null while the build runs, like finished.
     success         integer,
     received        integer not null,
-    -- The tags in byte order, joined with ';', which no tag holds.
+    -- The tags in byte order, separated by ';', which no tag contains.
     tags            text not null,
     steps           integer not null,
     failed_steps    integer not null,
-    -- Of all its steps, so that a page can be cut before it is read.
+    -- The total over all its steps, so that a page can be cut before it is read.
     output_bytes    integer not null,
     digest          blob,
     updated_at      integer not null,
     version         integer not null default 1,
-    -- JSON text exactly as sent, last because it may be long.
+    -- JSON text exactly as sent. Last, because it may be long.
     client          text not null,
     primary key (project_id, id),
     check ((success is null) = (finished is null)),
@@ -72,8 +72,8 @@ create table build (
 create unique index build_by_key on build (project_id, key) where key is not null;
 create index build_by_sender on build (sender_id, id) where sender_id is not null;
 
--- Steps and tag rows are written by the statement that writes their build and removed by the one
--- that removes it, so a foreign key, checked row by row, would only cost.
+-- Steps and tag rows are inserted and deleted by the same statement as their build, so foreign
+-- keys, checked row by row, would only add cost.
 create table step (
     project_id      integer not null,
     build_id        blob not null,
@@ -84,7 +84,7 @@ create table step (
     started_offset  integer not null,
     finished        integer not null,
     finished_offset integer not null,
-    -- Bytes of UTF-8, which may hold NUL.
+    -- UTF-8 as bytes, which may contain NUL.
     output          blob not null,
     errout          blob not null,
     extras          text not null,
@@ -98,8 +98,9 @@ create table build_tag (
     primary key (project_id, tag, build_id)
 ) strict, without rowid;
 
--- Builds of a project (tag '') and of each of its tags, and how often they changed. A writer adds to
--- its own shard, so that writers of one project don't queue for a row; readers add the shards up.
+-- The number of builds of a project (tag '') and of each of its tags, and their change counts. Each
+-- writer updates its own shard, so that writers of one project don't wait for a row; readers add up
+-- the shards.
 create table build_count (
     project_id integer not null,
     tag        text not null,
@@ -109,7 +110,7 @@ create table build_count (
     primary key (project_id, tag, shard)
 ) strict, without rowid;
 
--- The same for the builds that a user sent, by project, so that they go when the project goes.
+-- The same for the builds of each sender, by project, so that they disappear with the project.
 create table sender_count (
     sender_id  integer not null,
     project_id integer not null,
@@ -120,7 +121,7 @@ create table sender_count (
 ) strict, without rowid;
 create index sender_count_by_project on sender_count (project_id);
 
--- Answers to requests that carried an Idempotency-Key. scope is a hash of user, resource and key.
+-- Responses to requests with an Idempotency-Key. scope is a hash of user, resource and key.
 create table claim (
     scope      blob primary key not null,
     body       blob not null,

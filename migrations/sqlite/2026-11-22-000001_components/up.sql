@@ -1,4 +1,4 @@
--- Components, the things under test, and their types; builds by their id alone.
+-- Components (the things under test) and their types; lookup of builds by id alone.
 
 create index build_by_id on build (id);
 
@@ -32,10 +32,10 @@ create table component (
 ) strict;
 create index component_by_name on component (name);
 
--- The components that a build tested, for its own representation: their ids, each followed by ';'.
+-- The components that a build tested, for its representation: their ids, each followed by ';'.
 alter table build add column components text not null default '';
 
--- And the builds that tested a component, in list order.
+-- The builds that tested a component, in list order.
 create table build_component (
     component_id blob not null,
     build_id     blob not null,

@@ -1,4 +1,5 @@
--- Compressed outputs cannot be unpacked in SQL: those steps stay as they are, and no older server reads them.
+-- Compressed outputs cannot be decompressed in SQL: those steps are left unchanged, and older
+-- servers cannot read them.
 alter table step drop column packed;
 delete from collection where name = 'builds';
 alter table build_count drop column updated_at;

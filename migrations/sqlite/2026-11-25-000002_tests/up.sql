@@ -1,23 +1,23 @@
--- Test cases: each name of a project once, what came of it in each build, and what uploads were read as.
+-- Test cases: each name once per project, the results in each build, and the receipts of uploads.
 
--- A summary of a build's cases, as JSON text; empty for a build without any.
+-- A summary of a build's cases, as JSON text; empty if it has none.
 alter table build add column tests text not null default '';
 
 create table test (
     id         integer primary key,
     project_id integer not null,
-    -- The first half of a hash of the whole name, which may be too long for an index.
+    -- The first half of a hash of the full name, which may be too long for an index.
     key        blob not null,
     suite      text not null,
     name       text not null,
     unique (project_id, key)
 ) strict;
 
--- Why cases failed: equal texts of a project once, found by a hash.
+-- Failures of cases: equal texts are stored once per project, found by a hash.
 create table test_failure (
     project_id integer not null,
     key        blob not null,
-    -- JSON text, packed as outputs are.
+    -- JSON text, compressed like outputs.
     body       blob not null,
     packed     integer not null,
     primary key (project_id, key)
@@ -29,17 +29,17 @@ create table test_result (
     position    integer not null,
     test_id     integer not null,
     status      integer not null,
-    -- Microseconds, where they are known.
+    -- Microseconds, if known.
     micros      integer,
     failure_key blob,
-    -- What else is said of it, JSON text packed as outputs are; null where there is nothing.
+    -- Other details, JSON text compressed like outputs; null if none.
     details     blob,
     packed      integer not null,
     primary key (project_id, build_id, position)
 ) strict;
 create index test_result_by_test on test_result (project_id, test_id, build_id);
 
--- What an upload was recognized as and what was read of it: JSON text.
+-- An upload's recognized format and what was parsed from it: JSON text.
 create table receipt (
     project_id integer not null,
     build_id   blob not null,

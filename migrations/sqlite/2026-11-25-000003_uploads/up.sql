@@ -1,5 +1,5 @@
--- The bodies of requests that brought report files, for a time, so that they can be read again; and which of
--- the build's steps, cases and receipts came of each.
+-- The bodies of requests that uploaded report files, kept for a time for reparsing, and the steps,
+-- cases and receipts of the build that each was parsed into.
 create table upload (
     project_id    integer not null,
     build_id      blob not null,
@@ -14,7 +14,7 @@ create table upload (
     tests         integer not null,
     first_receipt integer not null,
     receipts      integer not null,
-    -- As long as it is stored.
+    -- The stored size.
     bytes         integer not null,
     body          blob not null,
     packed        integer not null,

@@ -1,4 +1,5 @@
--- Who is signed in with a browser. Of a session's secret only a hash is kept: who reads this table is nobody by it.
+-- Browser sessions. Only a hash of a session's secret is stored, so reading this table grants no
+-- access.
 create table session (
     hash       blob primary key not null,
     account_id integer not null references account (id),

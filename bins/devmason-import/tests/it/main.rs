@@ -1,4 +1,5 @@
-//! The program as administrators run it: whole stores moved between the databases, trees of reports, lines.
+//! The program as administrators run it: moving whole stores between databases, importing trees of
+//! reports and lines.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 use std::collections::BTreeMap;
@@ -13,7 +14,7 @@ use devmason_test_support::{Backend, TestDatabase};
 use serde_json::Value;
 use tokio::sync::oneshot;
 
-/// The real server on a store, in this process.
+/// The real server on a store, within this process.
 struct Server {
     address: String,
     stop: Option<oneshot::Sender<()>>,
@@ -52,7 +53,7 @@ impl Server {
         serde_json::from_str(&self.send("ann", "GET", path, "").text()).unwrap()
     }
 
-    /// Every document that links lead to, and every list of /api/v1, without what names the server or a version.
+    /// Every document reachable by links, and every list of /api/v1, without server names and versions.
     fn documents(&self) -> BTreeMap<String, Value> {
         let origin = format!("http://{}", self.address);
         let mut to_see = vec!["/".to_owned()];
@@ -81,7 +82,7 @@ impl Server {
                 documents.insert(path, Value::String(text));
                 continue;
             }
-            // Progress has no document.
+            // The progress and reparse resources have no documents.
             if path.ends_with("/progress") || path.ends_with("/reparse") {
                 continue;
             }
@@ -120,7 +121,7 @@ fn collect(value: &Value, to_see: &mut Vec<String>) {
     }
 }
 
-/// ETags tell versions of a store's own.
+/// ETags depend on the store's own versions.
 fn without_versions(value: &mut Value) {
     match value {
         Value::Array(items) => items.iter_mut().for_each(without_versions),
@@ -163,7 +164,7 @@ fn done(database: &TestDatabase, arguments: &[&str], input: &[u8]) -> (Vec<u8>, 
 
 const JUNIT: &str = r#"<testsuite name="s" timestamp="2026-01-02T03:04:05" hostname="ci-7"><testcase classname="a" name="x" time="0.5"/><testcase classname="a" name="y"><failure message="no">at b</failure><system-out>out</system-out></testcase></testsuite>"#;
 
-/// A store with everything in it.
+/// A store with every kind of object.
 fn fill(database: &TestDatabase) {
     let server = Server::on(database);
     let body = r#"{"name":"Pony, of course","reporting":"authenticated"}"#;
@@ -202,14 +203,14 @@ fn a_store_that_is_moved_to_the_other_database_and_back_is_the_same() {
     let mut dumps = vec![done(&stores[0], &["export"], b"").0];
     for store in &stores[1..] {
         let (_, said) = done(store, &["import"], dumps.last().unwrap());
-        assert!(said.contains("13 imported, 0 there before, 0 left out"), "{said}");
+        assert!(said.contains("13 imported, 0 already present, 0 skipped"), "{said}");
         dumps.push(done(store, &["export"], b"").0);
     }
     let lines = |dump: &[u8]| String::from_utf8(dump.to_vec()).unwrap();
     assert_eq!(lines(&dumps[0]).lines().count(), 16);
     assert_eq!(lines(&dumps[1]), lines(&dumps[0]));
     assert_eq!(lines(&dumps[2]), lines(&dumps[0]));
-    // What people see of them is the same, too; and passwords still fit.
+    // They also look the same to clients, and passwords still work.
     let documents = [0, 1, 2].map(|nth| Server::on(&stores[nth]).documents());
     assert!(documents[0].len() > 40, "{:?}", documents[0].keys());
     assert_eq!(documents[1], documents[0]);
@@ -223,11 +224,11 @@ fn an_import_that_was_cut_off_goes_on_and_stores_nothing_twice() {
     let dump = done(&from, &["export"], b"").0;
     let half = &dump[..dump.len() / 2];
     let cut = run(&to, &["import"], half);
-    // The line that it was cut off in is no line.
+    // The truncated line is invalid.
     assert_eq!(cut.status.code(), Some(1));
     done(&to, &["import"], &dump);
     let (_, said) = done(&to, &["import"], &dump);
-    assert!(said.contains("0 imported, 13 there before, 0 left out"), "{said}");
+    assert!(said.contains("0 imported, 13 already present, 0 skipped"), "{said}");
     assert_eq!(done(&to, &["export"], b"").0, dump);
 }
 
@@ -259,7 +260,7 @@ fn an_export_into_a_file_is_its_owners_alone() {
     let path = dir.path().join("dump.ndjson");
     done(&from, &["export", path.to_str().unwrap()], b"");
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-    // One that was there does not stay readable, and a link is not followed.
+    // An existing file becomes private, and a link is not followed.
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
     done(&from, &["export", path.to_str().unwrap()], b"");
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
@@ -269,7 +270,7 @@ fn an_export_into_a_file_is_its_owners_alone() {
     let refused = run(&from, &["export", link.to_str().unwrap()], b"");
     assert_eq!(refused.status.code(), Some(2));
     assert!(link.is_symlink() && std::fs::read_dir(dir.path()).unwrap().count() == 3);
-    // The store, and what SQLite has beside it.
+    // The store, and SQLite's files beside it.
     let mut server = Some(Server::on(&from));
     let store = std::path::PathBuf::from(from.url.trim_start_matches("sqlite:"));
     let modes = || -> Vec<u32> {
@@ -302,7 +303,7 @@ fn trees_of_report_files_become_builds_once() {
     write("2025/b/junit.xml", JUNIT);
     write("2026/results.tap", "1..1\nok 1 - a\n");
     write("2026/notes.md", "# No report\n");
-    // Whoever unpacked it had no clock.
+    // Unpacked on a machine without a clock.
     let before_1970 = std::time::UNIX_EPOCH - std::time::Duration::from_secs(86_400);
     let tap = std::fs::File::options().write(true).open(dir.path().join("2026/results.tap"));
     tap.unwrap().set_modified(before_1970).unwrap();
@@ -311,12 +312,12 @@ fn trees_of_report_files_become_builds_once() {
     let said = String::from_utf8(first.stderr).unwrap();
     assert_eq!(first.status.code(), Some(1));
     assert!(
-        said.contains("notes.md is left out")
-            && said.contains("3 imported, 0 there before, 1 left out"),
+        said.contains("notes.md skipped: ")
+            && said.contains("3 imported, 0 already present, 1 skipped"),
         "{said}"
     );
     let again = String::from_utf8(run(&store, &arguments, b"").stderr).unwrap();
-    assert!(again.contains("0 imported, 3 there before, 1 left out"), "{again}");
+    assert!(again.contains("0 imported, 3 already present, 1 skipped"), "{again}");
     let server = Server::on(&store);
     let builds = server.get("/old/builds");
     assert_eq!(builds["count"], 3);
@@ -347,15 +348,15 @@ fn lines_that_are_documents_become_builds_once_and_bad_ones_are_told() {
     let output = run(&store, &["import", "-p", "old"], lines.as_bytes());
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1));
-    assert!(said.contains("line 4 is left out: success: invalid type"), "{said}");
+    assert!(said.contains("line 4 skipped: success: invalid type"), "{said}");
     assert!(
-        said.contains("line 5 is left out: kind: 'unicorn'") && said.contains("line 6"),
+        said.contains("line 5 skipped: kind: unknown kind 'unicorn'") && said.contains("line 6"),
         "{said}"
     );
-    assert!(said.contains("2 imported, 0 there before, 3 left out"), "{said}");
+    assert!(said.contains("2 imported, 0 already present, 3 skipped"), "{said}");
     let again =
         String::from_utf8(run(&store, &["import", "-p", "old"], lines.as_bytes()).stderr).unwrap();
-    assert!(again.contains("0 imported, 2 there before, 3 left out"), "{again}");
+    assert!(again.contains("0 imported, 2 already present, 3 skipped"), "{again}");
     assert_eq!(Server::on(&store).get("/old/builds/17")["success"], false);
 }
 
@@ -367,15 +368,16 @@ fn the_builds_of_a_running_server_are_read_over_http() {
     let url = format!("http://{}", server.address);
     let (_, said) = done(&to, &["server", &url], b"");
     assert!(
-        said.contains("5 imported, 0 there before, 0 left out") && said.contains("still runs"),
+        said.contains("5 imported, 0 already present, 0 skipped")
+            && said.contains("skipped: still running"),
         "{said}"
     );
     let (_, said) = done(&to, &["server", &url, "-p", "pony"], b"");
-    assert!(said.contains("0 imported, 3 there before"), "{said}");
+    assert!(said.contains("0 imported, 3 already present"), "{said}");
     let copy = Server::on(&to);
     let strip = |mut build: Value| {
         let members = build.as_object_mut().unwrap();
-        // Components stay where they are.
+        // Components are not copied.
         members.retain(|name, _| !matches!(name.as_str(), "links" | "components"));
         build
     };
@@ -396,5 +398,5 @@ fn what_is_wrong_with_the_arguments_is_said() {
     };
     assert!(said(&["import", "/no/such/file"]).contains("/no/such/file: "));
     assert!(said(&["reports", "-p", "a b", "x"]).contains("--project"));
-    assert!(said(&["server", "nonsense"]).contains("server: 'nonsense'"));
+    assert!(said(&["server", "nonsense"]).contains("server: invalid URL 'nonsense'"));
 }

@@ -34,7 +34,7 @@ fn a_build_of_several_steps_is_begun_added_to_and_ended() {
         .collect();
     assert_eq!(names, ["compile", "lint", "pack", "junit.xml"]);
     assert_eq!((&build["success"], &build["tests"]["failed"]), (&true.into(), &1.into()));
-    // It is over: there is no such build here any more.
+    // The build has ended: this client no longer knows it.
     assert_eq!(step(&["step", "late", "--", "sh", "-c", "exit 8"]), 8);
     assert_eq!(server.build()["results"].as_array().unwrap().len(), 4);
 }
@@ -109,7 +109,7 @@ fn report_files_are_sent_by_path_pattern_and_standard_input_and_their_receipt_is
     assert_eq!(code(&home.run(at, &["report", "none/*.xml"])), 2);
 }
 
-/// A test of Allure's.
+/// An Allure test result.
 fn allure(name: &str, status: &str) -> String {
     format!(
         r#"{{"uuid":"{name}","historyId":"{name}","name":"{name}","status":"{status}","stage":"finished","start":1,"stop":2}}"#
@@ -134,8 +134,8 @@ fn a_check_says_what_the_receipt_will_and_sends_nothing() {
     let text = out(&checked);
     for line in [
         "a.xml: junit, 1 passed, 1 failed\n  odd: line 1: the suite",
-        "results: allure, 1 passed, 1 failed\n  dropped: 1 files that lie beside",
-        "cut.xml: junit, 1 passed\n  verdict: line 2: the file breaks off",
+        "results: allure, 1 passed, 1 failed\n  dropped: 1 other files, such as attachments",
+        "cut.xml: junit, 1 passed\n  verdict: line 2: the file is truncated",
     ] {
         assert!(text.contains(line), "{line}: {text}");
     }
@@ -144,10 +144,12 @@ fn a_check_says_what_the_receipt_will_and_sends_nothing() {
     let receipt: Value = serde_json::from_str(&out(&checked)).unwrap();
     let uploads = receipt["uploads"].as_array().unwrap();
     assert_eq!((&uploads[0]["files"], &uploads[0]["tests"]["failed"]), (&2.into(), &1.into()));
-    assert!(uploads[1]["notes"][0]["text"].as_str().unwrap().contains("no report of a known"));
+    assert!(
+        uploads[1]["notes"][0]["text"].as_str().unwrap().contains("not a report in a supported")
+    );
     assert_eq!((code(&checked), server.builds().len()), (1, 0));
 
-    // What is sent is what was said.
+    // The report matches the check.
     let sent = home.run(at, &["report", "--id", "1", "a.xml", "results", "cut.xml"]);
     assert!(out(&sent).contains("results: allure, 1 passed, 1 failed"), "{}", out(&sent));
     assert_eq!(server.get("/pony/builds/1")["tests"]["total"], 5);
@@ -180,16 +182,16 @@ fn a_check_says_what_the_receipt_will_and_sends_nothing() {
         err(&run)
     );
     let receipt = server.get("/pony/builds/3/receipt").to_string();
-    for words in ["notes.txt", "this is no report of a known format", "the file breaks off"] {
+    for words in ["notes.txt", "not a report in a supported format", "the file is truncated"] {
         assert!(receipt.contains(words), "{words}: {receipt}");
     }
-    // Named one by one they are what their folder is.
+    // Named one by one, they count as their folder.
     let checked = home.run(at, &["report", "--check", "results/*", "a.xml"]);
     assert_eq!(code(&checked), 0, "{}", err(&checked));
     for line in ["results: allure, 1 passed, 1 failed", "a.xml: junit, 1 passed, 1 failed"] {
         assert!(out(&checked).contains(line), "{line}: {}", out(&checked));
     }
-    // An archive that is cut off and a report with nothing in it were written by tests that were killed.
+    // A truncated archive and an empty report are left by tests that were killed.
     for (id, script) in [("5", "printf 'PK\\003\\004cut' > cut.zip"), ("6", ": > cut.zip")] {
         let run = ["run", "--id", id, "--report", "a*.xml", "--report", "cut.zip"];
         let run = home.run(at, &[run.as_slice(), &["--", "sh", "-c", script]].concat());
@@ -198,11 +200,11 @@ fn a_check_says_what_the_receipt_will_and_sends_nothing() {
         assert_eq!(build["success"], false, "{build}");
         assert!(build["results"].to_string().contains("cut.zip"), "{build}");
     }
-    // Nothing but what is no report: the command is what counts.
+    // If no file is a report, only the command counts.
     let run =
         ["run", "--id", "4", "--report", "notes.txt", "--", "sh", "-c", "echo hi > notes.txt"];
     let run = home.run(at, &run);
-    assert!(err(&run).contains("it is left out"), "{}", err(&run));
+    assert!(err(&run).contains("notes.txt: skipped: "), "{}", err(&run));
     assert_eq!(server.get("/pony/builds/4")["success"], true);
 }
 
@@ -229,7 +231,7 @@ fn builds_are_listed_by_their_tags_and_over_all_pages() {
     assert_eq!(listed(&["-t", "arm", "-t", "b\""]), 0);
     assert_eq!(listed(&["-n", "200", "-t", "arm"]), 103);
     assert_eq!(listed(&["-n", "200", "-t", "none"]), 0);
-    // Tags of the environment are those of new builds.
+    // Tags in the environment apply to new builds.
     let mut builds = home.devmason(at, &["builds", "-n", "2"]);
     assert_eq!(out(&builds.env("DEVMASON_TAGS", "none").output().unwrap()).lines().count(), 2);
 }
@@ -239,10 +241,10 @@ fn what_a_mistyped_project_leaves_is_said_at_once_listed_and_dropped() {
     let (home, database) = (Home::new(), database());
     let server = Server::new(&database);
     let at = &server.address;
-    let script = "while ! grep -q 'no such project' said; do sleep 0.1; done";
+    let script = "while ! grep -q 'project not found' said; do sleep 0.1; done";
     let said = std::fs::File::create(home.path().join("said")).unwrap();
     let mut run = home.devmason(at, &["run", "-p", "ponny", "--id", "1", "--", "sh", "-c", script]);
-    // While the command runs: else it would not end.
+    // The message must appear while the command runs, as the script waits for it.
     assert_eq!(run.stderr(said).status().unwrap().code(), Some(0));
     home.run(at, &["run", "-p", "ponny", "--id", "2", "--", "true"]);
     let listed = out(&home.run(at, &["queue", "list"]));
@@ -293,7 +295,7 @@ fn a_wrong_password_is_not_kept() {
         child.wait_with_output().unwrap()
     };
     let first = login("right");
-    assert!(err(&first).contains("there is no user 'ann' yet"), "{}", err(&first));
+    assert!(err(&first).contains("user 'ann' does not exist yet"), "{}", err(&first));
     assert_eq!(code(&home.run(at, &["project", "create", "anns"])), 0);
     assert_eq!(code(&login("wrong")), 1);
     assert!(out(&home.run(at, &["status"])).contains("\nuser: ann\n"));
@@ -304,7 +306,7 @@ fn a_wrong_password_is_not_kept() {
     let mut child = login.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(b"other").unwrap();
     let output = child.wait_with_output().unwrap();
-    assert!(err(&output).contains("kept without being tried"), "{}", err(&output));
+    assert!(err(&output).contains("could not verify the password"), "{}", err(&output));
     assert_eq!(code(&output), 0);
 }
 
@@ -344,13 +346,13 @@ fn builds_steps_tests_and_tags_are_shown() {
     assert_eq!(code(&home.run(at, &["wait", "1"])), 1);
     assert_eq!(code(&home.run(at, &["wait", "3"])), 2);
     assert_eq!(code(&home.run(at, &["show", "3"])), 2);
-    assert!(show(&["status"]).contains("to be sent: 0 requests"));
+    assert!(show(&["status"]).contains("queued: 0 requests"));
     server.get("/pony");
     drop(server);
     assert_eq!(code(&home.run("127.0.0.1:1", &["builds"])), 3);
 }
 
-/// What a terminal obeys, in everything that somebody can report.
+/// Control sequences, in every field that can be reported.
 #[test]
 fn nothing_that_others_reported_reaches_the_terminal_but_colours_of_outputs() {
     let (home, database) = (Home::new(), database());
@@ -400,7 +402,7 @@ fn nothing_that_others_reported_reaches_the_terminal_but_colours_of_outputs() {
         assert!(is_clean(&out) && is_clean(&err), "{arguments:?}: {out:?} {err:?}");
         assert!(!err.contains("\ndevmason: reported to x"), "{err}");
     }
-    // On a terminal the colours of outputs stay, and end with them.
+    // On a terminal, colours of outputs are kept, and reset at their end.
     let show = home.devmason(at, &[]);
     let program = format!("{} show 1 --output", env!("CARGO_BIN_EXE_devmason"));
     let mut terminal = Command::new("script");
@@ -454,7 +456,7 @@ fn credentials_are_kept_for_their_owner_alone_and_never_shown() {
     assert_eq!(code(&home.run(at, &["project", "update", "mine", "--name", "Mine"])), 0);
     assert_eq!(code(&home.run(at, &["project", "delete", "--yes", "mine"])), 0);
 
-    // A link in the place of the file is neither read nor written through.
+    // A link in place of the file is neither read nor written through.
     let elsewhere = home.path().join("elsewhere");
     std::fs::rename(&path, &elsewhere).unwrap();
     std::os::unix::fs::symlink(&elsewhere, &path).unwrap();
@@ -464,7 +466,7 @@ fn credentials_are_kept_for_their_owner_alone_and_never_shown() {
     child.stdin.take().unwrap().write_all(b"tuna\n").unwrap();
     let output = child.wait_with_output().unwrap();
     assert_eq!(code(&output), 2);
-    assert!(err(&output).contains("it is a link"), "{}", err(&output));
+    assert!(err(&output).contains("a symbolic link"), "{}", err(&output));
     assert_eq!(std::fs::read(&elsewhere).unwrap(), kept);
     std::fs::rename(&elsewhere, &path).unwrap();
 
@@ -506,7 +508,7 @@ fn a_flag_goes_before_a_variable_and_both_before_files() {
         .output()
         .unwrap();
     assert_eq!(server.builds()[0]["tags"], serde_json::json!(["c"]));
-    // A checkout that somebody else wrote must not say where the password goes.
+    // A checkout from someone else must not decide where the password goes.
     std::fs::write(home.path().join(".devmason.toml"), "server = \"http://evil.example.org\"\n")
         .unwrap();
     let refused = home.run(at, &["builds"]);

@@ -1,4 +1,4 @@
-//! The program as its users run it, against the real server and against servers that fail in every way.
+//! The program as users run it, against the real server and against servers that fail in every way.
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 use std::io::{Read, Write};
@@ -17,7 +17,7 @@ mod commands;
 mod lost;
 mod running;
 
-/// The real server, in this process.
+/// The real server, within this process.
 struct Server {
     address: String,
     stop: Option<oneshot::Sender<()>>,
@@ -25,7 +25,7 @@ struct Server {
 }
 
 impl Server {
-    /// On a port of its own, with a project `pony` that belongs to nobody.
+    /// On its own port, with a project `pony` without an owner.
     fn new(database: &TestDatabase) -> Self {
         Self::at("127.0.0.1:0", database)
     }
@@ -59,12 +59,12 @@ impl Server {
         serde_json::from_str(&answer.text()).unwrap()
     }
 
-    /// The builds of the project, the newest first.
+    /// The builds of the project, newest first.
     fn builds(&self) -> Vec<Value> {
         self.get("/pony/builds")["builds"].as_array().unwrap().clone()
     }
 
-    /// The one build that there is.
+    /// The only build.
     fn build(&self) -> Value {
         let builds = self.builds();
         assert_eq!(builds.len(), 1, "{builds:#?}");
@@ -85,7 +85,7 @@ fn database() -> TestDatabase {
     Backend::Sqlite.database()
 }
 
-/// Somebody's home: settings, credentials and spool of its own.
+/// A home directory with its own settings, credentials and spool.
 struct Home(tempfile::TempDir);
 
 impl Home {
@@ -97,7 +97,8 @@ impl Home {
         self.0.path()
     }
 
-    /// The program, with nothing of this machine's settings: of the server at that address, project `pony`.
+    /// The program, isolated from this machine's settings, for the server at that address and the
+    /// project `pony`.
     fn devmason(&self, address: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_devmason"));
         command
@@ -117,7 +118,7 @@ impl Home {
         self.devmason(address, arguments).output().unwrap()
     }
 
-    /// How many requests are still to be sent.
+    /// The number of requests still queued.
     fn waiting(&self) -> usize {
         fn entries(dir: &Path) -> usize {
             let Ok(files) = std::fs::read_dir(dir) else { return 0 };
@@ -148,7 +149,7 @@ fn code(output: &Output) -> i32 {
     output.status.code().unwrap_or_else(|| panic!("{output:?}"))
 }
 
-/// A server that does the same with every connection, on a port of its own, until the test ends.
+/// A server that treats every connection alike, on its own port, until the test ends.
 fn fake(answer: impl Fn(TcpStream) + Send + Sync + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();

@@ -53,7 +53,7 @@ fn output_is_sent_while_a_command_runs() {
         &["run", "--interval", "1", "--name", "s", "--", "sh", "-c", &script],
     );
     let child = run.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    // The command goes on only once its first words are at the server.
+    // The command continues only after its first output has reached the server.
     let build = loop {
         if let [build] = server.builds().as_slice() {
             let build = server.get(&format!("/pony/builds/{}", build["id"].as_str().unwrap()));
@@ -128,7 +128,11 @@ fn report_files_that_a_command_writes_are_steps() {
     assert_eq!((&build["tests"]["failed"], &build["success"]), (&1.into(), &false.into()));
     assert_eq!(build["results"].as_array().unwrap().len(), 2);
     assert_eq!(build["results"][1]["name"], "results.tap");
-    assert!(err(&output).contains("old.tap was not written by this command"), "{}", err(&output));
+    assert!(
+        err(&output).contains("old.tap: skipped, not written by this command"),
+        "{}",
+        err(&output)
+    );
 }
 
 #[test]

@@ -1,4 +1,4 @@
-"""``python -m devmason``: sends what waits, and registers projects."""
+"""``python -m devmason``: send queued reports and create projects."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     parser = argparse.ArgumentParser(prog="devmason", description=__doc__)
     parser.add_argument("--version", action="version", version=f"devmason {__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
-    flushing = commands.add_parser("flush", help="send the reports that earlier runs could not")
-    flushing.add_argument("--all", action="store_true", help="those that were meant for other servers, too")
-    registering = commands.add_parser("register", help="register a project, as its owner")
+    flushing = commands.add_parser("flush", help="send the queued reports of earlier runs")
+    flushing.add_argument("--all", action="store_true", help="also send reports queued for other servers")
+    registering = commands.add_parser("register", help="create a project, as its owner")
     registering.add_argument("project")
-    registering.add_argument("--title", help="what people call it")
+    registering.add_argument("--title", help="display name of the project")
     parsed = parser.parse_args(arguments)
     settings = settings_module.load()
     if not settings.url:
@@ -36,7 +36,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
             return _flush(settings, parsed.all)
         client = Client(settings.url, settings.username, settings.password)
         client.register(parsed.project, parsed.title)
-        print(f"{parsed.project} is registered at {client.url}")
+        print(f"project {parsed.project} is registered at {client.url}")
         return 0
     except (DevmasonError, ValueError) as error:
         warn(str(error))
@@ -45,14 +45,14 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
 
 def _flush(settings: Settings, to_any_server: bool) -> int:
     if settings.spool is None:
-        warn("there is no spool directory: set DEVMASON_SPOOL")
+        warn("no directory for queued reports; set DEVMASON_SPOOL")
         return 2
     flushed = flush(settings, Spool(settings.spool), to_any_server=to_any_server)
     for reason in flushed.reasons:
         warn(reason)
     line = f"{flushed.sent} sent, {flushed.rejected} rejected, {flushed.left} left"
     if flushed.others:
-        line += f", {flushed.others} for other servers (--all sends them, too)"
+        line += f", {flushed.others} for other servers (use --all to send them)"
     print(line)
     return 1 if flushed.left or flushed.rejected else 0
 

@@ -1,4 +1,4 @@
-"""The version of this package, as its metadata has it."""
+"""The version of this package, from its metadata."""
 
 from importlib.metadata import PackageNotFoundError, version
 

@@ -1,4 +1,4 @@
-"""The client: what can be asked of a devmason server, and reported to it."""
+"""The client: queries to a devmason server, and reports to it."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ from .errors import DevmasonError, ProtocolError, RequestRefused
 from .model import Build, Document, Step, clean, date
 from .transport import Answer, Request, Transport
 
-#: What holds a report file: its path, or its bytes.
+#: A report file: its path, or its contents.
 ReportFile = Union[str, "PathLike[str]", bytes]
 
-#: The server recognizes a file from its bytes, so nothing more exact need be said.
+#: The server recognizes a file by its contents, so no exact type is needed.
 _FILE_TYPE = "application/octet-stream"
 
 
 @dataclass(frozen=True)
 class BuildRef:
-    """A build on the server: its id, and its URL."""
+    """A build on the server: its id and its URL."""
 
     id: str
     url: str
 
 
 class Client:
-    """A devmason server, seen by one user or anonymously.
+    """A devmason server, used by one user or anonymously.
 
-    A request that finds nobody, or a server that has too much to do, is sent again: at most
-    ``retries`` times, with growing waits and as ``Retry-After`` asks. Whatever is stored is stored
-    once however often it is sent. One try may pause for ``timeout`` seconds, and one call of a method
-    takes ``budget`` seconds at most, retries and waits included.
+    A request is retried if the server is unreachable or overloaded: at most ``retries`` times, with
+    growing waits and as ``Retry-After`` asks. However often it is sent, it is stored once. One
+    attempt may stall for ``timeout`` seconds, and one call of a method takes ``budget`` seconds at
+    most, including retries and waits.
 
-    Credentials go nowhere but to the origin of ``url``, and show in no message.
+    Credentials are sent only to the origin of ``url``, and never appear in a message.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Client:
     ) -> None:
         self._transport = Transport(url, username, password, timeout, retries)
         self._budget = budget
-        #: The URLs of build lists, once their projects' documents were read.
+        #: The URLs of build lists, from the documents of projects read so far.
         self._build_lists: dict[str, str] = {}
 
     @property
@@ -68,13 +68,13 @@ class Client:
         return f"Client({self.url!r})"
 
     def project(self, name: str) -> Document:
-        """Return a project's document; NotFound if nobody registered it."""
+        """Return a project's document; raise NotFound if it is not registered."""
         return self._document(self._project_url(name), self._deadline())
 
     def register(self, name: str, title: Optional[str] = None, reporting: Optional[str] = None) -> Document:
-        """Register a project, or change one's title and who may report to it.
+        """Register a project, or change its title and who may report to it.
 
-        ``name`` is the project in URIs, ``title`` what people call it. ``reporting`` is ``anyone``,
+        ``name`` is the project in URIs, ``title`` its display name. ``reporting`` is ``anyone``,
         ``authenticated`` or ``owner``.
         """
         body: Document = {"name": name if title is None else title}
@@ -84,17 +84,17 @@ class Client:
         return self._transport.send(request, self._deadline()).json()
 
     def report(self, project: str, build: Build) -> BuildRef:
-        """Store a whole build. Reporting the same build again is the same one."""
+        """Store a complete build. Reporting it again has no further effect."""
         return self.put(project, build.id, build.document())
 
     def put(self, project: str, id: str, document: Document) -> BuildRef:
-        """Store the document of a build under an id of the caller's."""
+        """Store a build's document under an id chosen by the caller."""
         deadline = self._deadline()
         url = self._build_url(project, id, deadline)
         request = _json("PUT", url, document)
         request.retry_conflict = True
         answer = self._transport.send(request, deadline)
-        # A server that is none would answer 200 to anything.
+        # A server other than devmason might answer 200 to anything.
         answer.location()
         return BuildRef(id, url)
 
@@ -122,9 +122,9 @@ class Client:
         return Running(self, BuildRef(id, url), self._transport.at(answer.location()))
 
     def running(self, ref: Union[BuildRef, str]) -> Running:
-        """Go on with a build that was begun elsewhere, such as by another process."""
+        """Resume a build that was begun elsewhere, for example by another process."""
         document = self.get(ref)
-        progress = self._link(document, "progress", "the build, which may be finished,")
+        progress = self._link(document, "progress", "the build (it may be finished)")
         return Running(self, self._ref(self._link(document, "self", "the build")), progress)
 
     def upload(
@@ -135,10 +135,10 @@ class Client:
         client: Optional[Mapping[str, str]] = None,
         name: Optional[str] = None,
     ) -> BuildRef:
-        """Store what a test tool wrote (JUnit XML, TAP and others) as a build of its own, by each call.
+        """Store the output of a test tool (JUnit XML, TAP and others), as a new build on each call.
 
-        ``client`` says what the file cannot: ``host``, ``arch``, ``user``, and any other member of
-        the client record. ``name`` is what the step is called, the file's own name unless given.
+        ``client`` adds what the file lacks: ``host``, ``arch``, ``user``, and any other member of the
+        client record. ``name`` is the step's name, by default the file's own name.
         """
         body, name = _file(file, name)
         query = [("tag", tag) for tag in tags]
@@ -151,7 +151,7 @@ class Client:
         return self._ref(self._transport.at(answer.location()))
 
     def builds(self, project: str, **parameters: Union[str, int]) -> Iterator[Document]:
-        """Go through a project's builds, newest first, over all pages.
+        """Iterate over a project's builds, newest first, across all pages.
 
         ``parameters`` are those of the list: ``where``, ``query``, ``sort``, ``fields``, ``per_page``.
         """
@@ -163,7 +163,7 @@ class Client:
         return self._document(self._at(what), self._deadline())
 
     def tests(self, build: Union[BuildRef, str], **parameters: Union[str, int]) -> Iterator[Document]:
-        """Go through a build's test cases; ``parameters`` such as ``status="failed,error"``."""
+        """Iterate over a build's test cases; ``parameters`` such as ``status="failed,error"``."""
         document = self.get(build)
         if document.get("tests") is None:
             return iter(())
@@ -171,7 +171,7 @@ class Client:
         return self._pages(_with_query(url, list(parameters.items())), "tests")
 
     def receipt(self, build: Union[BuildRef, str]) -> Document:
-        """Return what the uploads of a build were read as."""
+        """Return the receipt of a build's uploads."""
         return self.get(self._link(self.get(build), "receipt", "the build"))
 
     def _deadline(self) -> float:
@@ -226,25 +226,25 @@ class Running:
     def __init__(self, client: Client, build: BuildRef, progress: str) -> None:
         self._client = client
         self._progress = progress
-        #: The build, which can be looked at from now on.
+        #: The build, which is visible from now on.
         self.build = build
 
     def __repr__(self) -> str:
         return f"Running({self.build.url!r})"
 
     def step(self, step: Step) -> None:
-        """Add a step that has ended. Adding the same step again is the same one."""
+        """Add a step that has ended. Adding it again has no further effect."""
         request = _json("POST", self._progress, step.document())
         request.headers["Idempotency-Key"] = step.id
         self._send(request)
 
     def upload(self, file: ReportFile, name: Optional[str] = None) -> None:
-        """Add what a test tool wrote, as a step."""
+        """Add the output of a test tool as a step."""
         body, name = _file(file, name)
         self._send(_upload(_with_query(self._progress, _named(name)), body))
 
     def end(self, success: Optional[bool] = None, finished: Optional[datetime] = None) -> BuildRef:
-        """Close the build. Its success and end follow from the steps unless given here."""
+        """Close the build. Unless given, its success and its end follow from the steps."""
         body: Document = {}
         if success is not None:
             body["success"] = success
@@ -253,7 +253,7 @@ class Running:
         try:
             self._send(_json("DELETE", self._progress, body))
         except RequestRefused as error:
-            # The answer to the try that closed it may have been lost.
+            # The response to the attempt that closed it may have been lost.
             if error.status != 410:
                 raise
         return self.build
@@ -270,7 +270,7 @@ class Running:
         if error is None:
             self.end()
             return
-        # What went wrong in the block is what the caller must hear of.
+        # The caller must see the error of the block.
         with contextlib.suppress(DevmasonError):
             self.end(success=False)
 

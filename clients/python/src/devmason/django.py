@@ -1,7 +1,7 @@
-"""Django's test runner, with a report: ``TEST_RUNNER = "devmason.django.DevmasonRunner"``.
+"""Django's test runner with reporting: ``TEST_RUNNER = "devmason.django.DevmasonRunner"``.
 
-The settings are looked for in the environment first, then in Django's settings under the same names,
-such as ``PB_SERVER`` or ``DEVMASON_PROJECT``.
+Settings come from the environment first, then from Django's settings of the same names, such as
+``PB_SERVER`` or ``DEVMASON_PROJECT``.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from .unittest_result import Collector, buffered, collecting, report_run
 
 
 class DevmasonRemoteTestResult(RemoteTestResult):
-    """A result in a process of ``--parallel`` that sends how long a test took, and its output.
+    """A result in a ``--parallel`` process that sends a test's duration and output.
 
-    The main process only hears of starts and stops when all of a class is over. A result there that
-    knows nothing of the event leaves it out.
+    The main process learns of starts and stops only when a whole class has ended. A result there
+    that does not know this event ignores it.
     """
 
     def startTest(self, test: unittest.TestCase) -> None:
@@ -45,7 +45,7 @@ class DevmasonRemoteTestResult(RemoteTestResult):
 
 
 class DevmasonRemoteTestRunner(RemoteTestRunner):
-    """Runs the tests of a class in a process of ``--parallel``."""
+    """Runs the tests of a class in a ``--parallel`` process."""
 
     resultclass = DevmasonRemoteTestResult
 
@@ -66,12 +66,12 @@ class DevmasonRunner(DiscoverRunner):
         self._devmason_collector = Collector()
 
     def get_resultclass(self) -> Any:
-        """Return the class of results that Django would use, told to collect."""
+        """Return Django's result class, extended to collect results."""
         base = super().get_resultclass() or unittest.TextTestResult
         return collecting(base, self._devmason_collector)
 
     def run_tests(self, *arguments: Any, **named: Any) -> Any:
-        """Run the tests, report them, and return how many failed."""
+        """Run the tests, report them, and return the number of failures."""
         import django
 
         step = Step("django", success=False)
@@ -80,7 +80,7 @@ class DevmasonRunner(DiscoverRunner):
             step.success = not failures
             return failures
         except BaseException:
-            # Ctrl-C, or databases that could not be made: what is known by now is reported.
+            # Ctrl-C, or databases that could not be created: the results so far are reported.
             step.errout = traceback.format_exc()
             raise
         finally:

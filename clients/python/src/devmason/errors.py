@@ -1,4 +1,4 @@
-"""What can go wrong, as one hierarchy of exceptions."""
+"""The exceptions of this package, in one hierarchy."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from typing import Any, Optional
 
 
 class DevmasonError(Exception):
-    """Anything that this package raises.
+    """Base class of all exceptions of this package.
 
-    ``status`` is the status of the server's answer, or None where there was no answer. ``payload`` is
-    what the server says beside its message, such as ``{"field": "results[3].started"}``.
+    ``status`` is the status of the server's response, or None without a response. ``payload`` holds
+    the response's other members, such as ``{"field": "results[3].started"}``.
     """
 
-    #: For how many seconds the server asks to wait before the next try.
+    #: The number of seconds that the server asks to wait before the next attempt.
     retry_after: Optional[float] = None
 
     def __init__(
@@ -31,23 +31,23 @@ class DevmasonError(Exception):
 
     @property
     def is_permanent(self) -> bool:
-        """Whether the same request would be refused again, whatever is set right around it."""
+        """Whether the same request would be refused again, even with everything around it corrected."""
         return False
 
 
 class ConnectionFailed(DevmasonError):
-    """There was no whole answer: no such host, nobody listening, a broken connection, a timeout."""
+    """No complete response: unknown host, connection refused or broken, or a timeout."""
 
-    #: Whether it may be better within seconds. A certificate that is wrong is not.
+    #: Whether a retry within seconds may help. An invalid certificate does not change that fast.
     is_worth_retrying: bool = True
 
 
 class ProtocolError(DevmasonError):
-    """There was an answer, but not one of a devmason server."""
+    """The response is not from a devmason server."""
 
 
 class ServerUnavailable(DevmasonError):
-    """The server failed or has too much to do (408, 425, 429, 5xx), on the last try as well."""
+    """The server failed or is overloaded (408, 425, 429, 5xx), also on the last attempt."""
 
 
 class RequestRefused(DevmasonError):
@@ -60,7 +60,7 @@ class RequestRefused(DevmasonError):
 
 
 class AuthenticationFailed(RequestRefused):
-    """Credentials are needed, or wrong (401)."""
+    """Credentials are missing or wrong (401)."""
 
     @property
     def is_permanent(self) -> bool:
@@ -69,16 +69,16 @@ class AuthenticationFailed(RequestRefused):
 
 
 class PermissionDenied(RequestRefused):
-    """These credentials do not permit it (403)."""
+    """These credentials lack the permission (403)."""
 
     @property
     def is_permanent(self) -> bool:
-        """Never: rights may be given."""
+        """Never: permission may be granted."""
         return False
 
 
 class NotFound(RequestRefused):
-    """Nothing is there (404), such as a project that nobody registered."""
+    """Not found (404), for example an unregistered project."""
 
     @property
     def is_permanent(self) -> bool:
@@ -95,7 +95,7 @@ TRANSIENT = frozenset({408, 425, 429})
 
 
 def from_status(status: int, message: str, payload: dict[str, Any]) -> DevmasonError:
-    """Make the exception for an answer of this status, which is none of success."""
+    """Create the exception for a response with an error status."""
     kinds = {401: AuthenticationFailed, 403: PermissionDenied, 404: NotFound}
     if status in TRANSIENT or status >= 500:
         return ServerUnavailable(message, status, payload)

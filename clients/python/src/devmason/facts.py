@@ -1,4 +1,4 @@
-"""What is known of the machine and of the CI that a test run is part of: the client record."""
+"""The client record: facts about the machine and the CI job of a test run."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from urllib.parse import urlsplit, urlunsplit
 
 from .transport import is_torn
 
-#: The variables with passwords: no program that is started needs to know them.
+#: Variables that hold passwords, which child processes do not need.
 _SECRETS = ("DEVMASON_PASSWORD", "PB_PASS")
 
-#: How many seconds git may take for each question.
+#: The timeout of each git command, in seconds.
 _GIT_TIMEOUT = 3.0
 
 
@@ -24,7 +24,7 @@ def client_record(
     directory: Optional[Path] = None,
     **others: Optional[str],
 ) -> dict[str, str]:
-    """Return the client record of a run in ``directory``. ``others`` are further members."""
+    """Return the client record of a run in ``directory``. ``others`` are additional members."""
     environ = os.environ if environ is None else environ
     members: dict[str, Optional[str]] = {
         "host": platform.node(),
@@ -37,20 +37,20 @@ def client_record(
     if not members.get("commit"):
         members["commit"] = _git("rev-parse", "HEAD", directory=directory)
     if not members.get("branch"):
-        # Nothing on a detached head.
+        # Empty on a detached head.
         members["branch"] = _git("symbolic-ref", "--short", "-q", "HEAD", directory=directory)
     return {name: value for name, value in members.items() if value}
 
 
 def ci(environ: Mapping[str, str]) -> dict[str, Optional[str]]:
-    """Return what GitHub Actions, GitLab CI or Jenkins says of the job, or nothing."""
+    """Return the facts of GitHub Actions, GitLab CI or Jenkins about the job, if any."""
     get = environ.get
     if get("GITHUB_ACTIONS") == "true":
         url = "/".join((get("GITHUB_SERVER_URL", ""), get("GITHUB_REPOSITORY", ""), "actions/runs"))
         return {
             "ci": "github-actions",
             "commit": get("GITHUB_SHA"),
-            # On a pull request the ref is a merge that nobody knows by name.
+            # On a pull request, the ref is an unnamed merge.
             "branch": get("GITHUB_HEAD_REF") or get("GITHUB_REF_NAME"),
             "job_url": _public(f"{url}/{get('GITHUB_RUN_ID', '')}"),
             "build_number": get("GITHUB_RUN_NUMBER"),
@@ -77,7 +77,7 @@ def ci(environ: Mapping[str, str]) -> dict[str, Optional[str]]:
 def _public(url: Optional[str]) -> Optional[str]:
     """Return the URL without the credentials that some installations put into it.
 
-    None where they may reach into its path, or it is no URL: that must not cost the report.
+    None if they may extend into its path, or if it is invalid: the report must not fail for that.
     """
     if not url:
         return None

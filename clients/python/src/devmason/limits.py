@@ -1,4 +1,4 @@
-"""How much of a test run's texts is sent, so that a report is never too long for a server."""
+"""Limits on the text of a test run, so that a report is never too long for a server."""
 
 from __future__ import annotations
 
@@ -7,30 +7,30 @@ from typing import Callable
 
 from .model import Build, Document
 
-#: The longest text of a case, in characters. Its beginning and its end are kept.
+#: The maximum length of a case's text, in characters. Its beginning and its end are kept.
 MAX_TEXT = 256 * 1024
 
-#: The longest document, in bytes. The server takes 32 MiB unless it is set otherwise.
+#: The maximum size of a document, in bytes. The server's default limit is 32 MiB.
 MAX_DOCUMENT = 24 * 1024 * 1024
 
-#: The longest text of a failure in a report that would be too long, in characters.
+#: The maximum length of a failure's text in a shortened report, in characters.
 _SHORT_TEXT = 2048
 
 
 def cut(text: str, length: int = MAX_TEXT) -> str:
-    """Return the text, without its middle where it is longer."""
+    """Return the text, without its middle if it is too long."""
     if len(text) <= length:
         return text
     half = length // 2
     left_out = len(text) - 2 * half
-    return f"{text[:half]}\n[... {left_out} characters are left out ...]\n{text[-half:]}"
+    return f"{text[:half]}\n[... {left_out} characters omitted ...]\n{text[-half:]}"
 
 
 def fit(build: Build, max_bytes: int = MAX_DOCUMENT) -> Document:
-    """Return the build's document. Where it is too long, what is needed least is left out.
+    """Return the build's document, shortened if it is too long.
 
-    Those are the outputs of cases that passed, then all outputs, then the most of failures' texts, then
-    the cases that passed. Each step then says so, in its member ``left_out``.
+    It omits, in this order: the outputs of passed cases, all outputs, most of the failures' texts,
+    the passed cases. Each shortened step notes that in its member ``left_out``.
     """
     document = build.document()
     for left_out, shorten in _REDUCTIONS:
@@ -61,7 +61,7 @@ def _shorten_texts(test: Document) -> bool:
     for member in ("message", "text"):
         if member in failure:
             failure[member] = cut(failure[member], _SHORT_TEXT)
-    # Properties are whatever a test recorded.
+    # Properties are arbitrary data from a test.
     for each in test.get("properties", ()):
         each["value"] = cut(each["value"], _SHORT_TEXT)
     return True
@@ -71,10 +71,11 @@ def _is_worth_telling(test: Document) -> bool:
     return bool(test["status"] != "passed")
 
 
-#: What to do with each case, which tells whether to keep it, and how the step says so.
+#: The reductions in order: the note for the step, and a function that shortens a case and tells
+#: whether to keep it.
 _REDUCTIONS: tuple[tuple[str, Callable[[Document], bool]], ...] = (
-    ("the outputs of cases that passed", _drop_outputs_of_passed),
-    ("the outputs of cases", _drop_outputs),
-    ("the outputs of cases, and parts of failures' texts", _shorten_texts),
-    ("the cases that passed, outputs, and parts of failures' texts", _is_worth_telling),
+    ("the output of passed cases", _drop_outputs_of_passed),
+    ("the output of all cases", _drop_outputs),
+    ("the output of all cases and parts of the failure texts", _shorten_texts),
+    ("the passed cases, all output, and parts of the failure texts", _is_worth_telling),
 )

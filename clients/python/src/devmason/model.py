@@ -1,4 +1,4 @@
-"""Builds, steps and test cases as they are reported, and the documents made of them."""
+"""Builds, steps and test cases to report, and their documents."""
 
 from __future__ import annotations
 
@@ -8,45 +8,45 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any, ClassVar, Literal, Optional, Union
 
-#: What came of a test case. ``flaky``: failed, then passed in the same run. ``error``: it broke
-#: before it could tell.
+#: The status of a test case. ``flaky``: failed, then passed in the same run. ``error``: it broke
+#: before it had a result.
 Status = Literal["passed", "flaky", "skipped", "failed", "error"]
 
-#: JSON, as this package makes it.
+#: JSON as created by this package.
 Document = dict[str, Any]
 
-#: The greatest line and number of retries that are sent.
+#: The maximum line number and number of retries.
 _MAX_COUNT = 2**31 - 1
 
 
 def now() -> datetime:
-    """Return this moment, in UTC."""
+    """Return the current time in UTC."""
     return datetime.now(timezone.utc)
 
 
 def new_id() -> str:
-    """Return a build id that nobody else has."""
+    """Return a unique build id."""
     return str(uuid.uuid4())
 
 
 @dataclass
 class Failure:
-    """Why a test failed: the exception's type, its message, and the whole text with the traceback."""
+    """Why a test failed: the exception's type, its message, and the full text with the traceback."""
 
     type: str = ""
     message: str = ""
     text: str = ""
 
     def document(self) -> Document:
-        """Return the failure as the API has it."""
+        """Return the failure in the API's form."""
         return {"type": self.type, "message": self.message, "text": self.text}
 
 
 @dataclass
 class Test:
-    """A test case of a step. ``suite::name`` is what the project knows it by."""
+    """A test case of a step. The project identifies it by ``suite::name``."""
 
-    #: pytest must not take this class for a test of its own where somebody imports it.
+    #: pytest must not collect this class where it is imported.
     __test__: ClassVar[bool] = False
 
     name: str
@@ -62,9 +62,9 @@ class Test:
     line: Optional[int] = None
 
     def document(self) -> Document:
-        """Return the case as the API has it, without the members that say nothing."""
+        """Return the case in the API's form, without empty members."""
         document: Document = {"suite": self.suite, "name": self.name, "status": self.status}
-        # A clock that was set back makes a negative duration, which the server refuses.
+        # If a clock was set back, the duration is negative, which the server rejects.
         if self.duration is not None and math.isfinite(self.duration):
             document["duration"] = round(max(self.duration, 0.0), 6)
         if self.failure is not None:
@@ -87,7 +87,7 @@ class Test:
 class Step:
     """A step of a build: a command, or a whole test run with its cases.
 
-    ``id`` is not part of what is stored: it lets the server see that a step is the same one again.
+    ``id`` is not stored: it lets the server detect a repeated step.
     """
 
     name: str
@@ -97,12 +97,12 @@ class Step:
     output: str = ""
     errout: str = ""
     tests: list[Test] = field(default_factory=list)
-    #: Any other members, such as ``{"exit_code": 1}``. They come back as they were sent.
+    #: Other members, such as ``{"exit_code": 1}``. They are returned as sent.
     extras: Document = field(default_factory=dict)
     id: str = field(default_factory=new_id)
 
     def document(self) -> Document:
-        """Return the step as the API has it."""
+        """Return the step in the API's form."""
         document: Document = {
             **self.extras,
             "name": self.name.replace("\0", "\ufffd"),
@@ -119,9 +119,9 @@ class Step:
 
 @dataclass
 class Build:
-    """A build, which may be one test run. ``id`` is chosen here, so that a retry is safe.
+    """A build, for example one test run. ``id`` is chosen here, so that a retry is safe.
 
-    ``components`` names what was tested: ids, or ``{"type": "kernel", "name": "6.12"}``.
+    ``components`` lists the things under test: ids, or ``{"type": "kernel", "name": "6.12"}``.
     """
 
     success: bool
@@ -134,7 +134,7 @@ class Build:
     id: str = field(default_factory=new_id)
 
     def document(self) -> Document:
-        """Return the build as the API has it. It has every date, so a retry sends the same."""
+        """Return the build in the API's form. All dates are set, so a retry sends the same document."""
         document: Document = {
             "success": self.success,
             "started": date(self.started),
@@ -149,24 +149,25 @@ class Build:
 
 
 def date(moment: datetime) -> str:
-    """Return a date as the server reads it. One without an offset is local time."""
+    """Return a date in the server's format. One without an offset is local time."""
     return moment.astimezone(timezone.utc).isoformat()
 
 
 def _clean_document(document: Document) -> Document:
-    """Return the document with nothing in it that is no JSON."""
+    """Return the document restricted to valid JSON."""
     cleaned: Document = clean(document)
     return cleaned
 
 
 def clean(value: Any) -> Any:
-    """Return the value as JSON can say it.
+    """Return the value restricted to valid JSON.
 
-    A lone surrogate, which Python has for a byte that was no text, becomes its escape: the server
-    refuses a document that has one. NaN and infinity become null. What is no JSON becomes its text.
+    A lone surrogate, which Python uses for an undecodable byte, becomes its escape: the server
+    rejects a document that contains one. NaN and infinity become null. Anything else becomes its
+    text.
     """
     if isinstance(value, str):
-        # Nearly all text is fine, and asking is ten times cheaper than copying it.
+        # Nearly all text is fine, and checking is ten times cheaper than copying.
         try:
             value.encode()
         except UnicodeEncodeError:

@@ -1,4 +1,4 @@
-"""pytest's reports of phases, put together to test cases."""
+"""Combines pytest's reports of phases into test cases."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import pytest
 from .limits import cut
 from .model import Failure, Status, Test
 
-#: The attribute in which a report carries its exception's type, from xdist's workers as well.
+#: The attribute in which a report carries the exception's type, also from xdist's workers.
 TYPE_ATTRIBUTE = "devmason_failure_type"
 
-#: What counts as worse, from left to right.
+#: Severity, from left to right.
 _ORDER: tuple[Status, ...] = ("passed", "skipped", "failed", "error")
 
 
 @dataclass
 class _Case:
-    """A case whose phases (setup, call, teardown, and those of reruns) are still coming in."""
+    """A case whose phases (setup, call, teardown, and those of reruns) are still arriving."""
 
     nodeid: str
     file: Optional[str] = None
@@ -38,18 +38,18 @@ class _Case:
 
 
 class CaseCollector:
-    """Collects the cases of a session from the reports of its phases, in whatever order they come."""
+    """Collects the cases of a session from reports of their phases, in any order."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._grouped = getattr(config.option, "dist", None) == "loadgroup"
         self._open: dict[tuple[str, str], _Case] = {}
         self._seen_collect_errors: set[str] = set()
-        #: The cases that have ended, in the order in which they did.
+        #: The cases that have ended, in that order.
         self.tests: list[Test] = []
 
     def add_phase(self, report: pytest.TestReport) -> None:
-        """Take the report of a phase of a case."""
-        # With --dist=each every worker runs every case.
+        """Add the report of one phase of a case."""
+        # With --dist=each, every worker runs every case.
         worker = getattr(getattr(report, "node", None), "gateway", None)
         key = (getattr(worker, "id", ""), report.nodeid)
         case = self._open.setdefault(key, _Case(self._nodeid(report.nodeid)))
@@ -64,18 +64,18 @@ class CaseCollector:
         if report.user_properties:
             case.properties = [(str(name), str(value)) for name, value in report.user_properties]
         if str(report.outcome) == "rerun":
-            # What the try came to doesn't count any more: the next one begins with its setup.
+            # The result of the attempt no longer counts: the next one begins with its setup.
             case.reruns += 1
             case.first_failure = case.first_failure or case.failure or _failure(report)
             case.status = case.failure = None
             return
         self._judge(case, report)
-        # "???" is what xdist reports of a case that its worker did not survive.
+        # xdist reports "???" for a case that crashed its worker.
         if report.when == "teardown" or report.when not in ("setup", "call"):
             self._close(key)
 
     def add_collection(self, report: pytest.CollectReport) -> None:
-        """Take the report of the collection of a module that failed or was skipped."""
+        """Add the report of a module whose collection failed or was skipped."""
         if report.passed or report.nodeid in self._seen_collect_errors:
             return
         self._seen_collect_errors.add(report.nodeid)
@@ -98,7 +98,7 @@ class CaseCollector:
         )
 
     def finish(self) -> list[Test]:
-        """Return all cases. What has not ended by now was interrupted."""
+        """Return all cases. Those that have not ended were interrupted."""
         for key, case in list(self._open.items()):
             if case.status in (None, "passed"):
                 case.status = "error"
@@ -107,13 +107,13 @@ class CaseCollector:
         return self.tests
 
     def _nodeid(self, nodeid: str) -> str:
-        """Return the id without the group that xdist appends: the test is the same without it."""
+        """Return the id without the group that xdist appends, which is not part of the test's identity."""
         if self._grouped and nodeid.rfind("@") > nodeid.rfind("]"):
             return nodeid.rpartition("@")[0]
         return nodeid
 
     def _locate(self, case: _Case, report: pytest.TestReport) -> None:
-        # A crashed worker's report has no line, but the one of its setup may have come before.
+        # A crashed worker's report lacks the line, but its setup may have been reported before.
         file, line, _ = report.location
         if line is not None or case.file is None:
             case.file = file
@@ -177,7 +177,7 @@ class CaseCollector:
 
 
 def _address(nodeid: str) -> tuple[str, str]:
-    """Return suite and name as pytest's own JUnit file has them.
+    """Return suite and name in the form of pytest's own JUnit file.
 
     >>> _address("tests/test_a.py::TestX::test_y[a::b]")
     ('tests.test_a.TestX', 'test_y[a::b]')
@@ -214,7 +214,7 @@ def _xfail_reason(reason: str) -> str:
 
 
 def _subtest_description(report: pytest.TestReport) -> Optional[str]:
-    """Return what a report of a subtest says of it: those of pytest 9 and of pytest-subtests."""
+    """Return the description of a subtest from a report of pytest 9 or pytest-subtests."""
     context = getattr(report, "context", None)
     if context is None or not hasattr(context, "kwargs"):
         return None

@@ -1,7 +1,7 @@
 """The pytest plugin: ``pytest --devmason`` reports the session as one build.
 
-With pytest-xdist the controller reports, and its workers don't. Whatever goes wrong here costs a line
-on standard error, and changes neither what the session does nor its exit code.
+With pytest-xdist only the controller reports, not its workers. Any error here only prints a
+line to standard error; it changes neither the session nor its exit code.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from .pytest_cases import CaseCollector
     from .settings import Settings
 
-# Nothing else is imported up here: the module is loaded in every session of everybody who has the
-# package, and most of them don't report.
+# Nothing else is imported here: with the package installed, this module is loaded in every session,
+# and most sessions don't report.
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -40,16 +40,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="TAG",
         action="append",
         default=[],
-        help="a tag of the build; may be given several times",
+        help="tag of the build; repeatable",
     )
-    # There is none for the URL: a checkout must not say where credentials from the environment go.
-    parser.addini("devmason", "report each session, as --devmason does", "bool", default=False)
+    # There is no option for the URL: a checkout must not decide where credentials from the environment
+    # are sent.
+    parser.addini("devmason", "report each session, like --devmason", "bool", default=False)
     parser.addini("devmason_project", "the project to report to", default="")
-    parser.addini("devmason_tags", "tags of the builds, one a line", "linelist", default=[])
+    parser.addini("devmason_tags", "tags of the builds, one per line", "linelist", default=[])
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Start to collect, if this session is to be reported."""
+    """Start collecting, if this session is to be reported."""
     if not (config.option.devmason or config.getini("devmason")):
         return
     if config.option.collectonly:
@@ -69,7 +70,7 @@ def _warn(message: str) -> None:
 
 
 def _guarded(hook: F) -> F:
-    """Make a hook that gives up reporting, rather than the session, when it fails."""
+    """Wrap a hook so that an error in it ends the reporting, not the session."""
 
     @functools.wraps(hook)
     def guarded(self: _ReportedSession, *arguments: Any, **named: Any) -> None:
@@ -85,7 +86,7 @@ def _guarded(hook: F) -> F:
 
 
 class _FailureTypes:
-    """Notes the type of the exception on the report, which has only its text."""
+    """Adds the exception's type to the report, which has only its text."""
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_runtest_makereport(
@@ -124,7 +125,7 @@ class _ReportedSession(_FailureTypes):
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection(self, session: pytest.Session) -> None:
-        # Sessions that only show something, such as --fixtures, don't come here.
+        # Sessions that only print something, such as --fixtures, don't get here.
         self._session = session
 
     @_guarded
@@ -145,7 +146,7 @@ class _ReportedSession(_FailureTypes):
 
     @_guarded
     def pytest_unconfigure(self) -> None:
-        # Not when the session finishes: the summary need not wait for the server.
+        # Not at the end of the session: the summary need not wait for the server.
         if self._session is None:
             return
         from .reporter import report

@@ -1,4 +1,4 @@
-"""Reporting that neither loses a report nor disturbs the run that it is about."""
+"""Reporting that neither loses a report nor disturbs the run."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ T = TypeVar("T")
 
 
 def warn(message: str) -> None:
-    """Print one line to standard error, and be content if there is none."""
-    # A server's message may hold anything, such as what a terminal obeys.
+    """Print one line to standard error, if there is one."""
+    # A server's message may contain anything, such as terminal control sequences.
     line = "".join(c if c.isprintable() else "?" for c in " ".join(message.split()))
     with contextlib.suppress(Exception):
         print(f"devmason: {line}", file=sys.stderr, flush=True)
 
 
 def report(settings: Settings, build: Build) -> bool:
-    """Report a build and say where it is; where that fails keep it for the next run.
+    """Report a build and print its URL; on failure, queue it for the next run.
 
-    Return whether it was sent. Takes ``settings.timeout`` seconds at most and raises nothing, whatever
-    goes wrong. Reports that earlier runs left behind are sent in the time that is left.
+    Return whether it was sent. This takes ``settings.timeout`` seconds at most and never raises.
+    The remaining time is used to send reports queued by earlier runs.
     """
     try:
         if settings.missing is not None or settings.url is None or settings.project is None:
@@ -58,10 +58,10 @@ def _report(settings: Settings, report: Report) -> bool:
             return False
         reason = str(error)
     except Exception as error:
-        # A URL that is none, no thread to be had, a fault of this package: the report is kept all the same.
+        # An invalid URL, no thread available, or a bug in this package: the report is queued anyway.
         reason = f"{type(error).__name__}: {error}"
     except KeyboardInterrupt:
-        # Who interrupts a run is done with it; the report need not be lost for that.
+        # The user interrupted the run; the report need not be lost.
         pass
     else:
         warn(f"reported to {build.url}")
@@ -74,27 +74,27 @@ def _report(settings: Settings, report: Report) -> bool:
 def _keep(spool: Optional[Spool], report: Report, reason: str) -> None:
     failed = f"could not report to {report.server} ({reason})"
     if spool is None:
-        warn(f"{failed}, and there is no directory to keep the report in: set DEVMASON_SPOOL")
+        warn(f"{failed}; the report is lost, because there is no directory to save it in; set DEVMASON_SPOOL")
         return
     try:
         path, dropped = spool.add(report)
     except SpoolError as error:
-        warn(f"{failed}, nor keep the report ({error})")
+        warn(f"{failed}, and could not save the report ({error})")
         return
-    full = f"; the spool is full, {dropped} older ones were dropped" if dropped else ""
-    warn(f"{failed}; the report is in {path} and is sent with the next one{full}")
+    full = f"; the queue is full, {dropped} older reports were dropped" if dropped else ""
+    warn(f"{failed}; saved in {path}, to be retried with the next report{full}")
 
 
 def _reject(spool: Optional[Spool], report: Report, error: DevmasonError) -> None:
     refused = f"{report.server} refused the report ({error})"
     try:
         if spool is None:
-            raise SpoolError("there is no directory for it")
+            raise SpoolError("no directory to save it in")
         path = spool.reject(spool.add(report)[0], _reason(error))
     except SpoolError as spool_error:
-        warn(f"{refused}, and it could not be kept ({spool_error})")
+        warn(f"{refused}, and it could not be saved ({spool_error})")
     else:
-        warn(f"{refused}; it is in {path} and is not sent again")
+        warn(f"{refused}; saved in {path}; it will not be retried")
 
 
 def _send_waiting(settings: Settings, spool: Optional[Spool], deadline: float) -> None:
@@ -103,23 +103,23 @@ def _send_waiting(settings: Settings, spool: Optional[Spool], deadline: float) -
     try:
         flushed = flush(settings, spool, deadline)
     except (SpoolError, KeyboardInterrupt) as error:
-        warn(f"this report was sent; those of earlier runs were not ({error or 'interrupted'})")
+        warn(f"this report was sent; queued reports of earlier runs were not ({error or 'interrupted'})")
         return
     if flushed.rejected:
-        warn(f"{flushed.rejected} reports of earlier runs were refused, see {spool.directory}")
+        warn(f"the server refused {flushed.rejected} reports of earlier runs; see {spool.directory}")
 
 
 @dataclass
 class Flushed:
-    """What came of the reports that waited."""
+    """The outcome of sending queued reports."""
 
     sent: int = 0
     rejected: int = 0
-    #: How many still wait for this server.
+    #: How many are still queued for this server.
     left: int = 0
-    #: How many wait for other servers.
+    #: How many are queued for other servers.
     others: int = 0
-    #: Why some are left, a line each.
+    #: Why some are left, one line each.
     reasons: list[str] = field(default_factory=list)
 
 
@@ -130,20 +130,21 @@ def flush(
     *,
     to_any_server: bool = False,
 ) -> Flushed:
-    """Send the reports that wait for this server, or all of them to it.
+    """Send the reports queued for this server, or all of them to it.
 
-    All of that ends at the deadline; where there is none, each may take ``settings.timeout`` seconds.
-    The credentials are this server's, and so are the reports: by default those for another are left.
+    The deadline covers everything; without one, each report may take ``settings.timeout`` seconds.
+    The credentials are this server's, so by default reports for other servers are left.
     """
     flushed = Flushed()
     client: Optional[Client] = None
-    # A server that is away is away for the next report, too, but a project may be missing alone.
+    # An unreachable server will not accept the next report either, but a missing project affects only
+    # its own.
     is_away = False
     for path in spool.waiting():
         try:
             report = spool.read(path)
         except SpoolError as error:
-            # One file that cannot be read must not hold up the others.
+            # One unreadable file must not block the others.
             flushed.left += 1
             flushed.reasons.append(str(error))
             continue
@@ -194,10 +195,10 @@ def _reason(error: DevmasonError) -> dict[str, object]:
 
 
 def _within(deadline: float, call: Callable[[], T]) -> T:
-    """Call in a thread that is left behind at the deadline.
+    """Call in a thread that is abandoned at the deadline.
 
-    Timeouts of sockets bound neither the resolution of a name nor a server that sends a byte now and
-    then. What is left behind does no harm: the report is stored under its id, once.
+    Socket timeouts cover neither DNS lookups nor a server that sends a byte now and then. An
+    abandoned call is harmless: the report is stored once, under its id.
     """
     results: list[T] = []
     errors: list[BaseException] = []
@@ -213,4 +214,4 @@ def _within(deadline: float, call: Callable[[], T]) -> T:
     thread.join(max(deadline - time.monotonic(), 0.0))
     if results:
         return results[0]
-    raise errors[0] if errors else ConnectionFailed("no answer in time")
+    raise errors[0] if errors else ConnectionFailed("timed out")

@@ -1,7 +1,7 @@
-"""The settings, all of them, and where they come from.
+"""All settings and their sources.
 
-What is given on a command line counts first, then the environment, then the defaults that a project
-writes down, such as Django's settings or pytest's configuration.
+The command line takes precedence over the environment, and that over a project's defaults, such
+as Django's settings or pytest's configuration.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 from .transport import is_torn
 
-#: How many seconds reporting may take in all, unless ``DEVMASON_TIMEOUT`` says otherwise.
+#: The maximum total time for reporting in seconds, unless ``DEVMASON_TIMEOUT`` is set.
 TIMEOUT = 10.0
 
-#: The names of each setting, the one that counts first. ``PB_`` are those of older runners.
+#: The names of each setting by precedence. ``PB_`` is the prefix of older runners.
 NAMES = {
     "url": ("DEVMASON_SERVER_URL", "PB_SERVER"),
     "username": ("DEVMASON_USER", "PB_USER"),
@@ -34,7 +34,7 @@ NAMES = {
 
 @dataclass(frozen=True)
 class Settings:
-    """Where to report to, as whom, and what to do if that fails."""
+    """Where to report to, as which user, and what to do if that fails."""
 
     url: Optional[str] = None
     project: Optional[str] = None
@@ -42,13 +42,13 @@ class Settings:
     password: Optional[str] = field(default=None, repr=False)
     tags: tuple[str, ...] = ()
     timeout: float = TIMEOUT
-    #: The spool directory; None where there is no place for one.
+    #: The spool directory; None if there is no place for one.
     spool: Optional[Path] = None
-    #: What was wrong with the settings and so left out, a line each.
+    #: Problems with settings that were ignored, one line each.
     problems: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Keep a URL's credentials apart from it: it is shown, and kept with reports."""
+        """Separate a URL's credentials from it: it is shown, and stored with reports."""
         if "@" not in (self.url or ""):
             return
         found = {"url": self.url or ""}
@@ -61,7 +61,7 @@ class Settings:
 
     @property
     def missing(self) -> Optional[str]:
-        """The first setting that reporting needs and that is not there."""
+        """The first setting that is required for reporting but missing."""
         for name in ("url", "project"):
             if not getattr(self, name):
                 return NAMES[name][0]
@@ -75,7 +75,7 @@ def load(
     project: Optional[str] = None,
     tags: Iterable[str] = (),
 ) -> Settings:
-    """Load the settings. ``project`` and ``tags`` are what a command line says."""
+    """Load the settings. ``project`` and ``tags`` come from a command line."""
     environ = os.environ if environ is None else environ
     sources = (environ, defaults or {})
     found: dict[str, str] = {}
@@ -85,7 +85,7 @@ def load(
         if value is not None:
             found[setting] = value
     problems: list[str] = []
-    # A URL is shown in messages; what it has of credentials is kept apart.
+    # A URL is shown in messages, so its credentials are stored separately.
     if "@" in found.get("url", ""):
         _split_url(found, problems)
     all_tags = [*found.get("tags", "").split(","), *tags]
@@ -107,7 +107,7 @@ def _split_url(found: dict[str, str], problems: list[str]) -> None:
         if is_torn(parts):
             raise ValueError
     except ValueError:
-        problems.append("the server's URL is left out: what is special in a password is written as %XX in it")
+        problems.append("the server URL is ignored: percent-encode special characters in its password (%XX)")
         return
     credentials, _, host = parts.netloc.rpartition("@")
     username, _, password = credentials.partition(":")
@@ -117,16 +117,16 @@ def _split_url(found: dict[str, str], problems: list[str]) -> None:
 
 
 def _tags(tags: Iterable[str], problems: list[str]) -> tuple[str, ...]:
-    """Return the tags that the server takes: one bad tag must not cost the report."""
+    """Return the tags that the server accepts: one invalid tag must not prevent the report."""
     kept: dict[str, None] = {}
     for tag in (tag.strip() for tag in tags):
         if not tag or tag in kept:
             continue
         bad = tag == "latest" or len(tag) > 100
         if bad or any(c in ",;" or unicodedata.category(c) in ("Cc", "Cs") for c in tag):
-            problems.append(f"the tag {tag[:100]!r} is none that the server takes: left out")
+            problems.append(f"tag {tag[:100]!r} ignored: invalid")
         elif len(kept) == 100:
-            problems.append(f"the tag {tag!r} is more than the 100 that a build may have: left out")
+            problems.append(f"tag {tag!r} ignored: a build may have at most 100 tags")
         else:
             kept[tag] = None
     return tuple(kept)
@@ -141,7 +141,7 @@ def _timeout(text: Optional[str], problems: list[str]) -> float:
         seconds = math.nan
     if math.isfinite(seconds) and seconds > 0:
         return seconds
-    problems.append(f"DEVMASON_TIMEOUT is no number of seconds: {text!r}; it is {TIMEOUT:g}")
+    problems.append(f"DEVMASON_TIMEOUT is not a number of seconds: {text!r}; using {TIMEOUT:g}")
     return TIMEOUT
 
 
@@ -149,7 +149,7 @@ def _spool(text: Optional[str], environ: Mapping[str, str]) -> Optional[Path]:
     if text is not None:
         return Path(text)
     state = environ.get("XDG_STATE_HOME", "")
-    # The specification has relative paths ignored.
+    # The specification says that relative paths are ignored.
     if state and Path(state).is_absolute():
         return Path(state) / "devmason-python"
     try:

@@ -1,4 +1,4 @@
-"""Reports that could not be sent, kept on disk until they can."""
+"""Reports queued on disk until they can be sent."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from typing import Any, Optional
 from .errors import SpoolError
 from .model import Document
 
-#: The most bytes that a spool directory holds.
+#: The maximum size of a spool directory, in bytes.
 MAX_BYTES = 64 * 1024 * 1024
 
-#: What the server takes as a project's name and as a build's id: nothing else goes into a URL.
+#: The server's syntax of project names and build ids: nothing else goes into a URL.
 _PROJECT = re.compile(r"[A-Za-z0-9_-]{1,100}")
 _ID = re.compile(r"(?!(?:latest|\.{1,2})\Z)[A-Za-z0-9._~-]{1,100}")
 
-#: Neither through a link, nor waiting for whoever has the other end of a pipe.
+#: Do not follow links, and do not wait for the other end of a pipe.
 _READ = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
-#: After so many seconds a file that is still being written belongs to a process that died.
+#: After this many seconds, a partially written file belongs to a dead process.
 _ABANDONED = 3600.0
 
 
 @dataclass(frozen=True)
 class Report:
-    """A build's document, and where it belongs."""
+    """A build's document and its destination."""
 
     server: str
     project: str
@@ -48,10 +48,10 @@ class _Entry:
 
 
 class Spool:
-    """A directory with a file for each report that waits, ``<milliseconds>-<id>.json``.
+    """A directory with one file per queued report, ``<milliseconds>-<id>.json``.
 
-    A file that the server refused is renamed to ``.rejected`` and kept beside them, with the reason.
-    Credentials are never written.
+    A file that the server refused is renamed to ``.rejected`` and kept beside them, with the
+    reason. Credentials are never written.
     """
 
     def __init__(self, directory: Path, max_bytes: int = MAX_BYTES) -> None:
@@ -59,7 +59,7 @@ class Spool:
         self._max_bytes = max_bytes
 
     def add(self, report: Report) -> tuple[Path, int]:
-        """Keep a report. Return its path, and how many older files had to go for it."""
+        """Queue a report. Return its path, and how many older files were removed to make room."""
         content = _encode(
             {
                 "server": report.server,
@@ -69,13 +69,13 @@ class Spool:
             }
         )
         if not _is_named(report):
-            raise SpoolError("the report's project or id is none that a server takes")
+            raise SpoolError("the report has an invalid project or id")
         if len(content) > self._max_bytes:
-            raise SpoolError(f"the report has {len(content)} bytes, the spool holds {self._max_bytes}")
+            raise SpoolError(f"the report has {len(content)} bytes; the queue limit is {self._max_bytes}")
         try:
             self._make_directory()
             dropped = self._make_room(len(content))
-            # By time, so that the oldest is sent, or goes, first.
+            # By time, so that the oldest is sent or removed first.
             path = self.directory / f"{time.time_ns() // 1_000_000:013d}-{report.id}.json"
             _write(path, content)
         except OSError as error:
@@ -83,7 +83,7 @@ class Spool:
         return path, dropped
 
     def waiting(self) -> list[Path]:
-        """Return the files of the reports that wait, the oldest first."""
+        """Return the files of queued reports, oldest first."""
         try:
             self._check_directory()
             return sorted(self.directory.glob("*.json"))
@@ -93,9 +93,9 @@ class Spool:
             raise _spool_error(self.directory, error) from error
 
     def read(self, path: Path) -> Optional[Report]:
-        """Return the report in a file; None if another process was faster, or it was no report.
+        """Return the report in a file; None if another process was faster, or if it is invalid.
 
-        A file that is no report is rejected, so that it is looked at only once.
+        An invalid file is rejected, so that it is read only once.
         """
         try:
             content = self._content(path)
@@ -105,7 +105,7 @@ class Spool:
             raise _spool_error(path, error) from error
         report = _decode(content)
         if report is None:
-            self.reject(path, {"message": "the file is no report"})
+            self.reject(path, {"message": "not a report"})
         return report
 
     def remove(self, path: Path) -> None:
@@ -118,7 +118,7 @@ class Spool:
             raise _spool_error(path, error) from error
 
     def reject(self, path: Path, reason: dict[str, Any]) -> Path:
-        """Rename a file to ``.rejected`` and put the reason into it as ``rejected``."""
+        """Rename a file to ``.rejected`` and add the reason to it as ``rejected``."""
         target = path.with_suffix(".rejected")
         try:
             content = self._content(path)
@@ -137,45 +137,45 @@ class Spool:
         return target
 
     def _make_directory(self) -> None:
-        # Parents are made as everybody's are; the reports are nobody else's business.
+        # Parents get default permissions; the reports themselves are private.
         self.directory.parent.mkdir(parents=True, exist_ok=True)
         self.directory.mkdir(mode=0o700, exist_ok=True)
         self._check_directory()
 
     def _check_directory(self) -> None:
-        """Let nobody else into the directory; believe nothing in one that others could write to."""
+        """Make the directory private; do not trust one that others could write to."""
         status = self.directory.lstat()
         if not stat.S_ISDIR(status.st_mode):
-            raise NotADirectoryError(errno.ENOTDIR, "it is a link, or no directory")
+            raise NotADirectoryError(errno.ENOTDIR, "a symbolic link, or not a directory")
         if not hasattr(os, "geteuid"):
             return
         if status.st_uid != os.geteuid():
-            raise PermissionError(errno.EPERM, "the directory belongs to somebody else")
+            raise PermissionError(errno.EPERM, "the directory is owned by another user")
         if status.st_mode & 0o022:
             raise PermissionError(
-                errno.EPERM, "others may write to the directory; empty it and 'chmod 700' it"
+                errno.EPERM, "the directory is writable by other users; empty it and run 'chmod 700' on it"
             )
         if status.st_mode & 0o077:
             self.directory.chmod(0o700)
 
     def _content(self, path: Path) -> bytes:
-        """Return what is in a file of this user's, which nobody else may read or write."""
+        """Return the contents of a file that only this user may read or write."""
         handle = os.open(path, _READ)
         with os.fdopen(handle, "rb") as file:
             status = os.fstat(handle)
             if not stat.S_ISREG(status.st_mode):
-                raise PermissionError(errno.EPERM, "it is no file")
+                raise PermissionError(errno.EPERM, "not a regular file")
             if hasattr(os, "geteuid"):
                 if status.st_uid != os.geteuid():
-                    raise PermissionError(errno.EPERM, "it belongs to somebody else")
+                    raise PermissionError(errno.EPERM, "owned by another user")
                 if status.st_mode & 0o077:
-                    raise PermissionError(errno.EPERM, "others may read it; 'chmod 600' it")
+                    raise PermissionError(errno.EPERM, "readable by other users; run 'chmod 600' on it")
             return file.read(self._max_bytes + 1)
 
     def _make_room(self, needed: int) -> int:
         entries = list(self._entries())
         size = sum(entry.size for entry in entries)
-        # What is of no more use goes first, then what is oldest.
+        # Remove useless files first, then the oldest.
         entries.sort(key=lambda entry: (entry.path.suffix == ".json", entry.modified))
         dropped = 0
         for entry in entries:
@@ -199,7 +199,7 @@ class Spool:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Write a file that is either there whole or not at all."""
+    """Write a file atomically."""
     temporary = path.with_suffix(f".{os.getpid()}.tmp")
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
@@ -228,7 +228,7 @@ def _decode(content: bytes) -> Optional[Report]:
 
 
 def _is_named(report: Report) -> bool:
-    """Return whether project and id are names that lead to a build, and nowhere else."""
+    """Return whether project and id are valid, so that they lead to a build and nowhere else."""
     return bool(_PROJECT.fullmatch(report.project) and _ID.fullmatch(report.id))
 
 

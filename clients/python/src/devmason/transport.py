@@ -1,4 +1,4 @@
-"""HTTP with retries: one request, sent until it is answered or the time is up."""
+"""HTTP with retries: one request, sent until there is a response or the time is up."""
 
 from __future__ import annotations
 
@@ -24,66 +24,66 @@ from .errors import (
     from_status,
 )
 
-#: The first wait before a retry, in seconds. Each next one is twice as long.
+#: The first wait before a retry, in seconds. It doubles each time.
 FIRST_WAIT = 0.25
 
-#: The longest wait that is not asked for by the server, in seconds.
+#: The longest wait in seconds, unless the server asks for more.
 LONGEST_WAIT = 8.0
 
-#: The longest answer that is read. A page of builds has some 32 MiB of output, escaped.
+#: The maximum size of a response. A page of builds has some 32 MiB of output, escaped.
 MAX_ANSWER = 256 * 1024 * 1024
 
 
 @dataclass
 class Request:
-    """A request, and how often it may be sent."""
+    """A request and its retry rules."""
 
     method: str
     url: str
     body: Optional[bytes] = None
     headers: dict[str, str] = field(default_factory=dict)
-    #: Whether a 409 may be the collision of two tries of the same request.
+    #: Whether a 409 may be a conflict between two attempts of this request.
     retry_conflict: bool = False
 
 
 @dataclass
 class Answer:
-    """An answer of success."""
+    """A successful response."""
 
     status: int
     headers: http.client.HTTPMessage
     body: bytes
 
     def json(self) -> dict[str, Any]:
-        """Return the document; ProtocolError where it is none."""
+        """Return the document; raise ProtocolError if there is none."""
         document = _parse_object(self.body)
         if document is None:
             raise ProtocolError(
-                "the answer is no JSON document: is this the URL of a devmason server?",
+                "the response is not a JSON document; is this the URL of a devmason server?",
                 self.status,
             )
         return document
 
     def location(self) -> str:
-        """Return where the server put it; ProtocolError where it doesn't say."""
+        """Return the resource's location; raise ProtocolError if there is none."""
         location = self.headers.get("Location")
         if not location:
             raise ProtocolError(
-                "the answer has no Location: is this the URL of a devmason server?", self.status
+                "the response has no Location header; is this the URL of a devmason server?", self.status
             )
         return str(location)
 
 
 def is_torn(url: SplitResult) -> bool:
-    """Return whether a URL's credentials reach into its path, so that it must not be shown or used."""
+    """Return whether the credentials extend into the path: the URL must not be shown or used."""
     return "@" in f"{url.path}{url.query}{url.fragment}"
 
 
 class Transport:
     """Sends requests to one server.
 
-    Everything goes to the origin of ``url``: of a link only path and query count. A server behind a
-    proxy may not know its own origin, and the credentials must not go to another one.
+    All requests go to the origin of ``url``: only path and query of a link are used. A server
+    behind a proxy may not know its own origin, and the credentials must not go to another one.
     """
 
     def __init__(
@@ -96,13 +96,13 @@ class Transport:
     ) -> None:
         parts = urlsplit(url.strip())
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("the server's URL must begin with http:// or https:// and name a host")
+            raise ValueError("the server URL must start with http:// or https:// and contain a host")
         if is_torn(parts):
-            raise ValueError("the server's URL has an @ behind its host: a / in a password is %2F")
+            raise ValueError("the server URL has an @ after the host; write a / in the password as %2F")
         host = parts.netloc.rpartition("@")[2]
         if username is None and parts.username is not None:
             username, password = unquote(parts.username), unquote(parts.password or "")
-        #: The server's URL, without credentials, and with a slash at the end.
+        #: The server's URL, without credentials, with a trailing slash.
         self.base = urlunsplit((parts.scheme, host, parts.path.rstrip("/") + "/", "", ""))
         self._authorization: Optional[str] = None
         if username is not None:
@@ -119,7 +119,7 @@ class Transport:
         return urlunsplit((base.scheme, base.netloc, parts.path, parts.query, ""))
 
     def send(self, request: Request, deadline: float) -> Answer:
-        """Send the request until it is answered, its retries are used up, or the deadline passes."""
+        """Send the request until there is a response, its retries are used up, or the deadline passes."""
         retry = 0
         while True:
             try:
@@ -132,7 +132,7 @@ class Transport:
             retry += 1
 
     def _wait(self, error: DevmasonError, request: Request, retry: int) -> Optional[float]:
-        """Return how long to wait before the next try, or None where there should be none."""
+        """Return how long to wait before the next attempt; None if there should be none."""
         transient = (
             isinstance(error, ServerUnavailable)
             or (isinstance(error, ConnectionFailed) and error.is_worth_retrying)
@@ -140,14 +140,14 @@ class Transport:
         )
         if not transient or retry >= self._retries:
             return None
-        # The jitter keeps clients that failed together from coming back together.
+        # Jitter, so that clients that failed together do not return together.
         own = min(FIRST_WAIT * 2.0**retry, LONGEST_WAIT) * random.uniform(0.5, 1.0)
         return max(error.retry_after or 0.0, own)
 
     def _try(self, request: Request, deadline: float) -> Answer:
         remaining = deadline - time.monotonic()
         if remaining <= 0:
-            raise ConnectionFailed("the time for it was up")
+            raise ConnectionFailed("the deadline has passed")
         headers = {
             "Accept": "application/json",
             "User-Agent": f"devmason-python/{__version__}",
@@ -171,7 +171,7 @@ class Transport:
 
 
 def _read(response: Any, deadline: float) -> bytes:
-    """Read an answer. Each piece may take the timeout, all of them no longer than the deadline."""
+    """Read a response. Each chunk may take the timeout, all of them no longer than the deadline."""
     declared = response.headers.get("Content-Length") or ""
     length = int(declared) if declared.isdecimal() else None
     pieces: list[bytes] = []
@@ -183,21 +183,21 @@ def _read(response: Any, deadline: float) -> bytes:
         pieces.append(piece)
         size += len(piece)
         if size > MAX_ANSWER:
-            raise ProtocolError(f"the answer is longer than {MAX_ANSWER} bytes")
+            raise ProtocolError(f"the response exceeds {MAX_ANSWER} bytes")
         if time.monotonic() > deadline:
-            raise ConnectionFailed("the answer took too long")
-    # Unlike read, read1 takes a connection that broke for the end.
+            raise ConnectionFailed("the response took too long")
+    # Unlike read, read1 treats a broken connection as the end.
     if length is not None and size < length:
         raise http.client.IncompleteRead(b"", length - size)
     return b"".join(pieces)
 
 
 def _refusal(error: urllib.error.HTTPError, body: bytes) -> DevmasonError:
-    """Return what an answer other than success says."""
+    """Return the exception for an error response."""
     if 300 <= error.code < 400:
         target = urlsplit(error.headers.get("Location") or "")
         where = urlunsplit((target.scheme, target.netloc.rpartition("@")[2], target.path, "", ""))
-        return ProtocolError(f"the server redirects to {where or 'nowhere'}", error.code)
+        return ProtocolError(f"unexpected redirect to {where or 'nowhere'}", error.code)
     document = _parse_object(body) or {}
     message, payload = document.get("message"), document.get("payload")
     refusal = from_status(
@@ -213,19 +213,19 @@ def _connection_failed(error: Exception) -> ConnectionFailed:
     """Return what broke the connection, in one line."""
     reason = getattr(error, "reason", None) or error
     if isinstance(reason, TimeoutError):
-        text = "no answer in time"
+        text = "timed out waiting for a response"
     elif isinstance(reason, OSError) and reason.strerror:
         text = reason.strerror
     else:
         text = str(reason) or type(reason).__name__
     failed = ConnectionFailed(text.partition("\n")[0][:300])
-    # A certificate doesn't get better within seconds.
+    # A certificate does not become valid within seconds.
     failed.is_worth_retrying = not isinstance(reason, ssl.SSLCertVerificationError)
     return failed
 
 
 def _seconds(retry_after: Optional[str]) -> Optional[float]:
-    """Return the seconds that ``Retry-After`` asks for, in either of its forms."""
+    """Return the seconds in ``Retry-After``, in either of its forms."""
     if retry_after is None:
         return None
     if retry_after.strip().isdecimal():
@@ -248,7 +248,7 @@ def _parse_object(body: bytes) -> Optional[dict[str, Any]]:
 class _Redirects(urllib.request.HTTPRedirectHandler):
     """Follows redirects of GET within one origin.
 
-    The standard handler sends a POST on as a GET, and credentials to whoever is named.
+    The standard handler would resend a POST as a GET, and send credentials to any host.
     """
 
     def redirect_request(
@@ -260,7 +260,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         headers: http.client.HTTPMessage,
         newurl: str,
     ) -> Optional[urllib.request.Request]:
-        """Return the request to go on with, or None for none."""
+        """Return the request to continue with, or None."""
         old, new = urlsplit(req.full_url), urlsplit(newurl)
         if req.get_method() != "GET" or (old.scheme, old.netloc) != (new.scheme, new.netloc):
             return None

@@ -1,6 +1,7 @@
-"""The unittest runner: ``python -m devmason.unittest`` in the place of ``python -m unittest``.
+"""The unittest runner: ``python -m devmason.unittest`` in place of ``python -m unittest``.
 
-It takes the same arguments, writes the same, and exits with the same code; then the run is reported.
+It accepts the same arguments, prints the same output and exits with the same code, and reports
+the run afterwards.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class DevmasonTestRunner(unittest.TextTestRunner):
             step.success = result.wasSuccessful()
             return result
         except BaseException:
-            # Ctrl-C, or a result that broke: what is known by now is reported.
+            # Ctrl-C, or a result that broke: the results so far are reported.
             step.errout = traceback.format_exc()
             raise
         finally:
@@ -42,13 +43,13 @@ class DevmasonTestRunner(unittest.TextTestRunner):
 
 
 def main() -> None:
-    """Run as ``python -m unittest`` does."""
+    """Run like ``python -m unittest``."""
     unittest.main(module=None, testRunner=DevmasonTestRunner)
 
 
 if __name__ == "__main__":
     import sys
 
-    # What the usage message shows.
+    # Shown in the usage message.
     sys.argv[0] = "python -m devmason.unittest"
     main()

@@ -1,6 +1,6 @@
-"""What a unittest result is told, kept as test cases.
+"""Collects the test cases of a unittest result.
 
-The runners of unittest and of Django both work on results of unittest.
+The runners of unittest and of Django both use unittest results.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from .settings import Settings
 
 ExcInfo = Union[tuple[type[BaseException], BaseException, TracebackType], tuple[None, None, None]]
 
-#: What counts as worse, from left to right.
+#: Severity, from left to right.
 _ORDER: tuple[Status, ...] = ("passed", "skipped", "failed", "error")
 
 _UNITTEST = str(Path(unittest.__file__).parent)
@@ -32,7 +32,7 @@ _UNITTEST = str(Path(unittest.__file__).parent)
 
 @dataclass
 class _Open:
-    """A case that was started and has not stopped."""
+    """A test in progress."""
 
     test: unittest.TestCase
     began: float
@@ -53,27 +53,27 @@ class Collector:
         self.tests: list[Test] = []
 
     def start(self, test: unittest.TestCase) -> None:
-        """Note that a test starts."""
+        """Record the start of a test."""
         self._open = _Open(test, time.perf_counter())
 
     def took(self, test: unittest.TestCase, seconds: float) -> None:
-        """Note how long the started test took, where that was measured elsewhere."""
+        """Set the duration of the current test, if it was measured elsewhere."""
         if self._open is not None and self._open.test is test:
             self._open.seconds = seconds
 
     def wrote(self, test: unittest.TestCase, stdout: str, stderr: str) -> None:
-        """Note what the started test wrote."""
+        """Set the output of the current test."""
         if self._open is not None and self._open.test is test and (stdout or stderr):
             self._open.stdout, self._open.stderr = cut(stdout), cut(stderr)
 
     def add(self, test: unittest.TestCase, status: Status, failure: Optional[Failure]) -> None:
-        """Note an outcome of a test: it may have several, such as that of its ``tearDown``."""
+        """Record an outcome of a test. There may be several, for example that of its ``tearDown``."""
         case = self._open
         parent = getattr(test, "test_case", None)
         if parent is not None:
             self._add_part(test, status, failure)
         elif case is None or case.test is not test:
-            # The setup of a class or module, and in some versions the skip of a test.
+            # The setup of a class or module, and in some versions a skipped test.
             self.tests.append(_test(_Open(test, 0.0, status, failure)))
         else:
             if failure is not None:
@@ -82,7 +82,7 @@ class Collector:
                 case.status = status
 
     def stop(self, test: unittest.TestCase) -> None:
-        """Note that the started test has stopped."""
+        """Record the end of the current test."""
         case = self._open
         if case is None or case.test is not test:
             return
@@ -104,7 +104,7 @@ class Collector:
         if status in ("failed", "error"):
             self._open.failed_parts += 1
         elif self._open.status is None:
-            # A test whose subtest is skipped gets no outcome of its own.
+            # A test with a skipped subtest gets no outcome of its own.
             self._open.status = "passed"
 
 
@@ -115,7 +115,7 @@ else:
 
 
 class CollectingMixin(_Base):
-    """Tells a collector what a result of unittest is told. The class is made by ``collecting``."""
+    """Forwards the events of a unittest result to a collector. ``collecting`` creates the class."""
 
     collector: ClassVar[Collector]
 
@@ -125,45 +125,45 @@ class CollectingMixin(_Base):
         self.collector.start(test)
 
     def stopTest(self, test: unittest.TestCase) -> None:
-        """Stop a test, whose output is gone after that."""
+        """Stop a test. Its output is not available afterwards."""
         self.collector.wrote(test, *buffered(self))
         super().stopTest(test)
         self.collector.stop(test)
 
     def addSuccess(self, test: unittest.TestCase) -> None:
-        """Note a success."""
+        """Record a success."""
         super().addSuccess(test)
         self.collector.add(test, "passed", None)
 
     def addFailure(self, test: unittest.TestCase, err: ExcInfo) -> None:
-        """Note an assertion that failed."""
+        """Record a failed assertion."""
         super().addFailure(test, err)
         self.collector.add(test, "failed", _failure(err))
 
     def addError(self, test: unittest.TestCase, err: ExcInfo) -> None:
-        """Note any other exception."""
+        """Record any other exception."""
         super().addError(test, err)
         self.collector.add(test, "error", _failure(err))
 
     def addSkip(self, test: unittest.TestCase, reason: str) -> None:
-        """Note a skip."""
+        """Record a skip."""
         super().addSkip(test, reason)
         self.collector.add(test, "skipped", Failure("", reason, ""))
 
     def addExpectedFailure(self, test: unittest.TestCase, err: ExcInfo) -> None:
-        """Note a failure that was expected."""
+        """Record an expected failure."""
         super().addExpectedFailure(test, err)
         failure = _failure(err)
         failure.message = f"expected failure: {failure.message}"
         self.collector.add(test, "skipped", failure)
 
     def addUnexpectedSuccess(self, test: unittest.TestCase) -> None:
-        """Note a success where a failure was expected."""
+        """Record an unexpected success."""
         super().addUnexpectedSuccess(test)
         self.collector.add(test, "failed", Failure("", "unexpected success", ""))
 
     def addSubTest(self, test: unittest.TestCase, subtest: unittest.TestCase, err: Optional[ExcInfo]) -> None:
-        """Note the outcome of a subtest."""
+        """Record the outcome of a subtest."""
         super().addSubTest(test, subtest, err)
         if err is None:
             self.collector.add(subtest, "passed", None)
@@ -173,19 +173,19 @@ class CollectingMixin(_Base):
             self.collector.add(subtest, "failed" if is_failure else "error", _failure(err))
 
     def devmasonCase(self, test: unittest.TestCase, seconds: float, stdout: str, stderr: str) -> None:
-        """Note what another process, which ran the test, says of it."""
+        """Record the data from another process that ran the test."""
         self.collector.took(test, seconds)
         self.collector.wrote(test, stdout, stderr)
 
 
 def collecting(base: type[unittest.TestResult], collector: Collector) -> type[unittest.TestResult]:
-    """Return a class of results that do what ``base`` does, and tell the collector."""
-    # A class rather than an instance, because runners make their results themselves.
+    """Return a result class that behaves like ``base`` and informs the collector."""
+    # A class rather than an instance, because runners create their results themselves.
     return type(f"Collecting{base.__name__}", (CollectingMixin, base), {"collector": collector})
 
 
 def buffered(result: unittest.TestResult) -> tuple[str, str]:
-    """Return what the running test wrote, if the result buffers that (``--buffer``)."""
+    """Return the output of the current test, if the result buffers it (``--buffer``)."""
     texts = []
     for name in ("_stdout_buffer", "_stderr_buffer"):
         buffer = getattr(result, name, None)
@@ -194,9 +194,9 @@ def buffered(result: unittest.TestResult) -> tuple[str, str]:
 
 
 def report_run(settings: Settings, collector: Collector, step: Step, **members: Optional[str]) -> None:
-    """Report a run as a build of one step. Raises nothing.
+    """Report a run as a build with one step. Never raises.
 
-    ``members`` are further members of its client record.
+    ``members`` are additional members of its client record.
     """
     try:
         report(settings, _build(settings, collector, step, members))
@@ -247,7 +247,7 @@ def _test(case: _Open) -> Test:
 
 
 def _address(test: Any) -> tuple[str, str]:
-    """Return suite and name of a test, a subtest, or of the setup of a class or module."""
+    """Return suite and name of a test, a subtest, or the setup of a class or module."""
     parent = getattr(test, "test_case", None)
     if parent is not None:
         suite, name = _address(parent)
@@ -258,23 +258,24 @@ def _address(test: Any) -> tuple[str, str]:
     if parenthesis and rest.endswith(")"):
         return rest[:-1], holder
     if identity.startswith("unittest.loader."):
-        # A module that could not be imported stands for its tests.
+        # A module that could not be imported replaces its tests.
         return "", str(test._testMethodName)
     suite, _, name = identity.rpartition(".")
     return suite, name
 
 
 def _description(subtest: Any) -> str:
-    """Return what a subtest's message and parameters say of it."""
+    """Return a subtest's message and parameters as text."""
     description = str(subtest._subDescription())
-    # What stands for no message is another object, and shown, behind Django's pickling: "[<object ...>]".
+    # After Django's pickling, the marker for no message is a different object, and would show as
+    # "[<object ...>]".
     if type(subtest._message) is object:
         description = description.replace(f"[{subtest._message}]", "", 1).strip()
     return description or "(<subtest>)"
 
 
 def _place(test: Any) -> tuple[Optional[str], Optional[int]]:
-    """Return where a test is, from the working directory."""
+    """Return the test's location, relative to the working directory."""
     test = getattr(test, "test_case", test)
     try:
         method = inspect.unwrap(getattr(type(test), test._testMethodName))
@@ -294,13 +295,13 @@ def _failure(err: ExcInfo) -> Failure:
     if kind is None or value is None:
         return Failure()
     exception = traceback.TracebackException(kind, value, trace)
-    # Where unittest calls the test, and where it raises for it, is known.
+    # Omit the frames where unittest calls the test or raises on its behalf.
     frames = [frame for frame in exception.stack if not frame.filename.startswith(_UNITTEST)]
     exception.stack = traceback.StackSummary.from_list(frames)
     try:
         message = str(value)
     except Exception:
-        message = "(its message cannot be shown)"
+        message = "(message unavailable)"
     is_builtin = kind.__module__ == "builtins"
     name = kind.__qualname__ if is_builtin else f"{kind.__module__}.{kind.__qualname__}"
     return Failure(name, cut(message, 8192), cut("".join(exception.format())))

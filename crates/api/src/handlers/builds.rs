@@ -27,12 +27,12 @@ use crate::params::Format;
 use crate::respond::{leading, no_content};
 use crate::upload::{self, Upload};
 
-/// From this length on, in bytes, the outputs of a build are read and written one step after the other.
+/// Minimum size of a build's outputs, in bytes, for reading and writing them step by step.
 const STREAMED_FROM: u64 = 1 << 20;
 
-const NO_BUILD: ApiError = ApiError::NotFound("there is no such build");
+const NO_BUILD: ApiError = ApiError::NotFound("build not found");
 
-/// The build at this place, which must be there, and its project.
+/// The build at this path and its project; fails if either doesn't exist.
 pub(crate) async fn find(
     call: &Call<'_>,
     slug: &Slug,
@@ -42,8 +42,8 @@ pub(crate) async fn find(
     Ok((project, build))
 }
 
-/// The same, where it is enough to know which build it is and who sent it: what else is said of one that
-/// runs may have changed since.
+/// Like `find`, for callers that need only the build's identity and sender; other data of a running
+/// build may be outdated.
 pub(crate) async fn identify(
     call: &Call<'_>,
     slug: &Slug,
@@ -53,12 +53,12 @@ pub(crate) async fn identify(
     Ok((project, build))
 }
 
-/// What is wanted of a build.
+/// How much of a build to read.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Wanted {
-    /// Which it is, and who sent it.
+    /// Its identity and its sender.
     Identity,
-    /// All but its steps.
+    /// Everything except its steps.
     Build,
     /// Its steps as well, if it has to be read anyway.
     Steps,
@@ -96,7 +96,8 @@ async fn look(
     Ok((project, build, steps))
 }
 
-/// What a build's representation is made from: itself, its project's rules, whether its user is there.
+/// The inputs of a build's representation: the build, its project's version, and whether its user
+/// exists.
 pub(crate) fn state(project: &Project, build: &Build) -> [Box<dyn Display>; 4] {
     let credited = build.sender.username().is_some();
     [Box::new(build.id), Box::new(build.version), Box::new(project.version), Box::new(credited)]
@@ -113,14 +114,14 @@ pub(crate) async fn get(
 ) -> Result<HttpResponse, ApiError> {
     let is_page = call.format == Format::Html;
     let fields = if is_page { Fields::ALL } else { call.params.fields()? };
-    // A page reads of the outputs what it shows.
+    // A page reads only the outputs it shows.
     let wanted = fields.has("results") && !is_page;
     let at_once = if wanted && !call.has_preconditions() { Wanted::Steps } else { Wanted::Build };
     let (project, build, steps) = look(call, slug, key, at_once).await?;
     let state = state(&project, &build);
     let [id, version, rules, credited] = borrowed(&state);
     let etag = if is_page {
-        // It names the builds around it.
+        // The page links to neighbouring builds.
         let of = project.id;
         let tally = call.ask(move |repository| repository.build_tally(&Scope::Project(of))).await?;
         call.etag(&[id, version, rules, credited, &tally.changes])
@@ -129,7 +130,7 @@ pub(crate) async fn get(
     } else {
         call.etag(&[id, version, rules, credited, &call.params.choice()])
     };
-    // A page names its components, which change by themselves.
+    // A page names its components, which change independently.
     let is_certain = !is_page || build.components.is_empty();
     if let Some(answer) = call.ready(&etag).filter(|_| is_certain) {
         return Ok(answer);
@@ -155,8 +156,8 @@ pub(crate) async fn get(
     call.ok(&etag, &BuildDocument { build: &build, results, links, fields })
 }
 
-/// The document of a build with long outputs: one step after the other is read and written, and no more than one is in
-/// memory.
+/// The document of a build with long outputs. Steps are read and written one at a time, so that
+/// only one is in memory.
 async fn streamed(
     call: &Call<'_>,
     etag: &str,
@@ -167,7 +168,7 @@ async fn streamed(
         around_steps(document).map_err(|error| ApiError::Unwritable(error.to_string()))?;
     let (app, hold) = (call.app.clone(), call.body.hold.clone());
     let bytes = build.output_bytes;
-    // A step is no longer than all of them, nor than a body.
+    // A step is no larger than all outputs together, and no larger than a body.
     let most = usize::try_from(bytes).unwrap_or(usize::MAX);
     call.room_for_answer(most.min(call.app.settings.max_body_bytes)).await?;
     let steps = try_unfold((0u32, Some(behind)), move |(nth, mut behind)| {
@@ -181,7 +182,7 @@ async fn streamed(
                 let written = step.as_ref().map(written_step).transpose();
                 written.map_err(|error| Error::Corrupt(format!("a step: {error}").into()))
             });
-            // It was deleted meanwhile: what is cut off is seen to be.
+            // The build was deleted meanwhile: the response breaks off visibly.
             let mut step = step.await?.ok_or(NO_BUILD)?;
             hold.draw_up_to(Lane::Answer, step.len()).await?;
             if nth > 0 {
@@ -194,7 +195,7 @@ async fn streamed(
     Ok(call.streamed(etag, bytes, steps))
 }
 
-/// Where a build that was just recorded leads: an incremental one to its progress.
+/// The resource for a build that was just stored; for an incremental one, its progress.
 fn destination(project: &Project, key: BuildKey, outcome: Outcome) -> Resource {
     match outcome {
         Outcome::Running => Resource::Progress(project.slug.clone(), key),
@@ -228,7 +229,7 @@ pub(crate) async fn post(call: &Call<'_>, slug: &Slug) -> Result<HttpResponse, A
     record(call, new, &path).await
 }
 
-/// What a request reports: a document of the API, or a report file.
+/// The contents of a request that reports a build: an API document or a report file.
 struct Reported {
     report: Report,
     components: Vec<Uuid>,
@@ -259,7 +260,8 @@ async fn reported(
     Ok(Reported { report, components, test_report })
 }
 
-/// The components that a build says it tested, each once; all of them must be there.
+/// The ids of the components that a build says it tested, without duplicates; fails if any doesn't
+/// exist.
 async fn components(
     call: &Call<'_>,
     named_so: Vec<(usize, ComponentRef)>,
@@ -288,7 +290,7 @@ fn sought(reference: ComponentRef) -> Sought {
     }
 }
 
-/// Stores a build, and says where it leads.
+/// Stores a build and responds with its location.
 async fn record(call: &Call<'_>, new: NewBuild, path: &str) -> Result<HttpResponse, ApiError> {
     let bytes = call.received().len() + new.test_report.kept_bytes();
     let recorded = call.app.recorder.record(new, bytes, call.body.hold.clone());
@@ -298,19 +300,19 @@ async fn record(call: &Call<'_>, new: NewBuild, path: &str) -> Result<HttpRespon
             Ok(leading(StatusCode::CREATED, call.base.under(path)))
         }
         Recorded::Known => Ok(leading(StatusCode::OK, call.base.under(path))),
-        Recorded::Differs => {
-            Err(ApiError::Conflict("another build has this id; builds are not updated"))
-        }
+        Recorded::Differs => Err(ApiError::Conflict(
+            "a different build already has this id; builds cannot be updated",
+        )),
         Recorded::Claimed(claimed) => replayed(call, claimed),
-        Recorded::NoProject => Err(ApiError::NotFound("there is no such project")),
-        // Asked again, a component that went away meanwhile is not there.
+        Recorded::NoProject => Err(ApiError::NotFound("project not found")),
+        // When retried, a component removed meanwhile is reported as not found.
         Recorded::UsernameTaken | Recorded::NoComponent => Err(ApiError::Raced),
-        // Two servers assigned one id: too rare to keep the report for another try of our own.
+        // Two servers assigned the same id, which is too rare to keep the report for a retry here.
         Recorded::Clash => Err(ApiError::Overloaded),
     }
 }
 
-/// The answer that a request got the first time.
+/// The response that the request got the first time.
 pub(crate) fn replayed(call: &Call<'_>, claimed: Claimed) -> Result<HttpResponse, ApiError> {
     let (status, location) = crate::call::replayed(claimed)?;
     Ok(leading(status, call.base.under(&location)))
@@ -342,7 +344,7 @@ pub(crate) async fn put(
     record(call, new, &path).await
 }
 
-/// Checks what a PUT says of the build that it expects, where it says anything.
+/// Checks the preconditions of a PUT against the existing build, if it has any.
 async fn preconditions(call: &Call<'_>, slug: &Slug, key: &BuildKey) -> Result<(), ApiError> {
     if !call.has_preconditions() {
         return Ok(());

@@ -1,4 +1,5 @@
-//! Lists of builds in other forms: a badge of how the latest stands, a feed of the newest.
+//! Other representations of build lists: a badge with the status of the latest build, and a feed of
+//! recent builds.
 
 use actix_web::HttpResponse;
 use devmason_domain::{Build, Slug, Tag, Timestamp};
@@ -10,13 +11,13 @@ use super::lists::tagged;
 use crate::call::Call;
 use crate::error::ApiError;
 
-/// Among so many of the newest builds the latest that is finished is looked for: the others run.
+/// Number of recent builds among which the latest finished one is searched; the others are running.
 const LOOKED_AT: u64 = 20;
 
-/// How many builds a feed has.
+/// Number of builds in a feed.
 const ENTRIES: u64 = 25;
 
-/// The builds of a list, what they are called together, and the ETag that tells whether anything changed.
+/// The builds of a list, the list's title, and an ETag that changes with them.
 async fn scope(call: &Call<'_>, of: &BuildsOf) -> Result<(Scope, String, String), ApiError> {
     let (scope, name, version) = match of {
         BuildsOf::Project(slug) => {
@@ -40,7 +41,7 @@ async fn scope(call: &Call<'_>, of: &BuildsOf) -> Result<(Scope, String, String)
     Ok((scope, name, etag))
 }
 
-/// The newest builds of a list, each with its project's name in URIs.
+/// The newest builds of a list, each with its project's slug.
 async fn newest(call: &Call<'_>, scope: Scope, limit: u64) -> Result<Vec<(Build, Slug)>, ApiError> {
     call.ask(move |repository| {
         let builds = super::pages::newest(repository, scope, limit)?;
@@ -100,7 +101,7 @@ fn entry(call: &Call<'_>, build: &Build, slug: &Slug) -> Option<Entry> {
         href,
         title: format!("{}: {slug} {key}", Standing::of(build).as_str()),
         updated: Timestamp::to_rfc3339_utc(build.updated_at),
-        author: build.sender.username().map_or_else(|| "nobody".to_owned(), ToString::to_string),
+        author: build.sender.username().map_or_else(|| "anonymous".to_owned(), ToString::to_string),
         tags: build.tags.iter().map(ToString::to_string).collect(),
         summary,
     })

@@ -1,4 +1,4 @@
-//! Lists of builds: a project's, those with some tags, a user's.
+//! Lists of builds: by project, by tags, by user.
 
 use std::collections::HashMap;
 
@@ -23,23 +23,23 @@ use crate::error::ApiError;
 use crate::params::{Format, Position};
 use crate::respond::leading;
 
-/// How many builds a page has unless the client says.
+/// Default number of builds per page.
 const PER_PAGE: u64 = 25;
 
-/// How many bytes of output a page shows: then it ends, and `next` goes on. A client that wants long
-/// pages asks for `fields` without `results`.
+/// Maximum size of outputs on a page, in bytes. Longer pages are cut there and continue at `next`.
+/// A client that wants long pages requests `fields` without `results`.
 pub(super) const PAGE_BYTES: u64 = 32 << 20;
 
-/// How many words joined with `-` are looked up as tags.
+/// Maximum number of words joined with `-` that are looked up as tags.
 const DASHED: usize = 24;
 
-/// How often the latest build with several tags is searched for, each time from where the last search was
-/// given up: some 0.2 s.
+/// Maximum number of searches for the latest build with several tags. Each one continues where the
+/// last was given up; together they take about 0.2 s.
 const LATEST_SEARCHES: usize = 20;
 
-const NO_TAG: ApiError = ApiError::NotFound("the project has no such tag");
-const NO_PAGE: ApiError = ApiError::NotFound("there is no such page");
-const NO_BUILD: ApiError = ApiError::NotFound("there is no build yet");
+const NO_TAG: ApiError = ApiError::NotFound("tag not found in this project");
+const NO_PAGE: ApiError = ApiError::NotFound("page not found");
+const NO_BUILD: ApiError = ApiError::NotFound("no builds yet");
 
 pub(crate) async fn of_project(call: &Call<'_>, slug: &Slug) -> Result<HttpResponse, ApiError> {
     let project = call.project(slug).await?;
@@ -62,7 +62,7 @@ pub(crate) async fn of_tags(
     let scope = Scope::Tagged(project.id, tags.clone());
     let words: Vec<&str> = tags.iter().map(Tag::as_str).collect();
     let of = Listed {
-        heading: format!("Builds of {} with {}", project.name, words.join(", ")),
+        heading: format!("Builds of {} tagged {}", project.name, words.join(", ")),
         of: BuildsOf::Tagged(project.slug.clone(), TagSegment::of(&tags)),
         project: Some(&project),
     };
@@ -124,7 +124,7 @@ async fn latest(call: &Call<'_>, scope: Scope) -> Result<HttpResponse, ApiError>
                     (None, None) => return Ok(None),
                 }
             }
-            Err(devmason_repository::Error::TooLong("these tags hardly meet".into()))
+            Err(devmason_repository::Error::TooLong("few builds have all these tags".into()))
         })
         .await?;
     let (slug, key) = found.ok_or(NO_BUILD)?;
@@ -151,7 +151,7 @@ pub(crate) async fn tags(call: &Call<'_>, slug: &Slug) -> Result<HttpResponse, A
     call.ok(&etag, &TagListDocument { tags: &tags, links })
 }
 
-/// The project, and the tags of it that a segment names: all must be known.
+/// The project and those of its tags that a segment names; fails if any tag is unknown.
 pub(crate) async fn tagged(
     call: &Call<'_>,
     slug: &Slug,
@@ -159,7 +159,7 @@ pub(crate) async fn tagged(
 ) -> Result<(Project, Vec<Tag>), ApiError> {
     let project = call.project(slug).await?;
     let whole = segment.as_str().trim();
-    // Only what can be a tag is asked for.
+    // Only valid tags are looked up.
     let asked: Vec<Tag> = match segment.separated() {
         Some(words) => {
             words.iter().map(|word| word.parse()).collect::<Result<_, _>>().map_err(|_| NO_TAG)?
@@ -179,8 +179,8 @@ pub(crate) async fn tagged(
     if tags.is_empty() { Err(NO_TAG) } else { Ok((project, tags)) }
 }
 
-/// Everything in a segment that might be a tag: each run of words that `-` joins; of very many words
-/// only the whole.
+/// All possible tags in a segment: each run of words joined with `-`; if there are too many words,
+/// only the whole segment.
 fn dashed(segment: &str) -> Vec<Tag> {
     let words: Vec<&str> = segment.split('-').collect();
     if words.len() > DASHED {
@@ -190,22 +190,23 @@ fn dashed(segment: &str) -> Vec<Tag> {
     runs.filter_map(|(start, end)| words[start..=end].join("-").parse().ok()).collect()
 }
 
-/// A build and its steps, where they are shown and not too long: written here, off the workers that serve connections.
+/// A build with its steps, if they are requested and not too long. They are serialized here, off
+/// the workers that serve connections.
 type WithSteps = (Build, Option<Box<RawValue>>);
 
-/// What a page of builds needs from the store.
+/// The data from the store for a page of builds.
 struct Page {
     builds: Vec<WithSteps>,
     projects: HashMap<ProjectId, Project>,
     count: Count,
-    /// Whether there are, or may be, builds beyond the page, in the direction in which it was read.
+    /// Whether there are, or may be, more builds in the direction of reading.
     more: bool,
-    /// Where the search for more was given up.
+    /// Where the search for more builds was given up.
     stopped: Option<BuildId>,
 }
 
-/// Shows a page of a list of builds, all of one project where one is given; `version` is that of what the
-/// list belongs to.
+/// Shows a page of a list of builds, all from one project if one is given. `version` is the version
+/// of the list's owner.
 async fn show(
     call: &Call<'_>,
     scope: Scope,
@@ -215,11 +216,11 @@ async fn show(
 ) -> Result<HttpResponse, ApiError> {
     let (request, mut fields) = (call.params.page(PER_PAGE)?, call.params.fields()?);
     if call.format == Format::Html {
-        // A page shows no outputs.
+        // An HTML page shows no outputs.
         fields = Fields::default();
     }
     let (selection, mut position) = (call.params.selection_of_builds()?, call.params.position()?);
-    // A list with an order of its own has no positions; its pages are numbered.
+    // A list with a custom order has no positions, so its pages are numbered.
     let positioned = selection.sort.is_empty();
     position = position.filter(|position| positioned != matches!(position, Position::From(_)));
     let offset = match position {
@@ -229,7 +230,7 @@ async fn show(
 
     let asked = scope.clone();
     let tally = call.ask(move |repository| repository.build_tally(&asked)).await?;
-    // A project, or a user, that is made anew under an old name is another one.
+    // A project or user created again under an old name is a different one.
     let place = match &scope {
         Scope::Project(id) | Scope::Tagged(id, _) => id.0,
         Scope::Sender(id) => id.0,
@@ -273,7 +274,7 @@ async fn show(
         page.builds.first().map(|(build, _)| build.id),
         page.builds.last().map(|(build, _)| build.id),
     );
-    // A page that was cut goes on where its search was given up.
+    // A page that was cut continues where its search was given up.
     let end = if backwards { &mut first_seen } else { &mut last_seen };
     *end = page.stopped.or(*end);
     if let (None, Some(Position::After(id))) = (first_seen, position) {
@@ -289,11 +290,11 @@ async fn show(
         if position.is_none() {
             return Err(NO_PAGE);
         }
-        // A link's number is where its page was; builds that were deleted since moved it.
+        // A link's page number may be outdated, because builds have been deleted since.
         pages.page = pages.num_pages;
     }
     let to = |page: u64, position| call.params.of_page(page, position);
-    // Where a list goes on: behind the last build; with an order of its own, so many from the first.
+    // Where the list continues: after the last build or, in a custom order, at an offset.
     let on = if positioned {
         last_seen.map(Position::After)
     } else {
@@ -344,8 +345,8 @@ async fn show(
     call.ok(&etag, &BuildListDocument { tags, builds, page })
 }
 
-/// The builds whose outputs fit on a page, at least one: from the front, or where the page is read
-/// backwards, from its end.
+/// The builds whose outputs fit on a page, at least one, counted from the start or, when reading
+/// backwards, from the end.
 fn fitting(builds: &[Build], from_end: bool) -> std::ops::Range<usize> {
     let mut bytes = 0;
     let mut fits = |build: &&Build| {
@@ -374,14 +375,14 @@ fn read(
     let positioned = selection.sort.is_empty();
     let offset = request.offset();
     let from_end = count.builds.saturating_sub(offset);
-    // One more than the page holds, to see whether there is more.
+    // One more than fits on the page, to see whether there are more.
     let mut limit = request.per_page + 1;
     let start = match position {
         Some(Position::After(id)) => Start::Behind(id),
         Some(Position::Before(id)) => Start::Before(id),
         Some(Position::From(offset)) => Start::Offset(offset),
         None if count.exact && positioned && offset > count.builds / 2 && from_end > 0 => {
-            // Nearer to the end: the last pages of a long list cost what the first do.
+            // The end is nearer, so the last pages of a long list cost as little as the first.
             limit = limit.min(from_end);
             Start::FromEnd(from_end - limit)
         }
@@ -411,7 +412,7 @@ fn read(
     Ok((builds, more || stopped.is_some(), stopped))
 }
 
-/// Draws memory for an answer of so many bytes before they are read.
+/// Draws memory for a response of this size before its data is read.
 pub(super) fn drawn(hold: &Hold, bytes: u64) -> devmason_repository::Result<()> {
     let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
     if bytes <= SMALL {
@@ -421,8 +422,8 @@ pub(super) fn drawn(hold: &Hold, bytes: u64) -> devmason_repository::Result<()> 
         .map_err(|_| devmason_repository::Error::Busy("no memory is free".into()))
 }
 
-/// Builds with their steps, but one whose steps alone are longer than a page. A build that was deleted since it was
-/// read is left out.
+/// Loads the steps of builds, except those of a build whose steps alone exceed a page. A build
+/// deleted meanwhile is left out.
 fn with_steps(
     repository: &dyn Repository,
     builds: Vec<Build>,

@@ -1,6 +1,7 @@
-//! What is done for each resource and method: parse, one call to the repository, view.
+//! Handlers for each resource and method: parse, call the repository once, build the view.
 
 pub(crate) mod builds;
+pub(crate) mod docs;
 pub(crate) mod feeds;
 pub(crate) mod lists;
 pub(crate) mod objects;

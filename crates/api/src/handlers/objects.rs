@@ -1,5 +1,5 @@
-//! The query face: every kind of object under `/api/v1`, listed, selected and sorted as asked;
-//! components and their types created, changed and deleted.
+//! The query API: every kind of object under `/api/v1`, listed, filtered and sorted on request.
+//! Components and component types can be created, changed and deleted.
 
 use std::collections::HashMap;
 
@@ -25,7 +25,7 @@ use crate::error::ApiError;
 use crate::params::Format;
 use crate::respond::{no_content, object_etag};
 
-const NO_OBJECT: ApiError = ApiError::NotFound("there is no such object");
+const NO_OBJECT: ApiError = ApiError::NotFound("object not found");
 
 fn table(collection: Collection) -> &'static Table {
     match collection {
@@ -40,7 +40,7 @@ fn table(collection: Collection) -> &'static Table {
     }
 }
 
-/// A UUID, in the form that the server writes, is an id; anything else is a name.
+/// A UUID in the form written by the server is an id; anything else is a name.
 pub(crate) fn named(text: &str) -> Named {
     match Uuid::try_parse(text) {
         Ok(id) if id.to_string() == text.to_ascii_lowercase() => Named::Id(id),
@@ -60,13 +60,13 @@ fn component_etag(of: &Component) -> String {
     object_etag("component", &[&of.id, &of.version])
 }
 
-/// What a list of this collection is to show.
+/// The requested range, filter and order of a collection.
 fn listing(call: &Call<'_>, collection: Collection) -> Result<Listing, ApiError> {
     let (limit, offset) = call.params.limit_and_offset()?;
     Ok(Listing { selection: call.params.selection(table(collection))?, offset, limit })
 }
 
-/// Components may have their types embedded; nothing else has anything to embed.
+/// Whether to embed component types, which is supported only in components.
 fn embeds(call: &Call<'_>, collection: Collection) -> Result<bool, ApiError> {
     call.params.embeds(if collection == Collection::Components { &["componenttype"] } else { &[] })
 }
@@ -83,7 +83,7 @@ pub(crate) async fn list(
         Collection::Components => limits::COMPONENT_DATA + 7 * limits::COMPONENT_TEXT,
         _ => 0,
     };
-    // Most are far shorter: where the list may be long, a sixteenth of what it could come to.
+    // Most are far shorter: for a list that may be long, draw a sixteenth of its maximum.
     let limit = usize::try_from(listing.limit).unwrap_or(usize::MAX);
     call.room_for_answer(limit.saturating_mul(most) / 16).await?;
     match collection {
@@ -242,7 +242,7 @@ pub(crate) async fn builds_of_component(
         listing.limit = listing.limit.min(super::pages::LONGEST);
     }
     if is_page && listing.selection.sort.is_empty() {
-        // People look at the newest first.
+        // People want the newest first.
         listing.selection.sort = query::parse_sort(&query::BUILDS, "-started")?;
     }
     let (offset, limit) = (listing.offset, listing.limit);
@@ -256,7 +256,7 @@ pub(crate) async fn builds_of_component(
     show(call, Collection::Builds, listed.count, items)
 }
 
-/// The links around a part of a list.
+/// The links of a range of a list.
 fn around(call: &Call<'_>, offset: u64, limit: u64, count: u64) -> ListLinks {
     let to = |offset: u64| call.params.of_offset(offset);
     ListLinks {
@@ -305,19 +305,19 @@ async fn list_components(
     show(call, Collection::Components, listed.count, listed.items.iter().map(component).collect())
 }
 
-/// A component, its type embedded where that is among those given.
+/// A component, with its type embedded if `types` contains it.
 fn component_object<'a>(of: &'a Component, types: &'a [ComponentType]) -> ComponentObject<'a> {
     let embedded = types.iter().find(|known| known.id == of.component_type).map(type_object);
     ComponentObject::new(of, component_etag(of), embedded)
 }
 
-/// The component type of that id or name, which must be there.
+/// The component type with this id or name; fails if it doesn't exist.
 pub(crate) async fn component_type(call: &Call<'_>, id: &str) -> Result<ComponentType, ApiError> {
     let wanted = named(id);
     call.ask(move |repository| repository.component_type_find(&wanted)).await?.ok_or(NO_OBJECT)
 }
 
-/// The component of that id or name, which must be there and one.
+/// The component with this id or name; fails if there is none or several.
 pub(crate) async fn component(call: &Call<'_>, id: &str) -> Result<Component, ApiError> {
     let wanted = named(id);
     let mut found = call.ask(move |repository| repository.component_find(&wanted)).await?;
@@ -327,7 +327,7 @@ pub(crate) async fn component(call: &Call<'_>, id: &str) -> Result<Component, Ap
     }
 }
 
-/// Who created an object, which must be there.
+/// The creator of an object; fails if the object doesn't exist.
 pub(crate) async fn creator(
     call: &Call<'_>,
     collection: Collection,
@@ -340,7 +340,7 @@ pub(crate) async fn creator(
     }
 }
 
-/// The listing of the one object whose field has a value.
+/// A listing of the single object whose field has this value.
 fn only(field: &'static str, kind: Kind, value: Value) -> Listing {
     let key = Key { field, kind, member: None };
     let filter = Filter::Compare(key, Comparison::Equal, value);
@@ -366,7 +366,7 @@ pub(crate) async fn get(
             } else {
                 Vec::new()
             };
-            // With its whole type in it, it changes when the type does.
+            // With its type embedded, the component changes whenever the type does.
             if let Some(embedded) = types.first() {
                 let etag = object_etag("component", &[&of.id, &of.version, &embedded.version]);
                 return one(call, collection, etag, component_object(&of, &types));
@@ -414,13 +414,13 @@ pub(crate) async fn get(
     }
 }
 
-/// The build, its project and the place that the id of a step or a test case names: found by its build, which
-/// has an index.
+/// The build, project and position in the id of a step or test case. The object is found by its
+/// build, which is indexed.
 async fn placed(call: &Call<'_>, id: &str) -> Result<(Build, Projects, u32), ApiError> {
     let (build, position) = id.split_once(':').ok_or(NO_OBJECT)?;
     let build = Uuid::try_parse(build).map_err(|_| NO_OBJECT)?;
     let position: u32 = position.parse().map_err(|_| NO_OBJECT)?;
-    // One object has one address: no sign, no zeros in front.
+    // An object has only one address: no sign, no leading zeros.
     if format!("{build}:{position}") != id {
         return Err(NO_OBJECT);
     }
@@ -515,7 +515,7 @@ pub(crate) async fn create(
     made(call, collection, of.id, component_etag(&of), component_object(&of, &[]))
 }
 
-/// The object that was created; or the id of the one that this request created when it came before.
+/// The newly created object, or the id of the one that an earlier copy of this request created.
 fn created<T>(outcome: Created<T>) -> Result<Result<T, String>, ApiError> {
     match outcome {
         Created::New(object) => Ok(Ok(object)),
@@ -529,13 +529,10 @@ fn created<T>(outcome: Created<T>) -> Result<Result<T, String>, ApiError> {
     }
 }
 
-const NAME_TAKEN: ApiError = ApiError::Conflict("another one has this name");
+const NAME_TAKEN: ApiError = ApiError::Conflict("this name is already taken");
 
 fn no_type() -> ApiError {
-    ApiError::BadValue {
-        name: "componenttype",
-        problem: "there is no such component type".to_owned(),
-    }
+    ApiError::BadValue { name: "componenttype", problem: "component type not found".to_owned() }
 }
 
 fn made<T: serde::Serialize>(
@@ -612,7 +609,7 @@ pub(crate) async fn delete(
     match removed {
         Removed::Done => Ok(no_content(None)),
         Removed::InUse => {
-            Err(ApiError::Conflict("others need it; 'cascade=true' deletes it all the same"))
+            Err(ApiError::Conflict("still in use; add cascade=true to delete it anyway"))
         }
         Removed::Stale => Err(ApiError::PreconditionFailed),
         Removed::Gone => Err(NO_OBJECT),

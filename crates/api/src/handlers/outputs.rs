@@ -1,4 +1,4 @@
-//! What steps wrote, and what comes to a build while it runs.
+//! Outputs of steps, and events of running builds.
 
 use std::convert::Infallible;
 use std::time::{Duration, Instant};
@@ -16,10 +16,11 @@ use crate::call::Call;
 use crate::error::ApiError;
 use crate::params::Format;
 
-/// How often those who watch a build hear that the server is there, at least.
+/// Maximum time between messages to clients that watch a build, so that they know the server is
+/// alive.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
-/// How long somebody who must be known watches without being asked again.
+/// How long a client that needs permission to read may watch before it is authenticated again.
 const LIFETIME: Duration = Duration::from_secs(60);
 
 pub(crate) async fn get(
@@ -36,12 +37,13 @@ pub(crate) async fn get(
     if let Some(answer) = call.ready(&etag) {
         return Ok(answer);
     }
-    // How long this step's is, is known when it is read: no longer than all of the build's, nor than a body.
+    // This step's length is known only once it is read; it is no longer than the build's outputs, and
+    // no longer than a body.
     let most = usize::try_from(build.output_bytes).unwrap_or(usize::MAX);
     call.room_for_answer(most.min(call.app.settings.max_body_bytes)).await?;
     let of = build.clone();
     let steps = call.ask(move |repository| repository.step_one(&of, nth)).await?;
-    let step = steps.ok_or(ApiError::NotFound("the build has no such step"))?;
+    let step = steps.ok_or(ApiError::NotFound("step not found in this build"))?;
     if call.format == Format::Json {
         let text = match stream {
             Stream::Output => step.output,
@@ -65,7 +67,7 @@ pub(crate) async fn events(
     key: &BuildKey,
 ) -> Result<HttpResponse, ApiError> {
     let (project, build) = find(call, slug, key).await?;
-    // Where a browser goes on, it says which event it had last: the number of steps that it has.
+    // A reconnecting browser sends the id of its last event, which is the number of steps it has.
     let had = call.header(HeaderName::from_static("last-event-id")).and_then(|id| id.parse().ok());
     let from: u32 = match had {
         Some(had) => had,
@@ -75,7 +77,7 @@ pub(crate) async fn events(
     answer
         .insert_header((header::CONTENT_TYPE, "text/event-stream"))
         .insert_header((header::CACHE_CONTROL, "no-store"))
-        // Events must not wait in a compressor, nor in a proxy.
+        // Events must not be delayed by a compressor or a proxy.
         .insert_header((header::CONTENT_ENCODING, "identity"))
         .insert_header(("X-Accel-Buffering", "no"));
     if build.outcome.state() == State::Finished {
@@ -85,9 +87,10 @@ pub(crate) async fn events(
         return Ok(answer.finish());
     }
     let watcher = call.app.watchers.enter(call.client).ok_or(ApiError::TooManyWatchers)?;
-    // Watchers are counted apart: their connections are not idle.
+    // Watchers are counted separately: their connections aren't idle.
     let watcher = (watcher, call.body.busy());
-    // Who must be known to read is asked again after a while, by coming back: a session may have ended.
+    // If reading needs permission, the client must reconnect after a while, because its session may
+    // have ended.
     let lifetime = match call.app.settings.policy.reading {
         Reading::Open => None,
         Reading::Authenticated => Some(LIFETIME),
@@ -141,10 +144,10 @@ pub(crate) async fn events(
     Ok(answer.streaming(Box::pin(events)))
 }
 
-/// An event as the stream has it (HTML, 9.2.6).
+/// An event in stream format (HTML, 9.2.6).
 fn event(name: &str, id: Option<u32>, data: &str) -> Bytes {
     let id = id.map(|id| format!("id: {id}\n")).unwrap_or_default();
-    // A carriage return would end a line there, and begin an event of somebody else's.
+    // A carriage return would end the line, and let a step's output forge an event.
     let data = data.replace('\r', "&#13;");
     let data: String = data.split('\n').map(|line| format!("data: {line}\n")).collect();
     Bytes::from(format!("event: {name}\n{id}{data}\n"))

@@ -1,4 +1,4 @@
-//! Pages: what the documents' handlers read, and what pages show beside it.
+//! HTML pages: the data of the documents' handlers, plus what only pages show.
 
 use std::collections::{HashMap, HashSet};
 
@@ -23,52 +23,54 @@ use crate::call::Call;
 use crate::error::ApiError;
 use crate::params::holding;
 
-/// How many builds a project's strip has in the list of all projects.
+/// Number of builds in a project's strip, in the list of all projects.
 const STRIP: u64 = 30;
 
-/// How many projects are looked at for those that are red.
+/// Maximum number of projects read to find failing ones.
 const LOOKED_AT: u64 = 1000;
 
-/// How many of those that are looked for are shown.
+/// Maximum number of search results shown.
 const FOUND_SHOWN: usize = 300;
 
-/// How many test cases, runs or builds a page shows, whatever `per_page` or `limit` says: a document has more room.
+/// Maximum number of test cases, runs or builds on an HTML page, whatever `per_page` or `limit`
+/// says; a JSON document may have more.
 pub(super) const LONGEST: u64 = 100;
 
-/// How much HTML the outputs of the test cases of a page come to, in bytes.
+/// Maximum size of the HTML for the outputs of a page's test cases, in bytes.
 const OUTPUTS: usize = 1 << 20;
 
-/// How many builds a project's plots have, and its grids.
+/// Number of builds in a project's plots, and in its grids.
 const PLOTTED: u64 = 100;
 const GRID: usize = 30;
 
-/// How many tests a grid has.
+/// Number of tests in a grid.
 const GRID_TESTS: usize = 30;
 
-/// How many tests that failed a build's page names, and how many are compared.
+/// Number of failed tests named on a build's page, and number compared.
 const FAILED_SHOWN: usize = 20;
 const FAILED_COMPARED: u64 = 500;
 
-/// How many tests that failed before are looked for.
+/// Maximum number of previously failing tests to check.
 const MENDED: usize = 50;
 
-/// Up to how many bytes the outputs of a build are read whole for its page, else one after the other, so many at most.
+/// Maximum size of outputs that are read at once for a build's page, in bytes. Longer ones are read
+/// one by one, up to this many steps.
 const READ_AT_ONCE: u64 = 1 << 20;
 const READ_ONE_BY_ONE: usize = 40;
 
-/// An output is long from so many bytes on.
+/// Minimum size of a long output, in bytes.
 const LONG: usize = 256 << 10;
 
 type Answer<T> = devmason_repository::Result<T>;
 
-/// The newest builds of a list, whole pages of which are not wanted.
+/// The newest builds of a list, for callers that don't need a whole page.
 pub(super) fn newest(repository: &dyn Repository, scope: Scope, limit: u64) -> Answer<Vec<Build>> {
     let query =
         BuildQuery { scope, selection: Selection::default(), start: Start::Offset(0), limit };
     Ok(repository.build_list(&query)?.builds)
 }
 
-/// The links around a list's part.
+/// The links of a range of a list.
 pub(crate) fn pager(call: &Call<'_>, list: &ListLinks, text: String) -> Pager {
     let path = call.base.location(call.resource);
     let to = |query: &String| format!("{path}{query}");
@@ -81,7 +83,7 @@ pub(crate) fn pager(call: &Call<'_>, list: &ListLinks, text: String) -> Pager {
     }
 }
 
-/// All projects, each with how its builds went.
+/// All projects, each with the results of its builds.
 pub(crate) async fn projects(
     call: &Call<'_>,
     projects: Vec<Project>,
@@ -98,7 +100,7 @@ pub(crate) async fn projects(
             };
             let row = |project: Project| {
                 let mut builds = newest(repository, Scope::Project(project.id), STRIP)?;
-                // A square shows none of it, and there may be thousands of them.
+                // A square shows none of this, and there may be thousands of squares.
                 for build in &mut builds {
                     build.client = ClientRecord::default();
                     build.tags = TagSet::default();
@@ -115,7 +117,7 @@ pub(crate) async fn projects(
     let is_whole = !search.is_empty() || red_first;
     let text = match rows.len() {
         found @ ..=FOUND_SHOWN => format!("{found} projects"),
-        found => format!("the first {FOUND_SHOWN} of {found} projects"),
+        found => format!("first {FOUND_SHOWN} of {found} projects"),
     };
     rows.truncate(FOUND_SHOWN);
     let pager = if is_whole {
@@ -127,13 +129,13 @@ pub(crate) async fn projects(
     call.shown(&Projects { site: call.site(), rows, search, red_first, may_register, pager })
 }
 
-/// The projects with this in their name, for people or in URIs.
+/// The projects with this text in their display name or slug.
 fn found(repository: &dyn Repository, text: &str) -> Answer<Vec<Project>> {
     let filter = if text.is_empty() {
         Filter::default()
     } else {
         let query = format!("or({},{})", holding("id", text), holding("name", text));
-        // It is well formed, but may be too long to be a name.
+        // The query is well-formed, but may be longer than any name.
         match parse_query(&devmason_domain::query::PROJECTS, &query) {
             Ok(filter) => filter,
             Err(_) => return Ok(Vec::new()),
@@ -146,7 +148,7 @@ fn found(repository: &dyn Repository, text: &str) -> Answer<Vec<Project>> {
     Ok(projects)
 }
 
-/// A project, with how its newest builds went.
+/// A project with the results of its recent builds.
 pub(crate) async fn project(call: &Call<'_>, project: &Project) -> Result<HttpResponse, ApiError> {
     let id = project.id;
     let tally = call.ask(move |repository| repository.build_tally(&Scope::Project(id))).await?;
@@ -176,7 +178,7 @@ fn name_of(test: &TestResult) -> String {
     full_test_name(&test.suite, &test.name)
 }
 
-/// The tests that failed in some of these builds, those that failed most first, with what came of them in all.
+/// The tests that failed in any of these builds, most frequent first, with all their results.
 fn failing(repository: &dyn Repository, builds: &[Build]) -> Answer<Vec<TestLine>> {
     let mut failures: HashMap<String, usize> = HashMap::new();
     for build in builds.iter().filter(|build| build.tests.failed + build.tests.error > 0) {
@@ -198,7 +200,7 @@ fn failing(repository: &dyn Repository, builds: &[Build]) -> Answer<Vec<TestLine
     names.into_iter().map(line).collect()
 }
 
-/// What a list of builds is called, and which it is.
+/// The title of a list of builds, and which list it is.
 pub(crate) struct Listed<'a> {
     pub(crate) heading: String,
     pub(crate) of: BuildsOf,
@@ -230,7 +232,7 @@ pub(crate) fn builds(
     )
 }
 
-/// What a build's page shows beside the build itself.
+/// What a build's page shows in addition to the build.
 struct Around {
     steps: Vec<Step>,
     is_read: Vec<bool>,
@@ -241,7 +243,7 @@ struct Around {
     components: Vec<(String, String)>,
 }
 
-/// Whether a build has a test of that name, and it passed there.
+/// Whether a build has a test with this name, and it passed.
 fn passed_in(repository: &dyn Repository, build: &Build, name: &str) -> Answer<bool> {
     let from = Some((build.id, 0));
     let runs = repository.test_history(build.project, name, from, 1, true)?.unwrap_or_default();
@@ -251,8 +253,8 @@ fn passed_in(repository: &dyn Repository, build: &Build, name: &str) -> Answer<b
     }))
 }
 
-/// The steps of a build, and of each whether its outputs were read: of long ones one step after the other, those that
-/// failed before the others, as long as there is room.
+/// The steps of a build, and for each whether its outputs were read. Long outputs are read one step
+/// at a time, failed steps first, while there is room.
 fn shown_steps(repository: &dyn Repository, build: &Build) -> Answer<(Vec<Step>, Vec<bool>)> {
     let of = std::slice::from_ref(build);
     if build.output_bytes <= READ_AT_ONCE {
@@ -269,7 +271,7 @@ fn shown_steps(repository: &dyn Repository, build: &Build) -> Answer<(Vec<Step>,
         let Some(step) = repository.step_one(build, u32::try_from(nth).unwrap_or(u32::MAX))? else {
             continue;
         };
-        // A few long ones are enough: of each no more than its end is shown.
+        // A few long outputs are enough, because only the end of each is shown.
         let lengths = [&step.output, &step.errout].map(|text| text.len().min(LONG) as u64);
         bytes += lengths.iter().sum::<u64>();
         if let (Some(place), Some(mark)) = (steps.get_mut(nth), is_read.get_mut(nth)) {
@@ -296,7 +298,7 @@ fn around(repository: &dyn Repository, build: &Build, hold: &Hold) -> Answer<Aro
         None => None,
         Some(_) => {
             let filter = parse_query(&BUILDS, "eq(success,true)").unwrap_or_default();
-            // A project that was never green is not searched to its beginning.
+            // Don't search a project that never passed back to its beginning.
             one(Start::Behind(build.id), filter).unwrap_or_default()
         }
     };
@@ -311,7 +313,7 @@ fn around(repository: &dyn Repository, build: &Build, hold: &Hold) -> Answer<Aro
     let names: Vec<String> = failures.iter().map(name_of).collect();
     let mut compared = Vec::new();
     for (title, other) in
-        [("the previous build", previous.clone()), ("the last green build", green)]
+        [("the previous build", previous.clone()), ("the last successful build", green)]
     {
         let Some(other) = other else { continue };
         let steps =
@@ -319,7 +321,7 @@ fn around(repository: &dyn Repository, build: &Build, hold: &Hold) -> Answer<Aro
         let before: Vec<String> = failed(&other, FAILED_COMPARED)?.iter().map(name_of).collect();
         let is_whole = (before.len() as u64) < FAILED_COMPARED;
         let known: HashSet<&String> = before.iter().collect();
-        // Of a list that was cut nobody knows what is not on it.
+        // If the list was cut, it is unknown whether a missing test failed before.
         let broken = names.iter().filter(|name| is_whole && !known.contains(name));
         let broken = broken.cloned().collect();
         let now: HashSet<&String> = names.iter().collect();
@@ -396,7 +398,7 @@ pub(crate) fn tests(
         .collect();
     let field = |name| call.params.first(name).unwrap_or_default();
     let (status, text) = (field("status"), field("text"));
-    let pager = pager(call, list, format!("{} tests in the build", build.tests.total));
+    let pager = pager(call, list, format!("{} tests in this build", build.tests.total));
     call.paged(etag, &Tests { site, project, build, tests: rows, status, text, pager })
 }
 
@@ -439,7 +441,7 @@ pub(crate) fn users(
     call.paged(etag, &Users { site: call.site(), users, pager: pager(call, list, String::new()) })
 }
 
-/// A user, with the newest builds.
+/// A user with their recent builds.
 pub(crate) async fn user(call: &Call<'_>, account: &Account) -> Result<HttpResponse, ApiError> {
     let id = account.id;
     let (builds, projects) = call

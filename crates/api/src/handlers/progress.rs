@@ -1,4 +1,4 @@
-//! Incremental reporting: a build's progress is there while the build runs.
+//! Incremental reporting: a build has a progress resource while it runs.
 
 use std::time::Instant;
 
@@ -28,7 +28,7 @@ pub(crate) async fn get(
     Ok(if call.is_known(&etag) { call.unchanged(&etag) } else { call.empty(&etag) })
 }
 
-/// The build at this place, which this client may continue if it runs still.
+/// A build that this client may continue if it is still running.
 async fn running(
     call: &Call<'_>,
     slug: &Slug,
@@ -53,7 +53,7 @@ pub(crate) async fn post(
     let path = Resource::Build(project.slug.clone(), key.clone()).path();
     let place = format!("steps of {} {}", project.id.0, build.id);
     let claim = call.claim(&place, StatusCode::NO_CONTENT, path.clone()).await?;
-    // A retry of the last step is answered even if the build was closed meanwhile.
+    // A retry of the last step is answered even if the build has since been closed.
     if claim.is_none() && build.outcome.state() == State::Finished {
         return Err(ApiError::NotInProgress);
     }
@@ -83,13 +83,13 @@ pub(crate) async fn post(
         Appended::Finished => Err(ApiError::NotInProgress),
         Appended::Full => Err(ApiError::TooMuch {
             problem: format!(
-                "a build has at most {} steps, and {} bytes of outputs",
+                "a build is limited to {} steps and {} bytes of output",
                 limits::BUILD_STEPS,
                 limits::OUTPUTS
             ),
         }),
         Appended::Unclear => Err(ApiError::Overloaded),
-        Appended::Gone => Err(ApiError::NotFound("there is no such build")),
+        Appended::Gone => Err(ApiError::NotFound("build not found")),
         Appended::Claimed(claimed) => replayed(call, claimed),
     }
 }
@@ -113,6 +113,6 @@ pub(crate) async fn delete(
             Ok(no_content(Some(call.base.location(&Resource::Build(project.slug, key.clone())))))
         }
         Closed::Finished => Err(ApiError::NotInProgress),
-        Closed::Gone => Err(ApiError::NotFound("there is no such build")),
+        Closed::Gone => Err(ApiError::NotFound("build not found")),
     }
 }

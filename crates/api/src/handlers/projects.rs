@@ -13,7 +13,7 @@ use crate::error::ApiError;
 use crate::params::Format;
 use crate::respond::no_content;
 
-/// The list of all projects is rather shown whole than in pages.
+/// Default page size: large, so that the list of projects usually fits on one page.
 const PER_PAGE: u64 = 100;
 
 fn document<'a>(call: &Call<'_>, project: &'a Project) -> ProjectDocument<'a> {
@@ -30,9 +30,9 @@ pub(crate) async fn list(call: &Call<'_>) -> Result<HttpResponse, ApiError> {
     let etag = call.etag(&[&tally.changes, &call.params.choice()]);
     let pages = page.of(tally.members);
     if !pages.exists() {
-        return Err(ApiError::NotFound("there is no such page"));
+        return Err(ApiError::NotFound("page not found"));
     }
-    // A page says how their builds went, too.
+    // An HTML page also shows the results of their builds, which the ETag doesn't cover.
     if let Some(answer) = call.ready(&etag).filter(|_| call.format == Format::Json) {
         return Ok(answer);
     }
@@ -64,7 +64,7 @@ pub(crate) async fn put(call: &Call<'_>, slug: &Slug) -> Result<HttpResponse, Ap
     match call.find_project(slug).await? {
         Some(_) if call.is_new => Err(ApiError::BadValue {
             name: "name in URLs",
-            problem: "there is such a project already".to_owned(),
+            problem: "a project with this name already exists".to_owned(),
         }),
         Some(project) => {
             if policy.change_project(call.viewer(), &project).is_ok() {
@@ -73,7 +73,7 @@ pub(crate) async fn put(call: &Call<'_>, slug: &Slug) -> Result<HttpResponse, Ap
             if is_user_by_now(call).await? {
                 return Err(ApiError::Raced);
             }
-            // On a project that exists, the source document has 403 for everybody else.
+            // If the project exists, the source document requires 403 for everyone else.
             Err(Refusal::NotPermitted.into())
         }
         None => {
@@ -83,8 +83,8 @@ pub(crate) async fn put(call: &Call<'_>, slug: &Slug) -> Result<HttpResponse, Ap
     }
 }
 
-/// Whether a stranger has become a user since the credentials were looked at, as when somebody's first
-/// requests come all at once.
+/// Whether an unknown user has been created since authentication, as when a user's first requests
+/// arrive together.
 async fn is_user_by_now(call: &Call<'_>) -> Result<bool, ApiError> {
     let Viewer::Stranger(username) = call.viewer().clone() else { return Ok(false) };
     Ok(call.ask(move |repository| repository.user_find(&username)).await?.is_some())
@@ -101,7 +101,7 @@ async fn register(call: &Call<'_>, slug: &Slug) -> Result<HttpResponse, ApiError
     };
     match call.ask(move |repository| repository.project_register(&new)).await? {
         Registered::New(project) => {
-            // The newcomer is a user now, and this project's owner.
+            // The new user now exists and owns this project.
             let viewer = match &project.owner {
                 Some((id, username)) if matches!(call.viewer(), Viewer::Stranger(_)) => {
                     Viewer::User(*id, username.clone())
@@ -128,7 +128,7 @@ async fn update(call: &Call<'_>, project: Project) -> Result<HttpResponse, ApiEr
     match call.ask(update).await? {
         Updated::Done(project) => call.ok(&etag(call, &project), &document(call, &project)),
         Updated::Stale => Err(ApiError::PreconditionFailed),
-        // It was deleted meanwhile: asked again, this registers one.
+        // The project was deleted meanwhile; a retry registers a new one.
         Updated::Gone => Err(ApiError::Raced),
     }
 }
@@ -140,6 +140,6 @@ pub(crate) async fn delete(call: &Call<'_>, slug: &Slug) -> Result<HttpResponse,
     match call.ask(move |repository| repository.project_delete(project.id, seen)).await? {
         Updated::Done(()) => Ok(no_content(None)),
         Updated::Stale => Err(ApiError::PreconditionFailed),
-        Updated::Gone => Err(ApiError::NotFound("there is no such project")),
+        Updated::Gone => Err(ApiError::NotFound("project not found")),
     }
 }

@@ -1,4 +1,4 @@
-//! Receipts: what a build's uploads were read as; and reading them again.
+//! Receipts: how a build's uploads were parsed; and reparsing.
 
 use std::time::Instant;
 
@@ -17,10 +17,10 @@ use crate::error::ApiError;
 use crate::params::Format;
 use crate::upload;
 
-/// How long the uploads of a build may be together to be read again, in bytes as they are stored.
+/// Maximum total size of a build's uploads for reparsing, in bytes as stored.
 const MAX_REREAD: u64 = 256 << 20;
 
-/// How many receipts of documents, and how many of files, are shown.
+/// Maximum number of document receipts, and of file receipts, to show.
 const SHOWN: u32 = 1_000;
 
 pub(crate) async fn get(
@@ -38,7 +38,7 @@ pub(crate) async fn get(
     }
 }
 
-/// The page: a table, with what is kept of each file, and a way to have it read again.
+/// The HTML page: a table that shows which files are kept, and a form to reparse them.
 async fn page(call: &Call<'_>, project: &Project, build: &Build) -> Result<HttpResponse, ApiError> {
     let (id, of) = (project.id, build.id);
     let (receipts, kept) = call
@@ -79,7 +79,7 @@ async fn show(call: &Call<'_>, project: &Project, build: &Build) -> Result<HttpR
     call.ok(&etag, &ReceiptDocument { uploads, links })
 }
 
-/// Of a build that came before receipts of documents were kept, what it has is all there is to tell.
+/// A build stored before document receipts were introduced gets a receipt made from its own data.
 fn or_what_it_has(mut receipts: Receipts, build: &Build) -> Receipts {
     if receipts.documents.is_empty() && receipts.files.is_empty() {
         let receipt = Receipt {
@@ -112,12 +112,12 @@ pub(crate) async fn reparse(
                 Format::Json => show(call, &project, &build).await,
             }
         }
-        Updated::Stale => Err(ApiError::Conflict("the build changed meanwhile; try again")),
-        Updated::Gone => Err(ApiError::NotFound("there is no such build")),
+        Updated::Stale => Err(ApiError::Conflict("the build changed in the meantime; retry")),
+        Updated::Gone => Err(ApiError::NotFound("build not found")),
     }
 }
 
-/// What a build is once its uploads are read again: what came otherwise stays where it is.
+/// The build after reparsing its uploads; data from other sources stays in place.
 async fn reread(call: &Call<'_>, build: &Build) -> Result<Reread, ApiError> {
     let of = build.clone();
     let (kept, old) = call
@@ -131,10 +131,10 @@ async fn reread(call: &Call<'_>, build: &Build) -> Result<Reread, ApiError> {
         })
         .await?;
     if kept.is_empty() {
-        return Err(ApiError::Conflict("no upload of this build is kept"));
+        return Err(ApiError::Conflict("no stored uploads for this build"));
     }
-    let old =
-        old.ok_or(ApiError::Conflict("the build's uploads are too long to be read again at once"))?;
+    let old = old
+        .ok_or(ApiError::Conflict("the build's uploads are too large to reparse in one request"))?;
     let succeeded = old.steps.iter().all(|step| step.success);
     let (mut steps, mut tests, mut receipts) =
         (Pieces::of(old.steps), Pieces::of(old.tests), Pieces::of(old.receipts));
@@ -142,7 +142,7 @@ async fn reread(call: &Call<'_>, build: &Build) -> Result<Reread, ApiError> {
     for upload in kept {
         let (project, id, nth) = (build.project, build.id, upload.nth);
         let body = call.ask(move |repository| repository.upload_body(project, id, nth)).await?;
-        // One that expired just now stays as it was read.
+        // An upload that has just expired keeps its previous results.
         let Some(body) = body else { continue };
         let again = upload::read_again(call, &upload, body).await?;
         uploads.push(KeptUpload {
@@ -153,7 +153,7 @@ async fn reread(call: &Call<'_>, build: &Build) -> Result<Reread, ApiError> {
         });
     }
     let steps: Vec<Step> = steps.whole();
-    // One that followed from the steps does so again; what was said of the build itself stays.
+    // A result derived from the steps is derived again; one reported for the build itself stays.
     let success = match build.outcome {
         Outcome::Finished { success, .. } if success == succeeded => {
             Some(steps.iter().all(|step| step.success))
@@ -165,7 +165,7 @@ async fn reread(call: &Call<'_>, build: &Build) -> Result<Reread, ApiError> {
     Ok(Reread { steps, report, uploads, success, now: Timestamp::now() })
 }
 
-/// What a build has.
+/// The current contents of a build.
 struct Old {
     steps: Vec<Step>,
     tests: Vec<devmason_domain::TestResult>,
@@ -184,7 +184,7 @@ impl Old {
     }
 }
 
-/// A list, pieces of which are replaced in order.
+/// A list of which pieces are replaced in order.
 struct Pieces<T> {
     old: std::vec::IntoIter<T>,
     taken: u32,
@@ -196,7 +196,8 @@ impl<T> Pieces<T> {
         Self { old: old.into_iter(), taken: 0, new: Vec::new() }
     }
 
-    /// Puts others in the place of a piece, which lies behind the one before; tells where they are.
+    /// Replaces a piece, which must come after the previous one; returns the position of its
+    /// replacement.
     fn replace(&mut self, piece: Piece, by: Vec<T>) -> Piece {
         let before = piece.first.saturating_sub(self.taken);
         self.new.extend(self.old.by_ref().take(before as usize));
@@ -208,7 +209,7 @@ impl<T> Pieces<T> {
         place
     }
 
-    /// The whole of it.
+    /// The complete new list.
     fn whole(mut self) -> Vec<T> {
         self.new.extend(self.old);
         self.new

@@ -1,4 +1,4 @@
-//! The server itself: what may be done where, whether it lives, what it counts, what it offers.
+//! The server itself: permitted methods, health, metrics, API description.
 
 use super::{builds, lists, objects, users};
 use crate::call::Call;
@@ -13,7 +13,7 @@ use devmason_hypermedia::document::{SessionDocument, StatusDocument};
 use devmason_hypermedia::{Method, Place, Resource, Subject};
 use devmason_pages::{Asset, SignIn};
 
-/// What this client may do with the resource.
+/// The methods that this client may use on the resource.
 pub(crate) async fn methods(call: &Call<'_>) -> Result<Vec<Method>, ApiError> {
     let view = call.view();
     Ok(match call.resource.place() {
@@ -77,15 +77,15 @@ pub(crate) async fn methods(call: &Call<'_>) -> Result<Vec<Method>, ApiError> {
     })
 }
 
-pub(crate) fn health() -> HttpResponse {
+pub(crate) fn health(call: &Call<'_>) -> HttpResponse {
     HttpResponse::Ok()
         .insert_header((header::CACHE_CONTROL, "no-store"))
-        .json(StatusDocument { status: "ok" })
+        .json(StatusDocument { status: "ok", version: &call.app.settings.version })
 }
 
 pub(crate) async fn ready(call: &Call<'_>) -> Result<HttpResponse, ApiError> {
     match call.ask(|repository| repository.ready()).await {
-        Ok(()) => Ok(health()),
+        Ok(()) => Ok(health(call)),
         Err(ApiError::Store(error)) => Err(ApiError::NotReady(error)),
         Err(error) => Err(error),
     }
@@ -106,15 +106,18 @@ pub(crate) fn metrics(call: &Call<'_>) -> Result<HttpResponse, ApiError> {
 }
 
 pub(crate) fn openapi(call: &Call<'_>) -> Result<HttpResponse, ApiError> {
-    let etag = call.etag(&[&env!("CARGO_PKG_VERSION")]);
+    let etag = call.etag(&[]);
     if let Some(answer) = call.ready(&etag) {
         return Ok(answer);
     }
     let server = call.base.href(&Resource::ProjectList);
-    call.ok(&etag, &crate::openapi::document(server.trim_end_matches('/')))
+    call.ok(
+        &etag,
+        &crate::openapi::document(&call.app.settings.version, server.trim_end_matches('/')),
+    )
 }
 
-/// Who looks; to browsers, the form to sign in with.
+/// Who is signed in; for browsers, the sign-in form.
 pub(crate) fn session(call: &Call<'_>) -> Result<HttpResponse, ApiError> {
     if call.format == Format::Html {
         let next = call.params.first("next").unwrap_or_default();
@@ -125,9 +128,9 @@ pub(crate) fn session(call: &Call<'_>) -> Result<HttpResponse, ApiError> {
     call.listed(&SessionDocument { username })
 }
 
-/// A file that pages load, which never changes under its name.
+/// A file that pages load. Its contents never change under the same name.
 pub(crate) fn asset(file: &str) -> Result<HttpResponse, ApiError> {
-    let asset = Asset::find(file).ok_or(ApiError::NotFound("there is no such file"))?;
+    let asset = Asset::find(file).ok_or(ApiError::NotFound("file not found"))?;
     Ok(HttpResponse::Ok()
         .content_type(asset.media_type)
         .insert_header((header::CACHE_CONTROL, "public, max-age=31536000, immutable"))

@@ -13,7 +13,7 @@ use crate::call::Call;
 use crate::error::ApiError;
 use crate::params::{Format, Position};
 
-/// How many cases, or runs, a page has unless the client says, and at most.
+/// Default and maximum number of test cases or runs per page.
 const PER_PAGE: (u64, u64) = (100, 1000);
 
 fn per_page(call: &Call<'_>) -> Result<u64, ApiError> {
@@ -31,7 +31,7 @@ pub(crate) async fn list(
         None => 0,
         Some(Position::From(from)) => u32::try_from(from).unwrap_or(u32::MAX),
         Some(_) => {
-            let problem = "this list is read on by 'from'".to_owned();
+            let problem = "not supported for this list; use 'from'".to_owned();
             return Err(ApiError::BadValue { name: "after", problem });
         }
     };
@@ -79,10 +79,10 @@ pub(crate) async fn list(
     call.ok(&etag, &TestListDocument { tests, count: build.tests.total, links })
 }
 
-/// How many cases are read at first: what they have to say may be long.
+/// Number of test cases to read first, because their texts may be long.
 const FEW: u64 = 8;
 
-/// The cases of a page, a few at a time, until they no longer fit.
+/// The test cases of a page, read a few at a time until no more fit.
 pub(super) fn read(
     repository: &dyn Repository,
     query: TestQuery,
@@ -107,7 +107,7 @@ pub(super) fn read(
     Ok(all)
 }
 
-/// The same of a history.
+/// The runs of a test's history, read the same way.
 fn read_history(
     repository: &dyn Repository,
     project: ProjectId,
@@ -138,8 +138,8 @@ fn read_history(
     Ok(Some(all))
 }
 
-/// Cuts a page behind so many cases, or where they no longer fit, but not before the first; gives the one that
-/// the next page begins with.
+/// Cuts a page at the limit, or where no more cases fit, but not before the first; returns the case
+/// that starts the next page.
 fn cut<T>(page: &mut Vec<T>, limit: u64, result: impl Fn(&T) -> &TestResult) -> Option<T> {
     let mut bytes = 0;
     let fits = |case: &&T| {
@@ -152,7 +152,7 @@ fn cut<T>(page: &mut Vec<T>, limit: u64, result: impl Fn(&T) -> &TestResult) -> 
     if page.len() > count { page.pop() } else { None }
 }
 
-/// How long a case's texts are together, in bytes, apart from names.
+/// Total size of a case's texts, in bytes, without names.
 fn text_bytes(result: &TestResult) -> u64 {
     let failure = result.failure.iter().flat_map(|failure| [&failure.message, &failure.text]);
     let failure: usize = failure.flatten().map(String::len).sum();
@@ -164,7 +164,7 @@ fn text_bytes(result: &TestResult) -> u64 {
 fn status(word: &str) -> Result<TestStatus, ApiError> {
     TestStatus::from_word(word).ok_or_else(|| {
         let words: Vec<&str> = TestStatus::ALL.iter().map(|status| status.as_str()).collect();
-        let problem = format!("'{word}' is none of {}", words.join(", "));
+        let problem = format!("'{word}' is not one of {}", words.join(", "));
         ApiError::BadValue { name: "status", problem }
     })
 }
@@ -187,7 +187,7 @@ pub(crate) async fn history(
     let mut runs = call
         .ask(move |repository| read_history(repository, id, (&full_name, from), limit + 1, &hold))
         .await?
-        .ok_or(ApiError::NotFound("the project has no such test"))?;
+        .ok_or(ApiError::NotFound("test not found in this project"))?;
     let next = cut(&mut runs, limit, |run| &run.test.result)
         .map(|next| call.params.of_place(next.build.id, next.test.position));
     let list = ListLinks {

@@ -13,9 +13,9 @@ use crate::params::Format;
 use crate::respond::no_content;
 
 const PER_PAGE: u64 = 25;
-const NO_USER: ApiError = ApiError::NotFound("there is no such user");
+const NO_USER: ApiError = ApiError::NotFound("user not found");
 
-/// The user of that name, who must be there.
+/// The user with this name; fails if the user doesn't exist.
 pub(crate) async fn find(call: &Call<'_>, username: &Username) -> Result<Account, ApiError> {
     let username = username.clone();
     call.ask(move |repository| repository.user_find(&username)).await?.ok_or(NO_USER)
@@ -35,7 +35,7 @@ pub(crate) async fn list(call: &Call<'_>) -> Result<HttpResponse, ApiError> {
     let etag = call.etag(&[&tally.changes, &call.params.choice()]);
     let pages = page.of(tally.members);
     if !pages.exists() {
-        return Err(ApiError::NotFound("there is no such page"));
+        return Err(ApiError::NotFound("page not found"));
     }
     if let Some(answer) = call.ready(&etag) {
         return Ok(answer);
@@ -71,7 +71,7 @@ pub(crate) async fn put(call: &Call<'_>, username: &Username) -> Result<HttpResp
     }
 }
 
-/// The credentials are the new user's; a password in the body may only repeat theirs.
+/// The credentials are those of the new user; a password in the body must be the same.
 async fn create(
     call: &Call<'_>,
     new: NewAccount,
@@ -82,7 +82,7 @@ async fn create(
         let password = checked(password)?;
         let hash = new.password_hash.clone();
         if !call.app.verifier.verify(hash, password, call.client).await? {
-            return Err(bad_password("it is not the one in the credentials"));
+            return Err(bad_password("must match the password in the credentials"));
         }
     }
     let account =

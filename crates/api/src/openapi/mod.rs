@@ -1,4 +1,4 @@
-//! The description of the API, OpenAPI 3.1, made from the map of URIs.
+//! The OpenAPI 3.1 description of the API, generated from the map of URIs.
 
 mod parameters;
 
@@ -7,8 +7,8 @@ use devmason_hypermedia::map::{ANY, OPTIONS, ROWS};
 use devmason_hypermedia::operation::{Answer, Description, Right};
 use serde_json::{Map, Value, json};
 
-/// The description of the API of a server at this URL.
-pub fn document(server: &str) -> Value {
+/// The API description for a server at this URL.
+pub fn document(version: &str, server: &str) -> Value {
     let mut paths: Map<String, Value> = Map::new();
     for row in ROWS {
         let mut item = path_item(row.pattern);
@@ -21,8 +21,8 @@ pub fn document(server: &str) -> Value {
         "openapi": "3.1.0",
         "info": {
             "title": "devmason",
-            "version": env!("CARGO_PKG_VERSION"),
-            "summary": "Builds and test runs report here from anywhere",
+            "version": version,
+            "summary": "Collects builds and test results from anywhere",
             "license": {"name": "Apache-2.0 OR MIT", "identifier": "Apache-2.0 OR MIT"},
         },
         "servers": [{"url": server}],

@@ -1,4 +1,4 @@
-//! Credentials: whom they name, whom they make, and what they are good for.
+//! Credentials: the users they identify and create, and what they permit.
 
 use crate::*;
 
@@ -76,7 +76,7 @@ fn a_password_that_bcrypt_would_cut_is_refused() {
     assert_eq!(answer.status, 400);
     assert!(answer.message().starts_with("password: "));
     assert_eq!(server.get("/pony").status, 404);
-    // Of a known user it is wrong, whatever its first 72 bytes are.
+    // For a known user it is a wrong password, even if its first 72 bytes match.
     assert_eq!(
         server.send(server.request("PUT", "/users/bob").basic("bob", &long[..72])).status,
         201
@@ -133,7 +133,7 @@ fn who_guesses_has_to_wait_and_others_do_not() {
     let statuses: Vec<u16> = (0..8).map(|n| guess(n).status).collect();
     assert_eq!(statuses, [401, 401, 401, 401, 401, 429, 429, 429]);
     assert_eq!(guess(9).header("retry-after"), "60");
-    // Who was verified a moment ago goes on, as do those without credentials.
+    // A user verified a moment ago can continue, as can anonymous clients.
     assert_eq!(server.as_user("alice").send("GET", "/", "").status, 200);
     assert_eq!(server.get("/").status, 200);
 }

@@ -1,4 +1,4 @@
-//! Nobody takes the server down, and nobody acts in somebody else's name: every bound, and what it protects.
+//! Nobody can take the server down or act in another user's name: every limit and what it protects.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::*;
 
-/// A report of so many test cases.
+/// A report with this many test cases.
 fn tap(cases: usize) -> String {
     format!("1..{cases}\n{}", "ok\n".repeat(cases))
 }
@@ -20,7 +20,7 @@ fn a_body_is_received_only_from_those_who_may_send_it_there() {
     server.project("pony");
     let owned = r#"{"name":"Owned","reporting":"owner"}"#;
     assert_eq!(server.as_user("alice").send("PUT", "/owned", owned).status, 201);
-    // What cannot be inflated is noticed by who tries.
+    // Only a request whose body is read can report that it cannot be inflated.
     let broken = |request: Request| {
         server.send(request.header("Content-Encoding", "gzip").body(b"this is not gzip")).status
     };
@@ -49,7 +49,7 @@ fn what_a_body_becomes_is_bounded_whatever_it_came_as() {
     gzip.write_all(&zeros).unwrap();
     assert_eq!(post("gzip", &gzip.finish().unwrap()), 413);
     assert_eq!(post("zstd", &zstd::encode_all(&*zeros, 1).unwrap()), 413);
-    // A window that a decoder would have to hold beside what it gives.
+    // A zstd window that a decoder would have to hold in addition to its output.
     let windowed = |log: u32| {
         let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), 1).unwrap();
         encoder.window_log(log).unwrap();
@@ -63,7 +63,7 @@ fn what_a_body_becomes_is_bounded_whatever_it_came_as() {
 
 #[test]
 fn a_report_that_finds_no_memory_is_told_to_come_again() {
-    // All of the part for work is 128 KiB.
+    // The whole work lane is 128 KiB.
     let server = Server::with(|settings| settings.max_memory_bytes = 256 << 10);
     server.project("pony");
     let report = |cases: usize| {
@@ -74,7 +74,7 @@ fn a_report_that_finds_no_memory_is_told_to_come_again() {
     let refused = report(5_000);
     assert_eq!(refused.status, 413);
     assert!(refused.message().contains("memory"), "{}", refused.message());
-    // What it had drawn is there for others.
+    // The memory it had drawn is available again.
     assert_eq!(report(10).status, 201);
     let metrics = server.get("/metrics").text();
     assert!(metrics.contains("devmason_memory_in_flight_bytes 0\n"), "{metrics}");
@@ -189,7 +189,7 @@ fn what_a_document_may_have_is_bounded_member_by_member() {
         let named = refused(document);
         assert!(named.starts_with(field), "{named} for {field}");
     }
-    // Of what is there twice each counts once.
+    // Duplicates count once.
     let type_id =
         server.post("/api/v1/componenttypes", r#"{"name":"kernel"}"#).json()["componenttype"]["id"]
             .clone();
@@ -305,7 +305,7 @@ fn a_page_of_another_site_never_writes_here() {
             let answer = send(method, path, media_type, body, headers);
             assert_eq!(answer.status, 403, "{method} {path} {headers:?}");
         }
-        // Looking is harmless: what comes back is not that page's to read.
+        // Reading is harmless: the other page cannot see the response.
         assert_eq!(send("GET", "/pony", "text/plain", "", headers).status, 200);
     }
     for headers in taken {
@@ -339,7 +339,7 @@ fn a_server_answers_to_its_own_hosts_where_they_are_set() {
         assert_eq!(status(host, "/"), 421, "{host}");
         assert_eq!(status(host, "/nosuch"), 421, "{host}");
     }
-    // Whoever only asks whether it lives may know it by its address alone.
+    // Health checks may use any host name, such as the server's address.
     assert_eq!(status("127.0.0.1", "/healthz"), 200);
 }
 
@@ -373,7 +373,7 @@ fn many_connections_of_one_address_take_each_others_places_and_no_others() {
     let server = Server::with(|settings| {
         settings.connections = Bound { all: 100, of_address: 4 };
     });
-    // Of those that wait for a client, the one that waited longest makes room.
+    // Of the connections waiting for a client, the one waiting longest is closed.
     let mut open: Vec<TcpStream> =
         (0..20).map(|_| TcpStream::connect(&server.address).unwrap()).collect();
     for stream in &mut open {
@@ -384,7 +384,7 @@ fn many_connections_of_one_address_take_each_others_places_and_no_others() {
     }
     let mut first = open.remove(0);
     let mut rest = Vec::new();
-    // It was closed, in whatever way a system says so.
+    // It was closed; the system reports this in different ways.
     let _ = first.read_to_end(&mut rest);
     assert!(rest.is_empty());
 }
@@ -421,12 +421,12 @@ fn who_may_neither_read_nor_write_learns_nothing() {
                 let answer = |path: &str| {
                     let request = server.request(method, path);
                     let request = if stranger { request.basic("eve", "eve-pw") } else { request };
-                    // Not held against the description: some of these places have no such method.
+                    // Not checked against the API description: some of these resources lack the method.
                     let response = request.json("{}").send();
                     let body = String::from_utf8_lossy(&response.body).into_owned();
                     (response.status, response.header("allow").to_owned(), body)
                 };
-                // What a stranger may make is hers to know.
+                // A user who may create a project may learn that it exists.
                 if stranger && method == "PUT" && there == "/secret" {
                     continue;
                 }
@@ -452,18 +452,18 @@ fn guesses_are_counted_where_they_come_from_and_lock_nobody_else_out() {
     assert_eq!(statuses, [401, 401, 401, 429, 429]);
     assert_eq!(send("192.0.2.2", "alice", "alice-pw"), 200, "she is elsewhere");
     assert_eq!(send("192.0.2.1", "bob", "bob-pw"), 200, "he is somebody else");
-    // Unknown names cost as much, and are counted for their address.
+    // Unknown names cost as much time, and count against their address.
     let statuses: Vec<u16> =
         (0..20).map(|n| send("192.0.2.3", &format!("nobody{n}"), "x")).collect();
     assert_eq!(statuses.iter().filter(|status| **status == 429).count(), 5);
     assert_eq!(send("192.0.2.4", "bob", "bob-pw"), 200);
-    // Of credentials that are sent again and again the first time alone counts.
+    // Repeated credentials count only once.
     for _ in 0..30 {
         assert_eq!(send("192.0.2.5", "newcomer", "newcomer-pw"), 200);
     }
 }
 
-/// Every array and text that a client may send has a bound in the description.
+/// Every array and text that clients may send has a limit in the API description.
 #[test]
 fn the_description_bounds_whatever_clients_send() {
     fn walk<'a>(
@@ -508,7 +508,7 @@ fn the_description_bounds_whatever_clients_send() {
             walk(all, &schema["items"], &format!("{at}[]"), seen, bad);
         }
     }
-    let all = openapi("");
+    let all = openapi("", "");
     let (mut seen, mut bad) = (Vec::new(), Vec::new());
     for (name, parameter) in all["components"]["parameters"].as_object().unwrap() {
         walk(&all, &parameter["schema"], name, &mut seen, &mut bad);
@@ -525,7 +525,7 @@ fn the_description_bounds_whatever_clients_send() {
     assert!(seen.len() > 5, "{seen:?}");
 }
 
-/// The docs name every bound, as it is.
+/// The docs list every limit with its value.
 #[test]
 fn the_docs_have_the_table_of_bounds() {
     let docs = include_str!("../../../../docs/api.md");

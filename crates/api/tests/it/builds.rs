@@ -98,7 +98,7 @@ fn a_body_over_the_limit_is_too_large_however_it_is_sent() {
         .request("POST", "/pony/builds")
         .header("Transfer-Encoding", "chunked")
         .header("Content-Type", "application/json");
-    // Without a length of its own: the limit holds while the body is read.
+    // Without a Content-Length: the limit applies while the body is being read.
     let raw = request_without_length(&server.address, &request, &chunked);
     assert_eq!(raw, 413);
     assert_eq!(server.get("/pony/builds").json()["count"], 1);
@@ -147,7 +147,7 @@ fn a_client_may_choose_the_id_of_its_build() {
     let first = server.put("/pony/builds/1234", BUILD);
     assert_eq!((first.status, first.header("location")), (201, "/pony/builds/1234"));
     assert_eq!(server.get("/pony/builds/1234").json()["id"], "1234");
-    // The same document again is a safe retry; another is refused.
+    // Sending the same document again is a safe retry; a different one is refused.
     assert_eq!(server.put("/pony/builds/1234", BUILD).status, 200);
     assert_eq!(server.put("/pony/builds/1234", r#"{"success":true}"#).status, 409);
     assert_eq!(server.get("/pony/builds").json()["count"], 1);
@@ -235,12 +235,12 @@ fn an_idempotency_key_makes_a_retry_safe() {
     assert_eq!(post("/pony/builds", "k", body, None), first);
     assert_eq!(post("/pony/builds", "k", r#"{"success":false}"#, None).0, 422);
     assert_eq!(server.get("/pony/builds").json()["count"], 1);
-    // Apart for each user and resource.
+    // Keys are separate for each user and resource.
     assert_eq!(post("/other/builds", "k", body, None).0, 201);
     let bobs = post("/pony/builds", "k", body, Some("bob"));
     assert!(bobs.0 == 201 && bobs.1 != first.1);
     assert_eq!(post("/pony/builds", "k", body, Some("bob")), bobs);
-    // An answer of 4xx isn't kept.
+    // 4xx responses aren't stored.
     assert_eq!(post("/pony/builds", "bad", "{}", None).0, 400);
     assert_eq!(post("/pony/builds", "bad", body, None).0, 201);
     assert_eq!(post("/pony/builds", &"k".repeat(256), body, None).0, 400);
@@ -279,7 +279,7 @@ fn an_unchanged_build_is_not_sent_again() {
         server.send(server.request("GET", &path).header("If-None-Match", "\"x\"")).status,
         200
     );
-    // Another client, or another format, has another representation.
+    // Another client, or another format, gets a different representation.
     let html = server.send(server.request("GET", &path).header("Accept", "text/html"));
     assert_ne!(html.header("etag"), etag);
     assert!(

@@ -1,4 +1,4 @@
-//! What the server keeps in memory is never older than what it says.
+//! The server's caches never return stale data.
 
 use devmason_repository::Updated;
 
@@ -56,7 +56,7 @@ fn what_another_server_deleted_is_gone_at_once() {
         let built =
             server.build("pony", r#"{"success":true,"results":[{"name":"a","success":true}]}"#);
         assert_eq!((server.get(&built).status, server.get(&built).status), (200, 200));
-        // The other server, as far as this one can tell.
+        // Another server, from the point of view of this one.
         let other = open(&server.database.url, &Options::default()).unwrap();
         let project = other.project_find(&"pony".parse().unwrap()).unwrap().unwrap();
         let key = built.rsplit('/').next().unwrap().parse().unwrap();

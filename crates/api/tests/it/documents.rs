@@ -1,4 +1,4 @@
-//! Whole documents, as they are sent.
+//! Whole documents, exactly as sent.
 
 use crate::*;
 
@@ -90,7 +90,8 @@ fn the_description_has_the_resources_and_methods_that_there_are() {
     }
 }
 
-/// Holds a document against a schema, member by member, both ways; what is odd is said with its path.
+/// Compares a document with a schema, member by member in both directions; differences are reported
+/// with their paths.
 fn held(document: &Value, schema: &Value, all: &Value, path: &str, odd: &mut Vec<String>) {
     if let Some(name) = schema["$ref"].as_str() {
         let name = name.rsplit('/').next().unwrap();
@@ -103,7 +104,7 @@ fn held(document: &Value, schema: &Value, all: &Value, path: &str, odd: &mut Vec
         }
         return;
     }
-    // The parts of a schema are one.
+    // Treat the parts of a schema as one.
     let parts = schema["allOf"].as_array().cloned().unwrap_or_else(|| vec![schema.clone()]);
     let parts: Vec<Value> = parts
         .iter()
@@ -135,7 +136,7 @@ fn held(document: &Value, schema: &Value, all: &Value, path: &str, odd: &mut Vec
             None => odd.push(format!("{path}.{name} is not in the schema")),
         }
     }
-    // Told only where there is something to tell, or of a single object.
+    // Sent only if there is a value, or only for single objects.
     const SOMETIMES: [&str; 12] = [
         "count_is_exact",
         "file",
@@ -207,7 +208,7 @@ fn documents_and_schemas_have_the_same_members() {
         looked_at.push((many, format!("/api/v1/{plural}")));
         looked_at.push((one, format!("/api/v1/{plural}/{}", id(plural).replace('/', "%2F"))));
     }
-    // A file has a receipt with other members than a document.
+    // The receipt of a file has other members than that of a document.
     let junit = "<testsuite name='s'><testcase name='a'/><testcase name='a'/></testsuite>";
     let file = server.request("PUT", "/pony/builds/2").header("Content-Type", "application/xml");
     assert_eq!(server.send(file.body(junit.as_bytes())).status, 201);

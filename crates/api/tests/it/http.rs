@@ -1,4 +1,4 @@
-//! What HTTP itself promises: methods, negotiation, links, compression.
+//! HTTP features: methods, negotiation, links, compression.
 
 use crate::*;
 
@@ -99,7 +99,8 @@ fn pages_are_for_who_prefers_html() {
     assert_eq!(get("/pony", "*/*").header("content-type"), "application/json");
     assert_eq!(get("/pony?format=json", "text/html").header("content-type"), "application/json");
     assert_eq!(get("/pony?format=html", "*/*").header("content-type"), "text/html; charset=utf-8");
-    // To programs errors have one shape and one type, to a person whose browser goes there they are pages.
+    // For programs, errors have one shape and one type; for people who navigate in a browser, they are
+    // pages.
     assert_eq!(get("/none", "text/html").header("content-type"), "application/json");
     let browser = server.request("GET", "/none").header("Accept", "text/html");
     let browser = browser.header("Upgrade-Insecure-Requests", "1");

@@ -1,4 +1,4 @@
-//! HTTP/2, as a client that speaks nothing else sees it.
+//! HTTP/2 from the point of view of a client that speaks nothing else.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use super::*;
 
 type Bytes = actix_web::web::Bytes;
 
-/// A server with a certificate, and a connection to it on which both speak HTTP/2.
+/// A server with a certificate, and an HTTP/2 connection to it.
 struct Http2 {
     server: Server,
     runtime: tokio::runtime::Runtime,

@@ -163,7 +163,7 @@ fn a_step_sent_twice_with_one_key_is_kept_once() {
     assert_eq!((first.status, first.header("location")), (204, build.as_str()));
     assert_eq!(send().status, 204);
     server.delete(&progress);
-    // Even the retry that comes after the end gets the answer that was lost.
+    // Even a retry after the build was closed gets the lost response.
     assert_eq!(send().status, 204);
     assert_eq!(server.get(&build).json()["results"].as_array().unwrap().len(), 1);
 }

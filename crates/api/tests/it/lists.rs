@@ -1,4 +1,4 @@
-//! Lists of builds: order, pages, tags, selections.
+//! Lists of builds: order, pages, tags, filters.
 
 use crate::*;
 
@@ -58,7 +58,7 @@ fn a_list_is_read_by_following_next() {
         let page = server.get(&path);
         assert_eq!(page.json()["page"], number);
         seen.extend(hosts(&page));
-        // What is added meanwhile, before or behind, shifts nothing.
+        // Builds added meanwhile, before or after, shift nothing.
         for start in ["2025-12-31", "2026-06-01"] {
             server.build(
                 "pony",
@@ -176,7 +176,7 @@ fn a_dash_separates_only_tags_that_the_project_knows() {
     build(r#""python-3.11-linux""#, "whole");
     assert_eq!(hosts(&server.get("/pony/tags/python-3.11-linux")), ["whole"]);
     assert_eq!(hosts(&server.get("/pony/tags/python-3.11;linux")), ["both"]);
-    // Odd tags have links that work.
+    // Links of unusual tags work.
     build(r#""a/b c?d#e%","..","ü-☃""#, "strange");
     for tag in server.get("/pony/tags").json()["links"]
         .as_array()

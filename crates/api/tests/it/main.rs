@@ -1,7 +1,7 @@
-//! The server as clients see it, started in this process on a port of its own.
+//! The server from the clients' point of view, running in this process on its own port.
 //!
-//! Each answer that any test gets is held against the API's description: a status that is not
-//! described there fails the test.
+//! Every response in every test is checked against the API description: a status not described
+//! there fails the test.
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 use std::net::TcpListener;
@@ -53,7 +53,7 @@ impl Server {
 
     fn with(change: impl FnOnce(&mut Settings)) -> Self {
         let database = Backend::Sqlite.database();
-        // 4 is bcrypt's least cost.
+        // 4 is the lowest bcrypt cost.
         let mut settings = Settings { password_cost: 4, ..Settings::default() };
         change(&mut settings);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -93,12 +93,12 @@ impl Server {
         User { server: self, username }
     }
 
-    /// Registers a project that belongs to nobody.
+    /// Registers a project without an owner.
     fn project(&self, slug: &str) {
         assert_eq!(self.put(&format!("/{slug}"), &format!(r#"{{"name":"{slug}"}}"#)).status, 201);
     }
 
-    /// Reports a build; gives its path.
+    /// Reports a build; returns its path.
     fn build(&self, project: &str, body: &str) -> String {
         let answer = self.post(&format!("/{project}/builds"), body);
         assert_eq!(answer.status, 201, "{}", answer.text());
@@ -116,7 +116,7 @@ impl Server {
         let path = target.split('?').next().unwrap_or_default();
         let Ok(resource) = Resource::parse(path) else { return };
         let method = if method == "HEAD" { "get".to_owned() } else { method.to_lowercase() };
-        let described = openapi("")["paths"][resource.pattern()][&method]["responses"]
+        let described = openapi("", "")["paths"][resource.pattern()][&method]["responses"]
             [response.status.to_string()]
         .is_object();
         assert!(
@@ -139,7 +139,7 @@ impl Drop for Server {
     }
 }
 
-/// Somebody whose password is the name followed by `-pw`.
+/// A user whose password is the username followed by `-pw`.
 struct User<'a> {
     server: &'a Server,
     username: &'a str,
@@ -180,7 +180,7 @@ impl Answer {
         json["message"].as_str().unwrap().to_owned()
     }
 
-    /// The link of that rel, as a path.
+    /// The path of the link with this relation.
     fn link(&self, rel: &str) -> Option<String> {
         let json = self.json();
         let link = json["links"].as_array().unwrap().iter().find(|link| link["rel"] == rel)?;
@@ -207,7 +207,7 @@ impl Answer {
             .join(" ")
     }
 
-    /// The whole document, what differs from run to run checked and then named.
+    /// The whole document. Values that differ from run to run are checked and then replaced by names.
     fn shown(&self) -> String {
         let text = serde_json::to_string_pretty(&self.json()).unwrap();
         let text = text.replace(&format!("http://{}", self.address), "http://server");

@@ -1,4 +1,4 @@
-//! The query face, under `/api/v1`.
+//! The query API, under `/api/v1`.
 
 use crate::*;
 
@@ -46,7 +46,7 @@ fn the_dialogue_of_the_source_document() {
                 .json(format!(r#"{{"name":"{name}"}}"#)),
         )
     };
-    // Unquoted, as the source document has it.
+    // Unquoted, as in the source document.
     let changed = put(&etag, "kikoolol2");
     assert_eq!((changed.status, changed.body.len()), (204, 0));
     let new = changed.header("etag").to_owned();
@@ -109,7 +109,7 @@ fn a_component_is_created_changed_and_found_by_id_and_by_name() {
 }
 
 impl Answer {
-    /// The object under its singular name. Its numbers may be beyond what a test's JSON holds.
+    /// The object under its singular name. Its numbers may exceed the range of JSON numbers in tests.
     fn json_text(&self, singular: &str) -> Value {
         let text = self.text().replace("1e999", "1");
         serde_json::from_str::<Value>(&text).unwrap()[singular].clone()
@@ -149,14 +149,11 @@ fn conflicts_and_unknown_types_are_told() {
         409
     );
     for (body, message) in [
-        (
-            r#"{"name":"x","componenttype":"none"}"#,
-            "componenttype: there is no such component type",
-        ),
+        (r#"{"name":"x","componenttype":"none"}"#, "componenttype: component type not found"),
         (r#"{"name":"x"}"#, "componenttype: required"),
         (r#"{"componenttype":"kernel"}"#, "name: required"),
         (r#"{"name":"x","componenttype":"kernel","title":"\u0000"}"#, "title: may not contain NUL"),
-        (r#"{"name":"","componenttype":"kernel"}"#, "name: a name has"),
+        (r#"{"name":"","componenttype":"kernel"}"#, "name: a name must have"),
     ] {
         let answer = server.post("/api/v1/components", body);
         assert_eq!(answer.status, 400, "{body}");
@@ -269,7 +266,7 @@ fn any_kind_of_object_is_listed_and_read() {
             assert_eq!(one.status, 200, "{plural}/{id}");
             let mut one_object = one.json()[plural.strip_suffix('s').unwrap()].clone();
             if plural == "steps" {
-                // Lists leave out the outputs.
+                // Lists omit outputs.
                 let removed = one_object.as_object_mut().unwrap().remove("output");
                 assert!(
                     removed.is_some()
@@ -359,7 +356,7 @@ fn builds_name_the_components_that_they_tested() {
     assert_eq!(server.put("/pony/builds/2", &format!(r#"{{"success":false,"components":[{by_name},{{"type":"image","name":"6.12"}}]}}"#)).status, 201);
     server.build("pony", r#"{"success":false,"components":[{"type":"kernel","name":"6.13"}]}"#);
 
-    // Which builds tested kernel 6.12, and which of them failed?
+    // Which builds tested kernel 6.12, and which failed?
     let builds = |query: &str| {
         let answer = server.get(&format!("/api/v1/components/{kernel}/builds{query}"));
         assert_eq!(answer.status, 200, "{}", answer.text());
@@ -412,7 +409,7 @@ fn builds_name_the_components_that_they_tested() {
     assert_eq!((delete(""), delete("?cascade=true")), (409, 204));
     assert_eq!(server.get(&first).json()["components"], serde_json::json!([]));
     assert_ne!(server.get("/pony/builds").header("etag"), etag);
-    // With a build its mention of a component goes.
+    // Deleting a build removes its reference to a component.
     assert_eq!(server.get("/api/v1/components/6.13/builds").json()["_meta"]["count"], 1);
 }
 
@@ -428,7 +425,7 @@ fn a_retry_with_the_same_idempotency_key_creates_nothing_again() {
     assert_eq!((first.status, again.status), (201, 201));
     assert_eq!((again.header("location"), again.json()), (first.header("location"), first.json()));
     assert_eq!(post(types, "k", r#"{"name":"image"}"#).status, 422);
-    // Keys are apart for each resource, and one whose request failed is free.
+    // Keys are separate for each resource, and the key of a failed request is free again.
     let body = r#"{"name":"6.12","componenttype":"kernel"}"#;
     assert_eq!(post(components, "k", r#"{"name":"6.12","componenttype":"none"}"#).status, 400);
     let first = post(components, "k", body);

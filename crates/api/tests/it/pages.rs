@@ -3,7 +3,7 @@
 use crate::*;
 
 impl Server {
-    /// A page, as a browser asks for it, with its session's cookie where it has one.
+    /// Requests a page as a browser does, with its session cookie if there is one.
     fn page(&self, path: &str, cookie: &str) -> Response {
         let request = self.request("GET", path).header("Accept", "text/html");
         let request = request.header("Upgrade-Insecure-Requests", "1");
@@ -15,7 +15,7 @@ impl Server {
         page
     }
 
-    /// A form, as a browser sends it.
+    /// Sends a form as a browser does.
     fn form(&self, path: &str, cookie: &str, fields: &[(&str, &str)]) -> Response {
         let encode =
             |text: &str| text.bytes().map(|byte| format!("%{byte:02x}")).collect::<String>();
@@ -41,7 +41,7 @@ impl Server {
     }
 }
 
-/// The token of the forms of a page.
+/// The token in the forms of a page.
 fn token(page: &Response) -> String {
     let text = page.text();
     let at = text.find("name=\"_token\" value=\"").unwrap_or_else(|| panic!("{text}"));
@@ -147,29 +147,31 @@ fn a_session_reads_and_its_forms_change_what_its_user_may() {
     let ann = server.as_user("ann");
     assert_eq!(ann.send("GET", "/pony", "").json()["name"], "My \"pony\"");
     assert_eq!(ann.send("GET", "/zebra", "").json()["owner"], "ann");
-    // The form registers, and never changes what is there; a name that cannot be is said with its field.
+    // The form registers projects and never changes existing ones; an invalid name is reported with its
+    // field.
     for (slug, words) in [
         ("a b", "name in URLs"),
-        ("api", "the server keeps this name for itself"),
-        ("users", "the server keeps this name for itself"),
-        ("pony", "there is such a project already"),
-        ("PONY", "there is such a project already"),
+        ("api", "this name is reserved"),
+        ("users", "this name is reserved"),
+        ("pony", "a project with this name already exists"),
+        ("PONY", "a project with this name already exists"),
     ] {
         let answer = change("/", &[("_method", "PUT"), ("_slug", slug), ("name", "Changed")]);
         assert_eq!(answer.status, 400, "{slug}");
         assert!(answer.text().contains(words), "{slug}: {}", answer.text());
     }
     assert_eq!(server.as_user("ann").send("GET", "/pony", "").json()["name"], "My \"pony\"");
-    // It must be meant.
+    // Deletion must be confirmed.
     assert_eq!(change("/zebra", &[("_method", "DELETE"), ("_confirm", "pony")]).status, 400);
     let deleted = change("/zebra", &[("_method", "DELETE"), ("_confirm", "zebra")]);
     assert_eq!((deleted.status, deleted.header("location")), (303, "/"));
     assert_eq!(ann.send("GET", "/zebra", "").status, 404);
-    // A session is not enough for what is no form of a page.
+    // A session isn't sufficient without a form from a page.
     let put = server.request("PUT", "/pony").header("Cookie", &cookie).json(r#"{"name":"x"}"#);
-    // Reading needs an account here, so whoever has none is not told that the project is there.
+    // Reading needs an account here, so anonymous clients aren't told that project exists.
     assert_eq!(put.send().status, 401);
-    // Nor is it enough for a new password: who has it open need not be who knows the old one.
+    // It isn't sufficient for a new password either: the person at the browser may not know the old
+    // one.
     for old in ["", "wrong", "bob-pw"] {
         let fields = [("_method", "PUT"), ("password", "another one"), ("_old_password", old)];
         assert_eq!(change("/users/ann", &fields).status, 400, "{old}");
@@ -209,8 +211,8 @@ fn the_receipt_is_a_table_and_its_uploads_are_read_again_by_a_form() {
         "<td>junit</td><td>from the bytes</td>",
         "<td class=\"num\">1</td><td class=\"num\">0</td><td class=\"num\">0</td><td class=\"num\">1</td>",
         "<strong>odd</strong> <span class=\"soft\">line 1</span> the suite",
-        "<td>no report</td>",
-        "<strong>dropped</strong> this is no report of a known format",
+        "<td>not a report</td>",
+        "<strong>dropped</strong> not a report in a supported format",
         "<td>yes</td>",
     ] {
         assert!(text.contains(cell), "{cell}: {text}");
@@ -228,7 +230,7 @@ fn the_receipt_is_a_table_and_its_uploads_are_read_again_by_a_form() {
     assert_eq!((again.status, again.header("location")), (303, receipt.as_str()));
     assert_eq!(send(&cookie, fields("PUT", &own)).status, 400);
     assert_eq!(send(&cookie, fields("POST", "wrong")).status, 403);
-    // Of very many files the first are shown.
+    // Of very many files, only the first are shown.
     let part = |nth: usize| {
         format!(
             "--x\r\nContent-Disposition: form-data; name=\"f\"; filename=\"{nth}.tap\"\r\n\r\n1..1\nok 1 - a{nth}\n\r\n"
@@ -243,11 +245,11 @@ fn the_receipt_is_a_table_and_its_uploads_are_read_again_by_a_form() {
         .send();
     let text = server.page(&format!("{}/receipt", built.header("location")), &cookie).text();
     assert!(text.contains("199.tap") && !text.contains("200.tap"), "{text}");
-    assert!(text.contains("And 5 more files"), "{text}");
-    // Who may not is shown no form.
+    assert!(text.contains(">5 more files not shown"), "{text}");
+    // Users without permission see no form.
     server.as_user("bob").send("PUT", "/bobs", r#"{"name":"Bob's"}"#);
     let bob = server.sign_in("bob");
-    assert!(!server.page(&receipt, &bob).text().contains("Read again"));
+    assert!(!server.page(&receipt, &bob).text().contains("Reparse"));
 }
 
 #[test]
@@ -268,7 +270,7 @@ fn a_form_of_another_page_or_session_does_nothing() {
     let of_ann = token(&server.page("/pony", &ann));
     let of_bob = token(&server.page("/bobs", &bob));
     assert_eq!([send(&ann, ""), send(&ann, &of_bob), send("", &of_ann)], [403; 3]);
-    // Bob's own form does only what Bob may.
+    // Bob's own form does only what Bob may do.
     assert_eq!(send(&bob, &of_bob), 403);
     let elsewhere = server
         .request("POST", "/pony")
@@ -320,7 +322,7 @@ fn an_output_is_there_as_it_is_and_in_pages() {
     assert!(first.contains("?format=html&#38;from=5001\"") && !first.contains("rel=\"prev\""));
     let last = page("?to=12000");
     assert!(last.contains("id=\"step-0-L7001\"") && last.contains("?format=html&#38;to=7000\""));
-    // The build's own page begins at the end.
+    // The build's page shows the end of the output first.
     let build = server.page(posted.header("location"), "").text();
     assert!(build.contains("id=\"step-0-L12000\"") && !build.contains("id=\"step-0-L1\""));
     assert_eq!(server.get(&output.replace("/0/", "/1/")).status, 404);
@@ -464,7 +466,7 @@ fn what_may_not_be_read_is_not_told_of_by_options_either() {
     let who = server.request("GET", "/api/v1/session").header("Cookie", &cookie).send();
     assert_eq!(who.text(), r#"{"username":"ann"}"#);
     assert_eq!(server.request("GET", "/api/v1/session").send().text(), r#"{"username":null}"#);
-    // Who is signed in is told so where something is wrong, too.
+    // Error pages show the signed-in user, too.
     assert!(server.page("/none", &cookie).text().contains(">ann</a>"));
 }
 
@@ -482,7 +484,7 @@ fn what_changed_is_said_only_where_it_is_known() {
         let body = format!(r#"{{"success":false,"results":[{}]}}"#, steps.join(","));
         assert_eq!(ann.send("PUT", &format!("/pony/builds/{id}"), &body).status, 201);
         let text = server.page(&format!("/pony/builds/{id}"), "").text();
-        text.split("What changed since")
+        text.split("Changes since")
             .nth(1)
             .unwrap_or_default()
             .split("<h2>")
@@ -498,7 +500,7 @@ fn what_changed_is_said_only_where_it_is_known() {
             step("test", false, &[test(1, "failed"), test(2, "failed")]),
         ],
     );
-    // The same again: of two steps of a name each is itself.
+    // No changes: steps with the same name are distinguished.
     let same = build(
         "2",
         &[
@@ -507,21 +509,21 @@ fn what_changed_is_said_only_where_it_is_known() {
             step("test", false, &[test(1, "failed"), test(2, "failed")]),
         ],
     );
-    assert!(same.contains("Nothing of its steps and tests"), "{same}");
-    // A test that was not run is not mended.
+    assert!(same.contains("No changes in steps or tests"), "{same}");
+    // A test that was not run doesn't count as fixed.
     let aborted = build("3", &[step("checkout", false, &[])]);
-    assert!(aborted.contains("is not there any more") && !aborted.contains("t1"), "{aborted}");
+    assert!(aborted.contains("removed") && !aborted.contains("t1"), "{aborted}");
     build("4", &[step("test", false, &[test(1, "failed"), test(2, "failed")])]);
     let mended = build("5", &[step("test", false, &[test(1, "passed"), test(3, "failed")])]);
     assert!(
         mended.contains("s::t1") && mended.contains("s::t3") && !mended.contains("s::t2"),
         "{mended}"
     );
-    // Nobody knows what else will come to a build that runs.
+    // A running build may still get more steps.
     let progress =
         ann.send("POST", "/pony/builds", r#"{"incremental":true}"#).header("location").to_owned();
     let running = server.page(progress.trim_end_matches("/progress"), "").text();
-    assert!(!running.contains("is not there any more") && !running.contains("s::t3"), "{running}");
+    assert!(!running.contains("removed") && !running.contains("s::t3"), "{running}");
 }
 
 #[test]
@@ -535,7 +537,11 @@ fn a_build_of_very_many_steps_shows_those_that_failed() {
     let path =
         server.as_user("ann").send("POST", "/pony/builds", &body).header("location").to_owned();
     let text = server.page(&path, "").text();
-    assert!(text.contains("id=\"step-4000\"") && text.contains("And 4700 more"), "{}", text.len());
+    assert!(
+        text.contains("id=\"step-4000\"") && text.contains(">4700 more not shown"),
+        "{}",
+        text.len()
+    );
     assert!(text.len() < 1_000_000);
 }
 
@@ -588,7 +594,7 @@ fn over_tls_the_session_is_this_hosts_alone() {
             server.request("GET", "/api/v1/session").header("Cookie", cookie).send().text()
         };
         assert_eq!(who(&format!("{name}={secret}")), r#"{"username":"ann"}"#);
-        // A cookie that any host beside it, or anybody on the way, could have set is none.
+        // A cookie that another host or an attacker on the network could have set is ignored.
         if name != "devmason_session" {
             assert_eq!(who(&format!("devmason_session={secret}")), r#"{"username":null}"#);
         }

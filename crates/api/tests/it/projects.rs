@@ -8,7 +8,7 @@ fn anyone_may_register_a_project_and_then_nobody_owns_it() {
     let answer = server.put("/pony", r#"{"name":"Pony"}"#);
     assert_eq!((answer.status, answer.header("location")), (201, "/pony"));
     assert_eq!(server.get("/PONY").json()["owner"], Value::Null);
-    // The source document: 403 if it exists.
+    // The source document requires 403 if the project exists.
     assert_eq!(server.put("/Pony", r#"{"name":"Mine"}"#).status, 403);
     assert_eq!(server.as_user("bob").send("PUT", "/pony", r#"{"name":"Mine"}"#).status, 403);
     assert_eq!(server.get("/users/bob").status, 404);
@@ -53,14 +53,11 @@ fn a_member_that_is_no_setting_is_refused() {
     let server = Server::new();
     let alice = server.as_user("alice");
     let refused = alice.send("PUT", "/pony", r#"{"name":"Pony","private":true}"#);
-    assert_eq!(
-        (refused.status, refused.message().as_str()),
-        (400, "private: there is no such member")
-    );
+    assert_eq!((refused.status, refused.message().as_str()), (400, "private: unknown member"));
     assert_eq!(refused.json()["payload"]["field"], "private");
     assert_eq!(server.get("/pony").status, 404);
     assert_eq!(alice.send("PUT", "/pony", r#"{"name":"Pony"}"#).status, 201);
-    // What the server shows is taken back.
+    // Documents from the server are accepted back.
     for path in ["/pony", "/api/v1/projects"] {
         let shown = server.get(path).json();
         let shown = shown.pointer("/projects/0").unwrap_or(&shown);
@@ -108,13 +105,21 @@ fn what_is_wrong_with_a_project_is_said() {
 fn the_servers_own_names_and_malformed_ones_are_refused() {
     let server =
         Server::with(|settings| settings.public_url = Base::from_public_url("http://h/ci/x"));
-    for path in
-        ["/api", "/builds", "/static", "/docs", "/favicon.ico", "/a.b", "/a%20b", "/ci", "/CI"]
-    {
+    for path in [
+        "/api",
+        "/builds",
+        "/static",
+        "/robots.txt",
+        "/favicon.ico",
+        "/a.b",
+        "/a%20b",
+        "/ci",
+        "/CI",
+    ] {
         assert_eq!(server.put(path, r#"{"name":"x"}"#).status, 400, "{path}");
         assert_eq!(server.get(path).status, 404, "{path}");
     }
-    for path in ["/users", "/healthz", "/metrics", "/openapi.json"] {
+    for path in ["/users", "/healthz", "/metrics", "/openapi.json", "/docs"] {
         assert_eq!(server.put(path, r#"{"name":"x"}"#).status, 405, "{path}");
     }
 }

@@ -1,4 +1,4 @@
-//! Report files: uploaded as they are, kept down to the single test, each with a receipt.
+//! Report files: uploaded unchanged, stored down to the single test case, each with a receipt.
 
 use crate::*;
 
@@ -14,7 +14,7 @@ fn upload(server: &Server, method: &str, path: &str, media_type: &str, body: &st
     server.send(request.body(body.as_bytes()))
 }
 
-/// A project with a build that came as a JUnit file; the build's path.
+/// A project with a build uploaded as a JUnit file; returns the build's path.
 fn with_report(server: &Server) -> String {
     server.project("pony");
     let path = "/pony/builds?tag=linux&tag=nightly&arch=x86&client.branch=main&name=unit";
@@ -122,7 +122,7 @@ fn the_history_of_a_test_is_found_by_its_name_whatever_is_in_it() {
             .collect()
     };
     assert_eq!(runs(&history), ["failed", "passed", "failed"]);
-    // Slashes may stay as they are.
+    // Slashes may remain unencoded.
     let plain = server.get("/pony/tests/a%20b/c::d[e/f]%20%2541%20%C3%BC").json();
     assert_eq!(runs(&plain), runs(&history));
     for wrong in ["from=1", "after=x", "after=00000000-0000-0000-0000-000000000000&from=x"] {
@@ -193,10 +193,10 @@ fn every_upload_has_a_receipt_that_says_what_was_odd() {
     );
     assert_eq!((&upload["bytes"], &upload["tests"]["total"]), (&JUNIT.len().into(), &3.into()));
     assert!(upload["digest"].as_str().unwrap().starts_with("sha256:"));
-    assert_eq!(upload["notes"][0]["text"], "the suite 'suite' says tests=\"4\"; there are 3");
+    assert_eq!(upload["notes"][0]["text"], "the suite 'suite' says tests=\"4\", but contains 3");
     assert_eq!((&upload["notes"][0]["line"], &upload["notes_total"]), (&1.into(), &1.into()));
 
-    // Documents of the API, too: that of the build, and that of each step.
+    // API documents have receipts, too: that of the build and that of each step.
     let document = r#"{"incremental":true}"#;
     let progress = server.build("pony", document);
     let step = r#"{"name":"s","success":true,"tests":[{"name":"t","status":"failed"}]}"#;
@@ -226,7 +226,7 @@ fn what_is_refused_is_told_with_its_line_and_stores_nothing() {
         upload(&server, "POST", "/pony/builds", "application/xml", "<testsuite>\n<testcase>\n");
     assert_eq!(broken.status, 400);
     let error = broken.json();
-    assert_eq!(error["message"], "line 3: the file ends within <testcase>, which starts on line 2");
+    assert_eq!(error["message"], "line 3: the file ends inside <testcase>, which starts on line 2");
     assert_eq!(
         (&error["payload"]["line"], &error["payload"]["field"]),
         (&3.into(), &"body".into())
@@ -303,7 +303,7 @@ fn files_go_into_a_build_in_progress_one_by_one() {
         .iter()
         .map(|upload| upload["format"].as_str().unwrap())
         .collect();
-    // The beginning of the build, and a step that came as a document, before the files.
+    // The document that started the build and a step sent as a document come before the files.
     assert_eq!(formats, ["devmason", "devmason", "junit", "tap"]);
 }
 
@@ -316,13 +316,13 @@ fn json_is_a_report_only_where_it_cannot_be_a_build() {
         .header("location")
         .to_owned();
     assert_eq!(server.get(&built).json()["tests"]["passed"], 1);
-    // A build that says something of a tool is a build.
+    // A build that mentions a tool is still a build.
     let build = r#"{"client":{"tool":"x"},"success":true,"results":[{"name":"s","success":true}]}"#;
     let built = server.build("pony", build);
     assert_eq!(server.get(&built).json()["tests"], Value::Null);
     let go = "{\"Action\":\"pass\",\"Package\":\"p\",\"Test\":\"T\"}\n{\"Action\":\"pass\",\"Package\":\"p\"}\n";
     assert_eq!(upload(&server, "POST", "/pony/builds", "application/x-ndjson", go).status, 201);
-    // What looks like an event of a tool, and says whether it succeeded, is a step.
+    // A document that looks like a tool's event but has `success` is a step.
     let progress = server.build("pony", r#"{"incremental":true}"#);
     let step = r#"{"name":"deploy","success":false,"type":"test","event":"ok","Action":"pass","Package":"p"}"#;
     assert_eq!(server.post(&progress, step).status, 204);
@@ -371,10 +371,7 @@ fn several_files_come_in_one_form() {
     let step = &build["results"][1];
     assert_eq!((&build["success"], &step["success"]), (&false.into(), &false.into()));
     let reason = step["failure"].as_str().unwrap();
-    assert!(
-        reason.starts_with("the file cannot be parsed: line 1: the file ends within"),
-        "{reason}"
-    );
+    assert!(reason.starts_with("cannot parse the file: line 1: the file ends inside"), "{reason}");
     let none = part("notes.md", "hello") + "--x--\r\n";
     assert_eq!(upload(&server, "POST", "/pony/builds", media_type, &none).status, 415);
     let field = "--x\r\nContent-Disposition: form-data; name=\"tag\"\r\n\r\nt\r\n--x--\r\n";
@@ -470,7 +467,7 @@ fn uploads_that_are_kept_are_read_again_by_who_may_delete_the_build() {
     assert_eq!(link["allowed_methods"], serde_json::json!(["POST"]));
     assert_eq!(server.post(&reparse, "").status, 401);
     assert_eq!(server.as_user("bob").send("POST", &reparse, "").status, 403);
-    // What a step says may be another afterwards, so its ETag is.
+    // Reparsing may change a step, so its ETag changes.
     let step = || server.get("/api/v1/steps?where=position:1").json()["steps"][0].clone();
     let etag = step()["etag"].clone();
     let one = format!("/api/v1/steps/{}", step()["id"].as_str().unwrap());
@@ -495,7 +492,7 @@ fn nothing_is_read_again_where_nothing_is_kept() {
         let answer = ann.send("POST", &format!("{}/receipt/reparse", build.header("location")), "");
         (answer.status, answer.message())
     };
-    let none = (409, "no upload of this build is kept".to_owned());
+    let none = (409, "no stored uploads for this build".to_owned());
     assert_eq!(reparse(&ann.send("POST", "/pony/builds", r#"{"success":true}"#)), none);
 
     let server = Server::with(|settings| settings.uploads.days = 0);

@@ -10,7 +10,7 @@ fn a_user_makes_itself_and_changes_its_password() {
     assert_eq!((made.status, made.header("location")), (201, "/users/Bob"));
     assert_eq!(bob.send("PUT", "/users/bob", "").message(), "password: required");
     assert_eq!(bob.send("PUT", "/users/bob", r#"{"password":"other"}"#).status, 200);
-    // It counts at once.
+    // The change takes effect immediately.
     assert_eq!(bob.send("GET", "/", "").status, 401);
     assert_eq!(server.send(server.request("GET", "/").basic("bob", "other")).status, 200);
     let long = format!(r#"{{"password":"{}"}}"#, "x".repeat(73));
@@ -63,7 +63,7 @@ fn a_deleted_user_leaves_its_projects_and_builds() {
     assert_eq!(server.get("/pony").json()["owner"], Value::Null);
     assert_eq!(server.get(&build).link("user"), None);
     assert_ne!(server.get("/pony/builds").header("etag"), list);
-    // The name is free; whoever takes it has nothing of the old one's.
+    // The name is free; a new user with it gets none of the old user's permissions.
     assert_eq!(bob.send("PUT", "/users/bob", "").status, 201);
     assert_eq!(bob.send("DELETE", "/pony", "").status, 403);
     assert_eq!(bob.send("DELETE", &build, "").status, 403);

@@ -1,5 +1,5 @@
-//! Report files as tools really write them, in the cases that are easily misread: what is kept of
-//! each, and whether the build succeeded. `wild/README.md` says what is right and why.
+//! Report files as tools really write them, in cases that are easily misparsed: what is stored of
+//! each, and whether the build succeeded. `wild/README.md` says what is correct and why.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ fn upload(server: &Server, media_type: &str, body: &[u8]) -> Answer {
     server.send(request.body(body))
 }
 
-/// What the server makes of an upload: the verdict, the steps, the cases and the notes.
+/// The result of an upload: the verdict, the steps, the test cases and the notes.
 fn made_of(server: &Server, answer: &Answer) -> String {
     if answer.status != 201 {
         return format!("{} {}\n", answer.status, answer.text().trim_end());
@@ -49,7 +49,7 @@ fn made_of(server: &Server, answer: &Answer) -> String {
     text
 }
 
-/// Files in a form: the name and the bytes of each.
+/// A form with files, given by their names and bytes.
 fn form_of(files: &[(&str, &[u8])]) -> Vec<u8> {
     let mut form = Vec::new();
     for (name, body) in files {
@@ -74,7 +74,7 @@ fn of_form(files: &[(&str, &str)]) -> String {
     made_of(&server, &upload(&server, "multipart/form-data; boundary=x", &form(files)))
 }
 
-/// Files that come alone, as they are.
+/// Files that are uploaded on their own.
 fn all_alone() -> Vec<String> {
     let names = std::fs::read_dir(folder()).unwrap();
     let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
@@ -119,7 +119,7 @@ fn results_of_allure_are_one_report_however_they_come() {
     server.project("pony");
     let zip = upload(&server, "application/zip", &read("allure-mocha.zip"));
     let zip = made_of(&server, &zip);
-    // The bytes show what it is.
+    // The format is detected from the bytes.
     for (media_type, file) in [
         ("application/octet-stream", "allure-mocha.zip"),
         ("application/octet-stream", "allure-mocha.tar.gz"),
@@ -144,8 +144,8 @@ fn an_archive_is_unpacked_within_its_bounds() {
         assert!(answer.text().contains(words), "{}", answer.text());
     };
     let whole = read("allure-mocha.zip");
-    refused(&whole[..whole.len() - 30], "it is no ZIP archive");
-    // An end that says it has more files than an upload may have: 10 bytes in, 16 bits.
+    refused(&whole[..whole.len() - 30], "invalid ZIP archive");
+    // An end record that claims more files than an upload may have: 10 bytes in, 16 bits.
     let mut many = whole.clone();
     let end = many.windows(4).rposition(|window| window == b"PK\x05\x06").unwrap();
     many[end + 8..end + 12].copy_from_slice(&[0xff; 4]);

@@ -1,8 +1,10 @@
-//! The language of `where`, `sort` and `query`: a table of fields for each resource, one small tree.
+//! The query language of `where`, `sort` and `query`: a table of fields per resource, and a small
+//! expression tree.
 //!
-//! `where` is the Distributed CI control server's (`field:value,field:value`), `query` its query
-//! language as it has it today (`and(eq(success,false),ge(started,2026-01-01T00:00:00Z))`). Both
-//! become a [`Filter`]; a store compiles that with every value bound.
+//! `where` has the syntax of the Distributed CI control server (`field:value,field:value`); `query`
+//! has that of its current query language
+//! (`and(eq(success,false),ge(started,2026-01-01T00:00:00Z))`). Both become a [`Filter`], which a
+//! store compiles with every value bound.
 
 mod parse;
 mod table;
@@ -16,40 +18,40 @@ use uuid::Uuid;
 
 use crate::Timestamp;
 
-/// A field that is asked for.
+/// A field named in a query.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Key {
-    /// The field's name in its table; for a member of an open object, the object's.
+    /// The field's name in its table; for a member of an open object, the object's name.
     pub field: &'static str,
-    /// What it holds.
+    /// The type of its values.
     pub kind: Kind,
-    /// Which member of an open object, such as `host` of `client`.
+    /// The member of an open object, such as `host` of `client`.
     pub member: Option<String>,
 }
 
-/// A value to compare with, of the field's kind.
+/// A value to compare with, of the field's type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
-    /// Of a text field or a set.
+    /// For a text field or a set.
     Text(String),
-    /// Of a boolean field.
+    /// For a boolean field.
     Boolean(bool),
-    /// Of a number field.
+    /// For a number field.
     Number(i64),
-    /// Of a UUID field.
+    /// For a UUID field.
     Uuid(Uuid),
-    /// Of a datetime field.
+    /// For a datetime field.
     Datetime(Timestamp),
 }
 
-/// How a field is compared with a value. Nothing compares with null, as in SQL.
+/// How a field is compared with a value. As in SQL, a comparison with null is never true.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Comparison {
     /// `eq`
     Equal,
     /// `ne`
     NotEqual,
-    /// `lt`; text is ordered by its bytes.
+    /// `lt`; text is compared by bytes.
     Less,
     /// `le`
     LessOrEqual,
@@ -57,30 +59,30 @@ pub enum Comparison {
     Greater,
     /// `ge`
     GreaterOrEqual,
-    /// `like`: `%` is any text, `_` any character, `\` takes the next one as it is.
+    /// `like`: `%` matches any text, `_` any character, and `\` escapes the next character.
     Like,
-    /// `ilike`: the same, the case of ASCII letters aside.
+    /// `ilike`: like `like`, but ignores the case of ASCII letters.
     LikeIgnoringCase,
 }
 
-/// What must hold of a row.
+/// A condition on a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Filter {
-    /// All of these; nothing at all holds always.
+    /// All of these; an empty list is always true.
     All(Vec<Filter>),
-    /// One of these at least.
+    /// At least one of these.
     Any(Vec<Filter>),
     /// Not this.
     Not(Box<Filter>),
-    /// The field compares so.
+    /// The comparison is true.
     Compare(Key, Comparison, Value),
     /// The field is null.
     Null(Key),
-    /// The set has the value.
+    /// The set contains the value.
     Has(Key, String),
 }
 
-/// The filter that everything passes.
+/// The filter that accepts everything.
 impl Default for Filter {
     fn default() -> Self {
         Self::All(Vec::new())
@@ -88,12 +90,12 @@ impl Default for Filter {
 }
 
 impl Filter {
-    /// Whether everything passes.
+    /// Whether this is the filter that accepts everything.
     pub fn is_everything(&self) -> bool {
         matches!(self, Self::All(filters) if filters.is_empty())
     }
 
-    /// The value that this field must have in whatever passes, where the filter says so outright.
+    /// The value that this field has in every accepted row, if the filter states it directly.
     pub fn required(&self, field: &str) -> Option<&Value> {
         match self {
             Self::Compare(key, Comparison::Equal, value)
@@ -106,7 +108,7 @@ impl Filter {
         }
     }
 
-    /// Whether anything is asked of this field.
+    /// Whether the filter has a condition on this field.
     pub fn mentions(&self, field: &str) -> bool {
         match self {
             Self::All(filters) | Self::Any(filters) => {
@@ -117,7 +119,7 @@ impl Filter {
         }
     }
 
-    /// What passes both.
+    /// A filter that accepts what both filters accept.
     pub fn and(self, other: Self) -> Self {
         match (self, other) {
             (one, other) if other.is_everything() => one,
@@ -127,26 +129,26 @@ impl Filter {
     }
 }
 
-/// A field to sort by; nulls come last either way.
+/// A field to sort by; nulls come last in either direction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SortKey {
-    /// Which field.
+    /// The field.
     pub key: Key,
-    /// From the greatest to the least.
+    /// Sort from greatest to least.
     pub descending: bool,
 }
 
-/// A list's selection and order; without either it is the whole list in its own order.
+/// A list's filter and order. The default selects the whole list in its own order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Selection {
-    /// What must hold.
+    /// The filter.
     pub filter: Filter,
-    /// The order; empty means the list's own.
+    /// The order; empty for the list's own order.
     pub sort: Vec<SortKey>,
 }
 
 impl Selection {
-    /// Whether this is the whole list in its own order.
+    /// Whether this selects the whole list in its own order.
     pub fn is_everything(&self) -> bool {
         self.filter.is_everything() && self.sort.is_empty()
     }
@@ -155,14 +157,14 @@ impl Selection {
 /// Why a query was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum QueryError {
-    /// A field that is not there, with those that are.
+    /// An unknown field, with the known ones.
     #[error("Invalid {parameter} key: '{key}'")]
     UnknownKey {
         /// `where`, `sort` or `query`.
         parameter: &'static str,
-        /// What was asked for.
+        /// The requested name.
         key: String,
-        /// What can be.
+        /// The valid names.
         valid: Vec<String>,
     },
     /// Anything else.
@@ -170,7 +172,7 @@ pub enum QueryError {
     Malformed {
         /// `where`, `sort` or `query`.
         parameter: &'static str,
-        /// What is wrong.
+        /// The problem.
         problem: String,
     },
 }

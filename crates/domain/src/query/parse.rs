@@ -1,17 +1,18 @@
-//! Reading `where`, `sort` and `query`.
+//! Parsing of `where`, `sort` and `query`.
 
 use uuid::Uuid;
 
 use super::{Comparison, Filter, Key, Kind, QueryError, SortKey, Table, Value};
 use crate::{Invalid, limits};
 
-/// How many conditions or sort keys one request may have.
+/// Maximum number of conditions or sort keys in a request.
 const MAX_TERMS: usize = 100;
 
-/// How deep a query may be nested.
+/// Maximum nesting depth of a query.
 const MAX_DEPTH: usize = 32;
 
-/// How long a value, or a whole parameter, may be: what databases take as a pattern, and then some.
+/// Maximum length of a value or of a whole parameter, in bytes: somewhat more than databases accept
+/// as a pattern.
 const MAX_LENGTH: usize = 8_000;
 
 fn malformed(parameter: &'static str, problem: impl Into<String>) -> QueryError {
@@ -23,12 +24,12 @@ fn bounded(parameter: &'static str, text: &str) -> Result<(), QueryError> {
         return Err(malformed(parameter, format!("longer than {MAX_LENGTH} bytes")));
     }
     if text.contains('\0') {
-        return Err(malformed(parameter, "no value holds NUL"));
+        return Err(malformed(parameter, "may not contain NUL"));
     }
     Ok(())
 }
 
-/// Reads a value of the field's kind.
+/// Parses a value of the field's type.
 fn value(parameter: &'static str, key: &Key, text: &str) -> Result<Value, QueryError> {
     let wrong = |what: &str| malformed(parameter, format!("{}: '{text}' is not {what}", key.field));
     Ok(match key.kind {
@@ -46,10 +47,10 @@ fn value(parameter: &'static str, key: &Key, text: &str) -> Result<Value, QueryE
     })
 }
 
-/// Reads `where=f1:v1,f2:v2`; a pair that holds a comma stands in CSV quotes, `"f:a,b"`.
+/// Parses `where=f1:v1,f2:v2`; a pair that contains a comma is quoted as in CSV, `"f:a,b"`.
 ///
 /// # Errors
-/// An unknown field, a pair without a colon, a value that is not of the field's kind.
+/// An unknown field, a pair without a colon, or a value that isn't of the field's type.
 pub fn parse_where(table: &Table, text: &str) -> Result<Filter, QueryError> {
     bounded("where", text)?;
     let pairs = csv(text).map_err(|problem| malformed("where", problem))?;
@@ -70,7 +71,7 @@ pub fn parse_where(table: &Table, text: &str) -> Result<Filter, QueryError> {
     Ok(Filter::All(pairs.iter().map(condition).collect::<Result<_, _>>()?))
 }
 
-/// Of a set, to be equal to a value is to have it.
+/// For a set, equality means that it contains the value.
 fn compare(key: Key, comparison: Comparison, value: Value) -> Filter {
     match (key.kind, value) {
         (Kind::Set, Value::Text(text)) => Filter::Has(key, text),
@@ -78,10 +79,10 @@ fn compare(key: Key, comparison: Comparison, value: Value) -> Filter {
     }
 }
 
-/// Reads `sort=f1,-f2`.
+/// Parses `sort=f1,-f2`.
 ///
 /// # Errors
-/// A field that is not there, or cannot be sorted by.
+/// A field that is unknown or cannot be sorted by.
 pub fn parse_sort(table: &Table, text: &str) -> Result<Vec<SortKey>, QueryError> {
     bounded("sort", text)?;
     let keys: Vec<&str> = if text.is_empty() { Vec::new() } else { text.split(',').collect() };
@@ -91,14 +92,14 @@ pub fn parse_sort(table: &Table, text: &str) -> Result<Vec<SortKey>, QueryError>
     let parse = |key: &&str| {
         let name = key.strip_prefix('-').unwrap_or(key);
         if name.is_empty() {
-            return Err(malformed("sort", "a key is empty"));
+            return Err(malformed("sort", "empty key"));
         }
         Ok(SortKey { key: table.key("sort", name)?, descending: name.len() < key.len() })
     };
     let mut parsed: Vec<SortKey> = Vec::with_capacity(keys.len());
     for key in &keys {
         let key = parse(key)?;
-        // What was sorted by before decides nothing any more.
+        // Sorting by the same key again has no effect.
         if !parsed.iter().any(|before| before.key == key.key) {
             parsed.push(key);
         }
@@ -106,7 +107,7 @@ pub fn parse_sort(table: &Table, text: &str) -> Result<Vec<SortKey>, QueryError>
     Ok(parsed)
 }
 
-/// Splits at commas, except in double quotes; a quote inside quotes is doubled (RFC 4180).
+/// Splits at commas outside double quotes; a quote inside quotes is doubled (RFC 4180).
 fn csv(text: &str) -> Result<Vec<String>, &'static str> {
     let mut fields = Vec::new();
     let mut chars = text.chars().peekable();
@@ -137,13 +138,13 @@ fn csv(text: &str) -> Result<Vec<String>, &'static str> {
     Ok(fields)
 }
 
-/// Reads `query=and(eq(success,false),ge(started,2026-01-01T00:00:00Z))`.
+/// Parses `query=and(eq(success,false),ge(started,2026-01-01T00:00:00Z))`.
 ///
-/// A value ends at the next `,` or `)`; one that holds either stands in double quotes, a quote inside
-/// of them doubled. Spaces around words count for nothing.
+/// A value ends at the next `,` or `)`. A value that contains either is put in double quotes, with
+/// quotes inside it doubled. Spaces around words are ignored.
 ///
 /// # Errors
-/// Anything that is not such an expression, text after its end, more than 32 levels or 100 terms.
+/// Anything other than such an expression, text after its end, more than 32 levels or 100 terms.
 pub fn parse_query(table: &Table, text: &str) -> Result<Filter, QueryError> {
     bounded("query", text)?;
     let mut parser = Parser { table, rest: text, terms: 0 };
@@ -181,7 +182,7 @@ impl<'a> Parser<'a> {
         if self.take(symbol) { Ok(()) } else { Err(self.expected(&format!("'{symbol}'"))) }
     }
 
-    /// Everything up to the next symbol of the language.
+    /// The text up to the next `(`, `)` or `,`.
     fn word(&mut self) -> &'a str {
         let end = self.rest.find(['(', ')', ',']).unwrap_or(self.rest.len());
         let (word, rest) = self.rest.split_at(end);
@@ -252,9 +253,9 @@ impl<'a> Parser<'a> {
         let is_of_sets = operator.ends_with("contains");
         if is_of_sets != (key.kind == Kind::Set) {
             let fits = if is_of_sets {
-                "only lists have 'contains'"
+                "'contains' works only on lists"
             } else {
-                "a list has 'contains' and 'not_contains' only"
+                "lists support only 'contains' and 'not_contains'"
             };
             return Err(malformed("query", format!("{}: {fits}", key.field)));
         }
@@ -289,15 +290,18 @@ impl<'a> Parser<'a> {
     }
 }
 
-/// Whether text can be a pattern for the field: only text is like something, and the last character
-/// may not be a `\` that takes the next one as it is.
+/// Checks that text is a valid pattern for the field: the field is a text field, and the pattern
+/// doesn't end with an unescaped `\`.
 fn pattern(key: &Key, text: &str) -> Result<(), QueryError> {
     if key.kind != Kind::Text {
-        return Err(malformed("query", format!("{}: only text is like a pattern", key.field)));
+        return Err(malformed(
+            "query",
+            format!("{}: 'like' and 'ilike' work only on text", key.field),
+        ));
     }
     if text.chars().count() > limits::PATTERN {
         let problem =
-            format!("{}: a pattern has at most {} characters", key.field, limits::PATTERN);
+            format!("{}: a pattern may have at most {} characters", key.field, limits::PATTERN);
         return Err(malformed("query", problem));
     }
     let backslashes = text.chars().rev().take_while(|c| *c == '\\').count();

@@ -1,11 +1,11 @@
-//! The tables of fields: what parses, validates, documents and compiles queries.
+//! Field tables, used to parse, validate, document and compile queries.
 
 use super::{Key, QueryError};
 
-/// What a field holds, and so how its value is read.
+/// The type of a field's values, which decides how they are parsed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Text; case counts, except in the names of projects and users.
+    /// Text; case-sensitive, except for names of projects and users.
     Text,
     /// `true` or `false`.
     Boolean,
@@ -13,18 +13,18 @@ pub enum Kind {
     Number,
     /// A UUID.
     Uuid,
-    /// A date of RFC 3339 or RFC 2822.
+    /// A date as in RFC 3339 or RFC 2822.
     Datetime,
-    /// A list of text; asking for a value means "has".
+    /// A list of texts; a comparison with a value means "contains".
     Set,
 }
 
-/// A field of a resource that can be asked for.
+/// A field of a resource that queries can use.
 #[derive(Debug)]
 pub struct Field {
     /// Its name in queries.
     pub name: &'static str,
-    /// What it holds.
+    /// The type of its values.
     pub kind: Kind,
     /// Whether a list can be sorted by it.
     pub sortable: bool,
@@ -33,9 +33,9 @@ pub struct Field {
 /// The fields of a resource.
 #[derive(Debug)]
 pub struct Table {
-    /// The fields with names of their own.
+    /// The named fields.
     pub fields: &'static [Field],
-    /// A JSON object of the clients' own whose members are fields, too, as `client.host`.
+    /// A JSON object defined by clients whose members are fields too, such as `client.host`.
     pub open: Option<&'static str>,
 }
 
@@ -162,10 +162,10 @@ pub const COMPONENTS: Table = Table {
 };
 
 impl Table {
-    /// The field of that name.
+    /// Looks up a field by name.
     ///
     /// # Errors
-    /// There is none; the error lists those that there are.
+    /// The field is unknown; the error lists the known ones.
     pub(super) fn key(&self, parameter: &'static str, name: &str) -> Result<Key, QueryError> {
         if let Some(open) = self.open
             && let Some(member) = name.strip_prefix(open).and_then(|rest| rest.strip_prefix('.'))
@@ -185,7 +185,7 @@ impl Table {
         )
     }
 
-    /// The names that a query, or a sort order, knows.
+    /// The field names that a query, or a sort order, accepts.
     pub fn names(&self, to_sort_by: bool) -> Vec<String> {
         let fields = self.fields.iter().filter(|field| !to_sort_by || field.sortable);
         let open = self.open.map(|open| format!("{open}.<member>"));

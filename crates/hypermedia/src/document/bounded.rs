@@ -1,4 +1,5 @@
-//! Lists with a bound, refused while they are read: what is beyond the bound is never held.
+//! Length-limited lists. Items beyond the limit are refused during parsing and never held in
+//! memory.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -8,7 +9,7 @@ use std::marker::PhantomData;
 use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-/// A list of at most so many.
+/// A list of at most `MOST` items.
 pub(super) struct Bounded<T, const MOST: usize>(pub(super) Vec<T>);
 
 impl<T, const MOST: usize> Default for Bounded<T, MOST> {
@@ -40,7 +41,7 @@ impl<'de, T: Deserialize<'de>, const MOST: usize> Deserialize<'de> for Bounded<T
     }
 }
 
-/// Different values of a list, at most so many of them, each with its first place in the list.
+/// The distinct values of a list, at most `MOST` of them, each with its first position in the list.
 pub(super) struct Distinct<T, const MOST: usize>(pub(super) Vec<(usize, T)>);
 
 impl<'de, T: Deserialize<'de> + Hash + Eq + Clone, const MOST: usize> Deserialize<'de>

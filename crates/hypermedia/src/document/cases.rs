@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use super::shape;
 use crate::Link;
 
-/// What a build's cases come to; nothing where there are none.
+/// A summary of a build's test cases; `None` if it has none.
 pub(super) fn summary(of: &TestSummary) -> Option<SummaryDocument<'_>> {
     (!of.is_empty()).then(|| SummaryDocument {
         total: of.total,
@@ -35,7 +35,7 @@ pub(super) struct SummaryDocument<'a> {
     skipped: u64,
     failed: u64,
     error: u64,
-    /// Of all cases together, in seconds.
+    /// Total duration in seconds.
     duration: f64,
     slowest: Vec<Slow<'a>>,
 }
@@ -44,7 +44,7 @@ pub(super) struct SummaryDocument<'a> {
 #[schemars(inline)]
 struct Slow<'a> {
     name: &'a str,
-    /// Seconds.
+    /// Duration in seconds.
     duration: f64,
 }
 
@@ -52,7 +52,7 @@ struct Slow<'a> {
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Test")]
 pub struct TestDocument<'a> {
-    /// Its place among the cases of its build, from 0.
+    /// Its position among the build's test cases, from 0.
     position: u32,
     /// `suite::name`, or the name alone.
     full_name: String,
@@ -60,14 +60,14 @@ pub struct TestDocument<'a> {
     name: &'a str,
     #[schemars(with = "shape::Status")]
     status: TestStatus,
-    /// Seconds.
+    /// Duration in seconds.
     duration: Option<f64>,
     #[serde(flatten)]
     texts: TestTexts<'a>,
     links: Vec<Link>,
 }
 
-/// What else is said of a test case.
+/// Further details of a test case.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct TestTexts<'a> {
     #[schemars(with = "Option<shape::Failure>")]
@@ -108,7 +108,7 @@ fn properties<S: Serializer>(pairs: &[(String, String)], serializer: S) -> Resul
 }
 
 impl<'a> TestDocument<'a> {
-    /// A case and its place among its build's.
+    /// A test case with its position in the build.
     pub fn new(position: u32, of: &'a TestResult, links: Vec<Link>) -> Self {
         Self {
             position,
@@ -123,19 +123,19 @@ impl<'a> TestDocument<'a> {
     }
 }
 
-/// A part of a build's test cases.
+/// A range of a build's test cases.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "TestList")]
 pub struct TestListDocument<'a> {
-    /// The part.
+    /// The items in this range.
     pub tests: Vec<TestDocument<'a>>,
-    /// How many cases the build has, whatever was asked for.
+    /// Number of test cases in the whole build, regardless of filters.
     pub count: u64,
     /// The links.
     pub links: Vec<Link>,
 }
 
-/// What came of a test in one build.
+/// The result of a test in one build.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "TestRun")]
 pub struct RunDocument<'a> {
@@ -148,13 +148,13 @@ pub struct RunDocument<'a> {
     pub test: TestDocument<'a>,
 }
 
-/// What came of a test in the builds that had it, the newest first.
+/// The results of a test in the builds that ran it, newest first.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "TestHistory")]
 pub struct HistoryDocument<'a> {
-    /// The whole name of the test.
+    /// The full name of the test.
     pub full_name: &'a str,
-    /// A part of its runs.
+    /// A range of its runs.
     pub runs: Vec<RunDocument<'a>>,
     /// The links.
     pub links: Vec<Link>,
@@ -164,7 +164,7 @@ pub struct HistoryDocument<'a> {
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Receipt")]
 pub struct ReceiptDocument {
-    /// Of each report file or document, in the order of arrival.
+    /// One receipt for each report file or document, in order of arrival.
     #[schemars(with = "Vec<devmason_domain::Receipt>")]
     pub uploads: Vec<Box<RawValue>>,
     /// The links.

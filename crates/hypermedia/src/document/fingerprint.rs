@@ -1,4 +1,5 @@
-//! The fingerprint of a build's document: equal for documents that say the same, however they are written.
+//! The fingerprint of a build document. Equivalent documents have equal fingerprints, regardless of
+//! formatting.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +8,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
-/// A hash of values one after the other, each told from its neighbours.
+/// A hash of a sequence of values, whose boundaries are part of the hash.
 #[derive(Default)]
 pub(super) struct Fingerprint(Sha256);
 
@@ -57,8 +58,8 @@ impl Fingerprint {
     }
 }
 
-/// Writes JSON as it is always written: members in the order of their names, no white space, one way to escape.
-/// Numbers stay as they were sent.
+/// Writes canonical JSON: members sorted by name, no white space, one way to escape. Numbers stay
+/// as sent.
 fn canonical(json: &str, text: &mut String) {
     let json = json.trim();
     match json.as_bytes().first() {

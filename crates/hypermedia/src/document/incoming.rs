@@ -1,4 +1,4 @@
-//! What clients send, checked once, at the door.
+//! Documents sent by clients, validated once, when they are parsed.
 
 use std::borrow::Cow;
 
@@ -18,14 +18,14 @@ use super::incoming_cases::{IncomingTest, ReadTest};
 use super::read::{DocumentError, Name, Open, open};
 use super::shape::{self, BODY, Text};
 
-/// A build, whole or to be reported in steps.
+/// A build: either complete, or to be reported step by step.
 #[derive(Deserialize, JsonSchema)]
 #[schemars(rename = "NewBuild")]
 #[schemars(extend("anyOf" = [{"required": ["success"]}, {"required": ["incremental"]}]))]
 pub struct IncomingBuild {
-    /// Whether it succeeded; required unless `incremental` is true.
+    /// Whether the build succeeded; required unless `incremental` is true.
     success: Option<bool>,
-    /// Whether its steps follow.
+    /// Whether the steps follow in later requests.
     incremental: Option<bool>,
     #[schemars(with = "Option<shape::Date>")]
     started: Option<Timestamp>,
@@ -38,7 +38,7 @@ pub struct IncomingBuild {
     components: Option<Distinct<ComponentRef, { limits::COMPONENTS }>>,
 }
 
-/// How a build names a component that it tested: by its id, or by its type and name.
+/// How a build refers to a component under test: by id, or by type and name.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
 #[schemars(inline)]
 #[serde(
@@ -46,9 +46,9 @@ pub struct IncomingBuild {
     expecting = "a component is named by its id or by {\"type\": ..., \"name\": ...}"
 )]
 pub enum ComponentRef {
-    /// By its id.
+    /// By id.
     Id(Uuid),
-    /// By its type's id or name, and its name.
+    /// By the type's id or name, and the component's name.
     Name {
         /// The type's id or name.
         #[serde(rename = "type")]
@@ -61,7 +61,7 @@ pub enum ComponentRef {
 }
 
 impl IncomingBuild {
-    /// The components that it says it tested, each once, with its place in the list.
+    /// The components that it says it tested, without duplicates, each with its position in the list.
     pub fn components(&self) -> Vec<(usize, ComponentRef)> {
         self.components.as_ref().map(|components| components.0.clone()).unwrap_or_default()
     }
@@ -70,23 +70,23 @@ impl IncomingBuild {
         self.results.as_ref().map_or(&[], |steps| &steps.0)
     }
 
-    /// The error for a component that is not there.
+    /// The error for a component that doesn't exist.
     pub fn unknown_component(at: usize) -> DocumentError {
-        DocumentError::new(format!("components[{at}]"), "there is no such component")
+        DocumentError::new(format!("components[{at}]"), "component not found")
     }
 
-    /// Takes the test cases of all steps, in order.
+    /// Removes and returns the test cases of all steps, in order.
     pub fn take_tests(&mut self) -> Vec<TestResult> {
         let steps = self.results.iter_mut().flat_map(|steps| &mut steps.0);
         steps.flat_map(IncomingStep::take_tests).collect()
     }
 
-    /// Whether steps are still to come.
+    /// Whether more steps follow.
     pub fn is_incremental(&self) -> bool {
         self.incremental == Some(true)
     }
 
-    /// A fingerprint of what the document says, by which a repeated PUT is known.
+    /// A fingerprint of the document's contents, to recognize a repeated PUT.
     pub fn digest(&self) -> Digest {
         let mut hash = Fingerprint::default();
         hash.flag(self.is_incremental().then_some(true))
@@ -126,10 +126,10 @@ impl IncomingBuild {
         hash.digest()
     }
 
-    /// What the document reports, as received then.
+    /// Converts the document, received at this time, to a report.
     ///
     /// # Errors
-    /// A member that is missing, or too many tags.
+    /// A missing member, or too many tags.
     pub fn into_report(
         self,
         received: Timestamp,
@@ -160,7 +160,7 @@ impl IncomingBuild {
         let client = JsonObject::from_members(&client)
             .map_err(|invalid| DocumentError::new("client", invalid.0))?;
         if client.as_str().len() > limits::CLIENT {
-            let problem = format!("is longer than {} bytes", limits::CLIENT);
+            let problem = format!("longer than {} bytes", limits::CLIENT);
             return Err(DocumentError::new("client", problem));
         }
         Ok(Report {
@@ -175,7 +175,7 @@ impl IncomingBuild {
     }
 }
 
-/// The client record: `host`, `user` and `arch` are strings, everything else is the client's.
+/// The client record: `host`, `user` and `arch` are strings; clients define all other members.
 #[derive(Default)]
 struct IncomingClient {
     members: Vec<(String, Box<RawValue>)>,
@@ -218,7 +218,7 @@ impl<'de> Deserialize<'de> for IncomingClient {
     }
 }
 
-/// A step of a build. Other members are kept with it.
+/// A step of a build. Other members are stored with it.
 #[derive(Default, JsonSchema)]
 #[schemars(rename = "NewStep")]
 #[schemars(extend("maxProperties" = limits::MEMBERS, "additionalProperties" = true))]
@@ -272,12 +272,12 @@ impl<'de> Deserialize<'de> for IncomingStep {
 }
 
 impl IncomingStep {
-    /// Takes its test cases, in order.
+    /// Removes and returns its test cases, in order.
     pub fn take_tests(&mut self) -> Vec<TestResult> {
         std::mem::take(&mut self.tests)
     }
 
-    /// The step, as received then.
+    /// Converts the document, received at this time, to a step.
     ///
     /// # Errors
     /// `name` or `success` is missing.
@@ -286,7 +286,7 @@ impl IncomingStep {
         let extras: usize =
             self.extras.iter().map(|(name, raw)| name.len() + raw.get().len()).sum();
         if extras > limits::EXTRAS {
-            let problem = format!("has more than {} bytes of members of its own", limits::EXTRAS);
+            let problem = format!("the additional members exceed {} bytes", limits::EXTRAS);
             return Err(DocumentError::new("", problem));
         }
         Ok(Step {
@@ -302,16 +302,16 @@ impl IncomingStep {
     }
 }
 
-/// A project, to be registered or changed. What the server's own documents have beside that counts for nothing; a member
-/// that is not known is refused: who sends it means a setting.
+/// A project to register or change. The additional members of the server's own documents are
+/// ignored. Any other unknown member is refused, because its sender expects it to change a setting.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "NewProject")]
 pub struct IncomingProject {
-    /// Its name for people.
+    /// The display name.
     #[schemars(with = "shape::Title")]
     pub name: ProjectName,
-    /// Who may report builds; without it the setting stays.
+    /// Who may report builds; if absent, the setting doesn't change.
     #[schemars(with = "Option<shape::Who>")]
     pub reporting: Option<Reporting>,
     #[serde(default, rename = "id")]
@@ -334,7 +334,7 @@ pub struct IncomingProject {
     _links: IgnoredAny,
 }
 
-/// A user, to be created or given another password.
+/// A user to create, or whose password to change.
 #[derive(Deserialize, Default, JsonSchema)]
 #[schemars(rename = "NewUser")]
 pub struct IncomingUser {
@@ -343,11 +343,11 @@ pub struct IncomingUser {
     pub password: Option<String>,
 }
 
-/// How an incremental build ends, where its steps don't say.
+/// How an incremental build ends, if its steps don't tell.
 #[derive(Deserialize, Default, JsonSchema)]
 #[schemars(rename = "Closing")]
 pub struct IncomingClosing {
-    /// Whether the build succeeded; without it, whether all its steps did.
+    /// Whether the build succeeded. By default, it did if all its steps succeeded.
     success: Option<bool>,
     #[schemars(with = "Option<shape::Date>")]
     finished: Option<Timestamp>,
@@ -441,7 +441,7 @@ mod tests {
             (r#"{"success":true,"client":{"host":"a","host":"b"}}"#, "client.host: given twice"),
             (r#"{"success":true,"client":[]}"#, "client: "),
             (r#"{"success":true,"success":false}"#, "success: given twice"),
-            (r#"{"success":true,"ignored":"\udc00"}"#, "the body holds a lone surrogate"),
+            (r#"{"success":true,"ignored":"\udc00"}"#, "the body contains a lone surrogate"),
             (r#"{"success":tru"#, "the body is not JSON: "),
             (r#"[true,null,null,null,null,null,null]"#, "the body is not a JSON object"),
             ("", "the body is not JSON: "),

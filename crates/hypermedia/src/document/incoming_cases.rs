@@ -10,11 +10,11 @@ use super::bounded::Bounded;
 use super::read::{Name, Open, open};
 use super::shape::{self, BODY, Text};
 
-/// How long a case may take at most, in seconds: some thirty thousand years.
+/// Maximum duration of a test case, in seconds: about thirty thousand years.
 const MAX_SECONDS: f64 = 1e12;
 
-/// A test case, with the members that it has in a build's list of tests. What else is said of it becomes one of
-/// its properties; what the server says of it is left out.
+/// A test case, with the same members as in a build's test list. Unknown members become properties;
+/// members that the server adds are ignored.
 #[derive(Default, JsonSchema)]
 #[schemars(rename = "NewTest")]
 #[schemars(extend("maxProperties" = limits::MEMBERS, "additionalProperties" = true))]
@@ -35,7 +35,7 @@ pub(super) struct IncomingTest {
     stderr: Option<String>,
     #[schemars(with = "Option<Bounded<Property, { limits::PROPERTIES }>>")]
     properties: Vec<(String, String)>,
-    /// How often it was tried again.
+    /// Number of retries.
     #[schemars(with = "Option<shape::Number>")]
     retries: Option<u32>,
     #[schemars(with = "Option<Text<{ limits::NAME }>>")]
@@ -44,7 +44,7 @@ pub(super) struct IncomingTest {
     line: Option<u32>,
 }
 
-/// A part of a build's list of tests, as a server gives it.
+/// A range of a build's test list, as returned by a server.
 #[derive(Deserialize)]
 pub struct IncomingTestList {
     tests: Vec<IncomingTest>,
@@ -56,7 +56,7 @@ impl From<IncomingTestList> for Vec<TestResult> {
     }
 }
 
-/// Microseconds, said in seconds.
+/// Microseconds, written as seconds in JSON.
 struct Seconds(u64);
 
 impl<'de> Deserialize<'de> for Seconds {
@@ -65,7 +65,7 @@ impl<'de> Deserialize<'de> for Seconds {
         if (0.0..MAX_SECONDS).contains(&seconds) {
             Ok(Self((seconds * 1e6).round() as u64))
         } else {
-            Err(D::Error::custom("must be a number of seconds, none below zero"))
+            Err(D::Error::custom("must be a non-negative number of seconds"))
         }
     }
 }
@@ -108,14 +108,15 @@ impl Open for IncomingTest {
         Ok(true)
     }
     fn keep(&mut self, name: String, value: Box<RawValue>) {
-        // Only text is parsed: what else it is would become many times as long.
+        // Only strings are parsed: any other value would grow many times as large.
         let text = value.get().starts_with('"').then(|| serde_json::from_str(value.get()).ok());
         let text = text.flatten().unwrap_or_else(|| value.get().to_owned());
         self.properties.push((name, text));
     }
 }
 
-/// A test case as a build has it. What it came as is not held beside it: there may be a million.
+/// A test case in its final form. Its JSON form isn't held in memory as well: there may be a
+/// million cases.
 pub(super) struct ReadTest(pub(super) TestResult);
 
 impl<'de> Deserialize<'de> for ReadTest {
@@ -141,7 +142,7 @@ impl From<IncomingTest> for TestResult {
         Self {
             suite: test.suite.unwrap_or_default().into(),
             name: test.name.unwrap_or_default(),
-            // One without was refused where it was read.
+            // A missing status was refused during parsing.
             status: test.status.unwrap_or(TestStatus::Error),
             micros: test.duration.map(|Seconds(micros)| micros),
             failure: test.failure,

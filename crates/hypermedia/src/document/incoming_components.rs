@@ -10,10 +10,10 @@ use super::raw::Kept;
 use super::read::DocumentError;
 use super::shape::{Text, Title};
 
-/// A text that says something of a component.
+/// A descriptive text of a component.
 type Detail = Text<{ limits::COMPONENT_TEXT }>;
 
-/// A component type, to be created or renamed.
+/// A component type to create or rename.
 #[derive(Deserialize, JsonSchema)]
 #[schemars(rename = "NewComponentType")]
 pub struct IncomingComponentType {
@@ -22,17 +22,17 @@ pub struct IncomingComponentType {
     pub name: ComponentName,
 }
 
-/// A component, to be created or changed. What is absent is not said.
+/// A component to create or change. Absent members are left unset.
 #[derive(Deserialize, JsonSchema)]
 #[schemars(rename = "ComponentChange")]
 pub struct IncomingComponent {
     /// Its name.
     #[schemars(with = "Option<Title>")]
     pub name: Option<ComponentName>,
-    /// The id or the name of its type.
+    /// The id or name of its type.
     #[schemars(with = "Option<Detail>")]
     componenttype: Option<PlainText>,
-    /// The same, under another name.
+    /// An alias of `componenttype`.
     #[schemars(with = "Option<Detail>")]
     componenttype_id: Option<PlainText>,
     #[schemars(with = "Option<Detail>")]
@@ -55,14 +55,14 @@ pub struct IncomingComponent {
     data: Option<Data>,
 }
 
-/// A component's `data`: whatever JSON it is, within a bound.
+/// A component's `data`: any JSON, up to a size limit.
 struct Data(Box<RawValue>);
 
 impl<'de> Deserialize<'de> for Data {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let Kept(raw) = Kept::deserialize(deserializer)?;
         if raw.get().len() > limits::COMPONENT_DATA {
-            let problem = format!("is longer than {} bytes", limits::COMPONENT_DATA);
+            let problem = format!("longer than {} bytes", limits::COMPONENT_DATA);
             return Err(D::Error::custom(problem));
         }
         Ok(Self(raw))
@@ -70,17 +70,17 @@ impl<'de> Deserialize<'de> for Data {
 }
 
 impl IncomingComponent {
-    /// The id or the name of its type, by either of its names.
+    /// The id or name of its type, from either member.
     pub fn component_type(&self) -> Option<&str> {
         self.componenttype.as_ref().or(self.componenttype_id.as_ref()).map(PlainText::as_str)
     }
 
-    /// The error for a member that a new component must have.
+    /// The error for a missing member that a new component requires.
     pub fn missing(field: &str) -> DocumentError {
         DocumentError::new(field, "required")
     }
 
-    /// What is said of it.
+    /// Its description.
     pub fn details(self) -> ComponentDetails {
         ComponentDetails {
             title: self.title,

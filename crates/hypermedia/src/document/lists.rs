@@ -8,7 +8,7 @@ use super::outgoing::{BuildDocument, BuildMembers, ProjectDocument, UserDocument
 use super::shape;
 use crate::Link;
 
-/// Where a page lies in its list: what every page has beside its items.
+/// Position of a page in its list, part of every page.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct ListPage {
     /// The number of items in the whole list.
@@ -28,7 +28,7 @@ pub struct ListPage {
 }
 
 impl ListPage {
-    /// A page of a list whose count is exact, or a lower bound.
+    /// A page of a list, whose count is either exact or a lower bound.
     pub fn new(pages: Pages, is_exact: bool, links: Vec<Link>) -> Self {
         Self {
             count: pages.count,
@@ -53,7 +53,7 @@ pub struct BuildListDocument<'a> {
     /// The builds.
     #[schemars(with = "Vec<BuildMembers>")]
     pub builds: Vec<BuildDocument<'a>>,
-    /// Where the page lies.
+    /// Position of the page in its list.
     #[serde(flatten)]
     pub page: ListPage,
 }
@@ -64,7 +64,7 @@ pub struct BuildListDocument<'a> {
 pub struct ProjectListDocument<'a> {
     /// The projects.
     pub projects: Vec<ProjectDocument<'a>>,
-    /// Where the page lies.
+    /// Position of the page in its list.
     #[serde(flatten)]
     pub page: ListPage,
 }
@@ -75,7 +75,7 @@ pub struct ProjectListDocument<'a> {
 pub struct UserListDocument<'a> {
     /// The users.
     pub users: Vec<UserDocument<'a>>,
-    /// Where the page lies.
+    /// Position of the page in its list.
     #[serde(flatten)]
     pub page: ListPage,
 }

@@ -1,4 +1,4 @@
-//! The documents on the wire: what clients send, and what they get.
+//! The documents that clients send and receive.
 
 mod bounded;
 mod cases;

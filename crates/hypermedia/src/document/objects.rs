@@ -14,14 +14,14 @@ use super::cases::TestTexts;
 use super::shape;
 use crate::Collection;
 
-/// A part of a list: `{"components": [...], "_meta": {"count": N}}`.
+/// A range of a list: `{"components": [...], "_meta": {"count": N}}`.
 #[derive(Debug)]
 pub struct ObjectList<T> {
-    /// What it is a list of.
+    /// The collection listed.
     pub collection: Collection,
-    /// The part.
+    /// The items in this range.
     pub items: Vec<T>,
-    /// How many the whole list has.
+    /// Number of items in the whole list.
     pub count: u64,
 }
 
@@ -41,7 +41,7 @@ impl<T: Serialize> Serialize for ObjectList<T> {
 /// One object under its singular name: `{"component": {...}}`.
 #[derive(Debug)]
 pub struct OneObject<T> {
-    /// What it is one of.
+    /// The collection it belongs to.
     pub collection: Collection,
     /// The object.
     pub object: T,
@@ -92,7 +92,7 @@ pub struct ComponentTypeObject<'a> {
 }
 
 impl<'a> ComponentTypeObject<'a> {
-    /// A component type and its ETag.
+    /// A component type with its ETag.
     pub fn new(of: &'a ComponentType, etag: String) -> Self {
         Self {
             id: of.id,
@@ -118,7 +118,7 @@ enum TypeOf<'a> {
 pub struct ComponentObject<'a> {
     id: Uuid,
     name: &'a str,
-    /// The id of its type, or with `embed=componenttype` the type.
+    /// The id of its type, or the type itself with `embed=componenttype`.
     componenttype: TypeOf<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Uuid")]
@@ -144,7 +144,7 @@ pub struct ComponentObject<'a> {
 }
 
 impl<'a> ComponentObject<'a> {
-    /// A component and its ETag, with its whole type where that is embedded.
+    /// A component with its ETag, and with its whole type if that is embedded.
     pub fn new(of: &'a Component, etag: String, embedded: Option<ComponentTypeObject<'a>>) -> Self {
         let details = &of.details;
         Self {
@@ -170,7 +170,7 @@ impl<'a> ComponentObject<'a> {
     }
 }
 
-/// A project; its id is its name in URIs.
+/// A project; its id is its slug.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "ProjectObject")]
 pub struct ProjectObject<'a> {
@@ -189,7 +189,7 @@ pub struct ProjectObject<'a> {
 }
 
 impl<'a> ProjectObject<'a> {
-    /// A project and its ETag.
+    /// A project with its ETag.
     pub fn new(of: &'a Project, etag: String) -> Self {
         Self {
             id: of.slug.as_str(),
@@ -203,7 +203,7 @@ impl<'a> ProjectObject<'a> {
     }
 }
 
-/// A user; its id is its name.
+/// A user; its id is the username.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "UserObject")]
 pub struct UserObject<'a> {
@@ -219,7 +219,7 @@ pub struct UserObject<'a> {
 }
 
 impl<'a> UserObject<'a> {
-    /// A user and its ETag.
+    /// A user with its ETag.
     pub fn new(of: &'a Account, etag: String) -> Self {
         let username = of.username.as_str();
         Self { id: username, username, created_at: of.created_at, updated_at: of.updated_at, etag }
@@ -261,7 +261,7 @@ pub struct BuildObject<'a> {
 }
 
 impl<'a> BuildObject<'a> {
-    /// A build of a project and its ETag.
+    /// A build of a project, with its ETag.
     pub fn new(of: &'a Build, project: &'a Project, etag: String) -> Self {
         let (success, finished) = match of.outcome {
             Outcome::Running => (None, None),
@@ -288,7 +288,7 @@ impl<'a> BuildObject<'a> {
     }
 }
 
-/// A step; it never changes, so it was created and updated when it ended.
+/// A step. It never changes, so both its creation and its last change are when it ended.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "StepObject")]
 pub struct StepObject<'a> {
@@ -323,7 +323,7 @@ pub struct StepObject<'a> {
 }
 
 impl<'a> StepObject<'a> {
-    /// The step at a place of a build, and its ETag.
+    /// The step at a position in a build, with its ETag.
     pub fn new(
         of: &'a Step,
         build: Uuid,
@@ -351,7 +351,7 @@ impl<'a> StepObject<'a> {
     }
 }
 
-/// A test case; it was created and updated when its build was.
+/// A test case; created and updated with its build.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "TestObject")]
 pub struct TestObject<'a> {
@@ -378,7 +378,7 @@ pub struct TestObject<'a> {
 }
 
 impl<'a> TestObject<'a> {
-    /// The case at a place of a build, and its ETag; `with_texts`, with all that is said of it.
+    /// The test case at a position in a build, with its ETag; `with_texts` adds all its details.
     pub fn new(
         of: &'a TestResult,
         build: BuildId,
@@ -406,7 +406,7 @@ impl<'a> TestObject<'a> {
     }
 }
 
-/// A tag of a project, and how many of its builds have it.
+/// A tag of a project, with the number of its builds that have it.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "TagObject")]
 pub struct TagObject<'a> {
@@ -424,7 +424,7 @@ pub struct TagObject<'a> {
 }
 
 impl<'a> TagObject<'a> {
-    /// A tag, when a build first had it and when one last came or went, and its ETag.
+    /// A tag with its ETag, the time a build first had it, and the time one was last added or removed.
     pub fn new(
         name: &'a str,
         project: &'a str,

@@ -1,4 +1,4 @@
-//! What clients get.
+//! Documents sent to clients.
 
 use std::str::FromStr;
 
@@ -13,7 +13,7 @@ use super::cases::{SummaryDocument, summary};
 use super::shape;
 use crate::Link;
 
-/// Which members of a build's document are wanted.
+/// The requested members of a build document.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Fields(u16);
 
@@ -35,7 +35,7 @@ impl Fields {
     /// All of them.
     pub const ALL: Self = Self((1 << Self::NAMES.len()) - 1);
 
-    /// Whether a member is wanted.
+    /// Whether a member is requested.
     pub fn has(self, name: &str) -> bool {
         Self::NAMES
             .iter()
@@ -55,10 +55,10 @@ impl Fields {
 }
 
 impl FromStr for Fields {
-    /// The name that is no member's.
+    /// The unknown member name.
     type Err = String;
 
-    /// Reads `success,started,links`.
+    /// Parses `success,started,links`.
     fn from_str(text: &str) -> Result<Self, String> {
         let mut fields = Self(0);
         for name in text.split(',').map(str::trim).filter(|name| !name.is_empty()) {
@@ -72,11 +72,11 @@ impl FromStr for Fields {
     }
 }
 
-/// The members of a build's document. With `fields`, it has only those asked for.
+/// The members of a build document; with `fields`, only the requested ones.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Build")]
 pub(super) struct BuildMembers<'a> {
-    /// Its id in URIs: the client's own, or the server's.
+    /// Its id in URIs, chosen by the client or assigned by the server.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     id: Option<String>,
@@ -97,11 +97,11 @@ pub(super) struct BuildMembers<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Vec<shape::Tag>")]
     tags: Option<&'a [Tag]>,
-    /// The client record, as it was sent.
+    /// The client record, as sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "shape::Object")]
     client: Option<&'a RawValue>,
-    /// The ids of the components that were tested.
+    /// The ids of the components under test.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Vec<Uuid>")]
     components: Option<&'a [Uuid]>,
@@ -121,13 +121,13 @@ pub(super) struct BuildMembers<'a> {
 /// A build.
 #[derive(Debug)]
 pub struct BuildDocument<'a> {
-    /// What is stored of it.
+    /// The stored build.
     pub build: &'a Build,
-    /// Its steps, where they are wanted.
+    /// Its steps, if requested.
     pub results: Results<'a>,
-    /// Its links, where they are wanted.
+    /// Its links, if requested.
     pub links: Vec<Link>,
-    /// What is wanted.
+    /// The requested members.
     pub fields: Fields,
 }
 
@@ -156,14 +156,14 @@ impl Serialize for BuildDocument<'_> {
     }
 }
 
-/// The steps of a build, as its document has them.
+/// The steps of a build, for its document.
 #[derive(Debug)]
 pub enum Results<'a> {
-    /// These.
+    /// Steps to serialize.
     Steps(&'a [Step]),
-    /// Those that were written before.
+    /// Already serialized steps.
     Written(&'a RawValue),
-    /// They are too long for this document: it has `null`.
+    /// Too large for this document, which contains `null` instead.
     LeftOut,
 }
 
@@ -177,15 +177,15 @@ impl Serialize for Results<'_> {
     }
 }
 
-/// Steps of a build, written beforehand.
+/// Serializes steps of a build in advance.
 ///
 /// # Errors
-/// Where what is stored of them is not JSON.
+/// If their stored data isn't JSON.
 pub fn written_steps(steps: &[Step]) -> serde_json::Result<Box<RawValue>> {
     serde_json::value::to_raw_value(&Results::Steps(steps))
 }
 
-/// A step of a build, as the build's document has it.
+/// Serializes one step as it appears in a build document.
 ///
 /// # Errors
 /// As [`written_steps`].
@@ -193,7 +193,7 @@ pub fn written_step(step: &Step) -> serde_json::Result<Vec<u8>> {
     serde_json::to_vec(&StepDocument(step))
 }
 
-/// A build's document in two parts, between which its steps go, separated by commas.
+/// A build document split into two parts, between which its steps go, separated by commas.
 ///
 /// # Errors
 /// As [`written_steps`].
@@ -220,7 +220,7 @@ fn raw<S: Serializer>(object: &JsonObject) -> Result<&RawValue, S::Error> {
     serde_json::from_str(text).map_err(S::Error::custom)
 }
 
-/// A step, with the members that its client added.
+/// A step, including additional members from the client.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Step")]
 pub(super) struct StepMembers<'a> {
@@ -255,7 +255,7 @@ impl Serialize for StepDocument<'_> {
     }
 }
 
-/// Members that a client added, each as it was sent.
+/// Additional members from the client, each as sent.
 struct Extras<'a>(&'a JsonObject);
 
 impl Serialize for Extras<'_> {
@@ -317,7 +317,7 @@ pub struct TagListDocument<'a> {
     pub links: Vec<Link>,
 }
 
-/// The session of a browser.
+/// A browser session.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Session")]
 pub struct SessionDocument<'a> {
@@ -328,21 +328,23 @@ pub struct SessionDocument<'a> {
 /// The state of the server.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Status")]
-pub struct StatusDocument {
+pub struct StatusDocument<'a> {
     /// `ok`.
     pub status: &'static str,
+    /// The version of the server, and the commit it was built from.
+    pub version: &'a str,
 }
 
 /// An error.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Error")]
 pub struct ErrorDocument<'a> {
-    /// What happened, and what to do about it.
+    /// What happened and how to fix it.
     pub message: &'a str,
-    /// Details, such as the member of the body that is wrong in `field`.
+    /// Details; for example, `field` names the invalid member of the body.
     #[schemars(with = "shape::Object")]
     pub payload: serde_json::Value,
-    /// The status code of the answer.
+    /// The status code of the response.
     pub status_code: u16,
 }
 

@@ -1,14 +1,15 @@
-//! JSON that is kept as it was sent.
+//! JSON stored as sent.
 
 use serde_json::value::RawValue;
 
-/// How deep JSON of the clients' own may be nested; databases that look into it have such bounds too.
+/// Maximum nesting of clients' own JSON. Databases that look into it have similar limits.
 const MAX_DEPTH: usize = 128;
 
-/// What makes text that is JSON unfit to be kept: strings that are not Unicode, or bottomless nesting.
+/// Why valid JSON text cannot be stored: it contains a string that isn't Unicode, or is nested too
+/// deeply.
 pub(super) fn unfit(json: &str) -> Option<&'static str> {
     let bytes = json.as_bytes();
-    // Most texts have no such escape and few brackets at all: then there is nothing to look at closely.
+    // Most texts have no such escape and few brackets, and need no closer look.
     if memchr::memmem::find(bytes, b"\\u").is_none()
         && memchr::memchr2_iter(b'[', b'{', bytes).nth(MAX_DEPTH).is_none()
     {
@@ -48,13 +49,13 @@ pub(super) fn unfit(json: &str) -> Option<&'static str> {
     None
 }
 
-/// The UTF-16 code unit of the escape `\uXXXX` at a place.
+/// The UTF-16 code unit of the escape `\uXXXX` at a position.
 fn unit(bytes: &[u8], at: usize) -> Option<u16> {
     let digits = bytes.get(at + 1..at + 6)?.strip_prefix(b"u")?;
     u16::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
 }
 
-/// A value that is kept as sent, and fit to be.
+/// A value stored as sent, after checking that it can be.
 pub(super) struct Kept(pub(super) Box<RawValue>);
 
 impl<'de> serde::Deserialize<'de> for Kept {

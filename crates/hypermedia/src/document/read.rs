@@ -1,4 +1,4 @@
-//! Reading a document from a body: strict, with the path of the member that is wrong.
+//! Strict parsing of documents from request bodies. Errors carry the path of the invalid member.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -10,12 +10,12 @@ use serde_json::value::RawValue;
 
 use super::raw::{Kept, unfit};
 
-/// Why a document was refused, and which member of it is to blame.
+/// Why a document was refused, and the invalid member.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DocumentError {
     /// The member's path, such as `results[3].started`; empty for the document as a whole.
     pub field: String,
-    /// What is wrong with it.
+    /// The problem.
     pub problem: String,
 }
 
@@ -36,23 +36,24 @@ impl DocumentError {
     }
 }
 
-/// Reads a document from a request's body.
+/// Parses a document from a request body.
 ///
 /// # Errors
-/// Anything that is not JSON of the document's shape, with the path of the member.
+/// Anything other than JSON of the document's shape; the error has the path of the invalid member.
 pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, DocumentError> {
     let text = std::str::from_utf8(body).map_err(|error| {
         DocumentError::new("", format!("the body is not UTF-8 (byte {})", error.valid_up_to()))
     })?;
-    // serde would read an array as an object's members in order, too.
+    // serde would also accept an array, as an object's members in order.
     if !text.trim_ascii_start().starts_with('{') && serde_json::from_str::<IgnoredAny>(text).is_ok()
     {
         return Err(DocumentError::new("", "the body is not a JSON object"));
     }
-    // Following the path costs a third more, so only a document that fails is read with it.
+    // Tracking the path makes parsing a third slower, so a document is parsed with it only after it
+    // failed.
     match serde_json::from_str(text) {
         Ok(document) => match unfit(text) {
-            Some(problem) => Err(DocumentError::new("", format!("the body holds {problem}"))),
+            Some(problem) => Err(DocumentError::new("", format!("the body contains {problem}"))),
             None => Ok(document),
         },
         Err(error) => Err(explain::<T>(text, &error)),
@@ -60,7 +61,8 @@ pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, DocumentError> {
 }
 
 fn explain<T: DeserializeOwned>(text: &str, error: &serde_json::Error) -> DocumentError {
-    // A string that is not Unicode is a member's fault, though it stops the parser like a syntax error.
+    // A string that isn't Unicode is an error in a member, although it stops the parser like a syntax
+    // error.
     let is_member = error.is_data()
         || error.to_string().contains("surrogate")
         || error.to_string().contains("hex escape");
@@ -74,7 +76,8 @@ fn explain<T: DeserializeOwned>(text: &str, error: &serde_json::Error) -> Docume
     };
     let path = if path == "." { String::new() } else { path };
     let problem = message.rsplit_once(" at line ").map_or(message.as_str(), |(problem, _)| problem);
-    // serde says of which object a member is missing or doubled; the member itself is meant.
+    // serde gives the path of the object with the missing or duplicate member; report the member
+    // itself.
     for (start, problem_of_member) in
         [("missing field `", "required"), ("duplicate field `", "given twice")]
     {
@@ -96,34 +99,34 @@ fn explain<T: DeserializeOwned>(text: &str, error: &serde_json::Error) -> Docume
     if let Some((member, _)) =
         problem.strip_prefix("unknown field `").and_then(|rest| rest.split_once('`'))
     {
-        return DocumentError::new(member, "there is no such member");
+        return DocumentError::new(member, "unknown member");
     }
     DocumentError::new(path, problem)
 }
 
-/// A name, within the bound of names.
+/// A name of limited length.
 pub(super) struct Name(pub(super) String);
 
 impl<'de> Deserialize<'de> for Name {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         if text.len() > limits::NAME {
-            return Err(D::Error::custom(format!("is longer than {} bytes", limits::NAME)));
+            return Err(D::Error::custom(format!("longer than {} bytes", limits::NAME)));
         }
         Ok(Self(text))
     }
 }
 
-/// An object that takes some members for itself and keeps the others.
+/// An object with some known members that stores the others as sent.
 pub(super) trait Open: Default {
     const EXPECTING: &'static str;
-    /// Takes the value of a member that it knows; false where it knows none of that name.
+    /// Parses the value of a known member; returns false if the name is unknown.
     fn take<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<bool, A::Error>;
-    /// Keeps a member that it doesn't know.
+    /// Stores an unknown member.
     fn keep(&mut self, name: String, value: Box<RawValue>);
 }
 
-/// Reads an open object; a member that is given twice is refused, known or not.
+/// Parses an open object; duplicate members, known or unknown, are refused.
 pub(super) fn open<'de, T: Open, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
     struct Members<T>(PhantomData<T>);
     impl<'de, T: Open> Visitor<'de> for Members<T> {
@@ -139,7 +142,7 @@ pub(super) fn open<'de, T: Open, D: Deserializer<'de>>(deserializer: D) -> Resul
             while let Some(name) = map.next_key::<String>()? {
                 members += 1;
                 if members > limits::MEMBERS {
-                    let problem = format!("has more than {} members", limits::MEMBERS);
+                    let problem = format!("more than {} members", limits::MEMBERS);
                     return Err(A::Error::custom(problem));
                 }
                 if name.len() > limits::MEMBER_NAME {
@@ -147,7 +150,7 @@ pub(super) fn open<'de, T: Open, D: Deserializer<'de>>(deserializer: D) -> Resul
                         format!("a member's name is longer than {} bytes", limits::MEMBER_NAME);
                     return Err(A::Error::custom(problem));
                 }
-                // A handful is compared faster than hashed; a thousand is not.
+                // Comparing is faster than hashing for a handful of names, but not for a thousand.
                 let doubled = if seen.len() < 16 {
                     seen.contains(&name)
                 } else {

@@ -1,4 +1,4 @@
-//! The schemas of all documents, as `/openapi.json` has them: derived from the documents' own types.
+//! The schemas of all documents, as in `/openapi.json`, derived from the documents' types.
 
 use devmason_domain::Receipt;
 use schemars::generate::{Contract, SchemaGenerator, SchemaSettings};
@@ -19,7 +19,7 @@ pub fn schemas() -> Map<String, Value> {
     sent.subschema_for::<IncomingComponentType>();
     sent.subschema_for::<IncomingComponent>();
     let mut all = sent.take_definitions(true);
-    // A new component must have what a change may leave out.
+    // A new component requires members that a change may omit.
     if let Some(mut new) = all.get("ComponentChange").cloned() {
         new["required"] = serde_json::json!(["name", "componenttype"]);
         all.insert("NewComponent".to_owned(), new);
@@ -35,7 +35,7 @@ pub fn schemas() -> Map<String, Value> {
     got.subschema_for::<ReceiptDocument>();
     got.subschema_for::<Receipt>();
     got.subschema_for::<SessionDocument<'_>>();
-    got.subschema_for::<StatusDocument>();
+    got.subschema_for::<StatusDocument<'_>>();
     got.subschema_for::<ErrorDocument<'_>>();
     let mut objects = Map::new();
     for collection in Collection::ALL {
@@ -67,7 +67,7 @@ fn generator(contract: Contract) -> SchemaGenerator {
     settings.into_generator()
 }
 
-/// The name and the schema of a type.
+/// A type's name and schema.
 fn of<T: JsonSchema>(generator: &mut SchemaGenerator) -> (String, Value) {
     (T::schema_name().into_owned(), generator.subschema_for::<T>().into())
 }

@@ -1,4 +1,4 @@
-//! The JSON shapes of the domain's values: what the schemas of documents are put together from.
+//! JSON shapes of domain values, used in the schemas of documents.
 
 use std::borrow::Cow;
 
@@ -7,10 +7,10 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::bounded::{Bounded, Distinct};
 
-/// The length of a text that only the body's default limit bounds, in bytes.
+/// Maximum length in bytes of a text limited only by the body's default limit.
 pub(crate) const BODY: usize = 32 << 20;
 
-/// Shapes that are written where they are used.
+/// Shapes inlined where they are used.
 macro_rules! shapes {
     ($($(#[doc = $doc:literal])+ $name:ident = $schema:tt;)+) => {
         $(
@@ -36,7 +36,7 @@ shapes! {
     /// A date in the resource API.
     Date = {
         "type": "string", "maxLength": 100,
-        "description": "RFC 2822, in the offset that the client sent; RFC 3339 is accepted, too",
+        "description": "RFC 2822, with the client's UTC offset; RFC 3339 is also accepted",
     };
     /// A time in the query API.
     Utc = {"type": "string", "format": "date-time"};
@@ -56,7 +56,7 @@ shapes! {
     Who = {"enum": (Reporting::ALL.map(Reporting::as_str))};
     /// A duration.
     Seconds = {"type": "number", "minimum": 0, "description": "Seconds"};
-    /// A counting number.
+    /// A count.
     Number = {"type": "integer", "minimum": 0, "maximum": (u32::MAX)};
     /// Why a test case failed, broke or was skipped.
     Failure = {
@@ -71,7 +71,7 @@ shapes! {
     Object = {"type": "object", "additionalProperties": true};
 }
 
-/// A text of at most so many bytes.
+/// A text of at most `MOST` bytes.
 pub(crate) struct Text<const MOST: usize>;
 
 impl<const MOST: usize> JsonSchema for Text<MOST> {
@@ -82,7 +82,7 @@ impl<const MOST: usize> JsonSchema for Text<MOST> {
         "Text".into()
     }
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        // So many bytes are as many characters at most.
+        // A text has at most as many characters as bytes.
         json_schema!({"type": "string", "maxLength": MOST})
     }
 }
@@ -111,7 +111,7 @@ impl<T: JsonSchema, const MOST: usize> JsonSchema for Distinct<T, MOST> {
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "type": "array", "maxItems": MOST, "items": generator.subschema_for::<T>(),
-            "description": "Duplicates count once",
+            "description": "Duplicates are ignored",
         })
     }
 }

@@ -1,4 +1,4 @@
-//! No page is longer than this, whatever it shows.
+//! Tests that every page has a maximum size, whatever it shows.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 use super::*;
@@ -53,6 +53,7 @@ fn a_page_has_a_bound_whatever_it_shows() {
         token: None,
         here: "/".to_owned(),
         json: Some("/x".to_owned()),
+        version: "0",
     };
     let client =
         format!(r#"{{"host":"{big}","x":"http://{big}","{big}":[{}1]}}"#, "1,".repeat(1 << 10));

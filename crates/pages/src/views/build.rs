@@ -1,4 +1,4 @@
-//! A build, and what changed since others.
+//! A build, and its changes from other builds.
 
 use askama::Template;
 use devmason_domain::{Build, Project, Step, TestResult, full_test_name};
@@ -8,25 +8,25 @@ use super::{Member, Page, by_name, counts, members, message, of_success};
 use crate::Standing;
 use crate::site::{Site, When, duration, micros_of};
 
-/// A build that another one is compared with.
+/// A build that the shown build is compared with.
 #[derive(Debug)]
 pub struct Compared {
-    /// What is said of it.
+    /// Its description.
     pub title: &'static str,
     /// The build.
     pub build: Build,
     /// Its steps; outputs are not needed.
     pub steps: Vec<Step>,
-    /// The whole names of tests that failed in the build that is looked at, and not in this one.
+    /// The full names of tests that failed in the shown build, but not in this one.
     pub broken: Vec<String>,
-    /// Those that failed in this one, and passed in the build that is looked at.
+    /// The full names of tests that failed in this one and passed in the shown build.
     pub mended: Vec<String>,
 }
 
 struct Change {
     title: String,
     lines: Vec<ChangeLine>,
-    /// How many there are beyond those.
+    /// Number of changes not listed.
     more: usize,
 }
 
@@ -37,7 +37,7 @@ struct ChangeLine {
     href: Option<String>,
 }
 
-/// How many changes are listed.
+/// Maximum number of listed changes.
 const CHANGES: usize = 50;
 
 fn change(
@@ -51,9 +51,9 @@ fn change(
     for (name, (nth, success)) in &now {
         let was = match before.get(name) {
             Some((_, known)) if known == success => continue,
-            Some((_, true)) => "was a success",
-            Some((_, false)) => "was a failure",
-            None => "is new",
+            Some((_, true)) => "passed before",
+            Some((_, false)) => "failed before",
+            None => "new",
         };
         let href = Some(format!("{}#step-{nth}", site.build(&project.slug, build)));
         lines.push((
@@ -61,16 +61,16 @@ fn change(
             ChangeLine { standing: of_success(*success), text: (*name).to_owned(), was, href },
         ));
     }
-    // Of a build that runs nobody knows what is still to come.
+    // A running build may still get more steps.
     if Standing::of(build) != Standing::Running {
         for (name, (nth, _)) in before.iter().filter(|(name, _)| !now.contains_key(*name)) {
-            let (text, was) = ((*name).to_owned(), "is not there any more");
+            let (text, was) = ((*name).to_owned(), "removed");
             lines.push((*nth, ChangeLine { standing: Standing::Nothing, text, was, href: None }));
         }
     }
     let tests = [
-        (&from.broken, Standing::Failure, "did not fail"),
-        (&from.mended, Standing::Success, "failed"),
+        (&from.broken, Standing::Failure, "newly failing"),
+        (&from.mended, Standing::Success, "failed before"),
     ];
     for (names, standing, was) in tests {
         lines.extend(names.iter().map(|name| {
@@ -78,15 +78,11 @@ fn change(
             (usize::MAX, ChangeLine { standing, text: name.clone(), was, href })
         }));
     }
-    // What broke comes before what was mended.
+    // New failures come before fixes.
     lines.sort_by_key(|(nth, line)| (line.standing != Standing::Failure, *nth));
     let more = lines.len().saturating_sub(CHANGES);
     let lines = lines.into_iter().take(CHANGES).map(|(_, line)| line).collect();
-    Change {
-        title: format!("What changed since {}, {}", from.title, from.build.key()),
-        lines,
-        more,
-    }
+    Change { title: format!("Changes since {} ({})", from.title, from.build.key()), lines, more }
 }
 
 struct FailedTest {
@@ -95,7 +91,7 @@ struct FailedTest {
     message: String,
 }
 
-/// What a build's page is made of.
+/// The contents of a build's page.
 #[derive(Debug)]
 pub struct BuildParts<'a> {
     /// Its project.
@@ -104,21 +100,21 @@ pub struct BuildParts<'a> {
     pub build: &'a Build,
     /// Its steps, with the outputs of those that were read.
     pub steps: &'a [Step],
-    /// Of each, whether its outputs were read.
+    /// For each step, whether its outputs were read.
     pub is_read: &'a [bool],
-    /// Those of its tests that failed or broke.
+    /// Its failed and broken tests.
     pub failed: &'a [TestResult],
-    /// How many of them are shown.
+    /// Maximum number of them to show.
     pub shown: usize,
-    /// The builds that it is compared with.
+    /// The builds it is compared with.
     pub compared: &'a [Compared],
-    /// The build before.
+    /// The previous build.
     pub previous: Option<&'a Build>,
-    /// The build behind.
+    /// The next build.
     pub next: Option<&'a Build>,
-    /// The components that it tested, by their ids and names.
+    /// The ids and names of the components under test.
     pub components: Vec<(String, String)>,
-    /// Where its events are, if it runs and they can be had.
+    /// The URL of its events, if it is running and they are available.
     pub events: Option<String>,
     /// Whether the viewer may delete it.
     pub may_delete: bool,
@@ -150,13 +146,14 @@ pub struct BuildPage<'a> {
     may_delete: bool,
 }
 
-/// How much HTML all outputs of a build's page come to at first, in bytes: from the end of each.
+/// Maximum size of the HTML for all outputs shown at first on a build's page, in bytes. The end of
+/// each output is shown.
 const SHOWN: usize = 1 << 20;
 
-/// How much HTML its steps come to, in bytes: those behind are not shown.
+/// Maximum size of the HTML for its steps, in bytes; later steps are not shown.
 const STEPS_BYTES: usize = 4 << 20;
 
-/// How many steps a build's page shows.
+/// Maximum number of steps on a build's page.
 const STEPS_SHOWN: usize = 300;
 
 impl<'a> BuildPage<'a> {
@@ -168,7 +165,7 @@ impl<'a> BuildPage<'a> {
         let BuildParts { project, build, steps, .. } = parts;
         let first_failed = steps.iter().position(|step| !step.success);
         let mut room = Room::new(SHOWN);
-        // What failed has room before what did not, and is shown of very many.
+        // Failed steps get room before others, and take precedence if there are too many steps.
         let mut order: Vec<usize> = (0..steps.len()).collect();
         order.sort_by_key(|nth| steps.get(*nth).is_none_or(|step| step.success));
         order.truncate(STEPS_SHOWN);
@@ -234,9 +231,9 @@ impl<'a> BuildPage<'a> {
 
 fn verdict(build: &Build, steps: &[Step]) -> String {
     match (Standing::of(build), steps.iter().find(|step| !step.success)) {
-        (Standing::Running, Some(step)) => format!("Runs, and failed in {}", step.name),
-        (Standing::Running, None) => format!("Runs: {} steps so far", steps.len()),
-        (Standing::Success, _) => format!("Succeeded in {} steps", steps.len()),
+        (Standing::Running, Some(step)) => format!("Running, failed in {}", step.name),
+        (Standing::Running, None) => format!("Running, {} steps so far", steps.len()),
+        (Standing::Success, _) => format!("Succeeded, {} steps", steps.len()),
         (_, Some(step)) => format!("Failed in {}", step.name),
         (_, None) => "Failed".to_owned(),
     }

@@ -9,7 +9,7 @@ use crate::output::{Part, lines};
 use crate::site::{Site, When, duration};
 use crate::text::cut;
 
-/// What came of a test, in a word and with its class.
+/// The result of a test: a word and its CSS class.
 struct Came {
     class: &'static str,
     word: &'static str,
@@ -24,12 +24,12 @@ pub struct TestRow {
     message: String,
     short: String,
     output: String,
-    /// Whether it wrote something that there is no room for.
+    /// Whether some of its output doesn't fit.
     is_hidden: bool,
 }
 
 impl TestRow {
-    /// A test case of a project, with that place among those of its build, and what it wrote as far as there is room.
+    /// A test case of a project at this position in its build, with as much of its output as fits.
     pub fn new(
         site: &Site<'_>,
         project: &Project,
@@ -69,7 +69,7 @@ impl TestRow {
 #[derive(Template)]
 #[template(path = "tests.html")]
 pub struct Tests<'a> {
-    /// What is around the page.
+    /// The page's frame.
     pub site: Site<'a>,
     /// The project.
     pub project: &'a Project,
@@ -77,11 +77,11 @@ pub struct Tests<'a> {
     pub build: &'a Build,
     /// The cases.
     pub tests: Vec<TestRow>,
-    /// Which statuses are shown.
+    /// The statuses shown.
     pub status: &'a str,
-    /// What is in the names of those that are shown.
+    /// The text that the names shown must contain.
     pub text: &'a str,
-    /// The other parts of the list.
+    /// Links to the other parts of the list.
     pub pager: Pager,
 }
 
@@ -112,9 +112,9 @@ impl Page for Tests<'_> {
 pub struct Run<'a> {
     /// The build.
     pub build: &'a Build,
-    /// Where that is.
+    /// Its URL.
     pub href: String,
-    /// What came of it.
+    /// The outcome.
     pub test: TestRow,
 }
 
@@ -128,15 +128,15 @@ impl Run<'_> {
 #[derive(Template)]
 #[template(path = "history.html")]
 pub struct History<'a> {
-    /// What is around the page.
+    /// The page's frame.
     pub site: Site<'a>,
     /// The project.
     pub project: &'a Project,
-    /// The test's whole name.
+    /// The test's full name.
     pub name: &'a str,
-    /// Its runs, the newest first.
+    /// Its runs, newest first.
     pub runs: Vec<Run<'a>>,
-    /// The other parts of the list.
+    /// Links to the other parts of the list.
     pub pager: Pager,
 }
 

@@ -1,4 +1,4 @@
-//! The pages themselves: what each is made of, and its template.
+//! The pages: the contents and template of each.
 
 #[cfg(test)]
 mod bounds;
@@ -7,6 +7,7 @@ mod cases;
 mod others;
 mod project;
 mod receipt;
+mod reference;
 mod step;
 
 use std::collections::HashMap;
@@ -27,20 +28,21 @@ pub use others::{
 pub(crate) use project::strip_label;
 pub use project::{BuildFilter, Builds, ProjectPage, ProjectRow, Projects, TestLine};
 pub use receipt::ReceiptPage;
+pub use reference::Reference;
 pub use step::{Lines, Output, Room, step_html};
 
-/// What a page says of itself, to browsers and to those that show links to it.
-trait Page {
+/// A page's metadata, for browsers and for sites that show links to it.
+pub(crate) trait Page {
     fn title(&self) -> String;
     fn summary(&self) -> String {
-        "Builds and test runs".to_owned()
+        "Builds and test results".to_owned()
     }
     fn standing(&self) -> Standing {
         Standing::Nothing
     }
 }
 
-/// A page, or a part of one, as HTML.
+/// Renders a page, or a part of one, as HTML.
 ///
 /// # Errors
 /// Never for what fits in memory; the template engine reports through `fmt`.
@@ -48,22 +50,22 @@ pub fn rendered(page: &impl Template) -> Result<String, std::fmt::Error> {
     page.render().map_err(|_| std::fmt::Error)
 }
 
-/// Links to other parts of a list, and a word on how long it is.
+/// Links to other parts of a list, and a text about its length.
 #[derive(Debug, Clone, Default)]
 pub struct Pager {
     /// The first part.
     pub first: Option<String>,
-    /// The part before.
+    /// The previous part.
     pub previous: Option<String>,
-    /// The part behind.
+    /// The next part.
     pub next: Option<String>,
     /// The last part.
     pub last: Option<String>,
-    /// How long the list is.
+    /// The length of the list, in words.
     pub text: String,
 }
 
-/// How many tags of a build a list shows.
+/// Maximum number of a build's tags shown in a list.
 const TAGS: usize = 10;
 
 /// A build in a list, with its project.
@@ -99,7 +101,7 @@ impl Row<'_> {
     }
 }
 
-/// `12 passed, 1 failed`: what of a build's tests is not nothing.
+/// `12 passed, 1 failed`: the nonzero counts of a build's tests.
 fn counts(build: &Build) -> String {
     let tests = &build.tests;
     let counts = [
@@ -113,25 +115,26 @@ fn counts(build: &Build) -> String {
     told.map(|(count, word)| format!("{count} {word}")).collect::<Vec<_>>().join(", ")
 }
 
-/// How many of the builds that are finished succeeded, in words; empty where none is.
+/// How many of the finished builds succeeded, in words; empty if none is finished.
 fn pass_rate(builds: &[Build]) -> String {
     let finished = builds.iter().map(Standing::of).filter(|state| *state != Standing::Running);
     let (passed, all) = finished.fold((0, 0), |(passed, all), state| {
         (passed + usize::from(state == Standing::Success), all + 1)
     });
     let rate = (passed * 100_usize).checked_div(all);
-    rate.map(|rate| format!("{rate} % of {all}")).unwrap_or_default()
+    rate.map(|rate| format!("{rate}% of {all}")).unwrap_or_default()
 }
 
 fn of_success(success: bool) -> Standing {
     if success { Standing::Success } else { Standing::Failure }
 }
 
-/// How many steps of a build are looked at for grids and comparisons.
+/// Maximum number of a build's steps used in grids and comparisons.
 const STEPS_LOOKED_AT: usize = 1000;
 
-/// The steps of a build by name, each with its place and whether it succeeded: of several of a name the one that
-/// failed. The parts of an output that was sent while it was written are no steps of their own.
+/// The steps of a build by name, each with its position and whether it succeeded. If several have
+/// the same name, the failed one is used. Parts of an output that was sent while being written
+/// aren't steps of their own.
 fn by_name(steps: &[Step]) -> HashMap<&str, (usize, bool)> {
     let mut found: HashMap<&str, (usize, bool)> = HashMap::new();
     for (nth, step) in
@@ -151,13 +154,13 @@ fn is_part(step: &Step) -> bool {
         && step.extras.as_str().contains("\"part\"")
 }
 
-/// A message of a test that failed, cut to what a page can show of many.
+/// The message of a failed test, cut because a page may show many.
 fn message(test: &TestResult) -> String {
     const LONGEST: usize = 4000;
     let Some(failure) = &test.failure else { return String::new() };
     let parts = [&failure.kind, &failure.message, &failure.text];
     let mut parts: Vec<&str> = parts.into_iter().flatten().map(String::as_str).collect();
-    // Most texts begin with the message.
+    // Most texts start with the message.
     if let [.., message, text] = parts.as_slice()
         && text.contains(message)
     {
@@ -175,11 +178,12 @@ fn message(test: &TestResult) -> String {
 struct Member {
     name: String,
     value: String,
-    /// Where it leads, if it is a link that a page may follow.
+    /// Its target, if it is a link that is allowed on a page.
     href: Option<String>,
 }
 
-/// How many members a page shows, how much of each, in characters, and how long a link may be, in bytes.
+/// Maximum number of members shown on a page, maximum length of each in characters, and maximum
+/// length of a link in bytes.
 const MEMBERS: usize = 50;
 const VALUE: usize = 300;
 const LINK: usize = 2 << 10;

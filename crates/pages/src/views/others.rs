@@ -1,4 +1,4 @@
-//! Tags, users, components, signing in, and what has no page of its own.
+//! Tags, users, components, signing in, and documents without a page of their own.
 
 use askama::Template;
 use devmason_domain::{Account, Component, Project, Tag, Username};
@@ -10,7 +10,7 @@ use crate::site::Site;
 #[derive(Template)]
 #[template(path = "tags.html")]
 pub struct Tags<'a> {
-    /// What is around the page.
+    /// The page's frame.
     pub site: Site<'a>,
     /// The project.
     pub project: &'a Project,
@@ -32,11 +32,11 @@ impl Page for Tags<'_> {
 #[derive(Template)]
 #[template(path = "users.html")]
 pub struct Users<'a> {
-    /// What is around the page.
+    /// The page's frame.
     pub site: Site<'a>,
     /// The users.
     pub users: &'a [Account],
-    /// The other parts of the list.
+    /// Links to the other parts of the list.
     pub pager: Pager,
 }
 
@@ -50,11 +50,11 @@ impl Page for Users<'_> {
 #[derive(Template)]
 #[template(path = "user.html")]
 pub struct User<'a> {
-    /// What is around the page.
+    /// The page's frame.
     pub site: Site<'a>,
     /// The user's name.
     pub username: &'a Username,
-    /// The user's newest builds.
+    /// The user's recent builds.
     pub rows: Vec<Row<'a>>,
     /// Whether the viewer may change the password.
     pub may_change: bool,
@@ -66,17 +66,17 @@ impl Page for User<'_> {
     }
 }
 
-/// The form to sign in with.
+/// The sign-in form.
 #[derive(Template)]
 #[template(path = "sign_in.html")]
 pub struct SignIn<'a> {
-    /// What is around the page.
+    /// The page's frame.
     pub site: Site<'a>,
-    /// Where to go then.
+    /// Where to redirect afterwards.
     pub next: &'a str,
-    /// Who tried.
+    /// The username entered.
     pub username: &'a str,
-    /// Why it failed.
+    /// Why signing in failed.
     pub problem: &'a str,
 }
 
@@ -104,11 +104,11 @@ impl ComponentRow<'_> {
 #[derive(Template)]
 #[template(path = "components.html")]
 pub struct Components<'a> {
-    /// What is around the page.
+    /// The page's frame.
     pub site: Site<'a>,
     /// The components.
     pub rows: Vec<ComponentRow<'a>>,
-    /// The other parts of the list.
+    /// Links to the other parts of the list.
     pub pager: Pager,
 }
 
@@ -122,13 +122,13 @@ impl Page for Components<'_> {
 #[derive(Template)]
 #[template(path = "component_builds.html")]
 pub struct ComponentBuilds<'a> {
-    /// What is around the page.
+    /// The page's frame.
     pub site: Site<'a>,
     /// The component.
     pub component: &'a Component,
     /// The builds.
     pub rows: Vec<Row<'a>>,
-    /// The other parts of the list.
+    /// Links to the other parts of the list.
     pub pager: Pager,
 }
 
@@ -138,17 +138,17 @@ impl Page for ComponentBuilds<'_> {
     }
 }
 
-/// Why something was not done.
+/// Why an operation failed.
 #[derive(Template)]
 #[template(path = "problem.html")]
 pub struct ProblemPage<'a> {
-    /// What is around the page.
+    /// The page's frame.
     pub site: Site<'a>,
     /// The HTTP status.
     pub status: u16,
-    /// What the status is called.
+    /// The reason phrase of the status.
     pub reason: &'a str,
-    /// What is wrong.
+    /// The problem.
     pub message: &'a str,
 }
 
@@ -172,7 +172,7 @@ pub struct DocumentPage<'a> {
 }
 
 impl<'a> DocumentPage<'a> {
-    /// Shows a JSON document: its text, laid out, every URL in it a link.
+    /// Shows the text of a JSON document, formatted, with every URL in it as a link.
     pub fn new(site: Site<'a>, title: &'a str, json: &str) -> Self {
         let (body, is_whole) = crate::json::to_html(json);
         Self { site, title, body, is_whole }

@@ -10,24 +10,24 @@ use crate::plot;
 use crate::site::{Site, When};
 use crate::text::short;
 
-/// What a strip of builds shows, in words.
+/// The contents of a strip of builds, in words.
 pub(crate) fn strip_label(builds: &[Build]) -> String {
     let count = |state| builds.iter().filter(|build| Standing::of(build) == state).count();
     let (failed, running) = (count(Standing::Failure), count(Standing::Running));
-    format!("Of the last {} builds {failed} failed, {running} run", builds.len())
+    format!("Last {} builds: {failed} failed, {running} running", builds.len())
 }
 
-/// A project in the list of all.
+/// A project in the list of all projects.
 #[derive(Debug)]
 pub struct ProjectRow {
     /// The project.
     pub project: Project,
-    /// Its newest builds, the newest first.
+    /// Its recent builds, newest first.
     pub builds: Vec<Build>,
 }
 
 impl ProjectRow {
-    /// How it stands.
+    /// Its status.
     pub fn standing(&self) -> Standing {
         Standing::latest(self.builds.iter())
     }
@@ -43,17 +43,17 @@ impl ProjectRow {
 #[derive(Template)]
 #[template(path = "projects.html")]
 pub struct Projects<'a> {
-    /// What is around the page.
+    /// The page's frame.
     pub site: Site<'a>,
     /// The projects.
     pub rows: Vec<ProjectRow>,
-    /// What is searched for.
+    /// The search text.
     pub search: &'a str,
-    /// Whether those that are red come first.
+    /// Whether failing projects come first.
     pub red_first: bool,
-    /// Whether the viewer may register one.
+    /// Whether the viewer may register a project.
     pub may_register: bool,
-    /// The other parts of the list.
+    /// Links to the other parts of the list.
     pub pager: Pager,
 }
 
@@ -63,7 +63,7 @@ impl Page for Projects<'_> {
     }
     fn summary(&self) -> String {
         let red = self.rows.iter().filter(|row| row.standing() == Standing::Failure).count();
-        format!("{} projects, {red} of them red", self.rows.len())
+        format!("{} projects, {red} failing", self.rows.len())
     }
     fn standing(&self) -> Standing {
         let any = |state| self.rows.iter().any(|row| row.standing() == state);
@@ -74,7 +74,7 @@ impl Page for Projects<'_> {
     }
 }
 
-/// Names against builds: what came of each in each.
+/// A grid of names and builds, with the result for each pair.
 #[derive(Debug, Clone, Default)]
 struct Grid {
     columns: Vec<Cell>,
@@ -96,7 +96,7 @@ struct Cell {
     href: String,
 }
 
-/// A sign that says it without colour.
+/// A sign that works without colour.
 fn mark(standing: Standing) -> &'static str {
     match standing {
         Standing::Success => "\u{2713}",
@@ -106,15 +106,15 @@ fn mark(standing: Standing) -> &'static str {
     }
 }
 
-/// How many rows a grid has.
+/// Maximum number of rows in a grid.
 const GRID_ROWS: usize = 60;
 
-/// What came of one test in some builds.
+/// The results of one test in several builds.
 #[derive(Debug, Clone)]
 pub struct TestLine {
-    /// Its whole name.
+    /// Its full name.
     pub name: String,
-    /// In each of the builds that had it.
+    /// Its result in each build that had it.
     pub runs: Vec<(BuildId, TestStatus)>,
 }
 
@@ -129,7 +129,7 @@ impl Grid {
         Self { columns: builds.iter().map(column).collect(), rows: Vec::new() }
     }
 
-    /// The steps of builds, the newest first, in the order of the newest build that has each.
+    /// The grid of steps: builds newest first, steps in the order of the newest build that has each.
     fn of_steps(site: &Site<'_>, project: &Project, builds: &[Build], steps: &[Vec<Step>]) -> Self {
         let mut grid = Self::of(site, project, builds);
         let steps: Vec<_> = steps.iter().map(|steps| by_name(steps)).collect();
@@ -160,7 +160,7 @@ impl Grid {
         grid
     }
 
-    /// What came of tests in builds, the newest first.
+    /// The grid of tests: builds newest first.
     fn of_tests(site: &Site<'_>, project: &Project, builds: &[Build], tests: &[TestLine]) -> Self {
         let mut grid = Self::of(site, project, builds);
         for TestLine { name, runs } in tests {
@@ -199,12 +199,12 @@ pub struct ProjectPage<'a> {
     may_change: bool,
 }
 
-/// How many builds a project's page lists.
+/// Number of builds listed on a project's page.
 const NEWEST: usize = 10;
 
 impl<'a> ProjectPage<'a> {
-    /// The page of a project with its newest builds, the newest first, and what came of steps and tests in the first
-    /// of them.
+    /// The page of a project with its recent builds, newest first, and the results of steps and tests
+    /// in the first of them.
     pub fn new(
         site: Site<'a>,
         project: &'a Project,
@@ -245,7 +245,7 @@ impl Page for ProjectPage<'_> {
     }
 }
 
-/// What a list of builds is narrowed to.
+/// The filter of a list of builds.
 #[derive(Debug, Clone, Default)]
 pub struct BuildFilter<'a> {
     /// `success`, `failure` or `running`.
@@ -254,12 +254,12 @@ pub struct BuildFilter<'a> {
     pub tag: &'a str,
     /// A host.
     pub host: &'a str,
-    /// What is in the id.
+    /// Text that the id contains.
     pub text: &'a str,
 }
 
 impl BuildFilter<'_> {
-    /// Whether anything is left out.
+    /// Whether the filter excludes anything.
     pub fn is_set(&self) -> bool {
         [self.state, self.tag, self.host, self.text].iter().any(|word| !word.is_empty())
     }
@@ -269,21 +269,21 @@ impl BuildFilter<'_> {
 #[derive(Template)]
 #[template(path = "builds.html")]
 pub struct Builds<'a> {
-    /// What is around the page.
+    /// The page's frame.
     pub site: Site<'a>,
-    /// What it is called.
+    /// The heading.
     pub heading: String,
-    /// Where the list is.
+    /// The URL of the list.
     pub action: String,
     /// Which list it is.
     pub of: BuildsOf,
-    /// The project that all of them are of.
+    /// The project that all builds belong to.
     pub project: Option<&'a Project>,
     /// The builds.
     pub rows: Vec<Row<'a>>,
-    /// What the list is narrowed to.
+    /// The filter.
     pub filter: BuildFilter<'a>,
-    /// The other parts of the list.
+    /// Links to the other parts of the list.
     pub pager: Pager,
 }
 
@@ -298,7 +298,7 @@ impl Page for Builds<'_> {
     }
     fn summary(&self) -> String {
         let failed = self.rows.iter().filter(|row| row.standing() == Standing::Failure).count();
-        format!("{} builds here, {failed} of them failed", self.rows.len())
+        format!("{} builds on this page, {failed} failed", self.rows.len())
     }
     fn standing(&self) -> Standing {
         let mut all = self.rows.iter().map(Row::standing);

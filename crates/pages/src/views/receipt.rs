@@ -1,4 +1,4 @@
-//! What a build's uploads were read as.
+//! How a build's uploads were parsed.
 
 use askama::Template;
 use devmason_domain::{Build, Counts, Project, Receipt, ReceiptNote};
@@ -6,10 +6,10 @@ use devmason_domain::{Build, Counts, Project, Receipt, ReceiptNote};
 use super::Page;
 use crate::site::Site;
 
-/// How many files are shown.
+/// Maximum number of files shown.
 const FILES: usize = 200;
 
-/// How many notes are shown of a file, and of all of them.
+/// Maximum number of notes shown per file, and in total.
 const NOTES: usize = 50;
 const ALL_NOTES: usize = 500;
 
@@ -27,19 +27,19 @@ struct Row {
 
 impl Row {
     fn new(stored: &str, kept: &'static str, room: &mut usize) -> Self {
-        // One that cannot be parsed is a row that says nothing.
+        // A receipt that cannot be parsed becomes an empty row.
         let stored: Receipt = serde_json::from_str(stored).unwrap_or_default();
         let is_document = stored.format.as_deref() == Some(Receipt::DOCUMENT);
-        let file = stored.file.unwrap_or_else(|| {
-            if is_document { "a document of the API" } else { "the file" }.to_owned()
-        });
+        let file = stored
+            .file
+            .unwrap_or_else(|| if is_document { "API document" } else { "the file" }.to_owned());
         let files = stored.files.map(|files| format!("{files} files, ")).unwrap_or_default();
         let mut notes = stored.notes;
         notes.truncate(NOTES.min(*room));
         *room -= notes.len();
         Self {
             file,
-            format: stored.format.unwrap_or_else(|| "no report".to_owned()),
+            format: stored.format.unwrap_or_else(|| "not a report".to_owned()),
             recognized: stored.recognized,
             size: stored.bytes.map(|bytes| format!("{files}{bytes} bytes")).unwrap_or_default(),
             tests: stored.tests.unwrap_or_default(),
@@ -50,22 +50,22 @@ impl Row {
     }
 }
 
-/// What a build's uploads were read as: a row for each file.
+/// How a build's uploads were parsed: a row per file.
 #[derive(Template)]
 #[template(path = "receipt.html")]
 pub struct ReceiptPage<'a> {
-    /// What is around the page.
+    /// The page's frame.
     site: Site<'a>,
     project: &'a Project,
     build: &'a Build,
     rows: Vec<Row>,
     more: usize,
-    /// Whether the viewer may have the uploads read again.
+    /// Whether the viewer may reparse the uploads.
     may_reparse: bool,
 }
 
 impl<'a> ReceiptPage<'a> {
-    /// The receipts of documents and of files, as they are stored; of each file, whether its upload is kept.
+    /// From the stored receipts of documents and files, and for each file whether its upload is kept.
     pub fn new(
         site: Site<'a>,
         (project, build): (&'a Project, &'a Build),
@@ -92,6 +92,6 @@ impl Page for ReceiptPage<'_> {
         format!("Receipt of build {}", self.build.key())
     }
     fn summary(&self) -> String {
-        "What its uploads were read as".to_owned()
+        "How its uploads were parsed".to_owned()
     }
 }

@@ -8,12 +8,12 @@ use crate::Standing;
 use crate::output::{Part, lines};
 use crate::site::{Site, When, bytes, duration, micros_of};
 
-/// How much room is left for outputs.
+/// The room left for outputs.
 #[derive(Debug)]
 pub struct Room(usize);
 
 impl Room {
-    /// So many bytes.
+    /// Room for this many bytes.
     pub fn new(bytes: usize) -> Self {
         Self(bytes)
     }
@@ -27,12 +27,12 @@ impl Room {
     }
 }
 
-/// An output of a step, as far as it is shown.
+/// The shown part of a step's output.
 struct Stream {
     name: &'static str,
-    /// How long the whole of it is.
+    /// The length of the whole output.
     whole: String,
-    /// The same, and how much of it is shown.
+    /// The length of the whole output, and how much of it is shown.
     about: String,
     raw: String,
     more: Option<String>,
@@ -40,7 +40,7 @@ struct Stream {
     lines: String,
 }
 
-/// A step of a build's page.
+/// A step on a build's page.
 #[derive(Template)]
 #[template(path = "step.html")]
 struct StepPart<'a> {
@@ -55,14 +55,14 @@ struct StepPart<'a> {
     streams: Vec<Stream>,
 }
 
-/// The two outputs of a step, with their names in URIs and for people.
+/// The two outputs of a step: their names in URIs, their labels and their line prefixes.
 const STREAMS: [(&str, &str, &str); 2] =
     [("output", "Output", "L"), ("errout", "Error output", "E")];
 
-/// How much of the outputs of a step that failed is shown, whatever came before it.
+/// How much of a failed step's outputs is shown, whatever came before it, in bytes.
 const LEAST: usize = 4 << 10;
 
-/// How much of one output is shown at once.
+/// How much of one output is shown at first: lines, bytes.
 const TAIL: (usize, usize) = (1000, 128 << 10);
 
 /// A step of a build as HTML, as far as there is room.
@@ -89,7 +89,7 @@ pub fn step_html(
         let whole = format!("{} lines, {}", part.of, bytes(text.len()));
         let about = if part.first > 1 {
             let shown = (part.of + 1).saturating_sub(part.first);
-            format!("{whole}; the last {shown} are shown")
+            format!("{whole}; last {shown} shown")
         } else {
             whole.clone()
         };
@@ -108,7 +108,7 @@ pub fn step_html(
     rendered(&StepPart::new(build, (nth, step), is_open, streams))
 }
 
-/// A step whose outputs were not read: only where they are.
+/// A step whose outputs were not read: only links to them.
 pub(super) fn unread_step_html(
     site: &Site<'_>,
     project: &Project,
@@ -118,7 +118,7 @@ pub(super) fn unread_step_html(
     let streams = STREAMS.map(|(path, name, _)| {
         let raw = site.output(&project.slug, build, nth, path);
         let more = Some(format!("{raw}?format=html&to={}", u32::MAX));
-        let about = "not shown here".to_owned();
+        let about = "not loaded".to_owned();
         let id = format!("step-{nth}-{path}");
         Stream {
             name,
@@ -155,7 +155,7 @@ impl<'a> StepPart<'a> {
     }
 }
 
-/// Where in its build's time a step was, in thousandths: from where on, and how long.
+/// A step's place in its build's duration, in thousandths: start and length.
 fn bar(build: &Build, step: &Step) -> (u64, u64) {
     let from = build.started.micros();
     let until = micros_of(build)
@@ -186,20 +186,20 @@ pub struct Output<'a> {
     lines: String,
 }
 
-/// How much of an output a page of it has: lines, bytes.
+/// Maximum size of a page of an output: lines, bytes.
 const PAGE: (usize, usize) = (5000, 512 << 10);
 
-/// Which lines of an output are wanted.
+/// The requested lines of an output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lines {
-    /// From that one on.
+    /// From this line on.
     From(usize),
-    /// Up to that one.
+    /// Up to this line.
     To(usize),
 }
 
 impl<'a> Output<'a> {
-    /// A page of the standard output of a step, or of its error output.
+    /// A page of a step's standard output or standard error.
     pub fn new(
         site: Site<'a>,
         project: &'a Project,
@@ -221,7 +221,7 @@ impl<'a> Output<'a> {
         let raw = site.output(&project.slug, build, nth, path);
         Self {
             about: match part.last {
-                0 => format!("no such lines; there are {}", part.of),
+                0 => format!("no such lines; the output has {}", part.of),
                 last => format!("lines {} to {last} of {}", part.first, part.of),
             },
             previous: (part.first > 1).then(|| format!("{raw}?format=html&to={}", part.first - 1)),

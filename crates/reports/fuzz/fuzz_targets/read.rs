@@ -1,4 +1,4 @@
-//! Any bytes, read as a report of the format that `FORMAT` names, or as what they are recognized as.
+//! Parses arbitrary bytes as the format in `FORMAT`, or as the format they are recognized as.
 #![no_main]
 
 use std::sync::LazyLock;

@@ -1,4 +1,4 @@
-//! What is no report, or a broken one, is refused with its line.
+//! Files that are not reports, or are malformed, are rejected with the line number.
 
 use super::*;
 
@@ -6,7 +6,7 @@ fn problem(text: &str) -> String {
     Read::from_bytes(text.as_bytes(), Some(Format::Junit)).unwrap_err().to_string()
 }
 
-/// What came before a break, and what speaks against it.
+/// The cases before the break, and the reasons why the report is not a success.
 fn broken(text: &str) -> (Vec<String>, String) {
     let read = read(text);
     assert!(!read.tally.verdict.is_success());
@@ -17,14 +17,14 @@ fn broken(text: &str) -> (Vec<String>, String) {
 fn broken_xml_is_refused_with_its_line() {
     assert_eq!(
         problem("<testsuite>\n<testcase name='a'>\n</testsuite>"),
-        "line 3: the XML is broken: ill-formed document: expected `</testcase>`, but `</testsuite>` was found (in <testcase>, which starts on line 2)"
+        "line 3: invalid XML: ill-formed document: expected `</testcase>`, but `</testsuite>` was found (in <testcase>, which starts on line 2)"
     );
-    // What came before the break is kept, and is no success.
+    // Cases before the break are kept, but the report is not a success.
     assert_eq!(
         broken("<testsuite>\n<testcase name='a'/>\n"),
         (
             vec!["::a passed".to_owned()],
-            "the file breaks off: line 3: the file ends within <testsuite>, which starts on line 1"
+            "the file is truncated: line 3: the file ends inside <testsuite>, which starts on line 1"
                 .to_owned()
         )
     );
@@ -44,28 +44,27 @@ fn broken_xml_is_refused_with_its_line() {
     ] {
         let (cases, reasons) = broken(text);
         assert_eq!(cases.len(), kept, "{text}");
-        assert!(reasons.starts_with("the file breaks off: "), "{reasons}");
+        assert!(reasons.starts_with("the file is truncated: "), "{reasons}");
     }
-    assert!(problem("<testsuite>\n<testcase name='a").starts_with("line 2: the XML is broken"));
+    assert!(problem("<testsuite>\n<testcase name='a").starts_with("line 2: invalid XML"));
     assert!(
-        problem("<testsuite>\n<testcase name=/></testsuite>")
-            .starts_with("line 2: the XML is broken")
+        problem("<testsuite>\n<testcase name=/></testsuite>").starts_with("line 2: invalid XML")
     );
     assert_eq!(
         problem("<testsuite><testcase name='a'><testcase name='b'/></testcase></testsuite>"),
-        "line 1: <testcase> within a <testcase>"
+        "line 1: unexpected <testcase> in a <testcase>"
     );
 }
 
 #[test]
 fn entities_are_never_expanded_and_nothing_is_fetched() {
     let bomb = "<!DOCTYPE t [<!ENTITY a 'aaaa'><!ENTITY b '&a;&a;&a;'>]>\n<testsuite name='s'><testcase name='x'><failure>&b;</failure></testcase></testsuite>";
-    let refused = "line 2: the entity &b; is not known: what a document declares is not expanded";
+    let refused = "line 2: unknown entity &b;: entities declared in the document are not expanded";
     assert_eq!(problem(bomb), refused);
     let external =
         "<!DOCTYPE t [<!ENTITY b SYSTEM 'file:///etc/passwd'>]>\n<testsuite name='&b;'/>";
     assert_eq!(problem(external), refused);
-    // A declaration that is not used harms nobody.
+    // An unused declaration is harmless.
     let read = read(
         "<!DOCTYPE t [<!ENTITY a 'aaaa'>]><testsuite name='s'><testcase name='x'/></testsuite>",
     );
@@ -75,7 +74,7 @@ fn entities_are_never_expanded_and_nothing_is_fetched() {
 #[test]
 fn elements_do_not_lie_in_each_other_without_end() {
     let deep = format!("<testsuite>{}", "<a>".repeat(100_000));
-    assert_eq!(problem(&deep), "line 1: elements lie more than 512 deep");
+    assert_eq!(problem(&deep), "line 1: elements nested more than 512 levels deep");
 }
 
 #[test]
@@ -84,21 +83,21 @@ fn what_is_no_report_is_refused() {
         ["", "hello", "{}", "[]", "{\"success\": true}", "<html></html>", "okay\n", "\0\0\0"]
     {
         let refused = Read::from_bytes(text.as_bytes(), None).unwrap_err().to_string();
-        assert!(
-            refused.contains("formats that are parsed: junit, tap, go, "),
-            "{text:?}: {refused}"
-        );
+        assert!(refused.contains("supported formats: junit, tap, go, "), "{text:?}: {refused}");
     }
     let as_format = |format, text: &str| {
         Read::from_bytes(text.as_bytes(), Some(format)).unwrap_err().to_string()
     };
-    assert_eq!(as_format(Format::Junit, "<html/>"), "line 1: <html> is not the root of JUnit XML");
-    assert_eq!(as_format(Format::Tap, "hello\n"), "there is neither a plan nor a test in it");
-    assert_eq!(as_format(Format::Go, "{\"a\":1}\n"), "line 1: this is no event of go test");
-    assert_eq!(as_format(Format::Libtest, "nothing\n"), "there is no event in it");
-    assert_eq!(as_format(Format::Libtest, "{}\n"), "line 1: this is no event of libtest");
-    assert!(as_format(Format::Ctrf, "{\n\"results\": 1}").starts_with("line 2: this is no CTRF"));
-    assert_eq!(as_format(Format::Junit, ""), "there is no element in it");
+    assert_eq!(
+        as_format(Format::Junit, "<html/>"),
+        "line 1: <html> is not a JUnit XML root element"
+    );
+    assert_eq!(as_format(Format::Tap, "hello\n"), "neither a plan nor a test found");
+    assert_eq!(as_format(Format::Go, "{\"a\":1}\n"), "line 1: not a go test event");
+    assert_eq!(as_format(Format::Libtest, "nothing\n"), "no events found");
+    assert_eq!(as_format(Format::Libtest, "{}\n"), "line 1: not a libtest event");
+    assert!(as_format(Format::Ctrf, "{\n\"results\": 1}").starts_with("line 2: invalid CTRF"));
+    assert_eq!(as_format(Format::Junit, ""), "no elements found");
 }
 
 #[test]
@@ -163,7 +162,7 @@ fn nothing_that_speaks_against_a_report_is_overheard() {
         let verdict = read(&text).tally.verdict;
         assert_eq!(verdict.is_success(), is_success, "{text}: {:?}", verdict.reasons());
     }
-    // The suite's own words are kept.
+    // The suite's own message is kept.
     let read = read(&nunit2(torn_down));
     assert_eq!(cases(&read), ["F::F.a passed", "F::F error"]);
     let message = read.cases[1].failure.as_ref().unwrap().message.as_deref();
@@ -177,11 +176,11 @@ fn what_another_tool_wrote_is_called_by_its_name() {
         ("<!DOCTYPE html><html></html>", "a web page"),
         ("<checkstyle version='1'/>", "a lint report"),
         (r#"{"collection":{"info":{}},"run":{}}"#, "Newman"),
-        (r#"{"generator":"Robot 7.1","suite":{}}"#, "Robot Framework's JSON"),
+        (r#"{"generator":"Robot 7.1","suite":{}}"#, "Robot Framework JSON"),
         (r#"{"meta":{},"files":{},"totals":{}}"#, "a coverage report"),
         ("TN:\nSF:a.c\n", "a coverage report"),
         (r#"[{"filePath":"a","messages":[],"errorCount":0}]"#, "ESLint"),
-        ("ok 12 files were copied\n", "no report of a known format"),
+        ("ok 12 files were copied\n", "not a report in a supported format"),
     ] {
         let refused = Read::from_bytes(text.as_bytes(), None).unwrap_err().to_string();
         assert!(refused.contains(name), "{text}: {refused}");

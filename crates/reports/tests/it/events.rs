@@ -1,4 +1,4 @@
-//! Formats with a line of JSON for each event, and CTRF.
+//! Formats with one JSON line per event, and CTRF.
 
 use super::*;
 
@@ -33,7 +33,7 @@ fn events_of_go_test_are_read() {
     let failure = read.cases[0].failure.as_ref().unwrap();
     assert_eq!(failure.text.as_deref(), Some("    x_test.go:7: wrong\n"));
     assert_eq!(read.cases[0].micros, Some(250_000));
-    assert_eq!(notes(&read), ["- verdict: the file ends before the package 'ex/c' does"]);
+    assert_eq!(notes(&read), ["- verdict: the file ends before package 'ex/c' finishes"]);
 }
 
 #[test]
@@ -75,8 +75,8 @@ fn a_test_that_did_not_end_broke() {
     assert_eq!(
         notes(&read),
         [
-            "1 verdict: the suite does not end",
-            "1 verdict: the suite says test_count=2; there are 1"
+            "1 verdict: the suite did not finish",
+            "1 verdict: the suite says test_count=2, but contains 1"
         ]
     );
 }
@@ -94,7 +94,7 @@ fn ctrf_is_read() {
     assert_eq!(cases(&read), ["s / t::a flaky", "::b failed", "::c error"]);
     assert_eq!(read.cases[1].stdout, "l1\nl2\n");
     assert_eq!(read.suites[0].micros, Some(1_500_000));
-    assert_eq!(notes(&read), ["- guessed: the status 'other' of 'c' counts as an error"]);
+    assert_eq!(notes(&read), ["- guessed: status 'other' of 'c' counted as an error"]);
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn what_go_does_not_tell_of_a_test_its_package_does() {
     assert_eq!(cases(&read), ["ex/a::BenchmarkX passed"]);
     assert_eq!(
         notes(&read),
-        ["2 guessed: go does not tell how 'BenchmarkX' ended; it is taken to be as its package"]
+        ["2 guessed: no result for 'BenchmarkX'; assumed to match its package"]
     );
 }
 
@@ -121,5 +121,5 @@ fn a_package_of_go_that_is_cut_off_behind_a_test_broke() {
 "#,
     );
     assert_eq!(cases(&read), ["ex/a::TestX passed", "ex/a::the package itself error"]);
-    assert_eq!(notes(&read), ["- verdict: the file ends before the package 'ex/a' does"]);
+    assert_eq!(notes(&read), ["- verdict: the file ends before package 'ex/a' finishes"]);
 }

@@ -46,7 +46,7 @@ fn cases_have_what_is_said_of_them() {
     );
     assert_eq!(suite.properties, [("os".to_owned(), "linux".to_owned())]);
     assert_eq!(suite.started.unwrap().to_rfc3339_utc(), "2026-01-02T03:04:05Z");
-    // The failures that the suite does not claim are none that it lacks.
+    // The suite does not count failures, so none are missing.
     assert_eq!(notes(&read), [] as [&str; 0]);
 }
 
@@ -79,8 +79,8 @@ fn totals_that_are_missing_or_lie_are_told() {
     assert_eq!(
         notes(&read),
         [
-            "1 odd: the suite 's' says tests=\"5\"; there are 2",
-            "1 verdict: the suite 's' says failures=\"2\"; there are 1"
+            "1 odd: the suite 's' says tests=\"5\", but contains 2",
+            "1 verdict: the suite 's' says failures=\"2\", but contains 1"
         ]
     );
 }
@@ -125,14 +125,14 @@ fn several_roots_one_after_the_other_are_read() {
         "<?xml version='1.0'?><testsuite name='a'><testcase name='x'/></testsuite>\n<?xml version='1.0'?><testsuite name='b'><testcase name='y'/></testsuite>",
     );
     assert_eq!(cases(&read), ["a::x passed", "b::y passed"]);
-    assert_eq!(notes(&read), ["- odd: 2 documents stand one after the other; all are read"]);
+    assert_eq!(notes(&read), ["- odd: the file contains 2 XML documents; all were parsed"]);
 }
 
 #[test]
 fn cases_that_are_there_twice_are_kept_and_told() {
     let read = read("<testsuite name='s'><testcase name='a'/>\n<testcase name='a'/></testsuite>");
     assert_eq!(read.cases.len(), 2);
-    assert_eq!(notes(&read), ["2 doubled: 'a' is there twice; both are kept"]);
+    assert_eq!(notes(&read), ["2 doubled: 'a' appears twice; both are kept"]);
 }
 
 #[test]
@@ -151,9 +151,9 @@ fn durations_and_dates_that_are_none_are_told() {
     assert_eq!(
         notes(&read),
         [
-            "1 odd: timestamp=\"yesterday\" is no date",
-            "1 odd: time=\"soon\" is no duration",
-            "2 guessed: time=\"1,234\" is read as 1234 seconds",
+            "1 odd: timestamp=\"yesterday\" is not a date",
+            "1 odd: time=\"soon\" is not a duration",
+            "2 guessed: time=\"1,234\" interpreted as 1234 seconds",
         ]
     );
 }
@@ -162,10 +162,7 @@ fn durations_and_dates_that_are_none_are_told() {
 fn what_is_not_known_is_told_once() {
     let read =
         read("<testsuite name='s'><testcase name='a'><video/><video/></testcase></testsuite>");
-    assert_eq!(
-        notes(&read),
-        ["1 dropped: <video> is not known; it is left out, here and further on"]
-    );
+    assert_eq!(notes(&read), ["1 dropped: unknown element <video> ignored, here and below"]);
 }
 
 #[test]
@@ -192,7 +189,7 @@ fn characters_that_xml_forbids_do_no_harm() {
     )
     .unwrap();
     assert_eq!(read.cases[0].stdout, "\u{1b}[31mred\0 \u{1b}[0m \0 \u{fffd}");
-    assert_eq!(notes(&read), ["- odd: 1 byte sequences are no text and were replaced by U+FFFD"]);
+    assert_eq!(notes(&read), ["- odd: 1 invalid byte sequences were replaced by U+FFFD"]);
 }
 
 #[test]
@@ -214,5 +211,5 @@ fn tests_of_one_name_are_told_apart_by_their_suite_or_project() {
          <testcase classname='c' name='n'/></testsuite>",
     );
     assert_eq!(cases(&one), ["c::n passed", "c::n passed"]);
-    assert!(notes(&one)[0].contains("is there twice"), "{:?}", notes(&one));
+    assert!(notes(&one)[0].contains("appears twice"), "{:?}", notes(&one));
 }

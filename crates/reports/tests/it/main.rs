@@ -1,4 +1,4 @@
-//! Reports as tools write them, and what is read of them.
+//! Reports as tools write them, and what they are parsed into.
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 use devmason_reports::*;
@@ -32,7 +32,7 @@ fn notes(read: &Read) -> Vec<String> {
     read.notes.iter().map(show).collect()
 }
 
-/// How many cases there are of each status: passed, flaky, skipped, failed, error.
+/// The number of cases by status: passed, flaky, skipped, failed, error.
 fn counts(read: &Read) -> [usize; 5] {
     Status::ALL.map(|status| read.cases.iter().filter(|case| case.outcome() == status).count())
 }

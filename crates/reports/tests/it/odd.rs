@@ -1,8 +1,8 @@
-//! Reports that are rare and right: old versions, members in another order, text around them.
+//! Rare but valid reports: old versions, reordered members, surrounding text.
 
 use super::*;
 
-/// Each case, and whether it is a success.
+/// Each case, and whether the report is a success.
 fn told(text: &str) -> (Vec<String>, bool) {
     let read = read(text);
     (cases(&read), read.tally.verdict.is_success())
@@ -30,7 +30,7 @@ fn what_failed_for_all_is_told_where_every_test_passed_in_the_end() {
     let retried = [test("1", "failed", 2), test("2", "passed", 3)];
     let text = [retried.join("\n"), global.to_owned()].join("\n");
     assert_eq!(told(&text), of(["::adds flaky", "::the run itself error"], false));
-    // One that stays bad tells of it.
+    // If the test still fails, the failure is already reported by it.
     let text = [test("1", "failed", 2), global.to_owned()].join("\n");
     assert_eq!(told(&text), of(["::adds failed"], false));
 }
@@ -48,7 +48,7 @@ fn a_fixture_is_told_where_no_test_of_it_failed() {
     assert_eq!(with("failed"), of(["::adds failed"], false));
 }
 
-/// What Mocha writes, without what its versions before 8 do not: the speed of a test.
+/// Mocha's output without what versions before 8 omit: the speed of a test.
 const MOCHA_7: &str = r#"{
   "stats": {"suites": 1, "tests": 3, "passes": 1, "pending": 1, "failures": 2, "duration": 5},
   "tests": [
@@ -75,7 +75,7 @@ fn the_json_of_an_old_mocha_is_read_and_in_any_order() {
     .map(str::to_owned)
     .to_vec();
     assert_eq!(told(MOCHA_7), (meant.clone(), false));
-    // Sorted, as `jq -S` writes it: what failed stands before the tests.
+    // Sorted, as by `jq -S`: the failures come before the tests.
     let sorted = serde_json::from_str::<serde_json::Value>(MOCHA_7).unwrap().to_string();
     let (mut cases, is_success) = told(&sorted);
     assert!(sorted.find("failures") < sorted.find("\"tests\":["));
@@ -96,15 +96,14 @@ fn what_stands_behind_a_document_is_left_out_whatever_it_looks_like() {
         let read = read(&format!("{JEST}\n{behind}"));
         assert_eq!(counts(&read), [1, 0, 0, 0, 0], "{behind}");
         assert!(read.tally.verdict.is_success(), "{behind}: {:?}", read.tally);
-        let told = notes(&read)
-            .iter()
-            .any(|note| note == "4 dropped: what stands behind the JSON is left out");
+        let told =
+            notes(&read).iter().any(|note| note == "4 dropped: text after the JSON was ignored");
         assert_eq!(told, !behind.trim().is_empty(), "{behind}: {:?}", notes(&read));
     }
-    // Much may stand behind it.
+    // Much text may follow the report.
     let log = "{\"level\":\"info\",\"text\":\"x\"}\n".repeat(50_000);
     assert!(read(&format!("{JEST}\n{log}")).tally.verdict.is_success());
-    // A second report is read, and one that breaks off fails.
+    // A second report is parsed as well, and a truncated one fails.
     let failed = JEST.replace("\"passed\"}]", "\"failed\"}]");
     assert_eq!(counts(&read(&format!("{JEST}\n{failed}"))), [1, 0, 0, 1, 0]);
     let cut = JEST.replace("]}]}", "");
@@ -151,7 +150,7 @@ fn a_result_that_meson_ignores_is_skipped() {
     assert_eq!(told(text), of(["m::a skipped"], true));
 }
 
-/// A packet of Subunit, with its sum or a wrong one: a test that has that status.
+/// A Subunit packet for a test with that status, with a correct or wrong checksum.
 fn packet(test: &str, status: u8, is_whole: bool) -> Vec<u8> {
     let length = (3 + 1 + 1 + test.len() + 4) as u8;
     let mut packet = vec![0xb3, 0x28, status, length, test.len() as u8];
@@ -175,12 +174,12 @@ fn a_packet_of_subunit_that_is_garbled_is_told_and_the_others_are_read() {
     assert!(!stream(false).tally.verdict.is_success());
 }
 
-/// Whether a report is a success.
+/// Whether the report is a success.
 fn is_success(text: &str) -> bool {
     read(text).tally.verdict.is_success()
 }
 
-/// A file of those that tools wrote.
+/// A file from `tools/`.
 fn tool(name: &str) -> String {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/tools");
     std::fs::read_to_string(folder.join(name)).unwrap()

@@ -1,4 +1,4 @@
-//! What is written in a format and read again is the same, and nothing makes a reader panic.
+//! Parsing what was written in a format restores it, and no input makes a parser panic.
 
 use proptest::prelude::*;
 
@@ -190,7 +190,7 @@ fn ctest(cases: &[Written]) -> String {
     format!("<Site BuildName=\"b\"><Testing>{tests}</Testing></Site>")
 }
 
-/// What of a case a format can say: its status where it has no word for all of them.
+/// Compares what a format can express of a case; `status` maps the statuses it lacks.
 fn same(
     read: &Read,
     written: &[Written],
@@ -206,7 +206,7 @@ fn same(
     Ok(())
 }
 
-/// What was said of those that did not pass.
+/// The messages of the cases that did not pass.
 fn messages(cases: &[Case]) -> Vec<String> {
     let message = |case: &Case| case.failure.clone().and_then(|failure| failure.message);
     let bad = cases.iter().filter(|case| case.outcome() != Status::Passed);
@@ -225,14 +225,14 @@ fn failed_alone(status: Status) -> Status {
 proptest! {
     #[test]
     fn libtest_comes_back(cases in written()) {
-        // It tells tests by their names.
+        // The format identifies tests by name.
         let mut names = std::collections::HashSet::new();
         let cases: Vec<_> = cases.into_iter().filter(|case| names.insert(case.name.clone())).collect();
         let read = Read::from_bytes(libtest(&cases).as_bytes(), Some(Format::Libtest)).unwrap();
         let mut found: Vec<_> = read.cases.iter().map(|case| (case.name.clone(), case.outcome(), case.micros)).collect();
         let mut expected: Vec<_> =
             cases.iter().map(|case| (case.name.clone(), failed_alone(case.status), Some(case.micros))).collect();
-        // Those that failed are held back, since they may be tried again.
+        // Failed tests are held back, since they may be retried.
         found.sort();
         expected.sort();
         prop_assert_eq!(found, expected);
@@ -268,7 +268,7 @@ proptest! {
     #[test]
     fn ctest_comes_back(cases in written()) {
         let read = read(&ctest(&cases));
-        // It has no word of its own for what was skipped.
+        // The format has no status for skipped.
         same(&read, &cases, |status| if status == Status::Skipped { Status::Failed } else { status })?;
         let outputs: Vec<_> = read.cases.iter().map(|case| case.stdout.clone()).collect();
         let written: Vec<_> = cases.iter().map(|case| case.text.clone()).collect();
@@ -323,7 +323,7 @@ proptest! {
     }
 }
 
-/// Of what the formats are made, so that random texts come near to them.
+/// Fragments of the formats, so that random texts resemble them.
 const PIECES: [&str; 40] = [
     "<testsuite name='s'>",
     "</testsuite>",

@@ -97,17 +97,11 @@ fn a_plan_that_is_not_kept_is_an_error() {
     let read = read("1..3\nok 1 - a\n");
     assert_eq!(cases(&read), ["::a passed", "::tests that did not run error"]);
     let read = super::read("ok 1 - a\n");
-    assert_eq!(
-        notes(&read),
-        ["- verdict: there is no plan, so nobody can tell whether all tests ran"]
-    );
+    assert_eq!(notes(&read), ["- verdict: no plan, so it is unknown whether all tests ran"]);
     let read = super::read("1..1\nok 1 - a\nok 2 - b\n");
     assert_eq!(
         notes(&read),
-        [
-            "3 verdict: test 2 lies outside of the plan",
-            "1 verdict: the plan says 1 tests, there are 2"
-        ]
+        ["3 verdict: test 2 is outside the plan", "1 verdict: 1 tests planned, 2 found"]
     );
     let read = super::read("1..2\nok 1 - a\nBail out! no disk\n");
     assert_eq!(cases(&read), ["::a passed", "::Bail out! error", "::tests that did not run error"]);
@@ -156,10 +150,10 @@ fn subtests_may_lie_only_so_deep() {
         )
     };
     assert_eq!(nested(60).unwrap().cases.len(), 1);
-    // The other way round, each line lies deeper than the one before.
+    // In reverse, each line is indented deeper than the one before.
     let deeper: String = (0..100).map(|at| format!("{}ok 1 - t\n", " ".repeat(at))).collect();
     let error = Read::from_bytes(deeper.as_bytes(), Some(Format::Tap)).unwrap_err();
-    assert_eq!(error.to_string(), "line 65: subtests lie more than 64 deep");
+    assert_eq!(error.to_string(), "line 65: subtests nested more than 64 levels deep");
 }
 
 #[test]

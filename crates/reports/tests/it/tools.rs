@@ -1,5 +1,5 @@
-//! Files that the tools of all formats wrote: whether each is a success, and what is read of it.
-//! `tools/README.md` says where each comes from, and what its tool meant.
+//! Files written by the tools of all formats: whether each is a success, and what it is parsed
+//! into. `tools/README.md` lists where each comes from and what its tool reported.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ fn a_report_is_a_success_where_its_tool_meant_one() {
     let readme = std::fs::read_to_string(folder().join("README.md")).unwrap();
     let mut meant = std::collections::BTreeMap::new();
     for row in readme.lines().filter(|line| line.starts_with("| `")) {
-        // A pipe of a command is escaped.
+        // A pipe in a command is escaped.
         let cells: Vec<String> =
             row.replace("\\|", "!").split('|').map(|cell| cell.trim().to_owned()).collect();
         let is_success = cells[4] == "yes";
@@ -64,7 +64,7 @@ fn what_is_read_of_each_file() {
 
 #[test]
 fn a_file_that_is_cut_off_is_no_success_with_fewer_tests() {
-    // A line or a document for each test or package, and nothing at the end.
+    // These have one line or document per test or package and no end marker.
     let untold = [Format::Meson, Format::Allure, Format::GoText];
     let mut lies = Vec::new();
     for (name, bytes) in files() {
@@ -94,7 +94,7 @@ fn every_format_is_in_the_docs_and_has_a_file_that_a_tool_wrote() {
     let fixtures = fixtures.map(|entry| std::fs::read(entry.unwrap().path()).unwrap());
     let mut files: Vec<Vec<u8>> = fixtures.collect();
     files.extend(self::files().into_iter().map(|(_, bytes)| bytes));
-    // Results of Allure are in folders: they are among the uploads that the server is tried with.
+    // Allure writes a folder of results; the server's upload tests cover it.
     let recognized: std::collections::HashSet<Format> =
         files.iter().filter_map(|file| Format::recognize(file)).chain([Format::Allure]).collect();
     for format in Format::ALL {

@@ -1,4 +1,4 @@
-//! The other formats that are XML.
+//! The other XML formats.
 
 use super::*;
 
@@ -94,7 +94,7 @@ fn ctests_test_xml_is_read_and_its_compressed_output_unpacked() {
 fn a_text_full_of_ampersands_is_read_in_one_go() {
     let name = "&".repeat(1 << 20);
     let read = read(&format!("<testsuite name='s'><testcase name='{name}'/></testsuite>"));
-    // What is beyond the bound of names is cut, and said to be.
+    // Names beyond the limit are truncated, with a note.
     assert_eq!(read.cases[0].name.len(), devmason_domain::limits::NAME);
     assert!(read.notes.iter().any(|note| note.kind == devmason_reports::NoteKind::Cut));
 }
@@ -112,7 +112,7 @@ fn a_compressed_output_is_unpacked_only_so_far() {
         "<Site><Testing><Test Status='failed'><Name>t</Name><Results><Measurement><Value encoding='base64' compression='gzip'>{text}</Value></Measurement></Results></Test></Testing></Site>"
     ));
     assert_eq!(read.cases[0].stdout.len(), 8 << 20);
-    assert_eq!(notes(&read), ["1 cut: an output is too long; the rest is left out"]);
+    assert_eq!(notes(&read), ["1 cut: output truncated: too long"]);
 }
 
 #[test]

@@ -11,40 +11,40 @@ use crate::{Actor, Claim, Claimed, Result, Tally, TestReport, Updated};
 /// A build to store.
 #[derive(Debug, Clone)]
 pub struct NewBuild {
-    /// The project it is about.
+    /// Its project.
     pub project: ProjectId,
-    /// The server's id for it.
+    /// The id assigned by the server.
     pub id: BuildId,
-    /// The id that the client chose, if it did.
+    /// The id chosen by the client, if any.
     pub key: Option<BuildKey>,
-    /// Who sent it.
+    /// Its sender.
     pub sender: Actor,
-    /// What was reported.
+    /// The report.
     pub report: Report,
-    /// The components that it tested, each once, all of which are there.
+    /// The components under test. Each is listed once and exists.
     pub components: Vec<Uuid>,
-    /// What it brings of test cases.
+    /// Its test cases.
     pub test_report: TestReport,
     /// The request's `Idempotency-Key`.
     pub claim: Option<Claim>,
 }
 
-/// What came of storing a build.
+/// The outcome of storing a build.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Recorded {
-    /// It is stored.
+    /// It was stored.
     New,
-    /// The same document was stored under its key before.
+    /// The same document is already stored under its key.
     Known,
-    /// Another document was stored under its key before.
+    /// A different document is already stored under its key.
     Differs,
-    /// The project is not there.
+    /// The project does not exist.
     NoProject,
-    /// One of the components is not there any more.
+    /// One of the components no longer exists.
     NoComponent,
-    /// Somebody else took the newcomer's name meanwhile.
+    /// The new user's name was taken in the meantime.
     UsernameTaken,
-    /// Another process assigned the same id; assign another.
+    /// Another process assigned the same id; assign a new one.
     Clash,
     /// The request was made before.
     Claimed(Claimed),
@@ -59,67 +59,68 @@ pub struct NewStep {
     pub build: BuildId,
     /// The step.
     pub step: Step,
-    /// What it brings of test cases.
+    /// Its test cases.
     pub test_report: TestReport,
     /// The request's `Idempotency-Key`.
     pub claim: Option<Claim>,
 }
 
-/// What came of adding a step.
+/// The outcome of adding a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Appended {
-    /// It is the build's last step now.
+    /// It was added as the build's last step.
     Done,
-    /// The build is finished.
+    /// The build is already finished.
     Finished,
-    /// The build would have more steps, or more outputs, than a build may have.
+    /// The build would exceed the limit on steps or on output.
     Full,
-    /// The build is not there.
+    /// The build does not exist.
     Gone,
-    /// It was not added, and the store failed before it could tell why; try again.
+    /// The step was not added, and the store failed before the reason was known; retry.
     Unclear,
     /// The request was made before.
     Claimed(Claimed),
 }
 
-/// What came of closing an incremental build.
+/// The outcome of closing an incremental build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Closed {
-    /// It is finished now.
+    /// It is now finished.
     Done,
-    /// It was finished before.
+    /// It was already finished.
     Finished,
-    /// The build is not there.
+    /// The build does not exist.
     Gone,
 }
 
-/// Which builds a list is of.
+/// The builds that a list covers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Scope {
-    /// A project's.
+    /// The builds of a project.
     Project(ProjectId),
-    /// Those of a project that have all of these tags (at least one).
+    /// The builds of a project with all of these tags (at least one).
     Tagged(ProjectId, Vec<Tag>),
-    /// Those that a user sent.
+    /// The builds reported by a user.
     Sender(AccountId),
 }
 
 impl Scope {
-    /// Whether the members of the scope's [`Tally`] are how many builds a selection of it has, so that
-    /// none need to be counted.
+    /// Whether the member count of the scope's [`Tally`] equals the number of builds in a selection, so
+    /// that none need to be counted.
     pub fn keeps_count_of(&self, selection: &Selection) -> bool {
         selection.filter.is_everything() && !matches!(self, Self::Tagged(_, tags) if tags.len() > 1)
     }
 }
 
-/// Which part of a list to read.
+/// The part of a list to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Start {
-    /// From so many builds after the first.
+    /// Skip this many builds from the start.
     Offset(u64),
-    /// So many builds before the last, up to it, still in list order: the far pages of a long list.
+    /// Start this many builds before the end and read up to the end, still in list order: for the last
+    /// pages of a long list.
     FromEnd(u64),
-    /// From the first build behind this one.
+    /// Start at the first build after this one.
     Behind(BuildId),
     /// The last builds before this one, still in list order.
     Before(BuildId),
@@ -128,45 +129,45 @@ pub enum Start {
 /// A part of a list of builds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BuildQuery {
-    /// Which builds.
+    /// The scope of the list.
     pub scope: Scope,
-    /// What must hold of them, and their order.
+    /// Filter and sort order.
     pub selection: Selection,
-    /// Where to start. With a sort order of its own, a list has no positions but offsets.
+    /// Where to start. A list with a custom sort order supports only offsets.
     pub start: Start,
-    /// How many at most.
+    /// The maximum number of items.
     pub limit: u64,
 }
 
-/// A part of a list of builds, as it was read.
+/// A part of a list of builds, as read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BuildPart {
     /// The builds.
     pub builds: Vec<Build>,
-    /// Where the search for more was given up, because tags that hardly meet made it long: a position to
-    /// go on from, [`Start::Behind`] or [`Start::Before`], that no build there need have.
+    /// Set if the search was cut short because the tags rarely occur together: the position to continue
+    /// from with [`Start::Behind`] or [`Start::Before`]. No build with this id need exist.
     pub stopped: Option<BuildId>,
 }
 
-/// How many builds a list has.
+/// The number of builds in a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Count {
-    /// So many, or at least so many.
+    /// The number of builds, or a lower bound.
     pub builds: u64,
-    /// Whether that is all of them.
+    /// Whether the number is exact.
     pub exact: bool,
 }
 
 /// Builds and their steps.
 pub trait Builds {
-    /// How many writers at once this store gains from.
+    /// The number of concurrent writers this store benefits from.
     fn writers(&self) -> usize;
-    /// Stores builds, all at once or none, each with an outcome of its own.
+    /// Stores a batch of builds atomically; each has its own outcome.
     fn build_record_many(&self, builds: &[NewBuild]) -> Result<Vec<Recorded>>;
-    /// Adds steps to running builds, in the order given, all at once or none.
+    /// Adds a batch of steps to running builds atomically, in the order given.
     fn step_append_many(&self, steps: &[NewStep]) -> Result<Vec<Appended>>;
-    /// Closes an incremental build. What `closing` leaves open follows from the steps; without any,
-    /// the build succeeded and ended at `now`.
+    /// Closes an incremental build. Values missing in `closing` are derived from the steps; without
+    /// steps, the build succeeded and finished at `now`.
     fn build_close(
         &self,
         project: ProjectId,
@@ -174,21 +175,22 @@ pub trait Builds {
         closing: Closing,
         now: Timestamp,
     ) -> Result<Closed>;
-    /// The build of that key, which a client chose or the server assigned.
+    /// The build with that key, whether chosen by a client or assigned by the server.
     fn build_find(&self, project: ProjectId, key: &BuildKey) -> Result<Option<Build>>;
     /// A part of a list of builds.
     fn build_list(&self, query: &BuildQuery) -> Result<BuildPart>;
-    /// How many builds a selection has. Where counting them all would take long, it stops.
+    /// The number of builds in a selection. Counting stops where a full count would take long.
     fn build_count(&self, scope: &Scope, selection: &Selection) -> Result<Count>;
-    /// How many builds a project has, or a user sent, and how often they changed. Those with tags
-    /// have their project's changes.
+    /// The number of builds of a project or user, and their change count. For tagged builds, the change
+    /// count is the project's.
     fn build_tally(&self, scope: &Scope) -> Result<Tally>;
-    /// The steps of each of these builds, as many as the build says it has; `None` where the build
-    /// was deleted since it was read.
+    /// The steps of each of these builds, up to the count recorded in the build; `None` if the build
+    /// has been deleted since it was read.
     fn step_list(&self, builds: &[Build]) -> Result<Vec<Option<Vec<Step>>>>;
-    /// The step of a build at that place.
+    /// The step at this position of a build.
     fn step_one(&self, build: &Build, nth: u32) -> Result<Option<Step>>;
-    /// The first thousand steps of each of these builds, those that are there, without their outputs.
+    /// The first thousand steps of each of these builds, without their outputs. Deleted builds have
+    /// none.
     fn step_outline(&self, builds: &[Build]) -> Result<Vec<Vec<Step>>>;
     /// Deletes a build.
     fn build_delete(

@@ -11,17 +11,17 @@ pub struct TestQuery {
     pub project: ProjectId,
     /// The build.
     pub build: BuildId,
-    /// Only cases of these; of all where there is none.
+    /// Only cases with one of these statuses; all cases if empty.
     pub statuses: Vec<TestStatus>,
     /// Only cases of this suite.
     pub suite: Option<String>,
-    /// Only cases with this in their whole name.
+    /// Only cases whose full name contains this text.
     pub text: Option<String>,
-    /// From this place on.
+    /// The position of the first case.
     pub from: u32,
-    /// How many at most.
+    /// The maximum number of items.
     pub limit: u64,
-    /// Without failures, outputs and whatever else is long.
+    /// Omit failures, outputs and other long values.
     pub is_brief: bool,
 }
 
@@ -41,21 +41,21 @@ impl TestQuery {
     }
 }
 
-/// A test case, and its place among its build's.
+/// A test case and its position in the build.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlacedTest {
-    /// Its place, from 0.
+    /// Its position, from 0.
     pub position: u32,
     /// The case.
     pub result: TestResult,
 }
 
-/// What came of a test in one build.
+/// The result of a test in one build.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TestRun {
     /// The build.
     pub build: Build,
-    /// What came of it there.
+    /// Its result there.
     pub test: PlacedTest,
 }
 
@@ -63,9 +63,9 @@ pub struct TestRun {
 pub trait Tests {
     /// A part of a build's cases, in order.
     fn test_list(&self, query: &TestQuery) -> Result<Vec<PlacedTest>>;
-    /// What came of the test of that whole name in a project's builds, in list order, from a case of a build
-    /// on where one is given, which need not be there; `None` where the project never had it. Without failures and
-    /// outputs where it `is_brief`.
+    /// The results of the test with that full name in a project's builds, in list order. With a build,
+    /// the list starts at that build's position; the build need not exist. `None` if the project never
+    /// had the test. Failures and outputs are omitted if `is_brief`.
     fn test_history(
         &self,
         project: ProjectId,

@@ -1,24 +1,24 @@
-//! `Idempotency-Key`s: the outcome of a request, kept so that a retry stores nothing.
+//! `Idempotency-Key`s: the stored outcome of a request, so that a retry stores nothing.
 
 use devmason_domain::Digest;
 
-/// An `Idempotency-Key`, to be claimed in the transaction of the request that carries it.
+/// An `Idempotency-Key`, claimed in the transaction of the request that carries it.
 #[derive(Debug, Clone)]
 pub struct Claim {
     /// A hash of the user, the resource and the key.
     pub scope: Digest,
     /// A hash of the body.
     pub body: Digest,
-    /// What a retry is told if this is the first such request. The store only keeps it.
+    /// The outcome to return to a retry if this is the first request with the key. Opaque to the store.
     pub outcome: String,
 }
 
-/// What a claim found that was made before.
+/// The result of claiming a key that was claimed before.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Claimed {
-    /// The same request came before, with this outcome.
+    /// The same request was made before, with this outcome.
     Replayed(String),
-    /// Another body came with this key before.
+    /// The key was used before with a different body.
     KeyReused,
 }
 

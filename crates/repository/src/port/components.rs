@@ -5,38 +5,38 @@ use uuid::Uuid;
 
 use crate::{Actor, Claim, Claimed, Listed, Listing, Result};
 
-/// How a component or a component type is addressed.
+/// How a component or a component type is identified.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Named {
     /// By its id.
     Id(Uuid),
-    /// By its name, which several components of different types may have.
+    /// By its name; components of different types may share one.
     Name(String),
 }
 
-/// A component as a build names it.
+/// A reference from a build to a component.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Sought {
     /// By its id.
     Id(Uuid),
-    /// By its type, and its name.
+    /// By its type and its name.
     OfType(Named, String),
 }
 
-/// A component type to be created.
+/// A component type to create.
 #[derive(Debug, Clone)]
 pub struct NewComponentType {
     /// Its id.
     pub id: Uuid,
     /// Its name.
     pub name: ComponentName,
-    /// Who creates it.
+    /// Its creator.
     pub creator: Actor,
     /// The request's `Idempotency-Key`.
     pub claim: Option<Claim>,
 }
 
-/// A component to be created.
+/// A component to create.
 #[derive(Debug, Clone)]
 pub struct NewComponent {
     /// Its id.
@@ -47,52 +47,52 @@ pub struct NewComponent {
     pub component_type: Named,
     /// What is said of it.
     pub details: ComponentDetails,
-    /// Who creates it.
+    /// Its creator.
     pub creator: Actor,
     /// The request's `Idempotency-Key`.
     pub claim: Option<Claim>,
 }
 
-/// What came of creating something with a name.
+/// The outcome of creating a named object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Created<T> {
-    /// It is there now.
+    /// It was created.
     New(T),
-    /// Another has the name.
+    /// The name is taken.
     NameTaken,
-    /// There is no such component type.
+    /// The component type does not exist.
     NoType,
-    /// Somebody else took the newcomer's name meanwhile.
+    /// The new user's name was taken in the meantime.
     UsernameTaken,
     /// The request was made before.
     Claimed(Claimed),
 }
 
-/// What came of changing something with a name.
+/// The outcome of changing a named object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Changed<T> {
-    /// It is changed.
+    /// It was changed.
     Done(T),
-    /// Another has the name.
+    /// The name is taken.
     NameTaken,
-    /// There is no such component type.
+    /// The component type does not exist.
     NoType,
-    /// Somebody else changed it before.
+    /// Another change was made first.
     Stale,
-    /// It is not there any more.
+    /// It no longer exists.
     Gone,
 }
 
-/// What came of deleting something that others may need.
+/// The outcome of deleting an object that others may refer to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Removed {
-    /// It is gone.
+    /// It was deleted.
     Done,
-    /// Others need it.
+    /// It is still in use.
     InUse,
-    /// Somebody changed it before.
+    /// It was changed first.
     Stale,
-    /// It was gone before.
+    /// It does not exist.
     Gone,
 }
 
@@ -100,9 +100,9 @@ pub enum Removed {
 pub trait Components {
     /// Creates a component type.
     fn component_type_create(&self, new: &NewComponentType) -> Result<Created<ComponentType>>;
-    /// The component type of that id or name.
+    /// The component type with that id or name.
     fn component_type_find(&self, named: &Named) -> Result<Option<ComponentType>>;
-    /// Component types by their ids, those that are there.
+    /// The component types with these ids that exist.
     fn component_types_by_id(&self, ids: &[Uuid]) -> Result<Vec<ComponentType>>;
     /// A part of the list of component types.
     fn component_type_list(&self, listing: &Listing) -> Result<Listed<ComponentType>>;
@@ -113,18 +113,18 @@ pub trait Components {
         name: &ComponentName,
         seen: Option<i64>,
     ) -> Result<Changed<ComponentType>>;
-    /// Deletes a component type; with its components where `cascade` says so.
+    /// Deletes a component type; its components too if `cascade` is set.
     fn component_type_delete(&self, id: Uuid, cascade: bool, seen: Option<i64>) -> Result<Removed>;
     /// Creates a component.
     fn component_create(&self, new: &NewComponent) -> Result<Created<Component>>;
-    /// The ids of the components that are sought, in their order; `None` for one that is not there.
+    /// The ids of the components referred to, in order; `None` if one does not exist.
     fn component_resolve(&self, sought: &[Sought]) -> Result<Vec<Option<Uuid>>>;
-    /// The components of that id or name.
+    /// The components with that id or name.
     fn component_find(&self, named: &Named) -> Result<Vec<Component>>;
-    /// A part of the list of components, of one type where one is given.
+    /// A part of the list of components, optionally of one type.
     fn component_list(&self, of_type: Option<Uuid>, listing: &Listing)
     -> Result<Listed<Component>>;
-    /// Changes a component; what is not said stays.
+    /// Changes a component; absent values are left unchanged.
     fn component_update(
         &self,
         id: Uuid,
@@ -133,6 +133,6 @@ pub trait Components {
         details: &ComponentDetails,
         seen: Option<i64>,
     ) -> Result<Changed<Component>>;
-    /// Deletes a component; where builds name it, only if `cascade` says so, and they stay without it.
+    /// Deletes a component. If builds refer to it, this needs `cascade`; the builds stay without it.
     fn component_delete(&self, id: Uuid, cascade: bool, seen: Option<i64>) -> Result<Removed>;
 }

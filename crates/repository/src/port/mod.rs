@@ -1,4 +1,4 @@
-//! The port: what a store can do, in the words of the domain.
+//! The port: a store's operations, in domain terms.
 
 mod builds;
 mod cases;
@@ -24,7 +24,7 @@ pub use upkeep::*;
 pub use uploads::*;
 pub use users::*;
 
-/// Everything a store can do.
+/// All operations of a store.
 pub trait Repository:
     Projects
     + Builds
@@ -58,22 +58,22 @@ impl<T> Repository for T where
 {
 }
 
-/// A change that names the version it saw, or takes any.
+/// The outcome of a change that is conditional on a version, or unconditional.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Updated<T> {
-    /// It was made.
+    /// The change was made.
     Done(T),
-    /// Somebody else made one before.
+    /// Another change was made first.
     Stale,
-    /// There is nothing any more to change.
+    /// The object no longer exists.
     Gone,
 }
 
-/// A collection's size and how often it changed. Both are kept, not counted.
+/// A collection's size and change count. Both are maintained on write, not counted on read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// How many members it has.
+    /// Number of members.
     pub members: u64,
-    /// Differs whenever the collection, or a member of it, does.
+    /// Changes whenever the collection or one of its members does.
     pub changes: u64,
 }

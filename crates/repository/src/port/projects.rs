@@ -13,20 +13,20 @@ pub struct NewProject {
     pub name: ProjectName,
     /// Who may post builds.
     pub reporting: Reporting,
-    /// Whose it will be.
+    /// Its owner.
     pub owner: Actor,
 }
 
-/// What came of registering a project.
+/// The outcome of registering a project.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Registered {
-    /// It is there now.
+    /// It was created.
     New(Project),
-    /// One of that slug was there.
+    /// A project with that slug already exists.
     Exists,
-    /// The user who was to own it is gone.
+    /// The user who was to own it no longer exists.
     NoOwner,
-    /// Somebody else took the newcomer's name meanwhile.
+    /// The new user's name was taken in the meantime.
     UsernameTaken,
 }
 
@@ -34,11 +34,11 @@ pub enum Registered {
 pub trait Projects {
     /// The project of that name.
     fn project_find(&self, slug: &Slug) -> Result<Option<Project>>;
-    /// Projects by their numbers, those that are still there.
+    /// The projects with these ids that still exist.
     fn projects_by_id(&self, ids: &[ProjectId]) -> Result<Vec<Project>>;
-    /// A page of all projects, in order of name.
+    /// A page of all projects, ordered by name.
     fn project_list(&self, page: PageRequest) -> Result<Vec<Project>>;
-    /// How many projects there are.
+    /// The number of projects, and their change count.
     fn project_tally(&self) -> Result<Tally>;
     /// Registers a project.
     fn project_register(&self, new: &NewProject) -> Result<Registered>;
@@ -50,6 +50,6 @@ pub trait Projects {
         reporting: Option<Reporting>,
         seen: Option<i64>,
     ) -> Result<Updated<Project>>;
-    /// Deletes a project. It is gone at once; its builds are removed by [`Upkeep::purge`].
+    /// Deletes a project. It disappears at once; its builds are removed by [`Upkeep::purge`].
     fn project_delete(&self, id: ProjectId, seen: Option<i64>) -> Result<Updated<()>>;
 }

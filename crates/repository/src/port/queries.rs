@@ -1,4 +1,4 @@
-//! Lists over all projects, selected and sorted by their reader.
+//! Lists over all projects, with filters and sort orders.
 
 use devmason_domain::query::Selection;
 use devmason_domain::{Account, Build, BuildId, Project, ProjectId, Slug, Step, Tag, Timestamp};
@@ -6,55 +6,55 @@ use uuid::Uuid;
 
 use crate::{PlacedTest, Result};
 
-/// A part of a list that is sorted and cut as its reader says.
+/// A part of a list with a filter, a sort order and paging.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Listing {
-    /// What must hold, and the order; without one, the oldest first.
+    /// Filter and sort order; the default order is oldest first.
     pub selection: Selection,
-    /// How many to leave out.
+    /// The number of items to skip.
     pub offset: u64,
-    /// How many at most.
+    /// The maximum number of items.
     pub limit: u64,
 }
 
-/// A part of a list, and how many the whole of it has.
+/// A part of a list, and the size of the whole list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed<T> {
-    /// The part.
+    /// The items in this part.
     pub items: Vec<T>,
-    /// The whole.
+    /// The size of the whole list.
     pub count: u64,
 }
 
-/// A step, and where it belongs.
+/// A step and its location.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlacedStep {
     /// The project of its build.
     pub project: ProjectId,
     /// Its build.
     pub build: BuildId,
-    /// The version of its build, which changes when the step does.
+    /// The version of its build, which changes with the step.
     pub version: i64,
-    /// Its place among the build's steps, from 0.
+    /// Its position in the build, from 0.
     pub position: u32,
     /// The step.
     pub step: Step,
 }
 
-/// A test case of some build.
+/// A test case from any build.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FoundTest {
     /// The project of its build.
     pub project: ProjectId,
     /// Its build.
     pub build: BuildId,
-    /// When that was received.
+    /// When the build was received.
     pub received: Timestamp,
-    /// When that last changed.
+    /// When the build last changed.
     pub updated_at: Timestamp,
-    /// Its version.
+    /// The build's version.
     pub version: i64,
-    /// The case, and its place among its build's.
+    /// The case and its position in the build.
     pub test: PlacedTest,
 }
 
@@ -65,28 +65,28 @@ pub struct UsedTag {
     pub project: Slug,
     /// The tag.
     pub tag: Tag,
-    /// How many builds have it.
+    /// The number of builds with this tag.
     pub builds: u64,
-    /// When a build first had it.
+    /// When a build first had this tag.
     pub created_at: Timestamp,
-    /// When a build last came or went that has it.
+    /// When a build with this tag was last added or removed.
     pub updated_at: Timestamp,
 }
 
-/// Every kind of object, selected and sorted as a reader asks, over all projects.
+/// Lists of every kind of object over all projects, with filters and sort orders.
 ///
-/// Only what is asked for by an indexed field is found without reading what else there is.
+/// Only filters on indexed fields avoid a full scan.
 pub trait Queries {
-    /// Projects, the oldest first.
+    /// Projects, oldest first.
     fn project_query(&self, listing: &Listing) -> Result<Listed<Project>>;
-    /// Users, the oldest first.
+    /// Users, oldest first.
     fn user_query(&self, listing: &Listing) -> Result<Listed<Account>>;
-    /// Builds, the oldest first; those that tested a component where one is given.
+    /// Builds, oldest first; optionally only those that tested a component.
     fn build_query(&self, of_component: Option<Uuid>, listing: &Listing) -> Result<Listed<Build>>;
-    /// Steps without their outputs, by project, those of the build that started first before the others.
+    /// Steps without their outputs, ordered by project, then by the start of their build.
     fn step_query(&self, listing: &Listing) -> Result<Listed<PlacedStep>>;
     /// Test cases without their failures and outputs, in the order of steps.
     fn test_query(&self, listing: &Listing) -> Result<Listed<FoundTest>>;
-    /// Tags, in order of project and name.
+    /// Tags, ordered by project and name.
     fn tag_query(&self, listing: &Listing) -> Result<Listed<UsedTag>>;
 }

@@ -6,7 +6,7 @@ use crate::Result;
 
 /// Tags.
 pub trait Tags {
-    /// The tags that builds of the project have, in byte order; the first 10 000.
+    /// The tags of the project's builds, in byte order; the first 10 000.
     fn tag_list(&self, project: ProjectId) -> Result<Vec<Tag>>;
     /// Those of these tags that builds of the project have.
     fn tag_known(&self, project: ProjectId, tags: &[Tag]) -> Result<Vec<Tag>>;

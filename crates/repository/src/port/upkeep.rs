@@ -1,11 +1,11 @@
-//! What keeps a store in order, and moves it into another one.
+//! Maintenance of a store, and migration into another one.
 
 use devmason_domain::{AccountId, BuildId, ProjectId, Tag, Timestamp};
 use uuid::Uuid;
 
 use crate::{Result, Retention};
 
-/// Something that was moved here from another store.
+/// An object migrated from another store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Moved {
     /// A user.
@@ -16,44 +16,46 @@ pub enum Moved {
     ComponentType(Uuid),
     /// A component.
     Component(Uuid),
-    /// A build, of which only the last change is set: it was created when it was received.
+    /// A build. Only its last change is set: a build's creation time is when it was received.
     Build(ProjectId, BuildId),
     /// A tag of a project.
     Tag(ProjectId, Tag),
 }
 
-/// What moving a store into another one needs beside the rest.
+/// Operations needed only when migrating a store into another.
 pub trait Transfer {
-    /// Says when things were created and last changed where they come from, in one transaction.
+    /// Sets the original creation and change times, in one transaction.
     fn times_set(&self, of: &[(Moved, Timestamp, Timestamp)]) -> Result<()>;
 }
 
-/// How often a store changed. What was read before counts no more when either part differs.
+/// A store's change count. Cached data is stale as soon as either part differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Changes {
-    /// Rises with each change, and never was the same before.
+    /// Rises with each change and never repeats a value.
     pub count: u64,
-    /// The database server: one that takes over may lack the last transactions of the other.
+    /// Identifies the database server: after a failover, the new server may lack the last transactions
+    /// of the old one.
     pub server: i64,
 }
 
-/// What keeps a store in order.
+/// Maintenance of a store.
 pub trait Upkeep {
-    /// Whether the database answers: asked by a connection of its own, whatever the others wait for.
+    /// Whether the database answers. Uses a dedicated connection, independent of the pools.
     fn ping(&self) -> Result<()>;
-    /// Whether it answers and takes writes, and gives back what was stored.
+    /// Whether the database answers, accepts writes and returns what was stored.
     fn ready(&self) -> Result<()>;
-    /// Cuts off a write-ahead log that has become long. Where somebody is in the way, it is left for the next time.
+    /// Truncates a write-ahead log that has grown long. If a reader is in the way, the next run does
+    /// it.
     fn tidy(&self) -> Result<()>;
-    /// How long the write-ahead log is, in bytes, where the store has one of its own.
+    /// The length of the write-ahead log in bytes, if the store has its own.
     fn log_bytes(&self) -> Option<u64>;
-    /// What differs whenever a project, a user, or a build that is finished is changed or removed, from the transaction on
-    /// that does it: what was read after this was asked for holds while it stays.
+    /// A value that differs once a project, a user or a finished build has changed or been removed, as
+    /// of that transaction. Data read after this call is current while the value stays the same.
     fn changes(&self) -> Result<Changes>;
-    /// The same, where it can be told without waiting.
+    /// The same, if available without waiting.
     fn changes_at_once(&self) -> Option<Changes>;
-    /// When a build last came or went, in any project that is there.
+    /// When a build was last added or removed, in any existing project.
     fn latest(&self) -> Result<Option<Timestamp>>;
-    /// Removes a piece of what was deleted or has expired by `now`; true while there may be more.
+    /// Removes one batch of deleted or, by `now`, expired data; true while there may be more.
     fn purge(&self, now: Timestamp, uploads: Retention) -> Result<bool>;
 }

@@ -1,39 +1,39 @@
-//! Uploads: report files that came, how they were parsed, and parsing them again.
+//! Uploads: the report files received, their receipts, and reparsing.
 
 use devmason_domain::{Build, BuildId, ProjectId, Step, TestResult, Timestamp};
 
 use crate::{Result, Updated};
 
-/// The body of a request that brought report files, kept for a time so that it can be read again.
+/// The body of a request that uploaded report files, kept for a time for reparsing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RawUpload {
     /// When it was received.
     pub received: Timestamp,
     /// Its media type, as the client sent it.
     pub content_type: String,
-    /// What else the sender said of it. The store only keeps it.
+    /// Other data from the sender. Opaque to the store.
     pub said: String,
-    /// Whether all its files are one step, not one each.
+    /// Whether all its files form one step, instead of one step each.
     pub one_step: bool,
     /// The body, decompressed.
     pub body: Vec<u8>,
 }
 
-/// What a build, or a step, brings of test cases.
+/// The test cases of a build or step.
 #[derive(Debug, Clone, Default)]
 pub struct TestReport {
-    /// What the cases came to, in order.
+    /// The test results, in order.
     pub tests: Vec<TestResult>,
-    /// What each file of the upload was read as: JSON text; none where it was a document of the API.
+    /// The receipt of each uploaded file, as JSON text; empty for an API document.
     pub receipts: Vec<String>,
-    /// What the document of the API was read as: JSON text.
+    /// The receipt of the API document, as JSON text.
     pub document: Option<String>,
-    /// The upload itself, where it is to be kept.
+    /// The upload itself, if it is to be kept.
     pub upload: Option<RawUpload>,
 }
 
 impl TestReport {
-    /// How long the upload is that is to be kept, in bytes.
+    /// The size in bytes of the upload to be kept.
     pub fn kept_bytes(&self) -> usize {
         self.upload.as_ref().map_or(0, |upload| upload.body.len())
     }
@@ -44,73 +44,73 @@ impl TestReport {
     }
 }
 
-/// Some of a build's steps, cases or receipts, one behind the other.
+/// A contiguous range of a build's steps, cases or receipts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Piece {
-    /// The place of the first of them, from 0.
+    /// The position of the first, from 0.
     pub first: u32,
-    /// How many they are.
+    /// Number of items.
     pub count: u32,
 }
 
-/// An upload that is kept, without its body, and what came of it.
+/// A stored upload, without its body, and what it was parsed into.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeptUpload {
-    /// Its place among its build's uploads.
+    /// Its position among the build's uploads.
     pub nth: u32,
     /// When it was received.
     pub received: Timestamp,
     /// Its media type, as the client sent it.
     pub content_type: String,
-    /// What else the sender said of it. The store only keeps it.
+    /// Other data from the sender. Opaque to the store.
     pub said: String,
-    /// Whether all its files are one step, not one each.
+    /// Whether all its files form one step, instead of one step each.
     pub one_step: bool,
-    /// The build's steps that it is.
+    /// The steps it created.
     pub steps: Piece,
-    /// The build's cases that it brought.
+    /// The test cases it contained.
     pub tests: Piece,
     /// The receipts of its files.
     pub receipts: Piece,
-    /// How long it is as it is stored.
+    /// Its stored size in bytes.
     pub bytes: u64,
 }
 
-/// What came of reading a build's uploads again: the whole of what the build has then.
+/// The result of reparsing a build's uploads: the build's complete new contents.
 #[derive(Debug, Clone)]
 pub struct Reread {
     /// All its steps.
     pub steps: Vec<Step>,
     /// All its cases and receipts.
     pub report: TestReport,
-    /// The uploads that were read again, with what came of each.
+    /// The reparsed uploads and what each was parsed into.
     pub uploads: Vec<KeptUpload>,
-    /// Whether a build that is finished succeeded; it stays as it is where nothing is said.
+    /// Whether a finished build succeeded; `None` leaves it unchanged.
     pub success: Option<bool>,
-    /// The present.
+    /// The current time.
     pub now: Timestamp,
 }
 
-/// How long uploads are kept.
+/// Limits on how long uploads are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
-    /// For so long after they were received, in microseconds.
+    /// Maximum age since receipt, in microseconds.
     pub micros: i64,
-    /// As long as all of them together have no more bytes than this; the oldest go first.
+    /// Maximum total size in bytes; the oldest are removed first.
     pub bytes: u64,
 }
 
-/// What a build's uploads were read as: JSON texts.
+/// The receipts of a build, as JSON texts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Receipts {
-    /// The documents of the API: that of the build, then those of its steps, in order.
+    /// The receipts of API documents: the build's, then those of its steps, in order.
     pub documents: Vec<String>,
-    /// The files, in order.
+    /// The receipts of the files, in order.
     pub files: Vec<String>,
 }
 
 impl Receipts {
-    /// All of them, the documents first.
+    /// All receipts, documents first.
     pub fn all(self) -> Vec<String> {
         self.documents.into_iter().chain(self.files).collect()
     }
@@ -118,13 +118,14 @@ impl Receipts {
 
 /// Uploads and their receipts.
 pub trait Uploads {
-    /// What a build's uploads were read as: the first of its documents, and the first of its files, so many each. Unless
-    /// all are wanted (`u32::MAX`), no more files behind the first 8 MiB.
+    /// The receipts of a build: the first `most` of its documents and the first `most` of its files.
+    /// Unless all are requested (`u32::MAX`), no more files are read once 8 MiB are exceeded.
     fn receipt_list(&self, project: ProjectId, build: BuildId, most: u32) -> Result<Receipts>;
-    /// The uploads of a build that are kept, in order.
+    /// The stored uploads of a build, in order.
     fn upload_list(&self, project: ProjectId, build: BuildId) -> Result<Vec<KeptUpload>>;
-    /// The body of an upload that is kept.
+    /// The body of a stored upload.
     fn upload_body(&self, project: ProjectId, build: BuildId, nth: u32) -> Result<Option<Vec<u8>>>;
-    /// Replaces what a build's uploads were read as, if it is still as it was when it was read.
+    /// Replaces what a build's uploads were parsed into, if the build has not changed since it was
+    /// read.
     fn build_reread(&self, build: &Build, new: &Reread) -> Result<Updated<()>>;
 }

@@ -4,10 +4,10 @@ use devmason_domain::{Account, AccountId, PageRequest, PasswordHash, Username};
 
 use crate::{Result, Tally, Updated};
 
-/// A user who is to be made by the request that it comes with, if that succeeds.
+/// A user to create together with the request that names it, if that request succeeds.
 #[derive(Debug, Clone)]
 pub struct NewAccount {
-    /// The name.
+    /// The username.
     pub username: Username,
     /// The password's hash.
     pub password_hash: PasswordHash,
@@ -16,11 +16,11 @@ pub struct NewAccount {
 /// On whose behalf something is stored.
 #[derive(Debug, Clone)]
 pub enum Actor {
-    /// Nobody's: no credentials came with it.
+    /// An anonymous client: the request had no credentials.
     Nobody,
-    /// A user's.
+    /// A user.
     Account(AccountId),
-    /// Somebody's who becomes a user with it.
+    /// A user created by this request.
     Newcomer(NewAccount),
 }
 
@@ -28,11 +28,11 @@ pub enum Actor {
 pub trait Users {
     /// The user of that name.
     fn user_find(&self, username: &Username) -> Result<Option<Account>>;
-    /// A page of all users, in order of name.
+    /// A page of all users, ordered by name.
     fn user_list(&self, page: PageRequest) -> Result<Vec<Account>>;
-    /// How many users there are.
+    /// The number of users, and their change count.
     fn user_tally(&self) -> Result<Tally>;
-    /// Makes a user; `None` where the name is taken.
+    /// Creates a user; `None` if the name is taken.
     fn user_create(&self, new: &NewAccount) -> Result<Option<Account>>;
     /// Changes a password, and ends the user's sessions.
     fn user_set_password(
@@ -41,6 +41,6 @@ pub trait Users {
         hash: &PasswordHash,
         seen: Option<i64>,
     ) -> Result<Updated<Account>>;
-    /// Deletes a user: its projects belong to nobody then, and its builds are credited to nobody.
+    /// Deletes a user. Its projects lose their owner, and its builds their sender.
     fn user_delete(&self, id: AccountId, seen: Option<i64>) -> Result<Updated<()>>;
 }

@@ -1,4 +1,4 @@
-//! Values of the two column types that each database keeps in its own way.
+//! Values of the two column types whose representation differs between databases.
 
 use diesel::deserialize::{self, FromSql, FromSqlRow};
 use diesel::expression::AsExpression;
@@ -89,13 +89,13 @@ mod sqlite {
     }
 }
 
-/// Databases have no text with NUL.
+/// Replaces NUL, which databases cannot store in text.
 pub(super) fn plain(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
 }
 
-/// An instant that the store gives back.
+/// Converts a stored instant.
 pub(super) fn instant(at: At, offset_minutes: i16) -> Outcome<Timestamp> {
     Timestamp::from_parts(at.0, offset_minutes)
-        .ok_or_else(|| Fault::Corrupt(format!("no instant: {} {offset_minutes}", at.0)))
+        .ok_or_else(|| Fault::Corrupt(format!("invalid time: {} {offset_minutes}", at.0)))
 }

@@ -1,4 +1,4 @@
-//! How a database's errors become the repository's.
+//! Maps database errors to repository errors.
 
 use diesel::result::{DatabaseErrorKind, Error as Diesel};
 
@@ -7,12 +7,12 @@ use crate::{Cause, Error};
 /// The result of a query within a transaction.
 pub(crate) type Outcome<T> = std::result::Result<T, Fault>;
 
-/// What goes wrong inside a transaction.
+/// An error inside a transaction.
 #[derive(Debug)]
 pub(crate) enum Fault {
-    /// The database said so.
+    /// The database reported an error.
     Database(Diesel),
-    /// A row holds what no row can.
+    /// A row holds an invalid value.
     Corrupt(String),
 }
 
@@ -28,13 +28,15 @@ impl From<devmason_domain::Invalid> for Fault {
     }
 }
 
-/// Makes an error of its cause.
+/// Wraps a cause in an error.
 type Kind = fn(Cause) -> Error;
 
-/// What databases say, by what can be done about it: the first line that has a part of the message counts.
+/// Database messages, by what can be done about them: the first row with a matching substring
+/// counts.
 ///
-/// Through Diesel neither database gives more than a text for most of this. A server that is set to write its messages in
-/// another language than English (`lc_messages`) gets `Backend` for them: 500 where 503 would be kinder.
+/// For most of these errors Diesel exposes only the message text, with either database. If a
+/// server's messages are not in English (`lc_messages`), they map to `Backend`: 500 where 503 would
+/// be better.
 const SAID: &[(&[&str], Kind)] = &[
     (&["statement timeout"], Error::TooLong),
     (&["lock timeout"], Error::Locked),
@@ -84,7 +86,7 @@ const SAID: &[(&[&str], Kind)] = &[
 ];
 
 impl Fault {
-    /// Sorts an error by what can be done about it.
+    /// Classifies an error by what can be done about it.
     pub(crate) fn into_error(self) -> Error {
         let error = match self {
             Self::Corrupt(what) => return Error::Corrupt(what.into()),
@@ -95,8 +97,7 @@ impl Fault {
             Diesel::BrokenTransactionManager
             | Diesel::DatabaseError(DatabaseErrorKind::ClosedConnection, _) => Error::Unavailable,
             Diesel::DatabaseError(DatabaseErrorKind::ReadOnlyTransaction, _) => Error::ReadOnly,
-            // Something that somebody else made or removed between the look and the change: the next look
-            // sees it.
+            // Another transaction created or removed the row between the check and the change; a retry sees it.
             Diesel::DatabaseError(
                 DatabaseErrorKind::SerializationFailure
                 | DatabaseErrorKind::UniqueViolation

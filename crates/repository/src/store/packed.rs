@@ -1,4 +1,4 @@
-//! Outputs, compressed where that saves something.
+//! Compression of outputs, where it saves space.
 
 use std::borrow::Cow;
 
@@ -6,14 +6,14 @@ use devmason_domain::Step;
 
 use super::fault::Fault;
 
-/// From this length on a text is worth compressing, in bytes.
+/// Minimum length of a text to compress, in bytes.
 const WORTH: usize = 256;
 
-/// A step's output and errors as they are stored.
+/// A step's output and errors in stored form.
 pub(crate) struct Packed<'a> {
     pub(crate) output: Cow<'a, [u8]>,
     pub(crate) errout: Cow<'a, [u8]>,
-    /// Which of them are compressed: 1 the output, 2 the errors.
+    /// Bit flags of the compressed parts: 1 for the output, 2 for the errors.
     pub(crate) flags: i16,
 }
 
@@ -44,12 +44,12 @@ pub(crate) fn pack_bytes(bytes: &[u8]) -> Cow<'_, [u8]> {
     Cow::Borrowed(bytes)
 }
 
-/// Bytes that were stored so: compressed, or as they are.
+/// Restores stored bytes, compressed or plain.
 pub(crate) fn unpack_bytes(bytes: Vec<u8>, packed: bool) -> Result<Vec<u8>, Fault> {
     if packed { decompress(&bytes) } else { Ok(bytes) }
 }
 
-/// The output and the errors that were stored so.
+/// Restores the stored output and errors.
 pub(crate) fn unpack(
     output: Vec<u8>,
     errout: Vec<u8>,
@@ -58,20 +58,20 @@ pub(crate) fn unpack(
     Ok((text(output, flags & 1 != 0)?, text(errout, flags & 2 != 0)?))
 }
 
-/// A text that was stored so: compressed, or as it is.
+/// Restores a stored text, compressed or plain.
 pub(crate) fn text(bytes: Vec<u8>, packed: bool) -> Result<String, Fault> {
     String::from_utf8(unpack_bytes(bytes, packed)?)
         .map_err(|_| Fault::Corrupt("an output is not UTF-8".into()))
 }
 
 fn decompress(bytes: &[u8]) -> Result<Vec<u8>, Fault> {
-    let corrupt = |what: String| Fault::Corrupt(format!("an output cannot be unpacked: {what}"));
+    let corrupt = |what: String| Fault::Corrupt(format!("cannot decompress an output: {what}"));
     let (length, block) =
         lz4_flex::block::uncompressed_size(bytes).map_err(|error| corrupt(error.to_string()))?;
-    // One byte of a block is at most 255 of a text: a length beyond that is none.
+    // A compressed byte expands to at most 255 bytes, so a greater length is invalid.
     if length > block.len().saturating_mul(255) {
         return Err(corrupt(format!("{length} bytes in {}", block.len())));
     }
     let text = lz4_flex::decompress(block, length).map_err(|error| corrupt(error.to_string()))?;
-    if text.len() == length { Ok(text) } else { Err(corrupt("it is too short".to_owned())) }
+    if text.len() == length { Ok(text) } else { Err(corrupt("too short".to_owned())) }
 }

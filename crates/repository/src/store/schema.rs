@@ -1,16 +1,16 @@
-//! The tables, as both databases have them.
+//! The tables, common to both databases.
 
 use diesel::sql_types::{Binary, Nullable, Text};
 
-/// Column types that the two databases keep in their own ways.
+/// Column types whose representation differs between the databases.
 pub(crate) mod sql {
-    /// `uuid`; in SQLite its 16 bytes.
+    /// `uuid`; in SQLite, its 16 bytes.
     #[derive(Debug, Clone, Copy, diesel::sql_types::SqlType, diesel::query_builder::QueryId)]
     #[cfg_attr(feature = "postgres", diesel(postgres_type(oid = 2950, array_oid = 2951)))]
     #[cfg_attr(feature = "sqlite", diesel(sqlite_type(name = "Binary")))]
     pub struct Uuid;
 
-    /// `timestamptz`; in SQLite microseconds since 1970.
+    /// `timestamptz`; in SQLite, microseconds since 1970.
     #[derive(Debug, Clone, Copy, diesel::sql_types::SqlType, diesel::query_builder::QueryId)]
     #[cfg_attr(feature = "postgres", diesel(postgres_type(oid = 1184, array_oid = 1185)))]
     #[cfg_attr(feature = "sqlite", diesel(sqlite_type(name = "Long")))]
@@ -271,20 +271,21 @@ diesel::allow_tables_to_appear_in_same_query!(
 
 #[diesel::declare_sql_function]
 extern "SQL" {
-    /// A member of a client record, as text: a string's value, else the JSON as sent. A migration
-    /// defines it in PostgreSQL, each connection in SQLite.
+    /// A member of a client record, as text: a string's value, otherwise the JSON as sent. Defined by a
+    /// migration in PostgreSQL and by each connection in SQLite.
     fn client_member_text(client: Nullable<Text>, name: Text) -> Nullable<Text>;
 
-    /// True, or an error once the statement has run for longer than any may; SQLite's alone, PostgreSQL
-    /// has a setting.
+    /// True, or an error once the statement has exceeded the time limit. SQLite only; PostgreSQL has a
+    /// setting.
     fn within_time(of_a_row: diesel::sql_types::BigInt) -> diesel::sql_types::Bool;
 
-    /// Whether a text is like a pattern; SQLite's alone, whose own takes long of some patterns.
+    /// Whether a text matches a `like` pattern. SQLite only, whose own operator is slow for some
+    /// patterns.
     fn text_like(text: Nullable<Text>, pattern: Text) -> Nullable<diesel::sql_types::Bool>;
 
-    /// The same, the case of ASCII letters aside.
+    /// The same, ignoring ASCII case.
     fn text_ilike(text: Nullable<Text>, pattern: Text) -> Nullable<diesel::sql_types::Bool>;
 
-    /// A UUID's text, from its bytes; SQLite's alone, PostgreSQL has a cast.
+    /// The text form of a UUID's bytes. SQLite only; PostgreSQL has a cast.
     fn uuid_text(id: Binary) -> Text;
 }

@@ -60,7 +60,7 @@ fn the_same_document_under_a_chosen_key_is_known_and_another_differs(store: &Sto
     assert_eq!(store.build_tally(&Scope::Project(project.id)).unwrap().members, 1);
     let found = store.build_find(project.id, &"1234".parse().unwrap()).unwrap().unwrap();
     assert_eq!(found.key(), "1234");
-    // The server's id of it is no second address.
+    // The server's id is not a second address of the build.
     assert_eq!(store.build_find(project.id, &found.id.to_string().parse().unwrap()).unwrap(), None);
 }
 
@@ -145,7 +145,7 @@ fn an_idempotency_key_is_answered_again_and_stores_nothing(store: &Store) {
     assert_eq!(answer, "/p/builds/1-1");
     assert_eq!(store.record(with(claim(1, 2))), Recorded::Claimed(Claimed::KeyReused));
     assert_eq!(store.build_tally(&Scope::Project(project.id)).unwrap().members, 1);
-    // In one batch, too.
+    // Also within one batch.
     let outcomes = store.build_record_many(&[with(claim(2, 1)), with(claim(2, 1))]).unwrap();
     assert!(matches!(
         outcomes.as_slice(),
@@ -273,7 +273,7 @@ fn a_build_that_is_full_takes_no_more_steps(store: &Store) {
                 .all(|appended| *appended == Appended::Done)
         );
     }
-    // Of several at once, none is added where not all are.
+    // Several at once are all rejected if they do not all fit.
     assert_eq!(
         store.step_append_many(&[step(), step()]).unwrap(),
         [Appended::Full, Appended::Full]
@@ -281,7 +281,7 @@ fn a_build_that_is_full_takes_no_more_steps(store: &Store) {
     assert_eq!(store.step_append_many(&[step()]).unwrap(), [Appended::Done]);
     assert_eq!(store.step_append_many(&[step()]).unwrap(), [Appended::Full]);
     assert_eq!(store.find(&project, new.id).steps as usize, limits::BUILD_STEPS);
-    // It may still be closed.
+    // The build may still be closed.
     let closing = Closing::default();
     assert_eq!(
         store.build_close(project.id, new.id, closing, Timestamp::now()).unwrap(),
@@ -366,7 +366,7 @@ fn a_build_is_closed_by_what_its_steps_say(store: &Store) {
         close(Closing { success: None, finished: Some(end) }, &[true]),
         (true, end.to_rfc2822())
     );
-    // Steps that ended before the build began leave it no end before its beginning.
+    // A build never finishes before it started, even if its steps did.
     let after = "Tue, 20 Oct 2009 11:00:00 -0500";
     assert_eq!(close_from(after, Closing::default(), &[true]), (true, after.to_owned()));
 }

@@ -231,7 +231,7 @@ fn uploads_are_kept_and_read_again(store: &Store) {
         one_step: true,
         body: format!("<{nth}/>").repeat(100).into_bytes(),
     };
-    // A step of a document, two of uploads in one batch, of which the second has no case.
+    // A step from a document, and two from uploads in one batch, the second without cases.
     let steps: Vec<NewStep> = (0..3)
         .map(|nth| {
             let tests = vec![result("s", &format!("t{nth}"), TestStatus::Passed); 2 - nth];
@@ -309,7 +309,7 @@ fn uploads_go_when_they_are_old_or_too_many(store: &Store) {
             content_type: String::new(),
             said: String::new(),
             one_step: false,
-            // Nothing that can be compressed.
+            // Incompressible data.
             body: (0..250).flat_map(|_| *uuid::Uuid::new_v4().as_bytes()).collect(),
         });
         let test_report = TestReport { upload, ..TestReport::default() };
@@ -323,7 +323,7 @@ fn uploads_go_when_they_are_old_or_too_many(store: &Store) {
         |hours: i64| Timestamp::from_parts(now.micros() - hours * 3_600_000_000, 0).unwrap();
     let ids = [30, 20, 10, 0].map(|hours| with_upload(before(hours)));
     while store.purge(now, KEEP).unwrap() {}
-    // One is too old; of three that are too long together two stay.
+    // One is too old; of the other three, which exceed the total size, two stay.
     let kept = ids.map(|id| store.upload_list(project.id, id).unwrap().len());
     assert_eq!(kept, [0, 0, 1, 1]);
     store.project_delete(project.id, None).unwrap();

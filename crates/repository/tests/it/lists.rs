@@ -52,7 +52,7 @@ fn pages_by_position_miss_nothing_and_repeat_nothing_while_builds_arrive(store: 
     }
     assert_eq!(seen, there);
     assert_eq!(store.page(&scope, Start::FromEnd(3), 5), there[there.len() - 8..there.len() - 3]);
-    // And back.
+    // And backwards.
     assert_eq!(store.page(&scope, Start::Before(there[10]), 5), there[5..10]);
 }
 
@@ -135,7 +135,7 @@ fn tags_that_hardly_meet_cost_no_more_than_some_looks_a_page(store: &Store) {
     }
     assert_eq!(found, [both]);
     assert!(parts > 1);
-    // Against the order it is found at once.
+    // In the opposite direction it is found at once.
     assert_eq!(part(Start::Before(BuildId(Uuid::nil()))).builds[0].id, both);
 }
 
@@ -170,7 +170,7 @@ fn a_user_has_the_builds_that_it_sent_to_any_project(store: &Store) {
     assert_eq!(store.page(&scope, Start::Offset(0), 10), [second, first]);
     let before = store.build_tally(&scope).unwrap();
     assert_eq!(before.members, 2);
-    // With a project its builds leave the list at once, before they are purged.
+    // When a project is deleted, its builds leave the list at once, before they are purged.
     store.project_delete(q.id, None).unwrap();
     assert_eq!(store.page(&scope, Start::Offset(0), 10), [first]);
     let after = store.build_tally(&scope).unwrap();
@@ -252,7 +252,7 @@ fn a_selection_narrows_and_sorts_a_list(store: &Store) {
     let selection =
         Selection { filter: parse_where(&BUILDS, "success:false").unwrap(), sort: vec![] };
     assert_eq!(store.build_count(&scope, &selection).unwrap(), Count { builds: 2, exact: true });
-    // A client record with NUL is no error, and is found by its other members.
+    // A client record with NUL is not an error; its other members still find it.
     let mut odd = build(&project, "2026-01-01T00:00:00Z", &[]);
     odd.report.client =
         ClientRecord(JsonObject::from_stored(r#"{"host":"a\u0000b","os":"x"}"#.into()));

@@ -1,4 +1,4 @@
-//! What every store does, whatever the database: each test runs on SQLite and on PostgreSQL.
+//! The behavior of every store: each test runs on SQLite and on PostgreSQL.
 #![expect(clippy::unwrap_used, clippy::panic, clippy::expect_used, reason = "tests")]
 
 use std::sync::Arc;
@@ -18,7 +18,7 @@ mod parity;
 mod plans;
 mod queries;
 
-/// A repository of the test's own. `Deref`s to the port.
+/// A repository of its own for each test. `Deref`s to the port.
 struct Store {
     repository: Arc<dyn Repository>,
     database: TestDatabase,
@@ -59,8 +59,8 @@ impl Store {
     }
 
     fn record(&self, build: NewBuild) -> Recorded {
-        // Writers of one project wait for each other: on a busy machine longer than the timeout of locks.
-        // The server tries such a write again, too.
+        // Writers of one project wait for each other, on a busy machine longer than the lock timeout. The
+        // server retries such writes, too.
         loop {
             match self.build_record_many(std::slice::from_ref(&build)) {
                 Err(Error::Locked(_)) => {}
@@ -121,7 +121,7 @@ fn tags(words: &[&str]) -> TagSet {
     words.iter().map(|word| word.parse().unwrap()).collect()
 }
 
-/// A finished build of one step, received now.
+/// A finished build with one step, received now.
 fn build(project: &Project, started: &str, words: &[&str]) -> NewBuild {
     let (started, received) = (at(started), Timestamp::now());
     NewBuild {
@@ -147,7 +147,7 @@ fn build(project: &Project, started: &str, words: &[&str]) -> NewBuild {
     }
 }
 
-/// Uploads are kept for a day, up to 10 kB.
+/// Uploads are kept for one day, up to 10 kB in total.
 const KEEP: Retention = Retention { micros: 86_400_000_000, bytes: 10_000 };
 
 fn running(project: &Project) -> NewBuild {

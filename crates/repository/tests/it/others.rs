@@ -31,7 +31,7 @@ fn a_schema_that_is_newer_than_the_server_is_refused(store: &Store) {
     }
     .unwrap();
     let error = open(url, &Options::default()).err().unwrap().chain();
-    assert!(error.contains("newer than this server"), "{error}");
+    assert!(error.contains("which this server does not know"), "{error}");
     assert!(error.contains("99990101000000"), "{error}");
 }
 
@@ -39,7 +39,7 @@ fn somebody_who_reported_to_thousands_of_projects_has_a_tally(store: &Store) {
     use diesel::Connection as _;
     use diesel::connection::SimpleConnection as _;
     let (alice, project) = (store.user("alice"), store.project("p"));
-    // Each row stands for another project: the sum is over all of them.
+    // As if each row were for a different project: the sum is over all of them.
     let rows = format!(
         "insert into sender_count (sender_id, project_id, shard, builds, changes) \
          with recursive n (i) as (select 1 union all select i + 1 from n where i < 6000) \
@@ -106,7 +106,7 @@ fn outputs_that_are_stored_compressed_come_back_as_sent(store: &Store) {
     store.record(new);
     let found = store.find(&project, id);
     assert_eq!(store.steps(&found), steps);
-    // The size that pages are cut by is that of the texts, names included, and something for each step.
+    // The size used for cutting pages covers the texts, including names, and a constant per step.
     let texts =
         5 + 4 * long.len() + outputs.len() * ("s".len() + step("s", true).extras.as_str().len());
     assert_eq!(found.output_bytes, (texts + outputs.len() * 128) as u64);
@@ -186,7 +186,7 @@ fn a_deleted_project_is_gone_at_once_and_purged_in_pieces(store: &Store) {
     assert_eq!(store.project_delete(project.id, None).unwrap(), Updated::Gone);
     assert_eq!(store.project_find(&project.slug).unwrap(), None);
     assert_eq!(store.project_tally().unwrap().members, 0);
-    // The name is free again, and the new project has none of the old one's builds.
+    // The slug is free again, and the new project has none of the old builds.
     let new = store.project("p");
     assert_eq!(store.build_tally(&Scope::Project(new.id)).unwrap().members, 0);
     let mut pieces = 0;
@@ -216,7 +216,7 @@ fn servers_that_purge_at_once_leave_nothing_behind(store: &Store) {
         }
     });
     while store.purge(Timestamp::now(), KEEP).unwrap() {}
-    // Not one step is left of the ten that each build had.
+    // None of the ten steps of each build is left.
     let none = Build { steps: 0, ..build.clone() };
     assert_eq!(store.step_list(&[none, build]).unwrap(), [Some(vec![]), None]);
     assert_eq!(store.page(&Scope::Project(project.id), Start::Offset(0), 10), []);
@@ -295,7 +295,7 @@ fn a_deleted_user_leaves_projects_to_nobody_and_builds_uncredited(store: &Store)
     assert!(orphan.version > project.version);
     assert_eq!(store.find(&project, new.id).sender, Sender::Account(alice.id, None));
     assert_ne!(store.build_tally(&Scope::Project(project.id)).unwrap().changes, before);
-    // Somebody who takes the name later gets nothing with it.
+    // A later user with that name does not inherit anything.
     let other = store.user("alice");
     assert_ne!(other.id, alice.id);
     assert_eq!(store.page(&Scope::Sender(other.id), Start::Offset(0), 10), []);
@@ -349,14 +349,14 @@ mod fresh {
     fn connections_that_died_are_replaced() {
         let store = Store::new(Backend::Postgres);
         let project = store.project("p");
-        // Several connections, all of them dead then.
+        // Several connections, all of which die.
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| store.project_tally().unwrap());
             }
         });
         store.database.sever();
-        // Reading is tried again; a change is not, as nobody can know whether it was done.
+        // Reads are retried. A write is not, because it may have been committed.
         assert_eq!(store.project_find(&project.slug).unwrap(), Some(project.clone()));
         assert_eq!(store.record(build(&project, "2026-01-01T00:00:00Z", &[])), Recorded::New);
         store.database.sever();

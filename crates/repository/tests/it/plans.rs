@@ -1,5 +1,5 @@
-//! The SQL of the hot queries, and that each is answered by its index: the text of every one is a golden
-//! file (`snapshots/`), and each is explained on a filled table.
+//! The SQL of the hot queries, and that each uses its index. Their text is kept in golden files
+//! (`snapshots/`), and each is explained on populated tables.
 
 use std::cell::RefCell;
 
@@ -11,7 +11,7 @@ use diesel::sql_types::Text;
 use super::*;
 
 thread_local! {
-    /// The statements that this thread ran, while somebody listens.
+    /// The statements run by this thread while recording is on.
     static HEARD: RefCell<Option<Vec<String>>> = const { RefCell::new(None) };
 }
 
@@ -21,7 +21,7 @@ fn note(event: InstrumentationEvent<'_>) {
     }
 }
 
-/// Runs something, and gives the statements that it took, with their values.
+/// Runs a closure and returns its statements with their values.
 fn statements(run: impl FnOnce()) -> Vec<(String, Vec<String>)> {
     HEARD.set(Some(Vec::new()));
     run();
@@ -29,7 +29,7 @@ fn statements(run: impl FnOnce()) -> Vec<(String, Vec<String>)> {
     heard.iter().map(|statement| split(statement)).collect()
 }
 
-/// A statement and its values, as Diesel shows them: `select ... -- binds: [1, Id(...)]`.
+/// Splits a statement from its values, as Diesel prints them: `select ... -- binds: [1, Id(...)]`.
 fn split(shown: &str) -> (String, Vec<String>) {
     let (sql, binds) = shown.split_once(" -- binds: ").unwrap_or((shown, "[]"));
     let inner = binds.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap();
@@ -54,7 +54,7 @@ fn split(shown: &str) -> (String, Vec<String>) {
     (sql.to_owned(), values)
 }
 
-/// A value as a literal.
+/// Formats a value as a SQL literal.
 fn literal(backend: Backend, value: &str) -> String {
     if let Some(id) = value.strip_prefix("Id(").and_then(|rest| rest.strip_suffix(')')) {
         return match backend {
@@ -81,7 +81,7 @@ fn literal(backend: Backend, value: &str) -> String {
     }
 }
 
-/// The statement with its values written into it, so that it is planned as it runs.
+/// The statement with its values inlined, so that it is planned as it is executed.
 fn whole(backend: Backend, (sql, values): &(String, Vec<String>)) -> String {
     let mut whole = sql.clone();
     match backend {
@@ -123,7 +123,7 @@ fn plan(backend: Backend, url: &str, statement: &str) -> String {
         Backend::Sqlite => {
             let path = url.strip_prefix("sqlite:").unwrap();
             let mut conn = SqliteConnection::establish(path).unwrap();
-            // The functions that the repository gives each connection change no plan.
+            // The functions that the repository registers on each connection change no plan.
             let plain = statement
                 .replace("within_time(", "abs(")
                 .replace("client_member_text", "json_extract")
@@ -138,7 +138,7 @@ fn plan(backend: Backend, url: &str, statement: &str) -> String {
     lines.join("\n")
 }
 
-/// A hot query: how it is asked, and what its plan must say on PostgreSQL and on SQLite.
+/// A hot query: how to run it, and what its plan must contain on PostgreSQL and on SQLite.
 struct Hot<'a> {
     name: &'static str,
     ask: Box<dyn Fn() + 'a>,
@@ -197,7 +197,7 @@ fn hot_queries_are_answered_by_their_indexes(backend: Backend) {
         }
         projects.push(project);
     }
-    // Of a handful of rows an index saves nothing.
+    // An index is not used for a handful of rows.
     for at in 0..400 {
         let other = store.project(&format!("other-{at}"));
         let sender = store.user(&format!("user-{at}"));
@@ -415,7 +415,7 @@ fn hot_queries_are_answered_by_their_indexes(backend: Backend) {
         for index in *wanted {
             assert!(plans.contains(index), "{what}: {index} in\n{plans}");
         }
-        // Small tables are read whole, and rightly: projects, users and the like.
+        // Full scans of small tables, such as projects and users, are fine.
         for table in ["build", "step", "build_tag", "build_count", "build_component", "test_result"]
         {
             // The count of all builds is the sum over all projects.

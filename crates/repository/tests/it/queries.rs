@@ -1,4 +1,4 @@
-//! A query selects the same rows, in the same order, as its plain evaluation in memory does.
+//! A query selects the same rows, in the same order, as its evaluation in memory.
 
 use std::cmp::Ordering;
 
@@ -10,7 +10,7 @@ use proptest::test_runner::{Config, TestRunner};
 
 use super::*;
 
-/// Text in which everything that SQL, patterns and collations could trip over is likely.
+/// Text that is likely to break SQL, patterns and collations.
 fn text() -> impl Strategy<Value = String> {
     proptest::collection::vec(
         prop_oneof![
@@ -56,7 +56,7 @@ fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('"', "\"\""))
 }
 
-/// A condition on text, in the language itself.
+/// A condition on text, in query syntax.
 fn text_condition(fields: &'static [&'static str]) -> impl Strategy<Value = String> {
     let field = proptest::sample::select(fields);
     let operator = prop_oneof!["eq", "ne", "lt", "le", "gt", "ge", "like", "ilike"];
@@ -68,7 +68,7 @@ fn text_condition(fields: &'static [&'static str]) -> impl Strategy<Value = Stri
         Just("_".to_owned()),
     ];
     (operator, field, value).prop_map(|(operator, field, value)| {
-        // A pattern may not end in a single backslash.
+        // A pattern must not end in a single backslash.
         let value = if operator.ends_with("like") { value.replace('\\', "\\\\") } else { value };
         format!("{operator}({field},{})", quoted(&value))
     })
@@ -78,7 +78,7 @@ fn null_condition(fields: &'static [&'static str]) -> impl Strategy<Value = Stri
     proptest::sample::select(fields).prop_map(|field| format!("null({field})"))
 }
 
-/// A condition on what is not text.
+/// A condition on a field of another type.
 fn typed_condition() -> impl Strategy<Value = String> {
     let operator = || prop_oneof!["eq", "ne", "lt", "le", "gt", "ge"];
     let field = prop_oneof!["started", "finished"];
@@ -123,11 +123,11 @@ fn tag() -> impl Strategy<Value = String> {
     prop_oneof!["a", "B", "%", "_", "'", "\\\\", "\u{e9}"]
 }
 
-/// Something that queries select.
+/// An object that queries select.
 trait Row {
     fn field(&self, key: &Key) -> Option<Value>;
     fn has(&self, key: &Key, value: &str) -> bool;
-    /// What decides between rows that a sort order finds equal.
+    /// The tie-breaker between rows of equal sort order.
     fn place(&self) -> (i64, Uuid);
 }
 
@@ -176,7 +176,7 @@ impl Row for Build {
     }
 }
 
-/// Whether text is like a pattern: `%` any text, `_` any character, `\` the next one as it is.
+/// Whether text matches a pattern: `%` is any text, `_` any character, `\` escapes the next one.
 fn like(text: &[char], pattern: &[char]) -> bool {
     match pattern {
         [] => text.is_empty(),
@@ -188,7 +188,7 @@ fn like(text: &[char], pattern: &[char]) -> bool {
     }
 }
 
-/// The order of values of one kind: of text by its bytes, of instants whatever their offset.
+/// The order of values of one kind: text by its bytes, instants regardless of offset.
 fn order(a: &Value, b: &Value) -> Ordering {
     match (a, b) {
         (Value::Text(a), Value::Text(b)) => a.as_bytes().cmp(b.as_bytes()),
@@ -199,7 +199,7 @@ fn order(a: &Value, b: &Value) -> Ordering {
     }
 }
 
-/// SQL's logic of three values: what compares with null is neither.
+/// SQL's three-valued logic: a comparison with null is neither true nor false.
 fn holds(filter: &Filter, row: &dyn Row) -> Option<bool> {
     match filter {
         Filter::All(filters) => {
@@ -262,7 +262,7 @@ fn runner(cases: u32) -> TestRunner {
     TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() })
 }
 
-/// Asks random queries, and compares what is found with what a plain evaluation over all rows finds.
+/// Runs random queries and compares the results with a plain evaluation over all rows.
 fn selects_as_memory_does<T: Row + PartialEq + std::fmt::Debug>(
     table: &Table,
     rows: &[T],
@@ -337,7 +337,7 @@ fn postgres_selects_the_components_that_a_plain_evaluation_selects() {
     components(Backend::Postgres);
 }
 
-/// Builds of one project whose members all take few values, so that each query finds some.
+/// Builds of one project whose fields have few distinct values, so that each query matches some.
 fn builds(backend: Backend) {
     let store = Store::new(backend);
     let project = store.project("p");
@@ -345,7 +345,7 @@ fn builds(backend: Backend) {
     let host = prop_oneof![
         Just(None),
         text().prop_map(Some),
-        // Alike in all that an index keeps of them.
+        // Likely to share the whole prefix that the index keeps.
         text().prop_map(move |text| Some(long(&text))),
     ];
     let step_results = proptest::collection::vec(any::<bool>(), 0..4);
@@ -384,7 +384,7 @@ fn builds(backend: Backend) {
         prop_oneof![3 => text_condition(TEXT), 4 => typed_condition(), 1 => null_condition(ALL)];
     let select = |listing: &Listing| {
         let found = store.build_query(None, listing).unwrap();
-        // The same query within the project selects the same builds.
+        // The same query within project selects the same builds.
         let query = BuildQuery { selection: listing.selection.clone(), ..everything.clone() };
         let mut within: Vec<_> =
             store.build_list(&query).unwrap().builds.iter().map(|build| build.id).collect();
@@ -409,7 +409,7 @@ fn postgres_selects_the_builds_that_a_plain_evaluation_selects() {
     builds(Backend::Postgres);
 }
 
-/// A query that looks at more than a millisecond allows.
+/// A query that reads more than is possible in a millisecond.
 fn takes_too_long(backend: Backend) {
     let store = Store::new(backend);
     let project = store.project("p");

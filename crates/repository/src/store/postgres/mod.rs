@@ -18,7 +18,7 @@ type Db = diesel::pg::Pg;
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/postgres");
 
-/// The advisory lock under which one of several servers migrates.
+/// The advisory lock that lets only one of several servers migrate.
 const MIGRATION_LOCK: i64 = 0x6465_766d_6173_6f6e;
 
 pub(crate) fn open(url: &str, options: &Options) -> Result<Arc<dyn Repository>> {
@@ -35,7 +35,7 @@ fn store(url: &str, options: &Options) -> Result<queries::Store> {
         Error::Corrupt(cause) => Error::Backend(cause),
         error => error,
     })?;
-    // Writers have connections of their own, so that no crowd of slow reads keeps reports waiting.
+    // Writers have their own connections, so that slow reads do not delay reports.
     let (epoch, trouble) = (queries::Epoch::default(), Arc::<queries::Trouble>::default());
     Ok(queries::Store {
         glance: tuned::Glance,

@@ -1,4 +1,4 @@
-//! What PostgreSQL does its own way: whole batches in one statement, array binds, row locks.
+//! PostgreSQL specifics: whole batches in one statement, array binds, row locks.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -19,75 +19,78 @@ use crate::store::packed::Packed;
 use crate::store::schema::sql;
 use crate::{Changes, NewStep, Result};
 
-/// Two writers keep PostgreSQL busy while one of them waits for its commit; a third was measured to
-/// add nothing.
+/// Two writers keep PostgreSQL busy while one of them waits for its commit; in measurements a third
+/// added nothing.
 pub(super) const WRITERS: usize = 2;
 
-/// One statement stores a batch of builds, or of steps.
+/// A batch of builds or steps is stored by one statement.
 pub(super) const ONE_STATEMENT: bool = true;
 
-/// The shard of the kept counts that this connection adds to.
+/// The counter shard that this connection updates.
 pub(super) const SHARD: &str = "(pg_backend_pid() % 16)::smallint";
 
-/// The present, as the store writes it.
+/// The current time in the store's format.
 pub(super) const NOW: &str = "now()";
 
-/// A version, or a count of changes, that no row had before: see `queries::next`.
+/// A version or change count that no row has had before: see `queries::next`.
 pub(super) fn next(column: &str) -> String {
     format!("greatest({column} + 1, (extract(epoch from clock_timestamp()) * 1000000)::bigint)")
 }
 
-/// What ends a query whose rows nobody else may change or refer to.
+/// The clause that locks the selected rows against changes and references.
 pub(super) const FOR_UPDATE: &str = " for update";
 
-/// How often things changed, and of which server that is: one that takes over has its own start.
+/// The change count and the server's identity: after a failover, the new server's start time
+/// differs.
 pub(super) const CHANGES: &str = "select sum(changes)::bigint, (extract(epoch from pg_postmaster_start_time()) * 1000000)::bigint from collection";
 
-/// What a condition that may scan starts with: nothing, because statements are timed by the server.
+/// The prefix of a condition that may scan: empty, because the server enforces the statement
+/// timeout.
 pub(super) fn in_time(_: &'static str) -> Sql<'static, Bool> {
     Sql::new("")
 }
 
-/// What follows a text that is compared or sorted by its bytes.
+/// The suffix of a text that is compared or sorted by its bytes.
 pub(super) const BY_BYTES: &str = " collate \"C\"";
 
-/// What stands around a text that is like a pattern, and behind it the pattern: the case counts, or that of ASCII
-/// letters does not. Of a longer text the first 4096 characters are looked at (`limits::PATTERN`): `like` over megabytes
-/// asks nobody whether there is time left.
+/// The SQL around a text and after it, for matching a pattern: case-sensitive first, then ignoring
+/// ASCII case. Only the first 4096 characters of a text are matched (`limits::PATTERN`), because
+/// `like` on megabytes of text does not check the timeout.
 pub(super) const LIKE: [&str; 2] = ["left(", ", 4096) like ? escape '\\'"];
 pub(super) const ILIKE: [&str; 2] =
     ["lower(left(", ", 4096)) like lower(? collate \"C\") escape '\\'"];
 
-/// That a build tested a component of that id or name.
+/// Condition: the build tested a component with that id or name.
 pub(super) const HAS_COMPONENT: &str = "exists (select 1 from build_component bc join component c on c.id = bc.component_id \
     where bc.project_id = build.project_id and bc.build_id = build.id and ? in (c.name, c.id::text))";
 
-/// A step's id: its build's and its place.
+/// A step's id: the build's id and the step's position.
 pub(super) const STEP_ID: &str = "(step.build_id::text || ':' || step.position)";
 
-/// A test case's id: its build's and its place.
+/// A test case's id: the build's id and the case's position.
 pub(super) const TEST_ID: &str = "(test_result.build_id::text || ':' || test_result.position)";
 
 /// A build's id in URIs.
 pub(super) const BUILD_KEY: &str = "coalesce(build.key, build.id::text)";
 
-/// How long a statement waits for somebody's lock.
+/// How long a statement waits for a lock.
 const LOCK: Duration = Duration::from_secs(1);
 
-/// What a connection is for.
+/// The purpose of a connection.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Role {
     Reader {
         timeout: Duration,
     },
     Writer,
-    /// It asks how the database is.
+    /// Health checks.
     Pulse,
 }
 
 pub(super) fn connect(url: &str, role: Role) -> Result<Conn> {
     let mut conn = establish(&with_timeouts(url))?;
-    // A statement that runs away, or waits for somebody's lock, ends: it must not hold the pool.
+    // Runaway statements, and those waiting for a lock, are cancelled so that they do not occupy the
+    // pool.
     let limit = match role {
         Role::Reader { timeout } => timeout,
         Role::Writer => Duration::from_secs(30),
@@ -97,8 +100,7 @@ pub(super) fn connect(url: &str, role: Role) -> Result<Conn> {
     Sql::<()>::new("set client_min_messages = 'warning'")
         .execute(&mut conn)
         .and_then(|_| match role {
-            // The statements that store batches never gain from being planned anew, which costs more than
-            // they do.
+            // The batch statements never benefit from replanning, which costs more than they do.
             Role::Writer => {
                 Sql::<()>::new("set plan_cache_mode = 'force_generic_plan'").execute(&mut conn)
             }
@@ -116,7 +118,7 @@ pub(super) fn connect(url: &str, role: Role) -> Result<Conn> {
     Ok(conn)
 }
 
-/// Whether anything was committed since a look: only the server knows.
+/// Only the server knows whether anything was committed, so nothing is cached here.
 pub(super) struct Glance;
 
 impl Glance {
@@ -137,7 +139,7 @@ impl Glance {
     }
 }
 
-/// A URL by which connecting does not take for ever, nor waiting for a host that went away. What it says itself stays.
+/// Adds timeouts for connecting and for a dead peer to the URL. Its own parameters take precedence.
 fn with_timeouts(url: &str) -> String {
     let mut url = url.to_owned();
     for (name, value) in [("connect_timeout", "3"), ("tcp_user_timeout", "15000")] {
@@ -149,14 +151,14 @@ fn with_timeouts(url: &str) -> String {
     url
 }
 
-/// Statements are timed by the server.
+/// The server enforces the statement timeout.
 pub(super) fn start_clock(_: Role) {}
 
 pub(super) fn ping(conn: &mut Conn) -> QueryResult<()> {
     Sql::<()>::new("select 1").execute(conn).map(drop)
 }
 
-/// Whether it takes writes; nothing is written.
+/// Whether the database accepts writes; nothing is written.
 pub(super) fn may_write(conn: &mut Conn) -> Outcome<()> {
     Sql::<()>::new("delete from claim where false").execute(conn)?;
     Ok(())
@@ -168,13 +170,13 @@ pub(super) fn shorten_log(_: &mut Conn) -> Outcome<()> {
 }
 
 pub(super) fn lock(conn: &mut Conn, key: i64) -> QueryResult<()> {
-    // Another server may be migrating for long.
+    // Another server's migration may take long.
     Sql::<()>::new("set local statement_timeout = 0").execute(conn)?;
     Sql::<()>::new("set local lock_timeout = 0").execute(conn)?;
     Sql::<()>::new("select pg_advisory_xact_lock(?)").bind::<BigInt, _>(key).execute(conn).map(drop)
 }
 
-/// A deleted project that nobody else is removing just now.
+/// A deleted project that no other server is currently removing.
 pub(super) fn deleted_project(conn: &mut Conn) -> QueryResult<Option<i64>> {
     Sql::<BigInt>::new(
         "select id from project where slug_key is null order by id limit 1 for update skip locked",
@@ -190,10 +192,11 @@ pub(super) fn write<T>(
     conn.transaction(change)
 }
 
-/// One statement stores a whole batch: builds, steps, tags and counts, in one round trip.
+/// Stores a whole batch with one statement and one round trip: builds, steps, tags and counts.
 ///
-/// The project and the components are locked against their deletion, not against other writers; where one of them is gone, or
-/// the key is taken, the build is left out with all that belongs to it, and its id is not returned.
+/// Projects and components are locked against deletion, not against other writers. If one of them
+/// is gone or the key is taken, the build is skipped with everything that belongs to it, and its id
+/// is not returned.
 const INSERT_BUILDS: &str = "
 with incoming as (
     select * from unnest(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -252,7 +255,7 @@ with incoming as (
 )
 select id from b";
 
-/// A column of rows, as an array.
+/// A column of several rows, as an array.
 macro_rules! column {
     ($rows:ident, |$row:ident| $value:expr) => {
         $rows.iter().map(|$row| $value).collect::<Vec<_>>()
@@ -360,8 +363,8 @@ pub(super) fn insert_builds(conn: &mut Conn, inserts: &[Insert<'_>]) -> Outcome<
     Ok(ids.into_iter().map(|id| BuildId(id.0)).collect())
 }
 
-/// Stores cases, their names and failures, by a statement each; a name or a failure that is there already
-/// is left as it is.
+/// Stores cases, their names and failures, with one statement each; existing names and failures are
+/// left unchanged.
 pub(super) fn insert_test_names(conn: &mut Conn, names: &[NameRow]) -> Outcome<()> {
     Sql::<()>::new(
         "insert into test (project_id, key, suite, name)
@@ -413,8 +416,8 @@ pub(super) fn insert_test_results(conn: &mut Conn, rows: &[ResultRow]) -> Outcom
     Ok(())
 }
 
-/// Adds steps behind those that each build has; the builds' rows hold the next position, so steps
-/// that are sent at once queue for it and each gets its own.
+/// Appends steps to their builds. The build's row holds the next position, so concurrent writers
+/// wait for its lock and each step gets its own position.
 const APPEND_STEPS: &str = "
 with incoming as (
     select n.*, row_number() over (partition by project_id, build_id order by ord) as nth

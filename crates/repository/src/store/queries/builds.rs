@@ -1,4 +1,4 @@
-//! One build: storing it, adding to it, reading it, deleting it.
+//! Single builds: storing, extending, reading and deleting.
 
 use devmason_domain::query::Selection;
 use devmason_domain::{Build, BuildId, BuildKey, Closing, ProjectId, Step, Timestamp};
@@ -15,10 +15,10 @@ use crate::{
     Result, Scope, Tally, Updated,
 };
 
-/// The collection's name in the store: it counts changes of builds that were there, and no members.
+/// The collection's name in the store. It counts changes to existing builds and has no members.
 pub(super) const COLLECTION: &str = "builds";
 
-/// Whether a build is finished; nothing where it is not there.
+/// Whether a build is finished; `None` if it does not exist.
 pub(super) fn there(conn: &mut Conn, project: ProjectId, id: BuildId) -> Outcome<Option<bool>> {
     let there = build::table
         .inner_join(project::table)
@@ -42,7 +42,8 @@ pub(super) fn close(
                 .and(build::finished.is_null()),
         )
     };
-    // The first update holds the row, so that no step comes between reading the steps and the end.
+    // The first update locks the row, so that no step is added between reading the steps and closing
+    // the build.
     let held: Option<(i32, Option<i64>, At)> = diesel::update(running())
         .set(build::version.eq(next("build.version")))
         .returning((build::failed_steps, build::sender_id, build::started))
@@ -63,7 +64,7 @@ pub(super) fn close(
         .optional()?;
     let finished = match (closing.finished, latest) {
         (Some(finished), _) => finished,
-        // A report may be of tests that ran before the build was made.
+        // A report may contain tests that ran before the build was created.
         (None, Some((at, offset))) => instant(At(at.0.max(started.0)), offset)?,
         (None, None) => now,
     };
@@ -83,7 +84,7 @@ pub(super) fn find(conn: &mut Conn, project: ProjectId, key: &BuildKey) -> Outco
     if let Some(id) = BuildId::from_key(key) {
         let filter = build::project_id.eq(project.0).and(build::id.eq(Id(id.0)));
         let row: Option<Joined> = builds!().filter(filter).first(conn).optional()?;
-        // A build whose key was chosen is found by that key alone.
+        // A build with a chosen key is found only by that key.
         if let Some(row) = row.filter(|row| row.0.key.is_none()) {
             return domain(row).map(Some);
         }

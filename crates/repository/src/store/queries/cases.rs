@@ -1,4 +1,5 @@
-//! Test cases of builds: each name and each failure of a project once, and what came of them in builds.
+//! Test cases of builds. Each name and each failure is stored once per project, and each result per
+//! build.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -22,10 +23,10 @@ use crate::store::packed::{pack, text};
 use crate::store::schema::{build, project, sql, test, test_failure, test_result};
 use crate::{FoundTest, Listed, Listing, PlacedTest, Result, TestQuery, TestRun, Tests};
 
-/// How many cases are stored by one statement, where a store has one.
+/// The maximum number of cases per statement, where the backend batches them.
 const ROWS: usize = 1_000;
 
-/// The first half of a hash, by which texts of any length are found.
+/// The first half of a hash, used as the lookup key of texts of any length.
 pub(in super::super) type TextKey = [u8; 16];
 
 fn key(text: &str) -> TextKey {
@@ -48,7 +49,7 @@ pub(in super::super) struct ResultRow {
     pub(in super::super) packed: i16,
 }
 
-/// A text that many cases may have: what it is found by, itself, and whether it is compressed.
+/// A text that many cases may share: its key, the text, and whether it is compressed.
 pub(in super::super) struct FailureRow {
     pub(in super::super) project: ProjectId,
     pub(in super::super) key: TextKey,
@@ -56,7 +57,7 @@ pub(in super::super) struct FailureRow {
     pub(in super::super) packed: i16,
 }
 
-/// A test's name: what it is found by, its suite and its own name.
+/// A test's name: its key, its suite and its own name.
 pub(in super::super) struct NameRow {
     pub(in super::super) project: ProjectId,
     pub(in super::super) key: TextKey,
@@ -68,7 +69,7 @@ fn json(value: &impl serde::Serialize) -> Outcome<String> {
     serde_json::to_string(value).map_err(|error| Fault::Corrupt(error.to_string()))
 }
 
-/// A case of one of some parts, and what it has that others may have as well: a name, or a failure.
+/// A case of one of several parts, and the key of the name or failure it may share with others.
 struct Place {
     project: ProjectId,
     key: TextKey,
@@ -76,16 +77,16 @@ struct Place {
     case: usize,
 }
 
-/// The first case with each name or failure, in the order of their keys: so two writers with the same ones don't wait
-/// for each other.
+/// The first case with each name or failure, in key order, so that two writers with the same ones
+/// cannot deadlock.
 fn in_order(mut places: Vec<Place>) -> Vec<Place> {
     places.sort_unstable_by_key(|place| (place.project, place.key));
     places.dedup_by_key(|place| (place.project, place.key));
     places
 }
 
-/// Stores cases behind those that each build has; the builds' rows are held. Names and failures of all parts go in
-/// first, and everything a piece at a time: what a million cases become is never in memory at once.
+/// Appends cases to their builds, whose rows are locked. Names and failures of all parts are stored
+/// first. Everything is stored in chunks, so that a million cases are never in memory at once.
 pub(super) fn add(conn: &mut Conn, parts: &[Part<'_>]) -> Outcome<()> {
     let parts: Vec<&Part<'_>> = parts.iter().filter(|part| !part.report.is_empty()).collect();
     let (mut names, mut failures, mut firsts) = (Vec::new(), Vec::new(), Vec::new());
@@ -183,7 +184,7 @@ struct CaseRow {
     packed: i16,
 }
 
-/// The failures of some rows, each read once.
+/// The failures of some rows, each loaded once.
 fn failures(
     conn: &mut Conn,
     project: ProjectId,
@@ -225,12 +226,12 @@ fn placed(row: CaseRow, failures: &HashMap<Vec<u8>, TestFailure>) -> Outcome<Pla
     })
 }
 
-/// A column that is not wanted.
+/// An unwanted column.
 fn nothing() -> diesel::dsl::AsExprOf<Option<Vec<u8>>, Nullable<Binary>> {
     None::<Vec<u8>>.into_sql::<Nullable<Binary>>()
 }
 
-/// The columns of a [`CaseRow`]; without its failure and details where it is to be brief.
+/// The columns of a [`CaseRow`]; brief rows omit failure and details.
 macro_rules! columns {
     ($suite:expr, $name:expr, brief) => {
         columns!(($suite, $name), nothing(), nothing())
@@ -328,11 +329,11 @@ pub(super) fn history(
     runs.collect::<Outcome<_>>().map(Some)
 }
 
-/// A case's whole name.
+/// A case's full name.
 const FULL_NAME: &str =
     "(case when test.suite = '' then test.name else test.suite || '::' || test.name end)";
 
-/// Cases, over `test_result join test join project`.
+/// Fields of cases, over `test_result join test join project`.
 const COLUMNS: Columns = Columns {
     fields: &[
         ("id", tuned::TEST_ID),
@@ -342,7 +343,7 @@ const COLUMNS: Columns = Columns {
         ("full_name", FULL_NAME),
         ("suite", "test.suite"),
         ("name", "test.name"),
-        // As they are numbered.
+        // Must match the numbering of the statuses.
         (
             "status",
             "(case test_result.status when 0 then 'passed' when 1 then 'flaky' when 2 then 'skipped' \
@@ -357,8 +358,8 @@ const COLUMNS: Columns = Columns {
     indexed: &[],
 };
 
-/// Cases of all projects that are there, with what a query leaves of them. Those of a project or a build are
-/// found by the key of the table, those of a whole name in a project by the index of histories.
+/// Cases of all existing projects that match a query. A filter on a project or build uses the
+/// table's key; one on a full name within a project uses the history index.
 pub(super) fn query(conn: &mut Conn, listing: &Listing) -> Outcome<Listed<FoundTest>> {
     let (limit, offset) = bounds(listing);
     let filter = &listing.selection.filter;
@@ -366,12 +367,12 @@ pub(super) fn query(conn: &mut Conn, listing: &Listing) -> Outcome<Listed<FoundT
     let of_test: Option<i64> = match (of_project, filter.required("full_name")) {
         (Some(project), Some(Value::Text(name))) => {
             let known = find(conn, project, name)?;
-            // No test has this number.
+            // No test has this id.
             Some(known.map_or(-1, |(id, ..)| id))
         }
         _ => None,
     };
-    // In the text, for the index of those.
+    // Written into the statement, so that the partial index is used.
     let only_failed = match filter.required("status") {
         Some(Value::Text(status)) if status == "failed" || status == "error" => {
             "test_result.status >= 3"
@@ -398,7 +399,8 @@ pub(super) fn query(conn: &mut Conn, listing: &Listing) -> Outcome<Listed<FoundT
         }};
     }
     let cases = || test_result::table.inner_join(project::table);
-    // Each case has its name and its build: where nothing is asked of them, they need not be looked up to be counted.
+    // Each case has a name and a build, so the joins are skipped when counting unless the filter needs
+    // them.
     let by_name = ["full_name", "suite", "name"].iter().any(|field| filter.mentions(field));
     let count: i64 = if by_name {
         selected!(cases().inner_join(test::table)).count().get_result(conn)?
@@ -464,7 +466,7 @@ pub(super) fn query(conn: &mut Conn, listing: &Listing) -> Outcome<Listed<FoundT
     })
 }
 
-/// A project's test of that whole name: its number, suite and name.
+/// A project's test with that full name: its id, suite and name.
 fn find(
     conn: &mut Conn,
     project: ProjectId,

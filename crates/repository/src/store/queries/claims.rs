@@ -1,4 +1,4 @@
-//! Idempotency keys, claimed in the transaction of the request that carries one.
+//! Idempotency keys, claimed in the transaction of the request that carries them.
 
 use devmason_domain::Timestamp;
 use diesel::prelude::*;
@@ -9,7 +9,8 @@ use crate::store::fault::Outcome;
 use crate::store::schema::claim;
 use crate::{Claim, Claimed, Created};
 
-/// Claims a request's `Idempotency-Key` for it; what is found instead where it came before.
+/// Claims a request's `Idempotency-Key`; returns what an earlier request left if the key was
+/// claimed before.
 pub(super) fn make(conn: &mut Conn, new: &Claim) -> Outcome<Option<Claimed>> {
     let made = diesel::insert_into(claim::table)
         .values((
@@ -29,12 +30,13 @@ pub(super) fn make(conn: &mut Conn, new: &Claim) -> Outcome<Option<Claimed>> {
         .select((claim::body, claim::outcome))
         .first(conn)
         .optional()?;
-    // One that has just expired is purged between the two statements: then this one is the first.
+    // A claim that has just expired may be purged between the two statements; then this request is the
+    // first.
     let Some((body, outcome)) = made else { return make(conn, new) };
     Ok(Some(if body == new.body.0 { Claimed::Replayed(outcome) } else { Claimed::KeyReused }))
 }
 
-/// Creates something, unless the request that carries this key did before.
+/// Creates an object, unless an earlier request with this key did.
 pub(super) fn once<T>(
     conn: &mut Conn,
     new: Option<&Claim>,
@@ -51,7 +53,7 @@ pub(super) fn once<T>(
     Ok(created)
 }
 
-/// Frees the key of a request that failed after all.
+/// Releases the key of a request that failed after claiming it.
 pub(super) fn withdraw(conn: &mut Conn, made: &Claim) -> Outcome<()> {
     diesel::delete(claim::table.find(made.scope.0.as_slice())).execute(conn)?;
     Ok(())

@@ -167,7 +167,7 @@ pub(super) fn create_type(
     Ok(Created::New(row.try_into()?))
 }
 
-/// No name has NUL, and one database does not take it in a question either.
+/// Whether a name cannot exist: no name contains NUL, and one database rejects it even in a query.
 fn is_none(named: &Named) -> bool {
     matches!(named, Named::Name(name) if name.contains('\0'))
 }
@@ -245,7 +245,7 @@ pub(super) fn delete_type(
     cascade: bool,
     seen: Option<i64>,
 ) -> Outcome<Removed> {
-    // Held first: no component of it comes after this.
+    // Locks the row first, so that no component of this type can be added.
     if let Some(refused) = hold(conn, "component_type", id, seen)? {
         return Ok(refused);
     }
@@ -367,7 +367,7 @@ pub(super) fn update(
     if diesel::select(diesel::dsl::exists(taken)).get_result(conn)? {
         return Ok(Changed::NameTaken);
     }
-    // What is absent stays: `None` is left out of the statement.
+    // Absent values stay unchanged: `None` is left out of the statement.
     let row = diesel::update(component::table.find(Id(id)))
         .filter(component::version.eq(seen.unwrap_or(0)).or(seen.is_none().into_sql::<Bool>()))
         .set((
@@ -395,7 +395,7 @@ pub(super) fn update(
     }
 }
 
-/// The ids of components. Two statements, however many are sought.
+/// The ids of components, with two statements regardless of how many are looked up.
 pub(super) fn resolve(conn: &mut Conn, sought: &[Sought]) -> Outcome<Vec<Option<Uuid>>> {
     let (mut ids, mut names) = (Vec::new(), Vec::new());
     for one in sought {
@@ -430,8 +430,8 @@ pub(super) fn resolve(conn: &mut Conn, sought: &[Sought]) -> Outcome<Vec<Option<
     Ok(sought.iter().map(find).collect())
 }
 
-/// Keeps everybody else from a row that is to be deleted, and from referring to it, until the end of the transaction; or says
-/// why it is not deleted.
+/// Locks a row for deletion, against changes and new references, until the transaction ends; or
+/// returns why it cannot be deleted.
 fn hold(
     conn: &mut Conn,
     table: &'static str,
@@ -452,7 +452,7 @@ fn hold(
     })
 }
 
-/// Whether all of these components, each named once, are there.
+/// Whether all of these components, each listed once, exist.
 pub(in super::super) fn are_there(conn: &mut Conn, ids: &[Uuid]) -> Outcome<bool> {
     if ids.is_empty() {
         return Ok(true);
@@ -468,11 +468,11 @@ pub(super) fn delete(
     cascade: bool,
     seen: Option<i64>,
 ) -> Outcome<Removed> {
-    // Held first: no build that names it comes after this.
+    // Locks the row first, so that no build that refers to it can be added.
     if let Some(refused) = hold(conn, "component", id, seen)? {
         return Ok(refused);
     }
-    // Builds of a deleted project are gone, though upkeep has yet to take them away.
+    // Builds of a deleted project don't count, though upkeep has yet to remove them.
     let tested = build_component::table
         .inner_join(project::table.on(project::id.eq(build_component::project_id)))
         .filter(build_component::component_id.eq(Id(id)).and(project::slug_key.is_not_null()));
@@ -484,7 +484,7 @@ pub(super) fn delete(
     Ok(Removed::Done)
 }
 
-/// Takes a component out of the builds that tested it.
+/// Removes a component from the builds that tested it.
 fn forget(conn: &mut Conn, id: Uuid) -> Outcome<()> {
     for statement in [
         format!(

@@ -1,4 +1,4 @@
-//! Counts that are kept: of builds by project, tag and user, and of collections.
+//! Maintained counts: builds by project, tag and sender, and sizes of collections.
 
 use devmason_domain::{AccountId, ProjectId};
 use diesel::prelude::*;
@@ -9,7 +9,7 @@ use crate::store::fault::Outcome;
 use crate::store::schema::collection;
 use crate::{Changes, Scope, Tally};
 
-/// Adds to the counts of a project, of its tags and of a sender, and notes that they changed.
+/// Updates the build counts and change counts of a project, its tags and a sender.
 pub(in super::super) fn bump<'a>(
     conn: &mut Conn,
     project: i64,
@@ -52,7 +52,7 @@ pub(in super::super) fn bump<'a>(
     Ok(())
 }
 
-/// Notes that the builds which a user sent are credited to nobody any more.
+/// Records that a user's builds no longer have a sender.
 pub(super) fn credits_changed(conn: &mut Conn, id: AccountId) -> Outcome<()> {
     Sql::<()>::new(format!(
         "update build_count set changes = {} \
@@ -90,8 +90,9 @@ pub(super) fn tally(conn: &mut Conn, scope: &Scope) -> Outcome<Tally> {
             )
             .bind::<BigInt, _>(id.0)
             .get_result::<(i64, i64)>(conn)?;
-            // Of many projects the whole counts would be too large a sum. With a project its changes leave the sum, and a component that is deleted is taken out of
-            // builds: that these changed tells it apart.
+            // The sum of full change counts over many projects would overflow. It also shrinks when a project
+            // is deleted, and removing a component changes builds: the change count of the collections tells
+            // such cases apart.
             let others = self::changes(conn)?.count.cast_signed();
             (members, changes.wrapping_mul(0x1e37_79b9_7f4a_7c15).wrapping_add(others))
         }
@@ -113,7 +114,7 @@ pub(super) fn collection(conn: &mut Conn, name: &str) -> Outcome<Tally> {
     Ok(Tally { members: members.unsigned_abs(), changes: changes.unsigned_abs() })
 }
 
-/// Notes that members came to or went from a collection, or changed.
+/// Records that members were added to a collection, removed from it, or changed.
 pub(super) fn collection_changed(conn: &mut Conn, name: &str, members: i64) -> Outcome<()> {
     diesel::update(collection::table.find(name))
         .set((

@@ -1,4 +1,4 @@
-//! From the domain's query tree to SQL. Every value is bound; no text of a client's becomes SQL.
+//! Translates the domain's query tree to SQL. Every value is bound; no client text becomes SQL.
 
 use devmason_domain::ClientRecord;
 use devmason_domain::query::{Comparison, Filter, Key, Kind, SortKey, Value};
@@ -14,24 +14,24 @@ use crate::Listing;
 use crate::store::columns::{At, Id};
 use crate::store::schema::sql;
 
-/// How a resource's fields are said in SQL: expressions over the tables of its list.
+/// The SQL expressions of a resource's fields, over the tables of its list.
 pub(super) struct Columns {
-    /// The field and its expression.
+    /// Each field and its expression.
     pub(super) fields: &'static [(&'static str, &'static str)],
-    /// The fields whose expression is in lower case, because the case of such names doesn't count.
+    /// Fields with a lower-case expression, because their names are case-insensitive.
     pub(super) folded: &'static [&'static str],
-    /// For each set: the condition that it has a value (`?`), and that it is empty.
+    /// For each set: the condition that it contains a value (`?`), and that it is empty.
     pub(super) sets: &'static [(&'static str, &'static str, &'static str)],
-    /// The column with JSON of the clients' own, whose members are fields.
+    /// The column with the clients' own JSON, whose members are fields.
     pub(super) open: &'static str,
-    /// A column of the table whose rows are many: each that is looked at asks whether there is time left.
+    /// A column of the largest table: the time limit is checked for each of its rows.
     pub(super) scanned: &'static str,
-    /// Members of it that are indexed, and the column with the first characters of each.
+    /// The indexed members of that JSON, each with the column for its first characters.
     pub(super) indexed: &'static [(&'static str, &'static str)],
 }
 
 impl Columns {
-    /// A field's expression; a member's name is bound where the expression says so.
+    /// Writes a field's expression; a member's name is bound where the expression needs it.
     fn write(&self, key: &Key, out: Sql<'static, Bool>) -> Sql<'static, Bool> {
         let out = match &key.member {
             Some(member) => out
@@ -41,7 +41,7 @@ impl Columns {
                 .bind::<Text, _>(member.clone()),
             None => {
                 let known = self.fields.iter().find(|(name, _)| *name == key.field);
-                // Every field of a domain table has its column: a test asks for each.
+                // Every field of a domain table has a column; a test checks each.
                 out.text(known.map_or("null", |(_, expression)| expression))
             }
         };
@@ -121,7 +121,7 @@ impl Columns {
                 if is_whole {
                     return out;
                 }
-                // Of two texts that begin alike, the rest tells.
+                // If two texts share the indexed prefix, the full texts decide.
                 out.text(" and ")
             }
             _ => out,
@@ -143,13 +143,13 @@ impl Columns {
         }
     }
 
-    /// The filter, as a condition of a query over the tables that the columns are of.
+    /// The filter as a condition, for a query over the tables of these columns.
     pub(super) fn filter(&self, filter: &Filter) -> Fragment {
         Fragment(self.condition(filter, tuned::in_time(self.scanned)))
     }
 
-    /// The whole order, nulls last, and what decides between equals. One flat piece: Diesel walks an
-    /// order that is added to term by term twice for each term, so twenty terms took a minute.
+    /// The complete sort order, nulls last, with a tie-breaker. It is one flat fragment: Diesel walks
+    /// an order built term by term twice for each term, so twenty terms took a minute.
     pub(super) fn order(&self, keys: &[SortKey], last: &'static str) -> Fragment {
         let mut out = Sql::new("");
         for SortKey { key, descending } in keys {
@@ -167,7 +167,7 @@ pub(super) fn bounds(listing: &Listing) -> (i64, i64) {
     (number(listing.limit), number(listing.offset))
 }
 
-/// A piece of SQL in a query that Diesel builds.
+/// A fragment of SQL in a query built by Diesel.
 pub(super) struct Fragment(pub(super) Sql<'static, Bool>);
 
 impl Expression for Fragment {
@@ -188,7 +188,7 @@ impl QueryId for Fragment {
 
 impl QueryFragment<Db> for Fragment {
     fn walk_ast<'b>(&'b self, mut pass: AstPass<'_, 'b, Db>) -> QueryResult<()> {
-        // Clients make as many different ones as they like.
+        // Clients create an unlimited number of different ones.
         pass.unsafe_to_cache_prepared();
         self.0.walk_ast(pass)
     }

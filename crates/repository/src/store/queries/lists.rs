@@ -17,28 +17,28 @@ use crate::store::fault::Outcome;
 use crate::store::schema::{account, build, build_tag, project, sql};
 use crate::{BuildPart, BuildQuery, Count, Listed, Listing, Scope, Start};
 
-/// Up to so many builds that have the rarest of several tags, those that have all are counted.
+/// Builds with all of several tags are counted only if the rarest tag has at most this many builds.
 const COUNTED_TAGGED: u64 = 100;
 
-/// How often a page of builds with several tags looks into their index before it is cut, beside what it
-/// needs for the builds that it shows: some 10 ms.
+/// How many index seeks a page of builds with several tags may make before it is cut short, beyond
+/// those for the builds it shows: about 10 ms.
 const SEEKS: u64 = 1_000;
 
-/// The builds that have all of some tags, and where the search for more was given up.
+/// The builds with all of several tags, and where the search was cut short.
 #[derive(Default)]
 pub(in super::super) struct Met {
     pub(in super::super) ids: Vec<Id>,
-    /// The next that could be one.
+    /// The next candidate.
     pub(in super::super) stopped: Option<Id>,
 }
 
-/// Up to so many builds of a selection are counted.
+/// The maximum number of builds counted for a selection.
 const COUNTED_SELECTED: i64 = 10_000;
 
 type Boxed<'a> =
     diesel::helper_types::IntoBoxed<'a, diesel::dsl::LeftJoin<build::table, account::table>, Db>;
 
-/// The builds of a scope that a selection leaves, in no order yet.
+/// The builds of a scope that match a selection, unsorted.
 fn selected<'a>(scope: &'a Scope, selection: &'a Selection) -> Boxed<'a> {
     let mut query: Boxed<'a> = build::table.left_join(account::table).into_boxed::<Db>();
     match scope {
@@ -56,7 +56,8 @@ fn selected<'a>(scope: &'a Scope, selection: &'a Selection) -> Boxed<'a> {
     if selection.is_everything() { query } else { query.filter(COLUMNS.filter(&selection.filter)) }
 }
 
-/// That a build has all of some tags: one condition, because PostgreSQL plans ninety for seconds.
+/// Condition: a build has all of these tags. It is one condition, because PostgreSQL takes seconds
+/// to plan ninety.
 fn has_tags(tags: &[Tag]) -> Fragment {
     let mut condition = Sql::new(
         "(select count(*) from build_tag t where t.project_id = build.project_id and t.build_id = build.id and t.tag in (",
@@ -69,7 +70,7 @@ fn has_tags(tags: &[Tag]) -> Fragment {
     Fragment(condition.text(")) = ?").bind::<BigInt, _>(wanted))
 }
 
-/// Builds, over `build left join account`.
+/// Fields of builds, over `build left join account`.
 const COLUMNS: Columns = Columns {
     fields: &[
         ("id", "build.id"),
@@ -99,7 +100,7 @@ const COLUMNS: Columns = Columns {
     indexed: &[("host", "build.host")],
 };
 
-/// Sorts by the keys asked for, then newest first.
+/// Sorts by the requested keys, then newest first.
 fn sorted<'a>(query: Boxed<'a>, selection: &Selection) -> Boxed<'a> {
     if selection.sort.is_empty() {
         return query.order(build::id.desc());
@@ -107,7 +108,7 @@ fn sorted<'a>(query: Boxed<'a>, selection: &Selection) -> Boxed<'a> {
     query.order(COLUMNS.order(&selection.sort, "build.id desc"))
 }
 
-/// No build has more tags than a build may have.
+/// Whether a scope asks for more tags than a build may have.
 fn has_too_many_tags(scope: &Scope) -> bool {
     matches!(scope, Scope::Tagged(_, tags) if tags.len() > TagSet::MAX)
 }
@@ -160,7 +161,7 @@ fn list_all(conn: &mut Conn, query: &BuildQuery) -> Outcome<Vec<Build>> {
     }
 }
 
-/// A part of the list of builds that have all of some tags, by seeking in the tags' own index.
+/// A part of the list of builds with several tags, by seeking in the tag index.
 fn tagged(
     conn: &mut Conn,
     project: ProjectId,
@@ -180,7 +181,8 @@ fn tagged(
             Met { ids: one_tag(conn, project, tag, from, ascending, skip, limit)?, stopped: None }
         }
         _ => {
-            // Only a page that begins at a place can go on from another; a numbered one has to count.
+            // Only a page that starts at a build can be continued from another position; a numbered page must
+            // count.
             let seeks = match start {
                 Start::Offset(1..) | Start::FromEnd(_) => u64::MAX,
                 _ => wanted.saturating_mul(2 * tags.len() as u64).saturating_add(SEEKS),
@@ -191,7 +193,7 @@ fn tagged(
             met
         }
     };
-    // A position lies beside the builds that are still to be looked at.
+    // Step back by one, so that the next page includes the first unchecked build.
     let stopped = stopped.map(|Id(id)| {
         let number = id.as_u128();
         let beside = if ascending { number.saturating_sub(1) } else { number.saturating_add(1) };
@@ -254,7 +256,7 @@ pub(super) fn count(conn: &mut Conn, scope: &Scope, selection: &Selection) -> Ou
             if members > COUNTED_TAGGED {
                 return Ok(Count { builds: 0, exact: false });
             }
-            // No more looks than the rarest of the tags has builds.
+            // No more seeks than the rarest tag has builds.
             let met = tuned::builds_with_tags(
                 conn,
                 *project,
@@ -270,7 +272,7 @@ pub(super) fn count(conn: &mut Conn, scope: &Scope, selection: &Selection) -> Ou
     })
 }
 
-/// The builds of all projects that are there, with what a query leaves of them.
+/// The builds of all existing projects that match a query.
 pub(super) fn query(
     conn: &mut Conn,
     of_component: Option<Uuid>,
@@ -291,7 +293,7 @@ pub(super) fn query(
         }
         match of_component {
             Some(id) => {
-                // Both halves of the key, so that each build is found by it.
+                // Both columns of the key, so that each build is an index lookup.
                 let of_it = Sql::new(
                     "(build.project_id, build.id) in \
                      (select bc.project_id, bc.build_id from build_component bc where bc.component_id = ?)",
@@ -302,7 +304,7 @@ pub(super) fn query(
         }
     };
     let count: i64 = if of_component.is_none() && listing.selection.filter.is_everything() {
-        // Kept, not counted.
+        // Maintained, not counted.
         Sql::<BigInt>::new(
             "select cast(coalesce(sum(c.builds), 0) as bigint) from build_count c \
              join project p on p.id = c.project_id where c.tag = '' and p.slug_key is not null",

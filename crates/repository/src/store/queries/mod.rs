@@ -1,4 +1,5 @@
-//! Queries in ordinary Diesel. `super` names the backend: `Conn`, `Db`, and `tuned` for what differs.
+//! Queries in ordinary Diesel. `super` names the backend: `Conn`, `Db`, and `tuned` for what
+//! differs.
 
 mod builds;
 mod cases;
@@ -45,8 +46,9 @@ pub(super) use sql::Sql;
 pub(super) use steps::insert_step;
 pub(super) use steps::output_bytes;
 
-/// The next version of a row, or count of its changes: the present in microseconds, or one more than the last where that is
-/// later. So none comes twice, not even in a store that was restored from an older backup.
+/// The next version or change count of a row: the current time in microseconds, or the last value
+/// plus one if that is greater. So no value repeats, not even in a store restored from an older
+/// backup.
 fn next(column: &str) -> SqlLiteral<BigInt> {
     diesel::dsl::sql(&tuned::next(column))
 }
@@ -55,12 +57,12 @@ fn next(column: &str) -> SqlLiteral<BigInt> {
 pub(super) struct Store {
     pub(super) readers: Pool,
     pub(super) writers: Pool,
-    /// One connection that asks whether the database answers, whatever the others wait for.
+    /// One connection for the liveness check, independent of the other pools.
     pub(super) pulse: Pool,
-    /// And one that sees how it is, and keeps it in order.
+    /// One connection for the readiness check and maintenance.
     pub(super) care: Pool,
     pub(super) trouble: Arc<Trouble>,
-    /// The last, as closing its files ends all locks of this process on them.
+    /// Must be dropped last: closing its files releases all locks of this process on them.
     pub(super) glance: tuned::Glance,
 }
 
@@ -69,13 +71,13 @@ impl Store {
         self.readers.read(query)
     }
 
-    /// What one statement does is whole without a transaction around it, where the store has such a
-    /// statement: that saves two round trips.
+    /// Runs without a transaction where the backend needs only one statement, which is atomic by itself
+    /// and saves two round trips.
     fn write_at_once<T>(&self, query: impl Fn(&mut Conn) -> Outcome<T>) -> Result<T> {
         if tuned::ONE_STATEMENT { self.writers.once(query) } else { self.write(query) }
     }
 
-    /// One transaction. It is not tried again: whether a lost COMMIT was done, nobody knows.
+    /// Runs one transaction. It is never retried: if the COMMIT was lost, its outcome is unknown.
     fn write<T>(&self, query: impl Fn(&mut Conn) -> Outcome<T>) -> Result<T> {
         self.glance.is_there()?;
         self.writers.once(|conn| tuned::write(conn, |conn| query(conn)))

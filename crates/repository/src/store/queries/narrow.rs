@@ -1,4 +1,4 @@
-//! What a filter says that narrows a query to an index.
+//! Conditions in a filter that let a query use an index.
 
 use devmason_domain::ProjectId;
 use devmason_domain::query::{Filter, Value};
@@ -9,8 +9,8 @@ use crate::store::columns::Id;
 use crate::store::fault::Outcome;
 use crate::store::schema::{build, project};
 
-/// The project and the build that all steps, or test cases, of a selection are of, where it says so: what the key of the
-/// table begins with.
+/// The project and the build that a filter restricts steps or test cases to, if any: the leading
+/// columns of the table's key.
 pub(super) fn place(conn: &mut Conn, filter: &Filter) -> Outcome<(Option<ProjectId>, Option<Id>)> {
     let Some(Value::Uuid(id)) = filter.required("build_id") else {
         return Ok((required(conn, filter)?, None));
@@ -21,10 +21,10 @@ pub(super) fn place(conn: &mut Conn, filter: &Filter) -> Outcome<(Option<Project
     Ok((Some(project.map_or(NONE, ProjectId)), Some(id)))
 }
 
-/// A project that there is not.
+/// The id of no project.
 pub(super) const NONE: ProjectId = ProjectId(-1);
 
-/// The project that everything in a selection belongs to, where it says so: what keys begin with.
+/// The project that a filter restricts everything to, if any: the leading column of keys.
 pub(super) fn required(conn: &mut Conn, filter: &Filter) -> Outcome<Option<ProjectId>> {
     let Some(Value::Text(slug)) = filter.required("project") else { return Ok(None) };
     let id: Option<i64> = project::table

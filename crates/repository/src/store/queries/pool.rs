@@ -1,4 +1,4 @@
-//! Connections, kept ready, and what happens when one turns out to be dead.
+//! Connection pools, and the handling of dead connections.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,26 +11,26 @@ use super::{Conn, Outcome, tuned};
 use crate::store::fault::Fault;
 use crate::{Error, Result};
 
-/// Rises when a connection was found dead: all that are older, in any pool of the store, are suspected
-/// and dropped.
+/// Incremented when a connection turns out to be dead: all older connections in the store's pools
+/// are then suspect and dropped.
 pub(in super::super) type Epoch = Arc<AtomicU64>;
 
-/// A connection, and when it was made.
+/// A connection and when it was opened.
 pub(in super::super) struct Link {
     conn: Conn,
     epoch: u64,
     broken: bool,
 }
 
-/// What went wrong with the whole of the database, and would go wrong again.
+/// A lasting problem of the whole database.
 #[derive(Default)]
 pub(in super::super) struct Trouble {
     is_full: AtomicBool,
-    /// When it last gave back what cannot be read, and how it said so.
+    /// When the database last returned corrupt data, and its message.
     corrupt: Mutex<Option<(Instant, String)>>,
 }
 
-/// For how long a database that gave back what cannot be read is held to be corrupt.
+/// How long a database is considered corrupt after it returned corrupt data.
 const CORRUPT: Duration = Duration::from_secs(60);
 
 impl Trouble {
@@ -45,17 +45,17 @@ impl Trouble {
         }
     }
 
-    /// Whether it had no space left when it last wrote.
+    /// Whether the last write found no free space.
     pub(in super::super) fn is_full(&self) -> bool {
         self.is_full.load(Ordering::Acquire)
     }
 
-    /// It has space again.
+    /// Notes that there is free space again.
     pub(super) fn has_space(&self) {
         self.is_full.store(false, Ordering::Release);
     }
 
-    /// That it is corrupt, where that showed not long ago.
+    /// Fails if corruption was found recently.
     pub(super) fn corrupt(&self) -> Result<()> {
         let corrupt = self.corrupt.lock().unwrap_or_else(PoisonError::into_inner);
         match &*corrupt {
@@ -67,8 +67,8 @@ impl Trouble {
     }
 }
 
-/// Makes connections. Dead ones are found by use, not by a `SELECT 1` before each use, which was
-/// measured to cost a fifth of the throughput.
+/// Opens connections. Dead ones are found when used. A `SELECT 1` before each use cost a fifth of
+/// the throughput in measurements.
 pub(in super::super) struct Manager {
     url: String,
     epoch: Epoch,
@@ -94,7 +94,7 @@ impl ManageConnection for Manager {
     }
 }
 
-/// After so long without use a connection is closed, and what it keeps in memory is given back.
+/// Idle time after which a connection is closed, to release its memory.
 const IDLE: Duration = Duration::from_secs(60);
 
 /// A pool of connections.
@@ -107,7 +107,7 @@ pub(in super::super) struct Pool {
 }
 
 impl Pool {
-    /// A pool that opens connections as they are needed.
+    /// Creates a pool that opens connections on demand.
     pub(in super::super) fn new(
         url: &str,
         role: tuned::Role,
@@ -127,7 +127,7 @@ impl Pool {
         Self { pool, epoch, trouble, role }
     }
 
-    /// Rises when connections turn out to be dead.
+    /// A number that rises when connections turn out to be dead.
     pub(super) fn epoch(&self) -> u64 {
         self.epoch.load(Ordering::Acquire)
     }
@@ -135,7 +135,7 @@ impl Pool {
     fn get(&self) -> Result<PooledConnection<Manager>> {
         loop {
             let mut link = self.pool.get().map_err(|error| {
-                // The pool's error says either that nobody gave a connection back, or why none could be made.
+                // The pool's error does not tell exhaustion from a failure to connect.
                 let state = self.pool.state();
                 let cause = error.to_string().into();
                 if state.connections >= self.pool.max_size() {
@@ -152,7 +152,7 @@ impl Pool {
         }
     }
 
-    /// Runs a query; where it fails because its connection is dead, says so and drops all such.
+    /// Runs a query. If its connection turns out to be dead, marks all older connections as suspect.
     fn run<T>(
         &self,
         link: &mut PooledConnection<Manager>,
@@ -162,20 +162,20 @@ impl Pool {
         query(&mut link.conn).map_err(|fault| {
             let is_row = matches!(fault, Fault::Corrupt(_));
             let error = match (fault.into_error(), self.role) {
-                // What writes reads little: it waited for others.
+                // Writes read little, so the time was spent waiting for others.
                 (Error::TooLong(cause), tuned::Role::Writer) => Error::Busy(cause),
                 (error, _) => error,
             };
             if !is_row {
                 self.trouble.note(&error);
             }
-            // Whether a connection may write is settled when it is made, so after that another is.
+            // Whether a connection may write is fixed when it is opened, so a new one is needed.
             let is_read_only = matches!(error, Error::ReadOnly(_));
             if is_row || (!is_read_only && tuned::ping(&mut link.conn).is_ok()) {
                 return error;
             }
             link.broken = true;
-            // Whoever only asks whether it takes writes tells nothing of the others.
+            // A write check on a read-only connection says nothing about the others.
             if !is_read_only || matches!(self.role, tuned::Role::Writer) {
                 self.epoch.fetch_add(1, Ordering::AcqRel);
             }
@@ -186,7 +186,7 @@ impl Pool {
         })
     }
 
-    /// Runs a query that changes nothing; once more where its connection was dead.
+    /// Runs a read-only query; retries once if its connection was dead.
     pub(in super::super) fn read<T>(&self, query: impl Fn(&mut Conn) -> Outcome<T>) -> Result<T> {
         let first = self.run(&mut self.get()?, &query);
         match first {
@@ -195,13 +195,13 @@ impl Pool {
         }
     }
 
-    /// Runs a query that is not to be repeated.
+    /// Runs a query that must not be retried.
     pub(in super::super) fn once<T>(&self, query: impl Fn(&mut Conn) -> Outcome<T>) -> Result<T> {
         self.run(&mut self.get()?, &query)
     }
 }
 
-/// Establishes a connection, outside of any pool.
+/// Opens a connection outside of any pool.
 pub(in super::super) fn establish(url: &str) -> Result<Conn> {
     Conn::establish(url).map_err(|error| Error::Unavailable(error.into()))
 }

@@ -46,7 +46,7 @@ fn domain((row, owner, owner_key): (Row, Option<String>, Option<String>)) -> Out
     })
 }
 
-/// Projects that are there, with their owners' names.
+/// Existing projects with their owners' names.
 macro_rules! projects {
     ($filter:expr) => {
         project::table
@@ -119,7 +119,7 @@ pub(super) fn register(conn: &mut Conn, new: &NewProject) -> Outcome<Registered>
     counts::collection_changed(conn, COLLECTION, 1)?;
     one(conn, ProjectId(id))?
         .map(Registered::New)
-        .ok_or_else(|| Fault::Corrupt("a project is gone right after it was registered".into()))
+        .ok_or_else(|| Fault::Corrupt("a project disappeared right after it was created".into()))
 }
 
 pub(super) fn update(
@@ -160,7 +160,7 @@ pub(super) fn delete(conn: &mut Conn, id: ProjectId, seen: Option<i64>) -> Outco
     Ok(Updated::Done(()))
 }
 
-/// Projects, over `project left join account`.
+/// Fields of projects, over `project left join account`.
 const COLUMNS: Columns = Columns {
     fields: &[
         ("id", "project.slug_key"),

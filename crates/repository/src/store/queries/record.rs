@@ -1,4 +1,4 @@
-//! Recording: builds and steps that come, many at once.
+//! Storing builds and steps in batches.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
@@ -15,14 +15,14 @@ use crate::store::fault::Outcome;
 use crate::store::schema::{build, project};
 use crate::{Appended, NewBuild, NewStep, Piece, Recorded};
 
-/// A build that is about to be inserted, its sender found or made.
+/// A build to insert, with its sender resolved.
 pub(in super::super) struct Insert<'a> {
     pub(in super::super) new: &'a NewBuild,
     pub(in super::super) sender: Option<i64>,
 }
 
-/// Stores builds; what follows on the statement that does it fails with it only `in_transaction`: else it
-/// is done, and a failure is that of one build.
+/// Stores builds. `in_transaction`, an error after the insert statement fails the whole batch;
+/// otherwise the insert is already committed and the error affects one build only.
 pub(super) fn record_many(
     conn: &mut Conn,
     new: &[NewBuild],
@@ -61,7 +61,8 @@ pub(super) fn record_many(
     let mut withdrawn: HashSet<Digest> = HashSet::new();
     for ((build, outcome), sender) in new.iter().zip(outcomes).zip(senders) {
         let outcome = match outcome {
-            // The answer of one in this batch that then failed is no answer: ask again.
+            // The answer belongs to a request in this batch that has since failed, so it does not count: the
+            // client must ask again.
             Some(Recorded::Claimed(_))
                 if build.claim.as_ref().is_some_and(|claim| withdrawn.contains(&claim.scope)) =>
             {
@@ -76,7 +77,7 @@ pub(super) fn record_many(
             }
             None => match not_inserted(conn, build) {
                 Err(fault) if !in_transaction => {
-                    tracing::warn!(?fault, "nobody knows why a build was not stored");
+                    tracing::warn!(?fault, "a build was not stored for an unknown reason");
                     Recorded::Clash
                 }
                 outcome => outcome?,
@@ -97,7 +98,8 @@ pub(super) fn record_many(
     Ok(result)
 }
 
-/// A chosen key may be the text of an id that the server assigned to another build of the project.
+/// A client may choose a key that is the text of an id the server assigned to another build of the
+/// project.
 fn server_assigned(conn: &mut Conn, new: &NewBuild) -> Outcome<Option<Recorded>> {
     let Some(id) = new.key.as_ref().and_then(BuildId::from_key) else { return Ok(None) };
     let digest = build::table.find((new.project.0, Id(id.0))).select(build::digest);
@@ -157,7 +159,7 @@ pub(super) fn append_many(
     for (step, outcome) in new.iter().zip(outcomes) {
         let failed_before = step.claim.as_ref().and_then(|claim| withdrawn.get(&claim.scope));
         let outcome = match outcome {
-            // What one in this batch was promised came to nothing, so this one fails as that did.
+            // The request in this batch that this one repeats has failed, so this one fails the same way.
             Some(outcome) => failed_before.cloned().unwrap_or(outcome),
             None if appended.contains(&(step.project, step.build)) => {
                 let (report, steps) = (&step.test_report, Piece::default());
@@ -170,7 +172,7 @@ pub(super) fn append_many(
                 Ok(None) => Appended::Gone,
                 Err(fault) if in_transaction => return Err(fault),
                 Err(fault) => {
-                    tracing::warn!(?fault, "nobody knows why a step was not added");
+                    tracing::warn!(?fault, "a step was not added for an unknown reason");
                     Appended::Unclear
                 }
             },
@@ -188,12 +190,12 @@ pub(super) fn append_many(
     Ok(result)
 }
 
-/// Says of steps that were just added which ones of their builds they are, where an upload needs to know.
+/// Sets the position of each added step in its build, where an upload needs it.
 fn place_steps(conn: &mut Conn, parts: &mut [Part<'_>]) -> Outcome<()> {
     if parts.iter().all(|part| part.report.upload.is_none()) {
         return Ok(());
     }
-    // From the last, which is the last of its build.
+    // From the end: the last step of the batch is the last of its build.
     let mut left: HashMap<(ProjectId, BuildId), i32> = HashMap::new();
     for part in parts.iter_mut().rev() {
         let steps = match left.entry((part.project, part.build)) {
@@ -211,17 +213,17 @@ fn place_steps(conn: &mut Conn, parts: &mut [Part<'_>]) -> Outcome<()> {
     Ok(())
 }
 
-/// Components as a build's row keeps them: each id with a `;` behind it, so that one is easily cut out.
+/// Component ids as stored in a build's row: a `;` follows each, so that one can easily be cut out.
 pub(in super::super) fn joined_components(new: &NewBuild) -> String {
     new.components.iter().map(|id| format!("{id};")).collect()
 }
 
-/// What a build is found by its host by; databases have no text with NUL.
+/// The indexed prefix of the host name; databases cannot store NUL in text.
 pub(in super::super) fn host_key(new: &NewBuild) -> Option<String> {
     new.report.client.host_key().map(|host| host.replace('\0', "\u{fffd}"))
 }
 
-/// Tags as a build's row keeps them.
+/// Tags as stored in a build's row.
 pub(in super::super) fn joined_tags(new: &NewBuild) -> String {
     let tags: Vec<&str> = new.report.tags.iter().map(|tag| tag.as_str()).collect();
     tags.join(";")

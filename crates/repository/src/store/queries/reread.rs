@@ -1,4 +1,4 @@
-//! Parsing the uploads of a build again.
+//! Storing the result of reparsing a build's uploads.
 
 use std::collections::HashMap;
 
@@ -13,7 +13,7 @@ use crate::store::fault::Outcome;
 use crate::store::schema::{build, receipt, step, test_result, upload};
 use crate::{KeptUpload, Piece, Reread, Updated};
 
-/// The places of steps that came as documents of the API: those that no upload is.
+/// The positions of steps that came as API documents and belong to no upload.
 fn places_of_documents(uploads: &[KeptUpload], steps: u32) -> Vec<u32> {
     let is_of = |nth: u32| {
         let is_in =
@@ -23,9 +23,9 @@ fn places_of_documents(uploads: &[KeptUpload], steps: u32) -> Vec<u32> {
     (0..steps).filter(|nth| !is_of(*nth)).collect()
 }
 
-/// What the steps of a build that came as documents were read as, by their places once its uploads were read again.
+/// The receipts of steps that came as documents, by their positions after reparsing.
 fn moved_documents(conn: &mut Conn, of: &Build, new: &Reread) -> Outcome<HashMap<u32, String>> {
-    // One that was not read again stays as it was, like a document.
+    // An upload that was not reparsed keeps its steps, like a document.
     let mut uploads = uploads::list(conn, of.project, of.id)?;
     uploads.retain(|upload| new.uploads.iter().any(|again| again.nth == upload.nth));
     let old = places_of_documents(&uploads, of.steps);
@@ -43,12 +43,12 @@ fn moved_documents(conn: &mut Conn, of: &Build, new: &Reread) -> Outcome<HashMap
     Ok(moved.filter_map(|(from, to)| Some((to, known.remove(&from)?))).collect())
 }
 
-/// Replaces what a build's uploads were read as.
+/// Replaces what a build's uploads were parsed into.
 pub(super) fn reread(conn: &mut Conn, of: &Build, new: &Reread) -> Outcome<Updated<()>> {
     let (project, id) = (of.project.0, Id(of.id.0));
     let this = || build::table.filter(build::project_id.eq(project).and(build::id.eq(id)));
     let failed = new.steps.iter().filter(|step| !step.success).count();
-    // Holds the row, so that nothing is added meanwhile.
+    // Locks the row, so that nothing is added in the meantime.
     let held: Option<Option<i64>> = diesel::update(this().filter(build::version.eq(of.version)))
         .set((
             build::version.eq(next("build.version")),

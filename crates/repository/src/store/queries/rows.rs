@@ -1,4 +1,4 @@
-//! Builds as rows, and as the domain has them.
+//! Conversion between rows and the domain's builds.
 
 use devmason_domain::{
     AccountId, Build, BuildId, ClientRecord, Digest, JsonObject, Outcome as Ended, ProjectId,
@@ -36,7 +36,7 @@ pub(super) struct Row {
     tests: String,
 }
 
-/// A build with its sender's name, and the key that the name has while the user is there.
+/// A build with its sender's name, and the key of that name while the user exists.
 pub(super) type Joined = (Row, Option<String>, Option<String>);
 
 pub(super) fn domain((row, username, username_key): Joined) -> Outcome<Build> {
@@ -80,7 +80,7 @@ fn components(joined: &str) -> Outcome<Vec<Uuid>> {
     ids.collect::<Result<_, _>>().map_err(|_| Fault::Corrupt("a component's id is not one".into()))
 }
 
-/// Builds with their senders' names.
+/// Builds with their reporters' names.
 macro_rules! builds {
     () => {
         $crate::store::schema::build::table.left_join($crate::store::schema::account::table).select(
@@ -94,7 +94,7 @@ macro_rules! builds {
 }
 pub(super) use builds;
 
-/// What a build's row says of its cases.
+/// The test summary in a build's row.
 pub(super) fn summary(stored: &str) -> Outcome<TestSummary> {
     if stored.is_empty() {
         return Ok(TestSummary::default());

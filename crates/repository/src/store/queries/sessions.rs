@@ -1,4 +1,4 @@
-//! Sessions of browsers.
+//! Browser sessions.
 
 use devmason_domain::{Account, AccountId, Digest, Timestamp};
 use diesel::prelude::*;
@@ -10,7 +10,7 @@ use crate::store::fault::Outcome;
 use crate::store::schema::{account, session};
 use crate::{Result, Sessions};
 
-/// How many sessions a user has at most; the newest.
+/// The maximum number of sessions per user; the newest are kept.
 const SESSIONS: i64 = 20;
 
 pub(super) fn create(
@@ -19,7 +19,7 @@ pub(super) fn create(
     of: AccountId,
     expires: Timestamp,
 ) -> Outcome<()> {
-    // Somebody who signs in again and again leaves no more than some.
+    // Repeated sign-ins leave only a limited number of sessions.
     let old: Vec<Vec<u8>> = session::table
         .filter(session::account_id.eq(of.0))
         .order(session::expires.desc())

@@ -1,4 +1,4 @@
-//! SQL written by hand where Diesel's builder cannot say it, or would not keep it prepared.
+//! Handwritten SQL, where Diesel's builder cannot express it or would not keep it prepared.
 
 use std::borrow::Cow;
 use std::marker::PhantomData;
@@ -11,10 +11,10 @@ use diesel::sql_types::HasSqlType;
 
 use super::{Conn, Db};
 
-/// A statement with `?` for each bound value, giving rows of `ST`.
+/// A statement with `?` for each bound value, returning rows of `ST`.
 ///
-/// Unlike `diesel::sql_query` it stays prepared, found by its text. No text of a client's ever
-/// becomes part of it: values are bound.
+/// Unlike `diesel::sql_query` it stays prepared, cached by its text. Client text never becomes part
+/// of it: values are bound.
 pub(in super::super) struct Sql<'a, ST> {
     text: Cow<'static, str>,
     binds: Vec<Box<dyn Bound + Send + 'a>>,
@@ -43,20 +43,21 @@ impl<'a, ST> Sql<'a, ST> {
         Self { text: text.into(), binds: Vec::new(), once: false, rows: PhantomData }
     }
 
-    /// Adds to the text.
+    /// Appends to the text.
     pub(in super::super) fn text(mut self, text: &'static str) -> Self {
         self.text += text;
         self
     }
 
-    /// Adds another piece with its values.
+    /// Appends another statement with its values.
     pub(super) fn then<T>(mut self, other: Sql<'a, T>) -> Self {
         self.text += other.text;
         self.binds.extend(other.binds);
         self
     }
 
-    /// Is not kept prepared: clients make as many different ones as they like.
+    /// Disables the prepared-statement cache: clients create an unlimited number of different
+    /// statements.
     pub(super) fn once(mut self) -> Self {
         self.once = true;
         self

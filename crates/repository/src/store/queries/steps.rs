@@ -15,10 +15,10 @@ use crate::store::packed::{Packed, unpack};
 use crate::store::schema::{build, project, sql, step};
 use crate::{Listed, Listing, PlacedStep};
 
-/// How many bytes a step has beside its texts, about.
+/// The approximate size of a step without its texts, in bytes.
 const STEP: usize = 128;
 
-/// How many bytes some steps have, of names, outputs and what clients add.
+/// The approximate size of steps in bytes: names, outputs and client data.
 pub(in super::super) fn output_bytes(steps: &[Step]) -> i64 {
     let bytes = |step: &Step| {
         let texts = [step.name.as_str(), &step.output, &step.errout, step.extras.as_str()];
@@ -32,7 +32,7 @@ insert into step (project_id, build_id, position, name, success, started, starte
                   finished_offset, output, errout, extras, packed, receipt)
 values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 
-/// Stores a step at a place of its build.
+/// Stores a step at a position of its build.
 pub(in super::super) fn insert_step(
     conn: &mut Conn,
     project: ProjectId,
@@ -94,8 +94,8 @@ impl TryFrom<StepRow> for Step {
     }
 }
 
-/// Steps are only ever added, so those below the count that was read with the build are the steps
-/// that it had then: a consistent answer without a snapshot.
+/// Steps are only ever appended, so those below the step count read with the build are the steps it
+/// had then: a consistent result without a snapshot.
 pub(super) fn steps(conn: &mut Conn, of: &[Build]) -> Outcome<Vec<Option<Vec<Step>>>> {
     let mut by_project: HashMap<i64, Vec<Id>> = HashMap::new();
     for build in of.iter().filter(|build| build.steps > 0) {
@@ -131,7 +131,7 @@ pub(super) fn steps(conn: &mut Conn, of: &[Build]) -> Outcome<Vec<Option<Vec<Ste
         .collect()
 }
 
-/// Steps, over `step join project`.
+/// Fields of steps, over `step join project`.
 const STEP_COLUMNS: Columns = Columns {
     fields: &[
         ("id", tuned::STEP_ID),
@@ -150,7 +150,7 @@ const STEP_COLUMNS: Columns = Columns {
     indexed: &[],
 };
 
-/// A step in a list: without its outputs, of which a thousand may be more than a server holds.
+/// A step in a list, without its outputs: a thousand of them may exceed the server's memory.
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = step)]
 struct PlacedRow {
@@ -179,12 +179,12 @@ impl PlacedRow {
         })
     }
 
-    /// The step, with the version of its build.
+    /// The step with its build's version.
     fn placed(self, versions: &HashMap<Id, i64>) -> Outcome<PlacedStep> {
         Ok(PlacedStep {
             project: ProjectId(self.project_id),
             build: BuildId(self.build_id.0),
-            // A build that was removed in between has none.
+            // A build removed in the meantime has no version.
             version: versions.get(&self.build_id).copied().unwrap_or_default(),
             position: self.position.unsigned_abs(),
             step: self.step()?,
@@ -205,7 +205,7 @@ pub(super) fn step_at(conn: &mut Conn, of: &Build, nth: u32) -> Outcome<Option<S
     row.map(Step::try_from).transpose()
 }
 
-/// How many steps of a build an outline has.
+/// The maximum number of steps in an outline.
 const OUTLINE: i32 = 1_000;
 
 pub(super) fn outline(conn: &mut Conn, of: &[Build]) -> Outcome<Vec<Vec<Step>>> {
@@ -257,7 +257,7 @@ pub(super) fn query(conn: &mut Conn, listing: &Listing) -> Outcome<Listed<Placed
         .select(PlacedRow::as_select())
         .load(conn)?;
     let mut ids: Vec<Id> = rows.iter().map(|row| row.build_id).collect();
-    // Steps of one build stand beside each other, unless they are sorted otherwise.
+    // Unless sorted otherwise, steps of one build are adjacent.
     ids.dedup();
     let versions: HashMap<Id, i64> = build::table
         .filter(build::id.eq_any(ids))

@@ -37,7 +37,7 @@ pub(super) fn known(conn: &mut Conn, project: ProjectId, asked: &[Tag]) -> Outco
     Ok(asked.iter().filter(is_used).cloned().collect())
 }
 
-/// Tags, over the counts that are kept of them.
+/// Fields of tags, over their maintained counts.
 const TAG_COLUMNS: Columns = Columns {
     fields: &[
         ("name", "tagged.name"),
@@ -49,12 +49,12 @@ const TAG_COLUMNS: Columns = Columns {
     folded: &["project"],
     sets: &[],
     open: "null",
-    // Of the counts, which are summed before anything is compared.
+    // A column of the counts, which are summed before any comparison.
     scanned: "tagged.builds",
     indexed: &[],
 };
 
-/// Tags with their counts; those of one project, or of one name, are found by the key of the counts.
+/// Tags with their counts. A filter on one project or one name uses the key of the counts.
 fn used(of_project: Option<ProjectId>, name: Option<&Value>) -> Sql<'static, Bool> {
     let mut tagged = Sql::new(
         " from (select p.slug, p.slug_key, c.tag as name, cast(sum(c.builds) as bigint) as builds, \

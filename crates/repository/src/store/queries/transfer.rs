@@ -1,4 +1,4 @@
-//! Moving a store into another one.
+//! Migrating a store into another one.
 
 use devmason_domain::Timestamp;
 use diesel::prelude::*;
@@ -34,7 +34,7 @@ pub(super) fn set_times(conn: &mut Conn, of: &[(Moved, Timestamp, Timestamp)]) -
             }
         };
     }
-    // What a server keeps in memory may show other times.
+    // A server may have cached other times.
     counts::collection_changed(conn, super::builds::COLLECTION, 0)
 }
 

@@ -1,4 +1,4 @@
-//! Counts of whole collections, and removing what is no longer needed, in pieces.
+//! Collection counts, and removal of obsolete data in batches.
 
 use devmason_domain::Timestamp;
 use diesel::prelude::*;
@@ -10,22 +10,23 @@ use crate::store::fault::Outcome;
 use crate::store::schema::build_count;
 use crate::{CLAIM_LIFETIME_MICROS, Changes, Result, Retention, Upkeep};
 
-/// From this length on, in bytes, a write-ahead log is cut off: SQLite does not do it while reads overlap.
+/// Write-ahead log size in bytes from which it is truncated: SQLite does not do so while reads
+/// overlap.
 const LONG_LOG: u64 = 16 << 20;
 
-/// How many rows one transaction removes: about 10 ms, so that nobody waits long behind it.
+/// The number of rows removed per transaction: about 10 ms, so that no one waits long for it.
 const PIECE: i64 = 500;
 
-/// The same of rows that may be as long as a request's body.
+/// The same for rows as large as a request body.
 const LARGE_PIECE: i64 = 5;
 
 pub(super) fn ping(conn: &mut Conn) -> Outcome<()> {
     Ok(tuned::ping(conn)?)
 }
 
-/// Writes something and takes it away again: only that tells whether there is space.
+/// Writes a row and removes it again: the only way to find out whether there is free space.
 pub(super) fn write_something(conn: &mut Conn) -> Outcome<()> {
-    // No claim has so short a scope.
+    // No real claim has such a short scope.
     let scope = b"space".as_slice();
     Sql::<()>::new("insert into claim (scope, body, outcome, created_at) values (?, ?, '', ?)")
         .bind::<Binary, _>(scope)
@@ -47,7 +48,7 @@ pub(super) fn latest(conn: &mut Conn) -> Outcome<Option<Timestamp>> {
 }
 
 pub(super) fn purge(conn: &mut Conn, now: Timestamp, kept: Retention) -> Outcome<bool> {
-    // In the text: of a limit that is bound the planner knows nothing, and reads whole tables.
+    // A literal in the text: the planner knows nothing about a bound limit and would read whole tables.
     let piece_of = |statement: &str| {
         let statement = statement.replace("{PIECE}", &PIECE.to_string());
         statement.replace("{LARGE_PIECE}", &LARGE_PIECE.to_string())
@@ -62,7 +63,7 @@ pub(super) fn purge(conn: &mut Conn, now: Timestamp, kept: Retention) -> Outcome
     ))
     .bind::<crate::store::schema::sql::Instant, _>(At(now.micros()))
     .execute(conn)?;
-    // Held until the end of the piece, so that no other server takes the same rows for the last ones.
+    // Locked until the end of the batch, so that no other server works on the same rows.
     let Some(deleted) = tuned::deleted_project(conn)? else {
         let oldest = At(now.micros().saturating_sub(kept.micros));
         return Ok(uploads::forget_before(conn, oldest, LARGE_PIECE)?
@@ -128,7 +129,7 @@ impl Upkeep for Store {
     fn changes(&self) -> Result<Changes> {
         self.glance.look(|| {
             let changes = self.read(counts::changes)?;
-            // Where connections were found dead, it may be another server that answers.
+            // After a dead connection, another server may be answering.
             let server = changes.server.wrapping_add(self.readers.epoch().cast_signed());
             Ok(Changes { server, ..changes })
         })

@@ -1,4 +1,4 @@
-//! What uploads were read as, and for a time the uploads themselves, so that they can be read again.
+//! Receipts of uploads, and for a time the uploads themselves, for reparsing.
 
 use std::borrow::Cow;
 
@@ -21,7 +21,7 @@ fn piece(first: i32, count: i32) -> Piece {
     Piece { first: first.unsigned_abs(), count: count.unsigned_abs() }
 }
 
-/// The receipts that a build has.
+/// The number of receipts of a build.
 fn count_receipts(conn: &mut Conn, project: ProjectId, id: BuildId) -> Outcome<u32> {
     let known: i64 = receipt::table
         .filter(receipt::project_id.eq(project.0).and(receipt::build_id.eq(Id(id.0))))
@@ -30,7 +30,7 @@ fn count_receipts(conn: &mut Conn, project: ProjectId, id: BuildId) -> Outcome<u
     Ok(u32::try_from(known).unwrap_or(u32::MAX))
 }
 
-/// Stores a part's receipts behind those that its build has, and its upload.
+/// Appends a part's receipts and its upload to those of its build.
 pub(super) fn add(conn: &mut Conn, part: &Part<'_>, first_test: u32) -> Outcome<()> {
     if part.report.receipts.is_empty() && part.report.upload.is_none() {
         return Ok(());
@@ -109,7 +109,7 @@ pub(super) fn receipts(
     Ok(Receipts { documents, files: of_files(conn, project, id, most)? })
 }
 
-/// What the files that a build came with, or that were added to it, were read as.
+/// The receipts of a build's files.
 fn of_files(conn: &mut Conn, project: ProjectId, id: BuildId, most: u32) -> Outcome<Vec<String>> {
     let (mut found, mut bytes) = (Vec::new(), 0);
     loop {
@@ -123,7 +123,7 @@ fn of_files(conn: &mut Conn, project: ProjectId, id: BuildId, most: u32) -> Outc
         let is_last = some.len() < usize::try_from(AT_ONCE).unwrap_or(0);
         bytes += some.iter().map(String::len).sum::<usize>();
         found.extend(some);
-        // All that are wanted are read without a bound of bytes where something is done with them.
+        // A caller that asks for all receipts processes them, so no size limit applies.
         let is_enough = most < u32::MAX && bytes > MOST_BYTES;
         if is_last || is_enough || found.len() >= most as usize {
             return Ok(found);
@@ -131,11 +131,11 @@ fn of_files(conn: &mut Conn, project: ProjectId, id: BuildId, most: u32) -> Outc
     }
 }
 
-/// How many receipts are read at once, and how many bytes of them are shown, about.
+/// How many receipts are read at once, and roughly how many bytes of them are returned.
 const AT_ONCE: i64 = 50;
 const MOST_BYTES: usize = 8 << 20;
 
-/// The uploads of a build that are kept, in order, without their bodies.
+/// The stored uploads of a build, in order, without their bodies.
 pub(super) fn list(conn: &mut Conn, project: ProjectId, id: BuildId) -> Outcome<Vec<KeptUpload>> {
     type Row = (i32, At, String, String, bool, (i32, i32), (i32, i32), (i32, i32), i64);
     let rows: Vec<Row> = upload::table
@@ -184,7 +184,7 @@ pub(super) fn body(
     found.map(|(body, packed)| unpack_bytes(body, packed != 0)).transpose()
 }
 
-/// Removes a piece of the uploads that are older than that; true where there was one.
+/// Removes a batch of uploads older than the given time; true if there were any.
 pub(super) fn forget_before(conn: &mut Conn, oldest: At, piece: i64) -> Outcome<bool> {
     let statement = format!(
         "delete from upload where (project_id, build_id, nth) in \
@@ -196,7 +196,7 @@ pub(super) fn forget_before(conn: &mut Conn, oldest: At, piece: i64) -> Outcome<
     Ok(removed > 0)
 }
 
-/// Removes some of the oldest uploads where all of them together are longer than that; true where there were.
+/// Removes some of the oldest uploads if the total size exceeds the limit; true if it did.
 pub(super) fn forget_beyond(conn: &mut Conn, bytes: u64, piece: i64) -> Outcome<bool> {
     let kept: i64 =
         Sql::<BigInt>::new("select cast(coalesce(sum(bytes), 0) as bigint) from upload")
@@ -204,7 +204,7 @@ pub(super) fn forget_beyond(conn: &mut Conn, bytes: u64, piece: i64) -> Outcome<
     if kept.unsigned_abs() <= bytes {
         return Ok(false);
     }
-    // As many of the oldest as are too much, and no more.
+    // Only as many of the oldest as are needed.
     let oldest: Vec<(i64, Id, i32, i64)> = upload::table
         .order((upload::received, upload::bytes))
         .limit(piece)
@@ -221,13 +221,12 @@ pub(super) fn forget_beyond(conn: &mut Conn, bytes: u64, piece: i64) -> Outcome<
     Ok(true)
 }
 
-/// Whether a summary says how many cases there are so far.
+/// The number of cases according to a summary.
 pub(super) fn count(summary: &TestSummary) -> u32 {
     u32::try_from(summary.total).unwrap_or(u32::MAX)
 }
 
-/// What a build that was just stored, or a step that was just added to one, brings of cases, and which of the
-/// build's steps it is.
+/// The cases of a build or step that was just stored, and which steps of the build they belong to.
 pub(super) struct Part<'a> {
     pub(super) project: ProjectId,
     pub(super) build: BuildId,

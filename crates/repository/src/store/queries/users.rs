@@ -49,7 +49,7 @@ pub(super) fn find(conn: &mut Conn, username: &Username) -> Outcome<Option<Accou
         .transpose()
 }
 
-/// Whether the user is there still.
+/// Whether the user still exists.
 pub(super) fn is_there(conn: &mut Conn, id: AccountId) -> Outcome<bool> {
     let there =
         account::table.filter(account::id.eq(id.0).and(account::username_key.is_not_null()));
@@ -92,13 +92,13 @@ pub(super) fn create(conn: &mut Conn, new: &NewAccount) -> Outcome<Option<Accoun
     Account::try_from(row).map(Some)
 }
 
-/// The account that something is stored for, made now where it must be.
+/// The account that something is stored for, created now if necessary.
 pub(super) enum Resolved {
-    /// It is this one, or nobody's.
+    /// An existing account, or none.
     Id(Option<i64>),
-    /// It was made by this transaction.
+    /// Created by this transaction.
     Made(i64),
-    /// Its name was taken meanwhile.
+    /// Its name was taken in the meantime.
     Taken,
 }
 
@@ -123,7 +123,7 @@ pub(super) fn resolve(conn: &mut Conn, actor: &Actor) -> Outcome<Resolved> {
     })
 }
 
-/// Takes back what `resolve` made, where the request did not succeed after all.
+/// Removes the account that `resolve` created, if the request did not succeed.
 pub(super) fn withdraw(conn: &mut Conn, resolved: &Resolved) -> Outcome<()> {
     if let Resolved::Made(id) = resolved {
         diesel::delete(account::table.find(id)).execute(conn)?;

@@ -1,17 +1,17 @@
-//! `like` and `ilike` as SQLite has to do them: its own `LIKE` tries every way to fit a pattern into a text, which takes
-//! minutes of a pattern of many `%`.
+//! `like` and `ilike` for SQLite. Its own `LIKE` backtracks through every way to match a pattern,
+//! which takes minutes for one with many `%`.
 
 use devmason_domain::limits;
 use memchr::memmem;
 
-/// What a character of a pattern stands for.
+/// An element of a pattern.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Part {
     /// `%`: any text.
     Any,
     /// `_`: any character.
     One,
-    /// Itself.
+    /// A literal character.
     Char(char),
 }
 
@@ -27,7 +27,7 @@ fn parts(pattern: &str) -> impl Iterator<Item = Part> {
     })
 }
 
-/// What stands between two `%`.
+/// The part of a pattern between two `%`.
 struct Piece(Vec<Part>);
 
 impl Piece {
@@ -35,7 +35,7 @@ impl Piece {
         self.0.len()
     }
 
-    /// Whether a text begins with it; then what follows.
+    /// If the text starts with this piece, the rest of the text.
     fn begins<'t>(&self, text: &'t str) -> Option<&'t str> {
         let mut chars = text.chars();
         for part in &self.0 {
@@ -47,7 +47,7 @@ impl Piece {
         Some(chars.as_str())
     }
 
-    /// What follows the first place that it has in a text.
+    /// The rest of the text after the first match of this piece.
     fn find<'t>(&self, text: &'t str) -> Option<&'t str> {
         let plain: Option<String> = self
             .0
@@ -62,7 +62,7 @@ impl Piece {
         starts.filter_map(|at| text.get(at..)).find_map(|rest| self.begins(rest))
     }
 
-    /// Whether a text ends with it.
+    /// Whether the text ends with this piece.
     fn ends(&self, text: &str) -> bool {
         let Some(before) = text.chars().count().checked_sub(self.chars()) else { return false };
         let at = text.char_indices().nth(before).map_or(text.len(), |(at, _)| at);
@@ -70,8 +70,8 @@ impl Piece {
     }
 }
 
-/// Whether a text is like a pattern. Each piece of the pattern takes the first place that it has behind the one before:
-/// where that does not lead to the end, no other does.
+/// Whether a text matches a pattern. Each piece takes the first match after the previous piece: if
+/// that does not reach the end, no other choice does.
 pub(super) fn like(text: &str, pattern: &str) -> bool {
     let text = text
         .char_indices()
@@ -94,7 +94,7 @@ pub(super) fn like(text: &str, pattern: &str) -> bool {
     last.ends(left)
 }
 
-/// The same, the case of ASCII letters aside.
+/// The same, ignoring ASCII case.
 pub(super) fn ilike(text: &str, pattern: &str) -> bool {
     let end = text.char_indices().nth(limits::PATTERN).map_or(text.len(), |(at, _)| at);
     like(&text.get(..end).unwrap_or(text).to_ascii_lowercase(), &pattern.to_ascii_lowercase())
@@ -106,7 +106,7 @@ mod tests {
 
     use super::*;
 
-    /// By the definition: every way is tried.
+    /// Reference implementation: tries every way to match.
     fn by_definition(text: &[char], pattern: &[Part]) -> bool {
         match (pattern.split_first(), text.split_first()) {
             (None, first) => first.is_none(),
@@ -138,7 +138,7 @@ mod tests {
 
     #[test]
     fn a_pattern_of_many_wildcards_is_tried_once() {
-        // Each way to fit it would take longer than anybody waits.
+        // Trying every way to match it would take far too long.
         let pattern = "%a".repeat(1_000) + "%b";
         assert!(!like(&"a".repeat(limits::PATTERN), &pattern));
         assert!(like(&("a".repeat(2_000) + "b"), &pattern));

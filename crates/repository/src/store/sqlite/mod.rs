@@ -26,8 +26,8 @@ pub(crate) fn open(path: &str, options: &Options) -> Result<Arc<dyn Repository>>
 
 fn store(path: &str, options: &Options) -> Result<queries::Store> {
     if path.is_empty() || path.starts_with(":memory:") {
-        // Every connection to :memory: has a database of its own.
-        return Err(Error::Url("sqlite: needs the path of a file".to_owned()));
+        // Every connection to :memory: has its own database.
+        return Err(Error::Url("sqlite: requires a file path, as in sqlite:PATH".to_owned()));
     }
     keep_private(path);
     let file = path;
@@ -40,7 +40,7 @@ fn store(path: &str, options: &Options) -> Result<queries::Store> {
         },
     )?;
     tuned::may_write(&mut conn).map_err(Fault::into_error)?;
-    // With what was beside it, and where a link led to.
+    // Includes the files beside it, and the target of a link.
     keep_private(file);
     let (epoch, trouble) = (queries::Epoch::default(), Arc::<queries::Trouble>::default());
     let reader = tuned::Role::Reader { timeout: options.query_timeout };
@@ -66,10 +66,10 @@ fn store(path: &str, options: &Options) -> Result<queries::Store> {
     })
 }
 
-/// The URI of a file that must be there: a connection that is made later makes no empty database in the place of one that was
-/// removed.
+/// The URI of a file that must exist: a later connection must not create an empty database in place
+/// of a removed one.
 fn existing(path: &str) -> String {
-    /// What would end a path in a URI.
+    /// Characters that would end a path in a URI.
     const ENDS: &AsciiSet = &CONTROLS.add(b'?').add(b'#').add(b'%');
     match path.strip_prefix("file:") {
         Some(_) if path.contains("mode=") => path.to_owned(),
@@ -82,11 +82,12 @@ fn existing(path: &str) -> String {
     }
 }
 
-/// Keeps the database from others: there are passwords' hashes in it. SQLite gives what it makes beside it the same
-/// mode. Where it cannot be done, SQLite says why, or it is somebody else's.
+/// Restricts the database to its owner: it contains password hashes. SQLite gives the files it
+/// creates beside it the same mode. Errors are ignored: either SQLite reports the problem itself,
+/// or the file belongs to another user.
 fn keep_private(path: &str) {
     use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-    // A URI names a file, too, percent-encoded.
+    // The path may also be a file URI, percent-encoded.
     let of_uri = path.strip_prefix("file:").map(|uri| {
         let path = uri.split(['?', '#']).next().unwrap_or_default().trim_start_matches("//");
         percent_encoding::percent_decode_str(path).decode_utf8_lossy()

@@ -1,4 +1,4 @@
-//! What SQLite does its own way: one writer, row by row, without a round trip to save.
+//! SQLite specifics: one writer, row by row, as there are no round trips to save.
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -29,52 +29,52 @@ pub(super) const WRITERS: usize = 1;
 /// Builds and steps are stored row by row.
 pub(super) const ONE_STATEMENT: bool = false;
 
-/// One writer needs one shard of the kept counts.
+/// One writer needs only one counter shard.
 pub(super) const SHARD: &str = "0";
 
-/// Text is compared and sorted by its bytes here anyway.
+/// Here text is always compared and sorted by its bytes.
 pub(super) const BY_BYTES: &str = "";
 
-/// That a build tested a component of that id or name.
+/// Condition: the build tested a component with that id or name.
 pub(super) const HAS_COMPONENT: &str = "exists (select 1 from build_component bc join component c on c.id = bc.component_id \
     where bc.project_id = build.project_id and bc.build_id = build.id and ? in (c.name, uuid_text(c.id)))";
 
-/// A step's id: its build's and its place.
+/// A step's id: the build's id and the step's position.
 pub(super) const STEP_ID: &str = "(uuid_text(step.build_id) || ':' || step.position)";
 
-/// A test case's id: its build's and its place.
+/// A test case's id: the build's id and the case's position.
 pub(super) const TEST_ID: &str = "(uuid_text(test_result.build_id) || ':' || test_result.position)";
 
 /// A build's id in URIs.
 pub(super) const BUILD_KEY: &str = "coalesce(build.key, uuid_text(build.id))";
 
-/// The present, as the store writes it.
+/// The current time in the store's format.
 pub(super) const NOW: &str = "cast(unixepoch('subsec') * 1000000 as integer)";
 
-/// A version, or a count of changes, that no row had before: see `queries::next`.
+/// A version or change count that no row has had before: see `queries::next`.
 pub(super) fn next(column: &str) -> String {
     format!("max({column} + 1, {NOW})")
 }
 
-/// What ends a query whose rows nobody else may change or refer to: nothing, as there is one writer.
+/// The clause that locks the selected rows: empty, as there is one writer.
 pub(super) const FOR_UPDATE: &str = "";
 
-/// How often things changed, and of which server that is: a file has one.
+/// The change count and the server's identity: a file has only one.
 pub(super) const CHANGES: &str =
     "select cast(sum(changes) as bigint), cast(0 as bigint) from collection";
 
-/// What a condition that may scan starts with: each row that it looks at asks whether there is time left.
-/// Its column is named, because SQLite asks for what depends on no row of a table only outside of it.
+/// The prefix of a condition that may scan: checks the time limit for each row. It names a column,
+/// because SQLite evaluates a term that depends on no row only once, outside the loop.
 pub(super) fn in_time(scanned: &'static str) -> Sql<'static, Bool> {
     Sql::new("within_time(").text(scanned).text(") and ")
 }
 
 thread_local! {
-    /// When the query that this thread runs must end. A connection runs on one thread at a time.
+    /// The deadline of this thread's query. A connection runs on one thread at a time.
     static DEADLINE: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
-/// Starts the time that a query has.
+/// Starts the clock of a query.
 pub(super) fn start_clock(role: Role) {
     DEADLINE.set(match role {
         Role::Reader { timeout } => Instant::now().checked_add(timeout),
@@ -86,13 +86,13 @@ fn is_over() -> bool {
     DEADLINE.get().is_some_and(|deadline| Instant::now() >= deadline)
 }
 
-/// What stands around a text that is like a pattern, and behind it the pattern: the case counts, or that of ASCII
-/// letters does not.
+/// The SQL around a text and after it, for matching a pattern: case-sensitive first, then ignoring
+/// ASCII case.
 pub(super) const LIKE: [&str; 2] = ["text_like(", ", ?)"];
 pub(super) const ILIKE: [&str; 2] = ["text_ilike(", ", ?)"];
 
-/// What a function that clients' texts are handed to gives, or the error that ends the statement when its time is over:
-/// one row may ask it often.
+/// The result of a function that processes client text, or the error that ends the statement at its
+/// deadline: one row may call it often.
 #[derive(Debug)]
 struct Timed<T>(Option<T>);
 
@@ -118,7 +118,7 @@ impl ToSql<Bool, Sqlite> for Timed<bool> {
     }
 }
 
-/// What `within_time()` gives: true, or the error that ends the statement.
+/// The result of `within_time()`: true, or the error that ends the statement.
 #[derive(Debug)]
 struct WithinTime;
 
@@ -132,21 +132,21 @@ impl ToSql<Bool, Sqlite> for WithinTime {
     }
 }
 
-/// What a connection is for.
+/// The purpose of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
     Reader {
         timeout: Duration,
     },
     Writer,
-    /// It asks how the database is.
+    /// Health checks.
     Pulse,
 }
 
 pub(super) fn connect(path: &str, role: Role) -> Result<Conn> {
     let mut conn = establish(path)?;
-    // busy_timeout first: the others may wait for another process. FULL: a commit that was
-    // acknowledged outlives a power cut; with several builds to a commit it costs nothing measurable.
+    // busy_timeout first: the other pragmas may wait for another process. FULL: an acknowledged commit
+    // survives a power cut; with several builds per commit it costs nothing measurable.
     let pragmas = match role {
         Role::Writer => {
             "pragma busy_timeout = 5000; pragma page_size = 8192; pragma journal_mode = wal; pragma journal_size_limit = 16777216; \
@@ -165,7 +165,7 @@ pub(super) fn connect(path: &str, role: Role) -> Result<Conn> {
                 &mut conn,
                 |client: Option<String>, name: String| {
                     Timed::new(|| {
-                        // As in PostgreSQL, which has no text with NUL.
+                        // As in PostgreSQL, which cannot store NUL in text.
                         let text = JsonObject::from_stored(client?).member_text(&name);
                         text.map(|text| text.replace('\0', "\u{fffd}"))
                     })
@@ -207,17 +207,17 @@ pub(super) fn ping(conn: &mut Conn) -> QueryResult<()> {
     Sql::<()>::new("select 1 from collection").execute(conn).map(drop)
 }
 
-/// Whether it takes writes; nothing is written.
+/// Whether the database accepts writes; nothing is written.
 pub(super) fn may_write(conn: &mut Conn) -> Outcome<()> {
     match Sql::<()>::new("delete from claim where false").execute(conn) {
-        // Somebody does write.
+        // Another connection is writing.
         Err(error) if error.to_string().contains("is locked") => Ok(()),
         result => Ok(result.map(drop)?),
     }
 }
 
-/// Moves the write-ahead log into the database, and cuts it off unless somebody reads from it for longer than half a second:
-/// whoever writes waits as long.
+/// Checkpoints the write-ahead log and truncates it, unless a reader holds it for longer than half
+/// a second; writers wait as long.
 pub(super) fn shorten_log(conn: &mut Conn) -> Outcome<()> {
     match conn.batch_execute("pragma wal_checkpoint(passive); pragma wal_checkpoint(truncate)") {
         Err(error) if error.to_string().contains("is locked") => Ok(()),
@@ -322,7 +322,7 @@ fn insert_build(conn: &mut Conn, insert: &Insert<'_>) -> Outcome<bool> {
     Ok(true)
 }
 
-/// Stores cases row by row; a name or a failure that is there already is left as it is.
+/// Stores cases row by row; existing names and failures are left unchanged.
 pub(super) fn insert_test_names(conn: &mut Conn, names: &[NameRow]) -> Outcome<()> {
     for name in names {
         Sql::<()>::new(
@@ -384,7 +384,7 @@ pub(super) fn append_steps(
 ) -> Outcome<HashSet<(ProjectId, BuildId)>> {
     let now = At(Timestamp::now().micros());
     let mut appended = BTreeMap::new();
-    // Of a build that is full, none of the batch is added: what comes back says it of the build.
+    // If a build is full, none of its steps in the batch are added: the result is per build.
     let mut room: HashMap<(ProjectId, BuildId), (i32, i64)> = HashMap::new();
     for step in new {
         let (steps, bytes) = room
@@ -419,9 +419,9 @@ pub(super) fn append_steps(
     Ok(appended.into_keys().collect())
 }
 
-/// Leapfrog: each tag in turn seeks the first build at or beyond the candidate; when all agree on it,
-/// it is one. The cost is a few seeks for each build found or ruled out, wherever they lie; after so many
-/// of them it stops.
+/// Leapfrog: each tag in turn seeks the first build at or beyond the candidate; when all tags
+/// agree, the build matches. The cost is a few seeks for each build found or ruled out, wherever it
+/// is. The search stops after `seeks` seeks.
 pub(super) fn builds_with_tags(
     conn: &mut Conn,
     project: ProjectId,

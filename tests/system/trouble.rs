@@ -1,4 +1,4 @@
-//! The database in trouble: clients hear the truth in time, and nobody waits for somebody else's trouble.
+//! Database failures: clients get correct answers in time, and no one waits because of others.
 
 use std::time::Duration;
 
@@ -10,14 +10,14 @@ use crate::*;
 
 const REPORT: &str = r#"{"success": true}"#;
 
-/// The server's own count of something.
+/// A counter in the server's metrics.
 fn metric(server: &Server, name: &str) -> u64 {
     let text = server.get("/metrics").text();
     let line = text.lines().find(|line| line.starts_with(name)).unwrap();
     line.rsplit_once(' ').unwrap().1.parse().unwrap()
 }
 
-/// Asks until it is so, for half a minute at most.
+/// Polls until the condition holds, for up to half a minute.
 fn in_the_end(what: impl Fn() -> bool) -> bool {
     (0..300).any(|_| {
         std::thread::sleep(Duration::from_millis(100));
@@ -41,7 +41,7 @@ fn a_locked_file_stops_reports_but_not_for_long() {
     let mut other =
         SqliteConnection::establish(database.url.strip_prefix("sqlite:").unwrap()).unwrap();
     other.batch_execute("begin exclusive").unwrap();
-    // The lock is held until all have their answers.
+    // The lock is held until all responses have arrived.
     std::thread::scope(|scope| {
         let answers: Vec<_> = (0..40)
             .map(|_| scope.spawn(|| server.send("", "POST", "/pony/builds", REPORT)))
@@ -75,7 +75,7 @@ fn a_locked_project_stops_reports_of_no_other() {
             assert_eq!(server.send("", "POST", "/other/builds", REPORT).status, 201);
         }
         let rename = server.send("alice", "PUT", "/pony", r#"{"name": "New"}"#);
-        says(&rename, 503, "holds a lock");
+        says(&rename, 503, "holds a database lock");
         for answer in locked {
             assert_eq!(answer.join().unwrap().status, 503);
         }
@@ -94,15 +94,15 @@ fn a_frozen_database_keeps_nobody_waiting() {
     server.send("", "PUT", "/pony", r#"{"name": "Pony"}"#);
     server.send("", "PUT", "/pony/builds/1", REPORT);
     cluster.signal("-STOP");
-    // It is frozen until all have their answers.
+    // It stays frozen until all responses have arrived.
     std::thread::scope(|scope| {
         let reports: Vec<_> = (0..8)
             .map(|_| scope.spawn(|| server.send("", "POST", "/pony/builds", REPORT)))
             .collect();
         for path in ["/", "/pony", "/pony/builds/1", "/pony/builds", "/users", "/api/v1/builds"] {
-            says(&server.get(path), 503, "the database cannot be reached");
+            says(&server.get(path), 503, "the database is unreachable");
         }
-        says(&server.get("/readyz"), 503, "the database cannot be reached");
+        says(&server.get("/readyz"), 503, "the database is unreachable");
         assert_eq!(server.get("/healthz").status, 200);
         for report in reports {
             assert_eq!(report.join().unwrap().status, 503);
@@ -125,15 +125,23 @@ fn a_database_that_takes_no_writes_says_so_and_takes_them_again() {
         admin.batch_execute(&format!("set transaction_read_only = off; {statement}")).unwrap();
     };
     set("on");
-    // Connections that are made from now on are so.
+    // This applies to new connections.
     database.sever();
     assert!(in_the_end(|| server
         .send("", "POST", "/pony/builds", REPORT)
         .text()
-        .contains("takes no writes")));
-    says(&server.send("", "POST", "/pony/builds", REPORT), 503, "takes no writes");
-    says(&server.send("", "PUT", "/other", r#"{"name": "Other"}"#), 503, "takes no writes");
-    says(&server.get("/readyz"), 503, "takes no writes");
+        .contains("the database is currently read-only")));
+    says(
+        &server.send("", "POST", "/pony/builds", REPORT),
+        503,
+        "the database is currently read-only",
+    );
+    says(
+        &server.send("", "PUT", "/other", r#"{"name": "Other"}"#),
+        503,
+        "the database is currently read-only",
+    );
+    says(&server.get("/readyz"), 503, "the database is read-only");
     assert_eq!(server.get("/pony/builds").status, 200);
     set("off");
     assert!(in_the_end(|| server.get("/readyz").status == 200));
@@ -168,7 +176,7 @@ fn a_server_does_not_start_on_a_file_that_it_cannot_write() {
     let output = run(program().args(["--listen", "127.0.0.1:0", "--database-url", &url]));
     assert!(!output.status.success());
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(said.contains("takes no writes"), "{said}");
+    assert!(said.contains("the database is read-only"), "{said}");
 }
 
 #[test]
@@ -188,7 +196,7 @@ fn a_damaged_file_is_not_called_ready() {
     server.wait();
     let path = database.url.strip_prefix("sqlite:").unwrap();
     let mut connection = SqliteConnection::establish(path).unwrap();
-    // The page at which the builds begin.
+    // The root page of the table.
     #[derive(diesel::QueryableByName)]
     struct Root {
         #[diesel(sql_type = diesel::sql_types::Integer)]
@@ -205,7 +213,7 @@ fn a_damaged_file_is_not_called_ready() {
 
     let server = Server::start(&database, &[]);
     assert_eq!(server.get("/pony/builds").status, 500);
-    says(&server.get("/readyz"), 503, "cannot be read");
+    says(&server.get("/readyz"), 503, "contains invalid data");
 }
 
 #[test]
@@ -217,7 +225,7 @@ fn a_build_comes_behind_those_that_arrived_before_the_clock_was_set_back() {
     server.send("", "PUT", "/pony/builds/first", report);
     server.signal("-TERM");
     server.wait();
-    // As if it had arrived an hour later than the clock says now: bits 10 to 61 of its id are microseconds.
+    // Simulates arrival one hour in the future: bits 10 to 61 of the id are microseconds.
     let path = database.url.strip_prefix("sqlite:").unwrap();
     let mut connection = SqliteConnection::establish(path).unwrap();
     let build = "select substr(hex(id), 17) as low from build";
@@ -251,7 +259,7 @@ fn the_write_ahead_log_is_cut_off_once_nobody_reads_from_it() {
     let mut reader =
         SqliteConnection::establish(database.url.strip_prefix("sqlite:").unwrap()).unwrap();
     reader.batch_execute("begin; select count(*) from build").unwrap();
-    // What does not compress.
+    // Incompressible data.
     let mut state = 1u64;
     let mut noise = || {
         state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);

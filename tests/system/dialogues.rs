@@ -116,7 +116,7 @@ with_each_database! {
             assert_eq!(server.json("/users/bob/builds")["count"], 40);
         }
         let etag = servers[0].get("/pony/builds").header("etag").to_owned();
-        // Its own address is part of a link, so the two have ETags of their own; each is stable.
+        // The server's own address is part of a link, so the two servers' ETags differ; each is stable.
         assert_eq!(servers[0].request("GET", "/pony/builds").header("If-None-Match", &etag).send().status, 304);
         assert_eq!(servers[1].send("alice", "DELETE", "/pony", "").status, 204);
         assert_eq!(servers[0].get("/pony/builds").status, 404);

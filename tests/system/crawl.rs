@@ -1,4 +1,4 @@
-//! Every link, followed; every method that a link or `Allow` names, tried, and every other one, too.
+//! Follows every link, and tries every method, both those in links and `Allow` and all others.
 
 use std::collections::BTreeSet;
 
@@ -6,8 +6,8 @@ use crate::with_each_database;
 
 use super::*;
 
-/// What a method's try says: whether this client may do it. Nothing is changed by trying: bodies are
-/// malformed and preconditions don't hold, both of which are looked at after the permission.
+/// Whether this client may use a method, according to a trial. Trials change nothing: bodies are
+/// malformed and preconditions fail, and both are checked after permissions.
 fn may(server: &Server, user: &str, method: &str, path: &str) -> bool {
     let request = server.request(method, path);
     let request =
@@ -39,7 +39,7 @@ fn crawl(server: &Server, user: &str) -> usize {
         if answer.header("content-type") != "application/json" || path == "/openapi.json" {
             continue;
         }
-        // The latest build of a list that has none yet is the one thing that a link may promise early.
+        // `latest` of an empty list is the only link that may lead to a 404.
         if answer.status == 404 && path.ends_with("/latest") {
             continue;
         }

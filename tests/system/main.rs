@@ -1,4 +1,4 @@
-//! The real server, started as its users start it, with each database.
+//! The real server, started as users start it, with each database.
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 use std::io::{BufRead, BufReader};
@@ -15,16 +15,16 @@ mod process;
 mod several;
 mod trouble;
 
-/// A server process on a port of its own. Killed when dropped.
+/// A server process with its own port. Killed when dropped.
 struct Server {
     address: String,
     child: Child,
     scheme: String,
-    /// What it logs; a file, because a pipe that nobody reads would stop it.
+    /// Its log: a file, because an unread pipe would block it.
     log: tempfile::NamedTempFile,
 }
 
-/// The server's program, with nothing of this machine's settings.
+/// The server's program, isolated from this machine's settings.
 fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_devmason-server"));
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("DEVMASON_")) {
@@ -48,7 +48,7 @@ impl Server {
         )
     }
 
-    /// Starts it and waits until it says that it is ready.
+    /// Starts it and waits until it reports that it is ready.
     fn spawn(command: &mut Command) -> Self {
         let log = tempfile::NamedTempFile::new().unwrap();
         let mut child =
@@ -77,7 +77,7 @@ impl Server {
         serde_json::from_str(&self.get(path).text()).unwrap()
     }
 
-    /// Sends a document as somebody (whose password is the name and `-pw`), or as nobody.
+    /// Sends a document as a user (with the password NAME-pw) or anonymously.
     fn send(&self, user: &str, method: &str, path: &str, body: &str) -> Response {
         let request = self.request(method, path);
         let request =
@@ -89,7 +89,7 @@ impl Server {
         devmason_test_support::signal(signal, &[self.child.id()]);
     }
 
-    /// Waits for the end; gives the exit code and what was logged.
+    /// Waits for the exit; returns the exit code and the log.
     fn wait(mut self) -> (Option<i32>, String) {
         let code = self.child.wait().unwrap().code();
         (code, std::fs::read_to_string(self.log.path()).unwrap())
@@ -103,7 +103,7 @@ impl Drop for Server {
     }
 }
 
-/// Expands each function into a test with each database.
+/// Expands each function into one test per database.
 macro_rules! with_each_database {
     ($(fn $name:ident($database:ident: &TestDatabase) $body:block)*) => {
         mod suite {

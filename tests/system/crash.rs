@@ -1,4 +1,4 @@
-//! What was acknowledged is there after a crash, whole.
+//! Acknowledged data is complete after a crash.
 
 use crate::with_each_database;
 
@@ -15,7 +15,7 @@ with_each_database! {
                     for n in 0.. {
                         let steps: Vec<String> = (0..5).map(|step| format!(r#"{{"name": "{step}", "success": true, "output": "{writer} {n} {step} {}"}}"#, "x".repeat(1000))).collect();
                         let body = format!(r#"{{"success": true, "tags": ["a", "b"], "client": {{"host": "{writer}-{n}"}}, "results": [{}]}}"#, steps.join(","));
-                        // The kill comes at some request: that one has no answer, and no promise.
+                        // The kill interrupts some request, which gets no response and no promise.
                         let Ok(answer) = server.request("POST", "/pony/builds").json(&body).try_send() else { break };
                         assert_eq!(answer.status, 201);
                         let mut acknowledged = acknowledged.lock().unwrap();
@@ -46,7 +46,8 @@ with_each_database! {
                 assert!(step["output"].as_str().unwrap().starts_with(&format!("{writer} {number} {n} x")));
             }
         }
-        // Builds whose answer the kill cut off may be there as well, whole; the counts know of all.
+        // Builds whose response was interrupted may exist as well, and are complete; the counts include
+        // all.
         let list = server.json("/pony/builds?fields=id");
         let count = list["count"].as_u64().unwrap();
         assert!(count >= acknowledged.len() as u64 && count <= acknowledged.len() as u64 + 8);

@@ -4,7 +4,7 @@ use std::io::Read;
 
 use super::*;
 
-/// The one line that a failed start leaves, and exit code 2.
+/// The single line printed by a failed start, which exits with 2.
 fn failure(command: &mut Command) -> String {
     let output = run(command);
     let errors = String::from_utf8(output.stderr).unwrap();
@@ -40,11 +40,8 @@ fn wrong_settings_are_one_clear_line() {
         (vec!["--no-such-flag"], "--no-such-flag"),
         (vec!["--config", "/nowhere/x.toml"], "config: /nowhere/x.toml"),
         (vec!["--database-url", "mysql://x"], "the database URL starts with"),
-        (vec!["--database-url", "sqlite:/nowhere/at/all.db"], "the database cannot be reached"),
-        (
-            vec!["--database-url", "postgres://nobody@127.0.0.1:1/x"],
-            "the database cannot be reached",
-        ),
+        (vec!["--database-url", "sqlite:/nowhere/at/all.db"], "the database is unreachable"),
+        (vec!["--database-url", "postgres://nobody@127.0.0.1:1/x"], "the database is unreachable"),
     ] {
         let line = failure(program().current_dir(&directory).args(&arguments));
         assert!(line.contains(said), "{arguments:?}: {line}");
@@ -99,7 +96,7 @@ fn a_flag_beats_a_variable_and_a_variable_beats_the_file() {
             .args(["--public-url", "http://flag.example.org"]);
     });
     assert_eq!(href(&flag), "http://flag.example.org/");
-    // Without a database URL everything is in the working directory.
+    // Without a database URL, everything is in the working directory.
     assert!(directory.path().join("devmason.db").is_file());
 }
 
@@ -156,7 +153,7 @@ fn passwd_makes_an_administrator_and_mends_a_forgotten_password() {
     let server = Server::start(&database, &["--admin", "root"]);
     server.send("alice", "PUT", "/pony", r#"{"name":"x"}"#);
     assert_eq!(server.send("root", "DELETE", "/pony", "").status, 204);
-    assert_eq!(passwd("alice", "new"), (Some(0), "alice: given a new password\n".to_owned()));
+    assert_eq!(passwd("alice", "new"), (Some(0), "alice: password changed\n".to_owned()));
     assert_eq!(
         server.request("PUT", "/users/alice").basic("alice", "new").json("{").send().status,
         400
@@ -175,7 +172,7 @@ fn sigterm_lets_what_is_under_way_finish() {
     let mut slow = std::net::TcpStream::connect(&server.address).unwrap();
     let body = r#"{"success":true}"#;
     write!(slow, "POST /pony/builds HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{}", body.len(), &body[..5]).unwrap();
-    // The server has this request once it has answered one that was sent after it.
+    // Once the server has answered a later request, it has received this one.
     assert_eq!(server.get("/healthz").status, 200);
     server.signal("-TERM");
     let refused = (0..2000).any(|_| {
@@ -263,7 +260,8 @@ fn tls_is_served_from_files() {
     );
     write!(stream, "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
     let mut answer = String::new();
-    // A server that closes without a TLS farewell has answered all the same: its length says so.
+    // If the server closes without a TLS close_notify, the length still shows that the response is
+    // complete.
     let _ = stream.read_to_string(&mut answer);
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     assert!(answer.contains("\"href\":\"https://localhost/\""), "{answer}");

@@ -1,4 +1,5 @@
-//! Several servers on one database behave as one: what one has answered, every other shows from then on.
+//! Several servers on one database behave as one: what one has answered, all others show from then
+//! on.
 
 use std::collections::HashSet;
 use std::hash::Hash;
@@ -7,7 +8,7 @@ use std::time::Instant;
 
 use crate::*;
 
-/// What a client did, and what it was told.
+/// A client's operation and its response.
 #[derive(Debug, Clone)]
 struct Event<O> {
     sent: Instant,
@@ -15,9 +16,9 @@ struct Event<O> {
     what: O,
 }
 
-/// Whether there is an order of these events in which each is answered as `step` says, and which puts none before one that
-/// was answered before it was sent (Wing and Gong, 1993). `step` gives the state behind an event, or nothing where the
-/// state before it allows no such answer.
+/// Whether the events can be ordered so that each response is valid according to `step`, and no
+/// event is placed before one that was answered before it was sent (Wing and Gong, 1993). `step`
+/// returns the state after an event, or `None` if the response is impossible in the previous state.
 fn is_linearizable<O, S: Clone + Eq + Hash>(
     events: &[Event<O>],
     state: S,
@@ -46,7 +47,7 @@ fn a_history_that_shows_an_old_value_is_found_out() {
     let start = Instant::now();
     let at = |micros| start + std::time::Duration::from_micros(micros);
     let event = |sent, answered, what| Event { sent: at(sent), answered: at(answered), what };
-    // A write of a number, or a read of one.
+    // A number is written or read.
     let step = |state: &u8, (is_write, value): &(bool, u8)| {
         (*is_write || state == value).then_some(*value)
     };
@@ -63,7 +64,7 @@ fn a_history_that_shows_an_old_value_is_found_out() {
     }
 }
 
-/// What clients do with one project, or with one build.
+/// Operations of clients on one project, build or component.
 #[derive(Debug, Clone)]
 enum Done {
     Put(String, u16),
@@ -72,7 +73,7 @@ enum Done {
     Get(Option<String>),
 }
 
-/// A project's name; a PUT changes one that is there.
+/// The state is a project's name; a PUT changes an existing one.
 fn of_project(name: &Option<String>, done: &Done) -> Option<Option<String>> {
     match done {
         Done::Put(new, 201) => name.is_none().then(|| Some(new.clone())),
@@ -84,7 +85,7 @@ fn of_project(name: &Option<String>, done: &Done) -> Option<Option<String>> {
     }
 }
 
-/// The host that a build ran on; another PUT of it is refused.
+/// The state is the host of a build; a second PUT is rejected.
 fn of_build(host: &Option<String>, done: &Done) -> Option<Option<String>> {
     match done {
         Done::Put(new, 200) => (host.as_ref() == Some(new)).then(|| host.clone()),
@@ -93,7 +94,7 @@ fn of_build(host: &Option<String>, done: &Done) -> Option<Option<String>> {
     }
 }
 
-/// The title of a component, which is created by its name.
+/// The state is the title of a component, which is created by name.
 fn of_component(title: &Option<String>, done: &Done) -> Option<Option<String>> {
     match done {
         Done::Put(_, 409) => title.is_some().then(|| title.clone()),
@@ -101,7 +102,7 @@ fn of_component(title: &Option<String>, done: &Done) -> Option<Option<String>> {
     }
 }
 
-/// Four clients, each of which goes to another of three servers with each request.
+/// Four clients, each of which sends its requests to three servers in turn.
 fn histories<const N: usize>(
     servers: &[Server; 3],
     act: impl Fn(&Server, usize, usize) -> Option<(usize, Done)> + Sync,
@@ -143,7 +144,7 @@ with_each_database! {
             let kind = (client * 7 + nth) % 3;
             let value = format!("{client}-{nth}");
             let path = ["/pony", "/stable/builds/one", "/api/v1/components/six"][kind];
-            // Most look, as most do.
+            // Mostly reads, as in practice.
             let done = match (nth / 3 + client) % 6 {
                 0 | 3 => {
                     let (method, path, body) = match kind {
@@ -152,8 +153,8 @@ with_each_database! {
                         _ => ("POST", "/api/v1/components", format!(r#"{{"name": "six", "componenttype": "kernel", "title": "{value}"}}"#)),
                     };
                     let answer = server.send("alice", method, path, &body);
-                    // One that makes way for another has done nothing.
-                    if answer.text().contains("just doing the same") {
+                    // A request that gave way to a concurrent one had no effect.
+                    if answer.text().contains("a concurrent request is changing the same") {
                         return None;
                     }
                     Done::Put(value, answer.status)
@@ -161,7 +162,7 @@ with_each_database! {
                 1 => {
                     let request = server.request("DELETE", path).basic("alice", "alice-pw").header("If-Match", "*");
                     let answer = request.send();
-                    // With nothing there, nothing matches.
+                    // If nothing exists, no precondition matches.
                     Done::Delete(if answer.status == 412 { 404 } else { answer.status })
                 }
                 _ => {
@@ -194,7 +195,7 @@ with_each_database! {
                 assert_eq!((with(server, old), with(server, &new)), (401, 200));
             }
         }
-        // A change of something else makes nobody unknown.
+        // An unrelated change does not sign anyone out.
         servers[1].send("", "PUT", "/other", r#"{"name": "Other"}"#);
         assert_eq!(with(&servers[0], "new 2"), 200);
         let gone = servers[2].request("DELETE", "/users/alice").basic("alice", "new 2").send();
@@ -254,9 +255,13 @@ with_each_database! {
             let password = server.request("PUT", "/users/alice").basic("alice", "alice-pw");
             assert_eq!(password.json(r#"{"password": "alice-pw"}"#).send().status, 200);
         };
-        server.send("alice", "PUT", "/pony", r#"{"name": "Pony"}"#);
-        server.send("alice", "POST", "/api/v1/componenttypes", r#"{"name": "kernel"}"#);
-        server.send("alice", "PUT", "/pony/builds/run", r#"{"incremental": true}"#);
+        for (method, path, body) in [
+            ("PUT", "/pony", r#"{"name": "Pony"}"#),
+            ("POST", "/api/v1/componenttypes", r#"{"name": "kernel"}"#),
+            ("PUT", "/pony/builds/run", r#"{"incremental": true}"#),
+        ] {
+            assert_eq!(server.send("alice", method, path, body).status, 201, "{path}");
+        }
         let backup = copy(server);
 
         let port = |server: &Server| server.address.rsplit_once(':').unwrap().1.to_owned();
@@ -276,7 +281,7 @@ with_each_database! {
         server.wait();
         database.restore(&backup);
 
-        // At the same address, which is part of an ETag as it is of every link.
+        // With the same address, because ETags depend on it as links do.
         let url = &database.url;
         let server = Server::spawn(program().args(["--listen", &listen, "--database-url", url]));
         write(&server, "found");
@@ -297,7 +302,8 @@ fn what_a_database_lost_at_a_failover_is_not_shown_from_memory() {
     for _ in 0..2 {
         assert_eq!(server.get("/pony/builds/lost").status, 200);
     }
-    // As the server sees it: its connections end, and the database behind them lacks the last transactions.
+    // As a server sees a failover: its connections end, and the new database lacks the last
+    // transactions.
     database.restore(&backup);
     assert_eq!(server.get("/pony").status, 200);
     assert_eq!(server.get("/pony/builds/lost").status, 404);
