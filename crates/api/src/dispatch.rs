@@ -17,18 +17,19 @@ use crate::body::Body;
 use crate::budget::WAIT;
 use crate::call::Call;
 use crate::connection::Connection;
+use crate::documents::lists::ListOf;
+use crate::documents::{
+    builds, cases, feeds, lists, outputs, progress, projects, receipts, service, users,
+};
 use crate::error::ApiError;
 use crate::form::{is_form, leading_to};
 use crate::forwarded::{Origin, is_cross_site, origin};
-use crate::handlers::{
-    builds, docs, feeds, lists, objects, outputs, progress, projects, receipts, service, tests,
-    users,
-};
 use crate::metrics::{RequestLabels, ResourceLabels};
 use crate::params::{Format, Params};
 use crate::respond::{allow, format};
 use crate::session::Session;
 use crate::turns::Turn;
+use crate::{objects, pages};
 
 /// Maximum size of a form, in bytes.
 const MAX_FORM: usize = 64 << 10;
@@ -380,6 +381,11 @@ async fn options(call: &Call<'_>) -> Result<HttpResponse, ApiError> {
 /// The table of handlers, one for each operation of the map.
 async fn handle(call: &Call<'_>, operation: Operation<'_>) -> Result<HttpResponse, ApiError> {
     use Collection::{Builds, ComponentTypes, Components, Projects, Steps, Tags, Tests, Users};
+    if call.format == Format::Html
+        && let Some(page) = pages::find(call, operation).await?
+    {
+        return Ok(page);
+    }
     match operation {
         Operation::ListProjects => projects::list(call).await,
         Operation::ReadProject(project) => projects::get(call, project).await,
@@ -388,9 +394,13 @@ async fn handle(call: &Call<'_>, operation: Operation<'_>) -> Result<HttpRespons
         Operation::ReadProjectBadge(project) => feeds::badge(call, project.clone().into()).await,
         Operation::ReadProjectFeed(project) => feeds::feed(call, project.clone().into()).await,
 
-        Operation::ListBuilds(project) => lists::of_project(call, project).await,
+        Operation::ListBuilds(project) => {
+            lists::list(call, ListOf::project(call, project).await?).await
+        }
         Operation::PostBuild(project) => builds::post(call, project).await,
-        Operation::FindLatestBuild(project) => lists::latest_of_project(call, project).await,
+        Operation::FindLatestBuild(project) => {
+            lists::latest(call, ListOf::project(call, project).await?).await
+        }
         Operation::ReadBuild(project, build) => builds::get(call, project, build).await,
         Operation::PutBuild(project, build) => builds::put(call, project, build).await,
         Operation::DeleteBuild(project, build) => builds::delete(call, project, build).await,
@@ -407,13 +417,15 @@ async fn handle(call: &Call<'_>, operation: Operation<'_>) -> Result<HttpRespons
         Operation::ReadReceipt(project, build) => receipts::get(call, project, build).await,
         Operation::Reparse(project, build) => receipts::reparse(call, project, build).await,
 
-        Operation::ListTests(project, build) => tests::list(call, project, build).await,
-        Operation::ReadTestHistory(project, test) => tests::history(call, project, test).await,
+        Operation::ListTests(project, build) => cases::list(call, project, build).await,
+        Operation::ReadTestHistory(project, test) => cases::history(call, project, test).await,
 
         Operation::ListTags(project) => lists::tags(call, project).await,
-        Operation::ListTagged(project, tags) => lists::of_tags(call, project, tags).await,
+        Operation::ListTagged(project, tags) => {
+            lists::list(call, ListOf::tagged(call, project, tags).await?).await
+        }
         Operation::FindLatestTagged(project, tags) => {
-            lists::latest_of_tags(call, project, tags).await
+            lists::latest(call, ListOf::tagged(call, project, tags).await?).await
         }
         Operation::ReadTaggedBadge(project, tags) => {
             feeds::badge(call, BuildsOf::Tagged(project.clone(), tags.clone())).await
@@ -426,34 +438,42 @@ async fn handle(call: &Call<'_>, operation: Operation<'_>) -> Result<HttpRespons
         Operation::ReadUser(username) => users::get(call, username).await,
         Operation::PutUser(username) => users::put(call, username).await,
         Operation::DeleteUser(username) => users::delete(call, username).await,
-        Operation::ListUserBuilds(username) => lists::of_user(call, username).await,
-        Operation::FindLatestByUser(username) => lists::latest_of_user(call, username).await,
+        Operation::ListUserBuilds(username) => {
+            lists::list(call, ListOf::user(call, username).await?).await
+        }
+        Operation::FindLatestByUser(username) => {
+            lists::latest(call, ListOf::user(call, username).await?).await
+        }
         Operation::ReadUserBadge(username) => feeds::badge(call, username.clone().into()).await,
         Operation::ReadUserFeed(username) => feeds::feed(call, username.clone().into()).await,
 
-        Operation::ListComponentTypeObjects => objects::list(call, ComponentTypes).await,
-        Operation::CreateComponentType => objects::create(call, ComponentTypes).await,
+        Operation::ListComponentTypeObjects => objects::lists::list(call, ComponentTypes).await,
+        Operation::CreateComponentType => objects::write::create(call, ComponentTypes).await,
         Operation::ReadComponentTypeObject(id) => objects::get(call, ComponentTypes, id).await,
-        Operation::ChangeComponentType(id) => objects::update(call, ComponentTypes, id).await,
-        Operation::DeleteComponentType(id) => objects::delete(call, ComponentTypes, id).await,
-        Operation::ListComponentsOfType(id) => objects::components_of_type(call, id).await,
-        Operation::ListComponentObjects => objects::list(call, Components).await,
-        Operation::CreateComponent => objects::create(call, Components).await,
+        Operation::ChangeComponentType(id) => {
+            objects::write::update(call, ComponentTypes, id).await
+        }
+        Operation::DeleteComponentType(id) => {
+            objects::write::delete(call, ComponentTypes, id).await
+        }
+        Operation::ListComponentsOfType(id) => objects::lists::components_of_type(call, id).await,
+        Operation::ListComponentObjects => objects::lists::list(call, Components).await,
+        Operation::CreateComponent => objects::write::create(call, Components).await,
         Operation::ReadComponentObject(id) => objects::get(call, Components, id).await,
-        Operation::ChangeComponent(id) => objects::update(call, Components, id).await,
-        Operation::DeleteComponent(id) => objects::delete(call, Components, id).await,
-        Operation::ListBuildsOfComponent(id) => objects::builds_of_component(call, id).await,
-        Operation::ListProjectObjects => objects::list(call, Projects).await,
+        Operation::ChangeComponent(id) => objects::write::update(call, Components, id).await,
+        Operation::DeleteComponent(id) => objects::write::delete(call, Components, id).await,
+        Operation::ListBuildsOfComponent(id) => objects::lists::builds_of_component(call, id).await,
+        Operation::ListProjectObjects => objects::lists::list(call, Projects).await,
         Operation::ReadProjectObject(id) => objects::get(call, Projects, id).await,
-        Operation::ListBuildObjects => objects::list(call, Builds).await,
+        Operation::ListBuildObjects => objects::lists::list(call, Builds).await,
         Operation::ReadBuildObject(id) => objects::get(call, Builds, id).await,
-        Operation::ListStepObjects => objects::list(call, Steps).await,
+        Operation::ListStepObjects => objects::lists::list(call, Steps).await,
         Operation::ReadStepObject(id) => objects::get(call, Steps, id).await,
-        Operation::ListTestObjects => objects::list(call, Tests).await,
+        Operation::ListTestObjects => objects::lists::list(call, Tests).await,
         Operation::ReadTestObject(id) => objects::get(call, Tests, id).await,
-        Operation::ListTagObjects => objects::list(call, Tags).await,
+        Operation::ListTagObjects => objects::lists::list(call, Tags).await,
         Operation::ReadTagObject(id) => objects::get(call, Tags, id).await,
-        Operation::ListUserObjects => objects::list(call, Users).await,
+        Operation::ListUserObjects => objects::lists::list(call, Users).await,
         Operation::ReadUserObject(id) => objects::get(call, Users, id).await,
 
         Operation::ReadSession => service::session(call),
@@ -464,9 +484,11 @@ async fn handle(call: &Call<'_>, operation: Operation<'_>) -> Result<HttpRespons
         Operation::ReadReadiness => service::ready(call).await,
         Operation::ReadMetrics => service::metrics(call),
         Operation::ReadDescription => service::openapi(call),
-        Operation::ReadDocs => docs::page(call, ""),
-        Operation::ReadReference => docs::reference(call),
-        Operation::ReadDocsPage(page) => docs::page(call, page),
-        Operation::ReadDocsSubpage(section, page) => docs::page(call, &format!("{section}/{page}")),
+        Operation::ReadDocs => pages::docs::page(call, ""),
+        Operation::ReadReference => pages::docs::reference(call),
+        Operation::ReadDocsPage(page) => pages::docs::page(call, page),
+        Operation::ReadDocsSubpage(section, page) => {
+            pages::docs::page(call, &format!("{section}/{page}"))
+        }
     }
 }

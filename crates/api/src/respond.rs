@@ -88,6 +88,13 @@ pub(crate) fn object_etag(kind: &str, state: &[&dyn Display]) -> String {
     Digest::of(format!("{kind} {}", state.join(" ")).as_bytes()).short()
 }
 
+/// What was found of a resource: a response that is ready, because the client or the cache has it; or what one is made
+/// from.
+pub(crate) enum Found<T> {
+    Ready(HttpResponse),
+    New(T),
+}
+
 impl Call<'_> {
     /// The strong ETag of this resource's representation for this client.
     ///

@@ -50,6 +50,6 @@ pub trait Projects {
         reporting: Option<Reporting>,
         seen: Option<i64>,
     ) -> Result<Updated<Project>>;
-    /// Deletes a project. It disappears at once; its builds are removed by [`Upkeep::purge`].
+    /// Deletes a project. It disappears at once; its builds are removed by [`crate::Upkeep::purge`].
     fn project_delete(&self, id: ProjectId, seen: Option<i64>) -> Result<Updated<()>>;
 }

@@ -1,7 +1,9 @@
 //! Test cases of builds, and the history of one test.
 
 use actix_web::HttpResponse;
-use devmason_domain::{BuildId, BuildKey, ProjectId, Slug, TestResult, TestStatus, full_test_name};
+use devmason_domain::{
+    Build, BuildId, BuildKey, Project, ProjectId, Slug, TestResult, TestStatus, full_test_name,
+};
 use devmason_hypermedia::document::{HistoryDocument, RunDocument, TestDocument, TestListDocument};
 use devmason_hypermedia::{ListLinks, Resource};
 use devmason_repository::{PlacedTest, Repository, Scope, TestQuery, TestRun};
@@ -11,22 +13,36 @@ use super::lists::{PAGE_BYTES, drawn};
 use crate::budget::Hold;
 use crate::call::Call;
 use crate::error::ApiError;
-use crate::params::{Format, Position};
+use crate::params::Position;
+use crate::respond::Found;
 
 /// Default and maximum number of test cases or runs per page.
 const PER_PAGE: (u64, u64) = (100, 1000);
 
-fn per_page(call: &Call<'_>) -> Result<u64, ApiError> {
-    let limit = call.params.number("per_page", PER_PAGE.0, PER_PAGE.1)?;
-    Ok(if call.format == Format::Html { limit.min(super::pages::LONGEST) } else { limit })
+/// The length of a page, of at most so many.
+fn per_page(call: &Call<'_>, most: u64) -> Result<u64, ApiError> {
+    Ok(call.params.number("per_page", PER_PAGE.0, PER_PAGE.1)?.min(most))
 }
 
-pub(crate) async fn list(
+/// A page of a build's test cases.
+pub(crate) struct TestPage {
+    pub(crate) etag: String,
+    pub(crate) project: Project,
+    pub(crate) build: Build,
+    pub(crate) tests: Vec<PlacedTest>,
+    pub(crate) is_first: bool,
+    /// The query of the next page.
+    pub(crate) next: Option<String>,
+}
+
+/// The requested page of a build's test cases, of at most so many.
+pub(crate) async fn page(
     call: &Call<'_>,
     slug: &Slug,
     key: &BuildKey,
-) -> Result<HttpResponse, ApiError> {
-    let limit = per_page(call)?;
+    most: u64,
+) -> Result<Found<TestPage>, ApiError> {
+    let limit = per_page(call, most)?;
     let from = match call.params.position()? {
         None => 0,
         Some(Position::From(from)) => u32::try_from(from).unwrap_or(u32::MAX),
@@ -43,7 +59,7 @@ pub(crate) async fn list(
     let [id, version, rules, credited] = borrowed(&state);
     let etag = call.etag(&[id, version, rules, credited, &call.params.choice()]);
     if let Some(answer) = call.ready(&etag) {
-        return Ok(answer);
+        return Ok(Found::Ready(answer));
     }
     let query = TestQuery {
         project: project.id,
@@ -59,13 +75,20 @@ pub(crate) async fn list(
     let mut tests = call.ask(move |repository| read(repository, query, &hold)).await?;
     let next = cut(&mut tests, limit, |test| &test.result)
         .map(|next| call.params.of_page(1, Some(Position::From(next.position.into()))));
-    if call.format == Format::Html {
-        let is_first = from == 0;
-        let first = call.params.of_page(1, None);
-        let previous = (!is_first).then(|| first.clone());
-        let list = ListLinks { first, previous, next, ..ListLinks::default() };
-        return super::pages::tests(call, &etag, (&project, &build), &tests, &list);
-    }
+    let is_first = from == 0;
+    Ok(Found::New(TestPage { etag, project, build, tests, is_first, next }))
+}
+
+pub(crate) async fn list(
+    call: &Call<'_>,
+    slug: &Slug,
+    key: &BuildKey,
+) -> Result<HttpResponse, ApiError> {
+    let TestPage { etag, project, build, tests, next, .. } =
+        match page(call, slug, key, PER_PAGE.1).await? {
+            Found::Ready(answer) => return Ok(answer),
+            Found::New(page) => page,
+        };
     let view = call.view();
     let this = Resource::TestList(slug.clone(), key.clone());
     let links = view.part_links(&project, &build, &this, &call.params.choice(), next);
@@ -83,7 +106,7 @@ pub(crate) async fn list(
 const FEW: u64 = 8;
 
 /// The test cases of a page, read a few at a time until no more fit.
-pub(super) fn read(
+pub(crate) fn read(
     repository: &dyn Repository,
     query: TestQuery,
     hold: &Hold,
@@ -169,19 +192,30 @@ fn status(word: &str) -> Result<TestStatus, ApiError> {
     })
 }
 
-pub(crate) async fn history(
+/// A page of the history of a test.
+pub(crate) struct HistoryPage {
+    pub(crate) etag: String,
+    pub(crate) project: Project,
+    pub(crate) runs: Vec<TestRun>,
+    pub(crate) is_first: bool,
+    pub(crate) list: ListLinks,
+}
+
+/// The requested page of the history of a test, of at most so many runs.
+pub(crate) async fn history_page(
     call: &Call<'_>,
     slug: &Slug,
     name: &str,
-) -> Result<HttpResponse, ApiError> {
-    let limit = per_page(call)?;
+    most: u64,
+) -> Result<Found<HistoryPage>, ApiError> {
+    let limit = per_page(call, most)?;
     let from = call.params.place()?;
     let project = call.project(slug).await?;
     let id = project.id;
     let tally = call.ask(move |repository| repository.build_tally(&Scope::Project(id))).await?;
     let etag = call.etag(&[&id.0, &project.version, &tally.changes, &call.params.choice()]);
     if let Some(answer) = call.ready(&etag) {
-        return Ok(answer);
+        return Ok(Found::Ready(answer));
     }
     let (full_name, hold) = (name.to_owned(), call.body.hold.clone());
     let mut runs = call
@@ -196,11 +230,20 @@ pub(crate) async fn history(
         next,
         ..ListLinks::default()
     };
-    if call.format == Format::Html {
-        let previous = from.map(|_| list.first.clone());
-        let list = ListLinks { previous, ..list };
-        return super::pages::history(call, &etag, &project, name, &runs, &list);
-    }
+    let is_first = from.is_none();
+    Ok(Found::New(HistoryPage { etag, project, runs, is_first, list }))
+}
+
+pub(crate) async fn history(
+    call: &Call<'_>,
+    slug: &Slug,
+    name: &str,
+) -> Result<HttpResponse, ApiError> {
+    let HistoryPage { etag, project, runs, list, .. } =
+        match history_page(call, slug, name, PER_PAGE.1).await? {
+            Found::Ready(answer) => return Ok(answer),
+            Found::New(page) => page,
+        };
     let view = call.view();
     let links = view.history_links(&project, name, &list);
     let runs = runs

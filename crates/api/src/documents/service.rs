@@ -1,17 +1,16 @@
 //! The server itself: permitted methods, health, metrics, API description.
 
-use super::{builds, lists, objects, users};
+use super::{builds, lists, users};
 use crate::call::Call;
 use crate::error::ApiError;
-use crate::form::is_within;
 use crate::metrics::Metrics;
-use crate::params::Format;
+use crate::objects;
 use actix_web::HttpResponse;
 use actix_web::http::header;
 use devmason_domain::Username;
 use devmason_hypermedia::document::{SessionDocument, StatusDocument};
 use devmason_hypermedia::{Method, Place, Resource, Subject};
-use devmason_pages::{Asset, SignIn};
+use devmason_pages::Asset;
 
 /// The methods that this client may use on the resource.
 pub(crate) async fn methods(call: &Call<'_>) -> Result<Vec<Method>, ApiError> {
@@ -119,11 +118,6 @@ pub(crate) fn openapi(call: &Call<'_>) -> Result<HttpResponse, ApiError> {
 
 /// Who is signed in; for browsers, the sign-in form.
 pub(crate) fn session(call: &Call<'_>) -> Result<HttpResponse, ApiError> {
-    if call.format == Format::Html {
-        let next = call.params.first("next").unwrap_or_default();
-        let next = if is_within(next, call.base.prefix()) { next } else { "" };
-        return call.shown(&SignIn { site: call.site(), next, username: "", problem: "" });
-    }
     let username = call.viewer().username().map(Username::as_str);
     call.listed(&SessionDocument { username })
 }

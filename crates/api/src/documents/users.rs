@@ -1,7 +1,7 @@
 //! Users.
 
 use actix_web::HttpResponse;
-use devmason_domain::{Account, Password, Username};
+use devmason_domain::{Account, PageRequest, Pages, Password, Username};
 use devmason_hypermedia::document::{IncomingUser, ListPage, UserDocument, UserListDocument};
 use devmason_hypermedia::{ListLinks, Resource, Subject};
 use devmason_repository::{Actor, NewAccount, Updated};
@@ -9,7 +9,6 @@ use devmason_repository::{Actor, NewAccount, Updated};
 use crate::auth::Caller;
 use crate::call::Call;
 use crate::error::ApiError;
-use crate::params::Format;
 use crate::respond::no_content;
 
 const PER_PAGE: u64 = 25;
@@ -29,22 +28,24 @@ fn etag(call: &Call<'_>, account: &Account) -> String {
     call.etag(&[&account.id.0, &account.version])
 }
 
-pub(crate) async fn list(call: &Call<'_>) -> Result<HttpResponse, ApiError> {
+/// The requested page of the list, where it lies, and the list's ETag.
+pub(crate) async fn requested(call: &Call<'_>) -> Result<(PageRequest, Pages, String), ApiError> {
     let page = call.params.page(PER_PAGE)?;
     let tally = call.ask(|repository| repository.user_tally()).await?;
-    let etag = call.etag(&[&tally.changes, &call.params.choice()]);
     let pages = page.of(tally.members);
     if !pages.exists() {
         return Err(ApiError::NotFound("page not found"));
     }
+    Ok((page, pages, call.etag(&[&tally.changes, &call.params.choice()])))
+}
+
+pub(crate) async fn list(call: &Call<'_>) -> Result<HttpResponse, ApiError> {
+    let (page, pages, etag) = requested(call).await?;
     if let Some(answer) = call.ready(&etag) {
         return Ok(answer);
     }
     let users = call.ask(move |repository| repository.user_list(page)).await?;
     let links = ListLinks::numbered(&|page| call.params.of_page(page, None), pages);
-    if call.format == Format::Html {
-        return super::pages::users(call, &etag, &users, &links);
-    }
     let links = call.view().page_links(&Resource::UserList, Subject::ReadOnly, &links);
     let users = users.iter().map(|account| document(call, account)).collect();
     call.ok(&etag, &UserListDocument { users, page: ListPage::new(pages, true, links) })
@@ -52,9 +53,6 @@ pub(crate) async fn list(call: &Call<'_>) -> Result<HttpResponse, ApiError> {
 
 pub(crate) async fn get(call: &Call<'_>, username: &Username) -> Result<HttpResponse, ApiError> {
     let account = find(call, username).await?;
-    if call.format == Format::Html {
-        return super::pages::user(call, &account).await;
-    }
     let etag = etag(call, &account);
     if let Some(answer) = call.ready(&etag) {
         return Ok(answer);

@@ -7,7 +7,7 @@ use devmason_hypermedia::{BuildsOf, Resource};
 use devmason_pages::{Entry, Standing};
 use devmason_repository::Scope;
 
-use super::lists::tagged;
+use super::lists::ListOf;
 use crate::call::Call;
 use crate::error::ApiError;
 
@@ -17,34 +17,27 @@ const LOOKED_AT: u64 = 20;
 /// Number of builds in a feed.
 const ENTRIES: u64 = 25;
 
-/// The builds of a list, the list's title, and an ETag that changes with them.
+/// The builds of a list, their common name, and an ETag that changes when they do.
 async fn scope(call: &Call<'_>, of: &BuildsOf) -> Result<(Scope, String, String), ApiError> {
-    let (scope, name, version) = match of {
-        BuildsOf::Project(slug) => {
-            let project = call.project(slug).await?;
-            (Scope::Project(project.id), project.name.to_string(), project.version)
-        }
-        BuildsOf::Tagged(slug, segment) => {
-            let (project, tags) = tagged(call, slug, segment).await?;
+    let of = ListOf::find(call, of).await?;
+    let name = match &of {
+        ListOf::Project(project) => project.name.to_string(),
+        ListOf::Tagged(project, tags) => {
             let words: Vec<&str> = tags.iter().map(Tag::as_str).collect();
-            let name = format!("{} {}", project.name, words.join(" "));
-            (Scope::Tagged(project.id, tags), name, project.version)
+            format!("{} {}", project.name, words.join(" "))
         }
-        BuildsOf::User(username) => {
-            let account = super::users::find(call, username).await?;
-            (Scope::Sender(account.id), account.username.to_string(), account.version)
-        }
+        ListOf::User(account) => account.username.to_string(),
     };
-    let builds = scope.clone();
+    let (scope, builds) = (of.scope(), of.scope());
     let tally = call.ask(move |repository| repository.build_tally(&builds)).await?;
-    let etag = call.etag(&[&version, &tally.changes]);
+    let etag = call.etag(&[&of.version(), &tally.changes]);
     Ok((scope, name, etag))
 }
 
 /// The newest builds of a list, each with its project's slug.
 async fn newest(call: &Call<'_>, scope: Scope, limit: u64) -> Result<Vec<(Build, Slug)>, ApiError> {
     call.ask(move |repository| {
-        let builds = super::pages::newest(repository, scope, limit)?;
+        let builds = crate::pages::newest(repository, scope, limit)?;
         let ids: Vec<_> = builds.iter().map(|build| build.project).collect();
         let projects = repository.projects_by_id(&ids)?;
         let slug = |build: &Build| {

@@ -1,15 +1,12 @@
 //! Handlers for each resource and method: parse, call the repository once, build the view.
 
 pub(crate) mod builds;
-pub(crate) mod docs;
+pub(crate) mod cases;
 pub(crate) mod feeds;
 pub(crate) mod lists;
-pub(crate) mod objects;
 pub(crate) mod outputs;
-pub(crate) mod pages;
 pub(crate) mod progress;
 pub(crate) mod projects;
 pub(crate) mod receipts;
 pub(crate) mod service;
-pub(crate) mod tests;
 pub(crate) mod users;

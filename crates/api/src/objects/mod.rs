@@ -1,6 +1,9 @@
 //! The query API: every kind of object under `/api/v1`, listed, filtered and sorted on request.
 //! Components and component types can be created, changed and deleted.
 
+pub(crate) mod lists;
+pub(crate) mod write;
+
 use std::collections::HashMap;
 
 use actix_web::HttpResponse;
@@ -9,11 +12,11 @@ use devmason_domain::query::{self, Comparison, Filter, Key, Kind, Selection, Tab
 use devmason_domain::{
     AccountId, Build, Component, ComponentType, Project, ProjectId, fresh_uuid, limits,
 };
+use devmason_hypermedia::Collection;
 use devmason_hypermedia::document::{
     BuildObject, ComponentObject, ComponentTypeObject, IncomingComponent, IncomingComponentType,
     ObjectList, OneObject, ProjectObject, StepObject, TagObject, TestObject, UserObject,
 };
-use devmason_hypermedia::{Collection, ListLinks};
 use devmason_repository::{
     Changed, Created, FoundTest, Listed, Listing, Named, NewComponent, NewComponentType,
     PlacedStep, Removed, TestQuery, UsedTag,
@@ -22,7 +25,6 @@ use uuid::Uuid;
 
 use crate::call::Call;
 use crate::error::ApiError;
-use crate::params::Format;
 use crate::respond::{no_content, object_etag};
 
 const NO_OBJECT: ApiError = ApiError::NotFound("object not found");
@@ -61,101 +63,27 @@ fn component_etag(of: &Component) -> String {
 }
 
 /// The requested range, filter and order of a collection.
-fn listing(call: &Call<'_>, collection: Collection) -> Result<Listing, ApiError> {
+pub(crate) fn listing(call: &Call<'_>, collection: Collection) -> Result<Listing, ApiError> {
     let (limit, offset) = call.params.limit_and_offset()?;
     Ok(Listing { selection: call.params.selection(table(collection))?, offset, limit })
 }
 
 /// Whether to embed component types, which is supported only in components.
-fn embeds(call: &Call<'_>, collection: Collection) -> Result<bool, ApiError> {
+pub(crate) fn embeds(call: &Call<'_>, collection: Collection) -> Result<bool, ApiError> {
     call.params.embeds(if collection == Collection::Components { &["componenttype"] } else { &[] })
-}
-
-pub(crate) async fn list(
-    call: &Call<'_>,
-    collection: Collection,
-) -> Result<HttpResponse, ApiError> {
-    embeds(call, collection)?;
-    let listing = listing(call, collection)?;
-    let most = match collection {
-        Collection::Builds => limits::CLIENT,
-        Collection::Steps => limits::EXTRAS,
-        Collection::Components => limits::COMPONENT_DATA + 7 * limits::COMPONENT_TEXT,
-        _ => 0,
-    };
-    // Most are far shorter: for a list that may be long, draw a sixteenth of its maximum.
-    let limit = usize::try_from(listing.limit).unwrap_or(usize::MAX);
-    call.room_for_answer(limit.saturating_mul(most) / 16).await?;
-    match collection {
-        Collection::ComponentTypes => {
-            let listed =
-                call.ask(move |repository| repository.component_type_list(&listing)).await?;
-            show(call, collection, listed.count, listed.items.iter().map(type_object).collect())
-        }
-        Collection::Components => list_components(call, None, listing).await,
-        Collection::Projects => {
-            let listed = call.ask(move |repository| repository.project_query(&listing)).await?;
-            show(call, collection, listed.count, listed.items.iter().map(project_object).collect())
-        }
-        Collection::Users => {
-            let listed = call.ask(move |repository| repository.user_query(&listing)).await?;
-            let user = |of| UserObject::new(of, object_etag("user", &[&of.id.0, &of.version]));
-            show(call, collection, listed.count, listed.items.iter().map(user).collect())
-        }
-        Collection::Builds => {
-            let (listed, projects) = builds(call, None, listing).await?;
-            show(
-                call,
-                collection,
-                listed.count,
-                listed.items.iter().filter_map(|of| build_object(of, &projects)).collect(),
-            )
-        }
-        Collection::Steps => {
-            let (listed, projects) = steps(call, listing).await?;
-            show(
-                call,
-                collection,
-                listed.count,
-                listed.items.iter().filter_map(|of| step_object(of, &projects)).collect(),
-            )
-        }
-        Collection::Tests => {
-            let (listed, projects) = tests(call, listing).await?;
-            show(
-                call,
-                collection,
-                listed.count,
-                listed.items.iter().filter_map(|of| test_object(of, &projects, false)).collect(),
-            )
-        }
-        Collection::Tags => {
-            let listed = call.ask(move |repository| repository.tag_query(&listing)).await?;
-            show(call, collection, listed.count, listed.items.iter().map(tag_object).collect())
-        }
-    }
-}
-
-fn show<T: serde::Serialize>(
-    call: &Call<'_>,
-    collection: Collection,
-    count: u64,
-    items: Vec<T>,
-) -> Result<HttpResponse, ApiError> {
-    call.listed(&ObjectList { collection, items, count })
 }
 
 fn project_object(of: &Project) -> ProjectObject<'_> {
     ProjectObject::new(of, object_etag("project", &[&of.id.0, &of.version]))
 }
 
-type Projects = HashMap<ProjectId, Project>;
+pub(crate) type Projects = HashMap<ProjectId, Project>;
 
 fn by_id(projects: Vec<Project>) -> Projects {
     projects.into_iter().map(|project| (project.id, project)).collect()
 }
 
-async fn builds(
+pub(crate) async fn builds(
     call: &Call<'_>,
     of_component: Option<Uuid>,
     listing: Listing,
@@ -229,80 +157,6 @@ fn tag_etag(of: &UsedTag) -> String {
 fn tag_object(of: &UsedTag) -> TagObject<'_> {
     let used = (of.created_at, of.updated_at);
     TagObject::new(of.tag.as_str(), of.project.as_str(), of.builds, used, tag_etag(of))
-}
-
-pub(crate) async fn builds_of_component(
-    call: &Call<'_>,
-    id: &str,
-) -> Result<HttpResponse, ApiError> {
-    embeds(call, Collection::Builds)?;
-    let mut listing = listing(call, Collection::Builds)?;
-    let is_page = call.format == Format::Html;
-    if is_page {
-        listing.limit = listing.limit.min(super::pages::LONGEST);
-    }
-    if is_page && listing.selection.sort.is_empty() {
-        // People want the newest first.
-        listing.selection.sort = query::parse_sort(&query::BUILDS, "-started")?;
-    }
-    let (offset, limit) = (listing.offset, listing.limit);
-    let of = component(call, id).await?;
-    let (listed, projects) = builds(call, Some(of.id), listing).await?;
-    if is_page {
-        let list = around(call, offset, limit, listed.count);
-        return super::pages::builds_of_component(call, &of, &listed.items, &projects, &list);
-    }
-    let items = listed.items.iter().filter_map(|of| build_object(of, &projects)).collect();
-    show(call, Collection::Builds, listed.count, items)
-}
-
-/// The links of a range of a list.
-fn around(call: &Call<'_>, offset: u64, limit: u64, count: u64) -> ListLinks {
-    let to = |offset: u64| call.params.of_offset(offset);
-    ListLinks {
-        first: to(0),
-        previous: (offset > 0).then(|| to(offset.saturating_sub(limit))),
-        next: (offset + limit < count).then(|| to(offset + limit)),
-        ..ListLinks::default()
-    }
-}
-
-pub(crate) async fn components_of_type(
-    call: &Call<'_>,
-    id: &str,
-) -> Result<HttpResponse, ApiError> {
-    embeds(call, Collection::Components)?;
-    let listing = listing(call, Collection::Components)?;
-    let of_type = component_type(call, id).await?;
-    list_components(call, Some(of_type.id), listing).await
-}
-
-async fn list_components(
-    call: &Call<'_>,
-    of_type: Option<Uuid>,
-    mut listing: Listing,
-) -> Result<HttpResponse, ApiError> {
-    let is_page = call.format == Format::Html;
-    if is_page {
-        listing.limit = listing.limit.min(super::pages::LONGEST);
-    }
-    let whole = embeds(call, Collection::Components)? || is_page;
-    let (offset, limit) = (listing.offset, listing.limit);
-    let (listed, types) = call
-        .ask(move |repository| {
-            let listed = repository.component_list(of_type, &listing)?;
-            let ids: Vec<Uuid> =
-                listed.items.iter().map(|component| component.component_type).collect();
-            let types = if whole { repository.component_types_by_id(&ids)? } else { Vec::new() };
-            Ok((listed, types))
-        })
-        .await?;
-    if is_page {
-        let list = around(call, offset, limit, listed.count);
-        return super::pages::components(call, &listed.items, &types, &list);
-    }
-    let component = |of| component_object(of, &types);
-    show(call, Collection::Components, listed.count, listed.items.iter().map(component).collect())
 }
 
 /// A component, with its type embedded if `types` contains it.
@@ -385,7 +239,7 @@ pub(crate) async fn get(
         }
         Collection::Users => {
             let username = id.parse().map_err(|_| NO_OBJECT)?;
-            let of = super::users::find(call, &username).await?;
+            let of = crate::documents::users::find(call, &username).await?;
             let etag = object_etag("user", &[&of.id.0, &of.version]);
             one(call, collection, etag.clone(), UserObject::new(&of, etag))
         }
@@ -472,146 +326,4 @@ fn one<T: serde::Serialize>(
     object: T,
 ) -> Result<HttpResponse, ApiError> {
     call.object(StatusCode::OK, &etag, None, &OneObject { collection, object })
-}
-
-pub(crate) async fn create(
-    call: &Call<'_>,
-    collection: Collection,
-) -> Result<HttpResponse, ApiError> {
-    call.app.settings.policy.create_component(call.viewer())?;
-    let id = fresh_uuid();
-    let path = collection.object(id.to_string()).path();
-    let claim = call.claim(collection.plural(), StatusCode::CREATED, path).await?;
-    if collection == Collection::ComponentTypes {
-        let incoming: IncomingComponentType = call.document().await?;
-        let new =
-            NewComponentType { id, name: incoming.name, creator: call.caller.actor()?, claim };
-        let of = match created(
-            call.ask(move |repository| repository.component_type_create(&new)).await?,
-        )? {
-            Ok(of) => of,
-            Err(before) => component_type(call, &before).await?,
-        };
-        return made(call, collection, of.id, type_etag(&of), type_object(&of));
-    }
-    let incoming: IncomingComponent = call.document().await?;
-    let name = incoming.name.clone().ok_or_else(|| IncomingComponent::missing("name"))?;
-    let component_type = incoming
-        .component_type()
-        .map(named)
-        .ok_or_else(|| IncomingComponent::missing("componenttype"))?;
-    let new = NewComponent {
-        id,
-        name,
-        component_type,
-        details: incoming.details(),
-        creator: call.caller.actor()?,
-        claim,
-    };
-    let of = match created(call.ask(move |repository| repository.component_create(&new)).await?)? {
-        Ok(of) => of,
-        Err(before) => component(call, &before).await?,
-    };
-    made(call, collection, of.id, component_etag(&of), component_object(&of, &[]))
-}
-
-/// The newly created object, or the id of the one that an earlier copy of this request created.
-fn created<T>(outcome: Created<T>) -> Result<Result<T, String>, ApiError> {
-    match outcome {
-        Created::New(object) => Ok(Ok(object)),
-        Created::Claimed(claimed) => {
-            let (_, location) = crate::call::replayed(claimed)?;
-            Ok(Err(location.rsplit('/').next().unwrap_or_default().to_owned()))
-        }
-        Created::NameTaken => Err(NAME_TAKEN),
-        Created::NoType => Err(no_type()),
-        Created::UsernameTaken => Err(ApiError::Raced),
-    }
-}
-
-const NAME_TAKEN: ApiError = ApiError::Conflict("this name is already taken");
-
-fn no_type() -> ApiError {
-    ApiError::BadValue { name: "componenttype", problem: "component type not found".to_owned() }
-}
-
-fn made<T: serde::Serialize>(
-    call: &Call<'_>,
-    collection: Collection,
-    id: Uuid,
-    etag: String,
-    object: T,
-) -> Result<HttpResponse, ApiError> {
-    let location = call.base.location(&collection.object(id.to_string()));
-    call.object(StatusCode::CREATED, &etag, Some(location), &OneObject { collection, object })
-}
-
-pub(crate) async fn update(
-    call: &Call<'_>,
-    collection: Collection,
-    id: &str,
-) -> Result<HttpResponse, ApiError> {
-    let policy = &call.app.settings.policy;
-    if collection == Collection::ComponentTypes {
-        let of = component_type(call, id).await?;
-        policy.change_component(call.viewer(), of.creator)?;
-        let seen = call.must_have_seen(of.version, &type_etag(&of))?;
-        let incoming: IncomingComponentType = call.document().await?;
-        let of = changed(
-            call.ask(move |repository| {
-                repository.component_type_update(of.id, &incoming.name, seen)
-            })
-            .await?,
-        )?;
-        return Ok(call.changed(&type_etag(&of)));
-    }
-    let of = component(call, id).await?;
-    policy.change_component(call.viewer(), of.creator)?;
-    let seen = call.must_have_seen(of.version, &component_etag(&of))?;
-    let incoming: IncomingComponent = call.document().await?;
-    let (name, component_type) = (incoming.name.clone(), incoming.component_type().map(named));
-    let details = incoming.details();
-    let update = move |repository: &dyn devmason_repository::Repository| {
-        repository.component_update(of.id, name.as_ref(), component_type.as_ref(), &details, seen)
-    };
-    let of = changed(call.ask(update).await?)?;
-    made(call, collection, of.id, component_etag(&of), component_object(&of, &[]))
-}
-
-fn changed<T>(outcome: Changed<T>) -> Result<T, ApiError> {
-    match outcome {
-        Changed::Done(object) => Ok(object),
-        Changed::NameTaken => Err(NAME_TAKEN),
-        Changed::NoType => Err(no_type()),
-        Changed::Stale => Err(ApiError::PreconditionFailed),
-        Changed::Gone => Err(NO_OBJECT),
-    }
-}
-
-pub(crate) async fn delete(
-    call: &Call<'_>,
-    collection: Collection,
-    id: &str,
-) -> Result<HttpResponse, ApiError> {
-    let policy = &call.app.settings.policy;
-    let cascade = call.params.flag("cascade")?;
-    let removed = if collection == Collection::ComponentTypes {
-        let of = component_type(call, id).await?;
-        policy.change_component(call.viewer(), of.creator)?;
-        let seen = call.must_have_seen(of.version, &type_etag(&of))?;
-        call.ask(move |repository| repository.component_type_delete(of.id, cascade, seen)).await?
-    } else {
-        let of = component(call, id).await?;
-        policy.change_component(call.viewer(), of.creator)?;
-        let seen = call.must_have_seen(of.version, &component_etag(&of))?;
-        call.ask(move |repository| repository.component_delete(of.id, cascade, seen)).await?
-    };
-    match removed {
-        Removed::Done => Ok(no_content(None)),
-        Removed::InUse => {
-            Err(ApiError::Conflict("still in use; add cascade=true to delete it anyway"))
-        }
-        Removed::Stale => Err(ApiError::PreconditionFailed),
-        Removed::Gone => Err(NO_OBJECT),
-    }
 }

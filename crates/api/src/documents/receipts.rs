@@ -5,7 +5,6 @@ use std::time::Instant;
 use actix_web::HttpResponse;
 use devmason_domain::{Build, BuildKey, Counts, Outcome, Project, Receipt, Slug, Step, Timestamp};
 use devmason_hypermedia::document::ReceiptDocument;
-use devmason_hypermedia::{Method, Subject};
 use devmason_repository::{
     KeptUpload, Piece, Receipts, Repository, Reread, TestQuery, TestReport, Updated,
 };
@@ -14,14 +13,13 @@ use serde_json::value::RawValue;
 use super::builds::{borrowed, find, state};
 use crate::call::Call;
 use crate::error::ApiError;
-use crate::params::Format;
 use crate::upload;
 
 /// Maximum total size of a build's uploads for reparsing, in bytes as stored.
 const MAX_REREAD: u64 = 256 << 20;
 
 /// Maximum number of document receipts, and of file receipts, to show.
-const SHOWN: u32 = 1_000;
+pub(crate) const SHOWN: u32 = 1_000;
 
 pub(crate) async fn get(
     call: &Call<'_>,
@@ -29,40 +27,10 @@ pub(crate) async fn get(
     key: &BuildKey,
 ) -> Result<HttpResponse, ApiError> {
     let (project, build) = find(call, slug, key).await?;
-    if call.format == Format::Html {
-        return page(call, &project, &build).await;
-    }
     match call.ready(&call.etag(&borrowed(&state(&project, &build)))) {
         Some(answer) => Ok(answer),
         None => show(call, &project, &build).await,
     }
-}
-
-/// The HTML page: a table that shows which files are kept, and a form to reparse them.
-async fn page(call: &Call<'_>, project: &Project, build: &Build) -> Result<HttpResponse, ApiError> {
-    let (id, of) = (project.id, build.id);
-    let (receipts, kept) = call
-        .ask(move |repository| {
-            Ok((repository.receipt_list(id, of, SHOWN)?, repository.upload_list(id, of)?))
-        })
-        .await?;
-    let receipts = or_what_it_has(receipts, build);
-    let mut files: Vec<(String, bool)> =
-        receipts.files.into_iter().map(|file| (file, false)).collect();
-    for Piece { first, count } in kept.iter().map(|upload| upload.receipts) {
-        let of = files.iter_mut().skip(first as usize).take(count as usize);
-        of.for_each(|(_, is_kept)| *is_kept = true);
-    }
-    let methods = call.view().methods(Subject::Reparse(project, build));
-    let may_reparse = methods.contains(&Method::Post) && !kept.is_empty();
-    let of = (project, build);
-    call.shown(&devmason_pages::ReceiptPage::new(
-        call.site(),
-        of,
-        &receipts.documents,
-        &files,
-        may_reparse,
-    ))
 }
 
 async fn show(call: &Call<'_>, project: &Project, build: &Build) -> Result<HttpResponse, ApiError> {
@@ -80,7 +48,7 @@ async fn show(call: &Call<'_>, project: &Project, build: &Build) -> Result<HttpR
 }
 
 /// A build stored before document receipts were introduced gets a receipt made from its own data.
-fn or_what_it_has(mut receipts: Receipts, build: &Build) -> Receipts {
+pub(crate) fn or_what_it_has(mut receipts: Receipts, build: &Build) -> Receipts {
     if receipts.documents.is_empty() && receipts.files.is_empty() {
         let receipt = Receipt {
             format: Some(Receipt::DOCUMENT.to_owned()),
@@ -99,19 +67,22 @@ pub(crate) async fn reparse(
     slug: &Slug,
     key: &BuildKey,
 ) -> Result<HttpResponse, ApiError> {
+    let (project, build) = reparsed(call, slug, key).await?;
+    show(&Call { arrived: Instant::now(), ..*call }, &project, &build).await
+}
+
+/// Parses the uploads of a build again; returns the build as it is then.
+pub(crate) async fn reparsed(
+    call: &Call<'_>,
+    slug: &Slug,
+    key: &BuildKey,
+) -> Result<(Project, Build), ApiError> {
     let (project, build) = find(call, slug, key).await?;
     call.app.settings.policy.delete_build(call.viewer(), &project, &build)?;
     call.seen(build.version, &borrowed(&state(&project, &build)))?;
     let new = reread(call, &build).await?;
     match call.ask(move |repository| repository.build_reread(&build, &new)).await? {
-        Updated::Done(()) => {
-            let call = &Call { arrived: Instant::now(), ..*call };
-            let (project, build) = find(call, slug, key).await?;
-            match call.format {
-                Format::Html => page(call, &project, &build).await,
-                Format::Json => show(call, &project, &build).await,
-            }
-        }
+        Updated::Done(()) => find(&Call { arrived: Instant::now(), ..*call }, slug, key).await,
         Updated::Stale => Err(ApiError::Conflict("the build changed in the meantime; retry")),
         Updated::Gone => Err(ApiError::NotFound("build not found")),
     }

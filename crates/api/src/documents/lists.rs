@@ -6,22 +6,21 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use devmason_domain::query::Selection;
 use devmason_domain::{
-    Build, BuildId, PageRequest, Project, ProjectId, Slug, Tag, Username, split_dashed,
+    Account, Build, BuildId, PageRequest, Pages, Project, ProjectId, Slug, Tag, Username,
+    split_dashed,
 };
 use devmason_hypermedia::document::{
     BuildDocument, BuildListDocument, ListPage, Results, TagListDocument, written_steps,
 };
 use devmason_hypermedia::{BuildsOf, Fields, Link, ListLinks, Resource, TagSegment};
-use devmason_pages::Row;
 use devmason_repository::{BuildQuery, Count, Repository, Scope, Start};
 use serde_json::value::RawValue;
 
-use super::pages::Listed;
 use crate::budget::{Hold, Lane, SMALL};
 use crate::call::Call;
 use crate::error::ApiError;
-use crate::params::{Format, Position};
-use crate::respond::leading;
+use crate::params::Position;
+use crate::respond::{Found, leading};
 
 /// Default number of builds per page.
 const PER_PAGE: u64 = 25;
@@ -41,74 +40,112 @@ const NO_TAG: ApiError = ApiError::NotFound("tag not found in this project");
 const NO_PAGE: ApiError = ApiError::NotFound("page not found");
 const NO_BUILD: ApiError = ApiError::NotFound("no builds yet");
 
-pub(crate) async fn of_project(call: &Call<'_>, slug: &Slug) -> Result<HttpResponse, ApiError> {
-    let project = call.project(slug).await?;
-    let links = |list: &ListLinks| call.view().build_list_links(&project, list);
-    let of = Listed {
-        heading: format!("Builds of {}", project.name),
-        of: BuildsOf::Project(project.slug.clone()),
-        project: Some(&project),
+/// A list of builds: whose they are.
+pub(crate) enum ListOf {
+    Project(Project),
+    Tagged(Project, Vec<Tag>),
+    User(Account),
+}
+
+impl ListOf {
+    /// The builds of a project.
+    pub(crate) async fn project(call: &Call<'_>, slug: &Slug) -> Result<Self, ApiError> {
+        Ok(Self::Project(call.project(slug).await?))
+    }
+
+    /// The builds of a project that have some tags.
+    pub(crate) async fn tagged(
+        call: &Call<'_>,
+        slug: &Slug,
+        segment: &TagSegment,
+    ) -> Result<Self, ApiError> {
+        let (project, tags) = tagged(call, slug, segment).await?;
+        Ok(Self::Tagged(project, tags))
+    }
+
+    /// The builds that a user sent.
+    pub(crate) async fn user(call: &Call<'_>, username: &Username) -> Result<Self, ApiError> {
+        Ok(Self::User(super::users::find(call, username).await?))
+    }
+
+    /// The list with this name.
+    pub(crate) async fn find(call: &Call<'_>, of: &BuildsOf) -> Result<Self, ApiError> {
+        match of {
+            BuildsOf::Project(slug) => Self::project(call, slug).await,
+            BuildsOf::Tagged(slug, segment) => Self::tagged(call, slug, segment).await,
+            BuildsOf::User(username) => Self::user(call, username).await,
+        }
+    }
+
+    pub(crate) fn scope(&self) -> Scope {
+        match self {
+            Self::Project(project) => Scope::Project(project.id),
+            Self::Tagged(project, tags) => Scope::Tagged(project.id, tags.clone()),
+            Self::User(account) => Scope::Sender(account.id),
+        }
+    }
+
+    /// The version of its owner.
+    pub(crate) fn version(&self) -> i64 {
+        match self {
+            Self::Project(project) | Self::Tagged(project, _) => project.version,
+            Self::User(account) => account.version,
+        }
+    }
+
+    /// The project that all its builds belong to.
+    pub(crate) fn of_project(&self) -> Option<&Project> {
+        match self {
+            Self::Project(project) | Self::Tagged(project, _) => Some(project),
+            Self::User(_) => None,
+        }
+    }
+
+    /// The tags that all its builds have.
+    pub(crate) fn tags(&self) -> Option<&[Tag]> {
+        match self {
+            Self::Tagged(_, tags) => Some(tags),
+            Self::Project(_) | Self::User(_) => None,
+        }
+    }
+
+    fn links(&self, call: &Call<'_>, list: &ListLinks) -> Vec<Link> {
+        match self {
+            Self::Project(project) => call.view().build_list_links(project, list),
+            Self::Tagged(project, tags) => call.view().tagged_links(project, tags, list),
+            Self::User(account) => call.view().user_builds_links(&account.username, list),
+        }
+    }
+}
+
+/// A page of a list of builds.
+pub(crate) async fn list(call: &Call<'_>, of: ListOf) -> Result<HttpResponse, ApiError> {
+    let fields = call.params.fields()?;
+    let BuildsPage { etag, page, pages, list } = match page(call, &of, fields).await? {
+        Found::Ready(answer) => return Ok(answer),
+        Found::New(page) => page,
     };
-    show(call, Scope::Project(project.id), project.version, of, &links).await
+    let builds = page
+        .builds
+        .iter()
+        .filter_map(|(build, steps)| {
+            let results = steps.as_deref().map_or(Results::LeftOut, Results::Written);
+            let project = page.projects.get(&build.project)?;
+            let links = if fields.has("links") {
+                call.view().build_links(project, build)
+            } else {
+                Vec::new()
+            };
+            Some(BuildDocument { build, results, links, fields })
+        })
+        .collect();
+    let page = ListPage::new(pages, page.count.exact, of.links(call, &list));
+    call.ok(&etag, &BuildListDocument { tags: of.tags(), builds, page })
 }
 
-pub(crate) async fn of_tags(
-    call: &Call<'_>,
-    slug: &Slug,
-    segment: &TagSegment,
-) -> Result<HttpResponse, ApiError> {
-    let (project, tags) = tagged(call, slug, segment).await?;
-    let links = |list: &ListLinks| call.view().tagged_links(&project, &tags, list);
-    let scope = Scope::Tagged(project.id, tags.clone());
-    let words: Vec<&str> = tags.iter().map(Tag::as_str).collect();
-    let of = Listed {
-        heading: format!("Builds of {} tagged {}", project.name, words.join(", ")),
-        of: BuildsOf::Tagged(project.slug.clone(), TagSegment::of(&tags)),
-        project: Some(&project),
-    };
-    show(call, scope, project.version, of, &links).await
-}
-
-pub(crate) async fn of_user(
-    call: &Call<'_>,
-    username: &Username,
-) -> Result<HttpResponse, ApiError> {
-    let account = super::users::find(call, username).await?;
-    let links = |list: &ListLinks| call.view().user_builds_links(&account.username, list);
-    let of = Listed {
-        heading: format!("Builds of {}", account.username),
-        of: BuildsOf::User(account.username.clone()),
-        project: None,
-    };
-    show(call, Scope::Sender(account.id), account.version, of, &links).await
-}
-
-pub(crate) async fn latest_of_project(
-    call: &Call<'_>,
-    slug: &Slug,
-) -> Result<HttpResponse, ApiError> {
-    let project = call.project(slug).await?;
-    latest(call, Scope::Project(project.id)).await
-}
-
-pub(crate) async fn latest_of_tags(
-    call: &Call<'_>,
-    slug: &Slug,
-    segment: &TagSegment,
-) -> Result<HttpResponse, ApiError> {
-    let (project, tags) = tagged(call, slug, segment).await?;
-    latest(call, Scope::Tagged(project.id, tags)).await
-}
-
-pub(crate) async fn latest_of_user(
-    call: &Call<'_>,
-    username: &Username,
-) -> Result<HttpResponse, ApiError> {
-    let account = super::users::find(call, username).await?;
-    latest(call, Scope::Sender(account.id)).await
-}
-
-async fn latest(call: &Call<'_>, scope: Scope) -> Result<HttpResponse, ApiError> {
+/// Redirects to the latest build of a list.
+pub(crate) async fn latest(call: &Call<'_>, of: ListOf) -> Result<HttpResponse, ApiError> {
+    let scope = of.scope();
     let mut query =
         BuildQuery { scope, selection: Selection::default(), start: Start::Offset(0), limit: 1 };
     let found = call
@@ -132,21 +169,27 @@ async fn latest(call: &Call<'_>, scope: Scope) -> Result<HttpResponse, ApiError>
     Ok(leading(StatusCode::FOUND, call.base.location(&Resource::Build(slug, key))))
 }
 
-pub(crate) async fn tags(call: &Call<'_>, slug: &Slug) -> Result<HttpResponse, ApiError> {
+/// The tags of a project's builds, with the ETag of the list.
+pub(crate) async fn known_tags(
+    call: &Call<'_>,
+    slug: &Slug,
+) -> Result<Found<(String, Project, Vec<Tag>)>, ApiError> {
     let project = call.project(slug).await?;
     let (id, version) = (project.id, project.version);
     let tally = call.ask(move |repository| repository.build_tally(&Scope::Project(id))).await?;
     let etag = call.etag(&[&id.0, &version, &tally.changes]);
     if let Some(answer) = call.ready(&etag) {
-        return Ok(answer);
+        return Ok(Found::Ready(answer));
     }
     let tags = call.ask(move |repository| repository.tag_list(id)).await?;
-    if call.format == Format::Html {
-        return call.paged(
-            &etag,
-            &devmason_pages::Tags { site: call.site(), project: &project, tags: &tags },
-        );
-    }
+    Ok(Found::New((etag, project, tags)))
+}
+
+pub(crate) async fn tags(call: &Call<'_>, slug: &Slug) -> Result<HttpResponse, ApiError> {
+    let (etag, project, tags) = match known_tags(call, slug).await? {
+        Found::Ready(answer) => return Ok(answer),
+        Found::New(known) => known,
+    };
     let links = call.view().tag_list_links(&project, &tags);
     call.ok(&etag, &TagListDocument { tags: &tags, links })
 }
@@ -195,30 +238,32 @@ fn dashed(segment: &str) -> Vec<Tag> {
 type WithSteps = (Build, Option<Box<RawValue>>);
 
 /// The data from the store for a page of builds.
-struct Page {
-    builds: Vec<WithSteps>,
-    projects: HashMap<ProjectId, Project>,
-    count: Count,
+pub(crate) struct Page {
+    pub(crate) builds: Vec<WithSteps>,
+    pub(crate) projects: HashMap<ProjectId, Project>,
+    pub(crate) count: Count,
     /// Whether there are, or may be, more builds in the direction of reading.
     more: bool,
     /// Where the search for more builds was given up.
     stopped: Option<BuildId>,
 }
 
-/// Shows a page of a list of builds, all from one project if one is given. `version` is the version
-/// of the list's owner.
-async fn show(
+/// A page of a list of builds, and where it lies.
+pub(crate) struct BuildsPage {
+    pub(crate) etag: String,
+    pub(crate) page: Page,
+    pub(crate) pages: Pages,
+    pub(crate) list: ListLinks,
+}
+
+/// The requested page of a list of builds; steps are read if `fields` has them.
+pub(crate) async fn page(
     call: &Call<'_>,
-    scope: Scope,
-    version: i64,
-    of: Listed<'_>,
-    links: &dyn Fn(&ListLinks) -> Vec<Link>,
-) -> Result<HttpResponse, ApiError> {
-    let (request, mut fields) = (call.params.page(PER_PAGE)?, call.params.fields()?);
-    if call.format == Format::Html {
-        // An HTML page shows no outputs.
-        fields = Fields::default();
-    }
+    of: &ListOf,
+    fields: Fields,
+) -> Result<Found<BuildsPage>, ApiError> {
+    let request = call.params.page(PER_PAGE)?;
+    let (scope, version) = (of.scope(), of.version());
     let (selection, mut position) = (call.params.selection_of_builds()?, call.params.position()?);
     // A list with a custom order has no positions, so its pages are numbered.
     let positioned = selection.sort.is_empty();
@@ -238,13 +283,9 @@ async fn show(
     let etag =
         call.etag(&[&place, &version, &tally.changes, &tally.members, &call.params.choice()]);
     if let Some(answer) = call.ready(&etag) {
-        return Ok(answer);
+        return Ok(Found::Ready(answer));
     }
-    let tags = match &scope {
-        Scope::Tagged(_, tags) => Some(tags.clone()),
-        Scope::Project(_) | Scope::Sender(_) => None,
-    };
-    let known = of.project.cloned();
+    let known = of.of_project().cloned();
     let hold = call.body.hold.clone();
     let page = call
         .ask(move |repository| {
@@ -311,38 +352,7 @@ async fn show(
             page => to(page, back),
         }),
     };
-    if call.format == Format::Html {
-        let rows = page
-            .builds
-            .iter()
-            .filter_map(|(build, _)| {
-                Some(Row { project: page.projects.get(&build.project)?, build })
-            })
-            .collect();
-        let about = if page.count.exact { "" } else { "at least " };
-        let text = format!(
-            "page {} of {about}{}, {about}{} builds",
-            pages.page, pages.num_pages, pages.count
-        );
-        return super::pages::builds(call, &etag, of, rows, &list, text);
-    }
-    let builds = page
-        .builds
-        .iter()
-        .filter_map(|(build, steps)| {
-            let results = steps.as_deref().map_or(Results::LeftOut, Results::Written);
-            let project = page.projects.get(&build.project)?;
-            let links = if fields.has("links") {
-                call.view().build_links(project, build)
-            } else {
-                Vec::new()
-            };
-            Some(BuildDocument { build, results, links, fields })
-        })
-        .collect();
-    let tags = tags.as_deref();
-    let page = ListPage::new(pages, page.count.exact, links(&list));
-    call.ok(&etag, &BuildListDocument { tags, builds, page })
+    Ok(Found::New(BuildsPage { etag, page, pages, list }))
 }
 
 /// The builds whose outputs fit on a page, at least one, counted from the start or, when reading

@@ -1,7 +1,7 @@
 //! Projects.
 
 use actix_web::HttpResponse;
-use devmason_domain::{Project, Refusal, Slug, Viewer};
+use devmason_domain::{PageRequest, Pages, Project, Refusal, Slug, Viewer};
 use devmason_hypermedia::document::{
     IncomingProject, ListPage, ProjectDocument, ProjectListDocument,
 };
@@ -10,7 +10,6 @@ use devmason_repository::{NewProject, Registered, Updated};
 
 use crate::call::Call;
 use crate::error::ApiError;
-use crate::params::Format;
 use crate::respond::no_content;
 
 /// Default page size: large, so that the list of projects usually fits on one page.
@@ -24,23 +23,24 @@ fn etag(call: &Call<'_>, project: &Project) -> String {
     call.etag(&[&project.id.0, &project.version])
 }
 
-pub(crate) async fn list(call: &Call<'_>) -> Result<HttpResponse, ApiError> {
+/// The requested page of the list, where it lies, and the list's ETag.
+pub(crate) async fn requested(call: &Call<'_>) -> Result<(PageRequest, Pages, String), ApiError> {
     let page = call.params.page(PER_PAGE)?;
     let tally = call.ask(|repository| repository.project_tally()).await?;
-    let etag = call.etag(&[&tally.changes, &call.params.choice()]);
     let pages = page.of(tally.members);
     if !pages.exists() {
         return Err(ApiError::NotFound("page not found"));
     }
-    // An HTML page also shows the results of their builds, which the ETag doesn't cover.
-    if let Some(answer) = call.ready(&etag).filter(|_| call.format == Format::Json) {
+    Ok((page, pages, call.etag(&[&tally.changes, &call.params.choice()])))
+}
+
+pub(crate) async fn list(call: &Call<'_>) -> Result<HttpResponse, ApiError> {
+    let (page, pages, etag) = requested(call).await?;
+    if let Some(answer) = call.ready(&etag) {
         return Ok(answer);
     }
     let projects = call.ask(move |repository| repository.project_list(page)).await?;
     let links = ListLinks::numbered(&|page| call.params.of_page(page, None), pages);
-    if call.format == Format::Html {
-        return super::pages::projects(call, projects, &links).await;
-    }
     let mut links = call.view().page_links(&Resource::ProjectList, Subject::ReadOnly, &links);
     links.extend(call.view().root_links());
     let projects = projects.iter().map(|project| document(call, project)).collect();
@@ -49,9 +49,6 @@ pub(crate) async fn list(call: &Call<'_>) -> Result<HttpResponse, ApiError> {
 
 pub(crate) async fn get(call: &Call<'_>, slug: &Slug) -> Result<HttpResponse, ApiError> {
     let project = call.project(slug).await?;
-    if call.format == Format::Html {
-        return super::pages::project(call, &project).await;
-    }
     let etag = etag(call, &project);
     if let Some(answer) = call.ready(&etag) {
         return Ok(answer);

@@ -13,17 +13,16 @@ use devmason_hypermedia::document::{
     BuildDocument, ComponentRef, IncomingBuild, Results, around_steps, written_step,
 };
 use devmason_hypermedia::{Fields, Resource};
-use devmason_repository::{Claimed, Error, NewBuild, Recorded, Scope, Sought, TestReport, Updated};
+use devmason_repository::{Claimed, Error, NewBuild, Recorded, Sought, TestReport, Updated};
 use futures_util::StreamExt;
 use futures_util::future::ready;
 use futures_util::stream::{once, try_unfold};
 use uuid::Uuid;
 
-use super::objects::named;
 use crate::budget::Lane;
 use crate::call::Call;
 use crate::error::ApiError;
-use crate::params::Format;
+use crate::objects::named;
 use crate::respond::{leading, no_content};
 use crate::upload::{self, Upload};
 
@@ -50,6 +49,16 @@ pub(crate) async fn identify(
     key: &BuildKey,
 ) -> Result<(Project, Build), ApiError> {
     let (project, build, _) = look(call, slug, key, Wanted::Identity).await?;
+    Ok((project, build))
+}
+
+/// The build with this id, without its steps; fails if it doesn't exist.
+pub(crate) async fn whole(
+    call: &Call<'_>,
+    slug: &Slug,
+    key: &BuildKey,
+) -> Result<(Project, Build), ApiError> {
+    let (project, build, _) = look(call, slug, key, Wanted::Build).await?;
     Ok((project, build))
 }
 
@@ -112,31 +121,19 @@ pub(crate) async fn get(
     slug: &Slug,
     key: &BuildKey,
 ) -> Result<HttpResponse, ApiError> {
-    let is_page = call.format == Format::Html;
-    let fields = if is_page { Fields::ALL } else { call.params.fields()? };
-    // A page reads only the outputs it shows.
-    let wanted = fields.has("results") && !is_page;
+    let fields = call.params.fields()?;
+    let wanted = fields.has("results");
     let at_once = if wanted && !call.has_preconditions() { Wanted::Steps } else { Wanted::Build };
     let (project, build, steps) = look(call, slug, key, at_once).await?;
     let state = state(&project, &build);
     let [id, version, rules, credited] = borrowed(&state);
-    let etag = if is_page {
-        // The page links to neighbouring builds.
-        let of = project.id;
-        let tally = call.ask(move |repository| repository.build_tally(&Scope::Project(of))).await?;
-        call.etag(&[id, version, rules, credited, &tally.changes])
-    } else if fields == Fields::ALL {
+    let etag = if fields == Fields::ALL {
         call.etag(&[id, version, rules, credited])
     } else {
         call.etag(&[id, version, rules, credited, &call.params.choice()])
     };
-    // A page names its components, which change independently.
-    let is_certain = !is_page || build.components.is_empty();
-    if let Some(answer) = call.ready(&etag).filter(|_| is_certain) {
+    if let Some(answer) = call.ready(&etag) {
         return Ok(answer);
-    }
-    if is_page {
-        return super::pages::build(call, &etag, &project, build).await;
     }
     let links = call.view().build_links(&project, &build);
     if wanted && build.output_bytes > STREAMED_FROM {

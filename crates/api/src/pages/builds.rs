@@ -1,0 +1,132 @@
+//! The page of a build.
+
+use actix_web::HttpResponse;
+use devmason_domain::query::Filter;
+use devmason_domain::{Build, BuildKey, Slug, State, Step};
+use devmason_hypermedia::{Method, Resource, Subject};
+use devmason_pages::{BuildPage, BuildParts};
+use devmason_repository::{Named, Repository, Scope, Start};
+
+use super::Answer;
+use crate::budget::Hold;
+use crate::call::Call;
+use crate::comparison::{Comparison, compare, one};
+use crate::documents::builds;
+use crate::error::ApiError;
+
+/// Number of failed tests named on a build's page, and number compared.
+const FAILED_SHOWN: usize = 20;
+
+/// Maximum size of outputs that are read at once for a build's page, in bytes. Longer ones are read
+/// one by one, up to this many steps.
+const READ_AT_ONCE: u64 = 1 << 20;
+
+const READ_ONE_BY_ONE: usize = 40;
+
+/// Minimum size of a long output, in bytes.
+const LONG: usize = 256 << 10;
+
+/// What a build's page shows in addition to the build.
+struct Around {
+    steps: Vec<Step>,
+    is_read: Vec<bool>,
+    comparison: Comparison,
+    previous: Option<Build>,
+    next: Option<Build>,
+    components: Vec<(String, String)>,
+}
+
+/// The steps of a build, and for each whether its outputs were read. Long outputs are read one step
+/// at a time, failed steps first, while there is room.
+fn shown_steps(repository: &dyn Repository, build: &Build) -> Answer<(Vec<Step>, Vec<bool>)> {
+    let of = std::slice::from_ref(build);
+    if build.output_bytes <= READ_AT_ONCE {
+        let steps = repository.step_list(of)?.pop().flatten().unwrap_or_default();
+        let is_read = vec![true; steps.len()];
+        return Ok((steps, is_read));
+    }
+    let mut steps = repository.step_outline(of)?.pop().unwrap_or_default();
+    let mut is_read = vec![false; steps.len()];
+    let mut order: Vec<usize> = (0..steps.len()).collect();
+    order.sort_by_key(|nth| steps.get(*nth).is_none_or(|step| step.success));
+    let mut bytes = 0;
+    for nth in order.into_iter().take(READ_ONE_BY_ONE) {
+        let Some(step) = repository.step_one(build, u32::try_from(nth).unwrap_or(u32::MAX))? else {
+            continue;
+        };
+        // A few long outputs are enough, because only the end of each is shown.
+        let lengths = [&step.output, &step.errout].map(|text| text.len().min(LONG) as u64);
+        bytes += lengths.iter().sum::<u64>();
+        if let (Some(place), Some(mark)) = (steps.get_mut(nth), is_read.get_mut(nth)) {
+            (*place, *mark) = (step, true);
+        }
+        if bytes >= READ_AT_ONCE {
+            break;
+        }
+    }
+    Ok((steps, is_read))
+}
+
+fn around(repository: &dyn Repository, build: &Build, hold: &Hold) -> Answer<Around> {
+    let previous = one(repository, build, Start::Behind(build.id), Filter::default())?;
+    let next = one(repository, build, Start::Before(build.id), Filter::default())?;
+    let comparison = compare(repository, build, previous.as_ref(), hold)?;
+    let mut components = Vec::new();
+    for id in &build.components {
+        let found = repository.component_find(&Named::Id(*id))?.pop();
+        let name = found.map_or_else(|| id.to_string(), |component| component.name.to_string());
+        components.push((id.to_string(), name));
+    }
+    let (steps, is_read) = shown_steps(repository, build)?;
+    Ok(Around { comparison, previous, next, components, steps, is_read })
+}
+
+/// A build.
+pub(crate) async fn get(
+    call: &Call<'_>,
+    slug: &Slug,
+    key: &BuildKey,
+) -> Result<HttpResponse, ApiError> {
+    let (project, build) = builds::whole(call, slug, key).await?;
+    let of = project.id;
+    let tally = call.ask(move |repository| repository.build_tally(&Scope::Project(of))).await?;
+    let state = builds::state(&project, &build);
+    let [id, version, rules, credited] = builds::borrowed(&state);
+    // The page links to neighbouring builds, which change with the list.
+    let etag = call.etag(&[id, version, rules, credited, &tally.changes]);
+    // It names its components, which change independently.
+    let is_certain = build.components.is_empty();
+    if let Some(answer) = call.ready(&etag).filter(|_| is_certain) {
+        return Ok(answer);
+    }
+    let hold = call.body.hold.clone();
+    let (around, build) =
+        call.ask(move |repository| Ok((around(repository, &build, &hold)?, build))).await?;
+    let is_running = build.outcome.state() == State::Running;
+    let events = build.key().parse().ok().filter(|_| is_running).map(|key| {
+        let events = Resource::Events(project.slug.clone(), key);
+        format!("{}?from={}", call.base.location(&events), build.steps)
+    });
+    let page = BuildPage::new(
+        call.site(),
+        BuildParts {
+            project: &project,
+            build: &build,
+            steps: &around.steps,
+            is_read: &around.is_read,
+            failed: &around.comparison.failed,
+            shown: FAILED_SHOWN,
+            compared: &around.comparison.with,
+            previous: around.previous.as_ref(),
+            next: around.next.as_ref(),
+            components: around.components,
+            events,
+            may_delete: call
+                .view()
+                .methods(Subject::Build(&project, Some(&build)))
+                .contains(&Method::Delete),
+        },
+    );
+    let page = page.map_err(|error| ApiError::Unwritable(error.to_string()))?;
+    if is_certain { call.paged(&etag, &page) } else { call.shown(&page) }
+}

@@ -1,0 +1,78 @@
+//! The pages of lists of builds and of tags.
+
+use actix_web::HttpResponse;
+use devmason_domain::{Slug, Tag};
+use devmason_hypermedia::{BuildsOf, Fields, TagSegment};
+use devmason_pages::{BuildFilter, Builds, Row, Tags};
+
+use super::pager;
+use crate::call::Call;
+use crate::documents::lists::{self, BuildsPage, ListOf};
+use crate::error::ApiError;
+use crate::respond::Found;
+
+/// A list of builds.
+pub(crate) async fn builds(call: &Call<'_>, of: ListOf) -> Result<HttpResponse, ApiError> {
+    // It shows no outputs.
+    let BuildsPage { etag, page, pages, list } =
+        match lists::page(call, &of, Fields::default()).await? {
+            Found::Ready(answer) => return Ok(answer),
+            Found::New(page) => page,
+        };
+    let rows = page
+        .builds
+        .iter()
+        .filter_map(|(build, _)| Some(Row { project: page.projects.get(&build.project)?, build }))
+        .collect();
+    let about = if page.count.exact { "" } else { "at least " };
+    let text =
+        format!("page {} of {about}{}, {about}{} builds", pages.page, pages.num_pages, pages.count);
+    let field = |name| call.params.first(name).unwrap_or_default();
+    let filter = BuildFilter {
+        state: field("state"),
+        tag: field("tag"),
+        host: field("host"),
+        text: field("text"),
+    };
+    let view = Builds {
+        site: call.site(),
+        heading: heading(&of),
+        action: call.base.location(call.resource),
+        of: name(&of),
+        project: of.of_project(),
+        rows,
+        filter,
+        pager: pager(call, &list, text),
+    };
+    call.paged(&etag, &view)
+}
+
+fn heading(of: &ListOf) -> String {
+    match of {
+        ListOf::Project(project) => format!("Builds of {}", project.name),
+        ListOf::Tagged(project, tags) => {
+            let words: Vec<&str> = tags.iter().map(Tag::as_str).collect();
+            format!("Builds of {} with {}", project.name, words.join(", "))
+        }
+        ListOf::User(account) => format!("Builds of {}", account.username),
+    }
+}
+
+fn name(of: &ListOf) -> BuildsOf {
+    match of {
+        ListOf::Project(project) => BuildsOf::Project(project.slug.clone()),
+        ListOf::Tagged(project, tags) => {
+            BuildsOf::Tagged(project.slug.clone(), TagSegment::of(tags))
+        }
+        ListOf::User(account) => BuildsOf::User(account.username.clone()),
+    }
+}
+
+/// The tags of a project.
+pub(crate) async fn tags(call: &Call<'_>, slug: &Slug) -> Result<HttpResponse, ApiError> {
+    let (etag, project, tags) = match lists::known_tags(call, slug).await? {
+        Found::Ready(answer) => return Ok(answer),
+        Found::New(known) => known,
+    };
+    call.paged(&etag, &Tags { site: call.site(), project: &project, tags: &tags })
+}

@@ -1,0 +1,82 @@
+//! HTML pages: each operation that has a page of its own.
+
+pub(crate) mod builds;
+pub(crate) mod cases;
+pub(crate) mod components;
+pub(crate) mod docs;
+pub(crate) mod lists;
+pub(crate) mod projects;
+pub(crate) mod receipts;
+pub(crate) mod session;
+pub(crate) mod users;
+
+use actix_web::HttpResponse;
+use devmason_domain::Build;
+use devmason_domain::query::Selection;
+use devmason_hypermedia::{ListLinks, Operation};
+use devmason_pages::Pager;
+use devmason_repository::{BuildQuery, Repository, Scope, Start};
+
+use crate::call::Call;
+use crate::documents::lists::ListOf;
+use crate::error::ApiError;
+
+/// Maximum number of test cases, runs or builds on an HTML page, whatever `per_page` or `limit`
+/// says; a JSON document may have more.
+pub(super) const LONGEST: u64 = 100;
+
+type Answer<T> = devmason_repository::Result<T>;
+
+/// The page of an operation; `None` if it has none of its own. Then its document is shown as a page.
+pub(crate) async fn find(
+    call: &Call<'_>,
+    operation: Operation<'_>,
+) -> Result<Option<HttpResponse>, ApiError> {
+    let page = match operation {
+        Operation::ListProjects => projects::list(call).await,
+        Operation::ReadProject(project) => projects::get(call, project).await,
+        Operation::ListBuilds(project) => {
+            lists::builds(call, ListOf::project(call, project).await?).await
+        }
+        Operation::ListTagged(project, tags) => {
+            lists::builds(call, ListOf::tagged(call, project, tags).await?).await
+        }
+        Operation::ListUserBuilds(username) => {
+            lists::builds(call, ListOf::user(call, username).await?).await
+        }
+        Operation::ListTags(project) => lists::tags(call, project).await,
+        Operation::ReadBuild(project, build) => builds::get(call, project, build).await,
+        Operation::ListTests(project, build) => cases::list(call, project, build).await,
+        Operation::ReadTestHistory(project, test) => cases::history(call, project, test).await,
+        Operation::ReadReceipt(project, build) => receipts::get(call, project, build).await,
+        Operation::Reparse(project, build) => receipts::reparse(call, project, build).await,
+        Operation::ListUsers => users::list(call).await,
+        Operation::ReadUser(username) => users::get(call, username).await,
+        Operation::ListComponentObjects => components::list(call).await,
+        Operation::ListComponentsOfType(id) => components::of_type(call, id).await,
+        Operation::ListBuildsOfComponent(id) => components::builds(call, id).await,
+        Operation::ReadSession => session::get(call),
+        _ => return Ok(None),
+    };
+    page.map(Some)
+}
+
+/// The newest builds of a list, for callers that don't need a whole page.
+pub(crate) fn newest(repository: &dyn Repository, scope: Scope, limit: u64) -> Answer<Vec<Build>> {
+    let query =
+        BuildQuery { scope, selection: Selection::default(), start: Start::Offset(0), limit };
+    Ok(repository.build_list(&query)?.builds)
+}
+
+/// The links of a range of a list.
+pub(crate) fn pager(call: &Call<'_>, list: &ListLinks, text: String) -> Pager {
+    let path = call.base.location(call.resource);
+    let to = |query: &String| format!("{path}{query}");
+    Pager {
+        first: list.previous.as_ref().map(|_| to(&list.first)),
+        previous: list.previous.as_ref().map(to),
+        next: list.next.as_ref().map(to),
+        last: list.last.as_ref().filter(|_| list.next.is_some()).map(to),
+        text,
+    }
+}

@@ -1,0 +1,141 @@
+//! The pages of projects.
+
+use std::collections::HashMap;
+
+use actix_web::HttpResponse;
+use devmason_domain::query::{Filter, Selection, parse_query};
+use devmason_domain::{Build, ClientRecord, Project, Slug, TagSet};
+use devmason_hypermedia::{ListLinks, Method, Subject};
+use devmason_pages::{Pager, ProjectPage, ProjectRow, Projects, TestLine};
+use devmason_repository::{Listing, Repository, Scope, TestQuery};
+
+use super::{Answer, newest, pager};
+use crate::call::Call;
+use crate::comparison::{failed_query, name_of};
+use crate::documents::projects::requested;
+use crate::error::ApiError;
+use crate::params::holding;
+
+/// Number of builds in a project's strip, in the list of all projects.
+const STRIP: u64 = 30;
+
+/// Maximum number of projects read to find failing ones.
+const LOOKED_AT: u64 = 1000;
+
+/// Maximum number of search results shown.
+const FOUND_SHOWN: usize = 300;
+
+/// Number of builds in a project's plots, and in its grids.
+const PLOTTED: u64 = 100;
+
+const GRID: usize = 30;
+
+/// Number of tests in a grid.
+const GRID_TESTS: usize = 30;
+
+/// All projects, each with the results of its builds.
+pub(crate) async fn list(call: &Call<'_>) -> Result<HttpResponse, ApiError> {
+    let (page, pages, _) = requested(call).await?;
+    let list = ListLinks::numbered(&|page| call.params.of_page(page, None), pages);
+    let search = call.params.first("q").unwrap_or_default().trim();
+    let red_first = call.params.first("order") == Some("red");
+    let wanted = search.to_owned();
+    let mut rows = call
+        .ask(move |repository| {
+            let projects = match wanted.as_str() {
+                "" if !red_first => repository.project_list(page)?,
+                _ => found(repository, &wanted)?,
+            };
+            let row = |project: Project| {
+                let mut builds = newest(repository, Scope::Project(project.id), STRIP)?;
+                // A square shows none of this, and there may be thousands of squares.
+                for build in &mut builds {
+                    build.client = ClientRecord::default();
+                    build.tags = TagSet::default();
+                    build.components.clear();
+                }
+                Ok(ProjectRow { project, builds })
+            };
+            projects.into_iter().map(row).collect::<Answer<Vec<_>>>()
+        })
+        .await?;
+    if red_first {
+        rows.sort_by_key(|row| row.standing() != devmason_pages::Standing::Failure);
+    }
+    let is_whole = !search.is_empty() || red_first;
+    let text = match rows.len() {
+        found @ ..=FOUND_SHOWN => format!("{found} projects"),
+        found => format!("first {FOUND_SHOWN} of {found} projects"),
+    };
+    rows.truncate(FOUND_SHOWN);
+    let pager = if is_whole {
+        Pager { text, ..Pager::default() }
+    } else {
+        pager(call, &list, String::new())
+    };
+    let may_register = call.view().methods(Subject::Project(None)).contains(&Method::Put);
+    call.shown(&Projects { site: call.site(), rows, search, red_first, may_register, pager })
+}
+
+/// The projects with this text in their display name or slug.
+fn found(repository: &dyn Repository, text: &str) -> Answer<Vec<Project>> {
+    let filter = if text.is_empty() {
+        Filter::default()
+    } else {
+        let query = format!("or({},{})", holding("id", text), holding("name", text));
+        // The query is well-formed, but may be longer than any name.
+        match parse_query(&devmason_domain::query::PROJECTS, &query) {
+            Ok(filter) => filter,
+            Err(_) => return Ok(Vec::new()),
+        }
+    };
+    let selection = Selection { filter, sort: Vec::new() };
+    let mut projects =
+        repository.project_query(&Listing { selection, offset: 0, limit: LOOKED_AT })?.items;
+    projects.sort_by_key(|project| project.slug.key());
+    Ok(projects)
+}
+
+/// A project with the results of its recent builds.
+pub(crate) async fn get(call: &Call<'_>, slug: &Slug) -> Result<HttpResponse, ApiError> {
+    let project = call.project(slug).await?;
+    let id = project.id;
+    let tally = call.ask(move |repository| repository.build_tally(&Scope::Project(id))).await?;
+    let etag = call.etag(&[&id.0, &project.version, &tally.changes, &tally.members]);
+    if let Some(answer) = call.ready(&etag) {
+        return Ok(answer);
+    }
+    let (builds, steps, tests) = call
+        .ask(move |repository| {
+            let builds = newest(repository, Scope::Project(id), PLOTTED)?;
+            let shown = builds.get(..GRID.min(builds.len())).unwrap_or_default();
+            let steps = repository.step_outline(shown)?;
+            let tests = failing(repository, shown)?;
+            Ok((builds, steps, tests))
+        })
+        .await?;
+    let may_change = call.view().methods(Subject::Project(Some(&project))).contains(&Method::Put);
+    call.paged(&etag, &ProjectPage::new(call.site(), &project, &builds, &steps, &tests, may_change))
+}
+
+/// The tests that failed in any of these builds, most frequent first, with all their results.
+fn failing(repository: &dyn Repository, builds: &[Build]) -> Answer<Vec<TestLine>> {
+    let mut failures: HashMap<String, usize> = HashMap::new();
+    for build in builds.iter().filter(|build| build.tests.failed + build.tests.error > 0) {
+        let query = TestQuery { is_brief: true, ..failed_query(build, GRID_TESTS as u64) };
+        for test in repository.test_list(&query)? {
+            *failures.entry(name_of(&test.result)).or_default() += 1;
+        }
+    }
+    let mut names: Vec<(String, usize)> = failures.into_iter().collect();
+    names.sort_by(|(one, often), (other, seldom)| seldom.cmp(often).then_with(|| one.cmp(other)));
+    names.truncate(GRID_TESTS);
+    let Some(project) = builds.first().map(|build| build.project) else { return Ok(Vec::new()) };
+    let line = |(name, _): (String, usize)| {
+        let runs = repository.test_history(project, &name, None, GRID as u64, true)?;
+        let runs = runs.unwrap_or_default();
+        let runs = runs.into_iter().map(|run| (run.build.id, run.test.result.status)).collect();
+        Ok(TestLine { name, runs })
+    };
+    names.into_iter().map(line).collect()
+}
