@@ -5,15 +5,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use crate::app::App;
+use crate::cache::Cache as Kept;
 use crate::connection::network;
 use crate::error::ApiError;
 use crate::forwarded::Origin;
+use crate::store::Store;
 use crate::turns::{AtOnce, Turn, Turns, Waiting};
 use actix_web::http::header::HeaderValue;
 use actix_web::web;
 use base64::Engine;
-use devmason_domain::{Account, AccountId, Password, PasswordHash, Username, Viewer};
+use devmason_domain::{Account, AccountId, Password, PasswordHash, Policy, Username, Viewer};
 use devmason_repository::{Actor, Changes, NewAccount};
 use hmac::{Hmac, KeyInit, Mac};
 use moka::sync::Cache;
@@ -238,21 +239,29 @@ impl Verifier {
     }
 }
 
+/// What credentials are checked with.
+pub(crate) struct Door<'a> {
+    pub(crate) store: &'a Store,
+    pub(crate) cache: &'a Kept,
+    pub(crate) policy: &'a Policy,
+    pub(crate) verifier: &'a Verifier,
+}
+
 /// What is known about these credentials without bcrypt: their user, or that they are refused.
 async fn known_already(
-    app: &App,
+    door: &Door<'_>,
     credentials: &Credentials,
     origin: &Origin,
 ) -> Result<Option<Viewer>, ApiError> {
-    let verifier = &app.verifier;
+    let verifier = door.verifier;
     if let Some(mut verified) = verifier.recall(credentials) {
-        let changes = app.cache.changes(app, origin.arrived).await?;
+        let changes = door.cache.changes(door.store, origin.arrived).await?;
         if verified.changes == changes {
             return Ok(Some(verified.viewer));
         }
         // Something changed, possibly this user.
         let username = credentials.username.clone();
-        let account = app.run(move |repository| repository.user_find(&username)).await?;
+        let account = door.store.run(move |repository| repository.user_find(&username)).await?;
         let is_same = |account: &Account| {
             account.id == verified.id && account.password_hash == verified.password_hash
         };
@@ -288,45 +297,45 @@ async fn in_turn<T: Send + 'static>(
 /// # Errors
 /// Wrong or malformed credentials: 401; too many wrong ones: 429.
 pub(crate) async fn authenticate(
-    app: &App,
+    door: &Door<'_>,
     header: Option<&HeaderValue>,
     origin: &Origin,
 ) -> Result<Caller, ApiError> {
     let Some(credentials) = credentials(header)? else {
         return Ok(Caller::known(Viewer::Anonymous));
     };
-    let verifier = &app.verifier;
-    if let Some(viewer) = known_already(app, &credentials, origin).await? {
+    let verifier = door.verifier;
+    if let Some(viewer) = known_already(door, &credentials, origin).await? {
         return Ok(Caller::known(viewer));
     }
     let turn = verifier.turns.take(origin.client).await?;
     // While this request waited, another one may have verified the same password, or enough guesses may
     // have failed.
-    if let Some(viewer) = known_already(app, &credentials, origin).await? {
+    if let Some(viewer) = known_already(door, &credentials, origin).await? {
         return Ok(Caller::known(viewer));
     }
-    let changes = app.cache.changes(app, origin.arrived).await?;
+    let changes = door.cache.changes(door.store, origin.arrived).await?;
     let username = credentials.username.clone();
-    let account = app.run(move |repository| repository.user_find(&username)).await?;
+    let account = door.store.run(move |repository| repository.user_find(&username)).await?;
     let password = Password::new(credentials.password.as_str());
     match account {
         Some(account) => {
-            known(app, &credentials, account, (password.ok(), turn), origin.client, changes).await
+            known(door, &credentials, account, (password.ok(), turn), origin.client, changes).await
         }
         None => stranger(verifier, &credentials, (password, turn), origin.client).await,
     }
 }
 
 async fn known(
-    app: &App,
+    door: &Door<'_>,
     credentials: &Credentials,
     account: Account,
     (password, turn): (Option<Password>, Turn),
     address: Option<IpAddr>,
     changes: Changes,
 ) -> Result<Caller, ApiError> {
-    let verifier = &app.verifier;
-    let viewer = app.settings.policy.viewer(&account);
+    let verifier = door.verifier;
+    let viewer = door.policy.viewer(&account);
     let mac = verifier.mac(credentials, account.password_hash.as_str());
     let verified = match password {
         Some(password) if !verifier.refused.contains_key(&mac) => {

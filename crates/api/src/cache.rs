@@ -13,9 +13,9 @@ use devmason_domain::{Build, BuildKey, Project, ProjectId, Slug, State};
 use devmason_repository::{Changes, Repository};
 use moka::sync::Cache as Kept;
 
-use crate::app::App;
 use crate::error::ApiError;
 use crate::looks::Looks;
+use crate::store::Store;
 
 /// Maximum number of cached projects.
 const PROJECTS: u64 = 10_000;
@@ -41,7 +41,6 @@ struct Read<T> {
 
 /// Cached data that is still valid.
 pub(crate) struct Cache {
-    repository: Arc<dyn Repository>,
     looks: Looks<Changes>,
     projects: Kept<String, Read<Project>>,
     builds: Kept<(ProjectId, BuildKey), Read<Build>>,
@@ -61,7 +60,6 @@ impl Cache {
             weight(key.1.as_str().len() + client + tags + build.components.len() * 16)
         };
         Self {
-            repository: repository.clone(),
             looks: Looks::new(repository.clone(), |repository| repository.changes()),
             projects: Kept::new(PROJECTS),
             builds: Kept::builder().weigher(of_build).max_capacity(BUILD_BYTES).build(),
@@ -73,27 +71,31 @@ impl Cache {
     }
 
     /// The store's change counter, at least as recent as a request that arrived at this time needs.
-    pub(crate) async fn changes(&self, app: &App, arrived: Instant) -> Result<Changes, ApiError> {
-        if let Some(changes) = self.repository.changes_at_once() {
+    pub(crate) async fn changes(
+        &self,
+        store: &Store,
+        arrived: Instant,
+    ) -> Result<Changes, ApiError> {
+        if let Some(changes) = store.changes_at_once() {
             return Ok(changes);
         }
-        app.patiently(self.looks.since(arrived)).await?.map_err(ApiError::Store)
+        store.patiently(self.looks.since(arrived)).await?.map_err(ApiError::Store)
     }
 
     /// The project with this name.
     pub(crate) async fn project(
         &self,
-        app: &App,
+        store: &Store,
         arrived: Instant,
         slug: &Slug,
     ) -> Result<Option<Project>, ApiError> {
-        let changes = self.changes(app, arrived).await?;
+        let changes = self.changes(store, arrived).await?;
         let key = slug.key();
         if let Some(read) = self.projects.get(&key).filter(|read| read.changes == changes) {
             return Ok(Some(read.value));
         }
         let slug = slug.clone();
-        let found = app.run(move |repository| repository.project_find(&slug)).await?;
+        let found = store.run(move |repository| repository.project_find(&slug)).await?;
         if let Some(project) = &found {
             self.projects.insert(key, Read { value: project.clone(), changes });
         }
@@ -106,13 +108,13 @@ impl Cache {
     /// are enough.
     pub(crate) async fn build(
         &self,
-        app: &App,
+        store: &Store,
         arrived: Instant,
         project: ProjectId,
         key: &BuildKey,
         even_running: bool,
     ) -> Result<(Option<Build>, Changes), ApiError> {
-        let changes = self.changes(app, arrived).await?;
+        let changes = self.changes(store, arrived).await?;
         let kept = self.builds.get(&(project, key.clone())).filter(|read| {
             let finished = read.value.outcome.state() == State::Finished;
             read.changes == changes && (finished || even_running)

@@ -17,7 +17,8 @@ use crate::auth::Caller;
 use crate::body::Body;
 use crate::budget::{Lane, SMALL};
 use crate::error::ApiError;
-use crate::params::{Format, Params};
+use crate::negotiate::Format;
+use crate::params::Params;
 use crate::session::Session;
 
 /// One request, as handlers see it: its resource, sender, parameters and body.
@@ -48,7 +49,7 @@ impl Call<'_> {
         &self,
         ask: impl FnOnce(&dyn Repository) -> devmason_repository::Result<T> + Send + 'static,
     ) -> Result<T, ApiError> {
-        self.app.run(ask).await
+        self.app.store.run(ask).await
     }
 
     /// Draws memory for a response before its data is read, unless it is small.
@@ -75,7 +76,7 @@ impl Call<'_> {
 
     /// The project with this name.
     pub(crate) async fn find_project(&self, slug: &Slug) -> Result<Option<Project>, ApiError> {
-        self.app.cache.project(self.app, self.arrived, slug).await
+        self.app.cache.project(&self.app.store, self.arrived, slug).await
     }
 
     /// The body, received on the first call. Call this only after checking that this caller may send a

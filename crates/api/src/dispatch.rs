@@ -25,8 +25,9 @@ use crate::error::ApiError;
 use crate::form::{is_form, leading_to};
 use crate::forwarded::{Origin, is_cross_site, origin};
 use crate::metrics::{RequestLabels, ResourceLabels};
-use crate::params::{Format, Params};
-use crate::respond::{allow, format};
+use crate::negotiate::{Format, format};
+use crate::params::Params;
+use crate::respond::allow;
 use crate::session::Session;
 use crate::turns::Turn;
 use crate::{objects, pages};
@@ -47,7 +48,7 @@ pub(crate) async fn dispatch(
     app: web::Data<App>,
 ) -> HttpResponse {
     let start = Instant::now();
-    let mut origin = origin(&request, &app);
+    let mut origin = origin(&request, &app.settings, app.address);
     let resource = Resource::parse(origin.base.strip(request.uri().path()));
     let pattern = resource.as_ref().map_or("none", Resource::pattern);
     let id = request_id(&request);
@@ -72,7 +73,9 @@ pub(crate) async fn dispatch(
         None => Ok(response),
     });
     let viewer = match (&answer, Session::of(&request, &origin.base)) {
-        (Err(_), Some(session)) if is_page => session.caller(&app).await.ok().flatten(),
+        (Err(_), Some(session)) if is_page => {
+            session.caller(&app.store, &app.settings.policy).await.ok().flatten()
+        }
         _ => None,
     };
     let answer = match answer {
@@ -146,13 +149,9 @@ fn is_browsers(request: &HttpRequest, resource: Option<&Resource>) -> bool {
         && resource.is_some_and(|resource| is_form(request, resource));
     let is_page = request.method() == http::Method::GET
         && Params::read(request.query_string())
-            .and_then(|params| format(accepted(request), &params))
+            .and_then(|params| format(request, &params))
             .is_ok_and(|format| format == Format::Html);
     is_form || is_page
-}
-
-fn accepted(request: &HttpRequest) -> Option<&str> {
-    request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok())
 }
 
 /// The request id from the client if it is valid, otherwise a new one.
@@ -207,7 +206,7 @@ async fn answer(
         return Err(ApiError::CrossSite);
     }
     let params = Params::read(request.query_string())?;
-    let wanted = format(accepted(request), &params)?;
+    let wanted = format(request, &params)?;
     let session = Session::of(request, &origin.base);
     if let (Asked::Do(Method::Post), Ok(of)) = (&asked, &resource)
         && is_form(request, of)
@@ -303,11 +302,11 @@ async fn caller(
 ) -> Result<Caller, ApiError> {
     let credentials = request.headers().get(header::AUTHORIZATION);
     if let (None, Some(session), Asked::Do(Method::Get)) = (credentials, session, asked)
-        && let Some(caller) = session.caller(app).await?
+        && let Some(caller) = session.caller(&app.store, &app.settings.policy).await?
     {
         return Ok(caller);
     }
-    authenticate(app, credentials, origin).await
+    authenticate(&app.door(), credentials, origin).await
 }
 
 /// Handles a form sent from a page.
@@ -345,7 +344,8 @@ async fn form(
     let asked = crate::form::read(request, origin, session, of, &fields)?;
     not_the_prefix(&asked.resource, origin)?;
     let Some(session) = session else { return Err(ApiError::ForeignForm) };
-    let caller = session.caller(app).await?.ok_or(ApiError::ForeignForm)?;
+    let caller =
+        session.caller(&app.store, &app.settings.policy).await?.ok_or(ApiError::ForeignForm)?;
     crate::form::knows_password(app, origin, &caller, &asked, &fields).await?;
     body.becomes(asked.body);
     let call = Call {

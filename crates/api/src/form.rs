@@ -139,7 +139,7 @@ async fn named(
     let basic = base64::engine::general_purpose::STANDARD.encode(format!("{username}:{password}"));
     let basic = header::HeaderValue::from_str(&format!("Basic {basic}"))
         .map_err(|_| ApiError::Interrupted)?;
-    authenticate(app, Some(&basic), origin).await
+    authenticate(&app.door(), Some(&basic), origin).await
 }
 
 /// Checks the old password before changing it. A session isn't enough: the person at the browser
@@ -181,7 +181,7 @@ pub(crate) async fn session(
         else {
             return Err(ApiError::ForeignForm);
         };
-        session.end(app).await?;
+        session.end(&app.store).await?;
         let mut answer = leading_to(&base.location(&Resource::ProjectList));
         return answer
             .add_cookie(&no_cookie(base))
@@ -195,9 +195,9 @@ pub(crate) async fn session(
     let of =
         caller.viewer.account().ok_or(ApiError::BadCredentials("wrong username or password"))?;
     if let Some(old) = session {
-        old.end(app).await?;
+        old.end(&app.store).await?;
     }
-    let session = Session::begin(app, of).await?;
+    let session = Session::begin(&app.store, of).await?;
     let next = fields.first("next").filter(|next| is_within(next, base.prefix()));
     let mut answer = leading_to(next.unwrap_or(&base.location(&Resource::ProjectList)));
     answer.add_cookie(&session.cookie(base)).map(|()| answer).map_err(|_| ApiError::Interrupted)

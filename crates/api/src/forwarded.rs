@@ -1,13 +1,12 @@
 //! Where a request comes from and which host it is for, as far as this can be trusted.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use actix_web::HttpRequest;
 use actix_web::http::header::{HOST, ORIGIN};
 use devmason_hypermedia::Base;
 
-use crate::app::App;
 use crate::settings::Settings;
 
 /// A request's time of arrival, its client, and the server's address as seen by that client.
@@ -59,10 +58,12 @@ pub(crate) fn is_cross_site(request: &HttpRequest, base: &Base) -> bool {
 }
 
 /// Forwarded headers are used only if they come from trusted proxies.
-pub(crate) fn origin(request: &HttpRequest, app: &App) -> Origin {
+///
+/// `address` is where the server listens, for requests that name no host.
+pub(crate) fn origin(request: &HttpRequest, settings: &Settings, address: SocketAddr) -> Origin {
     let arrived = Instant::now();
     let peer = request.peer_addr().map(|address| address.ip());
-    let trusted = |address: &IpAddr| app.is_proxy(address);
+    let trusted = |address: &IpAddr| settings.is_proxy(address);
     let behind_proxy = peer.as_ref().is_some_and(trusted);
     let forwarded = if behind_proxy { Forwarded::read(request) } else { Forwarded::default() };
 
@@ -74,15 +75,15 @@ pub(crate) fn origin(request: &HttpRequest, app: &App) -> Origin {
         request.uri().authority().map(|authority| authority.as_str()).or(header).map(str::to_owned)
     };
     let host = forwarded.host.or_else(sent).filter(|host| is_host(host));
-    if let Some(base) = &app.settings.public_url {
+    if let Some(base) = &settings.public_url {
         return Origin { arrived, client, base: base.clone(), host };
     }
     let scheme = match forwarded.scheme.as_deref() {
         Some(scheme @ ("http" | "https")) => scheme,
-        _ if app.settings.tls.is_some() => "https",
+        _ if settings.tls.is_some() => "https",
         _ => "http",
     };
-    let of_link = host.clone().unwrap_or_else(|| app.address.to_string());
+    let of_link = host.clone().unwrap_or_else(|| address.to_string());
     Origin { arrived, client, base: Base::new(format!("{scheme}://{of_link}"), ""), host }
 }
 

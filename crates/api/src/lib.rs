@@ -18,15 +18,18 @@ mod http2;
 mod live;
 mod looks;
 mod metrics;
+mod negotiate;
 mod objects;
 mod openapi;
 mod pages;
 mod params;
+mod problem;
 mod recorder;
 mod respond;
 mod server;
 mod session;
 mod settings;
+mod store;
 mod turns;
 mod upload;
 
@@ -60,7 +63,7 @@ pub async fn serve(
 ) -> std::io::Result<()> {
     warn_of_what_is_open(&settings);
     let app = web::Data::new(App::new(settings, repository, listener.local_addr()?));
-    match app.run(|repository| repository.latest()).await {
+    match app.store.run(|repository| repository.latest()).await {
         Ok(latest) => latest.into_iter().for_each(BuildId::come_behind),
         Err(error) => tracing::warn!(error = %error.log(), "cannot determine the latest build"),
     }
@@ -95,11 +98,11 @@ fn warn_of_what_is_open(settings: &Settings) {
 async fn keep_up(app: web::Data<App>) {
     loop {
         let uploads = app.settings.uploads.retention();
-        match app.run(move |repository| repository.purge(Timestamp::now(), uploads)).await {
+        match app.store.run(move |repository| repository.purge(Timestamp::now(), uploads)).await {
             // Let other work run between pieces.
             Ok(true) => tokio::time::sleep(Duration::from_millis(10)).await,
             Ok(false) => {
-                if let Err(error) = app.run(|repository| repository.tidy()).await {
+                if let Err(error) = app.store.run(|repository| repository.tidy()).await {
                     tracing::warn!(error = %error.log(), "the write-ahead log was not truncated");
                 }
                 tokio::time::sleep(UPKEEP).await;

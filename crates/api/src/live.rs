@@ -5,14 +5,13 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use actix_web::web;
 use devmason_domain::{Build, BuildId, BuildKey, Project, ProjectId, State};
 use devmason_hypermedia::Base;
 use devmason_pages::{Room, Site};
 use tokio::sync::watch;
 
-use crate::app::App;
 use crate::error::ApiError;
+use crate::store::Store;
 
 /// How often a watched build is checked.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -73,7 +72,8 @@ impl Live {
     /// Watches a build, starting from step `from` unless it is already being watched.
     pub(crate) fn watch(
         &self,
-        app: &web::Data<App>,
+        store: &Arc<Store>,
+        base: Base,
         project: Project,
         build: Build,
         from: u32,
@@ -88,9 +88,9 @@ impl Live {
         let first = from.min(newest(BEFORE)).max(newest(KEPT));
         let (sender, seen) = watch::channel(Seen { first, ..Seen::default() });
         watched.insert(place, seen.clone());
-        let (app, all) = (app.clone(), self.watched.clone());
+        let (store, all) = (store.clone(), self.watched.clone());
         actix_web::rt::spawn(async move {
-            follow(&app, &project, build, &sender).await;
+            follow(&store, &base, &project, build, &sender).await;
             all.lock().unwrap_or_else(PoisonError::into_inner).remove(&place);
         });
         seen
@@ -98,15 +98,20 @@ impl Live {
 }
 
 /// Follows a build until it is over or nobody watches; the map itself holds one receiver.
-async fn follow(app: &App, project: &Project, mut build: Build, seen: &watch::Sender<Seen>) {
+async fn follow(
+    store: &Store,
+    base: &Base,
+    project: &Project,
+    mut build: Build,
+    seen: &watch::Sender<Seen>,
+) {
     let Ok(key) = build.key().parse::<BuildKey>() else { return };
-    let base = app.settings.public_url.clone().unwrap_or_else(|| Base::new("", ""));
     let mut next = seen.borrow().first;
     let mut version = None;
     loop {
         if version != Some(build.version) {
             version = Some(build.version);
-            match pieces(app, &base, project, &build, next).await {
+            match pieces(store, base, project, &build, next).await {
                 Ok(pieces) => {
                     next += u32::try_from(pieces.len()).unwrap_or(0);
                     let is_over = build.outcome.state() == State::Finished;
@@ -135,7 +140,7 @@ async fn follow(app: &App, project: &Project, mut build: Build, seen: &watch::Se
             return;
         }
         let (id, sought) = (project.id, key.clone());
-        match app.run(move |repository| repository.build_find(id, &sought)).await {
+        match store.run(move |repository| repository.build_find(id, &sought)).await {
             Ok(Some(found)) => build = found,
             Ok(None) => {
                 seen.send_modify(|seen| seen.is_over = true);
@@ -149,14 +154,14 @@ async fn follow(app: &App, project: &Project, mut build: Build, seen: &watch::Se
 /// The steps of a build from this one on, as HTML, read and rendered one at a time off the workers
 /// that serve connections.
 async fn pieces(
-    app: &App,
+    store: &Store,
     base: &Base,
     project: &Project,
     build: &Build,
     from: u32,
 ) -> Result<Vec<Arc<str>>, ApiError> {
     let (base, project, build) = (base.clone(), project.clone(), build.clone());
-    let pieces = app.run(move |repository| {
+    let pieces = store.run(move |repository| {
         let site = Site {
             base: &base,
             user: None,

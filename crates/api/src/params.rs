@@ -11,16 +11,10 @@ use devmason_hypermedia::Fields;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::error::ApiError;
+use crate::negotiate::Format;
 
 /// Characters that are not encoded in a query.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
-
-/// The requested format of a document.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Format {
-    Json,
-    Html,
-}
 
 /// A position in a list, carried by a link so that every page costs the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,13 +2,11 @@
 
 use std::fmt::Display;
 
-use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::dev::ServiceResponse;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{
-    self, AcceptEncoding, ContentType, Encoding, HeaderName, HeaderValue,
-};
+use actix_web::http::header::{self, ContentType, HeaderName, HeaderValue};
 use actix_web::web::Bytes;
-use actix_web::{HttpMessage, HttpResponse, HttpResponseBuilder};
+use actix_web::{HttpResponse, HttpResponseBuilder};
 use devmason_domain::{Digest, Username, Viewer};
 use devmason_hypermedia::Method;
 use devmason_pages::{DocumentPage, Site, Template};
@@ -17,7 +15,7 @@ use serde::Serialize;
 
 use crate::call::Call;
 use crate::error::ApiError;
-use crate::params::{Format, Params};
+use crate::negotiate::Format;
 use crate::session::Session;
 
 /// Minimum size of a body worth compressing, in bytes; a smaller one fits in one packet
@@ -43,39 +41,6 @@ pub(crate) fn allow(methods: &[Method]) -> String {
     }
     names.push("OPTIONS");
     names.join(", ")
-}
-
-/// The format the client prefers: JSON, unless it gives `text/html` a higher weight.
-pub(crate) fn format(accept: Option<&str>, params: &Params) -> Result<Format, ApiError> {
-    if let Some(format) = params.format()? {
-        return Ok(format);
-    }
-    // For each format: the weight of the most specific matching range (RFC 9110, 12.5.1).
-    let (mut html, mut json) = ((0, 0.0), (0, 0.0));
-    for range in accept.unwrap_or("*/*").split(',') {
-        let mut parts = range.split(';').map(str::trim);
-        let media = parts.next().unwrap_or_default().to_ascii_lowercase();
-        let weight = parts
-            .find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")))
-            .map_or(1.0, |weight| weight.parse::<f32>().unwrap_or(0.0));
-        for (wanted, any, best) in
-            [("text/html", "text/*", &mut html), ("application/json", "application/*", &mut json)]
-        {
-            let specific = if media == wanted {
-                3
-            } else if media == any {
-                2
-            } else if media == "*/*" {
-                1
-            } else {
-                0
-            };
-            if specific > best.0 {
-                *best = (specific, weight);
-            }
-        }
-    }
-    Ok(if html.1 > json.1 { Format::Html } else { Format::Json })
 }
 
 fn json(document: &impl Serialize) -> Result<Vec<u8>, ApiError> {
@@ -398,16 +363,6 @@ fn written(page: &impl Template) -> Result<Vec<u8>, ApiError> {
     html.map(String::into_bytes).map_err(|error| ApiError::Unwritable(error.to_string()))
 }
 
-/// Sends a body uncompressed if the client accepts none of the supported codings (RFC 9110,
-/// 12.5.3). The compression middleware would refuse the request with an error in a different shape.
-pub(crate) fn negotiable(request: &mut ServiceRequest) {
-    let sent = [Encoding::identity(), Encoding::brotli(), Encoding::gzip(), Encoding::zstd()];
-    let accepted = request.get_header::<AcceptEncoding>();
-    if accepted.is_some_and(|accepted| accepted.negotiate(sent.iter()).is_none()) {
-        request.headers_mut().remove(header::ACCEPT_ENCODING);
-    }
-}
-
 /// Security headers of every response: browsers must not guess its type or reveal its address to
 /// others. If this server uses TLS itself, browsers must always use TLS.
 pub(crate) fn secured<B>(mut response: ServiceResponse<B>, is_tls: bool) -> ServiceResponse<B> {
@@ -443,33 +398,4 @@ pub(crate) fn no_content(location: Option<String>) -> HttpResponse {
 /// A response without a body that leads to another resource.
 pub(crate) fn leading(status: StatusCode, location: String) -> HttpResponse {
     HttpResponse::build(status).insert_header((header::LOCATION, location)).finish()
-}
-
-#[cfg(test)]
-mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
-    use super::*;
-
-    #[test]
-    fn json_unless_html_is_preferred() {
-        let params = Params::read("").unwrap();
-        let browser = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
-        for (accept, wanted) in [
-            (None, Format::Json),
-            (Some("*/*"), Format::Json),
-            (Some("application/json"), Format::Json),
-            (Some(browser), Format::Html),
-            (Some("text/html"), Format::Html),
-            (Some("text/html;q=0.5, application/json"), Format::Json),
-            (Some("text/html, application/json;q=0.9"), Format::Html),
-            (Some("image/png"), Format::Json),
-        ] {
-            assert_eq!(format(accept, &params).unwrap(), wanted, "{accept:?}");
-        }
-        assert_eq!(
-            format(Some(browser), &Params::read("format=json").unwrap()).unwrap(),
-            Format::Json
-        );
-        assert!(format(None, &Params::read("format=xml").unwrap()).is_err());
-    }
 }

@@ -57,7 +57,7 @@ pub(crate) fn run(listener: TcpListener, app: web::Data<App>) -> io::Result<Serv
                     let app = ActixApp::new()
                         .wrap(Compress::default())
                         .wrap_fn(move |mut request, next| {
-                            respond::negotiable(&mut request);
+                            crate::negotiate::negotiable(&mut request);
                             let answer = next.call(request);
                             async move {
                                 let answer = answer.await.map(respond::without_identity);
@@ -98,7 +98,8 @@ pub(crate) fn run(listener: TcpListener, app: web::Data<App>) -> io::Result<Serv
                     async move {
                         let peer = stream.peer_addr().ok();
                         let address = peer.map(|peer| peer.ip());
-                        let is_proxy = address.is_some_and(|address| app.is_proxy(&address));
+                        let is_proxy =
+                            address.is_some_and(|address| app.settings.is_proxy(&address));
                         let Some(entered) = app.connections.enter(address, is_proxy) else {
                             return Ok::<_, Infallible>(());
                         };

@@ -3,12 +3,12 @@
 use actix_web::HttpRequest;
 use actix_web::cookie::{Cookie, SameSite, time};
 use actix_web::http::header;
-use devmason_domain::{AccountId, Digest, Timestamp};
+use devmason_domain::{AccountId, Digest, Policy, Timestamp};
 use devmason_hypermedia::Base;
 
-use crate::app::App;
 use crate::auth::Caller;
 use crate::error::ApiError;
+use crate::store::Store;
 
 /// The name of the cookie. Over TLS it makes browsers accept the cookie only from this host and
 /// only over TLS (RFC 6265bis, 4.1.3). A `__Host-` cookie applies to the whole host; under a
@@ -49,31 +49,33 @@ impl Session {
     }
 
     /// The session's user; `None` if the session has ended.
-    pub(crate) async fn caller(&self, app: &App) -> Result<Option<Caller>, ApiError> {
+    pub(crate) async fn caller(
+        &self,
+        store: &Store,
+        policy: &Policy,
+    ) -> Result<Option<Caller>, ApiError> {
         let hash = self.hash();
         let found =
-            app.run(move |repository| repository.session_find(hash, Timestamp::now())).await?;
-        let caller = |account| Caller {
-            is_of_session: true,
-            ..Caller::known(app.settings.policy.viewer(&account))
-        };
+            store.run(move |repository| repository.session_find(hash, Timestamp::now())).await?;
+        let caller =
+            |account| Caller { is_of_session: true, ..Caller::known(policy.viewer(&account)) };
         Ok(found.map(caller))
     }
 
     /// Starts a session.
-    pub(crate) async fn begin(app: &App, of: AccountId) -> Result<Self, ApiError> {
+    pub(crate) async fn begin(store: &Store, of: AccountId) -> Result<Self, ApiError> {
         let session = Self::fresh();
         let now = Timestamp::now();
         let expires = Timestamp::from_parts(now.micros() + DAYS * 86_400_000_000, 0).unwrap_or(now);
         let hash = session.hash();
-        app.run(move |repository| repository.session_create(hash, of, expires)).await?;
+        store.run(move |repository| repository.session_create(hash, of, expires)).await?;
         Ok(session)
     }
 
     /// Ends the session.
-    pub(crate) async fn end(&self, app: &App) -> Result<(), ApiError> {
+    pub(crate) async fn end(&self, store: &Store) -> Result<(), ApiError> {
         let hash = self.hash();
-        app.run(move |repository| repository.session_delete(hash)).await
+        store.run(move |repository| repository.session_delete(hash)).await
     }
 
     /// The cookie that contains the session.

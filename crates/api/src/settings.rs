@@ -1,5 +1,7 @@
 //! Server settings made by an administrator.
 
+use std::net::IpAddr;
+
 use devmason_domain::{Policy, Reporting, limits};
 use devmason_hypermedia::Base;
 use devmason_repository::Retention;
@@ -38,6 +40,13 @@ pub struct Settings {
     pub uploads: Uploads,
     /// The version of the server, as pages and documents name it.
     pub version: String,
+}
+
+impl Settings {
+    /// Whether the settings list this address as a proxy.
+    pub(crate) fn is_proxy(&self, address: &IpAddr) -> bool {
+        self.trust_forwarded.iter().any(|net| net.contains(address))
+    }
 }
 
 impl Default for Settings {

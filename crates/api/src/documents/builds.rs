@@ -82,7 +82,7 @@ async fn look(
     let project = call.project(slug).await?;
     let even_running = wanted == Wanted::Identity;
     let (kept, changes) =
-        call.app.cache.build(call.app, call.arrived, project.id, key, even_running).await?;
+        call.app.cache.build(&call.app.store, call.arrived, project.id, key, even_running).await?;
     if let Some(build) = kept {
         return Ok((project, build, None));
     }
@@ -174,7 +174,7 @@ async fn streamed(
             if nth >= build.steps {
                 return Ok::<_, ApiError>(behind.take().map(|behind| (behind.into(), (nth, None))));
             }
-            let step = app.run(move |repository| {
+            let step = app.store.run(move |repository| {
                 let step = repository.step_one(&build, nth)?;
                 let written = step.as_ref().map(written_step).transpose();
                 written.map_err(|error| Error::Corrupt(format!("a step: {error}").into()))
@@ -291,7 +291,7 @@ fn sought(reference: ComponentRef) -> Sought {
 async fn record(call: &Call<'_>, new: NewBuild, path: &str) -> Result<HttpResponse, ApiError> {
     let bytes = call.received().len() + new.test_report.kept_bytes();
     let recorded = call.app.recorder.record(new, bytes, call.body.hold.clone());
-    match call.app.patiently(recorded).await?? {
+    match call.app.store.patiently(recorded).await?? {
         Recorded::New => {
             call.app.metrics.builds.inc();
             Ok(leading(StatusCode::CREATED, call.base.under(path)))

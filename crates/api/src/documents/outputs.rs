@@ -7,14 +7,14 @@ use actix_web::http::header::{self, HeaderName};
 use actix_web::web::Bytes;
 use actix_web::{HttpResponse, http};
 use devmason_domain::{BuildKey, Reading, Slug, State};
-use devmason_hypermedia::Stream;
+use devmason_hypermedia::{Base, Stream};
 use devmason_pages::{Lines, Output};
 use futures_util::stream::unfold;
 
 use super::builds::{borrowed, find, state};
 use crate::call::Call;
 use crate::error::ApiError;
-use crate::params::Format;
+use crate::negotiate::Format;
 
 /// Maximum time between messages to clients that watch a build, so that they know the server is
 /// alive.
@@ -96,7 +96,9 @@ pub(crate) async fn events(
         Reading::Authenticated => Some(LIFETIME),
     };
     let end = lifetime.map(|lifetime| Instant::now() + lifetime);
-    let seen = call.app.live.watch(call.app, project, build, from);
+    // Watchers may come by different hosts, so links in what they share name none.
+    let base = call.app.settings.public_url.clone().unwrap_or_else(|| Base::new("", ""));
+    let seen = call.app.live.watch(&call.app.store, base, project, build, from);
     let closing = call.app.live.closing();
     let events = unfold(
         (seen, closing, from, false, watcher),

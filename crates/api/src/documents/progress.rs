@@ -75,7 +75,7 @@ pub(crate) async fn post(
     let new = NewStep { project: project.id, build: build.id, step, test_report, claim };
     let bytes = call.received().len() + new.test_report.kept_bytes();
     let appended = call.app.recorder.append(new, bytes, call.body.hold.clone());
-    match call.app.patiently(appended).await?? {
+    match call.app.store.patiently(appended).await?? {
         Appended::Done => {
             call.app.metrics.steps.inc();
             Ok(no_content(Some(call.base.under(&path))))

@@ -93,7 +93,7 @@ pub(crate) async fn ready(call: &Call<'_>) -> Result<HttpResponse, ApiError> {
 pub(crate) fn metrics(call: &Call<'_>) -> Result<HttpResponse, ApiError> {
     let app = call.app;
     app.metrics.memory.set(i64::try_from(app.budget.drawn()).unwrap_or(i64::MAX));
-    if let Some(bytes) = app.repository.log_bytes() {
+    if let Some(bytes) = app.store.log_bytes() {
         app.metrics.log.set(i64::try_from(bytes).unwrap_or(i64::MAX));
     }
     app.metrics.connections.set(i64::try_from(app.connections.count()).unwrap_or(i64::MAX));

@@ -5,7 +5,7 @@ use devmason_pages::{Doc, DocPage, Reference, Site};
 
 use crate::call::Call;
 use crate::error::ApiError;
-use crate::params::Format;
+use crate::negotiate::Format;
 
 /// The call as it is for a browser: these pages have no other representation.
 fn as_page<'a>(call: &Call<'a>) -> Call<'a> {
