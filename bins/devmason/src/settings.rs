@@ -240,14 +240,22 @@ impl Settings {
         if let (Some(user), Some(password)) = (self.user.clone(), given) {
             return Ok(Some(Credentials { user, password }));
         }
-        let Some(path) = config_dir().map(|dir| dir.join("credentials.toml")) else {
-            return Ok(None);
+        let saved = match config_dir().map(|dir| dir.join("credentials.toml")) {
+            Some(path) => CredentialsFile::read(&path)?.servers.remove(&self.server),
+            None => None,
         };
-        let mut file = CredentialsFile::read(&path)?;
-        Ok(file.servers.remove(&self.server).and_then(|login| {
-            let is_asked = self.user.as_ref().is_none_or(|user| *user == login.user);
-            is_asked.then_some(Credentials { user: login.user, password: login.password })
-        }))
+        let is_asked = |login: &Login| self.user.as_ref().is_none_or(|user| *user == login.user);
+        let found = saved.filter(is_asked);
+        if let (None, Some(user)) = (&found, &self.user) {
+            // A name without a password must not become an anonymous report unnoticed.
+            static ONCE: std::sync::Once = std::sync::Once::new();
+            ONCE.call_once(|| {
+                crate::say(&format!(
+                    "no password for '{user}', so requests are anonymous; set DEVMASON_PASSWORD or run 'devmason login'"
+                ));
+            });
+        }
+        Ok(found.map(|login| Credentials { user: login.user, password: login.password }))
     }
 
     /// Keeps a user and a password for the server.

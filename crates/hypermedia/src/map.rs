@@ -484,7 +484,7 @@ resources! {
         }
         Put PutUser {
             summary: "Create a user, or change the password",
-            right: Right::User,
+            right: Right::Oneself,
             body: Some("NewUser"),
             answers: &[
                 document(200, "User", "The password is changed"),

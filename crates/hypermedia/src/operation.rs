@@ -42,15 +42,18 @@ pub enum Right {
     Project,
     /// Anyone who may report to the project.
     Report,
-    /// The user who started the build and the owner of the project, as long as they may report.
+    /// Anyone, of a build that was started anonymously; otherwise as [`Right::Build`].
     Continue,
     /// The user who sent the build, the project's owner and administrators.
     Build,
+    /// That user alone.
+    Oneself,
     /// The user and administrators.
     User,
-    /// Signed-in users.
+    /// Signed-in users; anonymous clients as well while registration is open.
     Create,
-    /// The object's creator and administrators.
+    /// The object's creator and administrators; anyone, of an object that was created anonymously, while
+    /// registration is open.
     Object,
 }
 
@@ -68,14 +71,19 @@ impl Right {
             }
             Self::Report => "Requires permission to report to the project.",
             Self::Continue => {
-                "The user who started the build, the project's owner and administrators."
+                "The user who started the build, the project's owner and administrators; anyone if it was started anonymously."
             }
             Self::Build => {
                 "The user who reported the build, the project's owner and administrators."
             }
+            Self::Oneself => "That user alone.",
             Self::User => "The user and administrators.",
-            Self::Create => "Signed-in users.",
-            Self::Object => "The object's creator and administrators.",
+            Self::Create => {
+                "Signed-in users; anonymous clients as well while registration is open."
+            }
+            Self::Object => {
+                "The object's creator and administrators; anyone if it was created anonymously and registration is open."
+            }
         }
     }
 }

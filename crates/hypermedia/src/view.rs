@@ -214,18 +214,15 @@ impl View<'_> {
         links
     }
 
-    /// The links of a resource that belongs to a build: itself with its query, its next page if any,
-    /// and the build.
+    /// The links of a resource that belongs to a build: those of its list, and the build.
     pub fn part_links(
         &self,
         project: &Project,
         build: &Build,
         this: &Resource,
-        query: &str,
-        next: Option<String>,
+        list: &ListLinks,
     ) -> Vec<Link> {
-        let list = ListLinks { this: query.to_owned(), next, ..ListLinks::default() };
-        let mut links = self.page_links(this, Subject::ReadOnly, &list);
+        let mut links = self.page_links(this, Subject::ReadOnly, list);
         if let Ok(key) = build.key().parse() {
             let of = Resource::Build(project.slug.clone(), key);
             links.push(self.link("build", &of, Subject::Build(project, Some(build))));
@@ -237,7 +234,7 @@ impl View<'_> {
     pub fn receipt_links(&self, project: &Project, build: &Build) -> Vec<Link> {
         let Ok(key) = build.key().parse::<BuildKey>() else { return Vec::new() };
         let this = Resource::Receipt(project.slug.clone(), key.clone());
-        let mut links = self.part_links(project, build, &this, "", None);
+        let mut links = self.part_links(project, build, &this, &ListLinks::default());
         let reparse = Resource::Reparse(project.slug.clone(), key);
         links.push(self.link("reparse", &reparse, Subject::Reparse(project, build)));
         links

@@ -283,6 +283,20 @@ fn a_project_is_not_deleted_unless_that_is_said() {
 }
 
 #[test]
+fn a_user_without_a_password_is_not_anonymous_unnoticed() {
+    let (home, database) = (Home::new(), database());
+    let server = Server::new(&database);
+    let run = |password: &str| {
+        let mut command = home.devmason(&server.address, &["run", "--", "true"]);
+        let command = command.env("DEVMASON_USER", "ann").env("DEVMASON_PASSWORD", password);
+        err(&command.output().unwrap())
+    };
+    let said = run("");
+    assert_eq!(said.matches("no password for 'ann'").count(), 1, "{said}");
+    assert!(!run("ann-pw").contains("no password"));
+}
+
+#[test]
 fn a_wrong_password_is_not_kept() {
     let (home, database) = (Home::new(), database());
     let server = Server::new(&database);

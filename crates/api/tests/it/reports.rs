@@ -165,6 +165,22 @@ fn no_run_of_a_build_that_has_a_test_often_is_lost_between_pages() {
 }
 
 #[test]
+fn links_to_other_pages_of_cases_keep_the_filter() {
+    let server = Server::new();
+    server.project("pony");
+    let tests = r#"[{"name":"a","status":"failed"},{"name":"b","status":"failed"},{"name":"c","status":"failed"}]"#;
+    let step = format!(r#"{{"name":"s","success":false,"tests":{tests}}}"#);
+    server.put("/pony/builds/1", &format!(r#"{{"success":false,"results":[{step}]}}"#));
+    let first = server.get("/pony/builds/1/tests?status=failed&per_page=1");
+    assert!(first.link("first").unwrap().ends_with("/tests?status=failed&per_page=1"));
+    assert_eq!(first.link("previous"), None);
+    let second = server.get(&first.link("next").unwrap());
+    for rel in ["first", "previous", "next"] {
+        assert!(second.link(rel).unwrap().contains("status=failed"), "{rel}");
+    }
+}
+
+#[test]
 fn a_page_of_cases_with_long_outputs_is_cut_and_goes_on() {
     let server = Server::new();
     server.project("pony");
