@@ -486,9 +486,9 @@ async fn handle(call: &Call<'_>, operation: Operation<'_>) -> Result<HttpRespons
         Operation::ReadDescription => service::openapi(call),
         Operation::ReadDocs => pages::docs::page(call, ""),
         Operation::ReadReference => pages::docs::reference(call),
-        Operation::ReadDocsPage(page) => pages::docs::page(call, page),
-        Operation::ReadDocsSubpage(section, page) => {
-            pages::docs::page(call, &format!("{section}/{page}"))
+        Operation::ReadDocsPage(document) => pages::docs::page(call, document),
+        Operation::ReadDocsSubpage(section, document) => {
+            pages::docs::page(call, &format!("{section}/{document}"))
         }
     }
 }

@@ -166,7 +166,7 @@ resources! {
     }
 
     /// A page of the documentation.
-    DocsPage(page: String) = ["docs" / page] in Server() {
+    DocsPage(document: String) = ["docs" / document] in Server() {
         Get ReadDocsPage {
             summary: "Read a page of the documentation",
             right: Right::Read,
@@ -176,7 +176,7 @@ resources! {
     }
 
     /// A page in a section of the documentation, or an image.
-    DocsSubpage(section: String, page: String) = ["docs" / section / page] in Server() {
+    DocsSubpage(section: String, document: String) = ["docs" / section / document] in Server() {
         Get ReadDocsSubpage {
             summary: "Read a page in a section of the documentation, or an image",
             right: Right::Read,

@@ -59,6 +59,8 @@ pub(super) fn parameters() -> Value {
     let of_pages = json!({
         "state": query("state", json!({"enum": ["", "success", "failure", "running"]}), "Only builds in this state"),
         "step": {"name": "step", "in": "path", "required": true, "schema": {"type": "integer", "minimum": 0, "maximum": 4_294_967_295_u32}, "description": "The index of a step in its build, from 0"},
+        "document": path("document", "^[A-Za-z0-9._-]{1,100}$"),
+        "section": path("section", "^[A-Za-z0-9._-]{1,100}$"),
         "file": path("file", "^[a-z0-9.-]{1,100}$"),
         "to": query("to", json!({"type": "integer", "minimum": 0}), "For a page of output: its last line"),
         "next": query("next", text(), "Where to redirect after signing in or out"),

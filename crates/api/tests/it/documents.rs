@@ -91,6 +91,34 @@ fn the_description_has_the_resources_and_methods_that_there_are() {
 }
 
 /// Compares a document with a schema, member by member in both directions; differences are reported
+#[test]
+fn every_reference_in_the_description_leads_somewhere() {
+    fn references<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
+        match value {
+            Value::Object(members) => {
+                found.extend(members.get("$ref").and_then(Value::as_str));
+                members.values().for_each(|value| references(value, found));
+            }
+            Value::Array(values) => values.iter().for_each(|value| references(value, found)),
+            _ => {}
+        }
+    }
+    let description = openapi("", "");
+    let mut found = Vec::new();
+    references(&description, &mut found);
+    assert!(found.len() > 500, "{}", found.len());
+    for reference in found {
+        assert!(description.pointer(&reference[1..]).is_some(), "{reference}");
+    }
+    // The parameters of a path are those that its pattern names.
+    for (path, item) in description["paths"].as_object().unwrap() {
+        for parameter in item["parameters"].as_array().unwrap() {
+            let of = description.pointer(&parameter["$ref"].as_str().unwrap()[1..]).unwrap();
+            assert_eq!(of["in"], "path", "{path}: {of}");
+        }
+    }
+}
+
 /// with their paths.
 fn held(document: &Value, schema: &Value, all: &Value, path: &str, odd: &mut Vec<String>) {
     if let Some(name) = schema["$ref"].as_str() {
