@@ -21,6 +21,7 @@ mod metrics;
 mod negotiate;
 mod objects;
 mod openapi;
+mod operations;
 mod pages;
 mod params;
 mod problem;

@@ -1,6 +1,9 @@
 //! Report files: turns the one or more files of a request body into a build or a step, each with a
 //! receipt.
 
+mod parse;
+mod recognize;
+
 use std::time::Instant;
 
 use actix_web::http::header;
@@ -10,19 +13,18 @@ use devmason_domain::{
     TestResult, TestSummary, Timestamp, limits,
 };
 use devmason_hypermedia::document::ComponentRef;
-use devmason_reports::files::{Gathered, Named, Unpack, gather};
-use devmason_reports::{
-    Case, Cause, Fault, Format, Note, NoteKind, Read, ReadError, Reason, Seen, Sink, Suite, build,
-};
+use devmason_reports::files::{Unpack, gather};
+use devmason_reports::{Format, NoteKind, Read, Seen, build};
 use devmason_repository::{KeptUpload, RawUpload, TestReport};
 use serde_json::Value;
-use serde_json::value::RawValue;
 
 use crate::body::Inflated;
-use crate::budget::{Hold, Lane, SMALL};
+use crate::budget::{Hold, SMALL};
 use crate::call::Call;
 use crate::error::ApiError;
 use crate::params::Params;
+use parse::{Bounds, file, form};
+use recognize::{is_build, is_report_in_json, unknown_format};
 
 /// Media types of report files. The format is detected from the bytes.
 const MEDIA_TYPES: [&str; 15] = [
@@ -42,12 +44,6 @@ const MEDIA_TYPES: [&str; 15] = [
     "application/x-zip-compressed",
     "application/gzip",
 ];
-
-/// Memory for a report whose parser builds its own representation, as a multiple of its length.
-const HELD: usize = 8;
-
-/// Memory for JSON that must be decoded before parsing, as a multiple of its length.
-const DECODED: usize = 3;
 
 /// The report files of a request.
 pub(crate) struct Upload {
@@ -121,27 +117,6 @@ async fn read_from(
         call.body.keep_turn(turn);
     }
     read
-}
-
-/// Whether JSON has a top-level member of a build that other tools don't use, such as its steps,
-/// tags or client.
-fn is_build(body: &[u8]) -> bool {
-    #[derive(serde::Deserialize)]
-    struct Members<'a> {
-        #[serde(borrow)]
-        results: Option<&'a RawValue>,
-        #[serde(borrow)]
-        tags: Option<&'a RawValue>,
-        #[serde(borrow)]
-        client: Option<&'a RawValue>,
-        incremental: Option<bool>,
-    }
-    serde_json::from_slice::<Members<'_>>(body).is_ok_and(|members| {
-        members.results.is_some()
-            || members.tags.is_some()
-            || members.client.is_some()
-            || members.incremental.is_some()
-    })
 }
 
 fn media_type(content_type: &str) -> String {
@@ -231,108 +206,6 @@ fn told_apart(mut files: Vec<File>) -> Vec<File> {
     files
 }
 
-/// What remains of the limits shared by all files of an upload.
-struct Bounds<'a> {
-    cases: usize,
-    /// Bytes of names and suites.
-    names: usize,
-    /// Notes kept in receipts.
-    notes: usize,
-    hold: &'a Hold,
-}
-
-/// Bytes drawn at once for parsed data.
-const DRAWN_AT_ONCE: usize = 1 << 20;
-
-/// Additional memory for storing a case, in bytes: the keys of its rows.
-const STORED_CASE: usize = 100;
-
-/// A report being parsed within limits.
-struct Bounded<'a, 'b> {
-    read: Read,
-    results: Vec<TestResult>,
-    as_results: build::Results,
-    bounds: &'a mut Bounds<'b>,
-    suites: usize,
-    /// Bytes not yet drawn.
-    undrawn: usize,
-    /// The suites of the last case, shared by cases in the same suite.
-    last: Option<std::sync::Arc<[String]>>,
-}
-
-impl Bounded<'_, '_> {
-    fn grow(&mut self, bytes: usize) -> Result<(), ReadError> {
-        self.undrawn += bytes;
-        if self.undrawn < DRAWN_AT_ONCE {
-            return Ok(());
-        }
-        let drawn = self.bounds.hold.draw_whole_blocking(Lane::Work, self.undrawn);
-        self.undrawn = 0;
-        match drawn {
-            Ok(()) => Ok(()),
-            Err(ApiError::TooMuch { problem }) => Err(ReadError::too_much(problem)),
-            Err(_) => Err(ReadError::no_room()),
-        }
-    }
-}
-
-impl Sink for Bounded<'_, '_> {
-    fn suite(&mut self, suite: Suite) -> Result<(), ReadError> {
-        self.suites += 1;
-        if self.suites > limits::SUITES {
-            let problem = format!("the report has more than {} suites", limits::SUITES);
-            return Err(ReadError::too_much(problem));
-        }
-        self.grow(suite.bytes())?;
-        self.read.suite(suite)
-    }
-
-    fn case(&mut self, case: Case) -> Result<(), ReadError> {
-        self.room(0)?;
-        self.bounds.cases -= 1;
-        let is_shared =
-            self.last.as_ref().is_some_and(|last| std::sync::Arc::ptr_eq(last, &case.suites));
-        let own: usize = case.suites.iter().map(|name| name.len() + size_of::<String>()).sum();
-        if !is_shared {
-            self.last = Some(case.suites.clone());
-        }
-        let group = case.class.as_ref().map_or(own, String::len);
-        let names = group + case.name.len();
-        self.bounds.names = self.bounds.names.checked_sub(names).ok_or_else(|| {
-            let problem = format!("the test case names exceed {} bytes in total", limits::NAMES);
-            ReadError::too_much(problem)
-        })?;
-        let own = if is_shared { 0 } else { own };
-        self.read.tally.add(&case);
-        let texts = case.bytes() - size_of::<Case>();
-        self.grow(size_of::<TestResult>() + texts + own + STORED_CASE)?;
-        self.results.push(self.as_results.of(case));
-        Ok(())
-    }
-
-    fn note(&mut self, note: Note) {
-        match self.bounds.notes.checked_sub(1) {
-            Some(left) => {
-                self.bounds.notes = left;
-                self.read.note(note);
-            }
-            None => self.read.notes_total += 1,
-        }
-    }
-
-    fn against(&mut self, reason: Reason) {
-        self.read.tally.verdict.against(&reason);
-        self.note(Note::from(&reason));
-    }
-
-    fn room(&self, held: usize) -> Result<(), ReadError> {
-        if held < self.bounds.cases {
-            return Ok(());
-        }
-        Err(ReadError::too_much("the upload exceeds the limit on test cases"))
-    }
-}
-
 /// The result of reparsing a kept upload.
 pub(crate) struct Again {
     pub(crate) steps: Vec<Step>,
@@ -362,156 +235,6 @@ pub(crate) async fn read_again(
     };
     let steps = if kept.one_step { vec![upload.step(&params)?] } else { upload.steps(&params)? };
     Ok(Again { steps, tests: upload.take_tests(), receipts: upload.receipts() })
-}
-
-/// The files of a form.
-///
-/// # Errors
-/// The body isn't a form, contains something other than files, or has too many files.
-async fn form(content_type: &str, body: web::Bytes) -> Result<Vec<Named>, ApiError> {
-    let bad = |problem| ApiError::BadValue { name: "body", problem };
-    let no_form = |error: multer::Error| bad(format!("invalid multipart/form-data: {error}"));
-    let boundary = multer::parse_boundary(content_type).map_err(no_form)?;
-    let stream = futures_util::stream::iter([Ok::<_, std::convert::Infallible>(body)]);
-    let mut form = multer::Multipart::new(stream, boundary);
-    let mut files = Vec::new();
-    while let Some(field) = form.next_field().await.map_err(no_form)? {
-        let Some(name) = field.file_name().map(str::to_owned) else {
-            let field = field.name().unwrap_or_default();
-            return Err(bad(format!("'{field}' is not a file; pass metadata as query parameters")));
-        };
-        if files.len() >= limits::FILES {
-            return Err(bad(format!("more than {} files", limits::FILES)));
-        }
-        files.push((Some(name), field.bytes().await.map_err(no_form)?));
-    }
-    Ok(files)
-}
-
-/// Parses a file. If it isn't a report but came with others, it is left out and its receipt says
-/// so.
-fn file(
-    gathered: Gathered,
-    (asked, is_alone): (Option<Format>, bool),
-    bounds: &mut Bounds<'_>,
-) -> Result<File, ApiError> {
-    let beside = gathered.note();
-    let Gathered { mut name, body, files, broken, .. } = gathered;
-    let body = body.as_ref();
-    if let Some(name) = &mut name {
-        limits::cut(name, limits::NAME);
-    }
-    let start = Instant::now();
-    let seen = asked.map_or_else(|| Seen::of(body), Seen::Format);
-    let format = match &seen {
-        Seen::Format(format) => Some(*format),
-        Seen::Foreign(_) | Seen::Nothing => None,
-    };
-    let mut receipt = build::receipt(name.as_deref(), body, format, asked.is_some());
-    if files > 1 {
-        receipt.files = Some(files as u64);
-    }
-    if let Some(problem) = broken {
-        let text = format!("cannot read the file: {problem}");
-        receipt.note(NoteKind::Verdict.as_str(), text.as_str());
-        let results = Vec::new();
-        return Ok(File { name, seen, read: None, broken: Some(text), results, receipt });
-    }
-    let Some(format) = format else {
-        build::leave_out(&mut receipt, &seen);
-        return Ok(File { broken: None, name, seen, read: None, results: Vec::new(), receipt });
-    };
-    if format.is_held() {
-        bounds.hold.draw_blocking(Lane::Work, body.len().saturating_mul(HELD))?;
-    } else if format.is_json() && std::str::from_utf8(body).is_err() {
-        bounds.hold.draw_blocking(Lane::Work, body.len().saturating_mul(DECODED))?;
-    }
-    let mut sink = Bounded {
-        read: Read::of(format),
-        results: Vec::new(),
-        as_results: build::Results::default(),
-        bounds,
-        suites: 0,
-        undrawn: 0,
-        last: None,
-    };
-    if let Some(note) = beside {
-        sink.note(note);
-    }
-    let parsed = devmason_reports::read_slice(format, body, &mut sink);
-    sink.bounds.hold.draw_blocking(Lane::Work, sink.undrawn)?;
-    // If one of several files cannot be parsed at all, the build fails and the other files are stored.
-    let parsed = match parsed {
-        Err(error) if error.fault == Fault::Broken && !is_alone => {
-            let text = format!("cannot parse the file: {error}");
-            sink.against(Reason { cause: Cause::Cut, line: error.line, text });
-            Ok(())
-        }
-        parsed => parsed,
-    };
-    let (read, mut results) = (sink.read, sink.results);
-    results.shrink_to_fit();
-    if let Err(error) = parsed {
-        match error.fault {
-            Fault::Broken => {}
-            Fault::TooMuch => return Err(ApiError::TooMuch { problem: error.to_string() }),
-            Fault::NoRoom => return Err(ApiError::Overloaded),
-        }
-        let problem = match &name {
-            Some(name) => format!("{name}: {error}"),
-            None => error.to_string(),
-        };
-        return Err(ApiError::Report { problem, line: error.line, receipt: Box::new(receipt) });
-    }
-    build::receive(&mut receipt, &read, start.elapsed());
-    Ok(File { name, seen, read: Some(read), broken: None, results, receipt })
-}
-
-fn unknown_format(word: &str) -> ApiError {
-    let problem = format!("'{word}' is not one of {}", Format::words());
-    ApiError::BadValue { name: "report", problem }
-}
-
-/// Whether JSON is a report rather than an API document, in which clients may add members with any
-/// name. It must start like a report and then have its list of tests, or all members of its first
-/// event.
-fn is_report_in_json(body: &[u8]) -> bool {
-    #[derive(serde::Deserialize)]
-    struct Ctrf<'a> {
-        #[serde(borrow)]
-        results: CtrfResults<'a>,
-    }
-    #[derive(serde::Deserialize)]
-    struct CtrfResults<'a> {
-        #[serde(borrow)]
-        tests: &'a RawValue,
-    }
-    match Format::recognize(body) {
-        Some(Format::Ctrf) => serde_json::from_slice::<Ctrf<'_>>(body)
-            .is_ok_and(|ctrf| ctrf.results.tests.get().starts_with('[')),
-        Some(format @ (Format::Go | Format::Libtest)) => is_event(format, body),
-        // These formats have a member `results`, as builds do.
-        Some(Format::Mochawesome | Format::Ltp) => true,
-        Some(format) if format.is_json() => !is_build(body),
-        _ => false,
-    }
-}
-
-/// Whether the first line is an event from go or libtest. A step has `success`; an event doesn't.
-fn is_event(format: Format, body: &[u8]) -> bool {
-    let first = body.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    let event: Value = serde_json::from_slice(first).unwrap_or_default();
-    let has = |name: &str| event.get(name).is_some();
-    let word = |name: &str| event[name].as_str().unwrap_or_default();
-    let is_one = if format == Format::Go {
-        let actions =
-            ["start", "run", "output", "pass", "fail", "skip", "build-output", "build-fail"];
-        actions.contains(&word("Action")) && (has("Package") || has("ImportPath"))
-    } else {
-        let events = ["started", "ok", "failed", "ignored", "timeout"];
-        ["suite", "test", "bench"].contains(&word("type")) && events.contains(&word("event"))
-    };
-    is_one && !has("success")
 }
 
 /// Refuses more test cases than an upload may have.

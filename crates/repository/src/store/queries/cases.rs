@@ -1,175 +1,28 @@
 //! Test cases of builds. Each name and each failure is stored once per project, and each result per
 //! build.
 
-use std::borrow::Cow;
+mod stored;
+
 use std::collections::HashMap;
 
 use devmason_domain::query::Value;
-use devmason_domain::{
-    BuildId, ProjectId, TestDetails, TestFailure, TestResult, TestStatus, full_test_name,
-};
+use devmason_domain::{BuildId, ProjectId, TestDetails, TestFailure, TestResult, TestStatus};
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Text};
-use sha2::{Digest as _, Sha256};
 
 use super::filter::{Columns, bounds};
 use super::narrow::place;
-use super::rows::{domain, summary};
-use super::uploads::Part;
-use super::{Conn, Db, Sql, Store, rows, tuned, uploads};
+use super::rows::domain;
+use super::{Conn, Db, Sql, Store, rows, tuned};
 use crate::store::columns::{At, Id, instant, plain};
 use crate::store::fault::{Fault, Outcome};
-use crate::store::packed::{pack, text};
+use crate::store::packed::text;
 use crate::store::schema::{build, project, sql, test, test_failure, test_result};
 use crate::{FoundTest, Listed, Listing, PlacedTest, Result, TestQuery, TestRun, Tests};
+use stored::{key, number};
 
-/// The maximum number of cases per statement, where the backend batches them.
-const ROWS: usize = 1_000;
-
-/// The first half of a hash, used as the lookup key of texts of any length.
-pub(in super::super) type TextKey = [u8; 16];
-
-fn key(text: &str) -> TextKey {
-    let mut key = [0; 16];
-    let hash = Sha256::digest(text);
-    key.iter_mut().zip(hash.iter()).for_each(|(to, from)| *to = *from);
-    key
-}
-
-/// A case as it is stored.
-pub(in super::super) struct ResultRow {
-    pub(in super::super) project: ProjectId,
-    pub(in super::super) build: BuildId,
-    pub(in super::super) position: i32,
-    pub(in super::super) test: TextKey,
-    pub(in super::super) status: i16,
-    pub(in super::super) micros: Option<i64>,
-    pub(in super::super) failure: Option<TextKey>,
-    pub(in super::super) details: Option<Vec<u8>>,
-    pub(in super::super) packed: i16,
-}
-
-/// A text that many cases may share: its key, the text, and whether it is compressed.
-pub(in super::super) struct FailureRow {
-    pub(in super::super) project: ProjectId,
-    pub(in super::super) key: TextKey,
-    pub(in super::super) body: Vec<u8>,
-    pub(in super::super) packed: i16,
-}
-
-/// A test's name: its key, its suite and its own name.
-pub(in super::super) struct NameRow {
-    pub(in super::super) project: ProjectId,
-    pub(in super::super) key: TextKey,
-    pub(in super::super) suite: String,
-    pub(in super::super) name: String,
-}
-
-fn json(value: &impl serde::Serialize) -> Outcome<String> {
-    serde_json::to_string(value).map_err(|error| Fault::Corrupt(error.to_string()))
-}
-
-/// A case of one of several parts, and the key of the name or failure it may share with others.
-struct Place {
-    project: ProjectId,
-    key: TextKey,
-    part: usize,
-    case: usize,
-}
-
-/// The first case with each name or failure, in key order, so that two writers with the same ones
-/// cannot deadlock.
-fn in_order(mut places: Vec<Place>) -> Vec<Place> {
-    places.sort_unstable_by_key(|place| (place.project, place.key));
-    places.dedup_by_key(|place| (place.project, place.key));
-    places
-}
-
-/// Appends cases to their builds, whose rows are locked. Names and failures of all parts are stored
-/// first. Everything is stored in chunks, so that a million cases are never in memory at once.
-pub(super) fn add(conn: &mut Conn, parts: &[Part<'_>]) -> Outcome<()> {
-    let parts: Vec<&Part<'_>> = parts.iter().filter(|part| !part.report.is_empty()).collect();
-    let (mut names, mut failures, mut firsts) = (Vec::new(), Vec::new(), Vec::new());
-    for (nth, part) in parts.iter().enumerate() {
-        let (project, tests) = (part.project, &part.report.tests);
-        let this = || build::table.find((project.0, Id(part.build.0)));
-        let known: String = this().select(build::tests).first(conn)?;
-        let mut summary = summary(&known)?;
-        uploads::add(conn, part, uploads::count(&summary))?;
-        firsts.push(summary.total);
-        if tests.is_empty() {
-            continue;
-        }
-        for (case, result) in tests.iter().enumerate() {
-            let place = |key| Place { project, key, part: nth, case };
-            names.push(place(name_key(result)));
-            if let Some(failure) = &result.failure {
-                failures.push(place(key(&json(failure)?)));
-            }
-        }
-        summary.add(tests);
-        diesel::update(this()).set(build::tests.eq(json(&summary)?)).execute(conn)?;
-    }
-    let case = |place: &Place| &parts[place.part].report.tests[place.case];
-    for piece in in_order(names).chunks(ROWS) {
-        let rows: Vec<NameRow> = piece
-            .iter()
-            .map(|place| NameRow {
-                project: place.project,
-                key: place.key,
-                suite: plain(&case(place).suite),
-                name: plain(&case(place).name),
-            })
-            .collect();
-        tuned::insert_test_names(conn, &rows)?;
-    }
-    for piece in in_order(failures).chunks(ROWS) {
-        let rows = piece.iter().map(|place| {
-            let body = json(&case(place).failure)?;
-            let packed = pack(&body);
-            let is_packed = matches!(packed, Cow::Owned(_)).into();
-            let (project, key) = (place.project, place.key);
-            Ok(FailureRow { project, key, packed: is_packed, body: packed.into_owned() })
-        });
-        tuned::insert_test_failures(conn, &rows.collect::<Outcome<Vec<_>>>()?)?;
-    }
-    for (part, first) in parts.iter().zip(firsts) {
-        for (nth, piece) in part.report.tests.chunks(ROWS).enumerate() {
-            let first = first + (nth * ROWS) as u64;
-            let rows = (first..).zip(piece).map(|(position, result)| row(part, position, result));
-            tuned::insert_test_results(conn, &rows.collect::<Outcome<Vec<_>>>()?)?;
-        }
-    }
-    Ok(())
-}
-
-fn name_key(result: &TestResult) -> TextKey {
-    key(&full_test_name(&plain(&result.suite), &plain(&result.name)))
-}
-
-fn row(part: &Part<'_>, position: u64, result: &TestResult) -> Outcome<ResultRow> {
-    let failure = result.failure.as_ref().map(json).transpose()?;
-    let details = match *result.details == TestDetails::NONE {
-        true => None,
-        false => Some(json(&*result.details)?),
-    };
-    let details = details.as_deref().map(pack);
-    Ok(ResultRow {
-        project: part.project,
-        build: part.build,
-        position: i32::try_from(position).unwrap_or(i32::MAX),
-        test: name_key(result),
-        status: number(result.status),
-        micros: result.micros.map(|micros| i64::try_from(micros).unwrap_or(i64::MAX)),
-        failure: failure.as_deref().map(key),
-        packed: matches!(details, Some(Cow::Owned(_))).into(),
-        details: details.map(Cow::into_owned),
-    })
-}
-
-fn number(status: TestStatus) -> i16 {
-    TestStatus::ALL.iter().position(|known| *known == status).unwrap_or(0) as i16
-}
+pub(super) use stored::add;
+pub(in super::super) use stored::{FailureRow, NameRow, ResultRow};
 
 /// A case with its name and the key of its failure.
 #[derive(Queryable)]

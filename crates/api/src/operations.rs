@@ -1,0 +1,131 @@
+//! The table of handlers: every operation of the map, in the face that the client prefers.
+
+use actix_web::HttpResponse;
+use devmason_hypermedia::{BuildsOf, Collection, Operation, Stream};
+
+use crate::call::Call;
+use crate::documents::lists::ListOf;
+use crate::documents::{
+    builds, cases, feeds, lists, outputs, progress, projects, receipts, service, users,
+};
+use crate::error::ApiError;
+use crate::negotiate::Format;
+use crate::{objects, pages};
+
+/// The table of handlers, one for each operation of the map.
+pub(crate) async fn handle(
+    call: &Call<'_>,
+    operation: Operation<'_>,
+) -> Result<HttpResponse, ApiError> {
+    use Collection::{Builds, ComponentTypes, Components, Projects, Steps, Tags, Tests, Users};
+    if call.format == Format::Html
+        && let Some(page) = pages::find(call, operation).await?
+    {
+        return Ok(page);
+    }
+    match operation {
+        Operation::ListProjects => projects::list(call).await,
+        Operation::ReadProject(project) => projects::get(call, project).await,
+        Operation::PutProject(project) => projects::put(call, project).await,
+        Operation::DeleteProject(project) => projects::delete(call, project).await,
+        Operation::ReadProjectBadge(project) => feeds::badge(call, project.clone().into()).await,
+        Operation::ReadProjectFeed(project) => feeds::feed(call, project.clone().into()).await,
+
+        Operation::ListBuilds(project) => {
+            lists::list(call, ListOf::project(call, project).await?).await
+        }
+        Operation::PostBuild(project) => builds::post(call, project).await,
+        Operation::FindLatestBuild(project) => {
+            lists::latest(call, ListOf::project(call, project).await?).await
+        }
+        Operation::ReadBuild(project, build) => builds::get(call, project, build).await,
+        Operation::PutBuild(project, build) => builds::put(call, project, build).await,
+        Operation::DeleteBuild(project, build) => builds::delete(call, project, build).await,
+        Operation::ReadProgress(project, build) => progress::get(call, project, build).await,
+        Operation::PostStep(project, build) => progress::post(call, project, build).await,
+        Operation::CloseBuild(project, build) => progress::delete(call, project, build).await,
+        Operation::ReadStepOutput(project, build, step) => {
+            outputs::get(call, project, build, *step, Stream::Output).await
+        }
+        Operation::ReadStepErrout(project, build, step) => {
+            outputs::get(call, project, build, *step, Stream::Errout).await
+        }
+        Operation::WatchBuild(project, build) => outputs::events(call, project, build).await,
+        Operation::ReadReceipt(project, build) => receipts::get(call, project, build).await,
+        Operation::Reparse(project, build) => receipts::reparse(call, project, build).await,
+
+        Operation::ListTests(project, build) => cases::list(call, project, build).await,
+        Operation::ReadTestHistory(project, test) => cases::history(call, project, test).await,
+
+        Operation::ListTags(project) => lists::tags(call, project).await,
+        Operation::ListTagged(project, tags) => {
+            lists::list(call, ListOf::tagged(call, project, tags).await?).await
+        }
+        Operation::FindLatestTagged(project, tags) => {
+            lists::latest(call, ListOf::tagged(call, project, tags).await?).await
+        }
+        Operation::ReadTaggedBadge(project, tags) => {
+            feeds::badge(call, BuildsOf::Tagged(project.clone(), tags.clone())).await
+        }
+        Operation::ReadTaggedFeed(project, tags) => {
+            feeds::feed(call, BuildsOf::Tagged(project.clone(), tags.clone())).await
+        }
+
+        Operation::ListUsers => users::list(call).await,
+        Operation::ReadUser(username) => users::get(call, username).await,
+        Operation::PutUser(username) => users::put(call, username).await,
+        Operation::DeleteUser(username) => users::delete(call, username).await,
+        Operation::ListUserBuilds(username) => {
+            lists::list(call, ListOf::user(call, username).await?).await
+        }
+        Operation::FindLatestByUser(username) => {
+            lists::latest(call, ListOf::user(call, username).await?).await
+        }
+        Operation::ReadUserBadge(username) => feeds::badge(call, username.clone().into()).await,
+        Operation::ReadUserFeed(username) => feeds::feed(call, username.clone().into()).await,
+
+        Operation::ListComponentTypeObjects => objects::lists::list(call, ComponentTypes).await,
+        Operation::CreateComponentType => objects::write::create(call, ComponentTypes).await,
+        Operation::ReadComponentTypeObject(id) => objects::get(call, ComponentTypes, id).await,
+        Operation::ChangeComponentType(id) => {
+            objects::write::update(call, ComponentTypes, id).await
+        }
+        Operation::DeleteComponentType(id) => {
+            objects::write::delete(call, ComponentTypes, id).await
+        }
+        Operation::ListComponentsOfType(id) => objects::lists::components_of_type(call, id).await,
+        Operation::ListComponentObjects => objects::lists::list(call, Components).await,
+        Operation::CreateComponent => objects::write::create(call, Components).await,
+        Operation::ReadComponentObject(id) => objects::get(call, Components, id).await,
+        Operation::ChangeComponent(id) => objects::write::update(call, Components, id).await,
+        Operation::DeleteComponent(id) => objects::write::delete(call, Components, id).await,
+        Operation::ListBuildsOfComponent(id) => objects::lists::builds_of_component(call, id).await,
+        Operation::ListProjectObjects => objects::lists::list(call, Projects).await,
+        Operation::ReadProjectObject(id) => objects::get(call, Projects, id).await,
+        Operation::ListBuildObjects => objects::lists::list(call, Builds).await,
+        Operation::ReadBuildObject(id) => objects::get(call, Builds, id).await,
+        Operation::ListStepObjects => objects::lists::list(call, Steps).await,
+        Operation::ReadStepObject(id) => objects::get(call, Steps, id).await,
+        Operation::ListTestObjects => objects::lists::list(call, Tests).await,
+        Operation::ReadTestObject(id) => objects::get(call, Tests, id).await,
+        Operation::ListTagObjects => objects::lists::list(call, Tags).await,
+        Operation::ReadTagObject(id) => objects::get(call, Tags, id).await,
+        Operation::ListUserObjects => objects::lists::list(call, Users).await,
+        Operation::ReadUserObject(id) => objects::get(call, Users, id).await,
+
+        Operation::ReadSession => service::session(call),
+        // Signing in and out use forms, which are handled before operations.
+        Operation::ChangeSession => Err(ApiError::UnsupportedType),
+        Operation::ReadAsset(file) => service::asset(file),
+        Operation::ReadHealth => Ok(service::health(call)),
+        Operation::ReadReadiness => service::ready(call).await,
+        Operation::ReadMetrics => service::metrics(call),
+        Operation::ReadDescription => service::openapi(call),
+        Operation::ReadDocs => pages::docs::page(call, ""),
+        Operation::ReadReference => pages::docs::reference(call),
+        Operation::ReadDocsPage(document) => pages::docs::page(call, document),
+        Operation::ReadDocsSubpage(section, document) => {
+            pages::docs::page(call, &format!("{section}/{document}"))
+        }
+    }
+}
