@@ -21,7 +21,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 /// Imports builds in bulk into a devmason store, exports one, and so moves one between SQLite and PostgreSQL.
 ///
-/// What is there already is left as it is, so after an interruption the same command goes on where it stopped.
+/// Existing records are not changed, so after an interruption the same command continues where it stopped.
 #[derive(Parser)]
 #[command(name = "devmason-import", version = devmason_version::VERSION)]
 struct Cli {

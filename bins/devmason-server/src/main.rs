@@ -116,7 +116,7 @@ fn serve(mut settings: Settings) -> Result<()> {
     served
 }
 
-/// Closes the database once its other users are gone. Whoever has it last closes it, and SQLite then puts its log into
+/// Closes the database once its other users are gone. The last owner closes it, and SQLite then writes its log into
 /// the database file; the end of the process would cut another thread off in the middle of that.
 fn close(repository: Arc<dyn Repository>) {
     let deadline = Instant::now() + LAST_USES;

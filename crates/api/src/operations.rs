@@ -1,4 +1,4 @@
-//! The table of handlers: every operation of the map, in the face that the client prefers.
+//! The table of handlers: one for each operation of the map, as a page if the client prefers HTML.
 
 use actix_web::HttpResponse;
 use devmason_hypermedia::{BuildsOf, Collection, Operation, Stream};

@@ -53,7 +53,7 @@ pub(crate) fn object_etag(kind: &str, state: &[&dyn Display]) -> String {
     Digest::of(format!("{kind} {}", state.join(" ")).as_bytes()).short()
 }
 
-/// What was found of a resource: a response that is ready, because the client or the cache has it; or what one is made
+/// The result of a lookup: a finished response, because the client or the cache has it, or the data to build one
 /// from.
 pub(crate) enum Found<T> {
     Ready(HttpResponse),
@@ -272,12 +272,17 @@ impl Call<'_> {
     }
 
     /// A response in a fixed format, whatever the client prefers.
-    pub(crate) fn other(&self, etag: &str, media_type: &'static str, body: String) -> HttpResponse {
+    pub(crate) fn other(
+        &self,
+        etag: &str,
+        media_type: &'static str,
+        body: impl Into<Bytes>,
+    ) -> HttpResponse {
         self.headed(StatusCode::OK, etag)
             .insert_header((header::CONTENT_TYPE, media_type))
             // An image or text opened on its own may only be displayed.
             .insert_header((header::CONTENT_SECURITY_POLICY, "default-src 'none'"))
-            .body(body)
+            .body(body.into())
     }
 
     /// A document with status 201 and the resource's `Location`.

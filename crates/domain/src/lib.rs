@@ -2,6 +2,7 @@
 
 mod account;
 mod build;
+mod case;
 mod component;
 mod digest;
 mod json;
@@ -13,12 +14,14 @@ pub mod policy;
 mod project;
 pub mod query;
 mod receipt;
-mod test;
 mod time;
 
 pub use account::{Account, AccountId};
 pub use build::{
     Build, BuildId, ClientRecord, Closing, Outcome, Report, Sender, State, Step, StepName,
+};
+pub use case::{
+    Details, TestDetails, TestFailure, TestResult, TestStatus, TestSummary, full_test_name,
 };
 pub use component::{Component, ComponentDetails, ComponentName, ComponentType, PlainText};
 pub use digest::Digest;
@@ -29,7 +32,4 @@ pub use password::{MAX_PASSWORD_BYTES, Password, PasswordHash};
 pub use policy::{Policy, Reading, Refusal, Registration, Viewer};
 pub use project::{Project, ProjectId, Reporting};
 pub use receipt::{Counts, Receipt, ReceiptNote};
-pub use test::{
-    Details, TestDetails, TestFailure, TestResult, TestStatus, TestSummary, full_test_name,
-};
 pub use time::{Timestamp, fresh_uuid};

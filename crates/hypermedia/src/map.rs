@@ -185,10 +185,10 @@ resources! {
         }
     }
 
-    /// A browser session: who is signed in.
+    /// The browser session.
     Session() = ["api" / "v1" / "session"] in Session() {
         Get ReadSession {
-            summary: "Read who is signed in; browsers get the sign-in form",
+            summary: "Read the signed-in user; browsers get the sign-in form",
             right: Right::SignIn,
             query: &["next"],
             answers: &[document(200, "Session", "The signed-in user"), UNCHANGED],

@@ -172,7 +172,9 @@ impl Resource {
         let mut segments: Vec<&str> = decoded.iter().map(AsRef::as_ref).collect();
         // A test's name may contain slashes, which some clients don't encode.
         let name = segments.get(2..).unwrap_or_default().join("/");
-        if let [project, "tests", _, ..] = segments[..] {
+        if let [project, "tests", _, ..] = segments[..]
+            && !is_reserved(project)
+        {
             segments = vec![project, "tests", &name];
         }
         Self::find(&segments)
@@ -362,6 +364,12 @@ mod tests {
         assert_eq!(segment("/p/tags/a%2Fb").as_str(), "a/b");
         let dot = TagSegment::of([&"..".parse().unwrap()]);
         assert_eq!(dot.separated().unwrap(), [".."]);
+    }
+
+    #[test]
+    fn a_user_may_be_called_tests() {
+        let user = "tests".parse().unwrap();
+        assert_eq!(Resource::parse("/users/tests/builds/latest"), Ok(Resource::LatestByUser(user)));
     }
 
     #[test]

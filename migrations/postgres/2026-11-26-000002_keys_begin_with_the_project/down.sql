@@ -8,6 +8,7 @@ create table build_component (
 insert into build_component (component_id, build_id, project_id)
 select component_id, build_id, project_id from new_build_component;
 drop table new_build_component;
+alter index build_component_pkey1 rename to build_component_pkey;
 create index build_component_by_project on build_component (project_id, build_id);
 
 alter table upload rename column said to query;

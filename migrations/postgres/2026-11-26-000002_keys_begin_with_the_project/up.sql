@@ -17,4 +17,5 @@ create table build_component (
 insert into build_component (project_id, build_id, component_id)
 select project_id, build_id, component_id from old_build_component;
 drop table old_build_component;
+alter index build_component_pkey1 rename to build_component_pkey;
 create index build_component_by_component on build_component (component_id, project_id, build_id);

@@ -19,7 +19,7 @@ use crate::respond::Found;
 /// Default and maximum number of test cases or runs per page.
 const PER_PAGE: (u64, u64) = (100, 1000);
 
-/// The length of a page, of at most so many.
+/// The page length, at most `most`.
 fn per_page(call: &Call<'_>, most: u64) -> Result<u64, ApiError> {
     Ok(call.params.number("per_page", PER_PAGE.0, PER_PAGE.1)?.min(most))
 }
@@ -35,7 +35,7 @@ pub(crate) struct TestPage {
     pub(crate) next: Option<String>,
 }
 
-/// The requested page of a build's test cases, of at most so many.
+/// The requested page of a build's test cases, with at most `most` of them.
 pub(crate) async fn page(
     call: &Call<'_>,
     slug: &Slug,
@@ -205,7 +205,7 @@ pub(crate) struct HistoryPage {
     pub(crate) list: ListLinks,
 }
 
-/// The requested page of the history of a test, of at most so many runs.
+/// The requested page of a test's history, with at most `most` runs.
 pub(crate) async fn history_page(
     call: &Call<'_>,
     slug: &Slug,

@@ -40,7 +40,7 @@ const NO_TAG: ApiError = ApiError::NotFound("tag not found in this project");
 const NO_PAGE: ApiError = ApiError::NotFound("page not found");
 const NO_BUILD: ApiError = ApiError::NotFound("no builds yet");
 
-/// A list of builds: whose they are.
+/// A list of builds, by owner.
 pub(crate) enum ListOf {
     Project(Project),
     Tagged(Project, Vec<Tag>),
@@ -248,7 +248,7 @@ pub(crate) struct Page {
     stopped: Option<BuildId>,
 }
 
-/// A page of a list of builds, and where it lies.
+/// A page of a list of builds, with its page numbers and links.
 pub(crate) struct BuildsPage {
     pub(crate) etag: String,
     pub(crate) page: Page,

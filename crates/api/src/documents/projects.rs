@@ -23,7 +23,7 @@ fn etag(call: &Call<'_>, project: &Project) -> String {
     call.etag(&[&project.id.0, &project.version])
 }
 
-/// The requested page of the list, where it lies, and the list's ETag.
+/// The requested page, its position in the list, and the list's ETag.
 pub(crate) async fn requested(call: &Call<'_>) -> Result<(PageRequest, Pages, String), ApiError> {
     let page = call.params.page(PER_PAGE)?;
     let tally = call.ask(|repository| repository.project_tally()).await?;

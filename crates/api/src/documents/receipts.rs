@@ -71,7 +71,7 @@ pub(crate) async fn reparse(
     show(&Call { arrived: Instant::now(), ..*call }, &project, &build).await
 }
 
-/// Parses the uploads of a build again; returns the build as it is then.
+/// Reparses the uploads of a build and returns the updated build.
 pub(crate) async fn reparsed(
     call: &Call<'_>,
     slug: &Slug,

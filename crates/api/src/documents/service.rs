@@ -10,11 +10,23 @@ use actix_web::http::header;
 use devmason_domain::Username;
 use devmason_hypermedia::document::{SessionDocument, StatusDocument};
 use devmason_hypermedia::{Method, Place, Resource, Subject};
-use devmason_pages::Asset;
+use devmason_pages::{Asset, Doc};
 
 /// The methods that this client may use on the resource.
 pub(crate) async fn methods(call: &Call<'_>) -> Result<Vec<Method>, ApiError> {
     let view = call.view();
+    let is_there = match call.resource {
+        Resource::Asset(file) => Asset::find(file).is_some(),
+        Resource::DocsPage(document) => Doc::find(document).is_some(),
+        Resource::DocsSubpage(section, document) => {
+            let path = format!("{section}/{document}");
+            Doc::find(&path).is_some() || Doc::image(&path).is_some()
+        }
+        _ => true,
+    };
+    if !is_there {
+        return Err(ApiError::NotFound("page not found"));
+    }
     Ok(match call.resource.place() {
         Place::Open => vec![Method::Get],
         Place::Session => vec![Method::Get, Method::Post],
@@ -116,7 +128,7 @@ pub(crate) fn openapi(call: &Call<'_>) -> Result<HttpResponse, ApiError> {
     )
 }
 
-/// Who is signed in; for browsers, the sign-in form.
+/// The signed-in user.
 pub(crate) fn session(call: &Call<'_>) -> Result<HttpResponse, ApiError> {
     let username = call.viewer().username().map(Username::as_str);
     call.listed(&SessionDocument { username })

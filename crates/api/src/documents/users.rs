@@ -28,7 +28,7 @@ fn etag(call: &Call<'_>, account: &Account) -> String {
     call.etag(&[&account.id.0, &account.version])
 }
 
-/// The requested page of the list, where it lies, and the list's ETag.
+/// The requested page, its position in the list, and the list's ETag.
 pub(crate) async fn requested(call: &Call<'_>) -> Result<(PageRequest, Pages, String), ApiError> {
     let page = call.params.page(PER_PAGE)?;
     let tally = call.ask(|repository| repository.user_tally()).await?;

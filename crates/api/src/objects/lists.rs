@@ -2,12 +2,12 @@
 
 use super::*;
 
-pub(crate) async fn list(
+/// Draws memory for so many objects of a collection before they are read.
+pub(crate) async fn room_for(
     call: &Call<'_>,
     collection: Collection,
-) -> Result<HttpResponse, ApiError> {
-    embeds(call, collection)?;
-    let listing = listing(call, collection)?;
+    limit: u64,
+) -> Result<(), ApiError> {
     let most = match collection {
         Collection::Builds => limits::CLIENT,
         Collection::Steps => limits::EXTRAS,
@@ -15,8 +15,17 @@ pub(crate) async fn list(
         _ => 0,
     };
     // Most are far shorter: for a list that may be long, draw a sixteenth of its maximum.
-    let limit = usize::try_from(listing.limit).unwrap_or(usize::MAX);
-    call.room_for_answer(limit.saturating_mul(most) / 16).await?;
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    call.room_for_answer(limit.saturating_mul(most) / 16).await
+}
+
+pub(crate) async fn list(
+    call: &Call<'_>,
+    collection: Collection,
+) -> Result<HttpResponse, ApiError> {
+    embeds(call, collection)?;
+    let listing = listing(call, collection)?;
+    room_for(call, collection, listing.limit).await?;
     match collection {
         Collection::ComponentTypes => {
             let listed =

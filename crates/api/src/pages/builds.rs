@@ -14,7 +14,7 @@ use crate::comparison::{Comparison, compare, one};
 use crate::documents::builds;
 use crate::error::ApiError;
 
-/// Number of failed tests named on a build's page, and number compared.
+/// Maximum number of failed tests listed on a build's page.
 const FAILED_SHOWN: usize = 20;
 
 /// Maximum size of outputs that are read at once for a build's page, in bytes. Longer ones are read

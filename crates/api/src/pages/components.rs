@@ -26,6 +26,7 @@ pub(crate) async fn of_type(call: &Call<'_>, id: &str) -> Result<HttpResponse, A
 async fn show(call: &Call<'_>, of_type: Option<Uuid>) -> Result<HttpResponse, ApiError> {
     let listing = listing(call, Collection::Components)?;
     let (offset, limit) = (listing.offset, listing.limit);
+    objects::lists::room_for(call, Collection::Components, limit).await?;
     let (listed, types) = objects::lists::components(call, of_type, listing, true).await?;
     let list = around(call, offset, limit, listed.count);
     let components = &listed.items;

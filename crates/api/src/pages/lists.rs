@@ -13,7 +13,8 @@ use crate::respond::Found;
 
 /// A list of builds.
 pub(crate) async fn builds(call: &Call<'_>, of: ListOf) -> Result<HttpResponse, ApiError> {
-    // It shows no outputs.
+    // It shows no outputs, whatever members are asked for.
+    call.params.fields()?;
     let BuildsPage { etag, page, pages, list } =
         match lists::page(call, &of, Fields::default()).await? {
             Found::Ready(answer) => return Ok(answer),

@@ -45,7 +45,7 @@ pub struct NewComponent {
     pub name: ComponentName,
     /// Its type.
     pub component_type: Named,
-    /// What is said of it.
+    /// Its description.
     pub details: ComponentDetails,
     /// Its creator.
     pub creator: Actor,

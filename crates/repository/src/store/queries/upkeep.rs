@@ -84,8 +84,8 @@ pub(super) fn purge(conn: &mut Conn, now: Timestamp, kept: Retention) -> Outcome
         "delete from test where (project_id, key) in (select project_id, key from test where project_id = ? limit {PIECE})",
         "delete from build_tag where (project_id, tag, build_id) in
              (select project_id, tag, build_id from build_tag where project_id = ? limit {PIECE})",
-        "delete from build_component where (component_id, build_id) in
-             (select component_id, build_id from build_component where project_id = ? limit {PIECE})",
+        "delete from build_component where (project_id, build_id, component_id) in
+             (select project_id, build_id, component_id from build_component where project_id = ? limit {PIECE})",
         "delete from build where (project_id, id) in (select project_id, id from build where project_id = ? limit {PIECE})",
         "delete from build_count where (project_id, tag, shard) in
              (select project_id, tag, shard from build_count where project_id = ? limit {PIECE})",
