@@ -84,7 +84,7 @@ pub(crate) async fn list(
     slug: &Slug,
     key: &BuildKey,
 ) -> Result<HttpResponse, ApiError> {
-    let TestPage { etag, project, build, tests, is_first, next } =
+    let TestPage { etag, project, build, tests, next, .. } =
         match page(call, slug, key, PER_PAGE.1).await? {
             Found::Ready(answer) => return Ok(answer),
             Found::New(page) => page,
@@ -92,9 +92,7 @@ pub(crate) async fn list(
     let view = call.view();
     let this = Resource::TestList(slug.clone(), key.clone());
     let first = call.params.of_page(1, None);
-    let previous = (!is_first).then(|| first.clone());
-    let list =
-        ListLinks { this: call.params.choice(), first, previous, next, ..ListLinks::default() };
+    let list = ListLinks { this: call.params.choice(), first, next, ..ListLinks::default() };
     let links = view.part_links(&project, &build, &this, &list);
     let tests = tests
         .iter()

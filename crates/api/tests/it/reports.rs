@@ -173,9 +173,8 @@ fn links_to_other_pages_of_cases_keep_the_filter() {
     server.put("/pony/builds/1", &format!(r#"{{"success":false,"results":[{step}]}}"#));
     let first = server.get("/pony/builds/1/tests?status=failed&per_page=1");
     assert!(first.link("first").unwrap().ends_with("/tests?status=failed&per_page=1"));
-    assert_eq!(first.link("previous"), None);
     let second = server.get(&first.link("next").unwrap());
-    for rel in ["first", "previous", "next"] {
+    for rel in ["first", "next"] {
         assert!(second.link(rel).unwrap().contains("status=failed"), "{rel}");
     }
 }
