@@ -52,16 +52,6 @@ pub(crate) async fn identify(
     Ok((project, build))
 }
 
-/// The build with this id, without its steps; fails if it doesn't exist.
-pub(crate) async fn whole(
-    call: &Call<'_>,
-    slug: &Slug,
-    key: &BuildKey,
-) -> Result<(Project, Build), ApiError> {
-    let (project, build, _) = look(call, slug, key, Wanted::Build).await?;
-    Ok((project, build))
-}
-
 /// How much of a build to read.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Wanted {

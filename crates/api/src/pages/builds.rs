@@ -87,7 +87,7 @@ pub(crate) async fn get(
     slug: &Slug,
     key: &BuildKey,
 ) -> Result<HttpResponse, ApiError> {
-    let (project, build) = builds::whole(call, slug, key).await?;
+    let (project, build) = builds::find(call, slug, key).await?;
     let of = project.id;
     let tally = call.ask(move |repository| repository.build_tally(&Scope::Project(of))).await?;
     let state = builds::state(&project, &build);
