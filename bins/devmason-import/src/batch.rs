@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 use devmason_domain::Timestamp;
-use devmason_repository::{Moved, NewBuild, Recorded, Repository};
+use devmason_repository::{Cases, Moved, NewBuild, Recorded, Repository};
 
 use crate::Counts;
 
@@ -45,12 +45,13 @@ impl<'a> Batch<'a> {
         changed: Option<Timestamp>,
     ) -> Result<()> {
         let outputs = build.report.steps.iter().map(|step| step.output.len() + step.errout.len());
-        let tests = build
-            .test_report
-            .tests
-            .iter()
-            .map(|test| 200 + test.details.stdout.len() + test.details.stderr.len());
-        self.bytes += outputs.sum::<usize>() + tests.sum::<usize>();
+        self.bytes += outputs.sum::<usize>();
+        if let Cases::Given(tests) = &build.test_report.tests {
+            let sizes = tests
+                .iter()
+                .map(|test| 200 + test.details.stdout.len() + test.details.stderr.len());
+            self.bytes += sizes.sum::<usize>();
+        }
         self.builds.push(build);
         self.changed.push(changed);
         if self.builds.len() >= BUILDS || self.bytes >= BYTES { self.store() } else { Ok(()) }

@@ -100,7 +100,7 @@ pub(crate) fn document(project: &Project, text: &[u8]) -> Result<NewBuild> {
         sender: Actor::Nobody,
         report,
         components,
-        test_report: TestReport { tests, ..TestReport::default() },
+        test_report: TestReport { tests: tests.into(), ..TestReport::default() },
         claim: None,
     })
 }
@@ -305,7 +305,7 @@ impl Lines<'_> {
             },
             components: self.known_components(line.components)?,
             test_report: TestReport {
-                tests: line.tests.into_iter().map(Into::into).collect(),
+                tests: line.tests.into_iter().map(Into::into).collect::<Vec<_>>().into(),
                 receipts: line.receipts,
                 upload: None,
                 document: None,

@@ -113,11 +113,13 @@ fn one(
     // The other server's components do not exist in this store.
     new.components.clear();
     let mut next = link(&own.links, "tests").map(|tests| format!("{tests}?per_page=1000"));
+    let mut tests: Vec<TestResult> = Vec::new();
     while let Some(href) = next {
         let answer = client.send(&Outgoing::new(Method::GET, href))?;
         let list: IncomingTestList = parse(&answer.body)?;
-        new.test_report.tests.extend(Vec::<TestResult>::from(list));
+        tests.extend(Vec::<TestResult>::from(list));
         next = answer.document()?.link("next");
     }
+    new.test_report.tests = tests.into();
     Ok(Some(new))
 }

@@ -99,7 +99,7 @@ fn read(project: &Project, tags: &TagSet, path: &Path) -> Result<NewBuild> {
         },
         components: Vec::new(),
         test_report: TestReport {
-            tests: read.take_results(),
+            tests: read.take_results().into(),
             receipts: vec![serde_json::to_string(&receipt)?],
             upload: None,
             document: None,

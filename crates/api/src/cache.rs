@@ -24,7 +24,7 @@ const PROJECTS: u64 = 10_000;
 const BUILD_BYTES: u64 = 2 << 20;
 
 /// Maximum total size of cached bodies, in bytes.
-const BODY_BYTES: u64 = 8 << 20;
+const BODY_BYTES: u64 = 2 << 20;
 
 /// Maximum size of a cached body, in bytes: a few large ones must not evict all others.
 const LONGEST_BODY: usize = 256 << 10;

@@ -1,6 +1,6 @@
 //! What changed between a build and those before it.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use devmason_domain::query::{BUILDS, Filter, Selection, parse_query};
 use devmason_domain::{Build, Outcome, TestResult, TestStatus, full_test_name};
@@ -17,14 +17,22 @@ const FAILED_COMPARED: u64 = 500;
 /// Maximum number of previously failing tests to check.
 const MENDED: usize = 50;
 
-/// Whether a build has a test with this name, and it passed.
-fn passed_in(repository: &dyn Repository, build: &Build, name: &str) -> Answer<bool> {
-    let from = Some((build.id, 0));
-    let runs = repository.test_history(build.project, name, from, 1, true)?.unwrap_or_default();
-    Ok(runs.iter().any(|run| {
-        let status = run.test.result.status;
-        run.build.id == build.id && matches!(status, TestStatus::Passed | TestStatus::Flaky)
-    }))
+/// The statuses of tests with these names in a build; of a test that ran more than once, the first.
+pub(crate) fn statuses_in(
+    repository: &dyn Repository,
+    build: &Build,
+    full_names: Vec<String>,
+) -> Answer<HashMap<String, TestStatus>> {
+    if full_names.is_empty() || build.tests.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let all = TestQuery::all(build.project, build.id);
+    let found = repository.test_list(&TestQuery { full_names, is_brief: true, ..all })?;
+    let mut statuses = HashMap::new();
+    for test in found {
+        statuses.entry(name_of(&test.result)).or_insert(test.result.status);
+    }
+    Ok(statuses)
 }
 
 pub(crate) fn failed_query(build: &Build, limit: u64) -> TestQuery {
@@ -95,12 +103,12 @@ pub(crate) fn compare(
         let broken = names.iter().filter(|name| is_whole && !known.contains(name));
         let broken = broken.cloned().collect();
         let now: HashSet<&String> = names.iter().collect();
-        let mut mended = Vec::new();
-        for name in before.iter().filter(|name| !now.contains(name)).take(MENDED) {
-            if passed_in(repository, build, name)? {
-                mended.push(name.clone());
-            }
-        }
+        let others = before.iter().filter(|name| !now.contains(name)).take(MENDED);
+        let mut mended: Vec<String> = others.cloned().collect();
+        let statuses = statuses_in(repository, build, mended.clone())?;
+        mended.retain(|name| {
+            matches!(statuses.get(name), Some(TestStatus::Passed | TestStatus::Flaky))
+        });
         compared.push(Compared { title, build: other, steps, broken, mended });
     }
     Ok(Comparison { failed: failures, with: compared })

@@ -9,13 +9,13 @@ use std::time::Instant;
 use actix_web::http::header;
 use actix_web::web;
 use devmason_domain::{
-    ClientRecord, Counts, Digest, JsonObject, Outcome, Receipt, Report, Step, Tag, TagSet,
-    TestResult, TestSummary, Timestamp, limits,
+    ClientRecord, Counts, Digest, JsonObject, Outcome, ProjectId, Receipt, Report, Step, Tag,
+    TagSet, TestResult, TestSummary, Timestamp, limits,
 };
 use devmason_hypermedia::document::ComponentRef;
 use devmason_reports::files::{Unpack, gather};
 use devmason_reports::{Format, NoteKind, Read, Seen, build};
-use devmason_repository::{KeptUpload, RawUpload, TestReport};
+use devmason_repository::{Cases, KeptUpload, RawUpload, TestReport};
 use serde_json::Value;
 
 use crate::body::Inflated;
@@ -274,6 +274,25 @@ pub(crate) fn document_receipt(
     })
 }
 
+/// Number of cases that the recorder packs itself, which takes less than passing them on.
+const FEW: u64 = 100;
+
+/// Packs the cases of a report before its turn to be stored comes, so that nobody waits for that.
+pub(crate) async fn pack(
+    call: &Call<'_>,
+    project: ProjectId,
+    report: &mut TestReport,
+) -> Result<(), ApiError> {
+    if report.tests.len() <= FEW {
+        return Ok(());
+    }
+    if let Cases::Given(tests) = std::mem::take(&mut report.tests) {
+        let packed = call.ask(move |repository| repository.test_pack(project, &tests)).await?;
+        report.tests = Cases::Packed(packed);
+    }
+    Ok(())
+}
+
 impl Upload {
     /// The files that are reports.
     fn reads(&self) -> impl Iterator<Item = (Option<&str>, &Read)> {
@@ -305,7 +324,8 @@ impl Upload {
         };
         let is_kept = call.app.settings.uploads.keeps(call.received().len());
         let upload = is_kept.then(kept);
-        TestReport { receipts: self.receipts(), tests: self.take_tests(), upload, document: None }
+        let tests = self.take_tests().into();
+        TestReport { receipts: self.receipts(), tests, upload, document: None }
     }
 
     /// A fingerprint of the body and the request's parameters, to recognize a repeated PUT.

@@ -211,15 +211,36 @@ impl TestSummary {
             self.count(result.status);
             let Some(micros) = result.micros else { continue };
             self.micros = self.micros.saturating_add(micros);
-            if self.slowest.len() == SLOWEST
-                && self.slowest.last().is_some_and(|last| last.1 >= micros)
-            {
-                continue;
+            if self.is_among_slowest(micros) {
+                self.note_slow(full_test_name(&result.suite, &result.name), micros);
             }
-            let at = self.slowest.partition_point(|(_, slow)| *slow >= micros);
-            self.slowest.insert(at, (full_test_name(&result.suite, &result.name), micros));
-            self.slowest.truncate(SLOWEST);
         }
+    }
+
+    /// Adds the summary of the cases that follow.
+    pub fn merge(&mut self, next: &Self) {
+        self.total += next.total;
+        self.passed += next.passed;
+        self.flaky += next.flaky;
+        self.skipped += next.skipped;
+        self.failed += next.failed;
+        self.error += next.error;
+        self.micros = self.micros.saturating_add(next.micros);
+        for (name, micros) in &next.slowest {
+            if self.is_among_slowest(*micros) {
+                self.note_slow(name.clone(), *micros);
+            }
+        }
+    }
+
+    fn is_among_slowest(&self, micros: u64) -> bool {
+        self.slowest.len() < SLOWEST || self.slowest.last().is_some_and(|last| last.1 < micros)
+    }
+
+    fn note_slow(&mut self, name: String, micros: u64) {
+        let at = self.slowest.partition_point(|(_, slow)| *slow >= micros);
+        self.slowest.insert(at, (name, micros));
+        self.slowest.truncate(SLOWEST);
     }
 
     /// Whether there are no cases.
@@ -253,5 +274,12 @@ mod tests {
         let slowest: Vec<_> =
             summary.slowest.iter().map(|(name, micros)| (name.as_str(), *micros)).collect();
         assert_eq!(slowest, [("s::t7", 9), ("s::t4", 8), ("s::t1", 7), ("s::t8", 6), ("s::t5", 5)]);
+        for at in 0..all.len() {
+            let (mut first, mut second) = (TestSummary::default(), TestSummary::default());
+            first.add(&all[..at]);
+            second.add(&all[at..]);
+            first.merge(&second);
+            assert_eq!(first, summary);
+        }
     }
 }

@@ -242,7 +242,7 @@ async fn reported(
     upload::not_too_many(call, tests.len())?;
     let report = incoming.into_report(Timestamp::now(), digest)?;
     let document = Some(upload::document_receipt(call, began, report.steps.len(), &tests));
-    let test_report = TestReport { tests, document, ..TestReport::default() };
+    let test_report = TestReport { tests: tests.into(), document, ..TestReport::default() };
     let components = components(call, named).await?;
     Ok(Reported { report, components, test_report })
 }
@@ -278,7 +278,8 @@ fn sought(reference: ComponentRef) -> Sought {
 }
 
 /// Stores a build and responds with its location.
-async fn record(call: &Call<'_>, new: NewBuild, path: &str) -> Result<HttpResponse, ApiError> {
+async fn record(call: &Call<'_>, mut new: NewBuild, path: &str) -> Result<HttpResponse, ApiError> {
+    upload::pack(call, new.project, &mut new.test_report).await?;
     let bytes = call.received().len() + new.test_report.kept_bytes();
     let recorded = call.app.recorder.record(new, bytes, call.body.hold.clone());
     match call.app.store.patiently(recorded).await?? {

@@ -6,7 +6,7 @@ use devmason_domain::{
 };
 use devmason_hypermedia::document::{HistoryDocument, RunDocument, TestDocument, TestListDocument};
 use devmason_hypermedia::{ListLinks, Resource};
-use devmason_repository::{PlacedTest, Repository, Scope, TestQuery, TestRun};
+use devmason_repository::{PlacedTest, Repository, Scope, TestHistory, TestQuery, TestRun};
 
 use super::builds::{borrowed, find, state};
 use super::lists::{PAGE_BYTES, drawn};
@@ -65,6 +65,7 @@ pub(crate) async fn page(
         project: project.id,
         build: build.id,
         statuses,
+        full_names: Vec::new(),
         suite: call.params.first("suite").map(str::to_owned),
         text: call.params.wanted_text()?,
         from,
@@ -139,22 +140,23 @@ fn read_history(
     (name, mut from): (&str, Option<(BuildId, u32)>),
     limit: u64,
     hold: &Hold,
-) -> devmason_repository::Result<Option<Vec<TestRun>>> {
-    let (mut all, mut few) = (Vec::new(), FEW);
+) -> devmason_repository::Result<Option<TestHistory>> {
+    let (mut all, mut few) = (TestHistory::default(), FEW);
     let mut bytes = 0;
-    while bytes <= PAGE_BYTES && (all.len() as u64) < limit {
-        let part_limit = few.min(limit - all.len() as u64);
+    while bytes <= PAGE_BYTES && (all.runs.len() as u64) < limit {
+        let part_limit = few.min(limit - all.runs.len() as u64);
         let Some(part) = repository.test_history(project, name, from, part_limit, false)? else {
             return Ok(None);
         };
-        let is_last = (part.len() as u64) < part_limit;
-        let read = part.iter().map(|run| text_bytes(&run.test.result)).sum::<u64>();
+        let is_last = (part.runs.len() as u64) < part_limit;
+        let read = part.runs.iter().map(|run| text_bytes(&run.test.result)).sum::<u64>();
         drawn(hold, read)?;
         bytes += read;
-        if let Some(last) = part.last() {
+        if let Some(last) = part.runs.last() {
             from = Some((last.build.id, last.test.position.saturating_add(1)));
         }
-        all.extend(part);
+        all.runs.extend(part.runs);
+        all.stopped = part.stopped;
         if is_last {
             break;
         }
@@ -220,12 +222,14 @@ pub(crate) async fn history_page(
         return Ok(Found::Ready(answer));
     }
     let (full_name, hold) = (name.to_owned(), call.body.hold.clone());
-    let mut runs = call
+    let TestHistory { mut runs, stopped } = call
         .ask(move |repository| read_history(repository, id, (&full_name, from), limit + 1, &hold))
         .await?
         .ok_or(ApiError::NotFound("test not found in this project"))?;
     let next = cut(&mut runs, limit, |run| &run.test.result)
-        .map(|next| call.params.of_place(next.build.id, next.test.position));
+        .map(|next| (next.build.id, next.test.position))
+        .or(stopped.map(|build| (build, 0)))
+        .map(|(build, position)| call.params.of_place(build, position));
     let list = ListLinks {
         this: call.params.choice(),
         first: call.params.of_page(1, None),

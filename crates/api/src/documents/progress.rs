@@ -57,7 +57,7 @@ pub(crate) async fn post(
     if claim.is_none() && build.outcome.state() == State::Finished {
         return Err(ApiError::NotInProgress);
     }
-    let (step, test_report) = match upload::read(call).await? {
+    let (step, mut test_report) = match upload::read(call).await? {
         Some(upload) => {
             let step = upload.step(call.params)?;
             (step, upload.test_report(call, true))
@@ -69,9 +69,10 @@ pub(crate) async fn post(
             upload::not_too_many(call, tests.len())?;
             let step = incoming.into_step(Timestamp::now())?;
             let document = Some(upload::document_receipt(call, began, 1, &tests));
-            (step, TestReport { tests, document, ..TestReport::default() })
+            (step, TestReport { tests: tests.into(), document, ..TestReport::default() })
         }
     };
+    upload::pack(call, project.id, &mut test_report).await?;
     let new = NewStep { project: project.id, build: build.id, step, test_report, claim };
     let bytes = call.received().len() + new.test_report.kept_bytes();
     let appended = call.app.recorder.append(new, bytes, call.body.hold.clone());

@@ -131,8 +131,11 @@ async fn reread(call: &Call<'_>, build: &Build) -> Result<Reread, ApiError> {
         }
         _ => None,
     };
-    let report =
-        TestReport { tests: tests.whole(), receipts: receipts.whole(), ..TestReport::default() };
+    let report = TestReport {
+        tests: tests.whole().into(),
+        receipts: receipts.whole(),
+        ..TestReport::default()
+    };
     Ok(Reread { steps, report, uploads, success, now: Timestamp::now() })
 }
 

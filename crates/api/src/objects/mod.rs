@@ -8,7 +8,9 @@ use std::collections::HashMap;
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use devmason_domain::query::{self, Comparison, Filter, Key, Kind, Selection, Table, Value};
+use devmason_domain::query::{
+    self, Comparison, Filter, Key, Kind, QueryError, Selection, Table, Value,
+};
 use devmason_domain::{
     AccountId, Build, Component, ComponentType, Project, ProjectId, fresh_uuid, limits,
 };
@@ -114,6 +116,14 @@ async fn tests(
     call: &Call<'_>,
     listing: Listing,
 ) -> Result<(Listed<FoundTest>, Projects), ApiError> {
+    let Selection { filter, sort } = &listing.selection;
+    // All other lists of cases are in one order, so that a page of them costs what it skips.
+    if !sort.is_empty() && filter.required("build_id").is_none() {
+        return Err(ApiError::Query(QueryError::Malformed {
+            parameter: "sort",
+            problem: "test cases are sorted within a build: add the condition build_id".to_owned(),
+        }));
+    }
     call.ask(move |repository| {
         let listed = repository.test_query(&listing)?;
         let ids: Vec<ProjectId> = listed.items.iter().map(|test| test.project).collect();

@@ -11,7 +11,7 @@ use devmason_repository::{Listing, Repository, Scope, TestQuery};
 
 use super::{Answer, newest, pager};
 use crate::call::Call;
-use crate::comparison::{failed_query, name_of};
+use crate::comparison::{failed_query, name_of, statuses_in};
 use crate::documents::projects::requested;
 use crate::error::ApiError;
 use crate::params::holding;
@@ -130,12 +130,14 @@ fn failing(repository: &dyn Repository, builds: &[Build]) -> Answer<Vec<TestLine
     let mut names: Vec<(String, usize)> = failures.into_iter().collect();
     names.sort_by(|(one, often), (other, seldom)| seldom.cmp(often).then_with(|| one.cmp(other)));
     names.truncate(GRID_TESTS);
-    let Some(project) = builds.first().map(|build| build.project) else { return Ok(Vec::new()) };
-    let line = |(name, _): (String, usize)| {
-        let runs = repository.test_history(project, &name, None, GRID as u64, true)?;
-        let runs = runs.unwrap_or_default();
-        let runs = runs.into_iter().map(|run| (run.build.id, run.test.result.status)).collect();
-        Ok(TestLine { name, runs })
-    };
-    names.into_iter().map(line).collect()
+    let empty = |(name, _)| TestLine { name, runs: Vec::new() };
+    let mut lines: Vec<TestLine> = names.into_iter().map(empty).collect();
+    let names: Vec<String> = lines.iter().map(|line| line.name.clone()).collect();
+    for build in builds.iter().filter(|_| !names.is_empty()) {
+        let statuses = statuses_in(repository, build, names.clone())?;
+        for line in &mut lines {
+            line.runs.extend(statuses.get(&line.name).map(|status| (build.id, *status)));
+        }
+    }
+    Ok(lines)
 }

@@ -564,7 +564,15 @@ fn cases_are_objects_of_the_query_face() {
     for none in ["9", &format!("{}:7", id.split(':').next().unwrap()), "x:0"] {
         assert_eq!(server.get(&format!("/api/v1/tests/{none}")).status, 404, "{none}");
     }
-    let slowest = server.get("/api/v1/tests?sort=-duration").json();
+    let of_build = id.split(':').next().unwrap();
+    let slowest =
+        server.get(&format!("/api/v1/tests?where=build_id:{of_build}&sort=-duration")).json();
     assert_eq!(slowest["tests"][0]["name"], "fails [1/2]");
+    // Sorting all cases would read all of them.
+    for sort in ["/api/v1/tests?sort=-duration", "/api/v1/tests?where=project:pony&sort=name"] {
+        let refused = server.get(sort);
+        assert_eq!(refused.status, 400);
+        assert!(refused.text().contains("build_id"), "{}", refused.text());
+    }
     assert_eq!(server.get("/api/v1/tests?query=ge(duration,1)").json()["_meta"]["count"], 1);
 }

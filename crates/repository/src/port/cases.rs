@@ -1,8 +1,77 @@
 //! Test cases.
 
-use devmason_domain::{Build, BuildId, ProjectId, TestResult, TestStatus};
+use devmason_domain::{Build, BuildId, ProjectId, TestResult, TestStatus, TestSummary};
+use devmason_strips::{FailureKey, Strip};
 
 use crate::Result;
+
+/// The test cases of a report, in order.
+#[derive(Debug, Clone)]
+pub enum Cases {
+    /// As they were reported. The store packs them first.
+    Given(Vec<TestResult>),
+    /// Packed by [`Tests::test_pack`] for the report's project.
+    Packed(PackedCases),
+}
+
+impl Default for Cases {
+    fn default() -> Self {
+        Self::Given(Vec::new())
+    }
+}
+
+impl From<Vec<TestResult>> for Cases {
+    fn from(tests: Vec<TestResult>) -> Self {
+        Self::Given(tests)
+    }
+}
+
+impl Cases {
+    /// Number of cases.
+    pub fn len(&self) -> u64 {
+        match self {
+            Self::Given(tests) => tests.len() as u64,
+            Self::Packed(packed) => packed.len(),
+        }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// Cases in the form in which they are stored.
+#[derive(Debug, Clone, Default)]
+pub struct PackedCases {
+    pub(crate) summary: TestSummary,
+    pub(crate) strips: Vec<Strip>,
+    /// The failures of these cases that may not be stored yet.
+    pub(crate) failures: Vec<PackedFailure>,
+    /// The store's epoch when it was asked for the names' numbers: a server that took over after a
+    /// failover may lack the last names, or give their numbers to others.
+    pub(crate) epoch: u64,
+}
+
+impl PackedCases {
+    /// Number of cases.
+    pub fn len(&self) -> u64 {
+        self.summary.total
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.strips.is_empty()
+    }
+}
+
+/// A failure in the form in which it is stored.
+#[derive(Debug, Clone)]
+pub(crate) struct PackedFailure {
+    pub(crate) key: FailureKey,
+    pub(crate) body: Vec<u8>,
+    pub(crate) is_packed: bool,
+}
 
 /// A part of a build's test cases.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +82,8 @@ pub struct TestQuery {
     pub build: BuildId,
     /// Only cases with one of these statuses; all cases if empty.
     pub statuses: Vec<TestStatus>,
+    /// Only cases with one of these full names; all cases if empty.
+    pub full_names: Vec<String>,
     /// Only cases of this suite.
     pub suite: Option<String>,
     /// Only cases whose full name contains this text.
@@ -32,6 +103,7 @@ impl TestQuery {
             project,
             build,
             statuses: Vec::new(),
+            full_names: Vec::new(),
             suite: None,
             text: None,
             from: 0,
@@ -59,8 +131,22 @@ pub struct TestRun {
     pub test: PlacedTest,
 }
 
+/// A part of a test's history.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TestHistory {
+    /// The results, in list order.
+    pub runs: Vec<TestRun>,
+    /// Set if the search was cut short because few builds ran the test: the build to continue from.
+    /// It need not exist.
+    pub stopped: Option<BuildId>,
+}
+
 /// Test cases.
 pub trait Tests {
+    /// Packs cases for storage. This stores the names that the project lacks, and many failures at
+    /// once; builds and steps do it for cases that are not packed yet, and whatever is stored with
+    /// them waits for it.
+    fn test_pack(&self, project: ProjectId, tests: &[TestResult]) -> Result<PackedCases>;
     /// A part of a build's cases, in order.
     fn test_list(&self, query: &TestQuery) -> Result<Vec<PlacedTest>>;
     /// The results of the test with that full name in a project's builds, in list order. With a build,
@@ -73,5 +159,5 @@ pub trait Tests {
         from: Option<(BuildId, u32)>,
         limit: u64,
         is_brief: bool,
-    ) -> Result<Option<Vec<TestRun>>>;
+    ) -> Result<Option<TestHistory>>;
 }

@@ -1,8 +1,8 @@
 //! Uploads: the report files received, their receipts, and reparsing.
 
-use devmason_domain::{Build, BuildId, ProjectId, Step, TestResult, Timestamp};
+use devmason_domain::{Build, BuildId, ProjectId, Step, Timestamp};
 
-use crate::{Result, Updated};
+use crate::{Cases, Result, Updated};
 
 /// The body of a request that uploaded report files, kept for a time for reparsing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,8 +22,8 @@ pub struct RawUpload {
 /// The test cases of a build or step.
 #[derive(Debug, Clone, Default)]
 pub struct TestReport {
-    /// The test results, in order.
-    pub tests: Vec<TestResult>,
+    /// The test cases.
+    pub tests: Cases,
     /// The receipt of each uploaded file, as JSON text; empty for an API document.
     pub receipts: Vec<String>,
     /// The receipt of the API document, as JSON text.

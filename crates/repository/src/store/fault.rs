@@ -14,11 +14,19 @@ pub(crate) enum Fault {
     Database(Diesel),
     /// A row holds an invalid value.
     Corrupt(String),
+    /// The query exceeded its time limit.
+    TooLong,
 }
 
 impl From<Diesel> for Fault {
     fn from(error: Diesel) -> Self {
         Self::Database(error)
+    }
+}
+
+impl From<devmason_strips::Corrupt> for Fault {
+    fn from(corrupt: devmason_strips::Corrupt) -> Self {
+        Self::Corrupt(corrupt.to_string())
     }
 }
 
@@ -90,6 +98,7 @@ impl Fault {
     pub(crate) fn into_error(self) -> Error {
         let error = match self {
             Self::Corrupt(what) => return Error::Corrupt(what.into()),
+            Self::TooLong => return Error::TooLong("query timeout".into()),
             Self::Database(error) => error,
         };
         let kind: Kind = match &error {

@@ -1,5 +1,5 @@
-//! `like` and `ilike` for SQLite. Its own `LIKE` backtracks through every way to match a pattern,
-//! which takes minutes for one with many `%`.
+//! `like` and `ilike` for what no database evaluates: cases in strips, and SQLite, whose own `LIKE`
+//! backtracks through every way to match a pattern, which takes minutes for one with many `%`.
 
 use devmason_domain::limits;
 use memchr::memmem;

@@ -11,8 +11,10 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness};
 
 use fault::Fault;
 
+mod clock;
 mod columns;
 mod fault;
+mod like;
 mod packed;
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;

@@ -98,7 +98,7 @@ diesel::table! {
 }
 
 diesel::table! {
-    test (id) {
+    test (project_id, id) {
         id -> BigInt,
         project_id -> BigInt,
         key -> Binary,
@@ -117,16 +117,17 @@ diesel::table! {
 }
 
 diesel::table! {
-    test_result (project_id, build_id, position) {
+    strip (project_id, build_id, nth) {
         project_id -> BigInt,
         build_id -> crate::store::schema::sql::Uuid,
-        position -> Integer,
-        test_id -> BigInt,
-        status -> SmallInt,
-        micros -> Nullable<BigInt>,
-        failure_key -> Nullable<Binary>,
+        nth -> Integer,
+        first -> Integer,
+        cases -> Integer,
+        bad -> Integer,
+        low -> BigInt,
+        high -> BigInt,
+        body -> Binary,
         details -> Nullable<Binary>,
-        packed -> SmallInt,
     }
 }
 
@@ -247,8 +248,7 @@ diesel::table! {
 }
 
 diesel::joinable!(project -> account (owner_id));
-diesel::joinable!(test_result -> test (test_id));
-diesel::joinable!(test_result -> project (project_id));
+diesel::joinable!(strip -> project (project_id));
 diesel::joinable!(component -> component_type (component_type_id));
 diesel::joinable!(build -> account (sender_id));
 diesel::joinable!(build -> project (project_id));
@@ -256,7 +256,6 @@ diesel::joinable!(step -> project (project_id));
 diesel::joinable!(sender_count -> project (project_id));
 diesel::allow_tables_to_appear_in_same_query!(session, account);
 diesel::allow_tables_to_appear_in_same_query!(component, component_type);
-diesel::allow_tables_to_appear_in_same_query!(test_result, test_failure);
 diesel::allow_tables_to_appear_in_same_query!(
     build_component,
     account,
@@ -265,8 +264,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     step,
     build_tag,
     sender_count,
-    test,
-    test_result
+    strip
 );
 
 #[diesel::declare_sql_function]

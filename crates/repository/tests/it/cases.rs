@@ -19,7 +19,7 @@ pub(crate) fn result(suite: &str, name: &str, status: TestStatus) -> TestResult 
 }
 
 fn report(tests: Vec<TestResult>, receipt: &str) -> TestReport {
-    TestReport { tests, receipts: vec![receipt.into()], ..TestReport::default() }
+    TestReport { tests: tests.into(), receipts: vec![receipt.into()], ..TestReport::default() }
 }
 
 fn with_tests(project: &Project, started: &str, tests: Vec<TestResult>) -> NewBuild {
@@ -48,6 +48,12 @@ conformance!(
     uploads_are_kept_and_read_again,
     uploads_go_when_they_are_old_or_too_many,
     cases_of_all_builds_are_asked_for_as_objects,
+    a_page_of_objects_is_a_part_of_them_in_order,
+    cases_that_fill_many_strips_are_read_from_any_position,
+    a_test_that_ran_often_in_a_build_has_its_runs_in_order,
+    the_search_for_a_test_that_seldom_ran_is_cut_and_goes_on,
+    cases_may_be_packed_before_they_are_stored,
+    what_a_report_repeats_is_stored_once,
 );
 
 fn cases_come_back_as_they_were_reported(store: &Store) {
@@ -119,13 +125,8 @@ fn what_is_brief_has_names_and_outcomes_alone(store: &Store) {
     assert_eq!(results(store, &query(false)), std::slice::from_ref(&test));
     assert_eq!(results(store, &query(true)), std::slice::from_ref(&bare));
     let run = |is_brief| {
-        store
-            .test_history(project.id, "s::t", None, 9, is_brief)
-            .unwrap()
-            .unwrap()
-            .remove(0)
-            .test
-            .result
+        let history = store.test_history(project.id, "s::t", None, 9, is_brief);
+        history.unwrap().unwrap().runs.remove(0).test.result
     };
     assert_eq!((run(false), run(true)), (test, bare));
 }
@@ -143,7 +144,9 @@ fn the_history_of_a_test_is_in_list_order_and_ends(store: &Store) {
         store.record(new);
     }
     let history = |from, limit| {
-        let runs = store.test_history(project.id, "s::t", from, limit, false).unwrap().unwrap();
+        let history = store.test_history(project.id, "s::t", from, limit, false);
+        let TestHistory { runs, stopped } = history.unwrap().unwrap();
+        assert_eq!(stopped, None);
         runs.into_iter().map(|run| (run.build.id, run.test.result.status)).collect::<Vec<_>>()
     };
     let newest_first: Vec<_> = ids.iter().copied().zip(TestStatus::ALL).rev().collect();
@@ -199,10 +202,8 @@ fn many_cases_go_in_by_pieces_and_equal_names_from_many_writers_at_once(store: &
             });
         }
     });
-    assert_eq!(
-        store.test_history(project.id, "s::t7", None, 100, false).unwrap().unwrap().len(),
-        12
-    );
+    let history = store.test_history(project.id, "s::t7", None, 100, false).unwrap().unwrap();
+    assert_eq!(history.runs.len(), 12);
 }
 
 fn a_project_that_is_deleted_takes_its_cases_with_it(store: &Store) {
@@ -235,7 +236,7 @@ fn uploads_are_kept_and_read_again(store: &Store) {
     let steps: Vec<NewStep> = (0..3)
         .map(|nth| {
             let tests = vec![result("s", &format!("t{nth}"), TestStatus::Passed); 2 - nth];
-            let mut test_report = TestReport { tests, ..TestReport::default() };
+            let mut test_report = TestReport { tests: tests.into(), ..TestReport::default() };
             if nth > 0 {
                 test_report.receipts = vec![format!("{nth}")];
                 test_report.upload = Some(raw(nth));
@@ -362,6 +363,10 @@ fn cases_of_all_builds_are_asked_for_as_objects(store: &Store) {
     };
     assert_eq!(ask("eq(project,p)", ""), ["error", "passed", "failed"]);
     assert_eq!(ask("and(eq(project,P),eq(full_name,s::a))", "-status"), ["passed", "error"]);
+    assert_eq!(ask(&format!("and(eq(project,q),eq(build_id,{id}))"), ""), Vec::<&str>::new());
+    assert_eq!(ask("and(eq(project,p),ne(status,passed))", ""), ["error", "failed"]);
+    assert_eq!(ask("not(or(ilike(name,A%),null(duration)))", ""), ["failed"]);
+    assert_eq!(ask("like(full_name,s::%)", "-duration,project").len(), 3);
     assert_eq!(ask("and(eq(project,p),eq(full_name,s::zz))", ""), Vec::<&str>::new());
     assert_eq!(ask("eq(full_name,s::a)", ""), ["error", "passed", "flaky"]);
     assert_eq!(ask(&format!("eq(build_id,{id})"), "-position"), ["failed", "passed"]);
@@ -369,4 +374,177 @@ fn cases_of_all_builds_are_asked_for_as_objects(store: &Store) {
     assert_eq!(ask("eq(status,flaky)", ""), ["flaky"]);
     assert_eq!(ask("and(eq(suite,s),lt(duration,1))", "").len(), 3);
     assert_eq!(ask("eq(duration,1)", "").len(), 0);
+}
+
+fn a_page_of_objects_is_a_part_of_them_in_order(store: &Store) {
+    use devmason_domain::query::{Filter, TESTS, parse_query, parse_sort};
+    let project = store.project("p");
+    for day in 1..=4 {
+        let tests = (0..5).map(|n| result("s", &format!("t{n}"), TestStatus::ALL[n])).collect();
+        store.record(with_tests(&project, &format!("2026-01-0{day}T00:00:00Z"), tests));
+    }
+    let ask = |query: &str, sort: &str, offset, limit| {
+        let selection = Selection {
+            filter: if query.is_empty() {
+                Filter::default()
+            } else {
+                parse_query(&TESTS, query).unwrap()
+            },
+            sort: if sort.is_empty() { vec![] } else { parse_sort(&TESTS, sort).unwrap() },
+        };
+        let listed = store.test_query(&Listing { selection, offset, limit }).unwrap();
+        let names = listed.items.iter().map(|found| found.test.result.name.clone());
+        (listed.count, names.collect::<Vec<_>>())
+    };
+    let names = |numbers: &[usize]| numbers.iter().map(|n| format!("t{n}")).collect::<Vec<_>>();
+    assert_eq!(ask("", "", 3, 4), (20, names(&[3, 4, 0, 1])));
+    assert_eq!(ask("eq(project,p)", "", 19, 4), (20, names(&[4])));
+    assert_eq!(ask("", "", 20, 4), (20, vec![]));
+    assert_eq!(ask("", "", 0, 0), (20, vec![]));
+    assert_eq!(ask("gt(position,2)", "", 1, 2), (8, names(&[4, 3])));
+    assert_eq!(ask("", "-name", 3, 2), (20, names(&[4, 3])));
+    assert_eq!(ask("", "status,-name", 0, 1), (20, names(&[4])));
+}
+
+fn cases_that_fill_many_strips_are_read_from_any_position(store: &Store) {
+    let project = store.project("p");
+    // Their details fill a strip each time.
+    let long = "x".repeat(300 << 10);
+    let tests: Vec<TestResult> = (0..10)
+        .map(|n| {
+            let mut test = result("s", &format!("t{n}"), TestStatus::ALL[n % 5]);
+            test.details.stdout = format!("{n}{long}");
+            test
+        })
+        .collect();
+    let mut open = running(&project);
+    open.test_report = report(tests[..7].to_vec(), "{}");
+    let id = open.id;
+    store.record(open);
+    let new = NewStep {
+        project: project.id,
+        build: id,
+        step: step("s", true),
+        test_report: report(tests[7..].to_vec(), "{}"),
+        claim: None,
+    };
+    assert_eq!(store.step_append_many(&[new]).unwrap(), [Appended::Done]);
+    assert_eq!(results(store, &all(&project, id)), tests);
+    for from in 0..10 {
+        let query = TestQuery { from, limit: 2, ..all(&project, id) };
+        let placed = store.test_list(&query).unwrap();
+        let places: Vec<u32> = placed.iter().map(|placed| placed.position).collect();
+        assert_eq!(places, (from..10).take(2).collect::<Vec<_>>());
+        assert_eq!(placed[0].result, tests[from as usize]);
+    }
+    let statuses = vec![TestStatus::Failed, TestStatus::Error];
+    let query = TestQuery { statuses, from: 4, ..all(&project, id) };
+    let placed: Vec<u32> = store.test_list(&query).unwrap().iter().map(|at| at.position).collect();
+    assert_eq!(placed, [4, 8, 9]);
+    let full_names = vec!["s::t8".to_owned(), "s::t1".to_owned(), "s::none".to_owned()];
+    let found = results(store, &TestQuery { full_names, is_brief: true, ..all(&project, id) });
+    assert_eq!(found.iter().map(|test| test.name.as_str()).collect::<Vec<_>>(), ["t1", "t8"]);
+}
+
+fn a_test_that_ran_often_in_a_build_has_its_runs_in_order(store: &Store) {
+    let project = store.project("p");
+    let mut ids = Vec::new();
+    for day in 1..=2 {
+        let long = "x".repeat(600 << 10);
+        let tests = (0..6).map(|n| {
+            let mut test = result("s", if n == 2 { "other" } else { "t" }, TestStatus::Passed);
+            test.details.stdout = format!("{n}{long}");
+            test
+        });
+        let new = with_tests(&project, &format!("2026-01-0{day}T00:00:00Z"), tests.collect());
+        ids.push(new.id);
+        store.record(new);
+    }
+    let history = |from, limit| {
+        let history = store.test_history(project.id, "s::t", from, limit, false).unwrap().unwrap();
+        let place = |run: &TestRun| {
+            assert!(run.test.result.details.stdout.starts_with(&run.test.position.to_string()));
+            (run.build.id, run.test.position)
+        };
+        history.runs.iter().map(place).collect::<Vec<_>>()
+    };
+    let places = [0, 1, 3, 4, 5];
+    let of = |id| places.map(|place| (id, place));
+    let whole = [of(ids[1]), of(ids[0])].concat();
+    assert_eq!(history(None, 100), whole);
+    for at in 0..10 {
+        let (id, place) = whole[at];
+        assert_eq!(history(Some((id, place)), 3), whole[at..(at + 3).min(10)], "{at}");
+        assert_eq!(history(None, at as u64), whole[..at]);
+    }
+}
+
+fn the_search_for_a_test_that_seldom_ran_is_cut_and_goes_on(store: &Store) {
+    let project = store.project("p");
+    let day = |n: u64| Timestamp::from_parts(1_700_000_000_000_000 + n as i64 * 60_000_000, 0);
+    // The test lies between the two others in every build, but only the first builds ran it.
+    let names: [&[&str]; 2] = [&["a", "rare", "z"], &["a", "z"]];
+    let builds: Vec<NewBuild> = (0..1_100)
+        .map(|n| {
+            let tests = names[usize::from(n > 1)].iter();
+            let tests = tests.map(|name| result("s", name, TestStatus::Passed)).collect();
+            let mut new = with_tests(&project, "2026-01-01T00:00:00Z", tests);
+            new.report.started = day(n).unwrap();
+            new.id = BuildId::assign(new.report.started, new.report.received);
+            new
+        })
+        .collect();
+    for some in builds.chunks(100) {
+        store.build_record_many(some).unwrap();
+    }
+    let ask = |from| store.test_history(project.id, "s::rare", from, 10, true).unwrap().unwrap();
+    let first = ask(None);
+    assert_eq!(first.runs, []);
+    let second = ask(first.stopped.map(|build| (build, 0)));
+    let found: Vec<BuildId> = second.runs.iter().map(|run| run.build.id).collect();
+    assert_eq!((found, second.stopped), (vec![builds[1].id, builds[0].id], None));
+}
+
+fn cases_may_be_packed_before_they_are_stored(store: &Store) {
+    let (project, gone) = (store.project("p"), store.project("gone"));
+    let tests = vec![
+        result("s", "a", TestStatus::Passed),
+        result("s", "b", TestStatus::Failed),
+        result("s", "a", TestStatus::Flaky),
+    ];
+    let packed = store.test_pack(project.id, &tests).unwrap();
+    assert_eq!((packed.len(), Cases::Packed(packed.clone()).len()), (3, 3));
+    for started in ["2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"] {
+        let mut new = build(&project, started, &[]);
+        new.test_report.tests = Cases::Packed(packed.clone());
+        let id = new.id;
+        assert_eq!(store.record(new), Recorded::New);
+        assert_eq!(results(store, &all(&project, id)), tests);
+        assert_eq!(store.find(&project, id).tests.failed, 1);
+    }
+    // A project that is deleted gets no names any more.
+    store.project_delete(gone.id, None).unwrap();
+    let packed = store.test_pack(gone.id, &tests).unwrap();
+    assert!(packed.is_empty());
+    let mut new = build(&gone, "2026-01-01T00:00:00Z", &[]);
+    new.test_report.tests = tests.into();
+    assert_eq!(store.record(new), Recorded::NoProject);
+}
+
+fn what_a_report_repeats_is_stored_once(store: &Store) {
+    let project = store.project("p");
+    let failure = |n: usize| TestFailure { message: Some(n.to_string()), ..TestFailure::default() };
+    // More failures than go in with the report, each twice.
+    let tests: Vec<TestResult> = (0..3_000)
+        .map(|n| TestResult {
+            failure: Some(failure(n / 2)),
+            ..result("s", &format!("t{n}"), TestStatus::Failed)
+        })
+        .collect();
+    for started in ["2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"] {
+        let new = with_tests(&project, started, tests.clone());
+        let id = new.id;
+        assert_eq!(store.record(new), Recorded::New);
+        assert_eq!(results(store, &all(&project, id)), tests);
+    }
 }

@@ -90,6 +90,7 @@ fn every_migration_can_be_undone_and_done_again() {
     let mut postgres = postgres(&other.database);
     drop((one.repository, other.repository));
     sqlite.revert_last_migration(migrations("sqlite")).unwrap();
+    sqlite.revert_last_migration(migrations("sqlite")).unwrap();
     sqlite.batch_execute("select status, location from claim where status = 201").unwrap();
     sqlite.run_pending_migrations(migrations("sqlite")).unwrap();
     sqlite.revert_all_migrations(migrations("sqlite")).unwrap();
@@ -97,10 +98,81 @@ fn every_migration_can_be_undone_and_done_again() {
     assert_eq!(left, []);
     sqlite.run_pending_migrations(migrations("sqlite")).unwrap();
     postgres.revert_last_migration(migrations("postgres")).unwrap();
+    postgres.revert_last_migration(migrations("postgres")).unwrap();
     postgres.batch_execute("select status, location from claim where status = 201").unwrap();
     postgres.run_pending_migrations(migrations("postgres")).unwrap();
     postgres.revert_all_migrations(migrations("postgres")).unwrap();
     let left: Vec<Column> = diesel::sql_query(OF_POSTGRES).load(&mut postgres).unwrap();
     assert_eq!(left, []);
     postgres.run_pending_migrations(migrations("postgres")).unwrap();
+}
+
+/// Rows of test cases as an older version left them: two builds, a name without a suite, a failure,
+/// details, and more cases than fit into a strip.
+const ROWS_OF_AN_OLDER_VERSION: &str = r#"
+    insert into test (id, project_id, key, suite, name) values
+        (70, 1, KEY_OF_A, 's', 'a'), (90, 1, KEY_OF_B, '', 'b');
+    insert into test_failure (project_id, key, body, packed) values (1, FAILURE, TEXT_OF_FAILURE, 0);
+    insert into test_result (project_id, build_id, position, test_id, status, micros, failure_key, details, packed)
+        with recursive n (n) as (select 0 union all select n + 1 from n where n < 16399)
+        select 1, BUILD_1, n, 70, 0, n, null, null, 0 from n;
+    insert into test_result (project_id, build_id, position, test_id, status, micros, failure_key, details, packed)
+        values (1, BUILD_2, 0, 90, 3, null, FAILURE, TEXT_OF_DETAILS, 0), (1, BUILD_2, 1, 70, 1, 5, null, null, 0);
+"#;
+
+#[test]
+fn cases_of_an_older_version_are_packed_at_the_start() {
+    let builds = [1u128, 2].map(|n| BuildId(uuid::Uuid::from_u128(n)));
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let key = |text: &str| hex(&Digest::of(text.as_bytes()).0[..16]);
+    let rows = |bytes: &dyn Fn(String) -> String, uuid: &dyn Fn(BuildId) -> String| {
+        ROWS_OF_AN_OLDER_VERSION
+            .replace("KEY_OF_A", &bytes(key("s::a")))
+            .replace("KEY_OF_B", &bytes(key("b")))
+            .replace("TEXT_OF_FAILURE", &bytes(hex(br#"{"message":"no"}"#)))
+            .replace("TEXT_OF_DETAILS", &bytes(hex(br#"{"stdout":"out","line":7}"#)))
+            .replace("FAILURE", &bytes(key("failure")))
+            .replace("BUILD_1", &uuid(builds[0]))
+            .replace("BUILD_2", &uuid(builds[1]))
+    };
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let Store { database, repository, .. } = Store::new(backend);
+        drop(repository);
+        match backend {
+            Backend::Sqlite => {
+                let mut conn = sqlite(&database);
+                conn.revert_last_migration(migrations("sqlite")).unwrap();
+                let bytes = |hex: String| format!("x'{hex}'");
+                let uuid = |id: BuildId| format!("x'{}'", id.0.simple());
+                conn.batch_execute(&rows(&bytes, &uuid)).unwrap();
+            }
+            Backend::Postgres => {
+                let mut conn = postgres(&database);
+                conn.revert_last_migration(migrations("postgres")).unwrap();
+                let bytes = |hex: String| format!("'\\x{hex}'");
+                let uuid = |id: BuildId| format!("'{}'", id.0);
+                let rows = rows(&bytes, &uuid)
+                    .replace("name) values", "name) overriding system value values");
+                conn.batch_execute(&rows).unwrap();
+            }
+        }
+        // The second start finds nothing left to do.
+        for _ in 0..2 {
+            let repository = open(&database.url, &Options::default()).unwrap();
+            let list = |of: usize| {
+                let query = TestQuery::all(ProjectId(1), builds[of]);
+                let found = repository.test_list(&query).unwrap();
+                found.into_iter().map(|placed| placed.result).collect::<Vec<_>>()
+            };
+            let many = list(0);
+            let micros: Vec<_> = many.iter().map(|test| test.micros).collect();
+            assert_eq!(micros, (0..16_400).map(Some).collect::<Vec<_>>());
+            assert!(many.iter().all(|test| (&*test.suite, test.name.as_str()) == ("s", "a")));
+            let few = list(1);
+            let failure = few[0].failure.as_ref().unwrap();
+            assert_eq!((few[0].name.as_str(), failure.message.as_deref()), ("b", Some("no")));
+            assert_eq!((few[0].details.stdout.as_str(), few[0].details.line), ("out", Some(7)));
+            assert_eq!((few[0].status, few[1].status), (TestStatus::Failed, TestStatus::Flaky));
+        }
+    }
 }

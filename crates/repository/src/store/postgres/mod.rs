@@ -18,9 +18,6 @@ type Db = diesel::pg::Pg;
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/postgres");
 
-/// The advisory lock that lets only one of several servers migrate.
-const MIGRATION_LOCK: i64 = 0x6465_766d_6173_6f6e;
-
 pub(crate) fn open(url: &str, options: &Options) -> Result<Arc<dyn Repository>> {
     Ok(Arc::new(store(url, options)?))
 }
@@ -28,13 +25,14 @@ pub(crate) fn open(url: &str, options: &Options) -> Result<Arc<dyn Repository>> 
 fn store(url: &str, options: &Options) -> Result<queries::Store> {
     let mut conn = tuned::connect(url, tuned::Role::Writer)?;
     conn.transaction::<_, Fault, _>(|conn| {
-        tuned::lock(conn, MIGRATION_LOCK)?;
+        tuned::lock_migration(conn)?;
         migrate(conn, MIGRATIONS)
     })
     .map_err(|fault| match fault.into_error() {
         Error::Corrupt(cause) => Error::Backend(cause),
         error => error,
     })?;
+    queries::convert(&mut conn).map_err(Fault::into_error)?;
     // Writers have their own connections, so that slow reads do not delay reports.
     let (epoch, trouble) = (queries::Epoch::default(), Arc::<queries::Trouble>::default());
     Ok(queries::Store {
@@ -56,6 +54,7 @@ fn store(url: &str, options: &Options) -> Result<queries::Store> {
         pulse: queries::Pool::new(url, tuned::Role::Pulse, 1, PULSE_WAIT, (&epoch, &trouble)),
         care: queries::Pool::new(url, tuned::Role::Pulse, 1, PULSE_WAIT, (&epoch, &trouble)),
         trouble,
+        names: queries::Names::default(),
     })
 }
 

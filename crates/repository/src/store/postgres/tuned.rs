@@ -10,8 +10,8 @@ use diesel::sql_types::{Array, BigInt, Binary, Bool, Integer, Nullable, SmallInt
 
 use super::Conn;
 use super::queries::{
-    FailureRow, Insert, Met, NameRow, ResultRow, Sql, establish, host_key, joined_components,
-    joined_tags, output_bytes,
+    FailureRow, Insert, Met, NameRow, Sql, establish, host_key, joined_components, joined_tags,
+    output_bytes,
 };
 use crate::store::columns::{At, Id};
 use crate::store::fault::{Fault, Outcome};
@@ -40,6 +40,12 @@ pub(super) fn next(column: &str) -> String {
 /// The clause that locks the selected rows against changes and references.
 pub(super) const FOR_UPDATE: &str = " for update";
 
+/// The same, unless only their keys are referenced.
+pub(super) const FOR_NO_KEY_UPDATE: &str = " for no key update";
+
+/// Whether there still is a table with a row for each test case.
+pub(super) const HAS_ROWS: &str = "select to_regclass('test_result') is not null";
+
 /// The change count and the server's identity: after a failover, the new server's start time
 /// differs.
 pub(super) const CHANGES: &str = "select sum(changes)::bigint, (extract(epoch from pg_postmaster_start_time()) * 1000000)::bigint from collection";
@@ -66,9 +72,6 @@ pub(super) const HAS_COMPONENT: &str = "exists (select 1 from build_component bc
 
 /// A step's id: the build's id and the step's position.
 pub(super) const STEP_ID: &str = "(step.build_id::text || ':' || step.position)";
-
-/// A test case's id: the build's id and the case's position.
-pub(super) const TEST_ID: &str = "(test_result.build_id::text || ':' || test_result.position)";
 
 /// A build's id in URIs.
 pub(super) const BUILD_KEY: &str = "coalesce(build.key, build.id::text)";
@@ -152,8 +155,6 @@ fn with_timeouts(url: &str) -> String {
 }
 
 /// The server enforces the statement timeout.
-pub(super) fn start_clock(_: Role) {}
-
 pub(super) fn ping(conn: &mut Conn) -> QueryResult<()> {
     Sql::<()>::new("select 1").execute(conn).map(drop)
 }
@@ -169,11 +170,18 @@ pub(super) fn shorten_log(_: &mut Conn) -> Outcome<()> {
     Ok(())
 }
 
-pub(super) fn lock(conn: &mut Conn, key: i64) -> QueryResult<()> {
+/// The advisory lock that lets only one of several servers migrate.
+const MIGRATION_LOCK: i64 = 0x6465_766d_6173_6f6e;
+
+/// Lets one server at a time migrate, until the end of the transaction.
+pub(super) fn lock_migration(conn: &mut Conn) -> QueryResult<()> {
     // Another server's migration may take long.
     Sql::<()>::new("set local statement_timeout = 0").execute(conn)?;
     Sql::<()>::new("set local lock_timeout = 0").execute(conn)?;
-    Sql::<()>::new("select pg_advisory_xact_lock(?)").bind::<BigInt, _>(key).execute(conn).map(drop)
+    Sql::<()>::new("select pg_advisory_xact_lock(?)")
+        .bind::<BigInt, _>(MIGRATION_LOCK)
+        .execute(conn)
+        .map(drop)
 }
 
 /// A deleted project that no other server is currently removing.
@@ -363,16 +371,22 @@ pub(super) fn insert_builds(conn: &mut Conn, inserts: &[Insert<'_>]) -> Outcome<
     Ok(ids.into_iter().map(|id| BuildId(id.0)).collect())
 }
 
-/// Stores cases, their names and failures, with one statement each; existing names and failures are
-/// left unchanged.
-pub(super) fn insert_test_names(conn: &mut Conn, names: &[NameRow]) -> Outcome<()> {
+/// Appends names that a project lacks; their numbers follow the greatest one. The project's row is
+/// locked, so nobody else appends any.
+pub(super) fn insert_test_names(
+    conn: &mut Conn,
+    project: ProjectId,
+    names: &[&NameRow],
+) -> Outcome<()> {
     Sql::<()>::new(
-        "insert into test (project_id, key, suite, name)
-         select n.project_id, n.key, n.suite, n.name
-         from unnest(?, ?, ?, ?) as n (project_id, key, suite, name) order by n.project_id, n.key
-         on conflict do nothing",
+        "insert into test (project_id, id, key, suite, name)
+         select p.id, p.greatest + n.nth, n.key, n.suite, n.name
+         from (select ?::bigint as id,
+                      coalesce((select max(id) from test where project_id = ?), 0) as greatest) as p,
+              unnest(?, ?, ?) with ordinality as n (key, suite, name, nth)",
     )
-    .bind::<Array<BigInt>, _>(column!(names, |name| name.project.0))
+    .bind::<BigInt, _>(project.0)
+    .bind::<BigInt, _>(project.0)
     .bind::<Array<Binary>, _>(column!(names, |name| name.key.as_slice()))
     .bind::<Array<Text>, _>(column!(names, |name| name.suite.as_str()))
     .bind::<Array<Text>, _>(column!(names, |name| name.name.as_str()))
@@ -380,38 +394,18 @@ pub(super) fn insert_test_names(conn: &mut Conn, names: &[NameRow]) -> Outcome<(
     Ok(())
 }
 
-pub(super) fn insert_test_failures(conn: &mut Conn, failures: &[FailureRow]) -> Outcome<()> {
+/// Stores failures; existing ones are left unchanged.
+pub(super) fn insert_test_failures(conn: &mut Conn, rows: &[FailureRow<'_>]) -> Outcome<()> {
     Sql::<()>::new(
         "insert into test_failure (project_id, key, body, packed)
          select n.project_id, n.key, n.body, n.packed
          from unnest(?, ?, ?, ?) as n (project_id, key, body, packed) order by n.project_id, n.key
          on conflict do nothing",
     )
-    .bind::<Array<BigInt>, _>(column!(failures, |failure| failure.project.0))
-    .bind::<Array<Binary>, _>(column!(failures, |failure| failure.key.as_slice()))
-    .bind::<Array<Binary>, _>(column!(failures, |failure| failure.body.as_slice()))
-    .bind::<Array<SmallInt>, _>(column!(failures, |failure| failure.packed))
-    .execute(conn)?;
-    Ok(())
-}
-
-pub(super) fn insert_test_results(conn: &mut Conn, rows: &[ResultRow]) -> Outcome<()> {
-    Sql::<()>::new(
-        "insert into test_result (project_id, build_id, position, test_id, status, micros, failure_key, details, packed)
-         select t.project_id, n.build_id, n.position, t.id, n.status, n.micros, n.failure, n.details, n.packed
-         from unnest(?, ?, ?, ?, ?, ?, ?, ?, ?)
-             as n (project_id, build_id, position, test, status, micros, failure, details, packed)
-         join test t on t.project_id = n.project_id and t.key = n.test",
-    )
     .bind::<Array<BigInt>, _>(column!(rows, |row| row.project.0))
-    .bind::<Array<sql::Uuid>, _>(column!(rows, |row| Id(row.build.0)))
-    .bind::<Array<Integer>, _>(column!(rows, |row| row.position))
-    .bind::<Array<Binary>, _>(column!(rows, |row| row.test.as_slice()))
-    .bind::<Array<SmallInt>, _>(column!(rows, |row| row.status))
-    .bind::<Array<Nullable<BigInt>>, _>(column!(rows, |row| row.micros))
-    .bind::<Array<Nullable<Binary>>, _>(column!(rows, |row| row.failure.as_ref().map(|key| key.as_slice())))
-    .bind::<Array<Nullable<Binary>>, _>(column!(rows, |row| row.details.as_deref()))
-    .bind::<Array<SmallInt>, _>(column!(rows, |row| row.packed))
+    .bind::<Array<Binary>, _>(column!(rows, |row| row.failure.key.as_slice()))
+    .bind::<Array<Binary>, _>(column!(rows, |row| row.failure.body.as_slice()))
+    .bind::<Array<SmallInt>, _>(column!(rows, |row| i16::from(row.failure.is_packed)))
     .execute(conn)?;
     Ok(())
 }

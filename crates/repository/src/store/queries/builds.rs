@@ -6,7 +6,7 @@ use diesel::prelude::*;
 use diesel::sql_types::Bool;
 
 use super::rows::{Joined, builds, domain};
-use super::{Conn, Store, cases, counts, lists, next, record, steps, tuned};
+use super::{Conn, Store, cases, counts, lists, next, record, steps, tuned, uploads};
 use crate::store::columns::{At, Id, instant};
 use crate::store::fault::Outcome;
 use crate::store::schema::{build, build_component, build_tag, project, step};
@@ -119,7 +119,8 @@ pub(super) fn delete(
     let of_it =
         build_component::project_id.eq(project.0).and(build_component::build_id.eq(Id(id.0)));
     diesel::delete(build_component::table.filter(of_it)).execute(conn)?;
-    cases::forget(conn, project, id)?;
+    cases::remove(conn, project, id)?;
+    uploads::remove(conn, project, id)?;
     let tags: Vec<&str> = tags.split(';').filter(|tag| !tag.is_empty()).collect();
     for tag in &tags {
         diesel::delete(build_tag::table.find((project.0, tag, Id(id.0)))).execute(conn)?;
@@ -139,18 +140,24 @@ impl Builds for Store {
                 || matches!(new.sender, Actor::Newcomer(_))
                 || !new.test_report.is_empty()
         };
+        let cases = new.iter().map(|new| self.packed(new.project, &new.test_report.tests));
+        let cases = cases.collect::<Result<Vec<_>>>()?;
         if new.iter().any(needs_more) {
-            self.write(|conn| record::record_many(conn, new, true))
+            self.write(|conn| record::record_many(conn, new, &cases, true))
         } else {
-            self.write_at_once(|conn| record::record_many(conn, new, !tuned::ONE_STATEMENT))
+            let in_transaction = !tuned::ONE_STATEMENT;
+            self.write_at_once(|conn| record::record_many(conn, new, &cases, in_transaction))
         }
     }
     fn step_append_many(&self, new: &[NewStep]) -> Result<Vec<Appended>> {
         let needs_more = |new: &NewStep| new.claim.is_some() || !new.test_report.is_empty();
+        let cases = new.iter().map(|new| self.packed(new.project, &new.test_report.tests));
+        let cases = cases.collect::<Result<Vec<_>>>()?;
         if new.iter().any(needs_more) {
-            self.write(|conn| record::append_many(conn, new, true))
+            self.write(|conn| record::append_many(conn, new, &cases, true))
         } else {
-            self.write_at_once(|conn| record::append_many(conn, new, !tuned::ONE_STATEMENT))
+            let in_transaction = !tuned::ONE_STATEMENT;
+            self.write_at_once(|conn| record::append_many(conn, new, &cases, in_transaction))
         }
     }
     fn build_close(

@@ -33,7 +33,7 @@ use super::{Conn, Db, tuned};
 use crate::Result;
 use crate::store::fault::Outcome;
 
-pub(super) use cases::{FailureRow, NameRow, ResultRow};
+pub(super) use cases::{FailureRow, NameRow, Names, convert};
 #[allow(unused_imports, reason = "PostgreSQL asks in the statement that stores")]
 pub(super) use components::are_there;
 #[allow(unused_imports, reason = "only SQLite counts row by row")]
@@ -62,6 +62,8 @@ pub(super) struct Store {
     /// One connection for the readiness check and maintenance.
     pub(super) care: Pool,
     pub(super) trouble: Arc<Trouble>,
+    /// Cached numbers of tests' names.
+    pub(super) names: Names,
     /// Must be dropped last: closing its files releases all locks of this process on them.
     pub(super) glance: tuned::Glance,
 }

@@ -8,6 +8,7 @@ use diesel::Connection;
 use diesel::r2d2::{self, ManageConnection, PooledConnection};
 
 use super::{Conn, Outcome, tuned};
+use crate::store::clock;
 use crate::store::fault::Fault;
 use crate::{Error, Result};
 
@@ -158,7 +159,10 @@ impl Pool {
         link: &mut PooledConnection<Manager>,
         query: &dyn Fn(&mut Conn) -> Outcome<T>,
     ) -> Result<T> {
-        tuned::start_clock(self.role);
+        clock::start(match self.role {
+            tuned::Role::Reader { timeout } => Some(timeout),
+            tuned::Role::Writer | tuned::Role::Pulse => None,
+        });
         query(&mut link.conn).map_err(|fault| {
             let is_row = matches!(fault, Fault::Corrupt(_));
             let error = match (fault.into_error(), self.role) {

@@ -1,5 +1,6 @@
 //! Storing builds and steps in batches.
 
+use std::borrow::Cow;
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
@@ -9,11 +10,11 @@ use diesel::prelude::*;
 use super::builds::there;
 use super::uploads::Part;
 use super::users::Resolved;
-use super::{Conn, cases, claims, components, tuned, users};
+use super::{Conn, claims, components, tuned, users};
 use crate::store::columns::Id;
 use crate::store::fault::Outcome;
 use crate::store::schema::{build, project};
-use crate::{Appended, NewBuild, NewStep, Piece, Recorded};
+use crate::{Appended, NewBuild, NewStep, PackedCases, Piece, Recorded};
 
 /// A build to insert, with its sender resolved.
 pub(in super::super) struct Insert<'a> {
@@ -26,6 +27,7 @@ pub(in super::super) struct Insert<'a> {
 pub(super) fn record_many(
     conn: &mut Conn,
     new: &[NewBuild],
+    cases: &[Cow<'_, PackedCases>],
     in_transaction: bool,
 ) -> Outcome<Vec<Recorded>> {
     let mut outcomes: Vec<Option<Recorded>> = vec![None; new.len()];
@@ -59,7 +61,8 @@ pub(super) fn record_many(
     let mut result = Vec::with_capacity(new.len());
     let mut parts = Vec::new();
     let mut withdrawn: HashSet<Digest> = HashSet::new();
-    for ((build, outcome), sender) in new.iter().zip(outcomes).zip(senders) {
+    let each = new.iter().zip(cases).zip(outcomes).zip(senders);
+    for (((build, cases), outcome), sender) in each {
         let outcome = match outcome {
             // The answer belongs to a request in this batch that has since failed, so it does not count: the
             // client must ask again.
@@ -72,7 +75,7 @@ pub(super) fn record_many(
             None if inserted.contains(&build.id) => {
                 let count = u32::try_from(build.report.steps.len()).unwrap_or(u32::MAX);
                 let (report, steps) = (&build.test_report, Piece { first: 0, count });
-                parts.push(Part { project: build.project, build: build.id, report, steps });
+                parts.push(Part { project: build.project, build: build.id, report, cases, steps });
                 Recorded::New
             }
             None => match not_inserted(conn, build) {
@@ -94,7 +97,7 @@ pub(super) fn record_many(
         }
         result.push(outcome);
     }
-    cases::add(conn, &parts)?;
+    super::cases::add(conn, &parts)?;
     Ok(result)
 }
 
@@ -137,6 +140,7 @@ fn same(new: &NewBuild, digest: Option<Vec<u8>>) -> Recorded {
 pub(super) fn append_many(
     conn: &mut Conn,
     new: &[NewStep],
+    cases: &[Cow<'_, PackedCases>],
     in_transaction: bool,
 ) -> Outcome<Vec<Appended>> {
     let mut outcomes: Vec<Option<Appended>> = Vec::with_capacity(new.len());
@@ -156,14 +160,14 @@ pub(super) fn append_many(
     let mut result = Vec::with_capacity(new.len());
     let mut parts = Vec::new();
     let mut withdrawn: HashMap<Digest, Appended> = HashMap::new();
-    for (step, outcome) in new.iter().zip(outcomes) {
+    for ((step, cases), outcome) in new.iter().zip(cases).zip(outcomes) {
         let failed_before = step.claim.as_ref().and_then(|claim| withdrawn.get(&claim.scope));
         let outcome = match outcome {
             // The request in this batch that this one repeats has failed, so this one fails the same way.
             Some(outcome) => failed_before.cloned().unwrap_or(outcome),
             None if appended.contains(&(step.project, step.build)) => {
                 let (report, steps) = (&step.test_report, Piece::default());
-                parts.push(Part { project: step.project, build: step.build, report, steps });
+                parts.push(Part { project: step.project, build: step.build, report, cases, steps });
                 Appended::Done
             }
             None => match there(conn, step.project, step.build) {
@@ -186,7 +190,7 @@ pub(super) fn append_many(
         result.push(outcome);
     }
     place_steps(conn, &mut parts)?;
-    cases::add(conn, &parts)?;
+    super::cases::add(conn, &parts)?;
     Ok(result)
 }
 

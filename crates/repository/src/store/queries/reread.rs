@@ -10,8 +10,8 @@ use super::uploads::{self, Part, number};
 use super::{Conn, builds, cases, counts, next};
 use crate::store::columns::{At, Id};
 use crate::store::fault::Outcome;
-use crate::store::schema::{build, receipt, step, test_result, upload};
-use crate::{KeptUpload, Piece, Reread, Updated};
+use crate::store::schema::{build, receipt, step, upload};
+use crate::{KeptUpload, PackedCases, Piece, Reread, Updated};
 
 /// The positions of steps that came as API documents and belong to no upload.
 fn places_of_documents(uploads: &[KeptUpload], steps: u32) -> Vec<u32> {
@@ -44,7 +44,12 @@ fn moved_documents(conn: &mut Conn, of: &Build, new: &Reread) -> Outcome<HashMap
 }
 
 /// Replaces what a build's uploads were parsed into.
-pub(super) fn reread(conn: &mut Conn, of: &Build, new: &Reread) -> Outcome<Updated<()>> {
+pub(super) fn reread(
+    conn: &mut Conn,
+    of: &Build,
+    new: &Reread,
+    packed: &PackedCases,
+) -> Outcome<Updated<()>> {
     let (project, id) = (of.project.0, Id(of.id.0));
     let this = || build::table.filter(build::project_id.eq(project).and(build::id.eq(id)));
     let failed = new.steps.iter().filter(|step| !step.success).count();
@@ -71,8 +76,7 @@ pub(super) fn reread(conn: &mut Conn, of: &Build, new: &Reread) -> Outcome<Updat
     let mut documents = moved_documents(conn, of, new)?;
     diesel::delete(step::table.filter(step::project_id.eq(project).and(step::build_id.eq(id))))
         .execute(conn)?;
-    let cases = test_result::project_id.eq(project).and(test_result::build_id.eq(id));
-    diesel::delete(test_result::table.filter(cases)).execute(conn)?;
+    cases::remove(conn, of.project, of.id)?;
     let receipts = receipt::project_id.eq(project).and(receipt::build_id.eq(id));
     diesel::delete(receipt::table.filter(receipts)).execute(conn)?;
     for (place, step) in (0..).zip(&new.steps) {
@@ -80,7 +84,8 @@ pub(super) fn reread(conn: &mut Conn, of: &Build, new: &Reread) -> Outcome<Updat
         insert_step(conn, of.project, of.id, number(place), step, receipt.as_deref())?;
     }
     let steps = Piece { first: 0, count: u32::try_from(new.steps.len()).unwrap_or(u32::MAX) };
-    let part = Part { project: of.project, build: of.id, report: &new.report, steps };
+    let part =
+        Part { project: of.project, build: of.id, report: &new.report, cases: packed, steps };
     cases::add(conn, &[part])?;
     for upload in &new.uploads {
         diesel::update(upload::table.find((project, id, number(upload.nth))))

@@ -17,8 +17,8 @@ const LONG_LOG: u64 = 16 << 20;
 /// The number of rows removed per transaction: about 10 ms, so that no one waits long for it.
 const PIECE: i64 = 500;
 
-/// The same for rows as large as a request body.
-const LARGE_PIECE: i64 = 5;
+/// The same for rows that may be as large as a request body.
+const LARGE_PIECE: i64 = 20;
 
 pub(super) fn ping(conn: &mut Conn) -> Outcome<()> {
     Ok(tuned::ping(conn)?)
@@ -73,15 +73,15 @@ pub(super) fn purge(conn: &mut Conn, now: Timestamp, kept: Retention) -> Outcome
     for piece in [
         "delete from step where (project_id, build_id, position) in
              (select project_id, build_id, position from step where project_id = ? limit {PIECE})",
-        "delete from test_result where (project_id, build_id, position) in
-             (select project_id, build_id, position from test_result where project_id = ? limit {PIECE})",
+        "delete from strip where (project_id, build_id, nth) in
+             (select project_id, build_id, nth from strip where project_id = ? limit {LARGE_PIECE})",
         "delete from upload where (project_id, build_id, nth) in
              (select project_id, build_id, nth from upload where project_id = ? limit {LARGE_PIECE})",
         "delete from receipt where (project_id, build_id, nth) in
              (select project_id, build_id, nth from receipt where project_id = ? limit {PIECE})",
         "delete from test_failure where (project_id, key) in
              (select project_id, key from test_failure where project_id = ? limit {PIECE})",
-        "delete from test where (project_id, key) in (select project_id, key from test where project_id = ? limit {PIECE})",
+        "delete from test where (project_id, id) in (select project_id, id from test where project_id = ? limit {PIECE})",
         "delete from build_tag where (project_id, tag, build_id) in
              (select project_id, tag, build_id from build_tag where project_id = ? limit {PIECE})",
         "delete from build_component where (project_id, build_id, component_id) in

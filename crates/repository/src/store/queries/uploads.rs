@@ -11,7 +11,9 @@ use crate::store::columns::{At, Id, instant, plain};
 use crate::store::fault::Outcome;
 use crate::store::packed::{pack_bytes, unpack_bytes};
 use crate::store::schema::{build, receipt, step, upload};
-use crate::{KeptUpload, Piece, Receipts, Reread, Result, TestReport, Updated, Uploads};
+use crate::{
+    KeptUpload, PackedCases, Piece, Receipts, Reread, Result, TestReport, Updated, Uploads,
+};
 
 pub(super) fn number(n: u32) -> i32 {
     i32::try_from(n).unwrap_or(i32::MAX)
@@ -58,7 +60,7 @@ pub(super) fn add(conn: &mut Conn, part: &Part<'_>, first_test: u32) -> Outcome<
             ),
             (
                 upload::first_test.eq(number(first_test)),
-                upload::tests.eq(i32::try_from(part.report.tests.len()).unwrap_or(i32::MAX)),
+                upload::tests.eq(i32::try_from(part.cases.len()).unwrap_or(i32::MAX)),
                 upload::first_receipt.eq(number(first_receipt)),
                 upload::receipts.eq(i32::try_from(part.report.receipts.len()).unwrap_or(i32::MAX)),
                 upload::bytes.eq(i64::try_from(body.len()).unwrap_or(i64::MAX)),
@@ -184,6 +186,20 @@ pub(super) fn body(
     found.map(|(body, packed)| unpack_bytes(body, packed != 0)).transpose()
 }
 
+/// Removes the receipts and uploads of a build.
+pub(super) fn remove(conn: &mut Conn, project: ProjectId, id: BuildId) -> Outcome<()> {
+    for statement in [
+        "delete from receipt where project_id = ? and build_id = ?",
+        "delete from upload where project_id = ? and build_id = ?",
+    ] {
+        Sql::<()>::new(statement)
+            .bind::<BigInt, _>(project.0)
+            .bind::<crate::store::schema::sql::Uuid, _>(Id(id.0))
+            .execute(conn)?;
+    }
+    Ok(())
+}
+
 /// Removes a batch of uploads older than the given time; true if there were any.
 pub(super) fn forget_before(conn: &mut Conn, oldest: At, piece: i64) -> Outcome<bool> {
     let statement = format!(
@@ -226,12 +242,21 @@ pub(super) fn count(summary: &TestSummary) -> u32 {
     u32::try_from(summary.total).unwrap_or(u32::MAX)
 }
 
-/// The cases of a build or step that was just stored, and which steps of the build they belong to.
+/// The report of a build or step that was just stored, and which steps of the build it belongs to.
 pub(super) struct Part<'a> {
     pub(super) project: ProjectId,
     pub(super) build: BuildId,
     pub(super) report: &'a TestReport,
+    /// Its cases, packed.
+    pub(super) cases: &'a PackedCases,
     pub(super) steps: Piece,
+}
+
+impl Part<'_> {
+    /// Whether there is nothing to store.
+    pub(super) fn is_empty(&self) -> bool {
+        self.report.is_empty()
+    }
 }
 
 impl Uploads for Store {
@@ -245,6 +270,7 @@ impl Uploads for Store {
         self.read(|conn| body(conn, project, build, nth))
     }
     fn build_reread(&self, build: &Build, new: &Reread) -> Result<Updated<()>> {
-        self.write(|conn| reread::reread(conn, build, new))
+        let cases = self.packed(build.project, &new.report.tests)?;
+        self.write(|conn| reread::reread(conn, build, new, &cases))
     }
 }

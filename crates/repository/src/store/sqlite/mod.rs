@@ -1,7 +1,6 @@
 //! SQLite: one writer, several readers, write-ahead log.
 
 mod glance;
-mod like;
 #[path = "../queries/mod.rs"]
 mod queries;
 mod tuned;
@@ -39,6 +38,7 @@ fn store(path: &str, options: &Options) -> Result<queries::Store> {
             error => error,
         },
     )?;
+    queries::convert(&mut conn).map_err(Fault::into_error)?;
     tuned::may_write(&mut conn).map_err(Fault::into_error)?;
     // Includes the files beside it, and the target of a link.
     keep_private(file);
@@ -63,6 +63,7 @@ fn store(path: &str, options: &Options) -> Result<queries::Store> {
         pulse: queries::Pool::new(path, tuned::Role::Pulse, 1, PULSE_WAIT, (&epoch, &trouble)),
         care: queries::Pool::new(path, tuned::Role::Pulse, 1, PULSE_WAIT, (&epoch, &trouble)),
         trouble,
+        names: queries::Names::default(),
     })
 }
 

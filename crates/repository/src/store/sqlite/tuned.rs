@@ -1,8 +1,7 @@
 //! SQLite specifics: one writer, row by row, as there are no round trips to save.
 
-use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use devmason_domain::{BuildId, JsonObject, Outcome as Ended, ProjectId, Tag, Timestamp, limits};
 use diesel::connection::SimpleConnection;
@@ -12,14 +11,16 @@ use diesel::serialize::{self, Output, ToSql};
 use diesel::sql_types::{BigInt, Binary, Bool, Integer, Nullable, SmallInt, Text};
 use diesel::sqlite::Sqlite;
 
+use super::Conn;
 pub(super) use super::glance::Glance;
 use super::queries::{
-    FailureRow, Insert, Met, NameRow, ResultRow, Sql, are_there, bump, establish, host_key,
-    insert_step, joined_components, joined_tags, output_bytes,
+    FailureRow, Insert, Met, NameRow, Sql, are_there, bump, establish, host_key, insert_step,
+    joined_components, joined_tags, output_bytes,
 };
-use super::{Conn, like};
+use crate::store::clock::is_over;
 use crate::store::columns::{At, Id};
 use crate::store::fault::{Fault, Outcome};
+use crate::store::like;
 use crate::store::schema::{build_component, build_tag, project, sql};
 use crate::{NewStep, Result};
 
@@ -42,9 +43,6 @@ pub(super) const HAS_COMPONENT: &str = "exists (select 1 from build_component bc
 /// A step's id: the build's id and the step's position.
 pub(super) const STEP_ID: &str = "(uuid_text(step.build_id) || ':' || step.position)";
 
-/// A test case's id: the build's id and the case's position.
-pub(super) const TEST_ID: &str = "(uuid_text(test_result.build_id) || ':' || test_result.position)";
-
 /// A build's id in URIs.
 pub(super) const BUILD_KEY: &str = "coalesce(build.key, uuid_text(build.id))";
 
@@ -59,6 +57,18 @@ pub(super) fn next(column: &str) -> String {
 /// The clause that locks the selected rows: empty, as there is one writer.
 pub(super) const FOR_UPDATE: &str = "";
 
+/// The same, unless only their keys are referenced.
+pub(super) const FOR_NO_KEY_UPDATE: &str = "";
+
+/// Whether there still is a table with a row for each test case.
+pub(super) const HAS_ROWS: &str =
+    "select exists (select 1 from sqlite_master where type = 'table' and name = 'test_result')";
+
+/// Lets one server at a time migrate: nothing to do, as the transaction excludes others.
+pub(super) fn lock_migration(_: &mut Conn) -> QueryResult<()> {
+    Ok(())
+}
+
 /// The change count and the server's identity: a file has only one.
 pub(super) const CHANGES: &str =
     "select cast(sum(changes) as bigint), cast(0 as bigint) from collection";
@@ -67,23 +77,6 @@ pub(super) const CHANGES: &str =
 /// because SQLite evaluates a term that depends on no row only once, outside the loop.
 pub(super) fn in_time(scanned: &'static str) -> Sql<'static, Bool> {
     Sql::new("within_time(").text(scanned).text(") and ")
-}
-
-thread_local! {
-    /// The deadline of this thread's query. A connection runs on one thread at a time.
-    static DEADLINE: Cell<Option<Instant>> = const { Cell::new(None) };
-}
-
-/// Starts the clock of a query.
-pub(super) fn start_clock(role: Role) {
-    DEADLINE.set(match role {
-        Role::Reader { timeout } => Instant::now().checked_add(timeout),
-        Role::Writer | Role::Pulse => None,
-    });
-}
-
-fn is_over() -> bool {
-    DEADLINE.get().is_some_and(|deadline| Instant::now() >= deadline)
 }
 
 /// The SQL around a text and after it, for matching a pattern: case-sensitive first, then ignoring
@@ -150,13 +143,13 @@ pub(super) fn connect(path: &str, role: Role) -> Result<Conn> {
     let pragmas = match role {
         Role::Writer => {
             "pragma busy_timeout = 5000; pragma page_size = 8192; pragma journal_mode = wal; pragma journal_size_limit = 16777216; \
-             pragma synchronous = full; pragma foreign_keys = on; pragma cache_size = -2000; pragma case_sensitive_like = on;"
+             pragma synchronous = full; pragma foreign_keys = on; pragma cache_size = -1000; pragma case_sensitive_like = on;"
         }
         Role::Pulse => {
             "pragma busy_timeout = 500; pragma synchronous = full; pragma cache_size = -100;"
         }
         Role::Reader { .. } => {
-            "pragma busy_timeout = 3000; pragma query_only = on; pragma cache_size = -1000; pragma case_sensitive_like = on;"
+            "pragma busy_timeout = 3000; pragma query_only = on; pragma cache_size = -250; pragma case_sensitive_like = on;"
         }
     };
     conn.batch_execute(pragmas)
@@ -322,50 +315,36 @@ fn insert_build(conn: &mut Conn, insert: &Insert<'_>) -> Outcome<bool> {
     Ok(true)
 }
 
-/// Stores cases row by row; existing names and failures are left unchanged.
-pub(super) fn insert_test_names(conn: &mut Conn, names: &[NameRow]) -> Outcome<()> {
+/// Appends names that a project lacks; their numbers follow the greatest one.
+pub(super) fn insert_test_names(
+    conn: &mut Conn,
+    project: ProjectId,
+    names: &[&NameRow],
+) -> Outcome<()> {
     for name in names {
         Sql::<()>::new(
-            "insert into test (project_id, key, suite, name) values (?, ?, ?, ?) on conflict do nothing",
+            "insert into test (project_id, id, key, suite, name) \
+             select ?, coalesce(max(id), 0) + 1, ?, ?, ? from test where project_id = ?",
         )
-        .bind::<BigInt, _>(name.project.0)
+        .bind::<BigInt, _>(project.0)
         .bind::<Binary, _>(name.key.as_slice())
         .bind::<Text, _>(name.suite.as_str())
         .bind::<Text, _>(name.name.as_str())
+        .bind::<BigInt, _>(project.0)
         .execute(conn)?;
     }
     Ok(())
 }
 
-pub(super) fn insert_test_failures(conn: &mut Conn, failures: &[FailureRow]) -> Outcome<()> {
-    for failure in failures {
+pub(super) fn insert_test_failures(conn: &mut Conn, rows: &[FailureRow<'_>]) -> Outcome<()> {
+    for FailureRow { project, failure } in rows {
         Sql::<()>::new(
             "insert into test_failure (project_id, key, body, packed) values (?, ?, ?, ?) on conflict do nothing",
         )
-        .bind::<BigInt, _>(failure.project.0)
+        .bind::<BigInt, _>(project.0)
         .bind::<Binary, _>(failure.key.as_slice())
         .bind::<Binary, _>(failure.body.as_slice())
-        .bind::<SmallInt, _>(failure.packed)
-        .execute(conn)?;
-    }
-    Ok(())
-}
-
-pub(super) fn insert_test_results(conn: &mut Conn, rows: &[ResultRow]) -> Outcome<()> {
-    for row in rows {
-        Sql::<()>::new(
-            "insert into test_result (project_id, build_id, position, test_id, status, micros, failure_key, details, packed) \
-             select project_id, ?, ?, id, ?, ?, ?, ?, ? from test where project_id = ? and key = ?",
-        )
-        .bind::<sql::Uuid, _>(Id(row.build.0))
-        .bind::<Integer, _>(row.position)
-        .bind::<SmallInt, _>(row.status)
-        .bind::<Nullable<BigInt>, _>(row.micros)
-        .bind::<Nullable<Binary>, _>(row.failure.as_ref().map(|key| key.as_slice()))
-        .bind::<Nullable<Binary>, _>(row.details.as_deref())
-        .bind::<SmallInt, _>(row.packed)
-        .bind::<BigInt, _>(row.project.0)
-        .bind::<Binary, _>(row.test.as_slice())
+        .bind::<SmallInt, _>(i16::from(failure.is_packed))
         .execute(conn)?;
     }
     Ok(())
