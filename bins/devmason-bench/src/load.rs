@@ -47,7 +47,10 @@ pub(crate) fn request(method: &str, path: &str, headers: &[(&str, &str)], body: 
     }
     if !body.is_empty() {
         let length = body.len();
-        text += &format!("Content-Type: application/json\r\nContent-Length: {length}\r\n");
+        if !headers.iter().any(|(name, _)| *name == "Content-Type") {
+            text += "Content-Type: application/json\r\n";
+        }
+        text += &format!("Content-Length: {length}\r\n");
     }
     text += "\r\n";
     text += body;

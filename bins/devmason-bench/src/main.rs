@@ -2,6 +2,7 @@
 //! prints their ratios. `docs/performance.md` explains each figure.
 
 mod attacks;
+mod cases;
 mod fill;
 mod load;
 mod report;
@@ -39,11 +40,11 @@ struct Cli {
     #[arg(long, default_value_t = 2)]
     seconds: u64,
 
-    /// Groups of scenarios to run: ingest, sqlite, append, reads, scale, scale-sqlite, tail, memory, bulk, project, reports; also attacks, which is not run by default
+    /// Groups of scenarios to run: ingest, sqlite, append, reads, scale, scale-sqlite, tail, memory, bulk, project, reports, cases; also attacks, which is not run by default
     #[arg(
         long,
         value_delimiter = ',',
-        default_value = "ingest,sqlite,append,reads,tail,project,memory,bulk,reports,scale,scale-sqlite"
+        default_value = "ingest,sqlite,append,reads,tail,project,memory,bulk,reports,cases,scale,scale-sqlite"
     )]
     only: Vec<String>,
 
@@ -120,6 +121,11 @@ fn measure(cli: Cli) -> Result<()> {
             "memory" => bench.memory(cli.memory_builds)?,
             "bulk" => bench.bulk()?,
             "reports" => bench.reports()?,
+            "cases" => {
+                let mut both = bench.cases(Kind::Sqlite)?;
+                both.extend(bench.cases(Kind::Postgres)?);
+                both
+            }
             "scale" => bench.scale(&cli.sizes, Kind::Postgres)?,
             "scale-sqlite" => bench.scale(&cli.sizes, Kind::Sqlite)?,
             other => return Err(anyhow!("unknown group '{other}'")),

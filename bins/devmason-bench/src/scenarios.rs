@@ -17,7 +17,7 @@ use crate::server::Server;
 use crate::yardstick;
 
 /// Encodes `bench:bench-pw`.
-const CREDENTIALS: (&str, &str) = ("Authorization", "Basic YmVuY2g6YmVuY2gtcHc=");
+pub(crate) const CREDENTIALS: (&str, &str) = ("Authorization", "Basic YmVuY2g6YmVuY2gtcHc=");
 
 /// The state shared by all scenarios.
 pub(crate) struct Bench {
@@ -31,14 +31,14 @@ pub(crate) struct Bench {
 /// The members of a build in a list without outputs.
 const FIELDS: &str = "fields=id,state,success,started,finished,tags,client,links";
 
-type Requests = Rc<Vec<Vec<u8>>>;
+pub(crate) type Requests = Rc<Vec<Vec<u8>>>;
 
 /// The same requests for this many connections.
-fn on(connections: usize, requests: &Requests) -> Vec<Requests> {
+pub(crate) fn on(connections: usize, requests: &Requests) -> Vec<Requests> {
     vec![requests.clone(); connections]
 }
 
-fn get(path: &str) -> Vec<u8> {
+pub(crate) fn get(path: &str) -> Vec<u8> {
     request("GET", path, &[], "")
 }
 
@@ -92,7 +92,7 @@ impl Bench {
     }
 
     /// A server with a fresh database, in which the user `bench` has registered the projects.
-    fn server(&self, name: &str, kind: Kind) -> Result<(Server, String)> {
+    pub(crate) fn server(&self, name: &str, kind: Kind) -> Result<(Server, String)> {
         let url = self.database(name, kind);
         let server = Server::start(&self.program, &url)?;
         for project in 1..=PROJECTS as u64 {
@@ -118,7 +118,12 @@ impl Bench {
         Ok(outcome)
     }
 
-    fn rate(&self, server: &Server, connections: usize, requests: &Requests) -> Result<f64> {
+    pub(crate) fn rate(
+        &self,
+        server: &Server,
+        connections: usize,
+        requests: &Requests,
+    ) -> Result<f64> {
         Ok(self.load(server, on(connections, requests), Pace::Closed)?.rate)
     }
 
@@ -720,6 +725,15 @@ impl devmason_reports::Sink for Counted {
 pub(crate) enum Kind {
     Postgres,
     Sqlite,
+}
+
+impl Kind {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Postgres => "PostgreSQL",
+            Self::Sqlite => "SQLite",
+        }
+    }
 }
 
 fn thousands(n: u64) -> String {

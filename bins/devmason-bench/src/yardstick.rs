@@ -166,6 +166,80 @@ pub(crate) fn xml(text: &str) -> Result<f64> {
     Ok(text.len() as f64 / 1e6 / start.elapsed().as_secs_f64())
 }
 
+/// Tables with a row for each test case, as test cases were stored before strips.
+pub(crate) const CASE_TABLES: &str = "
+    create table old_test (id bigint primary key, project_id bigint not null, key bytea not null, name text not null,
+        unique (project_id, key));
+    create table old_result (project_id bigint not null, build_id uuid not null, position integer not null,
+        test_id bigint not null, status smallint not null, micros bigint, failure_key bytea, details bytea,
+        packed smallint not null, primary key (project_id, build_id, position));
+    create index old_result_by_test on old_result (project_id, test_id, build_id);
+    create index old_result_failed on old_result (project_id, build_id, position) where status >= 3;
+    insert into old_test select n, 1, decode(md5(n::text), 'hex'), 'tests.unit::test_does_what_it_should_' || n
+        from generate_series(0, 9999) n;
+    analyze old_test;";
+
+/// The rows of ten thousand cases: a thousand for each statement, one transaction.
+pub(crate) fn insert_cases() -> String {
+    let piece = |at: usize| {
+        let (first, last) = (at * 1000, at * 1000 + 999);
+        format!(
+            "insert into old_result select t.project_id, \
+             ('01900000-0000-7000-8000-' || lpad((:c)::text, 12, '0'))::uuid, n, t.id, \
+             case when n % 100 = 0 then 3 else 0 end, n * 7, null, null, 0 \
+             from generate_series({first}, {last}) n \
+             join old_test t on t.project_id = 1 and t.key = decode(md5(n::text), 'hex');\n"
+        )
+    };
+    let pieces: String = (0..10).map(piece).collect();
+    format!("\\set c random(0, 99999999999)\nbegin;\n{pieces}commit;\n")
+}
+
+/// Inserts the rows of ten thousand cases for each commit with SQLite alone; returns cases per
+/// second.
+pub(crate) fn sqlite_cases(path: &std::path::Path, time: Duration) -> Result<f64> {
+    let is_new = !path.exists();
+    let mut conn = rusqlite::Connection::open(path)?;
+    conn.execute_batch(
+        "pragma page_size = 8192; pragma journal_mode = wal; pragma synchronous = full; pragma cache_size = -8000;",
+    )?;
+    let key = |n: i64| uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, &n.to_le_bytes());
+    let keys: Vec<uuid::Uuid> = (0..10_000).map(key).collect();
+    if is_new {
+        conn.execute_batch(
+            "create table test (id integer primary key, project_id integer not null, key blob not null,
+                 name text not null, unique (project_id, key)) strict;
+             create table test_result (project_id integer not null, build_id blob not null, position integer not null,
+                 test_id integer not null, status integer not null, micros integer, failure_key blob, details blob,
+                 packed integer not null, primary key (project_id, build_id, position)) strict;
+             create index test_result_by_test on test_result (project_id, test_id, build_id);
+             create index test_result_failed on test_result (project_id, build_id, position) where status >= 3;",
+        )?;
+        let change = conn.transaction()?;
+        for (n, key) in keys.iter().enumerate() {
+            let name = format!("tests.unit::test_does_what_it_should_{n}");
+            let insert = "insert into test (project_id, key, name) values (1, ?, ?)";
+            change.execute(insert, (key.as_bytes(), name))?;
+        }
+        change.commit()?;
+    }
+    let mut insert = conn.prepare(
+        "insert into test_result (project_id, build_id, position, test_id, status, micros, packed)
+         select project_id, ?, ?, id, ?, ?, 0 from test where project_id = 1 and key = ?",
+    )?;
+    let (start, mut cases) = (Instant::now(), 0);
+    while start.elapsed() < time {
+        conn.execute_batch("begin immediate")?;
+        let id = *uuid::Uuid::now_v7().as_bytes();
+        for (n, key) in (0i64..).zip(&keys) {
+            let status = if n % 100 == 0 { 3 } else { 0 };
+            cases += insert.execute((id, n, status, n * 7, key.as_bytes()))?;
+        }
+        conn.execute_batch("commit")?;
+    }
+    Ok(cases as f64 / start.elapsed().as_secs_f64())
+}
+
 /// Inserts the rows of builds with SQLite alone, with as many builds per commit as in the server;
 /// returns builds per second.
 pub(crate) fn sqlite(path: &std::path::Path, time: Duration) -> Result<f64> {
