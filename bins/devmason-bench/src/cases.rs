@@ -265,6 +265,11 @@ impl Bench {
                 store(&*repository, &new.collect::<Result<Vec<_>>>()?)?;
             }
             drop(repository);
+            if matches!(kind, Kind::Postgres) {
+                // What PostgreSQL does by itself after a while, and would do during the measurement.
+                self.cluster.sql(&url, "vacuum analyze");
+                self.cluster.sql(&url, "checkpoint");
+            }
             Server::start(&self.program, &url)
         };
         let (small, large) = (filled(1_000_000)?, filled(100_000_000)?);

@@ -22,9 +22,51 @@ pub(crate) fn pgbench(
     clients: usize,
     time: Duration,
 ) -> Result<f64> {
+    let text = run_pgbench(cluster, url, script, clients, time, &[])?;
+    let rate = text
+        .lines()
+        .find_map(|line| line.strip_prefix("tps = ")?.split(' ').next()?.parse::<f64>().ok());
+    rate.context("pgbench printed no rate")
+}
+
+/// The 99th percentile of the times of a script's transactions, in milliseconds, at a fixed rate per
+/// second. As in our own load, a time counts from when the transaction was due.
+pub(crate) fn pgbench_p99(
+    cluster: &Cluster,
+    url: &str,
+    script: &str,
+    clients: usize,
+    time: Duration,
+    rate: f64,
+) -> Result<f64> {
+    let logs = tempfile::tempdir()?;
+    let prefix = logs.path().join("log").display().to_string();
+    let rate = format!("--rate={rate}");
+    let options = ["--log", "--log-prefix", &prefix, &rate];
+    run_pgbench(cluster, url, script, clients, time, &options)?;
+    let mut micros: Vec<u64> = Vec::new();
+    for log in std::fs::read_dir(logs.path())? {
+        // Each line: client, number, microseconds, and others.
+        let text = std::fs::read_to_string(log?.path())?;
+        micros.extend(text.lines().filter_map(|line| line.split(' ').nth(2)?.parse::<u64>().ok()));
+    }
+    micros.sort_unstable();
+    let at = (micros.len().saturating_sub(1) as f64 * 0.99).round() as usize;
+    micros.get(at).map(|micros| *micros as f64 / 1e3).context("pgbench logged nothing")
+}
+
+fn run_pgbench(
+    cluster: &Cluster,
+    url: &str,
+    script: &str,
+    clients: usize,
+    time: Duration,
+    options: &[&str],
+) -> Result<String> {
     let mut file = tempfile::NamedTempFile::new()?;
     file.write_all(script.as_bytes())?;
     let mut command = Command::new(cluster.program("pgbench"));
+    command.args(options);
     command.args(["-n", "-M", "prepared", "-j", if clients > 1 { "2" } else { "1" }]);
     command.args(["-c", &clients.to_string(), "-T", &time.as_secs().max(1).to_string()]);
     for at in 0..STEPS {
@@ -33,11 +75,10 @@ pub(crate) fn pgbench(
     }
     command.arg("-D").arg(format!("client={}", sample::client()));
     let output = command.arg("-f").arg(file.path()).arg(url).stdin(Stdio::null()).output()?;
-    let text = String::from_utf8_lossy(if output.status.success() { &output.stdout } else { &[] });
-    let rate = text
-        .lines()
-        .find_map(|line| line.strip_prefix("tps = ")?.split(' ').next()?.parse::<f64>().ok());
-    rate.with_context(|| format!("pgbench: {}", String::from_utf8_lossy(&output.stderr)))
+    if !output.status.success() {
+        return Err(anyhow!("pgbench: {}", String::from_utf8_lossy(&output.stderr)));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// Creates what pgbench's scripts need in addition to the product's own tables.

@@ -15,7 +15,7 @@ use devmason_domain::{
 use devmason_hypermedia::document::ComponentRef;
 use devmason_reports::files::{Unpack, gather};
 use devmason_reports::{Format, NoteKind, Read, Seen, build};
-use devmason_repository::{Cases, KeptUpload, RawUpload, TestReport};
+use devmason_repository::{Cases, KeptUpload, RawBody, RawUpload, TestReport};
 use serde_json::Value;
 
 use crate::body::Inflated;
@@ -274,22 +274,39 @@ pub(crate) fn document_receipt(
     })
 }
 
-/// Number of cases that the recorder packs itself, which takes less than passing them on.
-const FEW: u64 = 100;
+/// Number of cases, and size of a body in bytes, that the recorder packs itself: that takes less
+/// than passing them on.
+const FEW_CASES: u64 = 100;
+const SHORT: usize = 16 << 10;
 
-/// Packs the cases of a report before its turn to be stored comes, so that nobody waits for that.
+/// Packs a report before its turn to be stored comes, so that nobody waits for that. Cases and body
+/// are packed at the same time.
 pub(crate) async fn pack(
     call: &Call<'_>,
     project: ProjectId,
     report: &mut TestReport,
 ) -> Result<(), ApiError> {
-    if report.tests.len() <= FEW {
-        return Ok(());
-    }
-    if let Cases::Given(tests) = std::mem::take(&mut report.tests) {
-        let packed = call.ask(move |repository| repository.test_pack(project, &tests)).await?;
-        report.tests = Cases::Packed(packed);
-    }
+    let cases = async |cases: &mut Cases| {
+        if cases.len() > FEW_CASES
+            && let Cases::Given(tests) = std::mem::take(cases)
+        {
+            let packed = call.ask(move |repository| repository.test_pack(project, &tests)).await?;
+            *cases = Cases::Packed(packed);
+        }
+        Ok::<_, ApiError>(())
+    };
+    let body = async |upload: Option<&mut RawUpload>| {
+        if let Some(RawUpload { body, .. }) = upload
+            && body.len() > SHORT
+            && let RawBody::Given(given) = body
+        {
+            let given = given.clone();
+            let packed = call.ask(move |repository| Ok(repository.upload_pack(&given))).await?;
+            *body = RawBody::Packed(packed);
+        }
+        Ok::<_, ApiError>(())
+    };
+    futures_util::future::try_join(cases(&mut report.tests), body(report.upload.as_mut())).await?;
     Ok(())
 }
 
@@ -320,7 +337,7 @@ impl Upload {
             content_type: call.header(header::CONTENT_TYPE).unwrap_or_default().to_owned(),
             said: call.request.query_string().to_owned(),
             one_step,
-            body: call.received().to_vec(),
+            body: RawBody::Given(call.received().clone()),
         };
         let is_kept = call.app.settings.uploads.keeps(call.received().len());
         let upload = is_kept.then(kept);

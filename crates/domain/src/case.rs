@@ -75,7 +75,7 @@ pub struct TestDetails {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub properties: Vec<(String, String)>,
     /// Number of runs after the first.
-    #[serde(skip_serializing_if = "is_none")]
+    #[serde(skip_serializing_if = "is_zero")]
     pub retries: u32,
     /// The source file.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -95,6 +95,16 @@ impl TestDetails {
         file: None,
         line: None,
     };
+
+    /// Whether there are none.
+    pub fn is_none(&self) -> bool {
+        self.stdout.is_empty()
+            && self.stderr.is_empty()
+            && self.properties.is_empty()
+            && self.retries == 0
+            && self.file.is_none()
+            && self.line.is_none()
+    }
 }
 
 /// The details of a case. Empty details take hardly any memory: most of a million cases have none.
@@ -117,7 +127,7 @@ impl std::ops::DerefMut for Details {
 
 impl From<TestDetails> for Details {
     fn from(details: TestDetails) -> Self {
-        Self((details != TestDetails::NONE).then(|| Box::new(details)))
+        Self((!details.is_none()).then(|| Box::new(details)))
     }
 }
 
@@ -142,7 +152,7 @@ impl std::fmt::Debug for Details {
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
-fn is_none(count: &u32) -> bool {
+fn is_zero(count: &u32) -> bool {
     *count == 0
 }
 

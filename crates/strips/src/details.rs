@@ -48,7 +48,7 @@ pub(crate) struct Columns {
 impl Columns {
     /// Appends a case's details; whether it has any.
     pub(crate) fn push(&mut self, details: &TestDetails) -> bool {
-        if *details == TestDetails::NONE {
+        if details.is_none() {
             return false;
         }
         let mut kind = 0;

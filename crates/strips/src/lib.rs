@@ -17,8 +17,9 @@ use devmason_domain::{TestResult, TestStatus};
 pub use body::{Body, Packed, unpack};
 pub use details::unpack_details;
 
-/// Maximum number of cases of a strip.
-pub const CASES: usize = 16_384;
+/// Maximum number of cases of a strip. A page of cases unpacks one strip or two, so its cost is that
+/// of this many cases, however many a build has.
+pub const CASES: usize = 4_096;
 
 /// Size of a strip's details, before they are compressed, from which the next case begins a new
 /// strip.
@@ -221,7 +222,7 @@ mod tests {
 
     #[test]
     fn a_case_in_the_order_of_the_last_report_takes_hardly_more_than_its_duration() {
-        // Durations of milliseconds, up to 16 seconds: at most 14 bits each.
+        // Durations of milliseconds, up to 16 seconds: 14 bits each.
         let millis = (0..CASES as u64).map(|n| ((n * 2_654_435_761) >> 7) % 16_384 * 1000);
         let cases: Vec<_> =
             (1..).zip(millis).map(|(test, micros)| (test, passed(micros), None)).collect();

@@ -1,5 +1,6 @@
 //! Uploads: the report files received, their receipts, and reparsing.
 
+use bytes::Bytes;
 use devmason_domain::{Build, BuildId, ProjectId, Step, Timestamp};
 
 use crate::{Cases, Result, Updated};
@@ -16,7 +17,38 @@ pub struct RawUpload {
     /// Whether all its files form one step, instead of one step each.
     pub one_step: bool,
     /// The body, decompressed.
-    pub body: Vec<u8>,
+    pub body: RawBody,
+}
+
+/// The body of an upload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RawBody {
+    /// As it was received. The store packs it.
+    Given(Bytes),
+    /// Packed by [`Uploads::upload_pack`].
+    Packed(PackedBody),
+}
+
+impl RawBody {
+    /// Size in bytes, as it is now.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Given(body) => body.len(),
+            Self::Packed(body) => body.bytes.len(),
+        }
+    }
+
+    /// Whether the body is empty.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// A body in the form in which it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PackedBody {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) is_compressed: bool,
 }
 
 /// The test cases of a build or step.
@@ -118,6 +150,9 @@ impl Receipts {
 
 /// Uploads and their receipts.
 pub trait Uploads {
+    /// Packs a body for storage, which takes a while if it is long. Builds and steps do it for uploads
+    /// that are not packed yet, and whatever is stored with them waits for it.
+    fn upload_pack(&self, body: &[u8]) -> PackedBody;
     /// The receipts of a build: the first `most` of its documents and the first `most` of its files.
     /// Unless all are requested (`u32::MAX`), no more files are read once 8 MiB are exceeded.
     fn receipt_list(&self, project: ProjectId, build: BuildId, most: u32) -> Result<Receipts>;

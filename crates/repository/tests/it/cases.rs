@@ -225,12 +225,13 @@ fn uploads_are_kept_and_read_again(store: &Store) {
     open.test_report.document = Some("\"build\"".into());
     let id = open.id;
     store.record(open);
+    let body = |nth: usize| bytes::Bytes::from(format!("<{nth}/>").repeat(100));
     let raw = |nth: usize| RawUpload {
         received: at("2026-01-01T00:00:00Z"),
         content_type: "text/xml".into(),
         said: "name=x".into(),
         one_step: true,
-        body: format!("<{nth}/>").repeat(100).into_bytes(),
+        body: RawBody::Given(body(nth)),
     };
     // A step from a document, and two from uploads in one batch, the second without cases.
     let steps: Vec<NewStep> = (0..3)
@@ -239,7 +240,11 @@ fn uploads_are_kept_and_read_again(store: &Store) {
             let mut test_report = TestReport { tests: tests.into(), ..TestReport::default() };
             if nth > 0 {
                 test_report.receipts = vec![format!("{nth}")];
-                test_report.upload = Some(raw(nth));
+                let mut upload = raw(nth);
+                if nth == 2 {
+                    upload.body = RawBody::Packed(store.upload_pack(&body(nth)));
+                }
+                test_report.upload = Some(upload);
             } else {
                 test_report.document = Some("\"step\"".into());
             }
@@ -267,7 +272,7 @@ fn uploads_are_kept_and_read_again(store: &Store) {
         (kept[1].content_type.as_str(), kept[1].said.as_str(), kept[1].one_step),
         ("text/xml", "name=x", true)
     );
-    assert_eq!(store.upload_body(project.id, id, 1).unwrap(), Some(raw(2).body));
+    assert_eq!(store.upload_body(project.id, id, 1).unwrap(), Some(body(2).to_vec()));
     assert_eq!(store.upload_body(project.id, id, 2).unwrap(), None);
 
     let documents = vec!["\"build\"".to_owned(), "\"step\"".to_owned()];
@@ -311,7 +316,7 @@ fn uploads_go_when_they_are_old_or_too_many(store: &Store) {
             said: String::new(),
             one_step: false,
             // Incompressible data.
-            body: (0..250).flat_map(|_| *uuid::Uuid::new_v4().as_bytes()).collect(),
+            body: RawBody::Given((0..250).flat_map(|_| *uuid::Uuid::new_v4().as_bytes()).collect()),
         });
         let test_report = TestReport { upload, ..TestReport::default() };
         let new = NewBuild { test_report, ..build(&project, "2026-01-01T00:00:00Z", &[]) };

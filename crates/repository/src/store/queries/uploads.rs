@@ -12,7 +12,8 @@ use crate::store::fault::Outcome;
 use crate::store::packed::{pack_bytes, unpack_bytes};
 use crate::store::schema::{build, receipt, step, upload};
 use crate::{
-    KeptUpload, PackedCases, Piece, Receipts, Reread, Result, TestReport, Updated, Uploads,
+    KeptUpload, PackedBody, PackedCases, Piece, RawBody, Receipts, Reread, Result, TestReport,
+    Updated, Uploads,
 };
 
 pub(super) fn number(n: u32) -> i32 {
@@ -44,7 +45,14 @@ pub(super) fn add(conn: &mut Conn, part: &Part<'_>, first_test: u32) -> Outcome<
         .filter(upload::project_id.eq(part.project.0).and(upload::build_id.eq(Id(part.build.0))))
         .count()
         .get_result(conn)?;
-    let body = pack_bytes(&raw.body);
+    let packed;
+    let body = match &raw.body {
+        RawBody::Packed(body) => body,
+        RawBody::Given(body) => {
+            packed = pack(body);
+            &packed
+        }
+    };
     diesel::insert_into(upload::table)
         .values((
             (
@@ -63,9 +71,9 @@ pub(super) fn add(conn: &mut Conn, part: &Part<'_>, first_test: u32) -> Outcome<
                 upload::tests.eq(i32::try_from(part.cases.len()).unwrap_or(i32::MAX)),
                 upload::first_receipt.eq(number(first_receipt)),
                 upload::receipts.eq(i32::try_from(part.report.receipts.len()).unwrap_or(i32::MAX)),
-                upload::bytes.eq(i64::try_from(body.len()).unwrap_or(i64::MAX)),
-                upload::packed.eq(i16::from(matches!(body, Cow::Owned(_)))),
-                upload::body.eq(body.as_ref()),
+                upload::bytes.eq(i64::try_from(body.bytes.len()).unwrap_or(i64::MAX)),
+                upload::packed.eq(i16::from(body.is_compressed)),
+                upload::body.eq(body.bytes.as_slice()),
             ),
         ))
         .execute(conn)?;
@@ -259,7 +267,17 @@ impl Part<'_> {
     }
 }
 
+fn pack(body: &[u8]) -> PackedBody {
+    match pack_bytes(body) {
+        Cow::Owned(bytes) => PackedBody { bytes, is_compressed: true },
+        Cow::Borrowed(bytes) => PackedBody { bytes: bytes.to_vec(), is_compressed: false },
+    }
+}
+
 impl Uploads for Store {
+    fn upload_pack(&self, body: &[u8]) -> PackedBody {
+        pack(body)
+    }
     fn receipt_list(&self, project: ProjectId, build: BuildId, most: u32) -> Result<Receipts> {
         self.read(|conn| receipts(conn, project, build, most))
     }

@@ -2,6 +2,7 @@
 //! evaluated here, as SQL would: a comparison with null is neither true nor false, nulls sort last,
 //! and text compares by its bytes.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::collections::HashMap;
 
@@ -33,10 +34,20 @@ type NamesOf = HashMap<i64, (String, String)>;
 
 /// A value of a case's field; `None` is null.
 #[derive(Debug, Clone, PartialEq, PartialOrd)]
-enum Field {
-    Text(String),
+enum Field<'a> {
+    Text(Cow<'a, str>),
     Number(f64),
     Uuid(uuid::Uuid),
+}
+
+impl Field<'_> {
+    fn into_owned(self) -> Field<'static> {
+        match self {
+            Self::Text(text) => Field::Text(text.into_owned().into()),
+            Self::Number(number) => Field::Number(number),
+            Self::Uuid(id) => Field::Uuid(id),
+        }
+    }
 }
 
 /// A case, as conditions see it.
@@ -48,17 +59,17 @@ struct Case<'a> {
     case: Packed,
 }
 
-impl Case<'_> {
+impl<'a> Case<'a> {
     /// A field's value. Every field of the domain's table has one; a test checks each.
-    fn field(&self, name: &str) -> Option<Field> {
-        let text = |text: &str| Some(Field::Text(text.to_owned()));
+    fn field(&self, name: &str) -> Option<Field<'a>> {
+        let text = |text: &'a str| Some(Field::Text(text.into()));
         let (suite, own) = self.name.map_or(("", ""), |(suite, own)| (suite, own));
         match name {
-            "id" => Some(Field::Text(format!("{}:{}", self.build.0, self.position))),
+            "id" => Some(Field::Text(format!("{}:{}", self.build.0, self.position).into())),
             "build_id" => Some(Field::Uuid(self.build.0)),
             "project" => text(self.project),
             "position" => Some(Field::Number(self.position.into())),
-            "full_name" => Some(Field::Text(full_test_name(suite, own))),
+            "full_name" => Some(Field::Text(full_test_name(suite, own).into())),
             "suite" => text(suite),
             "name" => text(own),
             "status" => text(self.case.status.as_str()),
@@ -97,8 +108,10 @@ impl Case<'_> {
         let field = self.field(key.field)?;
         let value = match value {
             // A project's name is looked up regardless of case.
-            Value::Text(text) if key.field == "project" => Field::Text(text.to_ascii_lowercase()),
-            Value::Text(text) => Field::Text(text.clone()),
+            Value::Text(text) if key.field == "project" => {
+                Field::Text(text.to_ascii_lowercase().into())
+            }
+            Value::Text(text) => Field::Text(text.into()),
             Value::Number(number) => Field::Number(*number as f64),
             Value::Uuid(id) => Field::Uuid(*id),
             Value::Boolean(_) | Value::Datetime(_) => return None,
@@ -124,8 +137,11 @@ impl Case<'_> {
     }
 }
 
+/// The values of a case's sort keys.
+type Values = [Option<Field<'static>>];
+
 /// The order of two cases by the values of their sort keys; nulls last in either direction.
-fn by_keys(keys: &[SortKey], one: &[Option<Field>], other: &[Option<Field>]) -> Ordering {
+fn by_keys(keys: &[SortKey], one: &Values, other: &Values) -> Ordering {
     for ((key, one), other) in keys.iter().zip(one).zip(other) {
         let order = match (one, other) {
             (Some(one), Some(other)) => {
@@ -156,7 +172,7 @@ struct Page<'a> {
     offset: usize,
     limit: usize,
     count: u64,
-    kept: Vec<(Vec<Option<Field>>, Match)>,
+    kept: Vec<(Box<Values>, Match)>,
 }
 
 impl Page<'_> {
@@ -172,7 +188,8 @@ impl Page<'_> {
         if !is_in && self.sort.is_empty() {
             return;
         }
-        let values = self.sort.iter().map(|sort| case.field(sort.key.field)).collect();
+        let value = |sort: &SortKey| case.field(sort.key.field).map(Field::into_owned);
+        let values = self.sort.iter().map(value).collect();
         let Case { build, position, case, .. } = *case;
         self.kept.push((values, Match { project, build, position, case }));
         if self.kept.len() >= self.most().saturating_mul(2).max(1_000) {
