@@ -7,7 +7,7 @@ use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName};
 use actix_web::web::{self, Bytes};
-use devmason_domain::{Digest, Project, Slug, Viewer};
+use devmason_domain::{Account, Digest, Project, Slug, Username, Viewer};
 use devmason_hypermedia::{Base, Resource, View, document};
 use devmason_repository::{Claim, Claimed, Repository};
 use serde::de::DeserializeOwned;
@@ -72,6 +72,13 @@ impl Call<'_> {
     /// The project with this name; fails if it doesn't exist.
     pub(crate) async fn project(&self, slug: &Slug) -> Result<Project, ApiError> {
         self.find_project(slug).await?.ok_or(ApiError::NotFound("project not found"))
+    }
+
+    /// The user with this name; fails if there is none.
+    pub(crate) async fn user(&self, username: &Username) -> Result<Account, ApiError> {
+        let username = username.clone();
+        let found = self.ask(move |repository| repository.user_find(&username)).await?;
+        found.ok_or(ApiError::NotFound("user not found"))
     }
 
     /// The project with this name.

@@ -146,7 +146,7 @@ fn is_browsers(request: &HttpRequest, resource: Option<&Resource>) -> bool {
         && resource.is_some_and(|resource| is_form(request, resource));
     let is_page = request.method() == http::Method::GET
         && Params::read(request.query_string())
-            .and_then(|params| format(request, &params))
+            .and_then(|params| Ok(format(request, params.format()?)))
             .is_ok_and(|format| format == Format::Html);
     is_form || is_page
 }
@@ -203,7 +203,7 @@ async fn answer(
         return Err(ApiError::CrossSite);
     }
     let params = Params::read(request.query_string())?;
-    let wanted = format(request, &params)?;
+    let wanted = format(request, params.format()?);
     let session = Session::of(request, &origin.base);
     if let (Asked::Do(Method::Post), Ok(of)) = (&asked, &resource)
         && is_form(request, of)

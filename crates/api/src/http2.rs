@@ -20,7 +20,7 @@ use h2::server::{Builder, SendResponse};
 use h2::{RecvStream, SendStream};
 use tokio::time::timeout;
 
-use crate::server::{IDLE, Stream};
+use crate::stream::{IDLE, Stream};
 
 /// Maximum number of concurrent requests per connection, as announced to the client.
 const STREAMS: u32 = 16;

@@ -31,6 +31,7 @@ mod server;
 mod session;
 mod settings;
 mod store;
+mod stream;
 mod turns;
 mod upload;
 

@@ -4,10 +4,8 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::TcpListener;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use actix_http::{HttpService, Protocol};
@@ -20,13 +18,12 @@ use actix_web::dev::AppConfig;
 use actix_web::http::KeepAlive;
 use actix_web::middleware::Compress;
 use actix_web::{App as ActixApp, web};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
 
 use crate::app::App;
-use crate::connection::{Connection, Guarded};
+use crate::connection::Guarded;
+use crate::stream::{IDLE, Stream};
 use crate::{dispatch, http2, respond};
 
 /// Time limit for requests in progress after the server was told to stop.
@@ -34,9 +31,6 @@ const LAST_REQUESTS: Duration = Duration::from_secs(30);
 
 /// Time limit for receiving a request head, and for the TLS handshake.
 const HEAD: Duration = Duration::from_secs(5);
-
-/// Maximum idle time of a connection between two requests.
-pub(crate) const IDLE: Duration = Duration::from_secs(15);
 
 /// Serves connections from a listener.
 pub(crate) fn run(listener: TcpListener, app: web::Data<App>) -> io::Result<Server> {
@@ -128,85 +122,4 @@ pub(crate) fn run(listener: TcpListener, app: web::Data<App>) -> io::Result<Serv
         })
     })?;
     Ok(builder.run())
-}
-
-/// The byte stream of a connection.
-pub(crate) enum Stream {
-    Plain(Guarded<TcpStream>),
-    Tls(Box<TlsStream<Guarded<TcpStream>>>),
-}
-
-impl Stream {
-    pub(crate) fn connection(&self) -> &Arc<Connection> {
-        match self {
-            Self::Plain(stream) => stream.connection(),
-            Self::Tls(stream) => stream.get_ref().0.connection(),
-        }
-    }
-
-    /// Whether both ends negotiated HTTP/2.
-    fn is_http2(&self) -> bool {
-        match self {
-            Self::Plain(_) => false,
-            Self::Tls(stream) => stream.get_ref().1.alpn_protocol() == Some(b"h2"),
-        }
-    }
-}
-
-impl AsyncRead for Stream {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
-            Self::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
-        }
-    }
-}
-
-impl AsyncWrite for Stream {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
-            Self::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
-        }
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        pieces: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_write_vectored(context, pieces),
-            Self::Tls(stream) => Pin::new(stream).poll_write_vectored(context, pieces),
-        }
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        match self {
-            Self::Plain(stream) => stream.is_write_vectored(),
-            Self::Tls(stream) => stream.is_write_vectored(),
-        }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_flush(context),
-            Self::Tls(stream) => Pin::new(stream).poll_flush(context),
-        }
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_shutdown(context),
-            Self::Tls(stream) => Pin::new(stream).poll_shutdown(context),
-        }
-    }
 }

@@ -13,7 +13,7 @@ use devmason_hypermedia::document::{
     BuildDocument, ComponentRef, IncomingBuild, Results, around_steps, written_step,
 };
 use devmason_hypermedia::{Fields, Resource};
-use devmason_repository::{Claimed, Error, NewBuild, Recorded, Sought, TestReport, Updated};
+use devmason_repository::{Claimed, Error, Named, NewBuild, Recorded, Sought, TestReport, Updated};
 use futures_util::StreamExt;
 use futures_util::future::ready;
 use futures_util::stream::{once, try_unfold};
@@ -22,7 +22,6 @@ use uuid::Uuid;
 use crate::budget::Lane;
 use crate::call::Call;
 use crate::error::ApiError;
-use crate::objects::named;
 use crate::respond::{leading, no_content};
 use crate::upload::{self, Upload};
 
@@ -272,7 +271,7 @@ fn sought(reference: ComponentRef) -> Sought {
     match reference {
         ComponentRef::Id(id) => Sought::Id(id),
         ComponentRef::Name { component_type, name } => {
-            Sought::OfType(named(component_type.as_str()), name.as_str().to_owned())
+            Sought::OfType(Named::from(component_type.as_str()), name.as_str().to_owned())
         }
     }
 }

@@ -7,7 +7,7 @@ use devmason_hypermedia::{BuildsOf, Resource};
 use devmason_pages::{Entry, Standing};
 use devmason_repository::Scope;
 
-use super::lists::ListOf;
+use super::lists::{self, ListOf};
 use crate::call::Call;
 use crate::error::ApiError;
 
@@ -37,7 +37,7 @@ async fn scope(call: &Call<'_>, of: &BuildsOf) -> Result<(Scope, String, String)
 /// The newest builds of a list, each with its project's slug.
 async fn newest(call: &Call<'_>, scope: Scope, limit: u64) -> Result<Vec<(Build, Slug)>, ApiError> {
     call.ask(move |repository| {
-        let builds = crate::pages::newest(repository, scope, limit)?;
+        let builds = lists::newest(repository, scope, limit)?;
         let ids: Vec<_> = builds.iter().map(|build| build.project).collect();
         let projects = repository.projects_by_id(&ids)?;
         let slug = |build: &Build| {

@@ -65,7 +65,7 @@ impl ListOf {
 
     /// The builds that a user sent.
     pub(crate) async fn user(call: &Call<'_>, username: &Username) -> Result<Self, ApiError> {
-        Ok(Self::User(super::users::find(call, username).await?))
+        Ok(Self::User(call.user(username).await?))
     }
 
     /// The list with this name.
@@ -452,4 +452,15 @@ fn with_steps(
         Some(written.map(|written| (build, Some(written))))
     });
     with_steps.collect()
+}
+
+/// The newest builds of a list, for callers that don't need a whole page.
+pub(crate) fn newest(
+    repository: &dyn Repository,
+    scope: Scope,
+    limit: u64,
+) -> devmason_repository::Result<Vec<Build>> {
+    let query =
+        BuildQuery { scope, selection: Selection::default(), start: Start::Offset(0), limit };
+    Ok(repository.build_list(&query)?.builds)
 }

@@ -1,6 +1,6 @@
 //! The server itself: permitted methods, health, metrics, API description.
 
-use super::{builds, lists, users};
+use super::{builds, lists};
 use crate::call::Call;
 use crate::error::ApiError;
 use crate::metrics::Metrics;
@@ -63,13 +63,13 @@ pub(crate) async fn methods(call: &Call<'_>) -> Result<Vec<Method>, ApiError> {
             builds::find(call, slug, key).await?;
             view.methods(Subject::ReadOnly)
         }
-        Place::User(username) => match users::find(call, username).await {
+        Place::User(username) => match call.user(username).await {
             Ok(_) => view.methods(Subject::User(username, true)),
             Err(ApiError::NotFound(_)) => view.methods(Subject::User(username, false)),
             Err(error) => return Err(error),
         },
         Place::InUser(username) => {
-            users::find(call, username).await?;
+            call.user(username).await?;
             view.methods(Subject::ReadOnly)
         }
         Place::Components => view.methods(Subject::Components),

@@ -14,12 +14,6 @@ use crate::respond::no_content;
 const PER_PAGE: u64 = 25;
 const NO_USER: ApiError = ApiError::NotFound("user not found");
 
-/// The user with this name; fails if the user doesn't exist.
-pub(crate) async fn find(call: &Call<'_>, username: &Username) -> Result<Account, ApiError> {
-    let username = username.clone();
-    call.ask(move |repository| repository.user_find(&username)).await?.ok_or(NO_USER)
-}
-
 fn document<'a>(call: &Call<'_>, account: &'a Account) -> UserDocument<'a> {
     UserDocument::new(account, call.view().user_links(&account.username))
 }
@@ -52,7 +46,7 @@ pub(crate) async fn list(call: &Call<'_>) -> Result<HttpResponse, ApiError> {
 }
 
 pub(crate) async fn get(call: &Call<'_>, username: &Username) -> Result<HttpResponse, ApiError> {
-    let account = find(call, username).await?;
+    let account = call.user(username).await?;
     let etag = etag(call, &account);
     if let Some(answer) = call.ready(&etag) {
         return Ok(answer);
@@ -96,7 +90,7 @@ async fn change_password(
     incoming: IncomingUser,
 ) -> Result<HttpResponse, ApiError> {
     call.expects_something()?;
-    let account = find(call, username).await?;
+    let account = call.user(username).await?;
     let seen = call.seen(account.version, &[&account.id.0, &account.version])?;
     let password = checked(incoming.password.ok_or_else(|| bad_password("required"))?)?;
     let hash = call.app.verifier.hash(password, call.client).await?;
@@ -119,7 +113,7 @@ fn bad_password(problem: &str) -> ApiError {
 
 pub(crate) async fn delete(call: &Call<'_>, username: &Username) -> Result<HttpResponse, ApiError> {
     call.app.settings.policy.delete_user(call.viewer(), username)?;
-    let account = find(call, username).await?;
+    let account = call.user(username).await?;
     let seen = call.seen(account.version, &[&account.id.0, &account.version])?;
     let updated = call.ask(move |repository| repository.user_delete(account.id, seen)).await?;
     match updated {

@@ -44,14 +44,6 @@ fn table(collection: Collection) -> &'static Table {
     }
 }
 
-/// A UUID in the form written by the server is an id; anything else is a name.
-pub(crate) fn named(text: &str) -> Named {
-    match Uuid::try_parse(text) {
-        Ok(id) if id.to_string() == text.to_ascii_lowercase() => Named::Id(id),
-        _ => Named::Name(text.to_owned()),
-    }
-}
-
 fn type_etag(of: &ComponentType) -> String {
     object_etag("componenttype", &[&of.id, &of.version])
 }
@@ -177,13 +169,13 @@ fn component_object<'a>(of: &'a Component, types: &'a [ComponentType]) -> Compon
 
 /// The component type with this id or name; fails if it doesn't exist.
 pub(crate) async fn component_type(call: &Call<'_>, id: &str) -> Result<ComponentType, ApiError> {
-    let wanted = named(id);
+    let wanted = Named::from(id);
     call.ask(move |repository| repository.component_type_find(&wanted)).await?.ok_or(NO_OBJECT)
 }
 
 /// The component with this id or name; fails if there is none or several.
 pub(crate) async fn component(call: &Call<'_>, id: &str) -> Result<Component, ApiError> {
-    let wanted = named(id);
+    let wanted = Named::from(id);
     let mut found = call.ask(move |repository| repository.component_find(&wanted)).await?;
     match found.len() {
         0 | 1 => found.pop().ok_or(NO_OBJECT),
@@ -249,7 +241,7 @@ pub(crate) async fn get(
         }
         Collection::Users => {
             let username = id.parse().map_err(|_| NO_OBJECT)?;
-            let of = crate::documents::users::find(call, &username).await?;
+            let of = call.user(&username).await?;
             let etag = object_etag("user", &[&of.id.0, &of.version]);
             one(call, collection, etag.clone(), UserObject::new(&of, etag))
         }

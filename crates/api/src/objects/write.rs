@@ -26,7 +26,7 @@ pub(crate) async fn create(
     let name = incoming.name.clone().ok_or_else(|| IncomingComponent::missing("name"))?;
     let component_type = incoming
         .component_type()
-        .map(named)
+        .map(Named::from)
         .ok_or_else(|| IncomingComponent::missing("componenttype"))?;
     let new = NewComponent {
         id,
@@ -97,7 +97,8 @@ pub(crate) async fn update(
     policy.change_component(call.viewer(), of.creator)?;
     let seen = call.must_have_seen(of.version, &component_etag(&of))?;
     let incoming: IncomingComponent = call.document().await?;
-    let (name, component_type) = (incoming.name.clone(), incoming.component_type().map(named));
+    let (name, component_type) =
+        (incoming.name.clone(), incoming.component_type().map(Named::from));
     let details = incoming.details();
     let update = move |repository: &dyn devmason_repository::Repository| {
         repository.component_update(of.id, name.as_ref(), component_type.as_ref(), &details, seen)

@@ -11,11 +11,8 @@ pub(crate) mod session;
 pub(crate) mod users;
 
 use actix_web::HttpResponse;
-use devmason_domain::Build;
-use devmason_domain::query::Selection;
 use devmason_hypermedia::{ListLinks, Operation};
 use devmason_pages::Pager;
-use devmason_repository::{BuildQuery, Repository, Scope, Start};
 
 use crate::call::Call;
 use crate::documents::lists::ListOf;
@@ -59,13 +56,6 @@ pub(crate) async fn find(
         _ => return Ok(None),
     };
     page.map(Some)
-}
-
-/// The newest builds of a list, for callers that don't need a whole page.
-pub(crate) fn newest(repository: &dyn Repository, scope: Scope, limit: u64) -> Answer<Vec<Build>> {
-    let query =
-        BuildQuery { scope, selection: Selection::default(), start: Start::Offset(0), limit };
-    Ok(repository.build_list(&query)?.builds)
 }
 
 /// The links of a range of a list.

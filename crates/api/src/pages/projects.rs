@@ -9,9 +9,10 @@ use devmason_hypermedia::{ListLinks, Method, Subject};
 use devmason_pages::{Pager, ProjectPage, ProjectRow, Projects, TestLine};
 use devmason_repository::{Listing, Repository, Scope, TestQuery};
 
-use super::{Answer, newest, pager};
+use super::{Answer, pager};
 use crate::call::Call;
 use crate::comparison::{failed_query, name_of, statuses_in};
+use crate::documents::lists::newest;
 use crate::documents::projects::requested;
 use crate::error::ApiError;
 use crate::params::holding;

@@ -6,9 +6,10 @@ use devmason_hypermedia::{ListLinks, Method, Subject};
 use devmason_pages::{Row, User, Users};
 use devmason_repository::Scope;
 
-use super::{newest, pager};
+use super::pager;
 use crate::call::Call;
-use crate::documents::users::{find, requested};
+use crate::documents::lists::newest;
+use crate::documents::users::requested;
 use crate::error::ApiError;
 
 /// All users.
@@ -25,7 +26,7 @@ pub(crate) async fn list(call: &Call<'_>) -> Result<HttpResponse, ApiError> {
 
 /// A user with their recent builds.
 pub(crate) async fn get(call: &Call<'_>, username: &Username) -> Result<HttpResponse, ApiError> {
-    let account = find(call, username).await?;
+    let account = call.user(username).await?;
     let id = account.id;
     let (builds, projects) = call
         .ask(move |repository| {

@@ -14,6 +14,16 @@ pub enum Named {
     Name(String),
 }
 
+/// A UUID in the form written by the server is an id; anything else is a name.
+impl From<&str> for Named {
+    fn from(text: &str) -> Self {
+        match Uuid::try_parse(text) {
+            Ok(id) if id.to_string() == text.to_ascii_lowercase() => Self::Id(id),
+            _ => Self::Name(text.to_owned()),
+        }
+    }
+}
+
 /// A reference from a build to a component.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Sought {

@@ -13,6 +13,8 @@ use crate::store::fault::Fault;
 use crate::store::{PULSE_WAIT, READERS_WAIT, WRITERS_WAIT, migrate};
 use crate::{Error, Options, Repository, Result};
 
+use tuned::Glance;
+
 type Conn = diesel::pg::PgConnection;
 type Db = diesel::pg::Pg;
 
@@ -36,7 +38,7 @@ fn store(url: &str, options: &Options) -> Result<queries::Store> {
     // Writers have their own connections, so that slow reads do not delay reports.
     let (epoch, trouble) = (queries::Epoch::default(), Arc::<queries::Trouble>::default());
     Ok(queries::Store {
-        glance: tuned::Glance,
+        glance: Glance,
         readers: queries::Pool::new(
             url,
             tuned::Role::Reader { timeout: options.query_timeout },

@@ -5,27 +5,15 @@ use devmason_domain::{Build, BuildId, BuildKey, Closing, ProjectId, Step, Timest
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
 
-use super::rows::{Joined, builds, domain};
+use super::rows::{Joined, builds, domain, there};
 use super::{Conn, Store, cases, counts, lists, next, record, steps, tuned, uploads};
 use crate::store::columns::{At, Id, instant};
 use crate::store::fault::Outcome;
-use crate::store::schema::{build, build_component, build_tag, project, step};
+use crate::store::schema::{build, build_component, build_tag, step};
 use crate::{
     Actor, Appended, BuildPart, BuildQuery, Builds, Closed, Count, NewBuild, NewStep, Recorded,
     Result, Scope, Tally, Updated,
 };
-
-/// The collection's name in the store. It counts changes to existing builds and has no members.
-pub(super) const COLLECTION: &str = "builds";
-
-/// Whether a build is finished; `None` if it does not exist.
-pub(super) fn there(conn: &mut Conn, project: ProjectId, id: BuildId) -> Outcome<Option<bool>> {
-    let there = build::table
-        .inner_join(project::table)
-        .filter(build::project_id.eq(project.0).and(build::id.eq(Id(id.0))))
-        .filter(project::slug_key.is_not_null());
-    Ok(there.select(build::finished.is_not_null()).first(conn).optional()?)
-}
 
 pub(super) fn close(
     conn: &mut Conn,
@@ -126,7 +114,7 @@ pub(super) fn delete(
         diesel::delete(build_tag::table.find((project.0, tag, Id(id.0)))).execute(conn)?;
     }
     counts::bump(conn, project.0, tags.iter().copied(), sender, -1)?;
-    counts::collection_changed(conn, COLLECTION, 0)?;
+    counts::collection_changed(conn, counts::BUILDS, 0)?;
     Ok(Updated::Done(()))
 }
 

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::filter::{Columns, bounds};
 use super::users::Resolved;
-use super::{Conn, Db, Sql, Store, builds, claims, counts, next, tuned, users};
+use super::{Conn, Db, Sql, Store, claims, counts, next, tuned, users};
 use crate::store::columns::{At, Id, instant};
 use crate::store::fault::{Fault, Outcome};
 use crate::store::schema::{build_component, component, component_type, project, sql};
@@ -345,7 +345,7 @@ fn forget(conn: &mut Conn, id: Uuid) -> Outcome<()> {
             .bind::<sql::Uuid, _>(Id(id))
             .execute(conn)?;
     }
-    counts::collection_changed(conn, builds::COLLECTION, 0)
+    counts::collection_changed(conn, counts::BUILDS, 0)
 }
 
 impl Components for Store {

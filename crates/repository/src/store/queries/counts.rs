@@ -9,6 +9,12 @@ use crate::store::fault::Outcome;
 use crate::store::schema::collection;
 use crate::{Changes, Scope, Tally};
 
+/// The names of the counted collections. That of builds counts changes to existing ones, and has no
+/// members.
+pub(super) const BUILDS: &str = "builds";
+pub(super) const PROJECTS: &str = "projects";
+pub(super) const USERS: &str = "users";
+
 /// Updates the build counts and change counts of a project, its tags and a sender.
 pub(in super::super) fn bump<'a>(
     conn: &mut Conn,

@@ -29,7 +29,7 @@ use std::sync::Arc;
 use diesel::expression::SqlLiteral;
 use diesel::sql_types::BigInt;
 
-use super::{Conn, Db, tuned};
+use super::{Conn, Db, Glance, tuned};
 use crate::Result;
 use crate::store::fault::Outcome;
 
@@ -65,7 +65,7 @@ pub(super) struct Store {
     /// Cached numbers of tests' names.
     pub(super) names: Names,
     /// Must be dropped last: closing its files releases all locks of this process on them.
-    pub(super) glance: tuned::Glance,
+    pub(super) glance: Glance,
 }
 
 impl Store {

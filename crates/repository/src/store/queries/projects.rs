@@ -14,9 +14,6 @@ use crate::store::fault::{Fault, Outcome};
 use crate::store::schema::{account, project};
 use crate::{Actor, Listed, Listing, NewProject, Projects, Registered, Result, Tally, Updated};
 
-/// The collection's name in the store.
-pub(super) const COLLECTION: &str = "projects";
-
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = project)]
 struct Row {
@@ -116,7 +113,7 @@ pub(super) fn register(conn: &mut Conn, new: &NewProject) -> Outcome<Registered>
         users::withdraw(conn, &owner)?;
         return Ok(Registered::Exists);
     };
-    counts::collection_changed(conn, COLLECTION, 1)?;
+    counts::collection_changed(conn, counts::PROJECTS, 1)?;
     one(conn, ProjectId(id))?
         .map(Registered::New)
         .ok_or_else(|| Fault::Corrupt("a project disappeared right after it was created".into()))
@@ -143,7 +140,7 @@ pub(super) fn update(
     if changed == 0 {
         return Ok(Updated::Stale);
     }
-    counts::collection_changed(conn, COLLECTION, 0)?;
+    counts::collection_changed(conn, counts::PROJECTS, 0)?;
     Ok(Updated::Done(current))
 }
 
@@ -156,7 +153,7 @@ pub(super) fn delete(conn: &mut Conn, id: ProjectId, seen: Option<i64>) -> Outco
     if deleted == 0 {
         return Ok(one(conn, id)?.map_or(Updated::Gone, |_| Updated::Stale));
     }
-    counts::collection_changed(conn, COLLECTION, -1)?;
+    counts::collection_changed(conn, counts::PROJECTS, -1)?;
     Ok(Updated::Done(()))
 }
 
@@ -206,7 +203,7 @@ impl Projects for Store {
         self.read(|conn| list(conn, page))
     }
     fn project_tally(&self) -> Result<Tally> {
-        self.read(|conn| counts::collection(conn, COLLECTION))
+        self.read(|conn| counts::collection(conn, counts::PROJECTS))
     }
     fn project_register(&self, new: &NewProject) -> Result<Registered> {
         self.write(|conn| register(conn, new))

@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use devmason_domain::{BuildId, Digest, ProjectId};
 use diesel::prelude::*;
 
-use super::builds::there;
+use super::rows::there;
 use super::uploads::Part;
 use super::users::Resolved;
 use super::{Conn, claims, components, tuned, users};

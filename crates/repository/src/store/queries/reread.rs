@@ -7,7 +7,7 @@ use diesel::prelude::*;
 
 use super::steps::{insert_step, output_bytes};
 use super::uploads::{self, Part, number};
-use super::{Conn, builds, cases, counts, next};
+use super::{Conn, cases, counts, next};
 use crate::store::columns::{At, Id};
 use crate::store::fault::Outcome;
 use crate::store::schema::{build, receipt, step, upload};
@@ -100,6 +100,6 @@ pub(super) fn reread(
             .execute(conn)?;
     }
     counts::bump(conn, project, std::iter::empty(), sender, 0)?;
-    counts::collection_changed(conn, builds::COLLECTION, 0)?;
+    counts::collection_changed(conn, counts::BUILDS, 0)?;
     Ok(Updated::Done(()))
 }

@@ -1,15 +1,16 @@
 //! Conversion between rows and the domain's builds.
 
 use devmason_domain::{
-    AccountId, Build, BuildId, ClientRecord, Digest, JsonObject, Outcome as Ended, ProjectId,
-    Sender, TestSummary,
+    Account, AccountId, Build, BuildId, ClientRecord, Digest, JsonObject, Outcome as Ended,
+    PasswordHash, ProjectId, Sender, TestSummary,
 };
 use diesel::prelude::*;
 use uuid::Uuid;
 
+use super::Conn;
 use crate::store::columns::{At, Id, instant};
 use crate::store::fault::{Fault, Outcome};
-use crate::store::schema::build;
+use crate::store::schema::{account, build, project};
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = build)]
@@ -101,4 +102,38 @@ pub(super) fn summary(stored: &str) -> Outcome<TestSummary> {
     }
     serde_json::from_str(stored)
         .map_err(|error| Fault::Corrupt(format!("a summary of tests: {error}")))
+}
+
+/// Whether a build is finished; `None` if it does not exist.
+pub(super) fn there(conn: &mut Conn, project: ProjectId, id: BuildId) -> Outcome<Option<bool>> {
+    let there = build::table
+        .inner_join(project::table)
+        .filter(build::project_id.eq(project.0).and(build::id.eq(Id(id.0))))
+        .filter(project::slug_key.is_not_null());
+    Ok(there.select(build::finished.is_not_null()).first(conn).optional()?)
+}
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = account)]
+pub(super) struct AccountRow {
+    id: i64,
+    username: String,
+    password_hash: String,
+    created_at: At,
+    updated_at: At,
+    version: i64,
+}
+
+impl TryFrom<AccountRow> for Account {
+    type Error = Fault;
+    fn try_from(row: AccountRow) -> Outcome<Self> {
+        Ok(Self {
+            id: AccountId(row.id),
+            username: row.username.parse()?,
+            password_hash: PasswordHash::from_stored(row.password_hash),
+            created_at: instant(row.created_at, 0)?,
+            updated_at: instant(row.updated_at, 0)?,
+            version: row.version,
+        })
+    }
 }

@@ -3,7 +3,7 @@
 use devmason_domain::{Account, AccountId, Digest, Timestamp};
 use diesel::prelude::*;
 
-use super::users::Row;
+use super::rows::AccountRow;
 use super::{Conn, Store};
 use crate::store::columns::At;
 use crate::store::fault::Outcome;
@@ -44,7 +44,7 @@ pub(super) fn find(conn: &mut Conn, hash: Digest, now: Timestamp) -> Outcome<Opt
         .select(session::account_id);
     account::table
         .filter(account::id.eq_any(of).and(account::username_key.is_not_null()))
-        .select(Row::as_select())
+        .select(AccountRow::as_select())
         .first(conn)
         .optional()?
         .map(Account::try_from)

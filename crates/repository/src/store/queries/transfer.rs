@@ -35,7 +35,7 @@ pub(super) fn set_times(conn: &mut Conn, of: &[(Moved, Timestamp, Timestamp)]) -
         };
     }
     // A server may have cached other times.
-    counts::collection_changed(conn, super::builds::COLLECTION, 0)
+    counts::collection_changed(conn, counts::BUILDS, 0)
 }
 
 impl Transfer for Store {

@@ -5,44 +5,17 @@ use diesel::prelude::*;
 use diesel::sql_types::Bool;
 
 use super::filter::{Columns, bounds};
+use super::rows::AccountRow;
 use super::{Conn, Store, counts, next, sessions};
-use crate::store::columns::{At, instant};
-use crate::store::fault::{Fault, Outcome};
+use crate::store::columns::At;
+use crate::store::fault::Outcome;
 use crate::store::schema::{account, project};
 use crate::{Actor, Listed, Listing, NewAccount, Result, Tally, Updated, Users};
-
-/// The collection's name in the store.
-pub(super) const COLLECTION: &str = "users";
-
-#[derive(Queryable, Selectable)]
-#[diesel(table_name = account)]
-pub(super) struct Row {
-    id: i64,
-    username: String,
-    password_hash: String,
-    created_at: At,
-    updated_at: At,
-    version: i64,
-}
-
-impl TryFrom<Row> for Account {
-    type Error = Fault;
-    fn try_from(row: Row) -> Outcome<Self> {
-        Ok(Self {
-            id: AccountId(row.id),
-            username: row.username.parse()?,
-            password_hash: PasswordHash::from_stored(row.password_hash),
-            created_at: instant(row.created_at, 0)?,
-            updated_at: instant(row.updated_at, 0)?,
-            version: row.version,
-        })
-    }
-}
 
 pub(super) fn find(conn: &mut Conn, username: &Username) -> Outcome<Option<Account>> {
     account::table
         .filter(account::username_key.eq(username.key()))
-        .select(Row::as_select())
+        .select(AccountRow::as_select())
         .first(conn)
         .optional()?
         .map(Account::try_from)
@@ -66,7 +39,7 @@ pub(super) fn list(conn: &mut Conn, page: PageRequest) -> Outcome<Vec<Account>> 
         .order(account::username_key)
         .offset(page.offset().try_into().unwrap_or(i64::MAX))
         .limit(page.per_page.try_into().unwrap_or(i64::MAX))
-        .select(Row::as_select())
+        .select(AccountRow::as_select())
         .load(conn)?;
     rows.into_iter().map(Account::try_from).collect()
 }
@@ -84,11 +57,11 @@ pub(super) fn create(conn: &mut Conn, new: &NewAccount) -> Outcome<Option<Accoun
         ))
         .on_conflict(account::username_key)
         .do_nothing()
-        .returning(Row::as_returning())
+        .returning(AccountRow::as_returning())
         .get_result(conn)
         .optional()?;
     let Some(row) = row else { return Ok(None) };
-    counts::collection_changed(conn, COLLECTION, 1)?;
+    counts::collection_changed(conn, counts::USERS, 1)?;
     Account::try_from(row).map(Some)
 }
 
@@ -127,7 +100,7 @@ pub(super) fn resolve(conn: &mut Conn, actor: &Actor) -> Outcome<Resolved> {
 pub(super) fn withdraw(conn: &mut Conn, resolved: &Resolved) -> Outcome<()> {
     if let Resolved::Made(id) = resolved {
         diesel::delete(account::table.find(id)).execute(conn)?;
-        counts::collection_changed(conn, COLLECTION, -1)?;
+        counts::collection_changed(conn, counts::USERS, -1)?;
     }
     Ok(())
 }
@@ -146,12 +119,12 @@ pub(super) fn set_password(
             account::updated_at.eq(At(Timestamp::now().micros())),
             account::version.eq(next("account.version")),
         ))
-        .returning(Row::as_returning())
+        .returning(AccountRow::as_returning())
         .get_result(conn)
         .optional()?;
     let Some(row) = row else { return stale_or_gone(conn, id) };
     sessions::end(conn, id)?;
-    counts::collection_changed(conn, COLLECTION, 0)?;
+    counts::collection_changed(conn, counts::USERS, 0)?;
     Account::try_from(row).map(Updated::Done)
 }
 
@@ -169,12 +142,12 @@ pub(super) fn delete(conn: &mut Conn, id: AccountId, seen: Option<i64>) -> Outco
         return stale_or_gone(conn, id);
     }
     sessions::end(conn, id)?;
-    counts::collection_changed(conn, COLLECTION, -1)?;
+    counts::collection_changed(conn, counts::USERS, -1)?;
     let disowned = diesel::update(project::table.filter(project::owner_id.eq(id.0)))
         .set((project::owner_id.eq(None::<i64>), project::version.eq(next("project.version"))))
         .execute(conn)?;
     if disowned > 0 {
-        counts::collection_changed(conn, super::projects::COLLECTION, 0)?;
+        counts::collection_changed(conn, counts::PROJECTS, 0)?;
     }
     counts::credits_changed(conn, id)?;
     Ok(Updated::Done(()))
@@ -203,7 +176,7 @@ pub(super) fn query(conn: &mut Conn, listing: &Listing) -> Outcome<Listed<Accoun
         .order(COLUMNS.order(&listing.selection.sort, "account.id"))
         .limit(limit)
         .offset(offset)
-        .select(Row::as_select())
+        .select(AccountRow::as_select())
         .load(conn)?;
     let items = rows.into_iter().map(Account::try_from).collect::<Outcome<_>>()?;
     Ok(Listed { items, count: count.unsigned_abs() })
@@ -217,7 +190,7 @@ impl Users for Store {
         self.read(|conn| list(conn, page))
     }
     fn user_tally(&self) -> Result<Tally> {
-        self.read(|conn| counts::collection(conn, COLLECTION))
+        self.read(|conn| counts::collection(conn, counts::USERS))
     }
     fn user_create(&self, new: &NewAccount) -> Result<Option<Account>> {
         self.write(|conn| create(conn, new))

@@ -14,6 +14,8 @@ use crate::store::fault::Fault;
 use crate::store::{PULSE_WAIT, READERS_WAIT, WRITERS_WAIT, migrate};
 use crate::{Error, Options, Repository, Result};
 
+use glance::Glance;
+
 type Conn = diesel::sqlite::SqliteConnection;
 type Db = diesel::sqlite::Sqlite;
 
@@ -45,7 +47,7 @@ fn store(path: &str, options: &Options) -> Result<queries::Store> {
     let (epoch, trouble) = (queries::Epoch::default(), Arc::<queries::Trouble>::default());
     let reader = tuned::Role::Reader { timeout: options.query_timeout };
     Ok(queries::Store {
-        glance: glance::Glance::open(path, reader)?,
+        glance: Glance::open(path, reader)?,
         readers: queries::Pool::new(
             path,
             reader,

@@ -12,7 +12,6 @@ use diesel::sql_types::{BigInt, Binary, Bool, Integer, Nullable, SmallInt, Text}
 use diesel::sqlite::Sqlite;
 
 use super::Conn;
-pub(super) use super::glance::Glance;
 use super::queries::{
     FailureRow, Insert, Met, NameRow, Sql, are_there, bump, establish, host_key, insert_step,
     joined_components, joined_tags, output_bytes,
