@@ -21,18 +21,12 @@ const MENDED: usize = 50;
 pub(crate) fn statuses_in(
     repository: &dyn Repository,
     build: &Build,
-    full_names: Vec<String>,
+    full_names: &[String],
 ) -> Answer<HashMap<String, TestStatus>> {
     if full_names.is_empty() || build.tests.is_empty() {
         return Ok(HashMap::new());
     }
-    let all = TestQuery::all(build.project, build.id);
-    let found = repository.test_list(&TestQuery { full_names, is_brief: true, ..all })?;
-    let mut statuses = HashMap::new();
-    for test in found {
-        statuses.entry(name_of(&test.result)).or_insert(test.result.status);
-    }
-    Ok(statuses)
+    repository.test_statuses(build.project, build.id, full_names)
 }
 
 pub(crate) fn failed_query(build: &Build, limit: u64) -> TestQuery {
@@ -105,7 +99,7 @@ pub(crate) fn compare(
         let now: HashSet<&String> = names.iter().collect();
         let others = before.iter().filter(|name| !now.contains(name)).take(MENDED);
         let mut mended: Vec<String> = others.cloned().collect();
-        let statuses = statuses_in(repository, build, mended.clone())?;
+        let statuses = statuses_in(repository, build, &mended)?;
         mended.retain(|name| {
             matches!(statuses.get(name), Some(TestStatus::Passed | TestStatus::Flaky))
         });

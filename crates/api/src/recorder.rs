@@ -32,7 +32,7 @@ const QUEUE: usize = 1024;
 
 /// Maximum time in the queue. Including the wait for a lock afterwards, a request takes at most 15
 /// seconds.
-const TURN: Duration = Duration::from_secs(10);
+pub(crate) const TURN: Duration = Duration::from_secs(10);
 
 /// How long a project locked by another process is skipped.
 const LOCKED: Duration = Duration::from_secs(1);

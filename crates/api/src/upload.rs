@@ -4,7 +4,8 @@
 mod parse;
 mod recognize;
 
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use actix_web::http::header;
 use actix_web::web;
@@ -15,7 +16,7 @@ use devmason_domain::{
 use devmason_hypermedia::document::ComponentRef;
 use devmason_reports::files::{Unpack, gather};
 use devmason_reports::{Format, NoteKind, Read, Seen, build};
-use devmason_repository::{Cases, KeptUpload, RawBody, RawUpload, TestReport};
+use devmason_repository::{Cases, Error, KeptUpload, RawBody, RawUpload, TestReport};
 use serde_json::Value;
 
 use crate::body::Inflated;
@@ -23,6 +24,7 @@ use crate::budget::{Hold, SMALL};
 use crate::call::Call;
 use crate::error::ApiError;
 use crate::params::Params;
+use crate::recorder::TURN;
 use parse::{Bounds, file, form};
 use recognize::{is_build, is_report_in_json, unknown_format};
 
@@ -290,7 +292,20 @@ pub(crate) async fn pack(
         if cases.len() > FEW_CASES
             && let Cases::Given(tests) = std::mem::take(cases)
         {
-            let packed = call.ask(move |repository| repository.test_pack(project, &tests)).await?;
+            let (tests, since) = (Arc::new(tests), Instant::now());
+            let packed = loop {
+                let tests = tests.clone();
+                let packed = call.ask(move |repository| repository.test_pack(project, &tests));
+                match packed.await {
+                    // As in the queue: the report waits for a project that somebody else has locked.
+                    Err(ApiError::Store(error))
+                        if matches!(*error, Error::Locked(_)) && since.elapsed() < TURN =>
+                    {
+                        tokio::time::sleep(Duration::from_millis(100)).await;
+                    }
+                    packed => break packed?,
+                }
+            };
             *cases = Cases::Packed(packed);
         }
         Ok::<_, ApiError>(())

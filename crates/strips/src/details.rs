@@ -14,7 +14,7 @@ use std::collections::HashMap;
 use devmason_domain::TestDetails;
 
 use crate::bytes::{Reader, compress, decompress, put, put_difference, put_text};
-use crate::{CASES, Corrupt};
+use crate::{CASES, Corrupt, DETAILS};
 
 const VERSION: u8 = 1;
 
@@ -95,8 +95,16 @@ impl Columns {
         true
     }
 
+    /// Whether these fit in beside what has been appended; alone, any do.
+    pub(crate) fn has_room_for(&self, details: &TestDetails) -> bool {
+        let properties = details.properties.iter().map(|(name, value)| name.len() + value.len());
+        let file = details.file.as_ref().map_or(0, String::len);
+        let texts = details.stdout.len() + details.stderr.len() + file;
+        self.kinds.is_empty() || self.bytes() + texts + properties.sum::<usize>() < DETAILS
+    }
+
     /// The size of what has been appended.
-    pub(crate) fn bytes(&self) -> usize {
+    fn bytes(&self) -> usize {
         let columns = [
             &self.kinds,
             &self.files,

@@ -21,8 +21,7 @@ pub use details::unpack_details;
 /// of this many cases, however many a build has.
 pub const CASES: usize = 4_096;
 
-/// Size of a strip's details, before they are compressed, from which the next case begins a new
-/// strip.
+/// Maximum size of a strip's details, before they are compressed, unless a single case has more.
 pub const DETAILS: usize = 1 << 20;
 
 /// Identifies a failure, which many cases may share.
@@ -61,11 +60,13 @@ pub struct Packer {
 impl Packer {
     /// Appends a case of the test with this number.
     pub fn push(&mut self, test: i64, result: &TestResult, failure: Option<&FailureKey>) {
-        let has_details = self.details.push(&result.details);
-        self.body.push(test, result, failure, has_details);
-        if self.body.len() == CASES || self.details.bytes() >= DETAILS {
+        // Not only once it is full: the details of a strip are unpacked together, so those of a case
+        // that says little should not lie behind a very long output.
+        if self.body.len() == CASES || !self.details.has_room_for(&result.details) {
             self.cut();
         }
+        let has_details = self.details.push(&result.details);
+        self.body.push(test, result, failure, has_details);
     }
 
     /// The strips of all cases, in order.
@@ -217,7 +218,12 @@ mod tests {
         long.details.stdout = "x".repeat(DETAILS / 2);
         let long: Vec<_> = (0..5).map(|test| (test, long.clone(), None)).collect();
         let cases: Vec<u32> = pack(&long).iter().map(|strip| strip.cases).collect();
-        assert_eq!(cases, [2, 2, 1]);
+        assert_eq!(cases, [1, 1, 1, 1, 1]);
+        let mut mixed: Vec<_> = (0..4).map(|test| (test, passed(1), None)).collect();
+        mixed[1].1.details.stdout = "x".repeat(2 * DETAILS);
+        mixed[2].1.details.stdout = "x".into();
+        let cases: Vec<u32> = pack(&mixed).iter().map(|strip| strip.cases).collect();
+        assert_eq!(cases, [2, 2]);
     }
 
     #[test]

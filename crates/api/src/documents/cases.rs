@@ -65,7 +65,6 @@ pub(crate) async fn page(
         project: project.id,
         build: build.id,
         statuses,
-        full_names: Vec::new(),
         suite: call.params.first("suite").map(str::to_owned),
         text: call.params.wanted_text()?,
         from,

@@ -104,6 +104,9 @@ async fn steps(
     .await
 }
 
+/// Number of cases that may be skipped and listed in an order of the client's: that many are held.
+const SORTED: u64 = 10_000;
+
 async fn tests(
     call: &Call<'_>,
     listing: Listing,
@@ -115,6 +118,12 @@ async fn tests(
             parameter: "sort",
             problem: "test cases are sorted within a build: add the condition build_id".to_owned(),
         }));
+    }
+    if !sort.is_empty() && listing.offset.saturating_add(listing.limit) > SORTED {
+        return Err(ApiError::BadValue {
+            name: "offset",
+            problem: format!("of sorted test cases, only the first {SORTED} can be listed"),
+        });
     }
     call.ask(move |repository| {
         let listed = repository.test_query(&listing)?;

@@ -119,7 +119,7 @@ pub(crate) async fn get(call: &Call<'_>, slug: &Slug) -> Result<HttpResponse, Ap
     call.paged(&etag, &ProjectPage::new(call.site(), &project, &builds, &steps, &tests, may_change))
 }
 
-/// The tests that failed in any of these builds, most frequent first, with all their results.
+/// The tests that failed in any of these builds, most frequent first, with their results in each.
 fn failing(repository: &dyn Repository, builds: &[Build]) -> Answer<Vec<TestLine>> {
     let mut failures: HashMap<String, usize> = HashMap::new();
     for build in builds.iter().filter(|build| build.tests.failed + build.tests.error > 0) {
@@ -135,7 +135,7 @@ fn failing(repository: &dyn Repository, builds: &[Build]) -> Answer<Vec<TestLine
     let mut lines: Vec<TestLine> = names.into_iter().map(empty).collect();
     let names: Vec<String> = lines.iter().map(|line| line.name.clone()).collect();
     for build in builds.iter().filter(|_| !names.is_empty()) {
-        let statuses = statuses_in(repository, build, names.clone())?;
+        let statuses = statuses_in(repository, build, &names)?;
         for line in &mut lines {
             line.runs.extend(statuses.get(&line.name).map(|status| (build.id, *status)));
         }

@@ -574,5 +574,9 @@ fn cases_are_objects_of_the_query_face() {
         assert_eq!(refused.status, 400);
         assert!(refused.text().contains("build_id"), "{}", refused.text());
     }
+    let far = format!("/api/v1/tests?where=build_id:{of_build}&sort=name&offset=10000");
+    assert_eq!(server.get(&far).status, 400);
+    let far = format!("/api/v1/tests?where=build_id:{of_build}&offset=10000");
+    assert_eq!(server.get(&far).status, 200);
     assert_eq!(server.get("/api/v1/tests?query=ge(duration,1)").json()["_meta"]["count"], 1);
 }

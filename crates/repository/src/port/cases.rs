@@ -1,5 +1,7 @@
 //! Test cases.
 
+use std::collections::HashMap;
+
 use devmason_domain::{Build, BuildId, ProjectId, TestResult, TestStatus, TestSummary};
 use devmason_strips::{FailureKey, Strip};
 
@@ -82,8 +84,6 @@ pub struct TestQuery {
     pub build: BuildId,
     /// Only cases with one of these statuses; all cases if empty.
     pub statuses: Vec<TestStatus>,
-    /// Only cases with one of these full names; all cases if empty.
-    pub full_names: Vec<String>,
     /// Only cases of this suite.
     pub suite: Option<String>,
     /// Only cases whose full name contains this text.
@@ -103,7 +103,6 @@ impl TestQuery {
             project,
             build,
             statuses: Vec::new(),
-            full_names: Vec::new(),
             suite: None,
             text: None,
             from: 0,
@@ -149,6 +148,14 @@ pub trait Tests {
     fn test_pack(&self, project: ProjectId, tests: &[TestResult]) -> Result<PackedCases>;
     /// A part of a build's cases, in order.
     fn test_list(&self, query: &TestQuery) -> Result<Vec<PlacedTest>>;
+    /// The statuses of the tests with these full names in a build; of a test that ran more than once,
+    /// the first.
+    fn test_statuses(
+        &self,
+        project: ProjectId,
+        build: BuildId,
+        full_names: &[String],
+    ) -> Result<HashMap<String, TestStatus>>;
     /// The results of the test with that full name in a project's builds, in list order. With a build,
     /// the list starts at that build's position; the build need not exist. `None` if the project never
     /// had the test. Failures and outputs are omitted if `is_brief`.

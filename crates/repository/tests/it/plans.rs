@@ -234,7 +234,6 @@ fn hot_queries_are_answered_by_their_indexes(backend: Backend) {
         project: project.id,
         build: one.id,
         statuses: Vec::new(),
-        full_names: Vec::new(),
         suite: None,
         text: None,
         from: 0,

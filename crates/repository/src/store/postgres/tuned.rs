@@ -155,6 +155,12 @@ fn with_timeouts(url: &str) -> String {
 }
 
 /// The server enforces the statement timeout.
+/// Identifies the database server: after a failover, the new one's start time differs.
+pub(super) fn server(conn: &mut Conn) -> QueryResult<i64> {
+    let started = "select (extract(epoch from pg_postmaster_start_time()) * 1000000)::bigint";
+    Sql::<BigInt>::new(started).get_result(conn)
+}
+
 pub(super) fn ping(conn: &mut Conn) -> QueryResult<()> {
     Sql::<()>::new("select 1").execute(conn).map(drop)
 }

@@ -6,7 +6,9 @@ mod pack;
 mod read;
 mod unpacked;
 
-use devmason_domain::{BuildId, ProjectId, TestResult};
+use std::collections::HashMap;
+
+use devmason_domain::{BuildId, ProjectId, TestResult, TestStatus};
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 use sha2::{Digest as _, Sha256};
@@ -55,6 +57,14 @@ impl Tests for Store {
     }
     fn test_list(&self, query: &TestQuery) -> Result<Vec<crate::PlacedTest>> {
         self.read(|conn| read::list(conn, query))
+    }
+    fn test_statuses(
+        &self,
+        project: ProjectId,
+        build: BuildId,
+        full_names: &[String],
+    ) -> Result<HashMap<String, TestStatus>> {
+        self.read(|conn| read::statuses(conn, project, build, full_names))
     }
     fn test_history(
         &self,

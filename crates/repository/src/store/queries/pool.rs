@@ -1,6 +1,6 @@
 //! Connection pools, and the handling of dead connections.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,34 @@ use crate::{Error, Result};
 
 /// Incremented when a connection turns out to be dead: all older connections in the store's pools
 /// are then suspect and dropped.
-pub(in super::super) type Epoch = Arc<AtomicU64>;
+pub(in super::super) type Epoch = Arc<Epochs>;
+
+/// Counts the epochs of a store.
+#[derive(Default)]
+pub(in super::super) struct Epochs {
+    count: AtomicU64,
+    /// Identifies the database server of the last new connection; 0 before the first.
+    server: AtomicI64,
+}
+
+impl Epochs {
+    fn now(&self) -> u64 {
+        self.count.load(Ordering::Acquire)
+    }
+
+    fn next(&self) {
+        self.count.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Notes which server a new connection has. After a failover that no connection noticed, because
+    /// none was open, another one answers.
+    fn meet(&self, server: i64) {
+        let last = self.server.swap(server, Ordering::AcqRel);
+        if last != 0 && last != server {
+            self.next();
+        }
+    }
+}
 
 /// A connection and when it was opened.
 pub(in super::super) struct Link {
@@ -81,8 +108,10 @@ impl ManageConnection for Manager {
     type Error = Error;
 
     fn connect(&self) -> Result<Link> {
-        let epoch = self.epoch.load(Ordering::Acquire);
-        let conn = tuned::connect(&self.url, self.role)?;
+        let epoch = self.epoch.now();
+        let mut conn = tuned::connect(&self.url, self.role)?;
+        let server = tuned::server(&mut conn).map_err(|error| Fault::from(error).into_error())?;
+        self.epoch.meet(server);
         Ok(Link { conn, epoch, broken: false })
     }
 
@@ -91,7 +120,7 @@ impl ManageConnection for Manager {
     }
 
     fn has_broken(&self, link: &mut Link) -> bool {
-        link.broken || link.epoch < self.epoch.load(Ordering::Acquire) || std::thread::panicking()
+        link.broken || link.epoch < self.epoch.now() || std::thread::panicking()
     }
 }
 
@@ -130,7 +159,7 @@ impl Pool {
 
     /// A number that rises when connections turn out to be dead.
     pub(super) fn epoch(&self) -> u64 {
-        self.epoch.load(Ordering::Acquire)
+        self.epoch.now()
     }
 
     fn get(&self) -> Result<PooledConnection<Manager>> {
@@ -145,7 +174,7 @@ impl Pool {
                     Error::Unavailable(cause)
                 }
             })?;
-            if link.epoch < self.epoch.load(Ordering::Acquire) {
+            if link.epoch < self.epoch.now() {
                 link.broken = true;
                 continue;
             }
@@ -181,7 +210,7 @@ impl Pool {
             link.broken = true;
             // A write check on a read-only connection says nothing about the others.
             if !is_read_only || matches!(self.role, tuned::Role::Writer) {
-                self.epoch.fetch_add(1, Ordering::AcqRel);
+                self.epoch.next();
             }
             match error {
                 Error::Backend(cause) => Error::Unavailable(cause),
@@ -213,6 +242,15 @@ pub(in super::super) fn establish(url: &str) -> Result<Conn> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn another_server_begins_an_epoch() {
+        let epochs = Epochs::default();
+        for (server, epoch) in [(7, 0), (7, 0), (8, 1), (8, 1), (7, 2)] {
+            epochs.meet(server);
+            assert_eq!(epochs.now(), epoch);
+        }
+    }
 
     #[test]
     fn a_database_is_full_until_it_has_space_and_corrupt_for_a_time() {

@@ -195,6 +195,11 @@ pub(super) fn connect(path: &str, role: Role) -> Result<Conn> {
     Ok(conn)
 }
 
+/// Identifies the database server: a file has only one.
+pub(super) fn server(_: &mut Conn) -> QueryResult<i64> {
+    Ok(1)
+}
+
 pub(super) fn ping(conn: &mut Conn) -> QueryResult<()> {
     Sql::<()>::new("select 1 from collection").execute(conn).map(drop)
 }

@@ -26,8 +26,11 @@ use crate::{FoundTest, Listed, Listing, PlacedTest};
 const STRIPS: i64 = 32;
 const HEADS: i64 = 1_000;
 
-/// Number of names that are kept while strips are searched.
-const NAMES: usize = 100_000;
+/// Number of cases after which the time limit is checked: a pattern may take long.
+const CHECKED: usize = 64;
+
+/// Size in bytes of the names that are kept while strips are searched.
+const NAMES: usize = 8 << 20;
 
 /// The names of a project's tests, by number.
 type NamesOf = HashMap<i64, (String, String)>;
@@ -301,7 +304,6 @@ pub(in super::super) fn query(conn: &mut Conn, listing: &Listing) -> Outcome<Lis
         let strips = strips(conn, &narrowed, last, (many, heads_only))?;
         let is_last = (strips.len() as i64) < many;
         for ((project, slug, id, nth, first, cases), body) in strips {
-            clock::check()?;
             last = Some((project, id, nth));
             let cases = u64::from(cases.unsigned_abs());
             let is_aside =
@@ -312,7 +314,12 @@ pub(in super::super) fn query(conn: &mut Conn, listing: &Listing) -> Outcome<Lis
             }
             let body = match body {
                 Some(body) => body,
-                None => strip::table.find((project, id, nth)).select(strip::body).first(conn)?,
+                None => {
+                    let this = strip::table.find((project, id, nth)).select(strip::body);
+                    // Deleted in the meantime, if there is none.
+                    let Some(body) = this.first(conn).optional()? else { continue };
+                    body
+                }
             };
             let (project, body) = (ProjectId(project), unpack(&body)?);
             if narrowed.by_name {
@@ -320,6 +327,9 @@ pub(in super::super) fn query(conn: &mut Conn, listing: &Listing) -> Outcome<Lis
             }
             let known = names_of.get(&project);
             for (at, case) in body.cases().enumerate() {
+                if at % CHECKED == 0 {
+                    clock::check()?;
+                }
                 let case = Case {
                     project: slug.as_deref().unwrap_or_default(),
                     build: id,
@@ -398,7 +408,8 @@ fn learn(
     project: ProjectId,
     body: &Body,
 ) -> Outcome<()> {
-    if names_of.values().map(HashMap::len).sum::<usize>() > NAMES {
+    let bytes = |(suite, name): &(String, String)| suite.len() + name.len() + 100;
+    if names_of.values().flat_map(HashMap::values).map(bytes).sum::<usize>() > NAMES {
         names_of.clear();
     }
     let known = names_of.entry(project).or_default();

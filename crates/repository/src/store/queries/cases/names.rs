@@ -184,7 +184,7 @@ pub(super) fn numbers(
     Ok(numbers.into_iter().collect())
 }
 
-fn look_up(
+pub(super) fn look_up(
     conn: &mut Conn,
     project: ProjectId,
     keys: &[TextKey],
@@ -198,17 +198,22 @@ fn look_up(
     Ok(keyed.collect())
 }
 
-/// Stores names that the project lacked a moment ago; the numbers of all of them. Empty if the
-/// project does not exist.
-fn add(conn: &mut Conn, project: ProjectId, rows: &[NameRow]) -> Outcome<HashMap<TextKey, i64>> {
-    // The lock makes others wait who append names to this project, but nobody else.
+/// Locks a project's row against deletion, and against others who append names to the project; false
+/// if it does not exist.
+pub(super) fn hold(conn: &mut Conn, project: ProjectId) -> Outcome<bool> {
     let held: Option<i64> =
         Sql::<BigInt>::new("select id from project where id = ? and slug_key is not null")
             .text(tuned::FOR_NO_KEY_UPDATE)
             .bind::<BigInt, _>(project.0)
             .get_result(conn)
             .optional()?;
-    if held.is_none() {
+    Ok(held.is_some())
+}
+
+/// Stores names that the project lacked a moment ago; the numbers of all of them. Empty if the
+/// project does not exist.
+fn add(conn: &mut Conn, project: ProjectId, rows: &[NameRow]) -> Outcome<HashMap<TextKey, i64>> {
+    if !hold(conn, project)? {
         return Ok(HashMap::new());
     }
     let keys: Vec<TextKey> = rows.iter().map(|row| row.key).collect();

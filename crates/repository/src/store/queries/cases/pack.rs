@@ -7,7 +7,7 @@ use devmason_domain::{ProjectId, TestResult, TestSummary};
 use devmason_strips::{Packer, Strip};
 use diesel::prelude::*;
 
-use super::names::numbers;
+use super::names::{hold, numbers};
 use super::rows::summary;
 use super::uploads::{self, Part};
 use super::{Conn, Fault, Id, Outcome, ROWS, Store, TextKey, key, tuned};
@@ -41,7 +41,9 @@ pub(super) fn pack(store: &Store, project: ProjectId, tests: &[TestResult]) -> R
         for piece in failures.chunks(ROWS) {
             let rows: Vec<_> =
                 piece.iter().map(|failure| FailureRow { project, failure }).collect();
-            store.write(|conn| tuned::insert_test_failures(conn, &rows))?;
+            store.write(|conn| {
+                if hold(conn, project)? { tuned::insert_test_failures(conn, &rows) } else { Ok(()) }
+            })?;
         }
         Vec::new()
     } else {
@@ -101,15 +103,15 @@ impl Store {
         project: ProjectId,
         cases: &'a Cases,
     ) -> Result<Cow<'a, PackedCases>> {
-        match cases {
-            Cases::Packed(packed) if packed.is_empty() => Ok(Cow::Borrowed(packed)),
-            Cases::Packed(packed) if packed.epoch != self.readers.epoch() => {
-                Err(Error::Busy("another database server may have taken over".into()))
-            }
-            Cases::Packed(packed) => Ok(Cow::Borrowed(packed)),
-            Cases::Given(tests) if tests.is_empty() => Ok(Cow::Owned(PackedCases::default())),
-            Cases::Given(tests) => pack(self, project, tests).map(Cow::Owned),
+        let packed = match cases {
+            Cases::Packed(packed) => Cow::Borrowed(packed),
+            Cases::Given(tests) if tests.is_empty() => Cow::Owned(PackedCases::default()),
+            Cases::Given(tests) => Cow::Owned(pack(self, project, tests)?),
+        };
+        if !packed.is_empty() && packed.epoch != self.readers.epoch() {
+            return Err(Error::Busy("another database server may have taken over".into()));
         }
+        Ok(packed)
     }
 }
 

@@ -2,14 +2,14 @@
 
 use std::collections::{HashMap, HashSet};
 
-use devmason_domain::{BuildId, ProjectId, TestDetails, TestFailure, TestResult};
+use devmason_domain::{BuildId, ProjectId, TestDetails, TestFailure, TestResult, TestStatus};
 use devmason_strips::{FailureKey, Packed, unpack, unpack_details};
 use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary, Nullable, Text};
 
 use super::names::{self, names};
-use super::{Conn, Db, FULL_NAME, Fault, Id, Outcome, ROWS, Sql, key, rows, tuned};
+use super::{Conn, Db, FULL_NAME, Fault, Id, Outcome, ROWS, Sql, TextKey, key, rows, tuned};
 use crate::store::clock;
 use crate::store::columns::plain;
 use crate::store::packed::text;
@@ -62,29 +62,47 @@ pub(super) fn position(first: i32, at: usize) -> u32 {
     first.unsigned_abs().saturating_add(u32::try_from(at).unwrap_or(u32::MAX))
 }
 
-/// Picks cases of a strip by their position.
+/// Picks cases of a strip, without their details.
 fn pick(
-    (first, body, details): (i32, &[u8], Option<&[u8]>),
+    (first, body): (i32, &[u8]),
     is_wanted: impl Fn(u32, &Packed) -> bool,
     limit: usize,
 ) -> Outcome<Vec<Picked>> {
     let body = unpack(body)?;
     let cases = body.cases().enumerate().map(|(at, case)| (position(first, at), case));
     let picked = cases.filter(|(position, case)| is_wanted(*position, case)).take(limit);
-    let mut picked: Vec<Picked> = picked
-        .map(|(position, case)| Picked { position, case, details: TestDetails::NONE })
-        .collect();
-    let has_any = picked.iter().any(|picked| picked.case.details.is_some());
-    if let Some(stored) = details.filter(|_| has_any) {
-        let mut all = unpack_details(stored)?;
-        for picked in &mut picked {
-            let Some(at) = picked.case.details else { continue };
-            let of_it = all.get_mut(at as usize);
-            let of_it = of_it.ok_or_else(|| Fault::Corrupt("details are missing".into()))?;
-            picked.details = std::mem::take(of_it);
-        }
+    let picked =
+        picked.map(|(position, case)| Picked { position, case, details: TestDetails::NONE });
+    Ok(picked.collect())
+}
+
+/// Adds the details of cases that were picked from a strip. Between two statements a reparse may have
+/// replaced the strip: then what does not belong to the same test is left out.
+fn detail(
+    conn: &mut Conn,
+    (project, build, nth): (ProjectId, Id, i32),
+    picked: &mut [&mut Picked],
+) -> Outcome<()> {
+    if picked.iter().all(|picked| picked.case.details.is_none()) {
+        return Ok(());
     }
-    Ok(picked)
+    let stored: Option<(i32, Vec<u8>, Option<Vec<u8>>)> = strip::table
+        .find((project.0, build, nth))
+        .select((strip::first, strip::body, strip::details))
+        .first(conn)
+        .optional()?;
+    let Some((first, body, Some(details))) = stored else { return Ok(()) };
+    let (body, mut details) = (unpack(&body)?, unpack_details(&details)?);
+    let now: HashMap<u32, Packed> =
+        body.cases().enumerate().map(|(at, case)| (position(first, at), case)).collect();
+    for picked in picked {
+        let same = now.get(&picked.position).filter(|case| case.test == picked.case.test);
+        let Some(at) = same.and_then(|case| case.details) else { continue };
+        let of_it = details.get_mut(at as usize);
+        let of_it = of_it.ok_or_else(|| Fault::Corrupt("details are missing".into()))?;
+        picked.details = std::mem::take(of_it);
+    }
+    Ok(())
 }
 
 /// Completes picked cases with their names and, unless they are brief, their failures.
@@ -131,79 +149,121 @@ pub(super) fn nothing() -> diesel::dsl::AsExprOf<Option<Vec<u8>>, Nullable<Binar
     None::<Vec<u8>>.into_sql::<Nullable<Binary>>()
 }
 
-/// The place of a strip in its build, the position of its first case, its body and its details.
-type Row = (i32, i32, Vec<u8>, Option<Vec<u8>>);
-
 pub(super) fn list(conn: &mut Conn, query: &TestQuery) -> Outcome<Vec<PlacedTest>> {
-    let named = named(conn, query)?;
+    let (project, build) = (query.project, Id(query.build.0));
     let is_wanted = |position: u32, case: &Packed| {
         position >= query.from
             && (query.statuses.is_empty() || query.statuses.contains(&case.status))
-            && named.as_ref().is_none_or(|tests| tests.contains(&case.test))
     };
     let only_bad = !query.statuses.is_empty() && query.statuses.iter().all(|is| is.is_bad());
+    let by_name = query.suite.is_some() || query.text.is_some();
     let limit = usize::try_from(query.limit).unwrap_or(usize::MAX);
     let (mut found, mut next) = (Vec::new(), 0);
     while found.len() < limit {
         clock::check()?;
         let mut strips = strip::table
-            .filter(strip::project_id.eq(query.project.0))
-            .filter(strip::build_id.eq(Id(query.build.0)))
+            .filter(strip::project_id.eq(project.0))
+            .filter(strip::build_id.eq(build))
             .filter(strip::nth.ge(next))
             .filter((strip::first + strip::cases).gt(i32::try_from(query.from).unwrap_or(i32::MAX)))
             .order(strip::nth)
             .limit(1)
+            .select((strip::nth, strip::first, strip::body))
             .into_boxed::<Db>();
         if only_bad {
             strips = strips.filter(strip::bad.gt(0));
         }
-        let row: Option<Row> = if query.is_brief {
-            strips.select((strip::nth, strip::first, strip::body, nothing())).first(conn)
-        } else {
-            strips.select((strip::nth, strip::first, strip::body, strip::details)).first(conn)
-        }
-        .optional()?;
-        let Some((nth, first, body, details)) = row else { break };
-        let picked = pick((first, &body, details.as_deref()), is_wanted, limit - found.len())?;
-        found.extend(complete(conn, query.project, picked, query.is_brief)?);
+        let row: Option<(i32, i32, Vec<u8>)> = strips.first(conn).optional()?;
+        let Some((nth, first, body)) = row else { break };
         next = nth.saturating_add(1);
+        let left = limit - found.len();
+        let mut picked = pick((first, &body), is_wanted, if by_name { usize::MAX } else { left })?;
+        if by_name {
+            let tests = named(conn, query, picked.iter().map(|picked| picked.case.test))?;
+            picked.retain(|picked| tests.contains(&picked.case.test));
+            picked.truncate(left);
+        }
+        if !query.is_brief {
+            let mut all: Vec<&mut Picked> = picked.iter_mut().collect();
+            detail(conn, (project, build, nth), &mut all)?;
+        }
+        found.extend(complete(conn, project, picked, query.is_brief)?);
     }
     Ok(found)
 }
 
-/// The tests that a query allows by their names, if it does: among those in the build, or whose
-/// numbers are between.
-fn named(conn: &mut Conn, query: &TestQuery) -> Outcome<Option<HashSet<i64>>> {
-    if query.suite.is_none() && query.text.is_none() && query.full_names.is_empty() {
-        return Ok(None);
+/// Those of some tests that a query allows by their names.
+fn named(
+    conn: &mut Conn,
+    query: &TestQuery,
+    tests: impl Iterator<Item = i64>,
+) -> Outcome<HashSet<i64>> {
+    let tests: HashSet<i64> = tests.collect();
+    let tests: Vec<i64> = tests.into_iter().collect();
+    let mut allowed = HashSet::new();
+    for some in tests.chunks(ROWS) {
+        clock::check()?;
+        let mut tests = test::table
+            .filter(test::project_id.eq(query.project.0))
+            .filter(test::id.eq_any(some.iter().copied()))
+            .select(test::id)
+            .into_boxed::<Db>();
+        if let Some(suite) = &query.suite {
+            tests = tests.filter(test::suite.eq(plain(suite)));
+        }
+        if let Some(wanted) = &query.text {
+            let escaped =
+                plain(wanted).replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+            let contains = Sql::new(tuned::ILIKE[0])
+                .text(FULL_NAME)
+                .text(tuned::BY_BYTES)
+                .text(tuned::ILIKE[1])
+                .bind::<Text, _>(format!("%{escaped}%"));
+            tests = tests.filter(super::super::filter::Fragment(contains));
+        }
+        allowed.extend(tests.load::<i64>(conn)?);
     }
-    let (low, high): (Option<i64>, Option<i64>) = strip::table
-        .filter(strip::project_id.eq(query.project.0))
-        .filter(strip::build_id.eq(Id(query.build.0)))
-        .select((diesel::dsl::min(strip::low), diesel::dsl::max(strip::high)))
-        .first(conn)?;
-    let (Some(low), Some(high)) = (low, high) else { return Ok(Some(HashSet::new())) };
-    let mut tests = test::table
-        .filter(test::project_id.eq(query.project.0).and(test::id.between(low, high)))
-        .select(test::id)
-        .into_boxed::<Db>();
-    if !query.full_names.is_empty() {
-        let keys: Vec<_> = query.full_names.iter().map(|name| key(&plain(name))).collect();
-        tests = tests.filter(test::key.eq_any(keys.into_iter().map(Vec::from)));
+    Ok(allowed)
+}
+
+/// The statuses of some tests in a build; of a test that ran more than once, the first.
+pub(super) fn statuses(
+    conn: &mut Conn,
+    project: ProjectId,
+    build: BuildId,
+    full_names: &[String],
+) -> Outcome<HashMap<String, TestStatus>> {
+    let mut sought: HashMap<i64, &String> = HashMap::new();
+    for some in full_names.chunks(ROWS) {
+        let keys: Vec<TextKey> = some.iter().map(|name| key(&plain(name))).collect();
+        let numbers = names::look_up(conn, project, &keys)?;
+        let named = keys.iter().zip(some);
+        sought.extend(named.filter_map(|(key, name)| Some((*numbers.get(key)?, name))));
     }
-    if let Some(suite) = &query.suite {
-        tests = tests.filter(test::suite.eq(plain(suite)));
+    let strips: Vec<(i32, i64, i64)> = strip::table
+        .filter(strip::project_id.eq(project.0).and(strip::build_id.eq(Id(build.0))))
+        .order(strip::nth)
+        .select((strip::nth, strip::low, strip::high))
+        .load(conn)?;
+    let mut found = HashMap::new();
+    for (nth, low, high) in strips {
+        clock::check()?;
+        if !sought.keys().any(|test| (low..=high).contains(test)) {
+            continue;
+        }
+        let this = strip::table.find((project.0, Id(build.0), nth)).select(strip::body);
+        // Deleted in the meantime, if there is none.
+        let Some(body): Option<Vec<u8>> = this.first(conn).optional()? else { break };
+        for case in unpack(&body)?.cases() {
+            if let Some(name) = sought.remove(&case.test) {
+                found.insert(name.clone(), case.status);
+            }
+        }
+        if sought.is_empty() {
+            break;
+        }
     }
-    if let Some(wanted) = &query.text {
-        let escaped = plain(wanted).replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
-        let contains = Sql::new(tuned::ILIKE[0])
-            .text(FULL_NAME)
-            .text(tuned::BY_BYTES)
-            .text(tuned::ILIKE[1])
-            .bind::<Text, _>(format!("%{escaped}%"));
-        tests = tests.filter(super::super::filter::Fragment(contains));
-    }
-    Ok(Some(tests.load(conn)?.into_iter().collect()))
+    Ok(found)
 }
 
 /// A strip in which a test may be: its build, its place, the position of its first case, its body.
@@ -221,7 +281,7 @@ pub(super) fn history(
     let (build, position) = from.unwrap_or((BuildId::FIRST, u32::MAX));
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let (mut runs, mut stopped): (Vec<(Id, i32, Picked)>, _) = (Vec::new(), None);
-    let (mut builds, mut bytes) = (HashSet::new(), 0);
+    let (mut builds, mut bytes, mut begins) = (HashSet::new(), 0, 0);
     let mut last: (Id, i32) = (Id(build.0), i32::MAX);
     'search: loop {
         clock::check()?;
@@ -243,22 +303,26 @@ pub(super) fn history(
             bytes += body.len();
             let is_here =
                 |at: u32, case: &Packed| case.test == id && (of != Id(build.0) || at >= position);
-            let picked = pick((first, &body, None), is_here, usize::MAX)?;
-            // A build's strips come from the last to the first.
-            let of_build = runs.iter().rev().take_while(|(other, ..)| *other == of).count();
-            let at = runs.len() - of_build;
-            runs.splice(at..at, picked.into_iter().map(|picked| (of, nth, picked)));
+            // A build's strips come from the last to the first, so each goes before those of its build.
+            if is_new {
+                begins = runs.len();
+            }
+            let picked = pick((first, &body), is_here, limit - begins)?;
+            runs.splice(begins..begins, picked.into_iter().map(|picked| (of, nth, picked)));
+            runs.truncate(limit);
         }
         if is_last {
             break;
         }
     }
-    if runs.len() > limit {
-        runs.truncate(limit);
-        stopped = None;
-    }
     if !is_brief {
-        detail(conn, project, &mut runs)?;
+        for of_strip in runs.chunk_by_mut(|one, other| (one.0, one.1) == (other.0, other.1)) {
+            let (build, nth) =
+                of_strip.first().map_or((Id(uuid::Uuid::nil()), 0), |run| (run.0, run.1));
+            let mut all: Vec<&mut Picked> =
+                of_strip.iter_mut().map(|(.., picked)| picked).collect();
+            detail(conn, (project, build, nth), &mut all)?;
+        }
     }
     let keys = runs.iter().filter(|_| !is_brief).filter_map(|(.., picked)| picked.case.failure);
     let failures = failures(conn, project, keys)?;
@@ -293,23 +357,6 @@ fn candidates(
         .limit(many)
         .select((strip::build_id, strip::nth, strip::first, body))
         .load(conn)?)
-}
-
-/// Adds the details of picked cases that have any.
-fn detail(conn: &mut Conn, project: ProjectId, runs: &mut [(Id, i32, Picked)]) -> Outcome<()> {
-    for (build, nth, picked) in runs {
-        let Some(at) = picked.case.details else { continue };
-        let stored: Option<Option<Vec<u8>>> = strip::table
-            .find((project.0, *build, *nth))
-            .select(strip::details)
-            .first(conn)
-            .optional()?;
-        // Deleted in the meantime, if there are none.
-        let Some(stored) = stored.flatten() else { continue };
-        let of_it = unpack_details(&stored)?.into_iter().nth(at as usize);
-        picked.details = of_it.ok_or_else(|| Fault::Corrupt("details are missing".into()))?;
-    }
-    Ok(())
 }
 
 fn builds_of(

@@ -91,20 +91,26 @@ fn strips(conn: &mut Conn, (project, build): (i64, Id)) -> Outcome<Vec<Strip>> {
         .load(conn)?;
         let Some(row) = rows.last() else { return Ok(packer.finish()) };
         last = row.0;
-        for (_, test, status, micros, failure, details, packed) in rows {
+        for (position, test, status, micros, failure, details, packed) in rows {
             let status = usize::try_from(status).ok().and_then(|at| TestStatus::ALL.get(at));
-            let details = match details {
-                Some(details) => serde_json::from_str(&text(details, packed != 0)?)
-                    .map_err(|error| Fault::Corrupt(format!("a test's details: {error}")))?,
-                None => TestDetails::NONE,
-            };
+            let details = details.map(|details| {
+                let text = text(details, packed != 0)?;
+                let corrupt = |error: serde_json::Error| Fault::Corrupt(error.to_string());
+                serde_json::from_str::<TestDetails>(&text).map_err(corrupt)
+            });
+            let is_damaged = status.is_none() || matches!(details, Some(Err(_)));
+            if is_damaged {
+                // One damaged row must not keep the server from starting.
+                let build = build.0;
+                tracing::warn!(project, %build, position, "the row of a test case is damaged");
+            }
             let result = TestResult {
                 suite: "".into(),
                 name: String::new(),
-                status: *status.ok_or_else(|| Fault::Corrupt("a test's status is none".into()))?,
+                status: status.copied().unwrap_or(TestStatus::Error),
                 micros: micros.map(i64::unsigned_abs),
                 failure: None,
-                details: details.into(),
+                details: details.and_then(Result::ok).unwrap_or(TestDetails::NONE).into(),
             };
             let failure = failure.and_then(|key| key.try_into().ok());
             packer.push(test, &result, failure.as_ref());
