@@ -5,7 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use devmason_domain::{Build, BuildId, BuildKey, Project, ProjectId, State};
+use devmason_domain::{Build, BuildId, Project, ProjectId, State};
 use devmason_hypermedia::Base;
 use devmason_pages::{Room, Site};
 use tokio::sync::watch;
@@ -105,7 +105,7 @@ async fn follow(
     mut build: Build,
     seen: &watch::Sender<Seen>,
 ) {
-    let Ok(key) = build.key().parse::<BuildKey>() else { return };
+    let key = build.key();
     let mut next = seen.borrow().first;
     let mut version = None;
     loop {

@@ -260,13 +260,16 @@ pub struct Build {
     pub version: i64,
 }
 
+impl From<BuildId> for BuildKey {
+    fn from(id: BuildId) -> Self {
+        Self::from_stored(id.to_string())
+    }
+}
+
 impl Build {
     /// The id in URIs: the client's choice, or else the server's id.
-    pub fn key(&self) -> String {
-        match &self.key {
-            Some(key) => key.to_string(),
-            None => self.id.to_string(),
-        }
+    pub fn key(&self) -> BuildKey {
+        self.key.clone().unwrap_or_else(|| self.id.into())
     }
 }
 

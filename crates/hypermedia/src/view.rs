@@ -1,8 +1,6 @@
 //! What a viewer sees: links with the methods that the viewer may use.
 
-use devmason_domain::{
-    AccountId, Build, BuildKey, Pages, Policy, Project, State, Tag, Username, Viewer,
-};
+use devmason_domain::{AccountId, Build, Pages, Policy, Project, State, Tag, Username, Viewer};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -183,26 +181,18 @@ impl View<'_> {
     /// The links of a build.
     pub fn build_links(&self, project: &Project, build: &Build) -> Vec<Link> {
         let mut links = Vec::with_capacity(4 + build.tags.as_slice().len());
-        // A stored key is well-formed: it was validated when it was received.
-        if let Ok(key) = build.key().parse() {
-            let this = Resource::Build(project.slug.clone(), key);
-            links.push(self.link("self", &this, Subject::Build(project, Some(build))));
-            if let (Resource::Build(slug, key), State::Running) = (this, build.outcome.state()) {
-                links.push(self.link(
-                    "progress",
-                    &Resource::Progress(slug, key),
-                    Subject::Progress(project, build),
-                ));
-            }
+        let (slug, key) = (|| project.slug.clone(), || build.key());
+        let this = Resource::Build(slug(), key());
+        links.push(self.link("self", &this, Subject::Build(project, Some(build))));
+        if build.outcome.state() == State::Running {
+            let progress = Resource::Progress(slug(), key());
+            links.push(self.link("progress", &progress, Subject::Progress(project, build)));
         }
-        if let Ok(key) = build.key().parse::<BuildKey>() {
-            let slug = || project.slug.clone();
-            if !build.tests.is_empty() {
-                let tests = Resource::TestList(slug(), key.clone());
-                links.push(self.link("tests", &tests, Subject::ReadOnly));
-            }
-            links.push(self.link("receipt", &Resource::Receipt(slug(), key), Subject::ReadOnly));
+        if !build.tests.is_empty() {
+            let tests = Resource::TestList(slug(), key());
+            links.push(self.link("tests", &tests, Subject::ReadOnly));
         }
+        links.push(self.link("receipt", &Resource::Receipt(slug(), key()), Subject::ReadOnly));
         links.push(self.project_link(project));
         links.extend(build.sender.username().map(|username| self.user_link("user", username)));
         links.extend(build.components.iter().map(|id| {
@@ -223,19 +213,15 @@ impl View<'_> {
         list: &ListLinks,
     ) -> Vec<Link> {
         let mut links = self.page_links(this, Subject::ReadOnly, list);
-        if let Ok(key) = build.key().parse() {
-            let of = Resource::Build(project.slug.clone(), key);
-            links.push(self.link("build", &of, Subject::Build(project, Some(build))));
-        }
+        links.push(self.run_link(project, build));
         links
     }
 
     /// The links of a build's receipt, including one to reparse its uploads.
     pub fn receipt_links(&self, project: &Project, build: &Build) -> Vec<Link> {
-        let Ok(key) = build.key().parse::<BuildKey>() else { return Vec::new() };
-        let this = Resource::Receipt(project.slug.clone(), key.clone());
+        let this = Resource::Receipt(project.slug.clone(), build.key());
         let mut links = self.part_links(project, build, &this, &ListLinks::default());
-        let reparse = Resource::Reparse(project.slug.clone(), key);
+        let reparse = Resource::Reparse(project.slug.clone(), build.key());
         links.push(self.link("reparse", &reparse, Subject::Reparse(project, build)));
         links
     }
@@ -255,9 +241,9 @@ impl View<'_> {
     }
 
     /// The link from a test's run to its build.
-    pub fn run_link(&self, project: &Project, build: &Build) -> Option<Link> {
-        let of = Resource::Build(project.slug.clone(), build.key().parse().ok()?);
-        Some(self.link("build", &of, Subject::Build(project, Some(build))))
+    pub fn run_link(&self, project: &Project, build: &Build) -> Link {
+        let of = Resource::Build(project.slug.clone(), build.key());
+        self.link("build", &of, Subject::Build(project, Some(build)))
     }
 
     /// The links of a project's tag list.

@@ -80,7 +80,7 @@ pub(crate) fn durations(site: &Site<'_>, project: &Slug, builds: &[Build]) -> St
             svg,
             "<a href=\"{}\"><title>{}: {} in {}</title><rect class=\"{}\" x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{height:.1}\"/></a>",
             xml(&site.build(project, build)),
-            xml(&build.key()),
+            xml(build.key().as_str()),
             state.as_str(),
             duration(micros),
             state.as_str(),

@@ -102,11 +102,7 @@ impl Site<'_> {
         self.to(&Resource::TestHistory(project.clone(), name.to_owned()))
     }
     pub(crate) fn build(&self, project: &Slug, build: &Build) -> String {
-        // A stored key is well-formed.
-        match build.key().parse() {
-            Ok(key) => self.to(&Resource::Build(project.clone(), key)),
-            Err(_) => self.builds(project),
-        }
+        self.to(&Resource::Build(project.clone(), build.key()))
     }
     /// The path of a part of a build, such as its `tests`.
     pub(crate) fn of_build(&self, project: &Slug, build: &Build, part: &str) -> String {

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::de::IgnoredAny;
 
 use crate::input::Input;
-use crate::{Cause, Note, NoteKind, ReadError, Reason, Sink, recognize};
+use crate::{Cause, Note, NoteKind, ReadError, Reason, Sink, shape};
 use walk::{MAX_NAME, ROOM, Walk};
 
 /// The maximum number of values held per object.
@@ -180,13 +180,13 @@ pub(crate) fn walk<H: Handler>(
 ) -> Result<(), ReadError> {
     let (text, replaced) = paired(text);
     note_replaced(replaced, sink);
-    let (before, text) = text.split_at(recognize::begins(&text));
+    let (before, text) = text.split_at(shape::begins(&text));
     let first = 1 + memchr::memchr_iter(b'\n', before.as_bytes()).count() as u64;
     let mut unread = Unread::default();
     let mut walk = Walk::new(text, first, (sink, &mut unread), handler);
     let mut rest = text;
     let mut is_first = true;
-    let mut look = recognize::Look::new();
+    let mut look = shape::Look::new();
     while is_first || !rest.is_empty() {
         let line = walk.line_of(rest);
         let is_one = is_first || (H::HAS_MANY && rest.starts_with('{')) || look.is_one(rest);

@@ -32,6 +32,8 @@ mod qttest;
 mod recognize;
 mod robot;
 mod rspec;
+mod seen;
+mod shape;
 mod subunit;
 mod tap;
 mod testng;
@@ -47,7 +49,7 @@ use devmason_domain::limits;
 pub use devmason_domain::{TestFailure as Failure, TestStatus as Status};
 use devmason_domain::{TestSummary, Timestamp};
 pub use model::{Case, Claim, Fault, Note, NoteKind, ReadError, Sink, Suite};
-pub use recognize::Seen;
+pub use seen::Seen;
 pub use verdict::{Cause, Reason, Verdict};
 
 use input::Input;

@@ -189,16 +189,12 @@ fn destination(project: &Project, key: BuildKey, outcome: Outcome) -> Resource {
     }
 }
 
-fn key_of(id: BuildId) -> Result<BuildKey, ApiError> {
-    id.to_string().parse().map_err(|_| ApiError::Interrupted)
-}
-
 pub(crate) async fn post(call: &Call<'_>, slug: &Slug) -> Result<HttpResponse, ApiError> {
     let project = call.project(slug).await?;
     call.app.settings.policy.report(call.viewer(), &project)?;
     let Reported { report, components, test_report } = reported(call, |_| None).await?;
     let id = BuildId::assign(report.started, report.received);
-    let path = destination(&project, key_of(id)?, report.outcome).path();
+    let path = destination(&project, id.into(), report.outcome).path();
     let claim = call
         .claim(&format!("builds of {}", project.id.0), StatusCode::CREATED, path.clone())
         .await?;

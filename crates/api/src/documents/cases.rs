@@ -254,9 +254,9 @@ pub(crate) async fn history(
     let runs = runs
         .iter()
         .map(|TestRun { build, test }| {
-            let links = view.run_link(&project, build).into_iter().collect();
+            let links = vec![view.run_link(&project, build)];
             RunDocument {
-                build: build.key(),
+                build: build.key().to_string(),
                 started: build.started.to_rfc2822(),
                 test: TestDocument::new(test.position, &test.result, links),
             }

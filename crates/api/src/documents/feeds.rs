@@ -77,7 +77,7 @@ pub(crate) async fn feed(call: &Call<'_>, of: BuildsOf) -> Result<HttpResponse, 
 
 fn entry(call: &Call<'_>, build: &Build, slug: &Slug) -> Option<Entry> {
     let key = build.key();
-    let href = call.base.href(&Resource::Build(slug.clone(), key.parse().ok()?));
+    let href = call.base.href(&Resource::Build(slug.clone(), key.clone()));
     let tests = &build.tests;
     let bad = tests.failed + tests.error;
     let tests = match tests.total {

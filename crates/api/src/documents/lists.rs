@@ -165,7 +165,6 @@ pub(crate) async fn latest(call: &Call<'_>, of: ListOf) -> Result<HttpResponse, 
         })
         .await?;
     let (slug, key) = found.ok_or(NO_BUILD)?;
-    let key = key.parse().map_err(|_| ApiError::Interrupted)?;
     Ok(leading(StatusCode::FOUND, call.base.location(&Resource::Build(slug, key))))
 }
 

@@ -103,8 +103,8 @@ pub(crate) async fn get(
     let (around, build) =
         call.ask(move |repository| Ok((around(repository, &build, &hold)?, build))).await?;
     let is_running = build.outcome.state() == State::Running;
-    let events = build.key().parse().ok().filter(|_| is_running).map(|key| {
-        let events = Resource::Events(project.slug.clone(), key);
+    let events = is_running.then(|| {
+        let events = Resource::Events(project.slug.clone(), build.key());
         format!("{}?from={}", call.base.location(&events), build.steps)
     });
     let page = BuildPage::new(

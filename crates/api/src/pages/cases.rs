@@ -58,9 +58,7 @@ pub(crate) async fn history(
     let list = ListLinks { previous, ..list };
     let site = call.site();
     let run = |run: &'_ TestRun| {
-        let key = run.build.key().parse().ok();
-        let href = key
-            .map_or_else(String::new, |key| site.to(&Resource::Build(project.slug.clone(), key)));
+        let href = site.to(&Resource::Build(project.slug.clone(), run.build.key()));
         // It shows no outputs.
         let mut room = Room::new(0);
         (href, TestRow::new(&site, project, &run.test.result, run.test.position, &mut room))

@@ -269,7 +269,7 @@ impl<'a> BuildObject<'a> {
         };
         Self {
             id: of.id.0,
-            key: of.key(),
+            key: of.key().to_string(),
             project: project.slug.as_str(),
             state: of.outcome.state().as_str(),
             success,

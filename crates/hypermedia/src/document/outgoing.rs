@@ -140,7 +140,7 @@ impl Serialize for BuildDocument<'_> {
         };
         let has = |name| self.fields.has(name);
         BuildMembers {
-            id: has("id").then(|| build.key()),
+            id: has("id").then(|| build.key().to_string()),
             state: has("state").then(|| build.outcome.state().as_str()),
             success: has("success").then_some(success),
             started: has("started").then(|| build.started.to_rfc2822()),

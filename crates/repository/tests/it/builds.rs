@@ -59,7 +59,7 @@ fn the_same_document_under_a_chosen_key_is_known_and_another_differs(store: &Sto
     assert_eq!(store.record(put(2)), Recorded::Differs);
     assert_eq!(store.build_tally(&Scope::Project(project.id)).unwrap().members, 1);
     let found = store.build_find(project.id, &"1234".parse().unwrap()).unwrap().unwrap();
-    assert_eq!(found.key(), "1234");
+    assert_eq!(found.key().as_str(), "1234");
     // The server's id is not a second address of the build.
     assert_eq!(store.build_find(project.id, &found.id.to_string().parse().unwrap()).unwrap(), None);
 }

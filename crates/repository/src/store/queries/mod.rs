@@ -13,7 +13,6 @@ mod objects;
 mod pool;
 mod projects;
 mod record;
-mod reread;
 mod rows;
 mod sessions;
 mod sql;

@@ -6,7 +6,7 @@ use devmason_domain::{Build, Outcome as Ended};
 use diesel::prelude::*;
 
 use super::steps::{insert_step, output_bytes};
-use super::uploads::{self, Part, number};
+use super::stored::{Part, list, number};
 use super::{Conn, cases, counts, next};
 use crate::store::columns::{At, Id};
 use crate::store::fault::Outcome;
@@ -26,7 +26,7 @@ fn places_of_documents(uploads: &[KeptUpload], steps: u32) -> Vec<u32> {
 /// The receipts of steps that came as documents, by their positions after reparsing.
 fn moved_documents(conn: &mut Conn, of: &Build, new: &Reread) -> Outcome<HashMap<u32, String>> {
     // An upload that was not reparsed keeps its steps, like a document.
-    let mut uploads = uploads::list(conn, of.project, of.id)?;
+    let mut uploads = list(conn, of.project, of.id)?;
     uploads.retain(|upload| new.uploads.iter().any(|again| again.nth == upload.nth));
     let old = places_of_documents(&uploads, of.steps);
     let known: Vec<(i32, Option<String>)> = step::table
