@@ -1,22 +1,22 @@
 //! Report files: turns the one or more files of a request body into a build or a step, each with a
 //! receipt.
 
+mod pack;
 mod parse;
 mod recognize;
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use actix_web::http::header;
 use actix_web::web;
 use devmason_domain::{
-    ClientRecord, Counts, Digest, JsonObject, Outcome, ProjectId, Receipt, Report, Step, Tag,
-    TagSet, TestResult, TestSummary, Timestamp, limits,
+    ClientRecord, Counts, Digest, JsonObject, Outcome, Receipt, Report, Step, Tag, TagSet,
+    TestResult, TestSummary, Timestamp, limits,
 };
 use devmason_hypermedia::document::ComponentRef;
 use devmason_reports::files::{Unpack, gather};
 use devmason_reports::{Format, NoteKind, Read, Seen, build};
-use devmason_repository::{Cases, Error, KeptUpload, RawBody, RawUpload, TestReport};
+use devmason_repository::{KeptUpload, RawBody, RawUpload, TestReport};
 use serde_json::Value;
 
 use crate::body::Inflated;
@@ -24,7 +24,7 @@ use crate::budget::{Hold, SMALL};
 use crate::call::Call;
 use crate::error::ApiError;
 use crate::params::Params;
-use crate::recorder::TURN;
+pub(crate) use pack::pack;
 use parse::{Bounds, file, form};
 use recognize::{is_build, is_report_in_json, unknown_format};
 
@@ -274,55 +274,6 @@ pub(crate) fn document_receipt(
         tests: Some(Counts::from(&summary)),
         ..Receipt::default()
     })
-}
-
-/// Number of cases, and size of a body in bytes, that the recorder packs itself: that takes less
-/// than passing them on.
-const FEW_CASES: u64 = 100;
-const SHORT: usize = 16 << 10;
-
-/// Packs a report before its turn to be stored comes, so that nobody waits for that. Cases and body
-/// are packed at the same time.
-pub(crate) async fn pack(
-    call: &Call<'_>,
-    project: ProjectId,
-    report: &mut TestReport,
-) -> Result<(), ApiError> {
-    let cases = async |cases: &mut Cases| {
-        if cases.len() > FEW_CASES
-            && let Cases::Given(tests) = std::mem::take(cases)
-        {
-            let (tests, since) = (Arc::new(tests), Instant::now());
-            let packed = loop {
-                let tests = tests.clone();
-                let packed = call.ask(move |repository| repository.test_pack(project, &tests));
-                match packed.await {
-                    // As in the queue: the report waits for a project that somebody else has locked.
-                    Err(ApiError::Store(error))
-                        if matches!(*error, Error::Locked(_)) && since.elapsed() < TURN =>
-                    {
-                        tokio::time::sleep(Duration::from_millis(100)).await;
-                    }
-                    packed => break packed?,
-                }
-            };
-            *cases = Cases::Packed(packed);
-        }
-        Ok::<_, ApiError>(())
-    };
-    let body = async |upload: Option<&mut RawUpload>| {
-        if let Some(RawUpload { body, .. }) = upload
-            && body.len() > SHORT
-            && let RawBody::Given(given) = body
-        {
-            let given = given.clone();
-            let packed = call.ask(move |repository| Ok(repository.upload_pack(&given))).await?;
-            *body = RawBody::Packed(packed);
-        }
-        Ok::<_, ApiError>(())
-    };
-    futures_util::future::try_join(cases(&mut report.tests), body(report.upload.as_mut())).await?;
-    Ok(())
 }
 
 impl Upload {

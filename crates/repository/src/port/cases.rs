@@ -45,6 +45,10 @@ impl Cases {
 
 /// Cases in the form in which they are stored.
 #[derive(Debug, Clone, Default)]
+#[cfg_attr(
+    not(any(feature = "postgres", feature = "sqlite")),
+    expect(dead_code, reason = "the adapters read the fields")
+)]
 pub struct PackedCases {
     pub(crate) summary: TestSummary,
     pub(crate) strips: Vec<Strip>,
@@ -69,6 +73,10 @@ impl PackedCases {
 
 /// A failure in the form in which it is stored.
 #[derive(Debug, Clone)]
+#[cfg_attr(
+    not(any(feature = "postgres", feature = "sqlite")),
+    expect(dead_code, reason = "the adapters read the fields")
+)]
 pub(crate) struct PackedFailure {
     pub(crate) key: FailureKey,
     pub(crate) body: Vec<u8>,

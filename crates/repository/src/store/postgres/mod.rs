@@ -1,5 +1,7 @@
 //! PostgreSQL.
 
+mod connect;
+mod glance;
 #[path = "../queries/mod.rs"]
 mod queries;
 mod tuned;
@@ -13,7 +15,8 @@ use crate::store::fault::Fault;
 use crate::store::{PULSE_WAIT, READERS_WAIT, WRITERS_WAIT, migrate};
 use crate::{Error, Options, Repository, Result};
 
-use tuned::Glance;
+use connect::{Role, connect};
+use glance::Glance;
 
 type Conn = diesel::pg::PgConnection;
 type Db = diesel::pg::Pg;
@@ -25,7 +28,7 @@ pub(crate) fn open(url: &str, options: &Options) -> Result<Arc<dyn Repository>> 
 }
 
 fn store(url: &str, options: &Options) -> Result<queries::Store> {
-    let mut conn = tuned::connect(url, tuned::Role::Writer)?;
+    let mut conn = connect(url, Role::Writer)?;
     conn.transaction::<_, Fault, _>(|conn| {
         tuned::lock_migration(conn)?;
         migrate(conn, MIGRATIONS)
@@ -41,20 +44,20 @@ fn store(url: &str, options: &Options) -> Result<queries::Store> {
         glance: Glance,
         readers: queries::Pool::new(
             url,
-            tuned::Role::Reader { timeout: options.query_timeout },
+            Role::Reader { timeout: options.query_timeout },
             options.pool_size,
             READERS_WAIT,
             (&epoch, &trouble),
         ),
         writers: queries::Pool::new(
             url,
-            tuned::Role::Writer,
+            Role::Writer,
             tuned::WRITERS as u32 + 2,
             WRITERS_WAIT,
             (&epoch, &trouble),
         ),
-        pulse: queries::Pool::new(url, tuned::Role::Pulse, 1, PULSE_WAIT, (&epoch, &trouble)),
-        care: queries::Pool::new(url, tuned::Role::Pulse, 1, PULSE_WAIT, (&epoch, &trouble)),
+        pulse: queries::Pool::new(url, Role::Pulse, 1, PULSE_WAIT, (&epoch, &trouble)),
+        care: queries::Pool::new(url, Role::Pulse, 1, PULSE_WAIT, (&epoch, &trouble)),
         trouble,
         names: queries::Names::default(),
     })

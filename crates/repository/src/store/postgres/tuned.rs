@@ -1,7 +1,6 @@
 //! PostgreSQL specifics: whole batches in one statement, array binds, row locks.
 
 use std::collections::HashSet;
-use std::time::Duration;
 
 use devmason_domain::{BuildId, Outcome as Ended, ProjectId, Tag, limits};
 use diesel::prelude::*;
@@ -10,14 +9,13 @@ use diesel::sql_types::{Array, BigInt, Binary, Bool, Integer, Nullable, SmallInt
 
 use super::Conn;
 use super::queries::{
-    FailureRow, Insert, Met, NameRow, Sql, establish, host_key, joined_components, joined_tags,
-    output_bytes,
+    FailureRow, Insert, Met, NameRow, Sql, host_key, joined_components, joined_tags, output_bytes,
 };
+use crate::NewStep;
 use crate::store::columns::{At, Id};
-use crate::store::fault::{Fault, Outcome};
+use crate::store::fault::Outcome;
 use crate::store::packed::Packed;
 use crate::store::schema::sql;
-use crate::{Changes, NewStep, Result};
 
 /// Two writers keep PostgreSQL busy while one of them waits for its commit; in measurements a third
 /// added nothing.
@@ -76,85 +74,6 @@ pub(super) const STEP_ID: &str = "(step.build_id::text || ':' || step.position)"
 /// A build's id in URIs.
 pub(super) const BUILD_KEY: &str = "coalesce(build.key, build.id::text)";
 
-/// How long a statement waits for a lock.
-const LOCK: Duration = Duration::from_secs(1);
-
-/// The purpose of a connection.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Role {
-    Reader {
-        timeout: Duration,
-    },
-    Writer,
-    /// Health checks.
-    Pulse,
-}
-
-pub(super) fn connect(url: &str, role: Role) -> Result<Conn> {
-    let mut conn = establish(&with_timeouts(url))?;
-    // Runaway statements, and those waiting for a lock, are cancelled so that they do not occupy the
-    // pool.
-    let limit = match role {
-        Role::Reader { timeout } => timeout,
-        Role::Writer => Duration::from_secs(30),
-        Role::Pulse => Duration::from_secs(2),
-    };
-    let milliseconds = |limit: Duration| limit.as_millis().max(1).to_string();
-    Sql::<()>::new("set client_min_messages = 'warning'")
-        .execute(&mut conn)
-        .and_then(|_| match role {
-            // The batch statements never benefit from replanning, which costs more than they do.
-            Role::Writer => {
-                Sql::<()>::new("set plan_cache_mode = 'force_generic_plan'").execute(&mut conn)
-            }
-            Role::Reader { .. } | Role::Pulse => Ok(0),
-        })
-        .and_then(|_| {
-            Sql::<()>::new(
-                "select set_config('statement_timeout', ?, false), set_config('lock_timeout', ?, false)",
-            )
-            .bind::<Text, _>(milliseconds(limit))
-            .bind::<Text, _>(milliseconds(LOCK))
-            .execute(&mut conn)
-        })
-        .map_err(|error| Fault::from(error).into_error())?;
-    Ok(conn)
-}
-
-/// Only the server knows whether anything was committed, so nothing is cached here.
-pub(super) struct Glance;
-
-impl Glance {
-    pub(super) fn last(&self) -> Option<Changes> {
-        None
-    }
-
-    pub(super) fn look(&self, ask: impl FnOnce() -> Result<Changes>) -> Result<Changes> {
-        ask()
-    }
-
-    pub(super) fn is_there(&self) -> Result<()> {
-        Ok(())
-    }
-
-    pub(super) fn log_bytes(&self) -> Option<u64> {
-        None
-    }
-}
-
-/// Adds timeouts for connecting and for a dead peer to the URL. Its own parameters take precedence.
-fn with_timeouts(url: &str) -> String {
-    let mut url = url.to_owned();
-    for (name, value) in [("connect_timeout", "3"), ("tcp_user_timeout", "15000")] {
-        if !url.contains(name) {
-            url.push(if url.contains('?') { '&' } else { '?' });
-            url += &format!("{name}={value}");
-        }
-    }
-    url
-}
-
-/// The server enforces the statement timeout.
 /// Identifies the database server: after a failover, the new one's start time differs.
 pub(super) fn server(conn: &mut Conn) -> QueryResult<i64> {
     let started = "select (extract(epoch from pg_postmaster_start_time()) * 1000000)::bigint";

@@ -1,5 +1,6 @@
 //! Test cases of builds, packed into strips. Each name and each failure is stored once per project.
 
+mod evaluate;
 mod find;
 mod names;
 mod pack;

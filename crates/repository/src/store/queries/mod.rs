@@ -28,7 +28,7 @@ use std::sync::Arc;
 use diesel::expression::SqlLiteral;
 use diesel::sql_types::BigInt;
 
-use super::{Conn, Db, Glance, tuned};
+use super::{Conn, Db, Glance, Role, connect, tuned};
 use crate::Result;
 use crate::store::fault::Outcome;
 

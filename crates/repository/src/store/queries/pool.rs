@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use diesel::Connection;
 use diesel::r2d2::{self, ManageConnection, PooledConnection};
 
-use super::{Conn, Outcome, tuned};
+use super::{Conn, Outcome, Role, connect, tuned};
 use crate::store::clock;
 use crate::store::fault::Fault;
 use crate::{Error, Result};
@@ -100,7 +100,7 @@ impl Trouble {
 pub(in super::super) struct Manager {
     url: String,
     epoch: Epoch,
-    role: tuned::Role,
+    role: Role,
 }
 
 impl ManageConnection for Manager {
@@ -109,7 +109,7 @@ impl ManageConnection for Manager {
 
     fn connect(&self) -> Result<Link> {
         let epoch = self.epoch.now();
-        let mut conn = tuned::connect(&self.url, self.role)?;
+        let mut conn = connect(&self.url, self.role)?;
         let server = tuned::server(&mut conn).map_err(|error| Fault::from(error).into_error())?;
         self.epoch.meet(server);
         Ok(Link { conn, epoch, broken: false })
@@ -133,14 +133,14 @@ pub(in super::super) struct Pool {
     pool: r2d2::Pool<Manager>,
     epoch: Epoch,
     trouble: Arc<Trouble>,
-    role: tuned::Role,
+    role: Role,
 }
 
 impl Pool {
     /// Creates a pool that opens connections on demand.
     pub(in super::super) fn new(
         url: &str,
-        role: tuned::Role,
+        role: Role,
         size: u32,
         wait: Duration,
         (epoch, trouble): (&Epoch, &Arc<Trouble>),
@@ -189,14 +189,14 @@ impl Pool {
         query: &dyn Fn(&mut Conn) -> Outcome<T>,
     ) -> Result<T> {
         clock::start(match self.role {
-            tuned::Role::Reader { timeout } => Some(timeout),
-            tuned::Role::Writer | tuned::Role::Pulse => None,
+            Role::Reader { timeout } => Some(timeout),
+            Role::Writer | Role::Pulse => None,
         });
         query(&mut link.conn).map_err(|fault| {
             let is_row = matches!(fault, Fault::Corrupt(_));
             let error = match (fault.into_error(), self.role) {
                 // Writes read little, so the time was spent waiting for others.
-                (Error::TooLong(cause), tuned::Role::Writer) => Error::Busy(cause),
+                (Error::TooLong(cause), Role::Writer) => Error::Busy(cause),
                 (error, _) => error,
             };
             if !is_row {
@@ -209,7 +209,7 @@ impl Pool {
             }
             link.broken = true;
             // A write check on a read-only connection says nothing about the others.
-            if !is_read_only || matches!(self.role, tuned::Role::Writer) {
+            if !is_read_only || matches!(self.role, Role::Writer) {
                 self.epoch.next();
             }
             match error {

@@ -8,8 +8,9 @@ use diesel::prelude::*;
 use diesel::sql_types::Text;
 
 use super::Conn;
+use super::connect::{Role, connect};
 use super::queries::Sql;
-use super::tuned::{self, Role};
+use super::tuned;
 use crate::store::fault::Fault;
 use crate::{Changes, Error, Result};
 
@@ -37,7 +38,7 @@ pub(super) struct Glance {
 
 impl Glance {
     pub(super) fn open(path: &str, role: Role) -> Result<Self> {
-        let mut conn = tuned::connect(path, role)?;
+        let mut conn = connect(path, role)?;
         tuned::ping(&mut conn).map_err(|error| Fault::from(error).into_error())?;
         // The path that SQLite uses, with links resolved.
         let file: String =

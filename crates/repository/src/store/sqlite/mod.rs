@@ -1,5 +1,6 @@
 //! SQLite: one writer, several readers, write-ahead log.
 
+mod connect;
 mod glance;
 #[path = "../queries/mod.rs"]
 mod queries;
@@ -14,6 +15,7 @@ use crate::store::fault::Fault;
 use crate::store::{PULSE_WAIT, READERS_WAIT, WRITERS_WAIT, migrate};
 use crate::{Error, Options, Repository, Result};
 
+use connect::{Role, connect};
 use glance::Glance;
 
 type Conn = diesel::sqlite::SqliteConnection;
@@ -33,7 +35,7 @@ fn store(path: &str, options: &Options) -> Result<queries::Store> {
     keep_private(path);
     let file = path;
     let path = &existing(file);
-    let mut conn = tuned::connect(path, tuned::Role::Writer)?;
+    let mut conn = connect(path, Role::Writer)?;
     conn.immediate_transaction::<_, Fault, _>(|conn| migrate(conn, MIGRATIONS)).map_err(
         |fault| match fault.into_error() {
             Error::Corrupt(cause) => Error::Backend(cause),
@@ -45,7 +47,7 @@ fn store(path: &str, options: &Options) -> Result<queries::Store> {
     // Includes the files beside it, and the target of a link.
     keep_private(file);
     let (epoch, trouble) = (queries::Epoch::default(), Arc::<queries::Trouble>::default());
-    let reader = tuned::Role::Reader { timeout: options.query_timeout };
+    let reader = Role::Reader { timeout: options.query_timeout };
     Ok(queries::Store {
         glance: Glance::open(path, reader)?,
         readers: queries::Pool::new(
@@ -57,13 +59,13 @@ fn store(path: &str, options: &Options) -> Result<queries::Store> {
         ),
         writers: queries::Pool::new(
             path,
-            tuned::Role::Writer,
+            Role::Writer,
             tuned::WRITERS as u32,
             WRITERS_WAIT,
             (&epoch, &trouble),
         ),
-        pulse: queries::Pool::new(path, tuned::Role::Pulse, 1, PULSE_WAIT, (&epoch, &trouble)),
-        care: queries::Pool::new(path, tuned::Role::Pulse, 1, PULSE_WAIT, (&epoch, &trouble)),
+        pulse: queries::Pool::new(path, Role::Pulse, 1, PULSE_WAIT, (&epoch, &trouble)),
+        care: queries::Pool::new(path, Role::Pulse, 1, PULSE_WAIT, (&epoch, &trouble)),
         trouble,
         names: queries::Names::default(),
     })
