@@ -51,6 +51,7 @@ conformance!(
     a_page_of_objects_is_a_part_of_them_in_order,
     cases_that_fill_many_strips_are_read_from_any_position,
     a_test_that_ran_often_in_a_build_has_its_runs_in_order,
+    a_test_in_the_first_strip_of_each_build_has_its_runs_in_order,
     the_search_for_a_test_that_seldom_ran_is_cut_and_goes_on,
     cases_may_be_packed_before_they_are_stored,
     what_a_report_repeats_is_stored_once,
@@ -483,6 +484,25 @@ fn a_test_that_ran_often_in_a_build_has_its_runs_in_order(store: &Store) {
         let (id, place) = whole[at];
         assert_eq!(history(Some((id, place)), 3), whole[at..(at + 3).min(10)], "{at}");
         assert_eq!(history(None, at as u64), whole[..at]);
+    }
+}
+
+fn a_test_in_the_first_strip_of_each_build_has_its_runs_in_order(store: &Store) {
+    let project = store.project("p");
+    // The last strip of each build cannot have the test.
+    let tests: Vec<TestResult> =
+        (0..5_000).map(|n| result("s", &format!("t{n}"), TestStatus::Passed)).collect();
+    let mut ids = Vec::new();
+    for day in 1..=3 {
+        let new = with_tests(&project, &format!("2026-01-0{day}T00:00:00Z"), tests.clone());
+        ids.push(new.id);
+        store.record(new);
+    }
+    ids.reverse();
+    for name in ["s::t7", "s::t4999"] {
+        let history = store.test_history(project.id, name, None, 9, true).unwrap().unwrap();
+        let found: Vec<BuildId> = history.runs.iter().map(|run| run.build.id).collect();
+        assert_eq!(found, ids, "{name}");
     }
 }
 

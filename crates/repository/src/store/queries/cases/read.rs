@@ -299,14 +299,14 @@ pub(super) fn history(
                 stopped = Some(BuildId(of.0));
                 break 'search;
             }
-            let Some(body) = body else { continue };
-            bytes += body.len();
-            let is_here =
-                |at: u32, case: &Packed| case.test == id && (of != Id(build.0) || at >= position);
             // A build's strips come from the last to the first, so each goes before those of its build.
             if is_new {
                 begins = runs.len();
             }
+            let Some(body) = body else { continue };
+            bytes += body.len();
+            let is_here =
+                |at: u32, case: &Packed| case.test == id && (of != Id(build.0) || at >= position);
             let picked = pick((first, &body), is_here, limit - begins)?;
             runs.splice(begins..begins, picked.into_iter().map(|picked| (of, nth, picked)));
             runs.truncate(limit);
