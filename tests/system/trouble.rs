@@ -1,8 +1,6 @@
 //! Database failures: clients get correct answers in time, and no one waits because of others.
 
-use std::time::Duration;
-
-use devmason_test_support::Cluster;
+use devmason_test_support::{Cluster, until};
 use diesel::connection::SimpleConnection as _;
 use diesel::{Connection as _, PgConnection, SqliteConnection};
 
@@ -15,14 +13,6 @@ fn metric(server: &Server, name: &str) -> u64 {
     let text = server.get("/metrics").text();
     let line = text.lines().find(|line| line.starts_with(name)).unwrap();
     line.rsplit_once(' ').unwrap().1.parse().unwrap()
-}
-
-/// Polls until the condition holds, for up to half a minute.
-fn in_the_end(what: impl Fn() -> bool) -> bool {
-    (0..300).any(|_| {
-        std::thread::sleep(Duration::from_millis(100));
-        what()
-    })
 }
 
 fn says(answer: &Response, status: u16, reason: &str) {
@@ -109,7 +99,7 @@ fn a_frozen_database_keeps_nobody_waiting() {
         }
     });
     cluster.signal("-CONT");
-    assert!(in_the_end(|| server.get("/readyz").status == 200));
+    until("the server is ready", || server.get("/readyz").status == 200);
     assert_eq!(server.send("", "POST", "/pony/builds", REPORT).status, 201);
 }
 
@@ -127,10 +117,10 @@ fn a_database_that_takes_no_writes_says_so_and_takes_them_again() {
     set("on");
     // This applies to new connections.
     database.sever();
-    assert!(in_the_end(|| server
-        .send("", "POST", "/pony/builds", REPORT)
-        .text()
-        .contains("the database is currently read-only")));
+    until("the server has noticed", || {
+        let answer = server.send("", "POST", "/pony/builds", REPORT);
+        answer.text().contains("the database is currently read-only")
+    });
     says(
         &server.send("", "POST", "/pony/builds", REPORT),
         503,
@@ -144,7 +134,7 @@ fn a_database_that_takes_no_writes_says_so_and_takes_them_again() {
     says(&server.get("/readyz"), 503, "the database is read-only");
     assert_eq!(server.get("/pony/builds").status, 200);
     set("off");
-    assert!(in_the_end(|| server.get("/readyz").status == 200));
+    until("the server is ready", || server.get("/readyz").status == 200);
     assert_eq!(server.send("", "POST", "/pony/builds", REPORT).status, 201);
 }
 
@@ -275,5 +265,5 @@ fn the_write_ahead_log_is_cut_off_once_nobody_reads_from_it() {
         assert_eq!(server.send("", "POST", "/pony/builds", &body).status, 201);
     }
     reader.batch_execute("commit").unwrap();
-    assert!(in_the_end(|| log() < 16 << 20));
+    until("the log is cut off", || log() < 16 << 20);
 }

@@ -3,6 +3,8 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// A request to send.
@@ -56,8 +58,8 @@ impl Request {
         self
     }
 
-    /// Sends the request on a new connection; an error is a network error.
-    pub fn try_send(&self) -> std::io::Result<Response> {
+    /// Sends the request on a new connection, which the response comes on.
+    fn begin(&self) -> std::io::Result<TcpStream> {
         let mut stream = TcpStream::connect(&self.address)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(Duration::from_secs(60)))?;
@@ -75,6 +77,12 @@ impl Request {
         stream.write_all(head.as_bytes())?;
         // A server may refuse a body before reading it and close the connection; its response counts.
         let _ = stream.write_all(&self.body);
+        Ok(stream)
+    }
+
+    /// Sends the request on a new connection; an error is a network error.
+    pub fn try_send(&self) -> std::io::Result<Response> {
+        let mut stream = self.begin()?;
         let mut bytes = Vec::new();
         let read = stream.read_to_end(&mut bytes);
         match parse(&bytes, self.method == "HEAD") {
@@ -88,10 +96,62 @@ impl Request {
         self.try_send().unwrap_or_else(|error| panic!("{} {}: {error}", self.method, self.target))
     }
 
+    /// Sends the request and receives the response in the background.
+    pub fn watch(&self) -> Watched {
+        let mut stream =
+            self.begin().unwrap_or_else(|error| panic!("{} {}: {error}", self.method, self.target));
+        let bytes = Arc::<Mutex<Vec<u8>>>::default();
+        let received = bytes.clone();
+        let thread = std::thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok(count @ 1..) = stream.read(&mut buffer) {
+                let mut received = received.lock().unwrap_or_else(PoisonError::into_inner);
+                received.extend_from_slice(&buffer[..count]);
+            }
+        });
+        Watched { bytes, thread }
+    }
+
     /// The method and the target, for messages.
     pub fn line(&self) -> (&str, &str) {
         (&self.method, &self.target)
     }
+}
+
+/// A response that may be looked at before it has ended, such as a stream of events.
+#[derive(Debug)]
+pub struct Watched {
+    bytes: Arc<Mutex<Vec<u8>>>,
+    thread: JoinHandle<()>,
+}
+
+impl Watched {
+    fn bytes(&self) -> Vec<u8> {
+        self.bytes.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether the server has begun to respond.
+    pub fn has_begun(&self) -> bool {
+        has(&self.bytes(), b"\r\n\r\n")
+    }
+
+    /// Whether this text has arrived, in one piece.
+    pub fn has(&self, text: &str) -> bool {
+        has(&self.bytes(), text.as_bytes())
+    }
+
+    /// Waits for the end of the response.
+    pub fn response(self) -> Response {
+        let Self { bytes, thread } = self;
+        let _ = thread.join();
+        let bytes = bytes.lock().unwrap_or_else(PoisonError::into_inner);
+        parse(&bytes, false)
+            .unwrap_or_else(|| panic!("not a response: {}", String::from_utf8_lossy(&bytes)))
+    }
+}
+
+fn has(bytes: &[u8], part: &[u8]) -> bool {
+    bytes.windows(part.len()).any(|window| window == part)
 }
 
 impl Response {

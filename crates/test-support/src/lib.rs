@@ -6,6 +6,7 @@
 )]
 
 pub mod http;
+mod wait;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -13,6 +14,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use tempfile::TempDir;
+pub use wait::until;
 
 /// A database that nobody else uses.
 #[derive(Debug)]

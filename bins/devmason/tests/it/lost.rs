@@ -36,6 +36,11 @@ fn what_is_reported_while_the_server_is_away_is_sent_with_the_next_report() {
     assert!(first["results"][0]["started"].is_string());
 }
 
+/// Says nothing until the client closes the connection.
+fn wait_for_its_end(mut stream: TcpStream) {
+    let _ = std::io::copy(&mut stream, &mut std::io::sink());
+}
+
 /// What a server, and so a proxy, a captive portal or a load balancer, may do to a client.
 fn troubles() -> Vec<(&'static str, String)> {
     let answering = |answer: &'static str| {
@@ -75,16 +80,10 @@ fn troubles() -> Vec<(&'static str, String)> {
                 let _ = stream.write_all(
                     b"HTTP/1.1 201 Created\r\nContent-Length: 100\r\nLocation: /x\r\n\r\nhalf",
                 );
-                std::thread::sleep(Duration::from_secs(600));
+                wait_for_its_end(stream);
             }),
         ),
-        (
-            "silence",
-            fake(|stream| {
-                std::thread::sleep(Duration::from_secs(600));
-                drop(stream);
-            }),
-        ),
+        ("silence", fake(wait_for_its_end)),
         ("a closed door", fake(drop)),
     ]
 }
@@ -161,9 +160,7 @@ fn a_server_that_dies_in_the_middle_gets_the_rest_when_it_is_back() {
     let script = format!("echo before; cat {}; echo after", pipe.display());
     let mut run = home.devmason(&address, &["run", "--interval", "1", "--", "sh", "-c", &script]);
     let child = run.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    while server.builds().is_empty() {
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    until("the build has begun", || !server.builds().is_empty());
     drop(server);
     std::fs::write(&pipe, "").unwrap();
     assert_eq!(code(&child.wait_with_output().unwrap()), 0);
@@ -186,9 +183,7 @@ fn the_build_of_a_client_that_was_killed_is_ended_as_failed_by_the_next() {
     let server = Server::new(&database);
     let mut run = home.devmason(&server.address, &["run", "--", "sleep", "5"]);
     let mut child = run.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    while server.builds().is_empty() {
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    until("the build has begun", || !server.builds().is_empty());
     assert_eq!(code(&home.run(&server.address, &["flush"])), 0);
     assert_eq!(server.build()["state"], "running");
     child.kill().unwrap();
@@ -226,13 +221,7 @@ fn what_a_script_that_died_has_begun_is_ended_as_failed_by_the_next_report() {
     let mut step =
         home.devmason(&server.address, &["step", "-b", &build, "test", "--", "sleep", "60"]);
     let mut step = step.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    while std::fs::read_dir(spooled(&home, &build))
-        .unwrap()
-        .flatten()
-        .all(|file| file.path().extension().is_none_or(|extension| extension != "step"))
-    {
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    until("the step has begun", || !steps_begun(&home, &build).is_empty());
     let going_on =
         out(&home.run(&server.address, &["begin", "--id", "going-on"])).trim().to_owned();
     assert_eq!(state("step"), "running", "its step is under way");
@@ -368,11 +357,19 @@ fn variables_that_are_set_to_nothing_are_not_set() {
 
 #[test]
 fn a_server_that_comes_within_the_time_to_wait_gets_the_report() {
-    let (home, database, address) = (Home::new(), database(), nobody());
+    let (home, database) = (Home::new(), database());
+    // Each attempt fails, and is counted.
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap();
+    closed.set_nonblocking(true).unwrap();
+    let address = closed.local_addr().unwrap().to_string();
     let mut run = home.devmason(&address, &["run", "--wait", "60", "--", "true"]);
     let child = run.stderr(Stdio::piped()).spawn().unwrap();
-    // Longer than a few attempts take.
-    std::thread::sleep(Duration::from_secs(4));
+    let mut attempts = 0;
+    until("a few attempts have failed", || {
+        attempts += u32::from(closed.accept().is_ok());
+        attempts >= 4
+    });
+    drop(closed);
     let server = Server::at(&address, &database);
     let output = child.wait_with_output().unwrap();
     assert!(err(&output).contains("reported to "), "{}", err(&output));
@@ -563,6 +560,13 @@ fn spooled(home: &Home, build: &str) -> std::path::PathBuf {
     folders.map(|entry| entry.unwrap().path()).find(is_of).unwrap()
 }
 
+/// The marks of the steps of a build that are under way.
+fn steps_begun(home: &Home, build: &str) -> Vec<std::path::PathBuf> {
+    let files = std::fs::read_dir(spooled(home, build)).unwrap();
+    let paths = files.map(|file| file.unwrap().path());
+    paths.filter(|path| path.extension().is_some_and(|extension| extension == "step")).collect()
+}
+
 #[test]
 fn a_build_that_a_part_is_missing_of_is_not_green() {
     let (home, database) = (Home::new(), database());
@@ -590,9 +594,9 @@ fn a_build_that_a_part_is_missing_of_is_not_green() {
     let mut step = home
         .devmason(at, &["step", "-b", &build, "--interval", "1", "test", "--", "sh", "-c", script]);
     let mut step = step.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    while server.get("/pony/builds/killed")["results"].as_array().unwrap().is_empty() {
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    until("a part of its output has been sent", || {
+        !server.get("/pony/builds/killed")["results"].as_array().unwrap().is_empty()
+    });
     step.kill().unwrap();
     step.wait().unwrap();
     assert_eq!(code(&home.run(at, &["end", "-b", &build])), 0);
@@ -605,19 +609,22 @@ fn a_build_that_a_part_is_missing_of_is_not_green() {
     let away = nobody();
     about["server"] = format!("http://{away}").into();
     std::fs::write(spooled(&home, &build).join("about.json"), about.to_string()).unwrap();
+    let pipe = home.path().join("go-on");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let mut step = home.devmason(
         &away,
-        &["step", "-b", &build, "test", "--wait", "60", "--", "sh", "-c", "exit 1"],
+        &["step", "-b", &build, "test", "--wait", "60", "--", "sh", "-c", "cat go-on; exit 1"],
     );
     let step = step.env("DEVMASON_SPOOL_BYTES", "10").stderr(Stdio::null());
     let mut step = step.spawn().unwrap();
-    while std::fs::read_dir(spooled(&home, &build))
-        .unwrap()
-        .all(|file| !file.unwrap().path().ends_with("last"))
-    {
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    std::thread::sleep(Duration::from_secs(2));
+    until("the step has begun", || !steps_begun(&home, &build).is_empty());
+    let begun = steps_begun(&home, &build);
+    std::fs::write(&pipe, "").unwrap();
+    // Once the command has ended, its mark is replaced by that of the data in memory.
+    until(
+        "the step is in memory",
+        || matches!(steps_begun(&home, &build).as_slice(), [mark] if *mark != begun[0]),
+    );
     step.kill().unwrap();
     step.wait().unwrap();
     about["server"] = format!("http://{at}").into();
@@ -639,12 +646,14 @@ fn what_is_in_memory_when_the_build_is_refused_goes_nowhere() {
     assert_eq!(code(&owner.run(&address, &["begin", "--id", "7"])), 0);
     drop(server);
     // The build itself fits into the spool, but its output does not.
-    let script = "head -c 100000 /dev/zero | tr '\\0' x; exit 3";
+    let script = "head -c 100000 /dev/zero | tr '\\0' x; touch written; exit 3";
     let mut run =
         home.devmason(&address, &["run", "--id", "7", "--wait", "30", "--", "sh", "-c", script]);
     let run = run.env("DEVMASON_SPOOL_BYTES", "5000").stderr(Stdio::piped()).stdout(Stdio::null());
     let child = run.spawn().unwrap();
-    std::thread::sleep(Duration::from_secs(2));
+    // That the client waits for room cannot be seen, but there is nothing else that it could do.
+    until("the output is written", || home.path().join("written").exists());
+    until("the build is queued", || home.waiting() == 1);
     let server = Server::at(&address, &database);
     let output = child.wait_with_output().unwrap();
     assert_eq!(code(&output), 3);
@@ -848,9 +857,7 @@ fn who_waits_for_a_report_may_be_stopped() {
     let home = Home::new();
     let mut run = home.devmason(&nobody(), &["run", "--wait", "600", "--", "true"]);
     let mut child = run.stderr(Stdio::null()).spawn().unwrap();
-    while home.waiting() < 3 {
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    until("everything is queued", || home.waiting() >= 3);
     devmason_test_support::signal("-TERM", &[child.id()]);
     assert_eq!(child.wait().unwrap().signal(), Some(15));
     assert_eq!(home.waiting(), 3);

@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use devmason_test_support::http::Request;
-use devmason_test_support::{Backend, TestDatabase};
+use devmason_test_support::{Backend, TestDatabase, until};
 use serde_json::Value;
 use tokio::sync::oneshot;
 

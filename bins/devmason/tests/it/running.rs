@@ -54,15 +54,13 @@ fn output_is_sent_while_a_command_runs() {
     );
     let child = run.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     // The command continues only after its first output has reached the server.
-    let build = loop {
-        if let [build] = server.builds().as_slice() {
-            let build = server.get(&format!("/pony/builds/{}", build["id"].as_str().unwrap()));
-            if build["results"][0]["output"] == "before\n" {
-                break build;
-            }
+    let mut build = Value::Null;
+    until("the first output has been sent", || {
+        if let [begun] = server.builds().as_slice() {
+            build = server.get(&format!("/pony/builds/{}", begun["id"].as_str().unwrap()));
         }
-        std::thread::sleep(Duration::from_millis(50));
-    };
+        build["results"][0]["output"] == "before\n"
+    });
     assert_eq!(
         (&build["state"], &build["results"][0]["name"]),
         (&"running".into(), &"s (part 1)".into())

@@ -13,7 +13,7 @@ use devmason_hypermedia::map::ROWS;
 use devmason_hypermedia::{Base, Resource};
 use devmason_repository::{Options, open};
 use devmason_test_support::http::{Request, Response};
-use devmason_test_support::{Backend, TestDatabase};
+use devmason_test_support::{Backend, TestDatabase, until};
 use serde_json::Value;
 use tokio::sync::oneshot;
 

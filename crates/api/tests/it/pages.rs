@@ -337,22 +337,14 @@ fn a_build_that_runs_is_watched_and_one_that_is_finished_is_over() {
         ann.send("POST", "/pony/builds", r#"{"incremental":true}"#).header("location").to_owned();
     ann.send("POST", &progress, r#"{"name":"one","success":true,"output":"1"}"#);
     let events = progress.replace("progress", "events");
-    let watch = |path: String, last: &'static str| {
-        let address = server.address.clone();
-        std::thread::spawn(move || {
-            let request = Request::new(&address, "GET", &path);
-            let request =
-                if last.is_empty() { request } else { request.header("Last-Event-ID", last) };
-            request.send().text()
-        })
-    };
-    let all = watch(events.clone(), "");
-    let later = watch(format!("{events}?from=0"), "1");
-    std::thread::sleep(std::time::Duration::from_millis(300));
+    let all = server.request("GET", &events).watch();
+    let later = server.request("GET", &format!("{events}?from=0"));
+    let later = later.header("Last-Event-ID", "1").watch();
+    until("both watch", || all.has("id: 1\n") && later.has_begun());
     ann.send("POST", &progress, r#"{"name":"two","success":false,"output":"2"}"#);
-    std::thread::sleep(std::time::Duration::from_millis(1500));
+    until("both have seen the step", || all.has("id: 2\n") && later.has("id: 2\n"));
     ann.send("DELETE", &progress, r#"{"success":false}"#);
-    let (all, later) = (all.join().unwrap(), later.join().unwrap());
+    let (all, later) = (all.response().text(), later.response().text());
     assert!(all.contains("event: step\nid: 1\n") && all.contains("id: 2\n"), "{all}");
     assert!(!later.contains("id: 1\n") && later.contains("id: 2\n"), "{later}");
     assert!(all.ends_with("event: end\ndata: \n\n"), "{all}");
@@ -438,19 +430,15 @@ fn whoever_watches_from_far_beyond_takes_nothing_from_others() {
         r#"{"name":"one","success":true,"note":"a\r\revent: end\rdata: x"}"#,
     );
     let events = progress.replace("progress", "events");
-    let address = server.address.clone();
-    let watch = move |query: &str| {
-        let (address, path) = (address.clone(), format!("{events}{query}"));
-        std::thread::spawn(move || Request::new(&address, "GET", &path).send().text())
-    };
+    let watch = |query: &str| server.request("GET", &format!("{events}{query}")).watch();
     let far = watch("?from=4000000000");
-    std::thread::sleep(std::time::Duration::from_millis(300));
+    until("the first watches", || far.has_begun());
     let near = watch("?from=1");
-    std::thread::sleep(std::time::Duration::from_millis(300));
+    until("the second watches", || near.has_begun());
     ann.send("POST", &progress, r#"{"name":"two","success":true}"#);
-    std::thread::sleep(std::time::Duration::from_millis(1500));
+    until("the second has seen the step", || near.has("id: 2\n"));
     ann.send("DELETE", &progress, r#"{"success":true}"#);
-    let (far, near) = (far.join().unwrap(), near.join().unwrap());
+    let (far, near) = (far.response().text(), near.response().text());
     assert!(near.contains("id: 2\n") && !near.contains("reload"), "{near}");
     assert!(far.ends_with("event: end\ndata: \n\n") && !far.contains('\r'), "{far}");
 }
