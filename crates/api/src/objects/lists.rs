@@ -1,6 +1,19 @@
 //! Lists of objects.
 
-use super::*;
+use actix_web::HttpResponse;
+use devmason_domain::{Component, ComponentType, limits};
+use devmason_hypermedia::Collection;
+use devmason_hypermedia::document::{ObjectList, UserObject};
+use devmason_repository::{Listed, Listing};
+use uuid::Uuid;
+
+use super::{
+    build_object, builds, component, component_object, component_type, embeds, listing,
+    project_object, step_object, steps, tag_object, test_object, tests, type_object,
+};
+use crate::call::Call;
+use crate::error::ApiError;
+use crate::respond::object_etag;
 
 /// Draws memory for so many objects of a collection before they are read.
 pub(crate) async fn room_for(

@@ -11,23 +11,18 @@ use actix_web::http::StatusCode;
 use devmason_domain::query::{
     self, Comparison, Filter, Key, Kind, QueryError, Selection, Table, Value,
 };
-use devmason_domain::{
-    AccountId, Build, Component, ComponentType, Project, ProjectId, fresh_uuid, limits,
-};
+use devmason_domain::{AccountId, Build, Component, ComponentType, Project, ProjectId};
 use devmason_hypermedia::Collection;
 use devmason_hypermedia::document::{
-    BuildObject, ComponentObject, ComponentTypeObject, IncomingComponent, IncomingComponentType,
-    ObjectList, OneObject, ProjectObject, StepObject, TagObject, TestObject, UserObject,
+    BuildObject, ComponentObject, ComponentTypeObject, OneObject, ProjectObject, StepObject,
+    TagObject, TestObject, UserObject,
 };
-use devmason_repository::{
-    Changed, Created, FoundTest, Listed, Listing, Named, NewComponent, NewComponentType,
-    PlacedStep, Removed, TestQuery, UsedTag,
-};
+use devmason_repository::{FoundTest, Listed, Listing, Named, PlacedStep, TestQuery, UsedTag};
 use uuid::Uuid;
 
 use crate::call::Call;
 use crate::error::ApiError;
-use crate::respond::{no_content, object_etag};
+use crate::respond::object_etag;
 
 const NO_OBJECT: ApiError = ApiError::NotFound("object not found");
 

@@ -1,6 +1,19 @@
 //! Creating, changing and deleting components and their types.
 
-use super::*;
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use devmason_domain::fresh_uuid;
+use devmason_hypermedia::Collection;
+use devmason_hypermedia::document::{IncomingComponent, IncomingComponentType, OneObject};
+use devmason_repository::{Changed, Created, Named, NewComponent, NewComponentType, Removed};
+use uuid::Uuid;
+
+use super::{
+    NO_OBJECT, component, component_etag, component_object, component_type, type_etag, type_object,
+};
+use crate::call::Call;
+use crate::error::ApiError;
+use crate::respond::no_content;
 
 pub(crate) async fn create(
     call: &Call<'_>,

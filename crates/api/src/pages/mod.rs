@@ -53,7 +53,59 @@ pub(crate) async fn find(
         Operation::ListComponentsOfType(id) => components::of_type(call, id).await,
         Operation::ListBuildsOfComponent(id) => components::builds(call, id).await,
         Operation::ReadSession => session::get(call),
-        _ => return Ok(None),
+        Operation::PutProject(_)
+        | Operation::DeleteProject(_)
+        | Operation::ReadProjectBadge(_)
+        | Operation::ReadProjectFeed(_)
+        | Operation::PostBuild(_)
+        | Operation::FindLatestBuild(_)
+        | Operation::PutBuild(..)
+        | Operation::DeleteBuild(..)
+        | Operation::ReadProgress(..)
+        | Operation::PostStep(..)
+        | Operation::CloseBuild(..)
+        | Operation::ReadStepOutput(..)
+        | Operation::ReadStepErrout(..)
+        | Operation::WatchBuild(..)
+        | Operation::FindLatestTagged(..)
+        | Operation::ReadTaggedBadge(..)
+        | Operation::ReadTaggedFeed(..)
+        | Operation::PutUser(_)
+        | Operation::DeleteUser(_)
+        | Operation::FindLatestByUser(_)
+        | Operation::ReadUserBadge(_)
+        | Operation::ReadUserFeed(_)
+        | Operation::ListComponentTypeObjects
+        | Operation::CreateComponentType
+        | Operation::ReadComponentTypeObject(_)
+        | Operation::ChangeComponentType(_)
+        | Operation::DeleteComponentType(_)
+        | Operation::CreateComponent
+        | Operation::ReadComponentObject(_)
+        | Operation::ChangeComponent(_)
+        | Operation::DeleteComponent(_)
+        | Operation::ListProjectObjects
+        | Operation::ReadProjectObject(_)
+        | Operation::ListBuildObjects
+        | Operation::ReadBuildObject(_)
+        | Operation::ListStepObjects
+        | Operation::ReadStepObject(_)
+        | Operation::ListTestObjects
+        | Operation::ReadTestObject(_)
+        | Operation::ListTagObjects
+        | Operation::ReadTagObject(_)
+        | Operation::ListUserObjects
+        | Operation::ReadUserObject(_)
+        | Operation::ChangeSession
+        | Operation::ReadAsset(_)
+        | Operation::ReadHealth
+        | Operation::ReadReadiness
+        | Operation::ReadMetrics
+        | Operation::ReadDescription
+        | Operation::ReadDocs
+        | Operation::ReadReference
+        | Operation::ReadDocsPage(_)
+        | Operation::ReadDocsSubpage(..) => return Ok(None),
     };
     page.map(Some)
 }
