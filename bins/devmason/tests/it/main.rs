@@ -13,9 +13,21 @@ use devmason_test_support::{Backend, TestDatabase, until};
 use serde_json::Value;
 use tokio::sync::oneshot;
 
-mod commands;
-mod lost;
+mod accounts;
+mod away;
+mod completions;
+mod killed;
+mod refused;
+mod report;
 mod running;
+mod settings;
+mod shown;
+mod spool;
+mod steps;
+mod unreported;
+
+/// A report of two cases, one of which failed.
+const JUNIT: &str = r#"<testsuite name="s" tests="2"><testcase classname="a" name="x"/><testcase classname="a" name="y"><failure message="no"/></testcase></testsuite>"#;
 
 /// The real server, within this process.
 struct Server {
@@ -182,4 +194,19 @@ fn read_request(stream: &mut TcpStream) -> Vec<u8> {
             _ => return request,
         }
     }
+}
+
+/// An address that refuses connections.
+fn nobody() -> String {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+}
+
+/// The queue directory of a build.
+fn spooled(home: &Home, build: &str) -> std::path::PathBuf {
+    let folders = std::fs::read_dir(home.path().join(".local/state/devmason/spool")).unwrap();
+    let is_of = |folder: &std::path::PathBuf| {
+        let about = std::fs::read_to_string(folder.join("about.json")).unwrap_or_default();
+        about.contains(&format!("/builds/{build}\""))
+    };
+    folders.map(|entry| entry.unwrap().path()).find(is_of).unwrap()
 }

@@ -1,6 +1,6 @@
 //! Running commands.
 
-use super::*;
+use crate::*;
 
 #[test]
 fn a_commands_outputs_and_exit_code_are_passed_on_and_reported() {
