@@ -183,7 +183,7 @@ fn hot_queries_are_answered_by_their_indexes(backend: Backend) {
                         };
                         let test = |at| TestResult {
                             failure: None,
-                            ..cases::result("s", &format!("t{at}"), status(at))
+                            ..cases::fixtures::result("s", &format!("t{at}"), status(at))
                         };
                         new.test_report.tests = (0..30).map(test).collect::<Vec<_>>().into();
                     }
@@ -203,9 +203,10 @@ fn hot_queries_are_answered_by_their_indexes(backend: Backend) {
         let sender = store.user(&format!("user-{at}"));
         let mut new = build(&other, "2026-02-01T00:00:00Z", &["common", "a", "b"]);
         new.sender = Actor::Account(sender.id);
-        new.test_report.tests =
-            Vec::from(["a", "b", "c"].map(|name| cases::result("s", name, TestStatus::Passed)))
-                .into();
+        new.test_report.tests = Vec::from(
+            ["a", "b", "c"].map(|name| cases::fixtures::result("s", name, TestStatus::Passed)),
+        )
+        .into();
         store.record(new);
     }
     store.database.analyze();
