@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::attribute::duration;
 use crate::input::Input;
-use crate::junit::duration;
 use crate::model::nested;
 use crate::xml::{Element, Handler, walk};
 use crate::{Case, Cause, Failure, ReadError, Reason, Sink, Status, Suite};

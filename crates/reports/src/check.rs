@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::doubled::Doubled;
 use crate::input::Input;
-use crate::junit::Doubled;
 use crate::model::{nested, unknown};
 use crate::number;
 use crate::xml::{Element, Handler, walk};

@@ -1,15 +1,12 @@
 //! JUnit XML and its dialects: Ant, Maven Surefire, pytest, Jest, nextest, PHPUnit and others.
 
-use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet};
-use std::hash::BuildHasher;
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use foldhash::quality::RandomState;
-
+use crate::attribute::{duration_in, time};
+use crate::doubled::Doubled;
 use crate::input::Input;
-use crate::model::{nested, start};
-use crate::number;
+use crate::model::nested;
 use crate::xml::{Element, Handler, walk};
 use crate::{Case, Cause, Claim, Failure, Note, NoteKind, ReadError, Reason, Sink, Status, Suite};
 
@@ -46,60 +43,6 @@ struct Junit {
     cases: u64,
 }
 
-/// Detects cases with a full name that occurred before; only hashes are kept.
-#[derive(Default)]
-pub(crate) struct Doubled {
-    /// The hash of each full name, with that of the suites of its first case.
-    seen: HashMap<u64, u64, RandomState>,
-    state: RandomState,
-    /// The last hashed suites and their hash.
-    suites: Option<(Arc<[String]>, u64)>,
-}
-
-impl Doubled {
-    /// Registers a case. If its name occurred before, the suite is appended if it differs; otherwise a
-    /// note reports the duplicate.
-    pub(crate) fn check(&mut self, case: &mut Case, sink: &mut dyn Sink) {
-        self.tell_apart(case, "", sink);
-    }
-
-    /// The same, with a given text to distinguish the case from others with its name.
-    pub(crate) fn tell_apart(&mut self, case: &mut Case, by: &str, sink: &mut dyn Sink) {
-        let Some(is_elsewhere) = self.is_again(case) else { return };
-        let suite = case.suites.last().filter(|_| is_elsewhere).map_or("", String::as_str);
-        let by = if by.is_empty() { suite } else { by };
-        if !by.is_empty() {
-            case.name = format!("{} [{by}]", case.name);
-            if self.is_again(case).is_none() {
-                return;
-            }
-        }
-        let text = format!("'{}' appears twice; both are kept", start(&case.name));
-        sink.note(Note { line: case.report_line, kind: NoteKind::Doubled, text });
-    }
-
-    /// `None` if the name is new; otherwise whether it occurred in other suites.
-    fn is_again(&mut self, case: &Case) -> Option<bool> {
-        if self.suites.as_ref().is_none_or(|(of, _)| !Arc::ptr_eq(of, &case.suites)) {
-            // Most cases have the same suites as the previous one.
-            self.suites = Some((case.suites.clone(), self.state.hash_one(&case.suites)));
-        }
-        let suites = self.suites.as_ref().map_or(0, |(_, hash)| *hash);
-        // A case is identified by its class, if it has one, and not by its suites.
-        let key = match &case.class {
-            Some(class) => self.state.hash_one((class, &case.name)),
-            None => self.state.hash_one((suites, &case.name)),
-        };
-        match self.seen.entry(key) {
-            Entry::Occupied(first) => Some(*first.get() != suites),
-            Entry::Vacant(vacant) => {
-                vacant.insert(suites);
-                None
-            }
-        }
-    }
-}
-
 /// An open suite and its counts.
 #[derive(Default)]
 struct Open {
@@ -126,60 +69,6 @@ impl Count {
             Status::Error => self.errors += 1,
             Status::Skipped => self.skipped += 1,
             Status::Passed | Status::Flaky => {}
-        }
-    }
-}
-
-/// An attribute's duration. A guess is reported.
-pub(crate) fn duration(element: &Element, name: &str, sink: &mut dyn Sink) -> Option<u64> {
-    duration_in(element, name, false, sink)
-}
-
-/// The same, if it is known whether the file uses decimal commas.
-fn duration_in(
-    element: &Element,
-    name: &str,
-    has_commas: bool,
-    sink: &mut dyn Sink,
-) -> Option<u64> {
-    let text = element.get(name).filter(|text| !text.trim().is_empty())?;
-    let decimal;
-    let text = if has_commas && !text.contains('.') && text.matches(',').count() == 1 {
-        decimal = text.replace(',', ".");
-        decimal.as_str()
-    } else {
-        text
-    };
-    match number::seconds(text) {
-        Some((micros, guessed)) => {
-            if guessed {
-                let text =
-                    format!("{name}=\"{text}\" interpreted as {} seconds", micros / 1_000_000);
-                sink.note(Note { line: Some(element.line), kind: NoteKind::Guessed, text });
-            }
-            Some(micros)
-        }
-        None => {
-            let text = format!("{name}=\"{text}\" is not a duration");
-            sink.note(Note { line: Some(element.line), kind: NoteKind::Odd, text });
-            None
-        }
-    }
-}
-
-/// An attribute's point in time.
-pub(crate) fn time(
-    element: &Element,
-    name: &str,
-    sink: &mut dyn Sink,
-) -> Option<devmason_domain::Timestamp> {
-    let text = element.get(name).filter(|text| !text.trim().is_empty())?;
-    match text.parse() {
-        Ok(at) => Some(at),
-        Err(_) => {
-            let text = format!("{name}=\"{text}\" is not a date");
-            sink.note(Note { line: Some(element.line), kind: NoteKind::Odd, text });
-            None
         }
     }
 }

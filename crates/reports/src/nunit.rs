@@ -1,7 +1,7 @@
 //! NUnit's XML, versions 2 and 3.
 
+use crate::attribute::{duration, time};
 use crate::input::Input;
-use crate::junit::{duration, time};
 use crate::model::nested;
 use crate::xml::{Element, Handler, walk};
 use crate::{Case, Cause, Claim, Failure, Note, NoteKind, ReadError, Reason, Sink, Status, Suite};

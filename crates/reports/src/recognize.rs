@@ -9,6 +9,16 @@ use crate::seen::foreign;
 use crate::shape::{LINES_BEHIND, WIDE, WINDOW, of_json, of_json_behind};
 use crate::{Format, Seen, gotext, input, ltp, subunit, tap, xml};
 
+impl Format {
+    /// Recognizes a format by unique features in the first bytes of a file; a few thousand suffice.
+    pub fn recognize(start: &[u8]) -> Option<Self> {
+        match Seen::of(start) {
+            Seen::Format(format) => Some(format),
+            Seen::Foreign(_) | Seen::Nothing => None,
+        }
+    }
+}
+
 impl Seen {
     /// Examines a file, or its start.
     pub fn of(file: &[u8]) -> Self {

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use crate::doubled::Doubled;
 use crate::input::Input;
 use crate::json::{self, Handler, Object};
-use crate::junit::Doubled;
 use crate::model::{because, unknown};
 use crate::number;
 use crate::{Case, Cause, Claim, Failure, ReadError, Reason, Sink, Status, Suite};

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use devmason_domain::Timestamp;
 
+use crate::attribute::time;
 use crate::input::Input;
-use crate::junit::time;
 use crate::model::{nested, unknown};
 use crate::number;
 use crate::xml::{Element, Handler, walk};

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::attribute::time;
 use crate::input::Input;
-use crate::junit::time;
 use crate::model::nested;
 use crate::number;
 use crate::xml::{Element, Handler, walk};
