@@ -1,17 +1,23 @@
 //! Requests with retries.
 
+mod answer;
+mod hidden;
+mod outgoing;
+
 use std::fmt;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use devmason_domain::{BuildKey, Slug};
 use devmason_hypermedia::Resource;
 use reqwest::header;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::document::{Document, Report, Step};
 use crate::error::{Error, Result};
-
+pub use answer::Answer;
+use answer::{message, read, refused};
+use hidden::{chain, without_credentials};
+pub use outgoing::{Body, Content, Outgoing};
 pub use reqwest::Method;
 
 /// A username and password.
@@ -51,96 +57,6 @@ impl Retry {
     pub const NONE: Self = Self { tries: 1, first: Duration::ZERO, longest: Duration::ZERO };
 }
 
-/// The body of a request.
-#[derive(Debug, Clone)]
-pub enum Body {
-    /// Bytes in memory.
-    Bytes(Vec<u8>),
-    /// A file, read while it is sent.
-    File(PathBuf),
-}
-
-/// A body with its media type.
-#[derive(Debug, Clone)]
-pub struct Content {
-    /// Its media type.
-    pub media_type: String,
-    /// The body.
-    pub body: Body,
-}
-
-impl Content {
-    /// A JSON document.
-    pub fn json(document: &impl serde::Serialize) -> Result<Self> {
-        let body =
-            serde_json::to_vec(document).map_err(|error| Error::Invalid(error.to_string()))?;
-        Ok(Self { media_type: "application/json".to_owned(), body: Body::Bytes(body) })
-    }
-}
-
-/// A request. It may be sent several times, so repeating it must have no further effect: a POST
-/// needs a key.
-#[derive(Debug, Clone)]
-pub struct Outgoing {
-    /// The method.
-    pub method: Method,
-    /// A path within the server, with its query, or a full URL.
-    pub target: String,
-    /// The `Idempotency-Key`.
-    pub key: Option<String>,
-    /// The content.
-    pub content: Option<Content>,
-    /// Whether it may only create a resource: sent with `If-None-Match: *`.
-    pub only_new: bool,
-}
-
-impl Outgoing {
-    /// A request without a body.
-    pub fn new(method: Method, target: impl Into<String>) -> Self {
-        Self { method, target: target.into(), key: None, content: None, only_new: false }
-    }
-
-    /// The same with a body; a POST gets a new key.
-    pub fn with(mut self, content: Content) -> Self {
-        if self.method == Method::POST && self.key.is_none() {
-            self.key = Some(uuid::Uuid::new_v4().to_string());
-        }
-        self.content = Some(content);
-        self
-    }
-}
-
-/// A successful response.
-#[derive(Debug, Clone)]
-pub struct Answer {
-    /// The HTTP status.
-    pub status: u16,
-    /// The `Location` header as received.
-    pub location: Option<String>,
-    /// The body.
-    pub body: Vec<u8>,
-}
-
-impl Answer {
-    /// The document in the body.
-    ///
-    /// # Errors
-    /// The body is not a document.
-    pub fn document(&self) -> Result<Document> {
-        serde_json::from_slice(&self.body)
-            .map(Document)
-            .map_err(|error| Error::Garbage(format!("the body is not JSON: {error}")))
-    }
-
-    fn has_location(self) -> Result<Self> {
-        if self.location.is_some() {
-            Ok(self)
-        } else {
-            Err(Error::Garbage(format!("status {} without a Location header", self.status)))
-        }
-    }
-}
-
 /// A connection to a server, for one user.
 #[derive(Debug, Clone)]
 pub struct Client {
@@ -159,9 +75,6 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The maximum number of redirects.
 const REDIRECTS: usize = 5;
-
-/// The maximum size of a response, in bytes.
-const MAX_ANSWER: usize = 256 << 20;
 
 impl Client {
     /// A client of the server at that URL, including a path prefix if it has one.
@@ -405,78 +318,6 @@ impl Client {
 /// A new build id; such ids sort by time.
 pub fn fresh_id() -> String {
     devmason_domain::fresh_uuid().to_string()
-}
-
-/// Reads a response to its end, up to a limit.
-async fn read(mut response: reqwest::Response) -> std::result::Result<Vec<u8>, String> {
-    let mut body = Vec::new();
-    while let Some(piece) = response.chunk().await.map_err(|error| chain(&error))? {
-        if body.len() + piece.len() > MAX_ANSWER {
-            return Err(format!("the response exceeds {MAX_ANSWER} bytes"));
-        }
-        body.extend_from_slice(&piece);
-    }
-    Ok(body)
-}
-
-/// An error with its causes: reqwest's own message omits them.
-fn chain(error: &reqwest::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    without_credentials(&text)
-}
-
-/// Removes the credentials of URLs from a text: a proxy's, or those in an invalid server URL.
-fn without_credentials(text: &str) -> String {
-    let (mut cut, mut rest) = (String::with_capacity(text.len()), text);
-    while let Some(at) = rest.find("://") {
-        let (before, behind) = rest.split_at(at + 3);
-        cut.push_str(before);
-        let is_end = |c: char| c.is_whitespace() || matches!(c, '\'' | '"' | ')' | '>');
-        let (url, more) = behind.split_at(behind.find(is_end).unwrap_or(behind.len()));
-        cut.push_str(url.rsplit_once('@').map_or(url, |(_, host)| host));
-        rest = more;
-    }
-    cut + rest
-}
-
-fn message(body: &[u8], status: u16) -> String {
-    let document: Value = serde_json::from_slice(body).unwrap_or_default();
-    match document.get("message").and_then(Value::as_str) {
-        Some(message) => message.to_owned(),
-        None => format!("status {status}"),
-    }
-}
-
-/// The error for an unsuccessful status. Our servers explain it in a document with a message.
-fn refused(status: u16, body: &[u8], location: Option<&str>) -> Error {
-    let document: Value = serde_json::from_slice(body).unwrap_or_default();
-    let is_ours = document.get("status_code").is_some();
-    match (status, location) {
-        (400..=499, _) if is_ours => Error::Refused {
-            status,
-            message: message(body, status),
-            payload: document.get("payload").cloned().unwrap_or_default(),
-        },
-        // A proxy's limit on bodies is lower than the server's: retries will not help.
-        (413, _) => Error::Refused {
-            status,
-            message: "the report exceeds the size limit of a proxy in front of the server"
-                .to_owned(),
-            payload: Value::Null,
-        },
-        // It may redirect to a sign-in page for a while; treating it as temporary loses nothing.
-        (300..=399, Some(to)) => Error::Garbage(format!(
-            "redirect to {}; if the server has moved, update its URL in the settings",
-            without_credentials(to)
-        )),
-        // A proxy that requires its own credentials, or a "not found" page.
-        _ => Error::Garbage(format!("status {status} without a devmason error document")),
-    }
 }
 
 #[cfg(test)]
