@@ -9,7 +9,7 @@ use devmason_reports::{
     Case, Cause, Fault, Format, Note, NoteKind, Read, ReadError, Reason, Seen, Sink, Suite, build,
 };
 
-use super::File;
+use super::file::File;
 use crate::budget::{Hold, Lane};
 use crate::error::ApiError;
 

@@ -1,0 +1,20 @@
+//! A report file of an upload.
+
+use devmason_domain::{Receipt, TestResult};
+use devmason_reports::{Read, Seen};
+
+/// A report file.
+pub(super) struct File {
+    /// Its name, if it came with others.
+    pub(super) name: Option<String>,
+    /// The format detected from its first bytes.
+    pub(super) seen: Seen,
+    /// What was parsed, except its test cases; `None` if it isn't a report.
+    pub(super) read: Option<Read>,
+    /// Why it cannot be unpacked, if so; this fails the build.
+    pub(super) broken: Option<String>,
+    /// Its test cases.
+    pub(super) results: Vec<TestResult>,
+    /// Its receipt.
+    pub(super) receipt: Receipt,
+}
