@@ -2,6 +2,8 @@
 
 use std::io::Read;
 
+use devmason_test_support::until;
+
 use super::*;
 
 /// The single line printed by a failed start, which exits with 2.
@@ -175,14 +177,7 @@ fn sigterm_lets_what_is_under_way_finish() {
     // Once the server has answered a later request, it has received this one.
     assert_eq!(server.get("/healthz").status, 200);
     server.signal("-TERM");
-    let refused = (0..2000).any(|_| {
-        let refused = server.request("GET", "/healthz").try_send().is_err();
-        if !refused {
-            std::thread::yield_now();
-        }
-        refused
-    });
-    assert!(refused, "it still accepts");
+    until("it accepts no more", || server.request("GET", "/healthz").try_send().is_err());
     slow.write_all(&body.as_bytes()[5..]).unwrap();
     let mut answer = String::new();
     slow.read_to_string(&mut answer).unwrap();
