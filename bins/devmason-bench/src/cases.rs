@@ -6,7 +6,9 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
-use devmason_domain::{ProjectId, Reporting, TestDetails, TestResult, TestStatus, Timestamp};
+use devmason_domain::{
+    ProjectId, Reporting, TestDetails, TestResult, TestStatus, Timestamp, Tracking,
+};
 use devmason_repository::{
     Actor, Cases, NewBuild, NewProject, Options, PackedCases, Recorded, Registered, Repository,
     TestReport, open,
@@ -82,6 +84,7 @@ fn fresh(url: &str) -> Result<(std::sync::Arc<dyn Repository>, ProjectId)> {
         slug: "p1".parse()?,
         name: "p1".parse()?,
         reporting: Reporting::Anyone,
+        tracking: Tracking::default(),
         owner: Actor::Nobody,
     };
     match repository.project_register(&new)? {

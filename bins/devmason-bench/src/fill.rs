@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow, bail};
-use devmason_domain::{BuildId, PasswordHash, ProjectId, Reporting, Tag, Timestamp};
+use devmason_domain::{BuildId, PasswordHash, ProjectId, Reporting, Tag, Timestamp, Tracking};
 use devmason_repository::{
     Actor, NewAccount, NewBuild, NewProject, Options, Recorded, Registered, Repository, open,
 };
@@ -50,6 +50,7 @@ pub(crate) fn fill(url: &str, count: u64, spread: Spread, output: usize) -> Resu
             slug: slug(project).parse()?,
             name: slug(project).parse()?,
             reporting: Reporting::Anyone,
+            tracking: Tracking::default(),
             owner: sender.clone(),
         };
         if !matches!(repository.project_register(&new)?, Registered::New(_)) {

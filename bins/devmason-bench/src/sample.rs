@@ -4,6 +4,7 @@
 use anyhow::Result;
 use devmason_domain::{
     BuildId, ClientRecord, JsonObject, Outcome, ProjectId, Report, Step, Tag, Timestamp,
+    VariantPart,
 };
 use devmason_repository::{Actor, NewBuild};
 use serde_json::json;
@@ -90,6 +91,7 @@ pub(crate) fn build(
             output: log(seed + at, output),
             errout: String::new(),
             extras: JsonObject::default(),
+            bad_cases: Some(0),
         })
     };
     Ok(NewBuild {
@@ -106,6 +108,7 @@ pub(crate) fn build(
             steps: (0..STEPS).map(step).collect::<Result<_>>()?,
             digest: None,
         },
+        variant_by: VariantPart::usual(),
         components: Vec::new(),
         test_report: devmason_repository::TestReport::default(),
         claim: None,

@@ -5,7 +5,7 @@
 use anyhow::{Context, Result};
 use devmason_domain::{
     BuildId, JsonObject, Outcome, Step, StepName, TestDetails, TestFailure, TestResult, TestStatus,
-    Timestamp,
+    Timestamp, Tracking, VariantPart,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -51,8 +51,44 @@ pub(crate) struct ProjectLine {
     pub(crate) name: String,
     pub(crate) owner: Option<String>,
     pub(crate) reporting: String,
+    #[serde(flatten)]
+    pub(crate) tracking: TrackingLine,
     pub(crate) created_at: At,
     pub(crate) updated_at: At,
+}
+
+/// How a project's builds are compared. An older dump says nothing of it.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct TrackingLine {
+    mainline: Option<String>,
+    variant_by: Option<Vec<String>>,
+    gate: String,
+}
+
+impl From<&Tracking> for TrackingLine {
+    fn from(of: &Tracking) -> Self {
+        Self {
+            mainline: of.mainline.clone(),
+            variant_by: Some(of.variant_by.iter().map(ToString::to_string).collect()),
+            gate: of.gate.to_string(),
+        }
+    }
+}
+
+impl TryFrom<TrackingLine> for Tracking {
+    type Error = anyhow::Error;
+    fn try_from(line: TrackingLine) -> Result<Self> {
+        let parts = |parts: Vec<String>| parts.iter().map(|part| part.parse()).collect();
+        Ok(Self {
+            mainline: line.mainline,
+            variant_by: line
+                .variant_by
+                .map_or_else(|| Ok(VariantPart::usual()), parts)
+                .context("variant_by")?,
+            gate: line.gate.parse().context("gate")?,
+        })
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -126,6 +162,9 @@ pub(crate) struct StepLine {
     output: String,
     errout: String,
     extras: Box<RawValue>,
+    /// Absent in older dumps.
+    #[serde(default)]
+    bad_cases: Option<u32>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -163,6 +202,7 @@ impl StepLine {
             output: step.output.clone(),
             errout: step.errout.clone(),
             extras: raw(&step.extras)?,
+            bad_cases: step.bad_cases,
         })
     }
 
@@ -175,6 +215,7 @@ impl StepLine {
             output: self.output,
             errout: self.errout,
             extras: object(&self.extras),
+            bad_cases: self.bad_cases,
         })
     }
 }

@@ -106,6 +106,7 @@ pub(crate) fn whole(repository: &dyn Repository, to: impl Write, bar: &ProgressB
             name: project.name.to_string(),
             owner: project.owner.as_ref().map(|(_, owner)| owner.to_string()),
             reporting: project.reporting.as_str().to_owned(),
+            tracking: (&project.tracking).into(),
             created_at: project.created_at.into(),
             updated_at: project.updated_at.into(),
         })?;

@@ -99,6 +99,7 @@ pub(crate) fn document(project: &Project, text: &[u8]) -> Result<NewBuild> {
         key: Some(key.parse().context("id")?),
         sender: Actor::Nobody,
         report,
+        variant_by: project.tracking.variant_by.clone(),
         components,
         test_report: TestReport { tests: tests.into(), ..TestReport::default() },
         claim: None,
@@ -251,6 +252,7 @@ impl Lines<'_> {
             slug: line.slug.parse().context("slug")?,
             name: line.name.parse().context("name")?,
             reporting: line.reporting.parse().context("reporting")?,
+            tracking: line.tracking.try_into()?,
             owner: self.actor(line.owner.as_deref())?,
         };
         match self.repository.project_register(&new)? {
@@ -303,6 +305,7 @@ impl Lines<'_> {
                     .collect::<Result<_, _>>()?,
                 digest: line.digest.and_then(|digest| digest.try_into().ok()).map(Digest),
             },
+            variant_by: project.tracking.variant_by,
             components: self.known_components(line.components)?,
             test_report: TestReport {
                 tests: line.tests.into_iter().map(Into::into).collect::<Vec<_>>().into(),

@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, anyhow};
 use clap::{Parser, Subcommand};
 use devmason_client::{private, sieve};
-use devmason_domain::{Project, ProjectName, Reporting, Slug, Tag};
+use devmason_domain::{Project, ProjectName, Reporting, Slug, Tag, Tracking};
 use devmason_repository::{Actor, NewProject, Options, Registered, Repository, open};
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -167,10 +167,15 @@ pub(crate) fn project(repository: &dyn Repository, slug: &Slug) -> Result<Projec
         return Ok(project);
     }
     let name: ProjectName = slug.as_str().parse().context("project")?;
-    let new =
-        NewProject { slug: slug.clone(), name, reporting: Reporting::Anyone, owner: Actor::Nobody };
+    let new = NewProject {
+        slug: slug.clone(),
+        name,
+        reporting: Reporting::Anyone,
+        tracking: Tracking::default(),
+        owner: Actor::Nobody,
+    };
     match repository.project_register(&new)? {
-        Registered::New(project) => Ok(project),
+        Registered::New(project) => Ok(*project),
         other => Err(anyhow!("project {slug} was not created: {other:?}")),
     }
 }

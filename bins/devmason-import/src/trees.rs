@@ -97,6 +97,7 @@ fn read(project: &Project, tags: &TagSet, path: &Path) -> Result<NewBuild> {
             steps: vec![step],
             digest: Some(digest),
         },
+        variant_by: project.tracking.variant_by.clone(),
         components: Vec::new(),
         test_report: TestReport {
             tests: read.take_results().into(),

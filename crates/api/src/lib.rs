@@ -7,7 +7,6 @@ mod body;
 mod budget;
 mod cache;
 mod call;
-mod comparison;
 mod connection;
 mod dispatch;
 mod documents;
@@ -15,6 +14,7 @@ mod error;
 mod form;
 mod forwarded;
 mod http2;
+mod insight;
 mod live;
 mod looks;
 mod metrics;
@@ -96,7 +96,7 @@ fn warn_of_what_is_open(settings: &Settings) {
     }
 }
 
-/// Removes deleted and expired data in small pieces.
+/// Removes deleted and expired data in small pieces, and gives builds of an older version their tracks.
 async fn keep_up(app: web::Data<App>) {
     loop {
         let uploads = app.settings.uploads.retention();
@@ -104,6 +104,13 @@ async fn keep_up(app: web::Data<App>) {
             // Let other work run between pieces.
             Ok(true) => tokio::time::sleep(Duration::from_millis(10)).await,
             Ok(false) => {
+                match app.store.run(|repository| repository.track_more()).await {
+                    Ok(true) => continue,
+                    Ok(false) => {}
+                    Err(error) => {
+                        tracing::warn!(error = %error.log(), "older builds got no tracks");
+                    }
+                }
                 if let Err(error) = app.store.run(|repository| repository.tidy()).await {
                     tracing::warn!(error = %error.log(), "the write-ahead log was not truncated");
                 }

@@ -6,7 +6,7 @@ use devmason_hypermedia::{BuildsOf, Collection, Operation, Stream};
 use crate::call::Call;
 use crate::documents::lists::ListOf;
 use crate::documents::{
-    builds, cases, feeds, lists, outputs, progress, projects, receipts, service, users,
+    builds, cases, feeds, insight, lists, outputs, progress, projects, receipts, service, users,
 };
 use crate::error::ApiError;
 use crate::negotiate::Format;
@@ -54,6 +54,7 @@ pub(crate) async fn handle(
         Operation::ReadReceipt(project, build) => receipts::get(call, project, build).await,
         Operation::Reparse(project, build) => receipts::reparse(call, project, build).await,
 
+        Operation::ReadInsight(project, build) => insight::get(call, project, build).await,
         Operation::ListTests(project, build) => cases::list(call, project, build).await,
         Operation::ReadTestHistory(project, test) => cases::history(call, project, test).await,
 

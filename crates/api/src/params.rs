@@ -26,6 +26,7 @@ pub(crate) enum Position {
 }
 
 /// The parameters of a request, in the order sent.
+#[derive(Default)]
 pub(crate) struct Params(Vec<(String, String)>);
 
 fn bad(name: &'static str, problem: impl Into<String>) -> ApiError {

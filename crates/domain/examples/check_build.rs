@@ -57,6 +57,7 @@ fn check(document: Document) -> std::result::Result<Report, Box<dyn Error>> {
         output: result.output,
         errout: String::new(),
         extras: JsonObject::default(),
+        bad_cases: None,
     };
     Ok(Report {
         started,

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::name::text_value;
 use crate::{
     AccountId, BuildKey, Digest, Invalid, JsonObject, ProjectId, TagSet, TestSummary, Timestamp,
-    Username, limits,
+    Track, Username, limits,
 };
 
 /// A build's id: a UUIDv7 (RFC 9562) that sorts in the order of build lists.
@@ -172,6 +172,9 @@ pub struct Step {
     pub errout: String,
     /// Additional members from the client.
     pub extras: JsonObject,
+    /// Number of its test cases that failed or broke. `None` if unknown: its report was cut off, or the
+    /// step was stored by a server that did not count them.
+    pub bad_cases: Option<u32>,
 }
 
 /// A client's description of itself: `host`, `user`, `arch` (strings) and any other members.
@@ -244,6 +247,10 @@ pub struct Build {
     pub client: ClientRecord,
     /// The components under test.
     pub components: Vec<Uuid>,
+    /// Its track; `None` while a build that an older server stored is being prepared.
+    pub track: Option<Track>,
+    /// Its commit, if the client record has a valid one.
+    pub revision: Option<String>,
     /// Number of steps.
     pub steps: u32,
     /// Number of failed steps.

@@ -5,6 +5,8 @@ mod build;
 mod case;
 mod component;
 mod digest;
+pub mod gate;
+pub mod insight;
 mod json;
 pub mod limits;
 mod name;
@@ -14,7 +16,9 @@ pub mod policy;
 mod project;
 pub mod query;
 mod receipt;
+mod signature;
 mod time;
+mod track;
 
 pub use account::{Account, AccountId};
 pub use build::{
@@ -30,6 +34,8 @@ pub use name::{BuildKey, Invalid, ProjectName, Slug, Tag, TagSet, Username, spli
 pub use page::{PageRequest, Pages};
 pub use password::{MAX_PASSWORD_BYTES, Password, PasswordHash};
 pub use policy::{Policy, Reading, Refusal, Registration, Viewer};
-pub use project::{Project, ProjectId, Reporting};
+pub use project::{MAINLINES, Project, ProjectId, Reporting, Tracking};
 pub use receipt::{Counts, Receipt, ReceiptNote};
+pub use signature::{Signature, said};
 pub use time::{Timestamp, fresh_uuid};
+pub use track::{Origin, Track, TrackKey, TrackParts, VariantPart, is_branch, is_revision};

@@ -279,6 +279,7 @@ mod tests {
             name: "P".parse().unwrap(),
             owner: owner.map(|id| (AccountId(id), name(&format!("user{id}")))),
             reporting,
+            tracking: crate::Tracking::default(),
             created_at: now,
             updated_at: now,
             version: 1,

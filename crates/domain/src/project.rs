@@ -2,7 +2,8 @@
 
 use std::str::FromStr;
 
-use crate::{AccountId, Invalid, ProjectName, Slug, Timestamp, Username};
+use crate::gate::Gate;
+use crate::{AccountId, Invalid, ProjectName, Slug, Timestamp, Username, VariantPart};
 
 /// A project's id in the store. Never reused, even after the project is deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -51,6 +52,28 @@ impl<'de> serde::Deserialize<'de> for Reporting {
     }
 }
 
+/// How the builds of a project are compared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tracking {
+    /// The branch that others are compared with. `None` for the first of [`MAINLINES`] that has a
+    /// finished build.
+    pub mainline: Option<String>,
+    /// What the variant of a build consists of. A change counts for builds from then on.
+    pub variant_by: Vec<VariantPart>,
+    /// The limits of its gate.
+    pub gate: Gate,
+}
+
+/// The branches that may be a project's mainline if it names none, the likeliest first. The last one
+/// stands for builds without a branch.
+pub const MAINLINES: [&str; 4] = ["main", "master", "trunk", ""];
+
+impl Default for Tracking {
+    fn default() -> Self {
+        Self { mainline: None, variant_by: VariantPart::usual(), gate: Gate::default() }
+    }
+}
+
 /// A project.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Project {
@@ -64,6 +87,8 @@ pub struct Project {
     pub owner: Option<(AccountId, Username)>,
     /// Who may post builds.
     pub reporting: Reporting,
+    /// How its builds are compared.
+    pub tracking: Tracking,
     /// When it was registered.
     pub created_at: Timestamp,
     /// When it last changed.

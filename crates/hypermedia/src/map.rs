@@ -692,6 +692,17 @@ resources! {
         }
     }
 
+    /// What is wrong with a build, compared with a baseline.
+    Insight(project: Slug, build: BuildKey) = [project / "builds" / build / "insight"] in InBuild(project, build) {
+        Get ReadInsight {
+            summary: "Read what is wrong with a build, compared with a baseline, and whether its gate passes",
+            right: Right::Read,
+            query: &["baseline", "gate", "class", "kind", "from", "per_page", "fields"],
+            answers: &[document(200, "Insight", "The insight"), UNCHANGED, ABSENT],
+            ..PLAIN
+        }
+    }
+
     /// The test cases of a build.
     TestList(project: Slug, build: BuildKey) = [project / "builds" / build / "tests"] in InBuild(project, build) {
         Get ListTests {

@@ -1,6 +1,8 @@
 //! What a viewer sees: links with the methods that the viewer may use.
 
-use devmason_domain::{AccountId, Build, Pages, Policy, Project, State, Tag, Username, Viewer};
+use devmason_domain::{
+    AccountId, Build, BuildKey, Pages, Policy, Project, State, Tag, Username, Viewer,
+};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -192,6 +194,7 @@ impl View<'_> {
             let tests = Resource::TestList(slug(), key());
             links.push(self.link("tests", &tests, Subject::ReadOnly));
         }
+        links.push(self.link("insight", &Resource::Insight(slug(), key()), Subject::ReadOnly));
         links.push(self.link("receipt", &Resource::Receipt(slug(), key()), Subject::ReadOnly));
         links.push(self.project_link(project));
         links.extend(build.sender.username().map(|username| self.user_link("user", username)));
@@ -214,6 +217,23 @@ impl View<'_> {
     ) -> Vec<Link> {
         let mut links = self.page_links(this, Subject::ReadOnly, list);
         links.push(self.run_link(project, build));
+        links
+    }
+
+    /// The links of a build's insight: with its baseline, in whichever project that is.
+    pub fn insight_links(
+        &self,
+        project: &Project,
+        build: &Build,
+        baseline: Option<(&Project, &BuildKey)>,
+        list: &ListLinks,
+    ) -> Vec<Link> {
+        let this = Resource::Insight(project.slug.clone(), build.key());
+        let mut links = self.part_links(project, build, &this, list);
+        links.extend(baseline.map(|(project, key)| {
+            let of = Resource::Build(project.slug.clone(), key.clone());
+            self.link("baseline", &of, Subject::ReadOnly)
+        }));
         links
     }
 

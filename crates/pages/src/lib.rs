@@ -16,8 +16,8 @@ pub use assets::{Asset, look};
 pub use docs::{Doc, DocPage};
 pub use site::Site;
 pub use views::{
-    BuildFilter, BuildPage, BuildParts, Builds, Compared, ComponentBuilds, ComponentRow,
-    Components, DocumentPage, History, Lines, Output, Pager, ProblemPage, ProjectPage, ProjectRow,
+    BuildFilter, BuildPage, BuildParts, Builds, ComponentBuilds, ComponentRow, Components,
+    DocumentPage, History, InsightPage, Lines, Output, Pager, ProblemPage, ProjectPage, ProjectRow,
     Projects, ReceiptPage, Reference, Room, Row, Run, SignIn, Tags, TestLine, TestRow, Tests, User,
     Users, rendered, step_html,
 };

@@ -117,6 +117,11 @@ impl Read {
             output: joined(|suite| &suite.stdout),
             errout: joined(|suite| &suite.stderr),
             extras: JsonObject::from_members(&extras)?,
+            // More may have failed in a report that was cut off.
+            bad_cases: (!self.tally.verdict.is_cut()).then(|| {
+                let summary = &self.tally.summary;
+                u32::try_from(summary.failed + summary.error).unwrap_or(u32::MAX)
+            }),
         })
     }
 }
@@ -174,5 +179,6 @@ pub fn failed_step(name: &str, why: &str, received: Timestamp) -> Result<Step, I
         output: String::new(),
         errout: String::new(),
         extras: JsonObject::from_members(&[("failure".to_owned(), why)])?,
+        bad_cases: None,
     })
 }

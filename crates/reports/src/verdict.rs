@@ -59,6 +59,8 @@ const REASONS: usize = 20;
 pub struct Verdict {
     /// Whether a case failed or broke.
     is_bad: bool,
+    /// Whether the report was cut off.
+    is_cut: bool,
     reasons: Vec<String>,
     more: u64,
 }
@@ -71,11 +73,17 @@ impl Verdict {
 
     /// Takes a reason into account.
     pub fn against(&mut self, reason: &Reason) {
+        self.is_cut |= reason.cause == Cause::Cut;
         if self.reasons.len() >= REASONS {
             self.more += 1;
         } else if !self.reasons.contains(&reason.text) {
             self.reasons.push(reason.text.clone());
         }
+    }
+
+    /// Whether the report was cut off.
+    pub fn is_cut(&self) -> bool {
+        self.is_cut
     }
 
     /// Whether the report is a success.

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use devmason_domain::{
     BuildId, ClientRecord, JsonObject, Outcome, Project, ProjectId, Report, Reporting, Step,
-    Timestamp,
+    Timestamp, Tracking, VariantPart,
 };
 use devmason_repository::{
     Actor, NewBuild, NewProject, Options, Recorded, Registered, Repository, Scope, TestReport, open,
@@ -54,10 +54,11 @@ fn register(repository: &dyn Repository) -> Result<Project, Box<dyn Error>> {
         slug: slug.parse()?,
         name: "Imported builds".parse()?,
         reporting: Reporting::Owner,
+        tracking: Tracking::default(),
         owner: Actor::Nobody,
     };
     match repository.project_register(&new)? {
-        Registered::New(project) => Ok(project),
+        Registered::New(project) => Ok(*project),
         other => Err(format!("the project was not registered: {other:?}").into()),
     }
 }
@@ -76,9 +77,11 @@ fn build(project: ProjectId, n: usize) -> Result<NewBuild, Box<dyn Error>> {
             output: format!("{name} {n}\n").repeat(20),
             errout: String::new(),
             extras: JsonObject::default(),
+            bad_cases: None,
         })
     };
     Ok(NewBuild {
+        variant_by: VariantPart::usual(),
         project,
         id: BuildId::assign(started, received),
         key: Some(format!("{n}").parse()?),

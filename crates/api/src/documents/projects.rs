@@ -1,12 +1,12 @@
 //! Projects.
 
 use actix_web::HttpResponse;
-use devmason_domain::{PageRequest, Pages, Project, Refusal, Slug, Viewer};
+use devmason_domain::{PageRequest, Pages, Project, Refusal, Slug, Tracking, VariantPart, Viewer};
 use devmason_hypermedia::document::{
     IncomingProject, ListPage, ProjectDocument, ProjectListDocument,
 };
 use devmason_hypermedia::{ListLinks, Resource, Subject};
-use devmason_repository::{NewProject, Registered, Updated};
+use devmason_repository::{NewProject, ProjectChange, Registered, Updated};
 
 use crate::call::Call;
 use crate::error::ApiError;
@@ -94,6 +94,11 @@ async fn register(call: &Call<'_>, slug: &Slug) -> Result<HttpResponse, ApiError
         slug: slug.clone(),
         name: incoming.name,
         reporting: incoming.reporting.unwrap_or(call.app.settings.reporting),
+        tracking: Tracking {
+            mainline: incoming.mainline.unwrap_or_default(),
+            variant_by: incoming.variant_by.unwrap_or_else(VariantPart::usual),
+            gate: incoming.gate.unwrap_or_default(),
+        },
         owner: call.caller.actor()?,
     };
     match call.ask(move |repository| repository.project_register(&new)).await? {
@@ -119,8 +124,15 @@ async fn update(call: &Call<'_>, project: Project) -> Result<HttpResponse, ApiEr
     let incoming: IncomingProject = call.document().await?;
     call.expects_something()?;
     let seen = call.seen(project.version, &[&project.id.0, &project.version])?;
+    let change = ProjectChange {
+        name: Some(incoming.name),
+        reporting: incoming.reporting,
+        mainline: incoming.mainline,
+        variant_by: incoming.variant_by,
+        gate: incoming.gate,
+    };
     let update = move |repository: &dyn devmason_repository::Repository| {
-        repository.project_update(project.id, &incoming.name, incoming.reporting, seen)
+        repository.project_update(project.id, &change, seen)
     };
     match call.ask(update).await? {
         Updated::Done(project) => call.ok(&etag(call, &project), &document(call, &project)),

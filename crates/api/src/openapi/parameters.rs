@@ -56,7 +56,11 @@ pub(super) fn parameters() -> Value {
         "If-None-Match": header("If-None-Match", "ETags of the representations the client has, or `*`"),
         "Idempotency-Key": {"name": "Idempotency-Key", "in": "header", "schema": {"type": "string", "minLength": 1, "maxLength": 255}, "description": "A retry with the same key and body returns the first response and stores nothing"},
     });
-    let of_pages = json!({
+    let others = json!({
+        "baseline": query("baseline", text(), "What to compare with: `previous`, `green`, `branch:NAME`, `commit:SHA,SHA`, `tag:TAG`, `build:ID` or `build:PROJECT/ID`; by default the base commit, the target branch or the mainline"),
+        "gate": query("gate", text(), "The limits of the gate, `RULE:LIMIT,RULE:LIMIT`; the project's apply to rules that are not named"),
+        "class": query("class", text(), "Only failures of these classes, separated by commas: `new`, `unknown`, `failing`, `flaky`"),
+        "kind": query("kind", text(), "Only failures of these kinds, separated by commas: `test`, `step`, `build`"),
         "state": query("state", json!({"enum": ["", "success", "failure", "running"]}), "Only builds in this state"),
         "step": {"name": "step", "in": "path", "required": true, "schema": {"type": "integer", "minimum": 0, "maximum": 4_294_967_295_u32}, "description": "The index of a step in its build, from 0"},
         "document": path("document", "^[A-Za-z0-9._-]{1,100}$"),
@@ -65,8 +69,8 @@ pub(super) fn parameters() -> Value {
         "to": query("to", json!({"type": "integer", "minimum": 0}), "For a page of output: its last line"),
         "next": query("next", text(), "Where to redirect after signing in or out"),
     });
-    if let (Value::Object(all), Value::Object(of_pages)) = (&mut all, of_pages) {
-        all.extend(of_pages);
+    if let (Value::Object(all), Value::Object(others)) = (&mut all, others) {
+        all.extend(others);
     }
     all
 }

@@ -1,21 +1,19 @@
 //! The page of a build.
 
 use actix_web::HttpResponse;
-use devmason_domain::query::Filter;
+use devmason_domain::query::Selection;
 use devmason_domain::{Build, BuildKey, Slug, State, Step};
 use devmason_hypermedia::{Method, Resource, Subject};
 use devmason_pages::{BuildPage, BuildParts};
-use devmason_repository::{Named, Repository, Scope, Start};
+use devmason_repository::{BuildQuery, Named, Repository, Scope, Start};
 
 use super::Answer;
-use crate::budget::Hold;
 use crate::call::Call;
-use crate::comparison::{Comparison, compare, one};
-use crate::documents::builds;
+use crate::documents::{builds, insight};
 use crate::error::ApiError;
 
-/// Maximum number of failed tests listed on a build's page.
-const FAILED_SHOWN: usize = 20;
+/// Maximum number of failures listed on a build's page.
+const FAILURES: u64 = 20;
 
 /// Maximum size of outputs that are read at once for a build's page, in bytes. Longer ones are read
 /// one by one, up to this many steps.
@@ -30,7 +28,6 @@ const LONG: usize = 256 << 10;
 struct Around {
     steps: Vec<Step>,
     is_read: Vec<bool>,
-    comparison: Comparison,
     previous: Option<Build>,
     next: Option<Build>,
     components: Vec<(String, String)>,
@@ -67,10 +64,16 @@ fn shown_steps(repository: &dyn Repository, build: &Build) -> Answer<(Vec<Step>,
     Ok((steps, is_read))
 }
 
-fn around(repository: &dyn Repository, build: &Build, hold: &Hold) -> Answer<Around> {
-    let previous = one(repository, build, Start::Behind(build.id), Filter::default())?;
-    let next = one(repository, build, Start::Before(build.id), Filter::default())?;
-    let comparison = compare(repository, build, previous.as_ref(), hold)?;
+/// The neighbour of a build in its project's list.
+fn neighbour(repository: &dyn Repository, of: &Build, start: Start) -> Answer<Option<Build>> {
+    let scope = Scope::Project(of.project);
+    let query = BuildQuery { scope, selection: Selection::default(), start, limit: 1 };
+    repository.build_list(&query).map(|part| part.builds.into_iter().next())
+}
+
+fn around(repository: &dyn Repository, build: &Build) -> Answer<Around> {
+    let previous = neighbour(repository, build, Start::Behind(build.id))?;
+    let next = neighbour(repository, build, Start::Before(build.id))?;
     let mut components = Vec::new();
     for id in &build.components {
         let found = repository.component_find(&Named::Id(*id))?.pop();
@@ -78,7 +81,7 @@ fn around(repository: &dyn Repository, build: &Build, hold: &Hold) -> Answer<Aro
         components.push((id.to_string(), name));
     }
     let (steps, is_read) = shown_steps(repository, build)?;
-    Ok(Around { comparison, previous, next, components, steps, is_read })
+    Ok(Around { previous, next, components, steps, is_read })
 }
 
 /// A build.
@@ -99,9 +102,9 @@ pub(crate) async fn get(
     if let Some(answer) = call.ready(&etag).filter(|_| is_certain) {
         return Ok(answer);
     }
-    let hold = call.body.hold.clone();
+    let insight = insight::for_page(call, &project, &build, FAILURES).await?;
     let (around, build) =
-        call.ask(move |repository| Ok((around(repository, &build, &hold)?, build))).await?;
+        call.ask(move |repository| Ok((around(repository, &build)?, build))).await?;
     let is_running = build.outcome.state() == State::Running;
     let events = is_running.then(|| {
         let events = Resource::Events(project.slug.clone(), build.key());
@@ -114,9 +117,7 @@ pub(crate) async fn get(
             build: &build,
             steps: &around.steps,
             is_read: &around.is_read,
-            failed: &around.comparison.failed,
-            shown: FAILED_SHOWN,
-            compared: &around.comparison.with,
+            insight: &insight,
             previous: around.previous.as_ref(),
             next: around.next.as_ref(),
             components: around.components,

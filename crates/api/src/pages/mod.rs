@@ -4,6 +4,7 @@ pub(crate) mod builds;
 pub(crate) mod cases;
 pub(crate) mod components;
 pub(crate) mod docs;
+pub(crate) mod insight;
 pub(crate) mod lists;
 pub(crate) mod projects;
 pub(crate) mod receipts;
@@ -43,6 +44,7 @@ pub(crate) async fn find(
         }
         Operation::ListTags(project) => lists::tags(call, project).await,
         Operation::ReadBuild(project, build) => builds::get(call, project, build).await,
+        Operation::ReadInsight(project, build) => insight::get(call, project, build).await,
         Operation::ListTests(project, build) => cases::list(call, project, build).await,
         Operation::ReadTestHistory(project, test) => cases::history(call, project, test).await,
         Operation::ReadReceipt(project, build) => receipts::get(call, project, build).await,

@@ -4,14 +4,13 @@ use std::collections::HashMap;
 
 use actix_web::HttpResponse;
 use devmason_domain::query::{Filter, Selection, parse_query};
-use devmason_domain::{Build, ClientRecord, Project, Slug, TagSet};
+use devmason_domain::{Build, ClientRecord, Project, Slug, TagSet, TestStatus, full_test_name};
 use devmason_hypermedia::{ListLinks, Method, Subject};
 use devmason_pages::{Pager, ProjectPage, ProjectRow, Projects, TestLine};
 use devmason_repository::{Listing, Repository, Scope, TestQuery};
 
 use super::{Answer, pager};
 use crate::call::Call;
-use crate::comparison::{failed_query, name_of, statuses_in};
 use crate::documents::lists::newest;
 use crate::documents::projects::requested;
 use crate::error::ApiError;
@@ -123,9 +122,15 @@ pub(crate) async fn get(call: &Call<'_>, slug: &Slug) -> Result<HttpResponse, Ap
 fn failing(repository: &dyn Repository, builds: &[Build]) -> Answer<Vec<TestLine>> {
     let mut failures: HashMap<String, usize> = HashMap::new();
     for build in builds.iter().filter(|build| build.tests.failed + build.tests.error > 0) {
-        let query = TestQuery { is_brief: true, ..failed_query(build, GRID_TESTS as u64) };
+        let query = TestQuery {
+            is_brief: true,
+            statuses: vec![TestStatus::Failed, TestStatus::Error],
+            limit: GRID_TESTS as u64,
+            ..TestQuery::all(build.project, build.id)
+        };
         for test in repository.test_list(&query)? {
-            *failures.entry(name_of(&test.result)).or_default() += 1;
+            let name = full_test_name(&test.result.suite, &test.result.name);
+            *failures.entry(name).or_default() += 1;
         }
     }
     let mut names: Vec<(String, usize)> = failures.into_iter().collect();
@@ -134,8 +139,8 @@ fn failing(repository: &dyn Repository, builds: &[Build]) -> Answer<Vec<TestLine
     let empty = |(name, _)| TestLine { name, runs: Vec::new() };
     let mut lines: Vec<TestLine> = names.into_iter().map(empty).collect();
     let names: Vec<String> = lines.iter().map(|line| line.name.clone()).collect();
-    for build in builds.iter().filter(|_| !names.is_empty()) {
-        let statuses = statuses_in(repository, build, &names)?;
+    for build in builds.iter().filter(|build| !names.is_empty() && !build.tests.is_empty()) {
+        let statuses = repository.test_statuses(build.project, build.id, &names)?;
         for line in &mut lines {
             line.runs.extend(statuses.get(&line.name).map(|status| (build.id, *status)));
         }

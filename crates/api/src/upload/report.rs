@@ -89,6 +89,8 @@ impl Upload {
         let mut whole = steps.next().ok_or(ApiError::NoReport)?;
         for step in steps {
             whole.success &= step.success;
+            whole.bad_cases =
+                whole.bad_cases.zip(step.bad_cases).map(|(one, other)| one.saturating_add(other));
             whole.started = whole.started.min(step.started);
             whole.finished = whole.finished.max(step.finished);
             whole.output += &step.output;

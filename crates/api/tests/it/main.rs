@@ -26,6 +26,7 @@ mod feeds;
 mod http;
 mod http2;
 mod incremental;
+mod insight;
 mod lists;
 mod objects;
 mod pages;
@@ -52,7 +53,11 @@ impl Server {
     }
 
     fn with(change: impl FnOnce(&mut Settings)) -> Self {
-        let database = Backend::Sqlite.database();
+        Self::on(Backend::Sqlite, change)
+    }
+
+    fn on(backend: Backend, change: impl FnOnce(&mut Settings)) -> Self {
+        let database = backend.database();
         // 4 is the lowest bcrypt cost.
         let mut settings = Settings { password_cost: 4, ..Settings::default() };
         change(&mut settings);

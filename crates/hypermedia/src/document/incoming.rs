@@ -2,9 +2,11 @@
 
 use std::borrow::Cow;
 
+use devmason_domain::gate::Gate;
 use devmason_domain::{
     ClientRecord, Closing, Digest, Invalid, JsonObject, MAX_PASSWORD_BYTES, Outcome, PlainText,
-    ProjectName, Report, Reporting, Step, StepName, Tag, TagSet, TestResult, Timestamp, limits,
+    ProjectName, Report, Reporting, Step, StepName, Tag, TagSet, TestResult, Timestamp,
+    VariantPart, is_branch, limits,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Error as _, IgnoredAny, MapAccess};
@@ -238,6 +240,8 @@ pub struct IncomingStep {
     #[schemars(with = "Option<Bounded<IncomingTest, { limits::CASES }>>")]
     tests: Vec<TestResult>,
     #[schemars(skip)]
+    bad_cases: u32,
+    #[schemars(skip)]
     extras: Vec<(String, Box<RawValue>)>,
 }
 
@@ -271,10 +275,18 @@ impl<'de> Deserialize<'de> for IncomingStep {
     }
 }
 
+/// Number of cases that failed or broke.
+fn bad_cases(tests: &[TestResult]) -> u32 {
+    let bad = tests.iter().filter(|test| test.status.is_bad()).count();
+    u32::try_from(bad).unwrap_or(u32::MAX)
+}
+
 impl IncomingStep {
     /// Removes and returns its test cases, in order.
     pub fn take_tests(&mut self) -> Vec<TestResult> {
-        std::mem::take(&mut self.tests)
+        let tests = std::mem::take(&mut self.tests);
+        self.bad_cases = bad_cases(&tests);
+        tests
     }
 
     /// Converts the document, received at this time, to a step.
@@ -298,8 +310,26 @@ impl IncomingStep {
             errout: self.errout.unwrap_or_default(),
             extras: JsonObject::from_members(&self.extras)
                 .map_err(|Invalid(problem)| DocumentError::new("", problem))?,
+            bad_cases: Some(self.bad_cases.max(bad_cases(&self.tests))),
         })
     }
+}
+
+/// A branch, or null.
+fn branch<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
+    let branch = Option::<String>::deserialize(deserializer)?;
+    match &branch {
+        Some(name) if !is_branch(name) => {
+            Err(serde::de::Error::custom("must have 1 to 250 characters"))
+        }
+        _ => Ok(Some(branch)),
+    }
+}
+
+/// The parts of a variant.
+fn parts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<VariantPart>>, D::Error> {
+    let parts = Option::<Bounded<VariantPart, { VariantPart::MOST }>>::deserialize(deserializer)?;
+    Ok(parts.map(|parts| parts.0))
 }
 
 /// A project to register or change. The additional members of the server's own documents are
@@ -314,6 +344,18 @@ pub struct IncomingProject {
     /// Who may report builds; if absent, the setting doesn't change.
     #[schemars(with = "Option<shape::Who>")]
     pub reporting: Option<Reporting>,
+    /// The branch that others are compared with; null for a usual one. If absent, it doesn't change.
+    #[serde(default, deserialize_with = "branch")]
+    #[schemars(with = "Option<shape::Branch>")]
+    pub mainline: Option<Option<String>>,
+    /// What the variant of a build consists of: `tags`, `tags:PATTERN`, `client.MEMBER`. If absent, it
+    /// doesn't change.
+    #[serde(default, deserialize_with = "parts")]
+    #[schemars(with = "Option<Bounded<Text<{ VariantPart::BYTES }>, { VariantPart::MOST }>>")]
+    pub variant_by: Option<Vec<VariantPart>>,
+    /// The limits of the gate: `RULE:LIMIT,...`. If absent, they don't change.
+    #[schemars(with = "Option<Text<{ Gate::BYTES }>>")]
+    pub gate: Option<Gate>,
     #[serde(default, rename = "id")]
     #[schemars(with = "serde_json::Value")]
     _id: IgnoredAny,

@@ -6,6 +6,7 @@ mod fingerprint;
 mod incoming;
 mod incoming_cases;
 mod incoming_components;
+mod insight;
 mod lists;
 mod objects;
 mod outgoing;
@@ -20,6 +21,7 @@ pub use incoming::{
 };
 pub use incoming_cases::IncomingTestList;
 pub use incoming_components::{IncomingComponent, IncomingComponentType};
+pub use insight::*;
 pub use lists::{BuildListDocument, ListPage, ProjectListDocument, UserListDocument};
 pub use objects::{
     BuildObject, ComponentObject, ComponentTypeObject, ObjectList, OneObject, ProjectObject,

@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::cases::TestTexts;
+use super::outgoing::TrackingMembers;
 use super::shape;
 use crate::Collection;
 
@@ -179,6 +180,8 @@ pub struct ProjectObject<'a> {
     owner: Option<&'a str>,
     #[schemars(with = "shape::Who")]
     reporting: &'static str,
+    #[serde(flatten)]
+    tracking: TrackingMembers<'a>,
     #[serde(serialize_with = "utc")]
     #[schemars(with = "shape::Utc")]
     created_at: Timestamp,
@@ -196,6 +199,7 @@ impl<'a> ProjectObject<'a> {
             name: of.name.as_str(),
             owner: of.owner.as_ref().map(|(_, username)| username.as_str()),
             reporting: of.reporting.as_str(),
+            tracking: (&of.tracking).into(),
             created_at: of.created_at,
             updated_at: of.updated_at,
             etag,

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use devmason_domain::{Account, Build, JsonObject, Outcome, Project, Step, Tag};
+use devmason_domain::{Account, Build, JsonObject, Outcome, Project, Step, Tag, Tracking};
 use schemars::JsonSchema;
 use serde::ser::{Error as _, SerializeMap};
 use serde::{Serialize, Serializer};
@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::cases::{SummaryDocument, summary};
+use super::insight::TrackDocument;
 use super::shape;
 use crate::Link;
 
@@ -18,7 +19,7 @@ use crate::Link;
 pub struct Fields(u16);
 
 impl Fields {
-    const NAMES: [&'static str; 11] = [
+    const NAMES: [&'static str; 13] = [
         "id",
         "state",
         "success",
@@ -27,6 +28,8 @@ impl Fields {
         "tags",
         "client",
         "components",
+        "track",
+        "revision",
         "tests",
         "results",
         "links",
@@ -105,6 +108,15 @@ pub(super) struct BuildMembers<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Vec<Uuid>")]
     components: Option<&'a [Uuid]>,
+    /// Its track: the builds of the same variant on the same branch. Null while a build that an older
+    /// server stored is being prepared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<TrackDocument>")]
+    track: Option<Option<TrackDocument>>,
+    /// The commit, if the client record has a valid one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    revision: Option<Option<&'a str>>,
     /// The test cases by status; null if there are none.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<SummaryDocument>")]
@@ -148,6 +160,8 @@ impl Serialize for BuildDocument<'_> {
             tags: has("tags").then(|| build.tags.as_slice()),
             client: has("client").then(|| raw::<S>(&build.client.0)).transpose()?,
             components: has("components").then_some(&build.components),
+            track: has("track").then(|| build.track.as_ref().map(TrackDocument::from)),
+            revision: has("revision").then_some(build.revision.as_deref()),
             tests: has("tests").then(|| summary(&build.tests)),
             results: has("results").then_some(&self.results),
             links: has("links").then_some(&self.links),
@@ -276,7 +290,32 @@ pub struct ProjectDocument<'a> {
     owner: Option<&'a str>,
     #[schemars(with = "shape::Who")]
     reporting: &'static str,
+    #[serde(flatten)]
+    tracking: TrackingMembers<'a>,
     links: Vec<Link>,
+}
+
+/// How the builds of a project are compared.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct TrackingMembers<'a> {
+    /// The branch that others are compared with; null for the first of `main`, `master`, `trunk` that
+    /// has a finished build.
+    #[schemars(with = "Option<shape::Branch>")]
+    mainline: Option<&'a str>,
+    /// What the variant of a build consists of.
+    variant_by: Vec<String>,
+    /// The limits of the gate that differ from the usual ones.
+    gate: String,
+}
+
+impl<'a> From<&'a Tracking> for TrackingMembers<'a> {
+    fn from(of: &'a Tracking) -> Self {
+        Self {
+            mainline: of.mainline.as_deref(),
+            variant_by: of.variant_by.iter().map(ToString::to_string).collect(),
+            gate: of.gate.to_string(),
+        }
+    }
 }
 
 impl<'a> ProjectDocument<'a> {
@@ -286,6 +325,7 @@ impl<'a> ProjectDocument<'a> {
             name: project.name.as_str(),
             owner: project.owner.as_ref().map(|(_, username)| username.as_str()),
             reporting: project.reporting.as_str(),
+            tracking: (&project.tracking).into(),
             links,
         }
     }

@@ -32,6 +32,7 @@ pub fn schemas() -> Map<String, Value> {
     got.subschema_for::<TagListDocument<'_>>();
     got.subschema_for::<TestListDocument<'_>>();
     got.subschema_for::<HistoryDocument<'_>>();
+    got.subschema_for::<InsightDocument>();
     got.subschema_for::<ReceiptDocument>();
     got.subschema_for::<Receipt>();
     got.subschema_for::<SessionDocument<'_>>();

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use devmason_domain::insight::Class;
 use devmason_domain::{Reporting, State, TestStatus, limits};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
@@ -50,6 +51,14 @@ shapes! {
     Title = {"type": "string", "minLength": 1, "maxLength": 200};
     /// The status of a test case.
     Status = {"enum": (TestStatus::ALL.map(TestStatus::as_str))};
+    /// A branch.
+    Branch = {"type": "string", "minLength": 1, "maxLength": 250};
+    /// What can fail in a build.
+    ItemKind = {"enum": ["test", "step", "build"]};
+    /// The class of a failure.
+    FailureClass = {"enum": (Class::ALL.map(Class::as_str))};
+    /// What a gate says.
+    Verdict = {"enum": ["pass", "fail", "undecided"]};
     /// The state of a build.
     BuildState = {"enum": [(State::Running.as_str()), (State::Finished.as_str())]};
     /// Who may report to a project.

@@ -4,6 +4,10 @@
 use super::*;
 use crate::{Site, rendered};
 use devmason_domain::*;
+use devmason_hypermedia::document::{
+    BaselineDocument, ClusterDocument, FailureDocument, GateDocument, InsightCounts,
+    InsightDocument, ItemDocument, SinceDocument, WindowDocument,
+};
 use devmason_hypermedia::{Base, BuildsOf};
 
 fn build(nth: usize, client: &str) -> Build {
@@ -26,8 +30,70 @@ fn build(nth: usize, client: &str) -> Build {
         tests: TestSummary { total: 300, failed: 300, ..TestSummary::default() },
         output_bytes: 0,
         updated_at: at,
+        track: None,
+        revision: None,
         digest: None,
         version: 1,
+    }
+}
+
+/// The insight of a build with many failures, all with this name and message.
+fn insight(failures: usize, name: &str, message: &str) -> InsightDocument {
+    let item = || ItemDocument { kind: "test", name: name.to_owned() };
+    let failure = || FailureDocument {
+        kind: "test",
+        name: Some(name.to_owned()),
+        position: 0,
+        status: "failed",
+        class: "new",
+        first_run: false,
+        before: None,
+        since: SinceDocument {
+            build: "b".repeat(100),
+            started: String::new(),
+            builds: 1_000,
+            at_least: true,
+        },
+        last_good: None,
+        changed: None,
+        flaky: None,
+        signature: None,
+        message: Some(message.to_owned()),
+        host_suspect: Some(message.chars().take(100).collect()),
+        links: Vec::new(),
+    };
+    let title: String = message.chars().take(600).collect();
+    let cluster = || ClusterDocument {
+        signature: String::new(),
+        title: title.clone(),
+        items: 2,
+        tests: Vec::new(),
+    };
+    InsightDocument {
+        build: "b".to_owned(),
+        state: "finished",
+        success: Some(false),
+        revision: None,
+        track: None,
+        baseline: BaselineDocument {
+            asked: Some(name.to_owned()),
+            used: None,
+            build: None,
+            reason: Some(name.to_owned()),
+            found: None,
+        },
+        counts: InsightCounts { new: 500, missing: Some(500), ..InsightCounts::default() },
+        mass_failure: true,
+        gate: GateDocument { rules: String::new(), verdict: "fail", reasons: Vec::new() },
+        failures: (0..failures).map(|_| failure()).collect(),
+        clusters: (0..100).map(|_| cluster()).collect(),
+        new_flaky: (0..100).map(|_| item()).collect(),
+        fixed: Vec::new(),
+        missing: Some((0..100).map(|_| item()).collect()),
+        skipped: (0..100).map(|_| item()).collect(),
+        added: (0..100).map(|_| item()).collect(),
+        window: WindowDocument { builds: 0, of: None, complete: false },
+        links: Vec::new(),
     }
 }
 
@@ -42,6 +108,7 @@ fn a_page_has_a_bound_whatever_it_shows() {
         name: "'".repeat(200).parse().unwrap(),
         owner: None,
         reporting: Default::default(),
+        tracking: Default::default(),
         created_at: at,
         updated_at: at,
         version: 1,
@@ -66,6 +133,7 @@ fn a_page_has_a_bound_whatever_it_shows() {
         output: output.to_owned(),
         errout: output.to_owned(),
         extras: JsonObject::from_stored(format!(r#"{{"x":"{}"}}"#, big)),
+        bad_cases: None,
     };
     let ansi = format!("\x1b[1;2;3;4;9;7m{}", "\x1b[41m\x1b[42m".repeat(450));
     let test = |n: usize| TestResult {
@@ -98,17 +166,7 @@ fn a_page_has_a_bound_whatever_it_shows() {
     ));
     for output in ["x", "\n\n\n\n", ansi.as_str(), &"\n".repeat(1000)] {
         let steps: Vec<Step> = (0..300).map(|n| step(n, output)).collect();
-        let failed: Vec<TestResult> = (0..500).map(test).collect();
-        let names: Vec<String> = failed.iter().map(|t| full_test_name(&t.suite, &t.name)).collect();
-        let compared: Vec<Compared> = ["a", "b"]
-            .map(|title| Compared {
-                title,
-                build: build(1, "{}"),
-                steps: Vec::new(),
-                broken: names.clone(),
-                mended: names.clone(),
-            })
-            .into();
+        let of = insight(20, &full_test_name(&test(0).suite, &name), &big);
         let page = BuildPage::new(
             site(),
             BuildParts {
@@ -116,9 +174,7 @@ fn a_page_has_a_bound_whatever_it_shows() {
                 build: &builds[0],
                 steps: &steps,
                 is_read: &[true; 300],
-                failed: &failed,
-                shown: 20,
-                compared: &compared,
+                insight: &of,
                 previous: None,
                 next: None,
                 components: Vec::new(),
@@ -129,6 +185,9 @@ fn a_page_has_a_bound_whatever_it_shows() {
         .unwrap();
         sizes.push(("build", rendered(&page).unwrap().len()));
     }
+    let of = insight(100, &full_test_name(&test(0).suite, &name), &big);
+    let page = InsightPage::new(site(), &project, &builds[0], &of, Pager::default()).unwrap();
+    sizes.push(("insight", rendered(&page).unwrap().len()));
     let rows = || builds.iter().map(|build| Row { project: &project, build }).collect();
     sizes.push((
         "builds",

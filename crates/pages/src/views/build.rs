@@ -1,95 +1,13 @@
-//! A build, and its changes from other builds.
+//! A build.
 
 use askama::Template;
-use devmason_domain::{Build, Project, Step, TestResult, full_test_name};
+use devmason_domain::{Build, Project, Step};
+use devmason_hypermedia::document::InsightDocument;
 
 use super::step::{Room, step_html, unread_step_html};
-use super::{Member, Page, by_name, counts, members, message, of_success};
+use super::{Member, Page, counts, insight_html, members};
 use crate::Standing;
 use crate::site::{Site, When, duration, micros_of};
-
-/// A build that the shown build is compared with.
-#[derive(Debug)]
-pub struct Compared {
-    /// Its description.
-    pub title: &'static str,
-    /// The build.
-    pub build: Build,
-    /// Its steps; outputs are not needed.
-    pub steps: Vec<Step>,
-    /// The full names of tests that failed in the shown build, but not in this one.
-    pub broken: Vec<String>,
-    /// The full names of tests that failed in this one and passed in the shown build.
-    pub mended: Vec<String>,
-}
-
-struct Change {
-    title: String,
-    lines: Vec<ChangeLine>,
-    /// Number of changes not listed.
-    more: usize,
-}
-
-struct ChangeLine {
-    standing: Standing,
-    text: String,
-    was: &'static str,
-    href: Option<String>,
-}
-
-/// Maximum number of listed changes.
-const CHANGES: usize = 50;
-
-fn change(
-    site: &Site<'_>,
-    project: &Project,
-    (build, steps): (&Build, &[Step]),
-    from: &Compared,
-) -> Change {
-    let (now, before) = (by_name(steps), by_name(&from.steps));
-    let mut lines: Vec<(usize, ChangeLine)> = Vec::new();
-    for (name, (nth, success)) in &now {
-        let was = match before.get(name) {
-            Some((_, known)) if known == success => continue,
-            Some((_, true)) => "passed before",
-            Some((_, false)) => "failed before",
-            None => "new",
-        };
-        let href = Some(format!("{}#step-{nth}", site.build(&project.slug, build)));
-        lines.push((
-            *nth,
-            ChangeLine { standing: of_success(*success), text: (*name).to_owned(), was, href },
-        ));
-    }
-    // A running build may still get more steps.
-    if Standing::of(build) != Standing::Running {
-        for (name, (nth, _)) in before.iter().filter(|(name, _)| !now.contains_key(*name)) {
-            let (text, was) = ((*name).to_owned(), "removed");
-            lines.push((*nth, ChangeLine { standing: Standing::Nothing, text, was, href: None }));
-        }
-    }
-    let tests = [
-        (&from.broken, Standing::Failure, "newly failing"),
-        (&from.mended, Standing::Success, "failed before"),
-    ];
-    for (names, standing, was) in tests {
-        lines.extend(names.iter().map(|name| {
-            let href = Some(site.test(&project.slug, name));
-            (usize::MAX, ChangeLine { standing, text: name.clone(), was, href })
-        }));
-    }
-    // New failures come before fixes.
-    lines.sort_by_key(|(nth, line)| (line.standing != Standing::Failure, *nth));
-    let more = lines.len().saturating_sub(CHANGES);
-    let lines = lines.into_iter().take(CHANGES).map(|(_, line)| line).collect();
-    Change { title: format!("Changes since {} ({})", from.title, from.build.key()), lines, more }
-}
-
-struct FailedTest {
-    name: String,
-    href: String,
-    message: String,
-}
 
 /// The contents of a build's page.
 #[derive(Debug)]
@@ -102,12 +20,8 @@ pub struct BuildParts<'a> {
     pub steps: &'a [Step],
     /// For each step, whether its outputs were read.
     pub is_read: &'a [bool],
-    /// Its failed and broken tests.
-    pub failed: &'a [TestResult],
-    /// Maximum number of them to show.
-    pub shown: usize,
-    /// The builds it is compared with.
-    pub compared: &'a [Compared],
+    /// Its failures, compared with a baseline.
+    pub insight: &'a InsightDocument,
     /// The previous build.
     pub previous: Option<&'a Build>,
     /// The next build.
@@ -135,9 +49,8 @@ pub struct BuildPage<'a> {
     tests: String,
     previous: Option<String>,
     next: Option<String>,
-    changes: Vec<Change>,
-    failed_tests: Vec<FailedTest>,
-    more_tests: u64,
+    insight: String,
+    more_failures: u64,
     steps: Vec<String>,
     more_steps: usize,
     client: Vec<Member>,
@@ -187,7 +100,9 @@ impl<'a> BuildPage<'a> {
         shown.sort_unstable_by_key(|(nth, _)| *nth);
         let shown: Vec<String> = shown.into_iter().map(|(_, html)| html).collect();
         let more_steps = (build.steps as usize).max(steps.len()) - shown.len();
-        let failures = build.tests.failed + build.tests.error;
+        let of = parts.insight;
+        let told = &of.counts;
+        let failures = told.new + told.unknown + told.failing + told.flaky;
         Ok(Self {
             verdict: verdict(build, steps),
             first_failed,
@@ -197,25 +112,8 @@ impl<'a> BuildPage<'a> {
             tests: counts(build),
             previous: parts.previous.map(|build| site.build(&project.slug, build)),
             next: parts.next.map(|build| site.build(&project.slug, build)),
-            changes: parts
-                .compared
-                .iter()
-                .map(|from| change(&site, project, (build, steps), from))
-                .collect(),
-            failed_tests: parts
-                .failed
-                .iter()
-                .take(parts.shown)
-                .map(|test| {
-                    let name = full_test_name(&test.suite, &test.name);
-                    FailedTest {
-                        href: site.test(&project.slug, &name),
-                        name,
-                        message: message(test),
-                    }
-                })
-                .collect(),
-            more_tests: failures.saturating_sub(parts.failed.len().min(parts.shown) as u64),
+            insight: insight_html(&site, project, build, of)?,
+            more_failures: failures.saturating_sub(of.failures.len() as u64),
             steps: shown,
             more_steps,
             client: members(&build.client.0),

@@ -4,6 +4,7 @@
 mod bounds;
 mod build;
 mod cases;
+mod insight;
 mod others;
 mod project;
 mod receipt;
@@ -20,8 +21,10 @@ use crate::Standing;
 use crate::site::{When, duration, micros_of};
 use crate::text::cut;
 
-pub use build::{BuildPage, BuildParts, Compared};
+pub use build::{BuildPage, BuildParts};
 pub use cases::{History, Run, TestRow, Tests};
+pub use insight::InsightPage;
+use insight::insight_html;
 pub use others::{
     ComponentBuilds, ComponentRow, Components, DocumentPage, ProblemPage, SignIn, Tags, User, Users,
 };

@@ -3,6 +3,7 @@
 use devmason_domain::query::Selection;
 use devmason_domain::{
     AccountId, Build, BuildId, BuildKey, Closing, ProjectId, Report, Step, Tag, Timestamp,
+    VariantPart,
 };
 use uuid::Uuid;
 
@@ -21,6 +22,8 @@ pub struct NewBuild {
     pub sender: Actor,
     /// The report.
     pub report: Report,
+    /// What a variant consists of in its project.
+    pub variant_by: Vec<VariantPart>,
     /// The components under test. Each is listed once and exists.
     pub components: Vec<Uuid>,
     /// Its test cases.

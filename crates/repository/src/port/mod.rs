@@ -8,6 +8,7 @@ mod projects;
 mod queries;
 mod sessions;
 mod tags;
+mod tracks;
 mod upkeep;
 mod uploads;
 mod users;
@@ -20,6 +21,7 @@ pub use projects::*;
 pub use queries::*;
 pub use sessions::*;
 pub use tags::*;
+pub use tracks::*;
 pub use upkeep::*;
 pub use uploads::*;
 pub use users::*;
@@ -31,6 +33,7 @@ pub trait Repository:
     + Tests
     + Uploads
     + Tags
+    + Tracks
     + Users
     + Sessions
     + Components
@@ -47,6 +50,7 @@ impl<T> Repository for T where
         + Tests
         + Uploads
         + Tags
+        + Tracks
         + Users
         + Sessions
         + Components

@@ -1,6 +1,9 @@
 //! Projects.
 
-use devmason_domain::{PageRequest, Project, ProjectId, ProjectName, Reporting, Slug};
+use devmason_domain::gate::Gate;
+use devmason_domain::{
+    PageRequest, Project, ProjectId, ProjectName, Reporting, Slug, Tracking, VariantPart,
+};
 
 use crate::{Actor, Result, Tally, Updated};
 
@@ -13,15 +16,32 @@ pub struct NewProject {
     pub name: ProjectName,
     /// Who may post builds.
     pub reporting: Reporting,
+    /// How its builds are compared.
+    pub tracking: Tracking,
     /// Its owner.
     pub owner: Actor,
+}
+
+/// What to change of a project; what is `None` stays as it is.
+#[derive(Debug, Clone, Default)]
+pub struct ProjectChange {
+    /// Its name for people.
+    pub name: Option<ProjectName>,
+    /// Who may post builds.
+    pub reporting: Option<Reporting>,
+    /// The branch that others are compared with, or none.
+    pub mainline: Option<Option<String>>,
+    /// What a variant consists of.
+    pub variant_by: Option<Vec<VariantPart>>,
+    /// The limits of its gate.
+    pub gate: Option<Gate>,
 }
 
 /// The outcome of registering a project.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Registered {
     /// It was created.
-    New(Project),
+    New(Box<Project>),
     /// A project with that slug already exists.
     Exists,
     /// The user who was to own it no longer exists.
@@ -42,12 +62,11 @@ pub trait Projects {
     fn project_tally(&self) -> Result<Tally>;
     /// Registers a project.
     fn project_register(&self, new: &NewProject) -> Result<Registered>;
-    /// Changes a project's name and, where given, who may post builds.
+    /// Changes a project.
     fn project_update(
         &self,
         id: ProjectId,
-        name: &ProjectName,
-        reporting: Option<Reporting>,
+        change: &ProjectChange,
         seen: Option<i64>,
     ) -> Result<Updated<Project>>;
     /// Deletes a project. It disappears at once; its builds are removed by [`crate::Upkeep::purge`].

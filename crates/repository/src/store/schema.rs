@@ -37,6 +37,9 @@ diesel::table! {
         name -> Text,
         owner_id -> Nullable<BigInt>,
         reporting -> Text,
+        mainline -> Nullable<Text>,
+        variant_by -> Nullable<Text>,
+        gate -> Text,
         created_at -> crate::store::schema::sql::Instant,
         updated_at -> crate::store::schema::sql::Instant,
         version -> BigInt,
@@ -75,6 +78,18 @@ diesel::table! {
         host -> Nullable<Text>,
         tests -> Text,
         receipt -> Nullable<Text>,
+        track -> Nullable<BigInt>,
+        revision -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    track (project_id, key) {
+        project_id -> BigInt,
+        key -> BigInt,
+        variant -> Text,
+        branch -> Text,
+        credited -> Bool,
     }
 }
 
@@ -94,6 +109,7 @@ diesel::table! {
         extras -> Text,
         packed -> SmallInt,
         receipt -> Nullable<Text>,
+        bad_cases -> Nullable<Integer>,
     }
 }
 
@@ -264,7 +280,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     step,
     build_tag,
     sender_count,
-    strip
+    strip,
+    track
 );
 
 #[diesel::declare_sql_function]

@@ -17,6 +17,7 @@ mod others;
 mod parity;
 mod plans;
 mod queries;
+mod tracks;
 
 /// A repository of its own for each test. `Deref`s to the port.
 struct Store {
@@ -46,10 +47,11 @@ impl Store {
             slug: slug.parse().unwrap(),
             name: slug.parse().unwrap(),
             reporting: Reporting::Anyone,
+            tracking: Tracking::default(),
             owner,
         };
         match self.project_register(&new).unwrap() {
-            Registered::New(project) => project,
+            Registered::New(project) => *project,
             other => panic!("{other:?}"),
         }
     }
@@ -114,6 +116,7 @@ fn step(name: &str, success: bool) -> Step {
         output: format!("output of {name}"),
         errout: String::new(),
         extras: JsonObject::default(),
+        bad_cases: Some(0),
     }
 }
 
@@ -141,6 +144,7 @@ fn build(project: &Project, started: &str, words: &[&str]) -> NewBuild {
             steps: vec![step("checkout", true)],
             digest: None,
         },
+        variant_by: project.tracking.variant_by.clone(),
         components: Vec::new(),
         test_report: TestReport::default(),
         claim: None,

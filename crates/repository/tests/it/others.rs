@@ -79,7 +79,7 @@ fn changes_rise_with_every_change_and_with_no_report(store: &Store) {
     };
     store.build_delete(project.id, new.id, None).unwrap();
     rises("a build was deleted");
-    store.project_update(project.id, &"q".parse().unwrap(), None, None).unwrap();
+    store.project_update(project.id, &named("q"), None).unwrap();
     rises("a project was renamed");
     store.user_delete(owner.id, None).unwrap();
     rises("a user was deleted");
@@ -121,6 +121,7 @@ fn a_project_is_found_whatever_the_case_and_keeps_its_own(store: &Store) {
         slug: "PONY".parse().unwrap(),
         name: "x".parse().unwrap(),
         reporting: Reporting::Owner,
+        tracking: Tracking::default(),
         owner: Actor::Newcomer(account("zoe")),
     };
     assert_eq!(store.project_register(&again).unwrap(), Registered::Exists);
@@ -149,9 +150,8 @@ fn of_many_updates_that_saw_one_version_one_is_done(store: &Store) {
         for n in 0..8 {
             let (done, project) = (&done, &project);
             scope.spawn(move || {
-                let name = format!("name {n}").parse().unwrap();
-                match store.project_update(project.id, &name, None, Some(project.version)).unwrap()
-                {
+                let name = named(&format!("name {n}"));
+                match store.project_update(project.id, &name, Some(project.version)).unwrap() {
                     Updated::Done(_) => {
                         done.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
                     }
@@ -163,10 +163,15 @@ fn of_many_updates_that_saw_one_version_one_is_done(store: &Store) {
     assert_eq!(done.into_inner(), 1);
 }
 
+/// A change of a project's name alone.
+fn named(name: &str) -> ProjectChange {
+    ProjectChange { name: Some(name.parse().unwrap()), ..ProjectChange::default() }
+}
+
 fn an_update_that_leaves_out_reporting_keeps_it(store: &Store) {
     let project = store.project("p");
     let update = |name: &str, reporting| match store
-        .project_update(project.id, &name.parse().unwrap(), reporting, None)
+        .project_update(project.id, &ProjectChange { reporting, ..named(name) }, None)
         .unwrap()
     {
         Updated::Done(project) => (project.name.to_string(), project.reporting),
@@ -229,6 +234,7 @@ fn a_user_who_is_gone_owns_nothing_new(store: &Store) {
         slug: "p".parse().unwrap(),
         name: "p".parse().unwrap(),
         reporting: Reporting::Anyone,
+        tracking: Tracking::default(),
         owner: Actor::Account(ghost.id),
     };
     assert_eq!(store.project_register(&new).unwrap(), Registered::NoOwner);

@@ -45,7 +45,7 @@ extern "SQL" {
     fn client_member_text(client: Nullable<Text>, name: Text) -> Nullable<Text>;
 }
 
-fn sqlite(database: &TestDatabase) -> SqliteConnection {
+pub(crate) fn sqlite(database: &TestDatabase) -> SqliteConnection {
     let path = database.url.strip_prefix("sqlite:").unwrap();
     let mut connection = SqliteConnection::establish(path).unwrap();
     let none = |_: Option<String>, _: String| None::<String>;
@@ -53,7 +53,7 @@ fn sqlite(database: &TestDatabase) -> SqliteConnection {
     connection
 }
 
-fn postgres(database: &TestDatabase) -> PgConnection {
+pub(crate) fn postgres(database: &TestDatabase) -> PgConnection {
     PgConnection::establish(&database.url).unwrap()
 }
 
@@ -89,16 +89,18 @@ fn every_migration_can_be_undone_and_done_again() {
     let mut sqlite = sqlite(&one.database);
     let mut postgres = postgres(&other.database);
     drop((one.repository, other.repository));
-    sqlite.revert_last_migration(migrations("sqlite")).unwrap();
-    sqlite.revert_last_migration(migrations("sqlite")).unwrap();
+    for _ in 0..3 {
+        sqlite.revert_last_migration(migrations("sqlite")).unwrap();
+    }
     sqlite.batch_execute("select status, location from claim where status = 201").unwrap();
     sqlite.run_pending_migrations(migrations("sqlite")).unwrap();
     sqlite.revert_all_migrations(migrations("sqlite")).unwrap();
     let left: Vec<Column> = diesel::sql_query(OF_SQLITE).load(&mut sqlite).unwrap();
     assert_eq!(left, []);
     sqlite.run_pending_migrations(migrations("sqlite")).unwrap();
-    postgres.revert_last_migration(migrations("postgres")).unwrap();
-    postgres.revert_last_migration(migrations("postgres")).unwrap();
+    for _ in 0..3 {
+        postgres.revert_last_migration(migrations("postgres")).unwrap();
+    }
     postgres.batch_execute("select status, location from claim where status = 201").unwrap();
     postgres.run_pending_migrations(migrations("postgres")).unwrap();
     postgres.revert_all_migrations(migrations("postgres")).unwrap();
@@ -142,12 +144,14 @@ fn cases_of_an_older_version_are_packed_at_the_start() {
             Backend::Sqlite => {
                 let mut conn = sqlite(&database);
                 conn.revert_last_migration(migrations("sqlite")).unwrap();
+                conn.revert_last_migration(migrations("sqlite")).unwrap();
                 let bytes = |hex: String| format!("x'{hex}'");
                 let uuid = |id: BuildId| format!("x'{}'", id.0.simple());
                 conn.batch_execute(&rows(&bytes, &uuid)).unwrap();
             }
             Backend::Postgres => {
                 let mut conn = postgres(&database);
+                conn.revert_last_migration(migrations("postgres")).unwrap();
                 conn.revert_last_migration(migrations("postgres")).unwrap();
                 let bytes = |hex: String| format!("'\\x{hex}'");
                 let uuid = |id: BuildId| format!("'{}'", id.0);

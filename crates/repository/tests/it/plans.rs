@@ -1,142 +1,13 @@
 //! The SQL of the hot queries, and that each uses its index. Their text is kept in golden files
 //! (`snapshots/`), and each is explained on populated tables.
 
-use std::cell::RefCell;
+mod explain;
 
 use devmason_domain::query::{TESTS, parse_query, parse_where};
-use diesel::connection::{InstrumentationEvent, set_default_instrumentation};
-use diesel::prelude::*;
-use diesel::sql_types::Text;
+use diesel::connection::set_default_instrumentation;
 
 use super::*;
-
-thread_local! {
-    /// The statements run by this thread while recording is on.
-    static HEARD: RefCell<Option<Vec<String>>> = const { RefCell::new(None) };
-}
-
-fn note(event: InstrumentationEvent<'_>) {
-    if let InstrumentationEvent::StartQuery { query, .. } = event {
-        HEARD.with_borrow_mut(|heard| heard.iter_mut().for_each(|all| all.push(query.to_string())));
-    }
-}
-
-/// Runs a closure and returns its statements with their values.
-fn statements(run: impl FnOnce()) -> Vec<(String, Vec<String>)> {
-    HEARD.set(Some(Vec::new()));
-    run();
-    let heard = HEARD.take().unwrap();
-    heard.iter().map(|statement| split(statement)).collect()
-}
-
-/// Splits a statement from its values, as Diesel prints them: `select ... -- binds: [1, Id(...)]`.
-fn split(shown: &str) -> (String, Vec<String>) {
-    let (sql, binds) = shown.split_once(" -- binds: ").unwrap_or((shown, "[]"));
-    let inner = binds.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap();
-    let (mut values, mut value, mut depth, mut quoted) = (Vec::new(), String::new(), 0, false);
-    for c in inner.chars() {
-        match c {
-            '"' => quoted = !quoted,
-            '[' | '(' if !quoted => depth += 1,
-            ']' | ')' if !quoted => depth -= 1,
-            _ => {}
-        }
-        if c == ',' && depth == 0 && !quoted {
-            values.push(value.trim().to_owned());
-            value.clear();
-        } else {
-            value.push(c);
-        }
-    }
-    if !value.trim().is_empty() {
-        values.push(value.trim().to_owned());
-    }
-    (sql.to_owned(), values)
-}
-
-/// Formats a value as a SQL literal.
-fn literal(backend: Backend, value: &str) -> String {
-    if let Some(id) = value.strip_prefix("Id(").and_then(|rest| rest.strip_suffix(')')) {
-        return match backend {
-            Backend::Postgres => format!("'{id}'::uuid"),
-            Backend::Sqlite => format!("x'{}'", id.replace('-', "")),
-        };
-    }
-    if let Some(items) = value.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-        // Sixteen bytes are a key.
-        let bytes: Option<Vec<u8>> = items.split(", ").map(|item| item.parse().ok()).collect();
-        if let Some(bytes) = bytes.filter(|bytes| bytes.len() == 16) {
-            let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-            return match backend {
-                Backend::Postgres => format!("'\\x{hex}'::bytea"),
-                Backend::Sqlite => format!("x'{hex}'"),
-            };
-        }
-        let items: Vec<_> = items.split(", ").map(|item| literal(backend, item)).collect();
-        return format!("array[{}]", items.join(", "));
-    }
-    match value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
-        Some(text) => format!("'{text}'"),
-        None => value.to_owned(),
-    }
-}
-
-/// The statement with its values inlined, so that it is planned as it is executed.
-fn whole(backend: Backend, (sql, values): &(String, Vec<String>)) -> String {
-    let mut whole = sql.clone();
-    match backend {
-        Backend::Postgres => {
-            for (at, value) in values.iter().enumerate().rev() {
-                whole = whole.replace(&format!("${}", at + 1), &literal(backend, value));
-            }
-        }
-        Backend::Sqlite => {
-            for value in values {
-                whole = whole.replacen('?', &literal(backend, value), 1);
-            }
-        }
-    }
-    whole
-}
-
-#[derive(QueryableByName)]
-struct PostgresLine {
-    #[diesel(sql_type = Text, column_name = "QUERY PLAN")]
-    line: String,
-}
-
-#[derive(QueryableByName)]
-struct SqliteLine {
-    #[diesel(sql_type = Text)]
-    detail: String,
-}
-
-fn plan(backend: Backend, url: &str, statement: &str) -> String {
-    let lines: Vec<String> = match backend {
-        Backend::Postgres => {
-            let mut conn = PgConnection::establish(url).unwrap();
-            let lines: Vec<PostgresLine> = diesel::sql_query(format!("explain {statement}"))
-                .load(&mut conn)
-                .unwrap_or_else(|error| panic!("{error}: {statement}"));
-            lines.into_iter().map(|line| line.line).collect()
-        }
-        Backend::Sqlite => {
-            let path = url.strip_prefix("sqlite:").unwrap();
-            let mut conn = SqliteConnection::establish(path).unwrap();
-            // The functions that the repository registers on each connection change no plan.
-            let plain = statement
-                .replace("within_time(", "abs(")
-                .replace("client_member_text", "json_extract")
-                .replace("uuid_text", "hex");
-            let explain = format!("explain query plan {plain}");
-            let lines: Vec<SqliteLine> = diesel::sql_query(explain)
-                .load(&mut conn)
-                .unwrap_or_else(|error| panic!("{error}: {statement}"));
-            lines.into_iter().map(|line| line.detail).collect()
-        }
-    };
-    lines.join("\n")
-}
+use explain::{note, plan, statements, whole};
 
 /// A hot query: how to run it, and what its plan must contain on PostgreSQL and on SQLite.
 struct Hot<'a> {
@@ -172,7 +43,12 @@ fn hot_queries_are_answered_by_their_indexes(backend: Backend) {
                     let ten = format!("ten-{}", n % 10);
                     let mut new = build(&project, &started, &["common", &ten]);
                     new.sender = if n % 2 == 0 { Actor::Account(alice.id) } else { Actor::Nobody };
-                    let host = format!(r#"{{"host":"ci-{}"}}"#, n % 25);
+                    let host = format!(
+                        r#"{{"host":"ci-{}","branch":"b{}","commit":"abcdef{}"}}"#,
+                        n % 25,
+                        n % 20,
+                        n % 50
+                    );
                     new.report.client = ClientRecord(JsonObject::from_stored(host));
                     new.key = (n % 3 == 0).then(|| format!("{batch}-{n}").parse().unwrap());
                     new.components = vec![kernels[usize::from((n, batch) != (7, 3))].id];
@@ -242,7 +118,54 @@ fn hot_queries_are_answered_by_their_indexes(backend: Backend) {
         is_brief: false,
     };
     let (key, chosen) = (one.id.to_string(), "0-0".to_owned());
+    let track = one.track.as_ref().unwrap().key();
+    let tracked = |among: Among| drop(store.tracked_list(project.id, &among, Some(one.id), 100));
     let queries = [
+        hot(
+            "the builds of a track",
+            &["build_by_track"],
+            &["USING INDEX build_by_track (project_id=? AND track=? AND id<?)"],
+            || tracked(Among::Track(track)),
+        ),
+        hot(
+            "the builds of a commit",
+            &["build_by_revision"],
+            &["USING INDEX build_by_revision (project_id=? AND revision=?"],
+            || tracked(Among::Revision("abcdef0".to_owned())),
+        ),
+        hot(
+            "the newest builds with a tag",
+            &["build_tag_pkey", "build_pkey"],
+            &[
+                "SEARCH build_tag USING PRIMARY KEY",
+                "SEARCH build USING INDEX build_1 (project_id=? AND id=?",
+            ],
+            || tracked(Among::Tagged("ten-3".parse().unwrap())),
+        ),
+        hot(
+            "the tracks of the branches that may be the mainline",
+            &["build_by_track"],
+            &["SEARCH track USING", "build_by_track (project_id=? AND track=?"],
+            || drop(store.track_list(project.id, &MAINLINES).unwrap()),
+        ),
+        hot(
+            "whether builds still lack a track",
+            &["build_without_track"],
+            &["build_without_track (project_id=?"],
+            || assert!(store.tracks_are_complete(project.id).unwrap()),
+        ),
+        hot(
+            "the cases of several builds",
+            &["strip_pkey"],
+            &["SEARCH strip USING INDEX strip_1 (project_id=? AND build_id=?)"],
+            || drop(store.case_list(project.id, &[one.id, BuildId::FIRST]).unwrap()),
+        ),
+        hot(
+            "the steps of several builds",
+            &["step_pkey"],
+            &["SEARCH step USING INDEX step_1 (project_id=? AND build_id=?"],
+            || drop(store.step_runs(project.id, &[one.id, BuildId::FIRST]).unwrap()),
+        ),
         hot(
             "a project by its name",
             &["project_slug_key_key"],

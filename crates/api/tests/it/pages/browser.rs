@@ -4,7 +4,7 @@ use crate::*;
 
 impl Server {
     /// Requests a page as a browser does, with its session cookie if there is one.
-    pub(super) fn page(&self, path: &str, cookie: &str) -> Response {
+    pub(crate) fn page(&self, path: &str, cookie: &str) -> Response {
         let request = self.request("GET", path).header("Accept", "text/html");
         let request = request.header("Upgrade-Insecure-Requests", "1");
         let request = if cookie.is_empty() { request } else { request.header("Cookie", cookie) };

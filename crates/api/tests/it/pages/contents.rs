@@ -150,62 +150,6 @@ fn projects_are_found_by_name_and_red_ones_come_first() {
 }
 
 #[test]
-fn what_changed_is_said_only_where_it_is_known() {
-    let server = filled();
-    let ann = server.as_user("ann");
-    let test = |name: usize, status: &str| {
-        format!(r#"{{"suite":"s","name":"t{name}","status":"{status}"}}"#)
-    };
-    let step = |name: &str, success: bool, tests: &[String]| {
-        format!(r#"{{"name":"{name}","success":{success},"tests":[{}]}}"#, tests.join(","))
-    };
-    let build = |id: &str, steps: &[String]| {
-        let body = format!(r#"{{"success":false,"results":[{}]}}"#, steps.join(","));
-        assert_eq!(ann.send("PUT", &format!("/pony/builds/{id}"), &body).status, 201);
-        let text = server.page(&format!("/pony/builds/{id}"), "").text();
-        text.split("Changes since")
-            .nth(1)
-            .unwrap_or_default()
-            .split("<h2>")
-            .next()
-            .unwrap()
-            .to_owned()
-    };
-    build(
-        "1",
-        &[
-            step("checkout", true, &[]),
-            step("test", true, &[]),
-            step("test", false, &[test(1, "failed"), test(2, "failed")]),
-        ],
-    );
-    // No changes: steps with the same name are distinguished.
-    let same = build(
-        "2",
-        &[
-            step("checkout", true, &[]),
-            step("test", true, &[]),
-            step("test", false, &[test(1, "failed"), test(2, "failed")]),
-        ],
-    );
-    assert!(same.contains("No changes in steps or tests"), "{same}");
-    // A test that was not run doesn't count as fixed.
-    let aborted = build("3", &[step("checkout", false, &[])]);
-    assert!(aborted.contains("removed") && !aborted.contains("t1"), "{aborted}");
-    build("4", &[step("test", false, &[test(1, "failed"), test(2, "failed")])]);
-    let mended = build("5", &[step("test", false, &[test(1, "passed"), test(3, "failed")])]);
-    assert!(
-        mended.contains("s::t1") && mended.contains("s::t3") && !mended.contains("s::t2"),
-        "{mended}"
-    );
-    // A running build may still get more steps.
-    let progress =
-        ann.send("POST", "/pony/builds", r#"{"incremental":true}"#).header("location").to_owned();
-    let running = server.page(progress.trim_end_matches("/progress"), "").text();
-    assert!(!running.contains("removed") && !running.contains("s::t3"), "{running}");
-}
-
-#[test]
 fn a_build_of_very_many_steps_shows_those_that_failed() {
     let server = filled();
     let step = |nth: usize| {

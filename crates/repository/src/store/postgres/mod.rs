@@ -2,6 +2,7 @@
 
 mod connect;
 mod glance;
+mod ingest;
 #[path = "../queries/mod.rs"]
 mod queries;
 mod tuned;

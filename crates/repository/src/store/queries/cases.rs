@@ -21,9 +21,11 @@ use crate::store::schema::sql;
 use crate::{PackedCases, Result, TestHistory, TestQuery, Tests};
 
 pub(super) use find::query;
+pub(super) use names::names;
 pub(in super::super) use names::{NameRow, Names};
 pub(in super::super) use pack::FailureRow;
 pub(super) use pack::add;
+pub(super) use read::{builds_of, failures, numbers, position};
 pub(in super::super) use unpacked::convert;
 
 /// The first half of a hash, used as the lookup key of texts of any length.

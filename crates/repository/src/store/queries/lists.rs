@@ -10,7 +10,7 @@ use diesel::sql_types::{BigInt, Text};
 use uuid::Uuid;
 
 use super::filter::{Columns, Fragment, bounds};
-use super::rows::{Joined, Row, domain};
+use super::rows::{Joined, domain};
 use super::{Conn, Db, Sql, counts, narrow, rows, tuned};
 use crate::store::columns::Id;
 use crate::store::fault::Outcome;
@@ -114,9 +114,7 @@ fn has_too_many_tags(scope: &Scope) -> bool {
 }
 
 fn load(conn: &mut Conn, query: Boxed<'_>) -> Outcome<Vec<Build>> {
-    let rows: Vec<Joined> = query
-        .select((Row::as_select(), account::username.nullable(), account::username_key.nullable()))
-        .load(conn)?;
+    let rows: Vec<Joined> = query.select(rows::joined!()).load(conn)?;
     rows.into_iter().map(domain).collect()
 }
 

@@ -18,6 +18,7 @@ mod sessions;
 mod sql;
 mod steps;
 mod tags;
+mod tracks;
 mod transfer;
 mod upkeep;
 mod uploads;
@@ -41,9 +42,13 @@ pub(super) use lists::Met;
 pub(super) use pool::{Epoch, Pool, Trouble, establish};
 pub(super) use record::{Insert, host_key, joined_components, joined_tags};
 pub(super) use sql::Sql;
+#[allow(unused_imports, reason = "PostgreSQL binds the columns of several steps")]
+pub(super) use steps::bad_cases;
 #[allow(unused_imports, reason = "only SQLite stores step by step")]
 pub(super) use steps::insert_step;
 pub(super) use steps::output_bytes;
+#[allow(unused_imports, reason = "PostgreSQL does it in the statement that stores")]
+pub(super) use tracks::remember;
 
 /// The next version or change count of a row: the current time in microseconds, or the last value
 /// plus one if that is greater. So no value repeats, not even in a store restored from an older

@@ -1,7 +1,7 @@
 //! Projects.
 
 use devmason_domain::{
-    AccountId, PageRequest, Project, ProjectId, ProjectName, Reporting, Slug, Timestamp,
+    AccountId, Invalid, PageRequest, Project, ProjectId, Slug, Timestamp, Tracking, VariantPart,
 };
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
@@ -12,7 +12,9 @@ use super::{Conn, Store, counts, next, users};
 use crate::store::columns::{At, instant};
 use crate::store::fault::{Fault, Outcome};
 use crate::store::schema::{account, project};
-use crate::{Actor, Listed, Listing, NewProject, Projects, Registered, Result, Tally, Updated};
+use crate::{
+    Actor, Listed, Listing, NewProject, ProjectChange, Projects, Registered, Result, Tally, Updated,
+};
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = project)]
@@ -22,6 +24,9 @@ struct Row {
     name: String,
     owner_id: Option<i64>,
     reporting: String,
+    mainline: Option<String>,
+    variant_by: Option<String>,
+    gate: String,
     created_at: At,
     updated_at: At,
     version: i64,
@@ -37,10 +42,28 @@ fn domain((row, owner, owner_key): (Row, Option<String>, Option<String>)) -> Out
         name: row.name.parse()?,
         owner: owner.transpose()?,
         reporting: row.reporting.parse()?,
+        tracking: Tracking {
+            mainline: row.mainline,
+            variant_by: variant_by(row.variant_by)?,
+            gate: row.gate.parse()?,
+        },
         created_at: instant(row.created_at, 0)?,
         updated_at: instant(row.updated_at, 0)?,
         version: row.version,
     })
+}
+
+/// What a variant consists of, as stored: one part per line; null for the usual parts.
+pub(super) fn variant_by(stored: Option<String>) -> Outcome<Vec<VariantPart>> {
+    let Some(stored) = stored else { return Ok(VariantPart::usual()) };
+    let parts = stored.lines().map(str::parse);
+    Ok(parts.collect::<std::result::Result<_, Invalid>>()?)
+}
+
+/// The same, to be stored.
+fn stored(parts: &[VariantPart]) -> Option<String> {
+    let lines = parts.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+    (parts != VariantPart::usual()).then_some(lines)
 }
 
 /// Existing projects with their owners' names.
@@ -100,6 +123,9 @@ pub(super) fn register(conn: &mut Conn, new: &NewProject) -> Outcome<Registered>
             project::name.eq(new.name.as_str()),
             project::owner_id.eq(owner.id()),
             project::reporting.eq(new.reporting.as_str()),
+            project::mainline.eq(new.tracking.mainline.as_deref()),
+            project::variant_by.eq(stored(&new.tracking.variant_by)),
+            project::gate.eq(new.tracking.gate.to_string()),
             project::created_at.eq(now),
             project::updated_at.eq(now),
             project::version.eq(next("0")),
@@ -115,23 +141,25 @@ pub(super) fn register(conn: &mut Conn, new: &NewProject) -> Outcome<Registered>
     };
     counts::collection_changed(conn, counts::PROJECTS, 1)?;
     one(conn, ProjectId(id))?
-        .map(Registered::New)
+        .map(|project| Registered::New(Box::new(project)))
         .ok_or_else(|| Fault::Corrupt("a project disappeared right after it was created".into()))
 }
 
 pub(super) fn update(
     conn: &mut Conn,
     id: ProjectId,
-    name: &ProjectName,
-    reporting: Option<Reporting>,
+    change: &ProjectChange,
     seen: Option<i64>,
 ) -> Outcome<Updated<Project>> {
     let changed = diesel::update(project::table)
         .filter(project::id.eq(id.0).and(project::slug_key.is_not_null()))
         .filter(project::version.eq(seen.unwrap_or(0)).or(seen.is_none().into_sql::<Bool>()))
         .set((
-            project::name.eq(name.as_str()),
-            reporting.map(|reporting| project::reporting.eq(reporting.as_str())),
+            change.name.as_ref().map(|name| project::name.eq(name.as_str())),
+            change.reporting.map(|reporting| project::reporting.eq(reporting.as_str())),
+            change.mainline.as_ref().map(|mainline| project::mainline.eq(mainline)),
+            change.variant_by.as_ref().map(|parts| project::variant_by.eq(stored(parts))),
+            change.gate.as_ref().map(|gate| project::gate.eq(gate.to_string())),
             project::updated_at.eq(At(Timestamp::now().micros())),
             project::version.eq(next("project.version")),
         ))
@@ -211,11 +239,10 @@ impl Projects for Store {
     fn project_update(
         &self,
         id: ProjectId,
-        name: &ProjectName,
-        reporting: Option<Reporting>,
+        change: &ProjectChange,
         seen: Option<i64>,
     ) -> Result<Updated<Project>> {
-        self.write(|conn| update(conn, id, name, reporting, seen))
+        self.write(|conn| update(conn, id, change, seen))
     }
     fn project_delete(&self, id: ProjectId, seen: Option<i64>) -> Result<Updated<()>> {
         self.write(|conn| delete(conn, id, seen))

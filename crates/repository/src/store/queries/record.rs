@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
-use devmason_domain::{BuildId, Digest, ProjectId};
+use devmason_domain::{BuildId, Digest, ProjectId, Track};
 use diesel::prelude::*;
 
 use super::rows::there;
@@ -20,6 +20,8 @@ use crate::{Appended, NewBuild, NewStep, PackedCases, Piece, Recorded};
 pub(in super::super) struct Insert<'a> {
     pub(in super::super) new: &'a NewBuild,
     pub(in super::super) sender: Option<i64>,
+    pub(in super::super) track: Track,
+    pub(in super::super) revision: Option<String>,
 }
 
 /// Stores builds. `in_transaction`, an error after the insert statement fails the whole batch;
@@ -51,7 +53,11 @@ pub(super) fn record_many(
             *outcome = Some(known);
         }
         if outcome.is_none() {
-            inserts.push(Insert { new: build, sender: sender.id() });
+            let key = build.key.clone().unwrap_or_else(|| build.id.into());
+            let (sender, report) = (sender.id(), &build.report);
+            let (track, origin) =
+                Track::of_report(report, key.as_str(), sender.is_some(), &build.variant_by);
+            inserts.push(Insert { new: build, sender, track, revision: origin.revision });
         }
         senders.push(sender);
     }

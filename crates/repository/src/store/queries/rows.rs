@@ -2,9 +2,11 @@
 
 use devmason_domain::{
     Account, AccountId, Build, BuildId, ClientRecord, Digest, JsonObject, Outcome as Ended,
-    PasswordHash, ProjectId, Sender, TestSummary,
+    PasswordHash, ProjectId, Sender, TagSet, TestSummary, Track,
 };
+use diesel::expression::SqlLiteral;
 use diesel::prelude::*;
+use diesel::sql_types::{Nullable, Text};
 use uuid::Uuid;
 
 use super::Conn;
@@ -35,12 +37,14 @@ pub(super) struct Row {
     client: String,
     components: String,
     tests: String,
+    revision: Option<String>,
 }
 
-/// A build with its sender's name, and the key of that name while the user exists.
-pub(super) type Joined = (Row, Option<String>, Option<String>);
+/// A build with its sender's name, the key of that name while the user exists, and the variant and the
+/// branch of its track.
+pub(super) type Joined = (Row, Option<String>, Option<String>, Option<String>, Option<String>);
 
-pub(super) fn domain((row, username, username_key): Joined) -> Outcome<Build> {
+pub(super) fn domain((row, username, username_key, variant, branch): Joined) -> Outcome<Build> {
     let username =
         username.filter(|_| username_key.is_some()).map(|name| name.parse()).transpose()?;
     let outcome = match (row.success, row.finished, row.finished_offset) {
@@ -50,7 +54,6 @@ pub(super) fn domain((row, username, username_key): Joined) -> Outcome<Build> {
         (None, None, None) => Ended::Running,
         _ => return Err(Fault::Corrupt("a build is half finished".into())),
     };
-    let tags = row.tags.split(';').filter(|tag| !tag.is_empty());
     let size = |n: i32| u32::try_from(n).map_err(|_| Fault::Corrupt("a negative count".into()));
     Ok(Build {
         project: ProjectId(row.project_id),
@@ -63,9 +66,15 @@ pub(super) fn domain((row, username, username_key): Joined) -> Outcome<Build> {
         started: instant(row.started, row.started_offset)?,
         received: instant(row.received, 0)?,
         outcome,
-        tags: tags.map(str::parse).collect::<Result<_, _>>()?,
+        tags: tags(&row.tags)?,
         client: ClientRecord(JsonObject::from_stored(row.client)),
         components: components(&row.components)?,
+        track: variant.zip(branch).map(|(variant, branch)| Track {
+            variant,
+            branch,
+            is_credited: row.sender_id.is_some(),
+        }),
+        revision: row.revision,
         steps: size(row.steps)?,
         failed_steps: size(row.failed_steps)?,
         tests: summary(&row.tests)?,
@@ -81,16 +90,39 @@ fn components(joined: &str) -> Outcome<Vec<Uuid>> {
     ids.collect::<Result<_, _>>().map_err(|_| Fault::Corrupt("a component's id is not one".into()))
 }
 
-/// Builds with their reporters' names.
+/// Tags as stored in a build's row.
+pub(super) fn tags(joined: &str) -> Outcome<TagSet> {
+    let tags = joined.split(';').filter(|tag| !tag.is_empty()).map(str::parse);
+    Ok(tags.collect::<Result<_, _>>()?)
+}
+
+/// A column of a build's track. Not a join, so that a count of builds does not read tracks.
+pub(super) fn of_track(column: &str) -> SqlLiteral<Nullable<Text>> {
+    diesel::dsl::sql(&format!(
+        "(select t.{column} from track t where t.project_id = build.project_id and t.key = build.track)"
+    ))
+}
+
+/// The columns of [`Joined`], of `build left join account`.
+macro_rules! joined {
+    () => {
+        (
+            super::rows::Row::as_select(),
+            $crate::store::schema::account::username.nullable(),
+            $crate::store::schema::account::username_key.nullable(),
+            super::rows::of_track("variant"),
+            super::rows::of_track("branch"),
+        )
+    };
+}
+pub(super) use joined;
+
+/// Builds with their reporters' names and their tracks.
 macro_rules! builds {
     () => {
-        $crate::store::schema::build::table.left_join($crate::store::schema::account::table).select(
-            (
-                super::rows::Row::as_select(),
-                $crate::store::schema::account::username.nullable(),
-                $crate::store::schema::account::username_key.nullable(),
-            ),
-        )
+        $crate::store::schema::build::table
+            .left_join($crate::store::schema::account::table)
+            .select(super::rows::joined!())
     };
 }
 pub(super) use builds;

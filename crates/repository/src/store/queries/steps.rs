@@ -27,10 +27,15 @@ pub(in super::super) fn output_bytes(steps: &[Step]) -> i64 {
     steps.iter().map(|step| bytes(step) as i64).sum()
 }
 
+/// A step's number of bad cases, as stored.
+pub(in super::super) fn bad_cases(step: &Step) -> Option<i32> {
+    step.bad_cases.map(|bad| i32::try_from(bad).unwrap_or(i32::MAX))
+}
+
 const INSERT_STEP: &str = "
 insert into step (project_id, build_id, position, name, success, started, started_offset, finished,
-                  finished_offset, output, errout, extras, packed, receipt)
-values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+                  finished_offset, output, errout, extras, packed, receipt, bad_cases)
+values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 
 /// Stores a step at a position of its build.
 pub(in super::super) fn insert_step(
@@ -57,6 +62,7 @@ pub(in super::super) fn insert_step(
         .bind::<Text, _>(step.extras.as_str())
         .bind::<SmallInt, _>(packed.flags)
         .bind::<Nullable<Text>, _>(receipt)
+        .bind::<Nullable<Integer>, _>(bad_cases(step))
         .execute(conn)?;
     Ok(())
 }
@@ -76,6 +82,7 @@ struct StepRow {
     errout: Vec<u8>,
     extras: String,
     packed: i16,
+    bad_cases: Option<i32>,
 }
 
 impl TryFrom<StepRow> for Step {
@@ -90,6 +97,7 @@ impl TryFrom<StepRow> for Step {
             output,
             errout,
             extras: JsonObject::from_stored(row.extras),
+            bad_cases: row.bad_cases.map(i32::unsigned_abs),
         })
     }
 }
@@ -164,6 +172,7 @@ struct PlacedRow {
     finished: At,
     finished_offset: i16,
     extras: String,
+    bad_cases: Option<i32>,
 }
 
 impl PlacedRow {
@@ -176,6 +185,7 @@ impl PlacedRow {
             output: String::new(),
             errout: String::new(),
             extras: JsonObject::from_stored(self.extras),
+            bad_cases: self.bad_cases.map(i32::unsigned_abs),
         })
     }
 

@@ -11,7 +11,7 @@ use diesel::sql_types::{BigInt, Binary, Bool, Integer, Nullable, SmallInt, Text}
 use super::Conn;
 use super::queries::{
     FailureRow, Insert, Met, NameRow, Sql, are_there, bump, host_key, insert_step,
-    joined_components, joined_tags, output_bytes,
+    joined_components, joined_tags, output_bytes, remember,
 };
 use crate::NewStep;
 use crate::store::clock::is_over;
@@ -123,8 +123,8 @@ pub(super) fn write<T>(
 const INSERT_BUILD: &str = "
 insert into build (project_id, id, key, sender_id, started, started_offset, finished, finished_offset, success,
                    received, updated_at, tags, steps, failed_steps, output_bytes, digest, client, components, host,
-                   receipt)
-values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                   receipt, track, revision)
+values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 on conflict do nothing";
 
 pub(super) fn insert_builds(conn: &mut Conn, inserts: &[Insert<'_>]) -> Outcome<HashSet<BuildId>> {
@@ -174,10 +174,13 @@ fn insert_build(conn: &mut Conn, insert: &Insert<'_>) -> Outcome<bool> {
         .bind::<Text, _>(joined_components(new))
         .bind::<Nullable<Text>, _>(host_key(new))
         .bind::<Nullable<Text>, _>(new.test_report.document.as_deref())
+        .bind::<BigInt, _>(insert.track.key().0)
+        .bind::<Nullable<Text>, _>(insert.revision.as_deref())
         .execute(conn)?;
     if stored == 0 {
         return Ok(false);
     }
+    remember(conn, new.project.0, &insert.track)?;
     for (position, step) in report.steps.iter().enumerate() {
         insert_step(conn, new.project, new.id, position as i32, step, None)?;
     }

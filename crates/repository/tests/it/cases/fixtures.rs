@@ -22,7 +22,7 @@ pub(super) fn report(tests: Vec<TestResult>, receipt: &str) -> TestReport {
     TestReport { tests: tests.into(), receipts: vec![receipt.into()], ..TestReport::default() }
 }
 
-pub(super) fn with_tests(project: &Project, started: &str, tests: Vec<TestResult>) -> NewBuild {
+pub(crate) fn with_tests(project: &Project, started: &str, tests: Vec<TestResult>) -> NewBuild {
     NewBuild {
         test_report: report(tests, "{\"format\":\"junit\"}"),
         ..build(project, started, &[])

@@ -224,7 +224,7 @@ fn add(conn: &mut Conn, project: ProjectId, rows: &[NameRow]) -> Outcome<HashMap
 }
 
 /// The suites and names of tests, by number.
-pub(super) fn names(
+pub(in super::super) fn names(
     conn: &mut Conn,
     project: ProjectId,
     ids: impl IntoIterator<Item = i64>,

@@ -25,7 +25,7 @@ const BYTES: usize = 32 << 20;
 const STRIPS: i64 = 32;
 
 /// The failures with these keys.
-fn failures(
+pub(in super::super) fn failures(
     conn: &mut Conn,
     project: ProjectId,
     keys: impl IntoIterator<Item = FailureKey>,
@@ -58,7 +58,7 @@ struct Picked {
 }
 
 /// The place of a strip's case in the build.
-pub(super) fn position(first: i32, at: usize) -> u32 {
+pub(in super::super) fn position(first: i32, at: usize) -> u32 {
     first.unsigned_abs().saturating_add(u32::try_from(at).unwrap_or(u32::MAX))
 }
 
@@ -226,6 +226,22 @@ fn named(
     Ok(allowed)
 }
 
+/// The numbers of those tests that a project has, by full name.
+pub(in super::super) fn numbers(
+    conn: &mut Conn,
+    project: ProjectId,
+    full_names: &[String],
+) -> Outcome<HashMap<String, i64>> {
+    let mut found = HashMap::new();
+    for some in full_names.chunks(ROWS) {
+        let keys: Vec<TextKey> = some.iter().map(|name| key(&plain(name))).collect();
+        let numbers = names::look_up(conn, project, &keys)?;
+        let named = keys.iter().zip(some);
+        found.extend(named.filter_map(|(key, name)| Some((name.clone(), *numbers.get(key)?))));
+    }
+    Ok(found)
+}
+
 /// The statuses of some tests in a build; of a test that ran more than once, the first.
 pub(super) fn statuses(
     conn: &mut Conn,
@@ -233,13 +249,9 @@ pub(super) fn statuses(
     build: BuildId,
     full_names: &[String],
 ) -> Outcome<HashMap<String, TestStatus>> {
-    let mut sought: HashMap<i64, &String> = HashMap::new();
-    for some in full_names.chunks(ROWS) {
-        let keys: Vec<TextKey> = some.iter().map(|name| key(&plain(name))).collect();
-        let numbers = names::look_up(conn, project, &keys)?;
-        let named = keys.iter().zip(some);
-        sought.extend(named.filter_map(|(key, name)| Some((*numbers.get(key)?, name))));
-    }
+    let numbers = numbers(conn, project, full_names)?;
+    let mut sought: HashMap<i64, &String> =
+        numbers.iter().map(|(name, number)| (*number, name)).collect();
     let strips: Vec<(i32, i64, i64)> = strip::table
         .filter(strip::project_id.eq(project.0).and(strip::build_id.eq(Id(build.0))))
         .order(strip::nth)
@@ -359,7 +371,8 @@ fn candidates(
         .load(conn)?)
 }
 
-fn builds_of(
+/// The builds with these ids that still exist.
+pub(in super::super) fn builds_of(
     conn: &mut Conn,
     project: ProjectId,
     ids: impl Iterator<Item = Id>,

@@ -1,0 +1,254 @@
+//! The insight of a build: its failures, compared with a baseline.
+
+mod baseline;
+mod windows;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use devmason_domain::gate::{Limit, Rule, Verdict};
+use devmason_domain::insight::{
+    Answer as Compared, Asked, Class, Comparison, FailureKey, Item, Looked, Side, is_bad_itself,
+};
+use devmason_domain::{
+    Build, BuildId, Origin, Outcome, Project, Signature, State, TestFailure, said,
+};
+use devmason_repository::Repository;
+
+use baseline::Search;
+pub(crate) use baseline::{Baseline, Found, Refused};
+use windows::{Place, Windows};
+
+use crate::budget::{Hold, Lane};
+
+type Answer<T> = devmason_repository::Result<T>;
+
+/// Memory for a test that is compared, and for a case of those that are read at once, in bytes.
+const TEST: u64 = 400;
+const CASES: u64 = 8 << 20;
+
+/// Number of failures whose texts are read at once.
+const TEXTS: usize = 500;
+
+/// Maximum length of a failure's message, in characters.
+const MESSAGE: usize = 300;
+
+/// What is said of a build.
+pub(crate) struct Insight {
+    pub(crate) baseline: Baseline,
+    pub(crate) compared: Compared<Arc<Signature>>,
+    /// The ids of the builds that were looked at.
+    pub(crate) places: HashMap<BuildId, Place>,
+    /// Number of builds before the baseline that were looked at.
+    pub(crate) window: usize,
+    /// Whether all builds have their tracks, and none were left out for their size.
+    pub(crate) is_complete: bool,
+    /// Names of tests that only the baseline's project has.
+    lacking: HashMap<i64, String>,
+}
+
+impl Insight {
+    /// The insight of a build, or why the baseline that was asked for cannot be used.
+    pub(crate) fn read(
+        repository: &dyn Repository,
+        project: &Project,
+        build: &Build,
+        asked: Option<&Asked>,
+        hold: &Hold,
+    ) -> Answer<Result<Self, Refused>> {
+        let Some(track) = &build.track else {
+            return Self::unprepared(repository, build).map(Ok);
+        };
+        let search = Search { repository, project, build, track };
+        let baseline = match search.baseline(asked)? {
+            Ok(baseline) => baseline,
+            Err(refused) => return Ok(Err(refused)),
+        };
+        let found = baseline.found.as_ref().ok();
+        let tests = build.tests.total + found.map_or(0, |found| found.build.tests.total);
+        let bytes = usize::try_from(tests * TEST + CASES).unwrap_or(usize::MAX);
+        hold.draw_blocking(Lane::Work, bytes)
+            .map_err(|_| devmason_repository::Error::Busy("no memory is free".into()))?;
+        let comparison = begun(repository, build, found, |found| found.build.track == *track)?;
+        let windows = Windows::read(repository, (build, track), comparison, found)?;
+        let keys = windows.comparison.failure_keys();
+        let other = found.map(|found| found.project.id).filter(|id| *id != project.id);
+        let mut signatures = HashMap::with_capacity(keys.len());
+        let mut known: HashMap<Signature, Arc<Signature>> = HashMap::new();
+        for of in [Some(project.id), other].into_iter().flatten() {
+            for some in keys.chunks(TEXTS) {
+                for (key, failure) in repository.failure_list(of, some)? {
+                    if let Some(signature) = Signature::of(&failure) {
+                        let shared = known
+                            .entry(signature)
+                            .or_insert_with_key(|signature| Arc::new(signature.clone()));
+                        signatures.insert(key, shared.clone());
+                    }
+                }
+            }
+        }
+        let compared = windows.comparison.answer(&signatures, |side: Side| windows.is_whole(side));
+        let (window, is_cut) = windows.window();
+        let is_complete = !is_cut && repository.tracks_are_complete(project.id)?;
+        Ok(Ok(Self {
+            baseline,
+            compared,
+            places: windows.places,
+            window,
+            is_complete,
+            lacking: windows.numbers.lacking,
+        }))
+    }
+
+    /// The insight of a build that has no track yet.
+    fn unprepared(repository: &dyn Repository, build: &Build) -> Answer<Self> {
+        let reason = "the build is still being prepared after the server's update".to_owned();
+        let comparison = begun(repository, build, None, |_| false)?;
+        Ok(Self {
+            baseline: Baseline { used: None, found: Err(reason) },
+            compared: comparison.answer(&HashMap::new(), |_| true),
+            places: HashMap::from([(build.id, (build.key(), build.started))]),
+            window: 0,
+            is_complete: false,
+            lacking: HashMap::new(),
+        })
+    }
+
+    /// The full names of tests.
+    pub(crate) fn names(
+        &self,
+        repository: &dyn Repository,
+        project: &Project,
+        tests: impl Iterator<Item = i64>,
+    ) -> Answer<HashMap<i64, String>> {
+        let (own, lacking): (Vec<i64>, Vec<i64>) = tests.partition(|test| *test >= 0);
+        let mut names = repository.test_names(project.id, &own)?;
+        let named = |test: i64| Some((test, self.lacking.get(&test)?.clone()));
+        names.extend(lacking.into_iter().filter_map(named));
+        Ok(names)
+    }
+
+    /// The number that a rule counts.
+    pub(crate) fn count(&self, rule: Rule) -> u64 {
+        match rule {
+            Rule::New => self.compared.count(Class::New),
+            Rule::Unknown => self.compared.count(Class::Unknown),
+            Rule::Failing => self.compared.count(Class::Failing),
+            Rule::Flaky => self.compared.count(Class::Flaky),
+            Rule::Missing => self.compared.missing_tests(),
+            Rule::NewFlaky => self.compared.new_flaky.len() as u64,
+            Rule::Skipped => self.compared.skipped.len() as u64,
+        }
+    }
+
+    /// What a gate with these limits says, and the rules that are exceeded.
+    pub(crate) fn verdict(
+        &self,
+        build: &Build,
+        limits: &[(Rule, Limit)],
+    ) -> (Verdict, Vec<(Rule, Limit, u64)>) {
+        let ran = self.compared.ran_before;
+        let exceeded: Vec<(Rule, Limit, u64)> = limits
+            .iter()
+            .map(|(rule, limit)| (*rule, *limit, self.count(*rule)))
+            .filter(|(_, limit, count)| limit.is_exceeded(*count, ran))
+            .collect();
+        let verdict = match (exceeded.is_empty(), build.outcome.state()) {
+            (false, _) => Verdict::Fail,
+            (true, State::Running) => Verdict::Undecided,
+            (true, State::Finished) => Verdict::Pass,
+        };
+        (verdict, exceeded)
+    }
+
+    /// Why a rule is exceeded, in words.
+    pub(crate) fn reason(&self, rule: Rule, count: u64) -> String {
+        let than = match &self.baseline.found {
+            Ok(Found { build, .. }) if build.track.branch.is_empty() => build.key.to_string(),
+            Ok(Found { build, .. }) => format!("{} of {}", build.key, build.track.branch),
+            Err(reason) => format!("any baseline: {reason}"),
+        };
+        let many = |one: &str, many: &str| match count {
+            1 => format!("1 {one}"),
+            _ => format!("{count} {many}"),
+        };
+        match rule {
+            Rule::New => many("failure is new", "failures are new") + &format!(" since {than}"),
+            Rule::Unknown => many("failure", "failures") + &format!(" without {than}"),
+            Rule::Missing => {
+                many("test", "tests")
+                    + &format!(" that ran before are missing, compared with {than}")
+            }
+            Rule::Failing => many("failure was", "failures were") + &format!(" there in {than}"),
+            Rule::Flaky => many("flaky test fails", "flaky tests fail"),
+            Rule::NewFlaky => many("test became flaky", "tests became flaky"),
+            Rule::Skipped => {
+                many("test was", "tests were") + &format!(" skipped that ran in {than}")
+            }
+        }
+    }
+}
+
+/// A comparison of a build that no other build was pushed to yet.
+fn begun(
+    repository: &dyn Repository,
+    build: &Build,
+    baseline: Option<&Found>,
+    is_same: impl Fn(&Found) -> bool,
+) -> Answer<Comparison> {
+    let success = match build.outcome {
+        Outcome::Running => true,
+        Outcome::Finished { success, .. } => success,
+    };
+    let looked = Looked {
+        build: build.id,
+        started: build.started,
+        host: build.client.host_key().map(Into::into),
+        is_running: build.outcome.state() == State::Running,
+        is_partial: Origin::from(&build.client).is_partial,
+        is_bad_itself: is_bad_itself(success, build.failed_steps, &build.tests),
+        has_baseline: baseline.is_some(),
+        is_same_track: baseline
+            .is_some_and(|found| found.project.id == build.project && is_same(found)),
+    };
+    let of_it = [build.id];
+    let cases = match build.tests.is_empty() {
+        true => Vec::new(),
+        false => repository.case_list(build.project, &of_it)?.pop().unwrap_or_default(),
+    };
+    let steps = match build.steps {
+        0 => Vec::new(),
+        _ => repository.step_runs(build.project, &of_it)?.pop().unwrap_or_default(),
+    };
+    Ok(Comparison::new(looked, &cases, &steps))
+}
+
+/// What a failure says, in one short text.
+pub(crate) fn message(failure: &TestFailure) -> String {
+    let text = said(failure).trim();
+    let end = text.char_indices().nth(MESSAGE).map_or(text.len(), |(at, _)| at);
+    text.get(..end).unwrap_or_default().to_owned()
+}
+
+/// The messages of failures.
+pub(crate) fn messages(
+    repository: &dyn Repository,
+    project: &Project,
+    keys: &[FailureKey],
+) -> Answer<HashMap<FailureKey, String>> {
+    let mut messages = HashMap::with_capacity(keys.len());
+    for some in keys.chunks(TEXTS) {
+        let found = repository.failure_list(project.id, some)?;
+        messages.extend(found.into_iter().map(|(key, failure)| (key, message(&failure))));
+    }
+    Ok(messages)
+}
+
+/// The name of an item's kind.
+pub(crate) fn kind(item: &Item) -> &'static str {
+    match item {
+        Item::Test(_) => "test",
+        Item::Step(_) => "step",
+        Item::Build => "build",
+    }
+}

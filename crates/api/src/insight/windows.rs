@@ -1,0 +1,290 @@
+//! Reading the builds that a build is compared with.
+
+use std::collections::HashMap;
+
+use devmason_domain::insight::{
+    Case, Comparison, Run, SOUGHT, Side, WINDOW, is_bad_itself, is_mass_failure,
+};
+use devmason_domain::{Build, BuildId, BuildKey, ProjectId, Timestamp, Track, TrackKey};
+use devmason_repository::{Among, Repository, Tracked};
+
+use super::Answer;
+use super::baseline::Found;
+
+/// Number of builds in a page of a track.
+const PAGE: u64 = 100;
+
+/// Number of builds, and of test cases, that are read at once.
+const BUILDS: usize = 25;
+const CASES: u64 = 100_000;
+
+/// Maximum number of test cases in a track's builds: at four bytes each, their strips take 32 MiB.
+const MOST: u64 = 8 << 20;
+
+/// Number of builds whose steps are read at once.
+const STEPS: usize = 10;
+
+/// The numbers of another project's tests in this one. Those that this one lacks get negative numbers.
+#[derive(Default)]
+pub(super) struct Numbers {
+    known: HashMap<i64, i64>,
+    /// The names of those with negative numbers.
+    pub(super) lacking: HashMap<i64, String>,
+}
+
+impl Numbers {
+    fn translate(
+        &mut self,
+        repository: &dyn Repository,
+        [from, to]: [ProjectId; 2],
+        cases: &mut [Case],
+    ) -> Answer<()> {
+        let mut new: Vec<i64> = cases.iter().map(|case| case.test).collect();
+        new.sort_unstable();
+        new.dedup();
+        new.retain(|test| !self.known.contains_key(test));
+        let names = repository.test_names(from, &new)?;
+        let texts: Vec<String> = names.values().cloned().collect();
+        let numbers = repository.test_numbers(to, &texts)?;
+        for (test, name) in names {
+            let number = numbers.get(&name).copied().unwrap_or_else(|| {
+                let next = -1 - i64::try_from(self.lacking.len()).unwrap_or(i64::MAX - 1);
+                self.lacking.insert(next, name.clone());
+                next
+            });
+            self.known.insert(test, number);
+        }
+        for case in cases {
+            case.test = self.known.get(&case.test).copied().unwrap_or(i64::MIN);
+        }
+        Ok(())
+    }
+}
+
+/// A build's id in URIs, and when it started.
+pub(super) type Place = (BuildKey, Timestamp);
+
+/// The builds of a track that are compared, the newest first, and the sides that they are pushed to.
+struct Series {
+    project: ProjectId,
+    track: TrackKey,
+    builds: Vec<Tracked>,
+    /// Whether the track begins with the last of them.
+    is_whole: bool,
+    /// The first build of each side.
+    sides: Vec<(Side, usize)>,
+    pushed: usize,
+    steps: usize,
+    cases: u64,
+}
+
+impl Series {
+    /// Whether the cases of its builds were too many.
+    fn is_cut(&self) -> bool {
+        self.cases > MOST
+    }
+
+    /// The number of builds in the windows of its sides.
+    fn window(&self) -> usize {
+        let end =
+            |(side, from): &(Side, usize)| from + WINDOW + usize::from(*side == Side::Baseline);
+        self.sides.iter().map(end).max().unwrap_or(0)
+    }
+
+    /// The sides that a build belongs to, with its place in them.
+    fn places(&self, nth: usize) -> impl Iterator<Item = (Side, usize)> {
+        self.sides.iter().filter_map(move |(side, from)| Some((*side, nth.checked_sub(*from)?)))
+    }
+}
+
+/// A comparison that is being filled.
+pub(super) struct Windows<'a> {
+    repository: &'a dyn Repository,
+    build: &'a Build,
+    pub(super) comparison: Comparison,
+    pub(super) numbers: Numbers,
+    pub(super) places: HashMap<BuildId, Place>,
+    baseline: Option<Series>,
+    own: Option<Series>,
+}
+
+impl<'a> Windows<'a> {
+    /// Reads what a comparison needs.
+    pub(super) fn read(
+        repository: &'a dyn Repository,
+        (build, track): (&'a Build, &Track),
+        comparison: Comparison,
+        baseline: Option<&Found>,
+    ) -> Answer<Self> {
+        let mut windows = Self {
+            repository,
+            build,
+            comparison,
+            numbers: Numbers::default(),
+            places: HashMap::new(),
+            baseline: None,
+            own: None,
+        };
+        windows.places.insert(build.id, (build.key(), build.started));
+        let series = |project, track, builds, sides| Series {
+            project,
+            track,
+            builds,
+            is_whole: false,
+            sides,
+            pushed: 0,
+            steps: 0,
+            cases: 0,
+        };
+        let mut own = series(build.project, track.key(), Vec::new(), vec![(Side::Own, 0)]);
+        windows.fill(&mut own, Some(build.id))?;
+        if let Some(Found { project, build: found }) = baseline {
+            let nth = own.builds.iter().position(|build| build.id == found.id);
+            match nth.filter(|_| project.id == build.project) {
+                // Builds of one track are read once.
+                Some(nth) => own.sides.insert(0, (Side::Baseline, nth)),
+                None => {
+                    let (builds, sides) = (vec![found.clone()], vec![(Side::Baseline, 0)]);
+                    let mut of_baseline = series(project.id, found.track.key(), builds, sides);
+                    windows.push_all(&mut of_baseline)?;
+                    windows.baseline = Some(of_baseline);
+                }
+            }
+        }
+        windows.push_all(&mut own)?;
+        windows.own = Some(own);
+        Ok(windows)
+    }
+
+    /// Whether the builds of a side that were read reach back to the first of its track.
+    pub(super) fn is_whole(&self, side: Side) -> bool {
+        let series = match side {
+            Side::Baseline => self.baseline.as_ref().or(self.own.as_ref()),
+            Side::Own => self.own.as_ref(),
+        };
+        series.is_some_and(|series| series.is_whole && series.pushed >= series.builds.len())
+    }
+
+    /// Number of builds in the baseline's window before the baseline, and whether it was cut.
+    pub(super) fn window(&self) -> (usize, bool) {
+        let Some(series) = self.baseline.as_ref().or(self.own.as_ref()) else { return (0, false) };
+        let from = series.sides.iter().find(|(side, _)| *side == Side::Baseline);
+        let builds = from.map_or(0, |(_, from)| series.pushed.saturating_sub(from + 1));
+        (builds.min(WINDOW), series.is_cut())
+    }
+
+    /// Reads a page more of a track.
+    fn fill(&mut self, series: &mut Series, before: Option<BuildId>) -> Answer<()> {
+        let among = Among::Track(series.track);
+        let more = self.repository.tracked_list(series.project, &among, before, PAGE)?;
+        series.is_whole = (more.len() as u64) < PAGE;
+        series.builds.extend(more.into_iter().filter(|build| build.id != self.build.id));
+        Ok(())
+    }
+
+    fn fill_up_to(&mut self, series: &mut Series, builds: usize) -> Answer<()> {
+        while series.builds.len() < builds && !series.is_whole {
+            let before = series.builds.last().map(|build| build.id);
+            self.fill(series, before)?;
+        }
+        Ok(())
+    }
+
+    fn push_all(&mut self, series: &mut Series) -> Answer<()> {
+        let window = series.window();
+        self.fill_up_to(series, window)?;
+        self.push(series, window)?;
+        while self.wants_more(series) && series.pushed < SOUGHT && !series.is_cut() {
+            let pushed = series.pushed;
+            self.fill_up_to(series, pushed + BUILDS)?;
+            self.push(series, pushed + BUILDS)?;
+            if series.pushed == pushed {
+                break;
+            }
+        }
+        while self.wants_more_steps(series) && series.steps < SOUGHT && !series.is_cut() {
+            let steps = series.steps;
+            self.fill_up_to(series, steps + STEPS)?;
+            self.push(series, steps + STEPS)?;
+            self.push_steps(series, steps + STEPS)?;
+            if series.steps == steps {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn wants_more(&self, series: &Series) -> bool {
+        series.sides.iter().any(|(side, _)| self.comparison.wants_more(*side))
+    }
+
+    fn wants_more_steps(&self, series: &Series) -> bool {
+        series.sides.iter().any(|(side, from)| {
+            self.comparison.wants_more_steps(*side, series.steps.saturating_sub(*from))
+        })
+    }
+
+    /// Pushes the cases of builds that were listed, up to this many builds.
+    fn push(&mut self, series: &mut Series, up_to: usize) -> Answer<()> {
+        let end = up_to.min(series.builds.len());
+        while series.pushed < end && !series.is_cut() {
+            let left = series.builds.get(series.pushed..end).unwrap_or_default();
+            let mut cases = 0;
+            let fits = |build: &&Tracked| {
+                cases += build.tests.total;
+                cases <= CASES
+            };
+            let count = left.iter().take(BUILDS).take_while(fits).count().max(1);
+            let some: Vec<Tracked> = left.iter().take(count).cloned().collect();
+            let with_cases = some.iter().filter(|build| !build.tests.is_empty());
+            let ids: Vec<BuildId> = with_cases.map(|build| build.id).collect();
+            let found = match ids.is_empty() {
+                true => Vec::new(),
+                false => self.repository.case_list(series.project, &ids)?,
+            };
+            let mut found: HashMap<BuildId, Vec<Case>> = ids.into_iter().zip(found).collect();
+            for build in some {
+                let mut cases = found.remove(&build.id).unwrap_or_default();
+                series.cases += cases.len() as u64;
+                if series.project != self.build.project {
+                    let projects = [series.project, self.build.project];
+                    self.numbers.translate(self.repository, projects, &mut cases)?;
+                }
+                self.places.insert(build.id, (build.key.clone(), build.started));
+                for (side, _) in series.places(series.pushed) {
+                    self.comparison.push(side, run(&build), &cases);
+                }
+                series.pushed += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Pushes the steps of builds whose cases were pushed, up to this many builds.
+    fn push_steps(&mut self, series: &mut Series, up_to: usize) -> Answer<()> {
+        let end = up_to.min(series.pushed);
+        let some = series.builds.get(series.steps..end).unwrap_or_default();
+        let ids: Vec<BuildId> = some.iter().map(|build| build.id).collect();
+        if ids.is_empty() {
+            return Ok(());
+        }
+        for steps in self.repository.step_runs(series.project, &ids)? {
+            for (side, nth) in series.places(series.steps) {
+                self.comparison.push_steps(side, nth, &steps);
+            }
+            series.steps += 1;
+        }
+        Ok(())
+    }
+}
+
+fn run(build: &Tracked) -> Run {
+    Run {
+        build: build.id,
+        started: build.started,
+        revision: build.revision.as_deref().map(Into::into),
+        host: build.host.as_deref().map(Into::into),
+        is_mass_failure: is_mass_failure(&build.tests),
+        is_bad_itself: is_bad_itself(build.success, build.failed_steps, &build.tests),
+    }
+}

@@ -1,0 +1,357 @@
+//! A build, compared with its baseline.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::flaky::{Evidence, Flaky, evidence};
+use super::streak::{Since, Streak};
+use super::subject::{Past, Subject, as_case, worst};
+use super::{
+    Answer, Case, Class, Failure, FailureKey, Item, Placed, Run, Side, StepRun, WINDOW, unexplained,
+};
+use crate::{BuildId, TestStatus, Timestamp};
+
+/// Length of a streak of failures that nobody calls flaky.
+const BROKEN: usize = 3;
+
+/// The build that is looked at.
+#[derive(Debug, Clone)]
+pub struct Looked {
+    /// The build.
+    pub build: BuildId,
+    /// When it started.
+    pub started: Timestamp,
+    /// Its host.
+    pub host: Option<Arc<str>>,
+    /// Whether it still runs.
+    pub is_running: bool,
+    /// Whether it ran only a part of its tests.
+    pub is_partial: bool,
+    /// See [`is_bad_itself`].
+    pub is_bad_itself: bool,
+    /// Whether a baseline was found.
+    pub has_baseline: bool,
+    /// Whether the baseline is of the same track.
+    pub is_same_track: bool,
+}
+
+/// A build, compared with its baseline. See the [module](super).
+#[derive(Debug)]
+pub struct Comparison {
+    looked: Looked,
+    tests: HashMap<i64, Subject>,
+    steps: HashMap<String, Subject>,
+    itself: Option<Subject>,
+    baseline: Vec<Run>,
+    own: Vec<Run>,
+    /// The place among the baseline's runs of the newest in which a test ran.
+    reference: Option<usize>,
+}
+
+impl Comparison {
+    /// A comparison of a build with these cases and steps, in order.
+    pub fn new(looked: Looked, cases: &[Case], steps: &[StepRun]) -> Self {
+        let mut tests: HashMap<i64, Subject> = HashMap::with_capacity(cases.len());
+        for case in cases {
+            worst(&mut tests.entry(case.test).or_default().now, *case);
+        }
+        let mut of_steps: HashMap<String, Subject> = HashMap::new();
+        for step in unexplained(steps) {
+            let subject = of_steps.entry(step.name.clone()).or_default();
+            worst(&mut subject.now, as_case(step));
+        }
+        let itself = looked.is_bad_itself.then(|| Subject {
+            now: Some(Case { position: 0, test: 0, status: TestStatus::Failed, failure: None }),
+            ..Subject::default()
+        });
+        let (baseline, own) = (Vec::new(), Vec::new());
+        Self { looked, tests, steps: of_steps, itself, baseline, own, reference: None }
+    }
+
+    fn runs(&self, side: Side) -> &[Run] {
+        match side {
+            Side::Baseline => &self.baseline,
+            Side::Own => &self.own,
+        }
+    }
+
+    /// Pushes the next older build of a side. The first of the baseline's side is the baseline.
+    pub fn push(&mut self, side: Side, run: Run, cases: &[Case]) {
+        let nth = self.runs(side).len();
+        // The baseline counts even if it is a mass failure: then somebody asked for it by name.
+        let is_baseline = side == Side::Baseline && nth == 0;
+        let counts = is_baseline || !run.is_mass_failure;
+        if let Some(itself) = &mut self.itself {
+            let status = if run.is_bad_itself { TestStatus::Failed } else { TestStatus::Passed };
+            itself.take(side, Past { run: nth, status, failure: None }, counts);
+        }
+        let ran = |case: &Case| case.status != TestStatus::Skipped;
+        let is_reference = side == Side::Baseline
+            && nth <= WINDOW
+            && self.reference.is_none()
+            && counts
+            && cases.iter().any(ran);
+        if is_reference {
+            self.reference = Some(nth);
+            for case in cases.iter().filter(|case| ran(case)) {
+                let subject = self.tests.entry(case.test).or_default();
+                subject.reference = subject.reference.or(Some(case.position));
+            }
+        }
+        for Case { test, status, failure, .. } in cases {
+            if let Some(subject) = self.tests.get_mut(test) {
+                let past = Past { run: nth, status: *status, failure: *failure };
+                subject.take(side, past, counts);
+            }
+        }
+        match side {
+            Side::Baseline => self.baseline.push(run),
+            Side::Own => self.own.push(run),
+        }
+    }
+
+    /// Adds the steps of a build that was pushed, by its place among those of its side.
+    pub fn push_steps(&mut self, side: Side, nth: usize, steps: &[StepRun]) {
+        let Some(run) = self.runs(side).get(nth) else { return };
+        let is_baseline = side == Side::Baseline && nth == 0;
+        let counts = is_baseline || !run.is_mass_failure;
+        for step in unexplained(steps) {
+            if is_baseline {
+                let subject = self.steps.entry(step.name.clone()).or_default();
+                subject.reference = subject.reference.or(Some(step.position));
+            }
+            if let Some(subject) = self.steps.get_mut(&step.name) {
+                let case = as_case(step);
+                let past = Past { run: nth, status: case.status, failure: None };
+                subject.take(side, past, counts);
+            }
+        }
+    }
+
+    fn subjects(&self) -> impl Iterator<Item = &Subject> {
+        self.tests.values().chain(self.steps.values()).chain(&self.itself)
+    }
+
+    /// Whether a test, or the build itself, began to fail before the builds pushed so far, so that older
+    /// builds of the side have to be pushed.
+    pub fn wants_more(&self, side: Side) -> bool {
+        let mut subjects = self.tests.values().chain(&self.itself);
+        subjects.any(|subject| self.is_open(subject, side))
+    }
+
+    /// Whether a step needs the steps of more builds of the side: its last run in the baseline's window
+    /// is not known yet, or it began to fail earlier.
+    pub fn wants_more_steps(&self, side: Side, pushed: usize) -> bool {
+        let unknown = |subject: &Subject| {
+            side == Side::Baseline
+                && pushed <= WINDOW
+                && subject.now.is_some()
+                && subject.before.is_none()
+        };
+        let no_run = |subject: &Subject| {
+            pushed <= WINDOW && subject.is_bad() && subject.past(side).is_empty()
+        };
+        self.steps
+            .values()
+            .any(|subject| unknown(subject) || no_run(subject) || self.is_open(subject, side))
+    }
+
+    fn is_open(&self, subject: &Subject, side: Side) -> bool {
+        let streak = Streak::of(subject.past(side));
+        subject.is_bad() && streak.bad > 0 && streak.last_good.is_none()
+    }
+
+    /// The texts that decide whether failures have the same signature: those of the build's failures,
+    /// and of what makes tests flaky.
+    pub fn failure_keys(&self) -> Vec<FailureKey> {
+        let mut keys: Vec<FailureKey> = Vec::new();
+        for subject in self.subjects().filter(|subject| subject.is_bad()) {
+            keys.extend(subject.now.and_then(|now| now.failure));
+            for side in [Side::Baseline, Side::Own] {
+                keys.extend(self.evidence(subject, side).keys);
+            }
+        }
+        keys.sort_unstable();
+        keys.dedup();
+        keys
+    }
+
+    fn evidence(&self, subject: &Subject, side: Side) -> Evidence {
+        let window = if side == Side::Baseline { WINDOW + 1 } else { WINDOW };
+        evidence(subject.past(side), self.runs(side), window, self.looked.started)
+    }
+
+    /// The answer. `signatures` has the signature of each failure that has one; `is_whole` says for each
+    /// side whether its track begins with the builds that were pushed.
+    pub fn answer<S: PartialEq + Clone>(
+        &self,
+        signatures: &HashMap<FailureKey, S>,
+        is_whole: impl Fn(Side) -> bool,
+    ) -> Answer<S> {
+        let mut answer = Answer {
+            failures: Vec::new(),
+            fixed: Vec::new(),
+            missing: Vec::new(),
+            skipped: Vec::new(),
+            added: Vec::new(),
+            new_flaky: Vec::new(),
+            tests: self.tests.values().filter(|subject| subject.now.is_some()).count() as u64,
+            ran_before: 0,
+        };
+        let tests = self.tests.iter().map(|(test, subject)| (Item::Test(*test), subject));
+        let steps = self.steps.iter().map(|(name, subject)| (Item::Step(name.clone()), subject));
+        let itself = self.itself.iter().map(|subject| (Item::Build, subject));
+        for (item, subject) in tests.chain(steps).chain(itself) {
+            self.add(&mut answer, item, subject, signatures, &is_whole);
+        }
+        answer.sort();
+        answer
+    }
+
+    fn add<S: PartialEq + Clone>(
+        &self,
+        answer: &mut Answer<S>,
+        item: Item,
+        subject: &Subject,
+        signatures: &HashMap<FailureKey, S>,
+        is_whole: &impl Fn(Side) -> bool,
+    ) {
+        let is_test = matches!(item, Item::Test(_));
+        if is_test && subject.reference.is_some() {
+            answer.ran_before += 1;
+        }
+        let placed = |position| Placed { item: item.clone(), position, since: None };
+        let Some(now) = subject.now else {
+            let may_miss = !self.looked.is_running && !self.looked.is_partial;
+            answer.missing.extend(subject.reference.filter(|_| may_miss).map(placed));
+            return;
+        };
+        let has_baseline = self.looked.has_baseline;
+        if has_baseline && !subject.is_known && item != Item::Build {
+            answer.added.push(placed(now.position));
+        }
+        if now.status == TestStatus::Skipped {
+            answer.skipped.extend(subject.reference.map(|_| placed(now.position)));
+            return;
+        }
+        let found =
+            subject.is_of_interest().then(|| self.flaky(subject, now, signatures)).flatten();
+        let is_flaky = is_test && found.as_ref().is_some_and(|flaky| !flaky.only_here);
+        if now.status.is_bad() {
+            let failure = self.failure(item, subject, now, found, signatures, is_whole);
+            answer.failures.push(failure);
+            return;
+        }
+        if is_test && now.status == TestStatus::Flaky && !is_flaky && has_baseline {
+            answer.new_flaky.push(placed(now.position));
+        }
+        if subject.before.is_some_and(|before| before.status.is_bad()) && !is_flaky {
+            let streak = Streak::of(&subject.baseline);
+            let since = streak.since(&self.baseline).map(|run| run.build);
+            answer.fixed.push(Placed { since, ..placed(now.position) });
+        }
+    }
+
+    /// What is known of the flakiness of an item; `None` if it is not flaky.
+    fn flaky<S: PartialEq>(
+        &self,
+        subject: &Subject,
+        now: Case,
+        signatures: &HashMap<FailureKey, S>,
+    ) -> Option<Flaky> {
+        let signature = now.failure.and_then(|key| signatures.get(&key));
+        let of = |side: Side| {
+            let evidence = self.evidence(subject, side);
+            let same = |key| signature.is_some_and(|is| signatures.get(key) == Some(is));
+            let same_signature = evidence.keys.iter().any(same);
+            evidence.is_flaky().then_some((evidence, same_signature))
+        };
+        let baseline = of(Side::Baseline).filter(|_| self.looked.has_baseline);
+        let (side, only_here, (evidence, same_signature)) = match baseline {
+            Some(found) => (Side::Baseline, false, found),
+            None if self.looked.is_same_track => return None,
+            None => (Side::Own, true, of(Side::Own)?),
+        };
+        let last = evidence.last.and_then(|run| self.runs(side).get(run));
+        Some(Flaky { last: last.map(|run| run.build), same_signature, only_here, evidence })
+    }
+
+    fn failure<S: PartialEq + Clone>(
+        &self,
+        item: Item,
+        subject: &Subject,
+        now: Case,
+        flaky: Option<Flaky>,
+        signatures: &HashMap<FailureKey, S>,
+        is_whole: &impl Fn(Side) -> bool,
+    ) -> Failure<S> {
+        let own = Streak::of(&subject.own).with_now();
+        let mut baseline = Streak::of(&subject.baseline);
+        if self.looked.is_same_track {
+            baseline = baseline.with_now();
+        }
+        let was_bad = subject.before.is_some_and(|before| before.status.is_bad());
+        let is_broken = own.bad >= BROKEN || baseline.bad >= BROKEN;
+        let excuses = |flaky: &Flaky| flaky.same_signature && !flaky.only_here;
+        let class = if !self.looked.has_baseline {
+            Class::Unknown
+        } else if was_bad && is_broken {
+            Class::Failing
+        } else if matches!(item, Item::Test(_)) && !is_broken && flaky.as_ref().is_some_and(excuses)
+        {
+            Class::Flaky
+        } else if was_bad {
+            Class::Failing
+        } else {
+            Class::New
+        };
+        let (streak, side) = match class {
+            Class::Failing => (baseline, Side::Baseline),
+            Class::New | Class::Unknown | Class::Flaky => (own, Side::Own),
+        };
+        let runs = self.runs(side);
+        let began = streak.since(runs);
+        let since = match began {
+            Some(run) => Since {
+                build: run.build,
+                builds: streak.bad,
+                at_least: streak.last_good.is_none() && !is_whole(side),
+            },
+            None => Since { build: self.looked.build, builds: streak.bad.max(1), at_least: false },
+        };
+        let before = subject
+            .before
+            .and_then(|before| self.baseline.get(before.run).map(|run| (run.build, before.status)));
+        Failure {
+            class,
+            position: now.position,
+            status: now.status,
+            text: now.failure,
+            signature: now.failure.and_then(|key| signatures.get(&key).cloned()),
+            first_run: self.looked.has_baseline && !subject.is_known,
+            before,
+            since,
+            last_good: streak.last_good.and_then(|run| runs.get(run)).map(|run| run.build),
+            flaky,
+            host_suspect: self.host_suspect(subject),
+            item,
+        }
+    }
+
+    /// The host on which all bad runs of an item in its own track were, at least three, if it has no
+    /// good run there and at least three on other hosts.
+    fn host_suspect(&self, subject: &Subject) -> Option<Arc<str>> {
+        let host = self.looked.host.as_ref()?;
+        let past = subject.own.iter().take_while(|past| past.run < WINDOW);
+        let (mut bad, mut good_elsewhere) = (1, 0);
+        for past in past {
+            let of_run = self.own.get(past.run)?.host.as_ref();
+            match (past.status.is_bad(), of_run == Some(host)) {
+                (true, true) => bad += 1,
+                (true, false) | (false, true) => return None,
+                (false, false) => good_elsewhere += u32::from(of_run.is_some()),
+            }
+        }
+        (bad >= 3 && good_elsewhere >= 3).then(|| host.clone())
+    }
+}

@@ -1,0 +1,245 @@
+//! The insight of a build: a page, and what a build's own page begins with.
+
+use std::borrow::Cow;
+
+use askama::Template;
+use devmason_domain::{Build, BuildKey, Project};
+use devmason_hypermedia::Resource;
+use devmason_hypermedia::document::{
+    FailureDocument, FlakyDocument, InsightDocument, ItemDocument, SinceDocument,
+};
+
+use super::{Page, Pager};
+use crate::Standing;
+use crate::site::Site;
+use crate::text::cut;
+
+/// Maximum length of a message or a name, in characters, and number of items of a list on a page.
+const TEXT: usize = 300;
+const LISTED: usize = 20;
+
+/// A failure, ready to be shown.
+struct FailureLine<'a> {
+    class: &'static str,
+    standing: Standing,
+    name: Cow<'a, str>,
+    href: Option<String>,
+    since: Option<(String, &'a str)>,
+    /// How long it fails, in words.
+    age: String,
+    /// How often the test was flaky.
+    flaky: String,
+    host: Option<&'a str>,
+    message: String,
+}
+
+/// A list of items with a title.
+struct Items<'a> {
+    title: String,
+    names: Vec<(Option<String>, Cow<'a, str>)>,
+    /// Number of items that are not shown.
+    more: u64,
+}
+
+/// A count, with the query that shows what it counts.
+struct Count {
+    text: String,
+    query: Option<String>,
+}
+
+/// The insight of a build, as a part of a page.
+#[derive(Template)]
+#[template(path = "insight_panel.html")]
+struct Panel<'a> {
+    standing: Standing,
+    verdict: &'static str,
+    reasons: Vec<&'a str>,
+    counts: Vec<Count>,
+    compared: Option<(String, &'a str, &'a str)>,
+    reason: Option<&'a str>,
+    /// Where the form that chooses another baseline is sent to.
+    here: String,
+    asked: &'a str,
+    /// A class that the list is limited to, which the form keeps.
+    clusters: Vec<(&'a str, u64)>,
+    failures: Vec<FailureLine<'a>>,
+    lists: Vec<Items<'a>>,
+    is_mass_failure: bool,
+    is_complete: bool,
+    is_splintered: bool,
+}
+
+impl<'a> Panel<'a> {
+    fn new(site: &Site<'_>, project: &'a Project, build: &Build, of: &'a InsightDocument) -> Self {
+        let test =
+            |kind: &str, name: &str| (kind == "test").then(|| site.test(&project.slug, name));
+        let counts = &of.counts;
+        let classes = [
+            (counts.new, "new"),
+            (counts.unknown, "unknown"),
+            (counts.failing, "failing"),
+            (counts.flaky, "flaky"),
+        ];
+        let told = classes.into_iter().filter(|(count, _)| *count > 0);
+        let counted = told.map(|(count, class)| Count {
+            text: format!("{count} {class}"),
+            query: Some(format!("?class={class}")),
+        });
+        let changes = [
+            (counts.fixed, "fixed"),
+            (counts.missing.unwrap_or(0), "missing"),
+            (counts.skipped, "skipped"),
+            (counts.added, "added"),
+            (counts.new_flaky, "newly flaky"),
+        ];
+        let changed = changes.into_iter().filter(|(count, _)| *count > 0);
+        let changed =
+            changed.map(|(count, word)| Count { text: format!("{count} {word}"), query: None });
+        let items = |title: &str, all: &'a [ItemDocument], count: u64| {
+            let names = all.iter().take(LISTED);
+            let names: Vec<_> =
+                names.map(|item| (test(item.kind, &item.name), cut(&item.name, TEXT))).collect();
+            let more = count.saturating_sub(names.len() as u64);
+            (!names.is_empty()).then(|| Items { title: format!("{count} {title}"), names, more })
+        };
+        let missing = of.missing.as_deref().unwrap_or_default();
+        let fixed: Vec<_> = of
+            .fixed
+            .iter()
+            .take(LISTED)
+            .map(|item| (test(item.kind, &item.name), cut(&item.name, TEXT)))
+            .collect();
+        let more = counts.fixed.saturating_sub(fixed.len() as u64);
+        let fixed = (!fixed.is_empty()).then(|| Items {
+            title: format!("{} fixed", counts.fixed),
+            names: fixed,
+            more,
+        });
+        let lists = [
+            fixed,
+            items("missing", missing, counts.missing.unwrap_or(0)),
+            items("newly flaky", &of.new_flaky, counts.new_flaky),
+            items("skipped that ran before", &of.skipped, counts.skipped),
+            items("added", &of.added, counts.added),
+        ];
+        let clusters = of.clusters.iter().filter(|cluster| cluster.items > 1).take(LISTED);
+        let found = of.baseline.found.as_ref().zip(of.baseline.build.as_deref());
+        let (verdict, standing) = match of.gate.verdict {
+            "pass" => ("Gate passed", Standing::Success),
+            "fail" => ("Gate failed", Standing::Failure),
+            _ => ("Gate undecided", Standing::Running),
+        };
+        Self {
+            standing,
+            verdict,
+            reasons: of.gate.reasons.iter().map(|reason| reason.text.as_str()).collect(),
+            counts: counted.chain(changed).collect(),
+            compared: found.and_then(|(found, build)| {
+                let key: BuildKey = build.parse().ok()?;
+                let of = Resource::Build(found.project.parse().ok()?, key);
+                let branch = found.branch.as_str();
+                Some((site.base.location(&of), build, branch))
+            }),
+            reason: of.baseline.reason.as_deref(),
+            here: site.of_build(&project.slug, build, "insight"),
+            asked: of.baseline.asked.as_deref().unwrap_or_default(),
+            clusters: clusters.map(|cluster| (cluster.title.as_str(), cluster.items)).collect(),
+            failures: of.failures.iter().map(|of| line(site, project, of)).collect(),
+            lists: lists.into_iter().flatten().collect(),
+            is_mass_failure: of.mass_failure,
+            is_complete: of.window.complete,
+            is_splintered: of.baseline.found.is_none() && counts.unknown > 0,
+        }
+    }
+}
+
+fn line<'a>(site: &Site<'_>, project: &Project, of: &'a FailureDocument) -> FailureLine<'a> {
+    let name = of.name.as_deref().unwrap_or("The build itself");
+    let key: Option<BuildKey> = of.since.build.parse().ok();
+    let since = key.map(|key| {
+        let build = Resource::Build(project.slug.clone(), key);
+        (site.base.location(&build), of.since.build.as_str())
+    });
+    FailureLine {
+        class: of.class,
+        standing: if of.class == "flaky" { Standing::Nothing } else { Standing::Failure },
+        name: cut(name, TEXT),
+        href: (of.kind == "test").then(|| site.test(&project.slug, name)),
+        // A failure that began in this build says so by its class.
+        since: since.filter(|_| of.since.builds > 1),
+        age: age(&of.since),
+        flaky: of.flaky.as_ref().map(flaky).unwrap_or_default(),
+        host: of.host_suspect.as_deref(),
+        message: of.message.as_deref().map(|text| cut(text, TEXT).into_owned()).unwrap_or_default(),
+    }
+}
+
+/// `3 builds`, `at least 1000 builds`.
+fn age(since: &SinceDocument) -> String {
+    let at_least = if since.at_least { "at least " } else { "" };
+    format!("{at_least}{} builds", since.builds)
+}
+
+/// `flaky in 2 of 97 runs`.
+fn flaky(of: &FlakyDocument) -> String {
+    let here = if of.only_here { " of this branch alone" } else { "" };
+    let other = if of.same_signature { "" } else { ", with another message" };
+    format!("flaky in {} of {} runs{here}{other}", of.flakes, of.runs)
+}
+
+/// The insight of a build, as a part of a page.
+///
+/// # Errors
+/// As [`super::rendered`].
+pub(super) fn insight_html(
+    site: &Site<'_>,
+    project: &Project,
+    build: &Build,
+    of: &InsightDocument,
+) -> Result<String, std::fmt::Error> {
+    Panel::new(site, project, build, of).render().map_err(|_| std::fmt::Error)
+}
+
+/// The insight of a build.
+#[derive(Template)]
+#[template(path = "insight.html")]
+pub struct InsightPage<'a> {
+    site: Site<'a>,
+    project: &'a Project,
+    build: &'a Build,
+    panel: String,
+    summary: String,
+    pager: Pager,
+}
+
+impl<'a> InsightPage<'a> {
+    /// The page of a build's insight.
+    ///
+    /// # Errors
+    /// As [`super::rendered`].
+    pub fn new(
+        site: Site<'a>,
+        project: &'a Project,
+        build: &'a Build,
+        of: &InsightDocument,
+        pager: Pager,
+    ) -> Result<Self, std::fmt::Error> {
+        let panel = insight_html(&site, project, build, of)?;
+        let reasons: Vec<&str> =
+            of.gate.reasons.iter().map(|reason| reason.text.as_str()).collect();
+        let summary = format!("{}. {}", of.gate.verdict, reasons.join("; "));
+        Ok(Self { site, project, build, panel, summary, pager })
+    }
+}
+
+impl Page for InsightPage<'_> {
+    fn title(&self) -> String {
+        format!("{} {}: failures", self.project.name, self.build.key())
+    }
+    fn summary(&self) -> String {
+        self.summary.clone()
+    }
+    fn standing(&self) -> Standing {
+        Standing::of(self.build)
+    }
+}

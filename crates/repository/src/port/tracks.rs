@@ -1,0 +1,83 @@
+//! Tracks, and what comparing builds needs.
+
+use std::collections::HashMap;
+
+use devmason_domain::insight::{Case, FailureKey, StepRun};
+use devmason_domain::{
+    Build, BuildId, BuildKey, ProjectId, Tag, TestFailure, TestSummary, Timestamp, Track, TrackKey,
+};
+
+use crate::Result;
+
+/// A finished build, as far as comparing it with others needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tracked {
+    /// The build.
+    pub id: BuildId,
+    /// Its id in URIs.
+    pub key: BuildKey,
+    /// Its track.
+    pub track: Track,
+    /// When it started, by the client's clock.
+    pub started: Timestamp,
+    /// Whether it succeeded.
+    pub success: bool,
+    /// Its commit.
+    pub revision: Option<String>,
+    /// The host's name, at most a hundred characters of it.
+    pub host: Option<String>,
+    /// Number of failed steps.
+    pub failed_steps: u32,
+    /// A summary of its test cases.
+    pub tests: TestSummary,
+}
+
+/// Which finished builds of a project to read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Among {
+    /// Those of a track.
+    Track(TrackKey),
+    /// Those of a commit.
+    Revision(String),
+    /// Those with a tag.
+    Tagged(Tag),
+}
+
+/// Tracks, and what comparing builds needs.
+pub trait Tracks {
+    /// Finished builds, the newest first; only those before `before`, if given.
+    fn tracked_list(
+        &self,
+        project: ProjectId,
+        among: &Among,
+        before: Option<BuildId>,
+        limit: u64,
+    ) -> Result<Vec<Tracked>>;
+    /// The tracks of these branches that have a finished build.
+    fn track_list(&self, project: ProjectId, branches: &[&str]) -> Result<Vec<Track>>;
+    /// Whether every build of the project has its track: builds that an older version stored get theirs
+    /// in the background.
+    fn tracks_are_complete(&self, project: ProjectId) -> Result<bool>;
+    /// Gives some builds of an older version their tracks; true while there are more.
+    fn track_more(&self) -> Result<bool>;
+    /// The test cases of each of these builds, in order.
+    fn case_list(&self, project: ProjectId, builds: &[BuildId]) -> Result<Vec<Vec<Case>>>;
+    /// The steps of each of these builds, in order, at most a thousand each.
+    fn step_runs(&self, project: ProjectId, builds: &[BuildId]) -> Result<Vec<Vec<StepRun>>>;
+    /// The full names of tests, by number.
+    fn test_names(&self, project: ProjectId, tests: &[i64]) -> Result<HashMap<i64, String>>;
+    /// The numbers of those tests that the project has, by full name.
+    fn test_numbers(
+        &self,
+        project: ProjectId,
+        full_names: &[String],
+    ) -> Result<HashMap<String, i64>>;
+    /// The failures with these keys.
+    fn failure_list(
+        &self,
+        project: ProjectId,
+        keys: &[FailureKey],
+    ) -> Result<HashMap<FailureKey, TestFailure>>;
+    /// The builds with these ids that still exist, in no particular order.
+    fn builds_by_id(&self, project: ProjectId, builds: &[BuildId]) -> Result<Vec<Build>>;
+}

@@ -1,0 +1,10 @@
+alter table project drop column gate;
+alter table project drop column variant_by;
+alter table project drop column mainline;
+alter table step drop column bad_cases;
+drop index build_without_track;
+drop index build_by_revision;
+drop index build_by_track;
+alter table build drop column revision;
+alter table build drop column track;
+drop table track;
