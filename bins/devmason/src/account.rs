@@ -25,6 +25,23 @@ pub(super) fn flush(settings: &Settings) -> Result<u8, Problem> {
     Ok(u8::from(!flushed.refused.is_empty()))
 }
 
+/// Sends what is queued before a question about it. If that fails, the question says so.
+pub(super) fn send_queued(settings: &Settings) {
+    let send = || -> Result<(), Problem> {
+        let spool = settings.spool().map_err(Problem::failed)?;
+        let client = blocking::Client::new(settings.client()?)?;
+        let mut flushed = devmason_client::Flushed::default();
+        let sent = client.wait(spool.flush(client.inner(), None, &mut flushed));
+        for refused in &flushed.refused {
+            say(&format!("refused: {refused}"));
+        }
+        Ok(sent?)
+    };
+    if let Err(problem) = send() {
+        say(&format!("queued reports were not sent: {}", problem.text));
+    }
+}
+
 pub(super) fn project(settings: &Settings, action: Action) -> Result<u8, Problem> {
     let client = blocking::Client::new(settings.client()?)?;
     let slug = |text: &str| {

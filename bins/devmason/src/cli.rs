@@ -150,6 +150,9 @@ pub(crate) enum Command {
         /// Only builds that match these conditions, such as success:false
         #[arg(long = "where", value_name = "CONDITIONS")]
         conditions: Option<String>,
+        /// Only builds of this branch
+        #[arg(long)]
+        branch: Option<String>,
         /// Maximum number of builds to list
         #[arg(long, short = 'n', default_value_t = 20)]
         limit: u32,
@@ -174,6 +177,31 @@ pub(crate) enum Command {
         /// Only failed and broken test cases
         #[arg(long, conflicts_with = "status")]
         failed: bool,
+    },
+    /// Compare a build with a baseline; exit with 0 if its gate passes, 1 if it fails, 2 if it is not found, 3 without a verdict
+    Gate {
+        /// Id of the build, or `latest`
+        #[arg(env = "DEVMASON_BUILD")]
+        build: String,
+        /// What to compare with: previous, green, branch:NAME, commit:SHA, tag:TAG or build:ID [default: the base commit, the
+        /// target branch or the mainline]
+        #[arg(long, value_name = "BASELINE")]
+        baseline: Option<String>,
+        /// Compare with the last build of the commits that this checkout and REF have in common, such as origin/main
+        #[arg(long, value_name = "REF", conflicts_with = "baseline")]
+        merge_base: Option<String>,
+        /// Limits such as new:0,missing:5% [default: the project's]
+        #[arg(long, value_name = "RULES")]
+        rules: Option<String>,
+        /// Seconds to wait while the build runs and nothing has failed yet
+        #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+        wait: u64,
+        /// How to print the answer
+        #[arg(long, value_enum, default_value_t = GateFormat::Text)]
+        format: GateFormat,
+        /// What to do if the server gives no answer: fail with 3, or pass with a warning
+        #[arg(long, value_enum, default_value_t = OnOutage::Fail)]
+        on_outage: OnOutage,
     },
     /// Wait for a build to finish; exit with 0 if it succeeded, 1 if it failed, 2 if it is not found, 3 on a timeout
     Wait {
@@ -206,6 +234,26 @@ pub(crate) enum Command {
         /// Output directory
         dir: std::path::PathBuf,
     },
+}
+
+/// How `gate` prints its answer.
+#[derive(clap::ValueEnum, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum GateFormat {
+    /// The verdict and the failures, one per line.
+    Text,
+    /// The server's document.
+    Json,
+    /// A table for a comment on a pull request.
+    Markdown,
+}
+
+/// What `gate` does without an answer.
+#[derive(clap::ValueEnum, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OnOutage {
+    /// Exit with 3.
+    Fail,
+    /// Warn and exit with 0.
+    Pass,
 }
 
 #[derive(Subcommand)]
@@ -252,7 +300,7 @@ pub(crate) enum Queue {
 }
 
 /// Longer than anybody waits, in seconds.
-const YEAR: u64 = 365 * 86_400;
+pub(crate) const YEAR: u64 = 365 * 86_400;
 
 /// How long and how often.
 #[derive(clap::Args, Clone, Copy)]

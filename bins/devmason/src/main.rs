@@ -4,10 +4,12 @@ mod account;
 mod building;
 mod cli;
 mod files;
+mod gate;
 mod outbox;
 mod run;
 mod settings;
 mod show;
+mod verdict;
 
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
@@ -19,7 +21,7 @@ use devmason_client::{Document, sieve};
 
 use account::{flush, login, project, queue};
 use building::{about, begin, beginning, resume, run_build, run_step, run_unreported, sent, step};
-use cli::{Cli, Command};
+use cli::{Cli, Command, GateFormat};
 use settings::Settings;
 
 /// An error with the exit code of the command.
@@ -153,8 +155,20 @@ fn act(settings: &Settings, command: Command) -> Result<u8, Problem> {
         Command::Flush => flush(settings),
         Command::Queue { action } => queue(settings, &action),
         Command::Status => show::status(settings),
-        Command::Builds { conditions, limit } => {
-            show::builds(settings, conditions.as_deref(), limit)
+        Command::Builds { conditions, branch, limit } => {
+            show::builds(settings, conditions.as_deref(), branch.as_deref(), limit)
+        }
+        Command::Gate { build, baseline, merge_base, rules, wait, format, on_outage } => {
+            let question = gate::Question {
+                build: &build,
+                baseline: baseline.as_deref(),
+                merge_base: merge_base.as_deref(),
+                rules: rules.as_deref(),
+                wait: Duration::from_secs(wait.min(cli::YEAR)),
+                format: if settings.json { GateFormat::Json } else { format },
+                on_outage,
+            };
+            gate::gate(settings, &question)
         }
         Command::Show { build, output } => show::build(settings, &build, output),
         Command::Tests { build, status, failed } => show::tests(settings, &build, &status, failed),

@@ -8,7 +8,9 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
 use crate::files::words;
+
 use crate::settings::Settings;
+use crate::verdict::{headline, shown_failure};
 use crate::{Problem, print, print_json, print_output};
 
 /// How often a running build is polled.
@@ -118,17 +120,19 @@ const PAGE: u32 = 100;
 pub(crate) fn builds(
     settings: &Settings,
     conditions: Option<&str>,
+    branch: Option<&str>,
     limit: u32,
 ) -> Result<u8, Problem> {
     let client = client(settings)?;
     let project = client.project(&settings.project()?)?;
     let list = project.link("build-list").unwrap_or_default();
     let mut conditions: Vec<String> = conditions.map(str::to_owned).into_iter().collect();
+    // Quoted as CSV, as a value may contain quotes.
+    let pair = |field: &str, value: &str| format!("\"{field}:{}\"", value.replace('"', "\"\""));
     if settings.has_tags_flag {
-        // Quoted as CSV, as a tag may contain quotes.
-        let pair = |tag: &String| format!("\"tags:{}\"", tag.replace('"', "\"\""));
-        conditions.extend(settings.tags.iter().map(pair));
+        conditions.extend(settings.tags.iter().map(|tag| pair("tags", tag)));
     }
+    conditions.extend(branch.map(|branch| pair("client.branch", branch)));
     let mut query = format!("?per_page={}", limit.clamp(1, PAGE));
     if !conditions.is_empty() {
         let conditions = conditions.join(",");
@@ -157,7 +161,11 @@ fn line(build: &Document) -> Result<(), Problem> {
 }
 
 /// A build by its id; `latest` is the newest.
-fn find(settings: &Settings, client: &blocking::Client, id: &str) -> Result<Document, Problem> {
+pub(crate) fn find(
+    settings: &Settings,
+    client: &blocking::Client,
+    id: &str,
+) -> Result<Document, Problem> {
     let found = if id == "latest" {
         let project = client.project(&settings.project()?)?;
         client.follow(&project, "latest-build")
@@ -175,14 +183,26 @@ fn find(settings: &Settings, client: &blocking::Client, id: &str) -> Result<Docu
 pub(crate) fn build(settings: &Settings, id: &str, output: bool) -> Result<u8, Problem> {
     let client = client(settings)?;
     let build = find(settings, &client, id)?;
+    // A server of an older version has none.
+    let insight = match build.link("insight").filter(|_| !settings.json) {
+        Some(link) => Some(client.get(&link)?),
+        None => None,
+    };
     show(settings, &build, || {
         let href = build.link("self").unwrap_or_default();
         print(&format!("{} {}", word(&build), build.text("id")))?;
+        if let Some(insight) = &insight {
+            print(&headline(insight))?;
+        }
         print(&href)?;
         print(&format!("started {}  finished {}", build.text("started"), build.text("finished")))?;
         let tests = cases(&build);
         if !tests.is_empty() {
             print(&format!("tests: {tests}"))?;
+        }
+        let failures = insight.as_ref().map(|insight| insight.list("failures"));
+        for failure in failures.into_iter().flatten() {
+            print(&shown_failure(&failure))?;
         }
         for step in build.list("results") {
             let ok = step.0.get("success").and_then(Value::as_bool) == Some(true);

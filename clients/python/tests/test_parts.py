@@ -130,3 +130,23 @@ def test_what_is_no_json_is_told_as_text() -> None:
     document = Build(True, results=[Step("s", True, extras=extras)]).document()  # type: ignore[arg-type]
     step = json.loads(json.dumps(document, allow_nan=False))["results"][0]
     assert (step["nan"], step["bytes"], step["set"], step["1"]) == (None, "\\udcff", "{1}", None)
+
+
+def test_a_pull_request_is_known_by_its_own_commit_and_by_where_it_goes(tmp_path: Path) -> None:
+    event = tmp_path / "event.json"
+    event.write_text('{"pull_request": {"head": {"sha": "h"}, "base": {"sha": "b"}}}')
+    github = {
+        "GITHUB_ACTIONS": "true",
+        "GITHUB_SHA": "merged",
+        "GITHUB_HEAD_REF": "f",
+        "GITHUB_BASE_REF": "main",
+        "GITHUB_JOB": "unit",
+        "GITHUB_EVENT_PATH": str(event),
+    }
+    record = client_record(github)
+    said = [record.get(name) for name in ("ci", "commit", "base_commit", "target_branch", "job")]
+    assert said == ["github", "h", "b", "main", "unit"]
+    event.write_text('{"ref": "refs/heads/main"}')
+    assert client_record(github)["commit"] == "merged"
+    jenkins = {"JENKINS_URL": "x", "GIT_COMMIT": "c", "BRANCH_NAME": "PR-1", "JOB_NAME": "it/PR-1"}
+    assert client_record(jenkins)["job"] == "it"

@@ -1,6 +1,7 @@
 //! The insight of a build: its failures, compared with a baseline.
 
 mod baseline;
+mod branch;
 mod windows;
 
 use std::collections::HashMap;
@@ -17,6 +18,7 @@ use devmason_repository::Repository;
 
 use baseline::Search;
 pub(crate) use baseline::{Baseline, Found, Refused};
+pub(crate) use branch::{Chosen, newest};
 use windows::{Place, Windows};
 
 use crate::budget::{Hold, Lane};

@@ -219,8 +219,8 @@ impl Params {
         })
     }
 
-    /// The filter and order of builds: those of [`Self::selection`], plus `state`, `tag`, `host` and
-    /// `text` as sent by a form. Empty ones are ignored.
+    /// The filter and order of builds: those of [`Self::selection`], plus `state`, `tag`, `host`,
+    /// `branch` and `text` as sent by a form. Empty ones are ignored.
     pub(crate) fn selection_of_builds(&self) -> Result<Selection, ApiError> {
         let mut selection = self.selection(&BUILDS)?;
         let given = |name| self.get(name).map(str::trim).filter(|text| !text.is_empty());
@@ -240,6 +240,7 @@ impl Params {
             state,
             given("tag").map(|tag| format!("contains(tags,{})", quoted(tag))),
             given("host").map(|host| format!("eq(client.host,{})", quoted(host))),
+            given("branch").map(|branch| format!("eq(client.branch,{})", quoted(branch))),
             self.wanted_text()?
                 .filter(|text| !text.trim().is_empty())
                 .map(|text| holding("key", text.trim())),

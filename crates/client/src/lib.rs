@@ -10,7 +10,7 @@ pub mod private;
 pub mod sieve;
 mod spool;
 
-pub use ci::{Place, without_secrets};
+pub use ci::{Place, git, without_secrets};
 pub use client::{Answer, Body, Client, Content, Credentials, Method, Outgoing, Retry, fresh_id};
 pub use devmason_domain::Timestamp;
 pub use document::{Document, Link, Report, Step, TestCase};

@@ -22,9 +22,9 @@ const REPORTED: [&str; 8] =
 const PAGE: [&str; 2] = ["page", "per_page"];
 
 /// The parameters of a list of builds.
-const BUILDS: [&str; 13] = [
+const BUILDS: [&str; 14] = [
     "page", "per_page", "after", "before", "from", "fields", "where", "query", "sort", "state",
-    "tag", "host", "text",
+    "tag", "host", "branch", "text",
 ];
 
 /// The parameters of a list in the query API.
@@ -582,8 +582,9 @@ resources! {
     /// The badge of a project's latest build.
     ProjectBadge(project: Slug) = [project / "badge.svg"] in InProject(project) {
         Get ReadProjectBadge {
-            summary: "Read the status of the project's latest build as an SVG badge",
+            summary: "Read the status of the latest build of a branch, by default the mainline, as an SVG badge",
             right: Right::Read,
+            query: &["branch", "variant"],
             answers: &[answer(200, "An SVG"), UNCHANGED, ABSENT],
             ..PLAIN
         }
@@ -592,8 +593,9 @@ resources! {
     /// The feed of a project's recent builds.
     ProjectFeed(project: Slug) = [project / "builds.atom"] in InProject(project) {
         Get ReadProjectFeed {
-            summary: "Read the project's recent builds as an Atom feed",
+            summary: "Read the recent builds of a branch, by default the mainline, as an Atom feed",
             right: Right::Read,
+            query: &["branch", "variant"],
             answers: &[answer(200, "A feed"), UNCHANGED, ABSENT],
             ..PLAIN
         }

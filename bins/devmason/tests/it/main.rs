@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 mod accounts;
 mod away;
 mod completions;
+mod gate;
 mod killed;
 mod refused;
 mod report;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import subprocess
@@ -47,31 +48,54 @@ def ci(environ: Mapping[str, str]) -> dict[str, Optional[str]]:
     get = environ.get
     if get("GITHUB_ACTIONS") == "true":
         url = "/".join((get("GITHUB_SERVER_URL", ""), get("GITHUB_REPOSITORY", ""), "actions/runs"))
+        head, base = _pull_request(get("GITHUB_EVENT_PATH"))
         return {
-            "ci": "github-actions",
-            "commit": get("GITHUB_SHA"),
-            # On a pull request, the ref is an unnamed merge.
+            "ci": "github",
+            # On a pull request, the variable has a commit that merges it, and the ref is unnamed.
+            "commit": head or get("GITHUB_SHA"),
             "branch": get("GITHUB_HEAD_REF") or get("GITHUB_REF_NAME"),
+            "target_branch": get("GITHUB_BASE_REF"),
+            "base_commit": base,
+            "job": get("GITHUB_JOB"),
             "job_url": _public(f"{url}/{get('GITHUB_RUN_ID', '')}"),
             "build_number": get("GITHUB_RUN_NUMBER"),
         }
     if get("GITLAB_CI"):
         return {
             "ci": "gitlab",
-            "commit": get("CI_COMMIT_SHA"),
+            "commit": get("CI_MERGE_REQUEST_SOURCE_BRANCH_SHA") or get("CI_COMMIT_SHA"),
             "branch": get("CI_MERGE_REQUEST_SOURCE_BRANCH_NAME") or get("CI_COMMIT_REF_NAME"),
+            "target_branch": get("CI_MERGE_REQUEST_TARGET_BRANCH_NAME"),
+            "base_commit": get("CI_MERGE_REQUEST_DIFF_BASE_SHA"),
+            "job": get("CI_JOB_NAME"),
             "job_url": _public(get("CI_JOB_URL")),
             "build_number": get("CI_PIPELINE_IID") or get("CI_PIPELINE_ID"),
         }
     if get("JENKINS_URL"):
+        job = get("JOB_NAME")
+        if job and get("BRANCH_NAME"):
+            # A multibranch project appends the branch; a job must have one name on all of them.
+            job = job.rpartition("/")[0] or job
         return {
             "ci": "jenkins",
             "commit": get("GIT_COMMIT"),
             "branch": get("CHANGE_BRANCH") or get("BRANCH_NAME") or get("GIT_BRANCH"),
+            "target_branch": get("CHANGE_TARGET"),
+            "job": job,
             "job_url": _public(get("BUILD_URL")),
             "build_number": get("BUILD_NUMBER"),
         }
     return {}
+
+
+def _pull_request(path: Optional[str]) -> tuple[Optional[str], Optional[str]]:
+    """Return the head and the base commit of the pull request in a GitHub event."""
+    try:
+        event = json.loads(Path(path).read_bytes()) if path else {}
+        request = event["pull_request"]
+        return request["head"]["sha"], request["base"]["sha"]
+    except (OSError, ValueError, LookupError, TypeError):
+        return None, None
 
 
 def _public(url: Optional[str]) -> Optional[str]:

@@ -5,11 +5,11 @@ use actix_web::HttpResponse;
 use devmason_domain::{Build, Slug, Tag, Timestamp};
 use devmason_hypermedia::{BuildsOf, Resource};
 use devmason_pages::{Entry, Standing};
-use devmason_repository::Scope;
 
-use super::lists::{self, ListOf};
+use super::lists::ListOf;
 use crate::call::Call;
 use crate::error::ApiError;
+use crate::insight::{self, Chosen};
 
 /// Number of recent builds among which the latest finished one is searched; the others are running.
 const LOOKED_AT: u64 = 20;
@@ -17,8 +17,17 @@ const LOOKED_AT: u64 = 20;
 /// Number of builds in a feed.
 const ENTRIES: u64 = 25;
 
-/// The builds of a list, their common name, and an ETag that changes when they do.
-async fn scope(call: &Call<'_>, of: &BuildsOf) -> Result<(Scope, String, String), ApiError> {
+/// The builds of a list, or of a branch of a project.
+struct Source {
+    of: ListOf,
+    chosen: Chosen,
+    /// Their common name.
+    name: String,
+    /// Changes when they do.
+    etag: String,
+}
+
+async fn source(call: &Call<'_>, of: &BuildsOf) -> Result<Source, ApiError> {
     let of = ListOf::find(call, of).await?;
     let name = match &of {
         ListOf::Project(project) => project.name.to_string(),
@@ -28,16 +37,23 @@ async fn scope(call: &Call<'_>, of: &BuildsOf) -> Result<(Scope, String, String)
         }
         ListOf::User(account) => account.username.to_string(),
     };
-    let (scope, builds) = (of.scope(), of.scope());
+    let builds = of.scope();
     let tally = call.ask(move |repository| repository.build_tally(&builds)).await?;
-    let etag = call.etag(&[&of.version(), &tally.changes]);
-    Ok((scope, name, etag))
+    let etag = call.etag(&[&of.version(), &tally.changes, &call.params.choice()]);
+    Ok(Source { of, chosen: Chosen::of(call.params), name, etag })
 }
 
-/// The newest builds of a list, each with its project's slug.
-async fn newest(call: &Call<'_>, scope: Scope, limit: u64) -> Result<Vec<(Build, Slug)>, ApiError> {
+/// The newest builds, each with its project's slug.
+async fn newest(
+    call: &Call<'_>,
+    (of, chosen): (ListOf, Chosen),
+    limit: u64,
+) -> Result<Vec<(Build, Slug)>, ApiError> {
     call.ask(move |repository| {
-        let builds = lists::newest(repository, scope, limit)?;
+        let builds = match &of {
+            ListOf::Project(project) => chosen.newest(repository, project, limit)?,
+            ListOf::Tagged(..) | ListOf::User(_) => insight::newest(repository, of.scope(), limit)?,
+        };
         let ids: Vec<_> = builds.iter().map(|build| build.project).collect();
         let projects = repository.projects_by_id(&ids)?;
         let slug = |build: &Build| {
@@ -50,27 +66,28 @@ async fn newest(call: &Call<'_>, scope: Scope, limit: u64) -> Result<Vec<(Build,
 }
 
 pub(crate) async fn badge(call: &Call<'_>, of: BuildsOf) -> Result<HttpResponse, ApiError> {
-    let (scope, label, etag) = scope(call, &of).await?;
+    let Source { of, chosen, name, etag } = source(call, &of).await?;
     if call.is_known(&etag) {
         return Ok(call.unchanged(&etag));
     }
-    let builds = newest(call, scope, LOOKED_AT).await?;
+    let builds = newest(call, (of, chosen), LOOKED_AT).await?;
     let standing = Standing::latest(builds.iter().map(|(build, _)| build));
-    let svg = devmason_pages::badge(&label, standing);
+    let svg = devmason_pages::badge(&name, standing);
     let svg = svg.map_err(|error| ApiError::Unwritable(error.to_string()))?;
     Ok(call.other(&etag, "image/svg+xml", svg))
 }
 
 pub(crate) async fn feed(call: &Call<'_>, of: BuildsOf) -> Result<HttpResponse, ApiError> {
-    let (scope, title, etag) = scope(call, &of).await?;
+    let list = call.base.href(&of.list());
+    let Source { of, chosen, name, etag } = source(call, &of).await?;
     if call.is_known(&etag) {
         return Ok(call.unchanged(&etag));
     }
-    let builds = newest(call, scope, ENTRIES).await?;
+    let builds = newest(call, (of, chosen), ENTRIES).await?;
     let entries: Vec<Entry> =
         builds.iter().filter_map(|(build, slug)| entry(call, build, slug)).collect();
-    let (this, list) = (call.base.href(call.resource), call.base.href(&of.list()));
-    let atom = devmason_pages::feed(&title, &this, &list, &entries);
+    let this = call.base.href(call.resource);
+    let atom = devmason_pages::feed(&name, &this, &list, &entries);
     let atom = atom.map_err(|error| ApiError::Unwritable(error.to_string()))?;
     Ok(call.other(&etag, "application/atom+xml", atom))
 }

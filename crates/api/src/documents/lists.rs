@@ -6,11 +6,10 @@ mod tags;
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use devmason_domain::Build;
 use devmason_domain::query::Selection;
 use devmason_hypermedia::Resource;
 use devmason_hypermedia::document::{BuildDocument, BuildListDocument, ListPage, Results};
-use devmason_repository::{BuildQuery, Repository, Scope, Start};
+use devmason_repository::{BuildQuery, Start};
 
 use crate::call::Call;
 use crate::error::ApiError;
@@ -74,15 +73,4 @@ pub(crate) async fn latest(call: &Call<'_>, of: ListOf) -> Result<HttpResponse, 
         .await?;
     let (slug, key) = found.ok_or(NO_BUILD)?;
     Ok(leading(StatusCode::FOUND, call.base.location(&Resource::Build(slug, key))))
-}
-
-/// The newest builds of a list, for callers that don't need a whole page.
-pub(crate) fn newest(
-    repository: &dyn Repository,
-    scope: Scope,
-    limit: u64,
-) -> devmason_repository::Result<Vec<Build>> {
-    let query =
-        BuildQuery { scope, selection: Selection::default(), start: Start::Offset(0), limit };
-    Ok(repository.build_list(&query)?.builds)
 }

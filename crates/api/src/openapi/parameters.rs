@@ -57,6 +57,8 @@ pub(super) fn parameters() -> Value {
         "Idempotency-Key": {"name": "Idempotency-Key", "in": "header", "schema": {"type": "string", "minLength": 1, "maxLength": 255}, "description": "A retry with the same key and body returns the first response and stores nothing"},
     });
     let others = json!({
+        "branch": query("branch", bounded(250), "Only builds of this branch; for a badge or a feed by default those of the mainline, where there is one"),
+        "variant": query("variant", text(), "Only builds of this variant"),
         "baseline": query("baseline", text(), "What to compare with: `previous`, `green`, `branch:NAME`, `commit:SHA,SHA`, `tag:TAG`, `build:ID` or `build:PROJECT/ID`; by default the base commit, the target branch or the mainline"),
         "gate": query("gate", text(), "The limits of the gate, `RULE:LIMIT,RULE:LIMIT`; the project's apply to rules that are not named"),
         "class": query("class", text(), "Only failures of these classes, separated by commas: `new`, `unknown`, `failing`, `flaky`"),

@@ -6,14 +6,14 @@ use actix_web::HttpResponse;
 use devmason_domain::query::{Filter, Selection, parse_query};
 use devmason_domain::{Build, ClientRecord, Project, Slug, TagSet, TestStatus, full_test_name};
 use devmason_hypermedia::{ListLinks, Method, Subject};
-use devmason_pages::{Pager, ProjectPage, ProjectRow, Projects, TestLine};
+use devmason_pages::{Pager, ProjectPage, ProjectParts, ProjectRow, Projects, TestLine};
 use devmason_repository::{Listing, Repository, Scope, TestQuery};
 
 use super::{Answer, pager};
 use crate::call::Call;
-use crate::documents::lists::newest;
 use crate::documents::projects::requested;
 use crate::error::ApiError;
+use crate::insight::Chosen;
 use crate::params::holding;
 
 /// Number of builds in a project's strip, in the list of all projects.
@@ -47,7 +47,7 @@ pub(crate) async fn list(call: &Call<'_>) -> Result<HttpResponse, ApiError> {
                 _ => found(repository, &wanted)?,
             };
             let row = |project: Project| {
-                let mut builds = newest(repository, Scope::Project(project.id), STRIP)?;
+                let mut builds = Chosen::default().newest(repository, &project, STRIP)?;
                 // A square shows none of this, and there may be thousands of squares.
                 for build in &mut builds {
                     build.client = ClientRecord::default();
@@ -101,21 +101,33 @@ pub(crate) async fn get(call: &Call<'_>, slug: &Slug) -> Result<HttpResponse, Ap
     let project = call.project(slug).await?;
     let id = project.id;
     let tally = call.ask(move |repository| repository.build_tally(&Scope::Project(id))).await?;
-    let etag = call.etag(&[&id.0, &project.version, &tally.changes, &tally.members]);
+    let choice = call.params.choice();
+    let etag = call.etag(&[&id.0, &project.version, &tally.changes, &tally.members, &choice]);
     if let Some(answer) = call.ready(&etag) {
         return Ok(answer);
     }
-    let (builds, steps, tests) = call
+    let (chosen, of) = (Chosen::of(call.params), project.clone());
+    let (branch, builds, steps, tests) = call
         .ask(move |repository| {
-            let builds = newest(repository, Scope::Project(id), PLOTTED)?;
+            let branch = chosen.branch(repository, &of)?;
+            let builds = chosen.newest(repository, &of, PLOTTED)?;
             let shown = builds.get(..GRID.min(builds.len())).unwrap_or_default();
             let steps = repository.step_outline(shown)?;
             let tests = failing(repository, shown)?;
-            Ok((builds, steps, tests))
+            Ok((branch, builds, steps, tests))
         })
         .await?;
     let may_change = call.view().methods(Subject::Project(Some(&project))).contains(&Method::Put);
-    call.paged(&etag, &ProjectPage::new(call.site(), &project, &builds, &steps, &tests, may_change))
+    let shown = ProjectParts {
+        project: &project,
+        branch: branch.as_deref().unwrap_or_default(),
+        variant: call.params.first("variant").unwrap_or_default(),
+        builds: &builds,
+        steps: &steps,
+        tests: &tests,
+        may_change,
+    };
+    call.paged(&etag, &ProjectPage::new(call.site(), shown))
 }
 
 /// The tests that failed in any of these builds, most frequent first, with their results in each.

@@ -8,9 +8,9 @@ use devmason_repository::Scope;
 
 use super::pager;
 use crate::call::Call;
-use crate::documents::lists::newest;
 use crate::documents::users::requested;
 use crate::error::ApiError;
+use crate::insight::newest;
 
 /// All users.
 pub(crate) async fn list(call: &Call<'_>) -> Result<HttpResponse, ApiError> {

@@ -63,3 +63,35 @@ fn a_feed_has_the_newest_builds_of_a_list_and_leads_to_them() {
         server.get("/empty/builds.atom").text().contains("<updated>1970-01-01T00:00:00Z</updated>")
     );
 }
+
+#[test]
+fn badges_feeds_and_pages_of_a_project_are_about_its_mainline_or_the_branch_that_is_asked_for() {
+    let server = Server::new();
+    server.project("pony");
+    let build = |branch: &str, job: &str, success: bool| {
+        let client = format!(r#"{{"branch":"{branch}","job":"{job}"}}"#);
+        server.build("pony", &format!(r#"{{"success":{success},"client":{client}}}"#))
+    };
+    let main = build("main", "unit", true);
+    let feature = build("feature", "unit", false);
+    let lint = build("main", "lint", false);
+    let badge = |query: &str| server.get(&format!("/pony/badge.svg{query}")).text();
+    assert!(badge("").contains("pony: failure"));
+    assert!(badge("?variant=client.job%3Dunit").contains("pony: success"));
+    assert!(badge("?branch=feature").contains("pony: failure"));
+    assert!(badge("?branch=nowhere").contains("pony: no builds"));
+    let fixed = build("main", "lint", true);
+    assert!(badge("").contains("pony: success"));
+    let feed = |query: &str| server.get(&format!("/pony/builds.atom{query}")).text();
+    let of_main = feed("");
+    for path in [&main, &lint, &fixed] {
+        assert!(of_main.contains(path.as_str()), "{of_main}");
+    }
+    assert!(!of_main.contains(&feature) && feed("?branch=feature").contains(&feature));
+    let page = |query: &str| server.page(&format!("/pony{query}"), "").text();
+    assert!(page("").contains(&main) && !page("").contains(&feature));
+    assert!(page("?branch=feature").contains(&feature));
+    assert!(server.page("/", "").text().contains("3 builds"), "{}", server.page("/", "").text());
+    let listed = server.get("/pony/builds?branch=feature").json();
+    assert_eq!(listed["builds"].as_array().unwrap().len(), 1);
+}

@@ -27,7 +27,7 @@ pub struct Looked {
     pub is_running: bool,
     /// Whether it ran only a part of its tests.
     pub is_partial: bool,
-    /// See [`is_bad_itself`].
+    /// See [`super::is_bad_itself`].
     pub is_bad_itself: bool,
     /// Whether a baseline was found.
     pub has_baseline: bool,

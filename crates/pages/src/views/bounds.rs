@@ -160,9 +160,20 @@ fn a_page_has_a_bound_whatever_it_shows() {
         .collect();
     sizes.push((
         "project",
-        rendered(&ProjectPage::new(site(), &project, &builds, &outlines, &lines, false))
-            .unwrap()
-            .len(),
+        rendered(&ProjectPage::new(
+            site(),
+            ProjectParts {
+                project: &project,
+                branch: &big,
+                variant: &big,
+                builds: &builds,
+                steps: &outlines,
+                tests: &lines,
+                may_change: false,
+            },
+        ))
+        .unwrap()
+        .len(),
     ));
     for output in ["x", "\n\n\n\n", ansi.as_str(), &"\n".repeat(1000)] {
         let steps: Vec<Step> = (0..300).map(|n| step(n, output)).collect();

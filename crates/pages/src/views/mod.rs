@@ -29,7 +29,7 @@ pub use others::{
     ComponentBuilds, ComponentRow, Components, DocumentPage, ProblemPage, SignIn, Tags, User, Users,
 };
 pub(crate) use project::strip_label;
-pub use project::{BuildFilter, Builds, ProjectPage, ProjectRow, Projects, TestLine};
+pub use project::{BuildFilter, Builds, ProjectPage, ProjectParts, ProjectRow, Projects, TestLine};
 pub use receipt::ReceiptPage;
 pub use reference::Reference;
 pub use step::{Lines, Output, Room, step_html};

@@ -188,6 +188,8 @@ impl Grid {
 pub struct ProjectPage<'a> {
     site: Site<'a>,
     project: &'a Project,
+    branch: &'a str,
+    variant: &'a str,
     builds: &'a [Build],
     of: BuildsOf,
     rows: Vec<Row<'a>>,
@@ -202,17 +204,29 @@ pub struct ProjectPage<'a> {
 /// Number of builds listed on a project's page.
 const NEWEST: usize = 10;
 
+/// The contents of a project's page.
+#[derive(Debug)]
+pub struct ProjectParts<'a> {
+    /// The project.
+    pub project: &'a Project,
+    /// The branch whose builds are shown; empty for builds of any or no branch.
+    pub branch: &'a str,
+    /// The variant that the builds are limited to; empty for all.
+    pub variant: &'a str,
+    /// Its builds, the newest first.
+    pub builds: &'a [Build],
+    /// The steps of the first of them.
+    pub steps: &'a [Vec<Step>],
+    /// Its recently failing tests, with their results in these builds.
+    pub tests: &'a [TestLine],
+    /// Whether the viewer may change the project.
+    pub may_change: bool,
+}
+
 impl<'a> ProjectPage<'a> {
-    /// The page of a project with its recent builds, newest first, and the results of steps and tests
-    /// in the first of them.
-    pub fn new(
-        site: Site<'a>,
-        project: &'a Project,
-        builds: &'a [Build],
-        steps: &[Vec<Step>],
-        tests: &[TestLine],
-        may_change: bool,
-    ) -> Self {
+    /// The page of a project.
+    pub fn new(site: Site<'a>, parts: ProjectParts<'a>) -> Self {
+        let ProjectParts { project, branch, variant, builds, steps, tests, may_change } = parts;
         let shown = builds.get(..steps.len()).unwrap_or(builds);
         Self {
             of: BuildsOf::Project(project.slug.clone()),
@@ -227,6 +241,8 @@ impl<'a> ProjectPage<'a> {
             },
             site,
             project,
+            branch,
+            variant,
             builds,
             may_change,
         }

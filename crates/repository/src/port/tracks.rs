@@ -53,6 +53,15 @@ pub trait Tracks {
         before: Option<BuildId>,
         limit: u64,
     ) -> Result<Vec<Tracked>>;
+    /// The newest builds of a branch, running ones included; of one variant, if it is given. Of more than
+    /// a hundred tracks only a hundred are looked at.
+    fn branch_newest(
+        &self,
+        project: ProjectId,
+        branch: &str,
+        variant: Option<&str>,
+        limit: u64,
+    ) -> Result<Vec<Build>>;
     /// The tracks of these branches that have a finished build.
     fn track_list(&self, project: ProjectId, branches: &[&str]) -> Result<Vec<Track>>;
     /// Whether every build of the project has its track: builds that an older version stored get theirs

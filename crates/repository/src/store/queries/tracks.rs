@@ -12,7 +12,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 
 use super::cases::{builds_of, failures, names, numbers, position};
-use super::rows::{of_track, summary, tags};
+use super::rows::{Joined, builds, domain, of_track, summary, tags};
 use super::{Conn, Db, Sql, Store, counts, next, projects, tuned};
 use crate::store::clock;
 use crate::store::columns::{At, Id, instant, plain};
@@ -139,6 +139,44 @@ fn list(
         .into_iter()
         .map(tracked)
         .collect()
+}
+
+/// Maximum number of tracks of a branch whose builds are merged.
+const TRACKS: i64 = 100;
+
+/// The newest builds of each track are read and merged: in one statement, the database would sort all
+/// builds of the branch.
+fn newest(
+    conn: &mut Conn,
+    project: ProjectId,
+    branch: &str,
+    variant: Option<&str>,
+    limit: u64,
+) -> Outcome<Vec<Build>> {
+    let mut tracks = track::table
+        .filter(track::project_id.eq(project.0).and(track::branch.eq(branch)))
+        .order(track::key)
+        .limit(TRACKS)
+        .select(track::key)
+        .into_boxed::<Db>();
+    if let Some(variant) = variant {
+        tracks = tracks.filter(track::variant.eq(variant));
+    }
+    let mut builds: Vec<Build> = Vec::new();
+    for key in tracks.load::<i64>(conn)? {
+        clock::check()?;
+        let rows: Vec<Joined> = builds!()
+            .filter(build::project_id.eq(project.0).and(build::track.eq(key)))
+            .order(build::id.desc())
+            .limit(i64::try_from(limit).unwrap_or(i64::MAX))
+            .load(conn)?;
+        for row in rows {
+            builds.push(domain(row)?);
+        }
+    }
+    builds.sort_unstable_by_key(|build| std::cmp::Reverse(build.id));
+    builds.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    Ok(builds)
 }
 
 fn of_branches(conn: &mut Conn, project: ProjectId, branches: &[&str]) -> Outcome<Vec<Track>> {
@@ -268,6 +306,17 @@ impl Tracks for Store {
         limit: u64,
     ) -> Result<Vec<Tracked>> {
         self.read(|conn| list(conn, project, among, before, limit))
+    }
+    fn branch_newest(
+        &self,
+        project: ProjectId,
+        branch: &str,
+        variant: Option<&str>,
+        limit: u64,
+    ) -> Result<Vec<Build>> {
+        self.read(|conn| {
+            newest(conn, project, &plain(branch), variant.map(plain).as_deref(), limit)
+        })
     }
     fn track_list(&self, project: ProjectId, branches: &[&str]) -> Result<Vec<Track>> {
         self.read(|conn| of_branches(conn, project, branches))

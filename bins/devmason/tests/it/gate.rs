@@ -1,0 +1,157 @@
+//! The gate: what it prints, and how it ends.
+
+use crate::*;
+
+/// Reports a build of two tests with these members of its client record.
+fn report(at: &str, id: &str, client: &str, bad: &[&str]) {
+    let case = |name: &str| match bad.contains(&name) {
+        true => {
+            format!(r#"<testcase classname="a" name="{name}"><failure message="no"/></testcase>"#)
+        }
+        false => format!(r#"<testcase classname="a" name="{name}"/>"#),
+    };
+    let file = format!("<testsuite>{}{}</testsuite>", case("x"), case("y"));
+    let path = format!("/pony/builds/{id}?{client}&report=junit");
+    let sent = Request::new(at, "PUT", &path)
+        .header("Content-Type", "application/xml")
+        .body(file.as_bytes())
+        .send();
+    assert_eq!(sent.status, 201);
+}
+
+#[test]
+fn a_gate_passes_what_the_mainline_broke_and_fails_what_the_change_did() {
+    let (home, database) = (Home::new(), database());
+    let server = Server::new(&database);
+    let at = &server.address;
+    report(at, "m1", "client.branch=main", &[]);
+    report(at, "m2", "client.branch=main", &["x"]);
+    report(at, "f1", "client.branch=f", &["x"]);
+    report(at, "f2", "client.branch=f", &["x", "y"]);
+    let gate = |arguments: &[&str]| {
+        let output = home.run(at, &[&["gate"], arguments].concat());
+        (code(&output), out(&output), err(&output))
+    };
+    let (passed, said, _) = gate(&["f1"]);
+    assert_eq!(passed, 0, "{said}");
+    let lines: Vec<&str> = said.lines().collect();
+    assert_eq!(lines[0], "gate: pass");
+    assert_eq!(lines[1], "failing  a::x  no");
+    assert!(lines[2].ends_with("/pony/builds/f1/insight"), "{said}");
+    let (failed, said, _) = gate(&["f2"]);
+    assert_eq!(failed, 1);
+    assert!(
+        said.starts_with("gate: fail: 1 failure is new since m2 of main\nnew      a::y  no\n"),
+        "{said}"
+    );
+    // Another baseline, other rules.
+    assert_eq!(gate(&["f1", "--baseline", "build:m1"]).0, 1);
+    assert_eq!(gate(&["f2", "--rules", "new:1"]).0, 0);
+    assert_eq!(gate(&["f1", "--rules", "failing:0"]).0, 1);
+    // For programs and for comments.
+    let document: Value = serde_json::from_str(&gate(&["f2", "--format", "json"]).1).unwrap();
+    assert_eq!(document["gate"]["verdict"], "fail");
+    let markdown = gate(&["f2", "--format", "markdown"]).1;
+    assert!(markdown.contains("| new | a::y | no |"), "{markdown}");
+    // What is shown of a build begins with it.
+    let shown = out(&home.run(at, &["show", "f2"]));
+    assert!(shown.starts_with("failure f2\ngate: fail: 1 failure is new"), "{shown}");
+    let of_main = out(&home.run(at, &["builds", "--branch", "main"]));
+    assert_eq!(of_main.lines().count(), 2, "{of_main}");
+}
+
+#[test]
+fn a_gate_says_what_is_wrong_with_the_question() {
+    let (home, database) = (Home::new(), database());
+    let server = Server::new(&database);
+    let at = server.address.clone();
+    report(&at, "m1", "client.branch=main", &[]);
+    let gate = |arguments: &[&str]| {
+        let output = home.run(&at, &[&["gate"], arguments].concat());
+        (code(&output), err(&output))
+    };
+    for (arguments, part) in [
+        (&["m1", "--rules", "old:1"][..], "--rules"),
+        (&["m1", "--baseline", "last"], "--baseline"),
+        (&["m1", "--baseline", "build:nowhere"], "nowhere"),
+        (&["m1", "--merge-base", "nowhere"], "--merge-base"),
+        (&["nowhere"], "not found"),
+        (&[], "BUILD"),
+    ] {
+        let (ended, said) = gate(arguments);
+        assert_eq!(ended, 2, "{arguments:?}: {said}");
+        assert!(said.contains(part), "{arguments:?}: {said}");
+    }
+    // Without a verdict it is 3: of a build that runs, and of a server that does not answer.
+    let begun = out(&home.run(&at, &["begin"]));
+    assert_eq!(gate(&[begun.trim()]).0, 3);
+    drop(server);
+    assert_eq!(gate(&["m1"]).0, 3);
+    let (passed, said) = gate(&["m1", "--on-outage", "pass"]);
+    assert_eq!(passed, 0, "{said}");
+    assert!(said.contains("warning"), "{said}");
+}
+
+#[test]
+fn a_gate_waits_for_a_build_and_sends_what_is_queued_first() {
+    let (home, database) = (Home::new(), database());
+    let server = Server::new(&database);
+    let at = server.address.clone();
+    report(&at, "m1", "client.branch=main", &[]);
+    let begun = out(&home.run(&at, &["begin", "--id", "b1"]));
+    let mut waiting = home.devmason(&at, &["gate", "b1", "--wait", "60"]);
+    let waiting = waiting.stdout(std::process::Stdio::piped()).spawn().unwrap();
+    assert_eq!(code(&home.run(&at, &["end", "-b", begun.trim(), "--success"])), 0);
+    let output = waiting.wait_with_output().unwrap();
+    assert_eq!(code(&output), 0);
+    // Nobody answers: the build waits in the queue, until the gate is asked.
+    drop(server);
+    let unsent = home.run(&at, &["run", "--id", "q1", "--wait", "0", "--", "true"]);
+    assert_eq!(code(&unsent), 0);
+    let server = Server::at(&at, &database);
+    let output = home.run(&server.address, &["gate", "q1"]);
+    assert_eq!(code(&output), 0, "{}", err(&output));
+}
+
+#[test]
+fn the_merge_base_of_a_checkout_is_a_baseline() {
+    let (home, database) = (Home::new(), database());
+    let server = Server::new(&database);
+    let at = &server.address;
+    let git = |arguments: &[&str]| {
+        let who = [
+            "-c",
+            "user.name=ann",
+            "-c",
+            "user.email=ann@example.org",
+            "-c",
+            "init.defaultBranch=main",
+        ];
+        let output = std::process::Command::new("git")
+            .args(who)
+            .args(arguments)
+            .current_dir(home.path())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", err(&output));
+        out(&output).trim().to_owned()
+    };
+    git(&["init", "-q"]);
+    let mut commits = Vec::new();
+    for nth in 0..3 {
+        git(&["commit", "-q", "--allow-empty", "-m", &nth.to_string()]);
+        commits.push(git(&["rev-parse", "HEAD"]));
+    }
+    git(&["checkout", "-q", "-b", "f"]);
+    git(&["commit", "-q", "--allow-empty", "-m", "change"]);
+    // The merge base itself has no build; the commit before it has.
+    for (id, commit, bad) in [("c0", &commits[0], &[][..]), ("c1", &commits[1], &["x"])] {
+        report(at, id, &format!("client.branch=main&client.commit={commit}"), bad);
+    }
+    report(at, "f1", "client.branch=f", &["x"]);
+    let output = home.run(at, &["gate", "f1", "--merge-base", "main", "--format", "json"]);
+    assert_eq!(code(&output), 0, "{}", err(&output));
+    let document: Value = serde_json::from_str(&out(&output)).unwrap();
+    assert_eq!(document["baseline"]["build"], "c1");
+    assert_eq!(document["counts"]["failing"], 1);
+}
