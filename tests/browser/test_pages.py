@@ -131,7 +131,7 @@ class Looking(Case):
         self.assertEqual(opened, ["unit tests"])
         self.assertIn("a pony has four legs", self.one(".step[open] .out").text)
         self.assertIn("failure", self.one("link[rel=icon]").get_attribute("href"))
-        self.assertIn("Changes since the last successful build", self.text())
+        self.assertIn("Gate passed", self.text())
 
     def test_a_line_is_linked_to_and_shown(self):
         self.open(self.latest + "#step-1-L7")

@@ -81,6 +81,13 @@ impl JsonObject {
             .map_err(|error| Invalid::new(error.to_string()))
     }
 
+    /// A member's value, if it is a string.
+    pub fn member_string(&self, member: &str) -> Option<String> {
+        let members = self.members().ok()?;
+        let (_, value) = members.iter().find(|(name, _)| name == member)?;
+        serde_json::from_str(value.get()).ok()
+    }
+
     /// A member's value for comparisons: the text of a string, otherwise the JSON as sent. `None` if
     /// the member is null or absent.
     pub fn member_text(&self, member: &str) -> Option<String> {

@@ -3,6 +3,7 @@
 //! The message of a failure names ports, line numbers, addresses and directories, so the same fault
 //! rarely has the same text twice. A signature is the text without them.
 
+use std::net::Ipv6Addr;
 use std::sync::LazyLock;
 
 use regex::{Captures, Regex};
@@ -28,29 +29,80 @@ pub struct Signature {
 
 const UUIDS: &str = r"\b[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}\b";
 
-const DATES: &str = r"\b\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?|\b\d\d:\d\d:\d\d(?:[.,]\d+)?";
+/// Dates, alone or with a time behind, and times of day.
+const DATES: &str = r"(?x)
+    (?: \b\d{4}[-/]\d{1,2}[-/]\d{1,2}
+      | \b\d{1,2}/\d{1,2}/\d{2,4}
+      | (?: \b(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,?\s+ )?
+        (?: \b\d{1,2}[\ /-](?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*[\ /-]\d{2,4}
+          | \b(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*\.?\s+\d{1,2}\b(?:,?\s+\d{4}\b)? ) )
+    (?: [T,:\ ]\s*\d{1,2}:\d\d(?::\d\d(?:[.,]\d+)?)?(?:\s?[AaPp][Mm]\b)?
+        (?:\s?(?:Z\b|UTC\b|GMT\b|[+-]\d\d:?\d\d\b))? (?:\s\d{4}\b)? )?
+  | \b\d{1,2}:\d\d(?::\d\d(?:[.,]\d+)?(?:\s?[AaPp][Mm]\b)?|\s?[AaPp][Mm]\b)
+    (?:\s?(?:Z\b|UTC\b|GMT\b|[+-]\d\d:?\d\d\b))?";
 
 /// Hexadecimal numbers, and words of letters from a to f.
 const HEX: &str = r"\b(?:0[xX][0-9A-Fa-f]+|[0-9A-Fa-f]{8,})\b";
 
-/// The directories of an absolute path; its last segment stays.
-const DIRECTORIES: &str =
-    r#"(^|[\s"'(\[<=,:`])(?:[A-Za-z]:)?[/\\](?:[^\s/\\:"'()\[\]<>,;`]+[/\\])+"#;
+/// The host of a URL, with its port.
+const URLS: &str = r"\b([A-Za-z][A-Za-z0-9+.-]*://)[^\s/?#]+";
+
+/// A URL of a file is its path.
+const FILE_URLS: &str = r"\bfile://";
+
+/// An absolute path in quotes, which may hold spaces, and one without.
+const QUOTED: &str = r#"(["'`])((?:[A-Za-z]:)?(?:/|\\{1,4})[^"'`\n]+)(["'`])"#;
+const PATHS: &str = r#"(^|[\s"'(\[<=,:`])((?:[A-Za-z]:)?(?:/|\\{1,4})[^\s/\\:"'()\[\]<>,;`]+(?:[/\\]+[^\s/\\:"'()\[\]<>,;`]*)*)"#;
 
 /// Host names with a port.
 const HOSTS: &str = r"\b(?:localhost|(?:[A-Za-z0-9_-]+\.)+([A-Za-z]{2,})):\d{1,5}\b";
 
-/// What looks like a host name with a port, but is a file with a line.
-const FILES: [&str; 36] = [
-    "adb", "cc", "clj", "cpp", "cs", "css", "cxx", "dart", "erl", "ex", "exs", "feature", "go",
-    "groovy", "hpp", "hs", "html", "java", "jl", "js", "json", "jsx", "kt", "lua", "mjs", "ml",
-    "php", "pl", "py", "rb", "rs", "scala", "sh", "swift", "ts", "txt",
+/// The last parts of host names. Anything else with a number behind a colon may be a file with a line,
+/// or a name in a program: only its number is replaced.
+const DOMAINS: [&str; 34] = [
+    "app",
+    "biz",
+    "cloud",
+    "cluster",
+    "co",
+    "com",
+    "corp",
+    "de",
+    "dev",
+    "edu",
+    "eu",
+    "example",
+    "fr",
+    "gov",
+    "home",
+    "info",
+    "int",
+    "internal",
+    "intranet",
+    "invalid",
+    "io",
+    "jp",
+    "lan",
+    "local",
+    "localdomain",
+    "localhost",
+    "mil",
+    "net",
+    "nl",
+    "org",
+    "svc",
+    "test",
+    "uk",
+    "us",
 ];
 
 /// IP addresses, with a port or without.
-const ADDRESSES: &str = r"\b\d{1,3}(?:\.\d{1,3}){3}(?::\d{1,5})?\b|\[[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*\](?::\d{1,5})?|\b(?:[0-9A-Fa-f]{1,4}:){3,7}[0-9A-Fa-f]{1,4}\b|::1\b";
+const IPV4: &str = r"\b\d{1,3}(?:\.\d{1,3}){3}(?::\d{1,5})?\b";
+const IPV6: &str = r"(^|[^0-9A-Za-z_:.])(\[?)((?:[0-9A-Fa-f]{0,4}:){2,8}[0-9A-Fa-f.]*)(?:%[0-9A-Za-z]+)?(\](?::\d{1,5})?)?";
 
-const NUMBERS: &str = r"\d+(?:\.\d+)*";
+/// A sign before a number, and a number.
+const SIGNS: &str = r#"(^|[\s(\[{,=:<>'"])[+-](\d)"#;
+const NUMBERS: &str = r"\d+(?:[.,_]\d+)*(?:[eE][+-]?\d+)?";
 
 /// Terminal escapes: colours, and what terminals take as titles.
 const ESCAPES: &str = r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])";
@@ -61,9 +113,14 @@ struct Rules {
     uuids: Regex,
     dates: Regex,
     hex: Regex,
-    directories: Regex,
+    file_urls: Regex,
+    urls: Regex,
+    quoted: Regex,
+    paths: Regex,
     hosts: Regex,
-    addresses: Regex,
+    ipv4: Regex,
+    ipv6: Regex,
+    signs: Regex,
     numbers: Regex,
 }
 
@@ -75,9 +132,14 @@ static RULES: LazyLock<Option<Rules>> = LazyLock::new(|| {
         uuids: rule(UUIDS)?,
         dates: rule(DATES)?,
         hex: rule(HEX)?,
-        directories: rule(DIRECTORIES)?,
+        file_urls: rule(FILE_URLS)?,
+        urls: rule(URLS)?,
+        quoted: rule(QUOTED)?,
+        paths: rule(PATHS)?,
         hosts: rule(HOSTS)?,
-        addresses: rule(ADDRESSES)?,
+        ipv4: rule(IPV4)?,
+        ipv6: rule(IPV6)?,
+        signs: rule(SIGNS)?,
         numbers: rule(NUMBERS)?,
     })
 });
@@ -90,19 +152,16 @@ pub fn said(failure: &TestFailure) -> &str {
 }
 
 impl Signature {
-    /// The signature of a failure; `None` if nothing is left of it.
+    /// The signature of a failure; `None` if nothing is left of its text.
     pub fn of(failure: &TestFailure) -> Option<Self> {
         let kind = failure.kind.as_deref().unwrap_or_default().trim();
         let rest = plain(said(failure));
-        if kind.is_empty() && rest.is_empty() {
+        // A type alone says too little: it would make any two failures of that type equal.
+        if rest.is_empty() {
             return None;
         }
         let id = Digest::of_parts([VERSION, kind, &rest]).short();
-        let mut title = match (kind.is_empty(), rest.is_empty()) {
-            (true, _) => rest,
-            (_, true) => kind.to_owned(),
-            _ => format!("{kind}: {rest}"),
-        };
+        let mut title = if kind.is_empty() { rest } else { format!("{kind}: {rest}") };
         limits::cut(&mut title, 2 * LONGEST);
         Some(Self { title, id })
     }
@@ -117,21 +176,43 @@ fn plain(text: &str) -> String {
     let text = rules.uuids.replace_all(&text, "#");
     let text = rules.dates.replace_all(&text, "#");
     let text = rules.hex.replace_all(&text, |found: &Captures<'_>| {
-        let is_number = found[0].bytes().any(|byte| byte.is_ascii_digit());
-        if is_number { "#".to_owned() } else { found[0].to_owned() }
+        replaced(&found[0], found[0].bytes().any(|byte| byte.is_ascii_digit()))
     });
-    let text = rules.directories.replace_all(&text, "$1");
+    let text = rules.file_urls.replace_all(&text, "");
+    let text = rules.urls.replace_all(&text, "$1#");
+    let text = rules.quoted.replace_all(&text, |found: &Captures<'_>| {
+        format!("{}{}{}", &found[1], last_segment(&found[2]), &found[3])
+    });
+    let text = rules.paths.replace_all(&text, |found: &Captures<'_>| {
+        format!("{}{}", &found[1], last_segment(&found[2]))
+    });
     let text = rules.hosts.replace_all(&text, |found: &Captures<'_>| {
-        let is_file = found.get(1).is_some_and(|last| FILES.contains(&last.as_str()));
-        if is_file { found[0].to_owned() } else { "#".to_owned() }
+        replaced(&found[0], found.get(1).is_none_or(|last| DOMAINS.contains(&last.as_str())))
     });
-    let text = rules.addresses.replace_all(&text, "#");
+    let text = rules.ipv4.replace_all(&text, "#");
+    let text = rules.ipv6.replace_all(&text, |found: &Captures<'_>| {
+        // `ab::cd` may be a name in a program.
+        let has_digit = found[3].bytes().any(|byte| byte.is_ascii_digit());
+        let is_address = has_digit && found[3].parse::<Ipv6Addr>().is_ok();
+        if is_address { format!("{}#", &found[1]) } else { found[0].to_owned() }
+    });
+    let text = rules.signs.replace_all(&text, "$1$2");
     let text = rules.numbers.replace_all(&text, "#");
     let mut words = text.split_whitespace().collect::<Vec<_>>().join(" ");
     if let Some((at, _)) = words.char_indices().nth(LONGEST) {
         words.truncate(at);
     }
     words
+}
+
+fn replaced(text: &str, by_a_mark: bool) -> String {
+    if by_a_mark { "#".to_owned() } else { text.to_owned() }
+}
+
+/// What stays of a path.
+fn last_segment(path: &str) -> &str {
+    let mut segments = path.rsplit(['/', '\\']);
+    segments.find(|segment| !segment.is_empty()).unwrap_or(path)
 }
 
 #[cfg(test)]
@@ -169,6 +250,24 @@ mod tests {
             ("connect to [::1]:80 failed", "connect to # failed"),
             ("connect to 10.0.0.1 failed", "connect to # failed"),
             ("main.py:12: no", "main.py:#: no"),
+            ("app.tsx:3 and pkg.Foo.method:42", "app.tsx:# and pkg.Foo.method:#"),
+            ("GET /api/users/ 404", "GET users #"),
+            ("regex /foo/ no match", "regex foo no match"),
+            ("GET http://host1:80/a/users/7 failed", "GET http://#/a/users/# failed"),
+            ("open file:///tmp/a1/b.html: no", "open b.html: no"),
+            (r"'C:\\Users\\a\\x.txt' is gone", "'x.txt' is gone"),
+            (r#""C:\Program Files\x y\data.json" is gone"#, r#""data.json" is gone"#),
+            (r"\\server\share\dir\f.txt is gone", "f.txt is gone"),
+            ("/tmp/x/a.rs:7:9: no", "a.rs:#:#: no"),
+            ("on Thu Nov 26 14:37:31 2026: no", "on #: no"),
+            ("on Thu, 26 Nov 2026 14:37:31 GMT: no", "on #: no"),
+            ("[26/Nov/2026:14:37:31 +0000] no", "[#] no"),
+            ("11/26/2026 2:37:31 PM: no", "#: no"),
+            ("1/5/2025 11:02:03 AM: no", "#: no"),
+            ("May fail", "May fail"),
+            ("fe80::1ff:fe23:4567:890a and 2001:db8::1 and ::1", "# and # and #"),
+            ("foo::1 and foo::2", "foo::# and foo::#"),
+            ("1e-05s, -7, 1,234,567 and 1_000", "#s, #, # and #"),
             ("error:404 and redis:6379", "error:# and redis:#"),
             ("a \t\n  b", "a b"),
             ("\u{1b}[31mred\u{1b}[0m", "red"),
@@ -193,6 +292,11 @@ mod tests {
         let failure = TestFailure { kind: None, message: Some("  ".to_owned()), text };
         assert_eq!(Signature::of(&failure).unwrap().title, "first");
         assert_eq!(Signature::of(&TestFailure::default()), None);
+        // A type alone would make any two failures of that type equal.
+        assert_eq!(
+            Signature::of(&TestFailure { kind: Some("E".into()), ..TestFailure::default() }),
+            None
+        );
     }
 
     #[test]

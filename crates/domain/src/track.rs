@@ -201,6 +201,7 @@ impl Track {
 
     /// Its variant without a tag.
     pub fn variant_without(&self, tag: &str) -> String {
+        let tag = encoded(tag);
         let parts = self.variant.split(';').filter(|part| *part != tag);
         parts.collect::<Vec<_>>().join(";")
     }
@@ -223,14 +224,14 @@ fn variant(build: TrackParts<'_>, origin: &Origin, rules: &[VariantPart]) -> Vec
     let mut parts = Vec::new();
     for rule in rules {
         match rule {
-            VariantPart::Tags => parts.extend(tags.iter().map(|tag| (*tag).to_owned())),
+            VariantPart::Tags => parts.extend(tags.iter().map(|tag| encoded(tag))),
             VariantPart::TagsLike(glob) => {
                 let glob = WildMatch::new(glob);
                 let fit = tags.iter().filter(|tag| glob.matches(tag));
-                parts.extend(fit.map(|tag| (*tag).to_owned()));
+                parts.extend(fit.map(|tag| encoded(tag)));
             }
             VariantPart::Client(member) => {
-                let value = build.client.0.member_text(member);
+                let value = build.client.0.member_string(member);
                 if let Some(value) = value.filter(|value| is_short(value, VALUE)) {
                     parts.push(format!("client.{member}={}", encoded(&value)));
                 }
@@ -240,6 +241,7 @@ fn variant(build: TrackParts<'_>, origin: &Origin, rules: &[VariantPart]) -> Vec
     parts
 }
 
+/// A tag or a value, so that no other gives the same variant.
 fn encoded(value: &str) -> String {
     value.replace('%', "%25").replace(';', "%3B").replace('=', "%3D")
 }
@@ -296,6 +298,11 @@ mod tests {
         );
         assert_eq!(track(json, &["os-a", "t"], &["tags:os-*"]).variant, "os-a");
         assert_eq!(track(json, &["t"], &[]).variant, "");
+        assert_eq!(track(r#"{"job":5,"arch":true}"#, &["t"], &usual).variant, "t");
+        assert_ne!(
+            track("{}", &["client.job=unit"], &usual),
+            track(r#"{"job":"unit"}"#, &[], &usual)
+        );
         assert_eq!(track(r#"{"variant":"v"}"#, &["t"], &usual).variant, "v");
         for bad in ["", "tag", "tags:", "tags:a\nb", "client.", "client", "Tags"] {
             assert!(bad.parse::<VariantPart>().is_err(), "{bad}");

@@ -82,7 +82,7 @@ impl Search<'_> {
         if self.track.branch.is_empty() || mainline.as_ref() == Some(&self.track.branch) {
             return Ok(Some(Asked::Previous));
         }
-        Ok(mainline.filter(|branch| !branch.is_empty()).map(Asked::Branch))
+        Ok(mainline.map(Asked::Branch))
     }
 
     /// Builds with credentials are compared with their like alone. Others are, too, unless there is none.
@@ -205,6 +205,9 @@ fn nothing(asked: &Asked) -> String {
     match asked {
         Asked::Previous => "no finished build of this branch and variant came before".to_owned(),
         Asked::Green => "no build of this branch and variant that came before succeeded".to_owned(),
+        Asked::Branch(name) if name.is_empty() => {
+            "no finished build without a branch with this variant".to_owned()
+        }
         Asked::Branch(name) => format!("no finished build of branch '{name}' with this variant"),
         Asked::Commits(commits) => match commits.as_slice() {
             [commit] => format!("no finished build of commit {commit} with this variant"),

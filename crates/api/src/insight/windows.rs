@@ -196,17 +196,19 @@ impl<'a> Windows<'a> {
         self.push(series, window)?;
         while self.wants_more(series) && series.pushed < SOUGHT && !series.is_cut() {
             let pushed = series.pushed;
-            self.fill_up_to(series, pushed + BUILDS)?;
-            self.push(series, pushed + BUILDS)?;
+            let next = (pushed + BUILDS).min(SOUGHT);
+            self.fill_up_to(series, next)?;
+            self.push(series, next)?;
             if series.pushed == pushed {
                 break;
             }
         }
         while self.wants_more_steps(series) && series.steps < SOUGHT && !series.is_cut() {
             let steps = series.steps;
-            self.fill_up_to(series, steps + STEPS)?;
-            self.push(series, steps + STEPS)?;
-            self.push_steps(series, steps + STEPS)?;
+            let next = (steps + STEPS).min(SOUGHT);
+            self.fill_up_to(series, next)?;
+            self.push(series, next)?;
+            self.push_steps(series, next)?;
             if series.steps == steps {
                 break;
             }

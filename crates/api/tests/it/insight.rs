@@ -17,6 +17,7 @@ stories! {
     steps_alone_have_classes,
     each_baseline_is_found_or_refused,
     builds_without_credentials_change_nothing_for_those_with,
+    builds_without_a_branch_may_be_the_mainline,
     variants_are_compared_with_their_like,
     a_long_failure_is_dated_exactly_up_to_a_thousand_builds,
     failures_are_clustered_paged_and_chosen,
@@ -183,7 +184,13 @@ fn steps_alone_have_classes(story: &Story) {
         {"name": "junit", "success": false, "report": "junit", "tests": tests("a:F")},
     ]);
     story.steps("m6", 6, main(), false, reported);
-    assert_eq!(told(&story.ask("m6", "")).0, "a failing");
+    let found = story.ask("m6", "");
+    assert_eq!(told(&found).0, "a failing");
+    // What is explained is there, though it counts as not run.
+    assert_eq!(found["missing"], json!([{"kind": "step", "name": "test"}]));
+    story.steps("m7", 7, main(), true, json!([]));
+    let missing = story.ask("m7", "")["missing"].clone();
+    assert_eq!(missing.as_array().unwrap().len(), 3, "{missing}");
 }
 
 fn each_baseline_is_found_or_refused(story: &Story) {
@@ -264,6 +271,20 @@ fn builds_without_credentials_change_nothing_for_those_with(story: &Story) {
     assert_eq!(story.ask("f1", ""), before);
     // The other way round they are compared with each other first.
     assert_eq!(story.ask("anonymous", "")["baseline"]["build"], "m1");
+}
+
+fn builds_without_a_branch_may_be_the_mainline(story: &Story) {
+    story.say("n1", 1, json!({}), "a:P");
+    story.say("n2", 2, json!({}), "a:F");
+    story.build("f1", 3, "f", "a:F b:F");
+    let found = story.ask("f1", "");
+    assert_eq!(told(&found), told_as("b new, a failing", "fail(new)"));
+    assert_eq!(
+        (&found["baseline"]["used"], &found["baseline"]["build"]),
+        (&json!("branch:"), &json!("n2"))
+    );
+    assert_eq!(story.ask("f1", "?baseline=branch:")["baseline"]["build"], "n2");
+    assert_eq!(story.ask("n2", "")["baseline"]["used"], "previous");
 }
 
 fn variants_are_compared_with_their_like(story: &Story) {

@@ -15,7 +15,7 @@ pub enum Asked {
     Previous,
     /// The last green build of the track.
     Green,
-    /// The last build of a branch, with the same variant.
+    /// The last build of a branch, with the same variant; without a name, of no branch.
     Branch(String),
     /// The last build of the first of these commits that has one with the same variant.
     Commits(Vec<String>),
@@ -32,8 +32,11 @@ impl FromStr for Asked {
         match kind {
             "previous" if value.is_empty() && text == kind => Ok(Self::Previous),
             "green" if value.is_empty() && text == kind => Ok(Self::Green),
-            "branch" if is_branch(value) => Ok(Self::Branch(value.to_owned())),
-            "branch" => Err(Invalid::new("a branch is a text of 1 to 250 characters")),
+            // Without a name: builds without a branch.
+            "branch" if text != kind && (value.is_empty() || is_branch(value)) => {
+                Ok(Self::Branch(value.to_owned()))
+            }
+            "branch" => Err(Invalid::new("a branch is a text of at most 250 characters")),
             "commit" => {
                 let commits: Vec<String> = value.split(',').map(str::to_owned).collect();
                 match commits.iter().find(|commit| !is_revision(commit)) {
@@ -84,6 +87,7 @@ mod tests {
             "previous",
             "green",
             "branch:feature/x:y",
+            "branch:",
             "commit:abcdef1,1234567",
             "tag:nightly",
             "build:b-1",
@@ -101,7 +105,6 @@ mod tests {
             "last",
             "previous:",
             "green:x",
-            "branch:",
             "branch",
             "commit:",
             "commit:abc",

@@ -299,6 +299,21 @@ fn steps_have_classes_without_any_test() {
     assert_eq!(found.failures[1].since.build, id(1));
     let item = |placed: &Placed| placed.item.clone();
     assert_eq!(found.missing.iter().map(item).collect::<Vec<_>>(), [Item::Step("gone".into())]);
+    // An explained step is there, though it counts as not run; and without any step, all are missing.
+    let before = [step(0, "test", true, None)];
+    let explained = step(0, "test", false, Some(1));
+    for (now, before, missing, added) in [
+        (&[explained.clone()][..], &before[..], 0, 0),
+        (&before, std::slice::from_ref(&explained), 0, 0),
+        (&[], &before, 1, 0),
+    ] {
+        let mut comparison = Comparison::new(looked(1), &[], now);
+        comparison.push(Side::Baseline, run(0, &[]), &[]);
+        assert!(comparison.wants_more_steps(Side::Baseline, 0));
+        comparison.push_steps(Side::Baseline, 0, before);
+        let found = comparison.answer(&signatures(), |_| true);
+        assert_eq!((found.missing.len(), found.added.len()), (missing, added), "{now:?}");
+    }
     assert_eq!(found.added.iter().map(item).collect::<Vec<_>>(), [Item::Step("mended".into())]);
 }
 

@@ -53,9 +53,14 @@ impl Comparison {
     pub fn new(looked: Looked, cases: &[Case], steps: &[StepRun]) -> Self {
         let mut tests: HashMap<i64, Subject> = HashMap::with_capacity(cases.len());
         for case in cases {
-            worst(&mut tests.entry(case.test).or_default().now, *case);
+            let subject = tests.entry(case.test).or_default();
+            subject.is_here = true;
+            worst(&mut subject.now, *case);
         }
         let mut of_steps: HashMap<String, Subject> = HashMap::new();
+        for step in steps {
+            of_steps.entry(step.name.clone()).or_default().is_here = true;
+        }
         for step in unexplained(steps) {
             let subject = of_steps.entry(step.name.clone()).or_default();
             worst(&mut subject.now, as_case(step));
@@ -115,11 +120,16 @@ impl Comparison {
         let Some(run) = self.runs(side).get(nth) else { return };
         let is_baseline = side == Side::Baseline && nth == 0;
         let counts = is_baseline || !run.is_mass_failure;
-        for step in unexplained(steps) {
+        for step in steps {
             if is_baseline {
                 let subject = self.steps.entry(step.name.clone()).or_default();
                 subject.reference = subject.reference.or(Some(step.position));
             }
+            if let Some(subject) = self.steps.get_mut(&step.name) {
+                subject.is_known |= side == Side::Baseline && nth <= WINDOW;
+            }
+        }
+        for step in unexplained(steps) {
             if let Some(subject) = self.steps.get_mut(&step.name) {
                 let case = as_case(step);
                 let past = Past { run: nth, status: case.status, failure: None };
@@ -139,21 +149,16 @@ impl Comparison {
         subjects.any(|subject| self.is_open(subject, side))
     }
 
-    /// Whether a step needs the steps of more builds of the side: its last run in the baseline's window
-    /// is not known yet, or it began to fail earlier.
+    /// Whether the steps of more builds of the side are needed: of the baseline always; of its window
+    /// until the last run of each step is known; of both windows whole for a step that failed; and of
+    /// older builds where it began to fail earlier.
     pub fn wants_more_steps(&self, side: Side, pushed: usize) -> bool {
-        let unknown = |subject: &Subject| {
-            side == Side::Baseline
-                && pushed <= WINDOW
-                && subject.now.is_some()
-                && subject.before.is_none()
+        let is_baseline = side == Side::Baseline && self.looked.has_baseline;
+        let needs = |subject: &Subject| {
+            let is_unknown = is_baseline && subject.now.is_some() && subject.before.is_none();
+            (pushed <= WINDOW && (is_unknown || subject.is_bad())) || self.is_open(subject, side)
         };
-        let no_run = |subject: &Subject| {
-            pushed <= WINDOW && subject.is_bad() && subject.past(side).is_empty()
-        };
-        self.steps
-            .values()
-            .any(|subject| unknown(subject) || no_run(subject) || self.is_open(subject, side))
+        (is_baseline && pushed == 0) || self.steps.values().any(needs)
     }
 
     fn is_open(&self, subject: &Subject, side: Side) -> bool {
@@ -222,7 +227,7 @@ impl Comparison {
         }
         let placed = |position| Placed { item: item.clone(), position, since: None };
         let Some(now) = subject.now else {
-            let may_miss = !self.looked.is_running && !self.looked.is_partial;
+            let may_miss = !subject.is_here && !self.looked.is_running && !self.looked.is_partial;
             answer.missing.extend(subject.reference.filter(|_| may_miss).map(placed));
             return;
         };
@@ -269,7 +274,6 @@ impl Comparison {
         let baseline = of(Side::Baseline).filter(|_| self.looked.has_baseline);
         let (side, only_here, (evidence, same_signature)) = match baseline {
             Some(found) => (Side::Baseline, false, found),
-            None if self.looked.is_same_track => return None,
             None => (Side::Own, true, of(Side::Own)?),
         };
         let last = evidence.last.and_then(|run| self.runs(side).get(run));

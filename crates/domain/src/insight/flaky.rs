@@ -55,7 +55,7 @@ pub struct Flaky {
     pub evidence: Evidence,
     /// Whether it fails now as it did then.
     pub same_signature: bool,
-    /// Whether only its own track says so: that excuses nothing.
+    /// Whether only the build's own window says so, not the baseline's: that excuses nothing.
     pub only_here: bool,
     /// The newest build with evidence.
     pub last: Option<BuildId>,

@@ -15,7 +15,9 @@ pub(super) struct Past {
 /// An item, and what is known of its past.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Subject {
-    /// In the build.
+    /// Whether the build has it, explained steps included.
+    pub(super) is_here: bool,
+    /// Its run in the build.
     pub(super) now: Option<Case>,
     /// Its newest run in the baseline's window.
     pub(super) before: Option<Past>,

@@ -329,7 +329,16 @@ fn branch<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<St
 /// The parts of a variant.
 fn parts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<VariantPart>>, D::Error> {
     let parts = Option::<Bounded<VariantPart, { VariantPart::MOST }>>::deserialize(deserializer)?;
-    Ok(parts.map(|parts| parts.0))
+    let parts = parts.map(|parts| parts.0);
+    let twice = parts
+        .iter()
+        .flatten()
+        .enumerate()
+        .find(|(at, part)| parts.iter().flatten().take(*at).any(|known| known == *part));
+    match twice {
+        Some((_, part)) => Err(serde::de::Error::custom(format!("'{part}' is given twice"))),
+        None => Ok(parts),
+    }
 }
 
 /// A project to register or change. The additional members of the server's own documents are

@@ -305,7 +305,7 @@ pub struct FlakyDocument {
     pub evidence: EvidenceDocument,
     /// Whether it fails now as it did then.
     pub same_signature: bool,
-    /// Whether only its own branch says so: that excuses nothing.
+    /// Whether only the 100 builds before this one in its own track say so: that excuses nothing.
     pub only_here: bool,
     /// The newest build with evidence.
     pub last: Option<String>,

@@ -198,7 +198,9 @@ fn a_page_has_a_bound_whatever_it_shows() {
     }
     let of = insight(100, &full_test_name(&test(0).suite, &name), &big);
     let page = InsightPage::new(site(), &project, &builds[0], &of, Pager::default()).unwrap();
-    sizes.push(("insight", rendered(&page).unwrap().len()));
+    let size = rendered(&page).unwrap().len();
+    assert!(size < 1 << 20, "{size}");
+    sizes.push(("insight", size));
     let rows = || builds.iter().map(|build| Row { project: &project, build }).collect();
     sizes.push((
         "builds",

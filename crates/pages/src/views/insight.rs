@@ -18,6 +18,31 @@ use crate::text::cut;
 const TEXT: usize = 300;
 const LISTED: usize = 20;
 
+/// Maximum size of the failures on a page, and of each other list, in bytes.
+const FAILURES_BYTES: usize = 300_000;
+const LIST_BYTES: usize = 30_000;
+
+/// The size of a name in HTML: as a text, and as a link of which each byte may be encoded.
+fn size(name: &str) -> usize {
+    6 * TEXT.min(name.len()) + 4 * name.len()
+}
+
+/// As many names as fit, but at least one.
+fn fitting<T>(all: &[T], most: usize, size: impl Fn(&T) -> usize) -> impl Iterator<Item = &T> {
+    let mut bytes = 0;
+    all.iter()
+        .take(LONGEST_LIST)
+        .enumerate()
+        .take_while(move |(nth, item)| {
+            bytes += size(item);
+            *nth == 0 || bytes <= most
+        })
+        .map(|(_, item)| item)
+}
+
+/// No list of a page is longer.
+const LONGEST_LIST: usize = 100;
+
 /// A failure, ready to be shown.
 struct FailureLine<'a> {
     class: &'static str,
@@ -63,6 +88,8 @@ struct Panel<'a> {
     /// A class that the list is limited to, which the form keeps.
     clusters: Vec<(&'a str, u64)>,
     failures: Vec<FailureLine<'a>>,
+    /// Number of failures of this page that are not shown, because their names are very long.
+    more_failures: usize,
     lists: Vec<Items<'a>>,
     is_mass_failure: bool,
     is_complete: bool,
@@ -96,19 +123,16 @@ impl<'a> Panel<'a> {
         let changed =
             changed.map(|(count, word)| Count { text: format!("{count} {word}"), query: None });
         let items = |title: &str, all: &'a [ItemDocument], count: u64| {
-            let names = all.iter().take(LISTED);
+            let names = fitting(all, LIST_BYTES, |item| size(&item.name)).take(LISTED);
             let names: Vec<_> =
                 names.map(|item| (test(item.kind, &item.name), cut(&item.name, TEXT))).collect();
             let more = count.saturating_sub(names.len() as u64);
             (!names.is_empty()).then(|| Items { title: format!("{count} {title}"), names, more })
         };
         let missing = of.missing.as_deref().unwrap_or_default();
-        let fixed: Vec<_> = of
-            .fixed
-            .iter()
-            .take(LISTED)
-            .map(|item| (test(item.kind, &item.name), cut(&item.name, TEXT)))
-            .collect();
+        let fixed = fitting(&of.fixed, LIST_BYTES, |item| size(&item.name)).take(LISTED);
+        let fixed: Vec<_> =
+            fixed.map(|item| (test(item.kind, &item.name), cut(&item.name, TEXT))).collect();
         let more = counts.fixed.saturating_sub(fixed.len() as u64);
         let fixed = (!fixed.is_empty()).then(|| Items {
             title: format!("{} fixed", counts.fixed),
@@ -122,6 +146,12 @@ impl<'a> Panel<'a> {
             items("skipped that ran before", &of.skipped, counts.skipped),
             items("added", &of.added, counts.added),
         ];
+        let failure_size =
+            |of: &FailureDocument| size(of.name.as_deref().unwrap_or_default()) + 6 * TEXT;
+        let failures: Vec<_> = fitting(&of.failures, FAILURES_BYTES, failure_size)
+            .map(|of| line(site, project, of))
+            .collect();
+        let more_failures = of.failures.len() - failures.len();
         let clusters = of.clusters.iter().filter(|cluster| cluster.items > 1).take(LISTED);
         let found = of.baseline.found.as_ref().zip(of.baseline.build.as_deref());
         let (verdict, standing) = match of.gate.verdict {
@@ -144,7 +174,8 @@ impl<'a> Panel<'a> {
             here: site.of_build(&project.slug, build, "insight"),
             asked: of.baseline.asked.as_deref().unwrap_or_default(),
             clusters: clusters.map(|cluster| (cluster.title.as_str(), cluster.items)).collect(),
-            failures: of.failures.iter().map(|of| line(site, project, of)).collect(),
+            failures,
+            more_failures,
             lists: lists.into_iter().flatten().collect(),
             is_mass_failure: of.mass_failure,
             is_complete: of.window.complete,

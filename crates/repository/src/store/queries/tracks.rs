@@ -288,7 +288,7 @@ fn steps(conn: &mut Conn, project: ProjectId, builds: &[BuildId]) -> Outcome<Vec
         .load(conn)?;
     let mut found: HashMap<Id, Vec<StepRun>> = HashMap::new();
     for (of, position, name, success, bad_cases, extras) in rows {
-        let is_report = JsonObject::from_stored(extras).member_text("report").is_some();
+        let is_report = JsonObject::from_stored(extras).member_string("report").is_some();
         let bad_cases = bad_cases.map(i32::unsigned_abs);
         let position = position.unsigned_abs();
         let run = StepRun { position, name, success, bad_cases, is_report };
