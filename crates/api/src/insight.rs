@@ -2,6 +2,7 @@
 
 mod baseline;
 mod branch;
+mod others;
 mod windows;
 
 use std::collections::HashMap;
@@ -19,6 +20,7 @@ use devmason_repository::Repository;
 use baseline::Search;
 pub(crate) use baseline::{Baseline, Found, Refused};
 pub(crate) use branch::{Chosen, newest};
+pub(crate) use others::Other;
 use windows::{Place, Windows};
 
 use crate::budget::{Hold, Lane};
@@ -41,6 +43,8 @@ pub(crate) struct Insight {
     pub(crate) compared: Compared<Arc<Signature>>,
     /// The ids of the builds that were looked at.
     pub(crate) places: HashMap<BuildId, Place>,
+    /// The other tracks that were looked at.
+    pub(crate) others: Vec<Other>,
     /// Number of builds before the baseline that were looked at.
     pub(crate) window: usize,
     /// Whether all builds have their tracks, and none were left out for their size.
@@ -72,7 +76,8 @@ impl Insight {
         hold.draw_blocking(Lane::Work, bytes)
             .map_err(|_| devmason_repository::Error::Busy("no memory is free".into()))?;
         let comparison = begun(repository, build, found, |found| found.build.track == *track)?;
-        let windows = Windows::read(repository, (build, track), comparison, found)?;
+        let mut windows = Windows::read(repository, (build, track), comparison, found)?;
+        let others = others::read(repository, (build, track), &mut windows.comparison)?;
         let keys = windows.comparison.failure_keys();
         let other = found.map(|found| found.project.id).filter(|id| *id != project.id);
         let mut signatures = HashMap::with_capacity(keys.len());
@@ -96,6 +101,7 @@ impl Insight {
             baseline,
             compared,
             places: windows.places,
+            others,
             window,
             is_complete,
             lacking: windows.numbers.lacking,
@@ -110,6 +116,7 @@ impl Insight {
             baseline: Baseline { used: None, found: Err(reason) },
             compared: comparison.answer(&HashMap::new(), |_| true),
             places: HashMap::from([(build.id, (build.key(), build.started))]),
+            others: Vec::new(),
             window: 0,
             is_complete: false,
             lacking: HashMap::new(),

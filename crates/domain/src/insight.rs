@@ -15,6 +15,7 @@ mod asked;
 #[cfg(test)]
 mod behaviour;
 mod comparison;
+mod elsewhere;
 mod flaky;
 mod streak;
 mod subject;
@@ -26,6 +27,7 @@ use crate::{BuildId, TestStatus, TestSummary, Timestamp};
 pub use answer::{Answer, Failure, Placed};
 pub use asked::Asked;
 pub use comparison::{Comparison, Looked};
+pub use elsewhere::{Elsewhere, OTHERS, RECENT};
 pub use flaky::{Evidence, Flaky, wilson};
 pub use streak::Since;
 

@@ -280,7 +280,7 @@ impl<'a> Windows<'a> {
     }
 }
 
-fn run(build: &Tracked) -> Run {
+pub(super) fn run(build: &Tracked) -> Run {
     Run {
         build: build.id,
         started: build.started,

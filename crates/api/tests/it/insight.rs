@@ -14,6 +14,7 @@ stories! {
     what_is_missing_is_told_unless_the_build_is_partial,
     a_mass_failure_is_no_baseline,
     a_late_arrival_takes_its_place,
+    a_rerun_that_passed_excuses_other_branches_and_not_its_own,
     steps_alone_have_classes,
     each_baseline_is_found_or_refused,
     builds_without_credentials_change_nothing_for_those_with,
@@ -157,6 +158,35 @@ fn a_late_arrival_takes_its_place(story: &Story) {
     let answer = story.server.as_user("ann").send("DELETE", "/pony/builds/m2", "");
     assert_eq!(answer.status, 204);
     assert_eq!(told(&story.ask("m3", "")), told_as("a new", "fail(new)"));
+}
+
+fn a_rerun_that_passed_excuses_other_branches_and_not_its_own(story: &Story) {
+    story.build("m1", 1, "main", "a:P");
+    story.say("p1", 2, json!({"branch": "p", "commit": "a1a1a1a"}), "a:F");
+    story.say("p2", 3, json!({"branch": "p", "commit": "a1a1a1a", "partial": true}), "a:P");
+    story.say("p3", 4, json!({"branch": "p", "commit": "b2b2b2b"}), "a:F");
+    story.build("q1", 5, "q", "a:F");
+    let found = story.ask("p3", "");
+    assert_eq!(told(&found), told_as("a new", "fail(new)"));
+    assert_eq!(found["failures"][0]["flaky"]["only_here"], true);
+    let found = story.ask("q1", "");
+    assert_eq!(told(&found), told_as("a flaky", "pass"));
+    let failure = &found["failures"][0];
+    assert_eq!(
+        (&failure["flaky"]["elsewhere"], &failure["flaky"]["last"]),
+        (&json!(true), &json!(null))
+    );
+    let elsewhere = &failure["elsewhere"];
+    let counts =
+        ["tracks", "ran", "bad", "same_signature"].map(|name| elsewhere[name].as_u64().unwrap());
+    assert_eq!(counts, [2, 2, 1, 1]);
+    assert_eq!(
+        (&elsewhere["in"][0]["branch"], &elsewhere["in"][0]["build"]),
+        (&json!("p"), &json!("p3"))
+    );
+    // Another text is not excused.
+    story.build("r1", 6, "r", "a:G");
+    assert_eq!(told(&story.ask("r1", "")), told_as("a new", "fail(new)"));
 }
 
 fn steps_alone_have_classes(story: &Story) {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Class, FailureKey, Flaky, Item, Since};
+use super::{Class, Elsewhere, FailureKey, Flaky, Item, Since};
 use crate::{BuildId, TestStatus};
 
 /// A failure of a build.
@@ -30,6 +30,8 @@ pub struct Failure<S> {
     pub last_good: Option<BuildId>,
     /// What is known of its flakiness; `None` if it is not flaky.
     pub flaky: Option<Flaky>,
+    /// What came of it in other tracks.
+    pub elsewhere: Elsewhere,
     /// The host that all its failures have in common, if others do not have them.
     pub host_suspect: Option<Arc<str>>,
 }

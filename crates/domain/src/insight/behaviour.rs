@@ -1,6 +1,8 @@
 //! Stories of builds with what a comparison says of them, and a comparison with a naive model.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
+mod elsewhere;
+
 use std::collections::{BTreeSet, HashMap};
 
 use proptest::prelude::*;

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::elsewhere::{Other, elsewhere, evidence_elsewhere};
 use super::flaky::{Evidence, Flaky, evidence};
 use super::streak::{Since, Streak};
 use super::subject::{Past, Subject, as_case, worst};
@@ -44,6 +45,7 @@ pub struct Comparison {
     itself: Option<Subject>,
     baseline: Vec<Run>,
     own: Vec<Run>,
+    others: Vec<Other>,
     /// The place among the baseline's runs of the newest in which a test ran.
     reference: Option<usize>,
 }
@@ -69,8 +71,16 @@ impl Comparison {
             now: Some(Case { position: 0, test: 0, status: TestStatus::Failed, failure: None }),
             ..Subject::default()
         });
-        let (baseline, own) = (Vec::new(), Vec::new());
-        Self { looked, tests, steps: of_steps, itself, baseline, own, reference: None }
+        Self {
+            looked,
+            tests,
+            steps: of_steps,
+            itself,
+            baseline: Vec::new(),
+            own: Vec::new(),
+            others: Vec::new(),
+            reference: None,
+        }
     }
 
     fn runs(&self, side: Side) -> &[Run] {
@@ -138,6 +148,46 @@ impl Comparison {
         }
     }
 
+    /// Whether anything failed, or passed only when repeated, so that other tracks matter.
+    pub fn wants_others(&self) -> bool {
+        self.subjects().any(|subject| {
+            subject.is_bad() || subject.now.is_some_and(|now| now.status == TestStatus::Flaky)
+        })
+    }
+
+    /// Adds another track; see [`Self::push_elsewhere`].
+    pub fn add_other(&mut self, is_same_variant: bool) {
+        self.others.push(Other { is_same_variant, runs: Vec::new() });
+    }
+
+    /// Pushes the next older of the newest finished builds of the track that was added last.
+    pub fn push_elsewhere(&mut self, run: Run, cases: &[Case], steps: &[StepRun]) {
+        let Some(track) = self.others.len().checked_sub(1) else { return };
+        let Some(other) = self.others.last_mut() else { return };
+        let nth = other.runs.len();
+        let (counts, is_bad_itself) = (!run.is_mass_failure, run.is_bad_itself);
+        other.runs.push(run);
+        if !counts {
+            return;
+        }
+        if let Some(itself) = &mut self.itself {
+            let status = if is_bad_itself { TestStatus::Failed } else { TestStatus::Passed };
+            itself.take_elsewhere(track, Past { run: nth, status, failure: None });
+        }
+        for case in cases {
+            if let Some(subject) = self.tests.get_mut(&case.test) {
+                let past = Past { run: nth, status: case.status, failure: case.failure };
+                subject.take_elsewhere(track, past);
+            }
+        }
+        for step in unexplained(steps) {
+            if let Some(subject) = self.steps.get_mut(&step.name) {
+                let status = as_case(step).status;
+                subject.take_elsewhere(track, Past { run: nth, status, failure: None });
+            }
+        }
+    }
+
     fn subjects(&self) -> impl Iterator<Item = &Subject> {
         self.tests.values().chain(self.steps.values()).chain(&self.itself)
     }
@@ -175,6 +225,7 @@ impl Comparison {
             for side in [Side::Baseline, Side::Own] {
                 keys.extend(self.evidence(subject, side).keys);
             }
+            keys.extend(subject.elsewhere.iter().filter_map(|(_, past)| past.failure));
         }
         keys.sort_unstable();
         keys.dedup();
@@ -264,20 +315,31 @@ impl Comparison {
         now: Case,
         signatures: &HashMap<FailureKey, S>,
     ) -> Option<Flaky> {
-        let signature = now.failure.and_then(|key| signatures.get(&key));
-        let of = |side: Side| {
+        let same = is_same(now, signatures);
+        let of = |side: Side, only_here| {
             let evidence = self.evidence(subject, side);
-            let same = |key| signature.is_some_and(|is| signatures.get(key) == Some(is));
-            let same_signature = evidence.keys.iter().any(same);
-            evidence.is_flaky().then_some((evidence, same_signature))
+            let last = evidence.last.and_then(|run| self.runs(side).get(run));
+            let last = last.map(|run| run.build);
+            let same_signature = evidence.keys.iter().any(&same);
+            let flaky = Flaky { last, same_signature, only_here, elsewhere: false, evidence };
+            flaky.evidence.is_flaky().then_some(flaky)
         };
-        let baseline = of(Side::Baseline).filter(|_| self.looked.has_baseline);
-        let (side, only_here, (evidence, same_signature)) = match baseline {
-            Some(found) => (Side::Baseline, false, found),
-            None => (Side::Own, true, of(Side::Own)?),
+        let elsewhere = || {
+            let evidence = evidence_elsewhere(subject, &self.others, self.looked.started);
+            let same_signature = evidence.keys.iter().any(&same);
+            let is_flaky = evidence.is_flaky();
+            is_flaky.then_some(Flaky {
+                last: None,
+                same_signature,
+                only_here: false,
+                elsewhere: true,
+                evidence,
+            })
         };
-        let last = evidence.last.and_then(|run| self.runs(side).get(run));
-        Some(Flaky { last: last.map(|run| run.build), same_signature, only_here, evidence })
+        of(Side::Baseline, false)
+            .filter(|_| self.looked.has_baseline)
+            .or_else(elsewhere)
+            .or_else(|| of(Side::Own, true))
     }
 
     fn failure<S: PartialEq + Clone>(
@@ -337,6 +399,7 @@ impl Comparison {
             since,
             last_good: streak.last_good.and_then(|run| runs.get(run)).map(|run| run.build),
             flaky,
+            elsewhere: elsewhere(subject, &self.others, is_same(now, signatures)),
             host_suspect: self.host_suspect(subject),
             item,
         }
@@ -358,4 +421,13 @@ impl Comparison {
         }
         (bad >= 3 && good_elsewhere >= 3).then(|| host.clone())
     }
+}
+
+/// Whether a text has the signature of a case's failure.
+fn is_same<S: PartialEq>(
+    case: Case,
+    signatures: &HashMap<FailureKey, S>,
+) -> impl Fn(&FailureKey) -> bool {
+    let signature = case.failure.and_then(|key| signatures.get(&key));
+    move |key| signature.is_some_and(|is| signatures.get(key) == Some(is))
 }

@@ -57,7 +57,9 @@ pub struct Flaky {
     pub same_signature: bool,
     /// Whether only the build's own window says so, not the baseline's: that excuses nothing.
     pub only_here: bool,
-    /// The newest build with evidence.
+    /// Whether other branches of the variant say so, not the baseline's window.
+    pub elsewhere: bool,
+    /// The newest build with evidence; `None` if that is elsewhere.
     pub last: Option<BuildId>,
 }
 

@@ -28,6 +28,8 @@ pub(super) struct Subject {
     pub(super) is_known: bool,
     pub(super) baseline: Vec<Past>,
     pub(super) own: Vec<Past>,
+    /// Its runs in other tracks, by the place of the track.
+    pub(super) elsewhere: Vec<(usize, Past)>,
 }
 
 /// Of several cases of one name, the worst counts.
@@ -72,6 +74,20 @@ impl Subject {
             Some(last) if severity(past.status) > severity(last.status) => *last = past,
             Some(_) => {}
             None => all.push(past),
+        }
+    }
+
+    /// Takes a run of another track, if it matters here.
+    pub(super) fn take_elsewhere(&mut self, track: usize, past: Past) {
+        let matters =
+            self.now.is_some_and(|now| now.status.is_bad() || now.status == TestStatus::Flaky);
+        if past.status == TestStatus::Skipped || !matters {
+            return;
+        }
+        match self.elsewhere.last_mut().filter(|(of, last)| (*of, last.run) == (track, past.run)) {
+            Some((_, last)) if severity(past.status) > severity(last.status) => *last = past,
+            Some(_) => {}
+            None => self.elsewhere.push((track, past)),
         }
     }
 

@@ -218,6 +218,9 @@ pub struct FailureDocument {
     pub changed: Option<ChangedDocument>,
     /// What is known of its flakiness; null if it is not flaky.
     pub flaky: Option<FlakyDocument>,
+    /// What came of it in the newest finished build of other tracks, which doesn't decide about the
+    /// gate.
+    pub elsewhere: ElsewhereDocument,
     /// The signature of its text.
     pub signature: Option<String>,
     /// Its message, or the first line of its text; at most 300 characters.
@@ -307,8 +310,42 @@ pub struct FlakyDocument {
     pub same_signature: bool,
     /// Whether only the 100 builds before this one in its own track say so: that excuses nothing.
     pub only_here: bool,
-    /// The newest build with evidence.
+    /// Whether other branches of the variant say so, and not the baseline's window.
+    pub elsewhere: bool,
+    /// The newest build with evidence; null if that is elsewhere.
     pub last: Option<String>,
+}
+
+/// What came of an item in other tracks.
+#[derive(Debug, Default, Serialize, JsonSchema)]
+#[schemars(rename = "Elsewhere")]
+pub struct ElsewhereDocument {
+    /// Number of other tracks that were looked at: at most 50, which have one of the project's newest
+    /// 2000 builds.
+    pub tracks: u64,
+    /// In how many of them it ran.
+    pub ran: u64,
+    /// In how many it failed.
+    pub bad: u64,
+    /// In how many it failed with the same signature.
+    pub same_signature: u64,
+    /// The first ten in which it failed.
+    #[serde(rename = "in")]
+    pub bad_in: Vec<BadIn>,
+}
+
+/// A track in which something failed.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(inline)]
+pub struct BadIn {
+    /// The key of the track.
+    pub track: String,
+    /// The branch; empty without one.
+    pub branch: String,
+    /// The variant.
+    pub variant: String,
+    /// The build.
+    pub build: String,
 }
 
 /// Evidence that a test is flaky.

@@ -5,8 +5,8 @@ use super::*;
 use crate::{Site, rendered};
 use devmason_domain::*;
 use devmason_hypermedia::document::{
-    BaselineDocument, ClusterDocument, FailureDocument, GateDocument, InsightCounts,
-    InsightDocument, ItemDocument, SinceDocument, WindowDocument,
+    BaselineDocument, ClusterDocument, ElsewhereDocument, FailureDocument, GateDocument,
+    InsightCounts, InsightDocument, ItemDocument, SinceDocument, WindowDocument,
 };
 use devmason_hypermedia::{Base, BuildsOf};
 
@@ -57,6 +57,7 @@ fn insight(failures: usize, name: &str, message: &str) -> InsightDocument {
         last_good: None,
         changed: None,
         flaky: None,
+        elsewhere: ElsewhereDocument::default(),
         signature: None,
         message: Some(message.to_owned()),
         host_suspect: Some(message.chars().take(100).collect()),

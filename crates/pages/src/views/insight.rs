@@ -55,6 +55,8 @@ struct FailureLine<'a> {
     /// How often the test was flaky.
     flaky: String,
     host: Option<&'a str>,
+    /// In how many other tracks it fails.
+    elsewhere: String,
     message: String,
 }
 
@@ -201,6 +203,10 @@ fn line<'a>(site: &Site<'_>, project: &Project, of: &'a FailureDocument) -> Fail
         age: age(&of.since),
         flaky: of.flaky.as_ref().map(flaky).unwrap_or_default(),
         host: of.host_suspect.as_deref(),
+        elsewhere: match &of.elsewhere {
+            elsewhere if elsewhere.ran == 0 => String::new(),
+            elsewhere => format!("fails in {} of {} other tracks", elsewhere.bad, elsewhere.ran),
+        },
         message: of.message.as_deref().map(|text| cut(text, TEXT).into_owned()).unwrap_or_default(),
     }
 }

@@ -64,6 +64,8 @@ pub trait Tracks {
     ) -> Result<Vec<Build>>;
     /// The tracks of these branches that have a finished build.
     fn track_list(&self, project: ProjectId, branches: &[&str]) -> Result<Vec<Track>>;
+    /// The tracks of the project's newest 2000 builds, those with the newest builds first.
+    fn track_active(&self, project: ProjectId, limit: u64) -> Result<Vec<Track>>;
     /// Whether every build of the project has its track: builds that an older version stored get theirs
     /// in the background.
     fn tracks_are_complete(&self, project: ProjectId) -> Result<bool>;

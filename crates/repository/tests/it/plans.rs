@@ -149,6 +149,15 @@ fn hot_queries_are_answered_by_their_indexes(backend: Backend) {
             || drop(store.track_list(project.id, &MAINLINES).unwrap()),
         ),
         hot(
+            "the active tracks",
+            &["build_pkey"],
+            &[
+                "SEARCH build USING INDEX build_1 (project_id=?",
+                "SEARCH track USING PRIMARY KEY (project_id=? AND key=?",
+            ],
+            || drop(store.track_active(project.id, 50).unwrap()),
+        ),
+        hot(
             "whether builds still lack a track",
             &["build_without_track"],
             &["build_without_track (project_id=?"],

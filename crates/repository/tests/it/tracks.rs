@@ -9,6 +9,7 @@ use super::*;
 conformance!(
     a_builds_track_and_commit_are_known_at_once,
     a_running_build_is_in_no_track_yet,
+    the_active_tracks_are_those_of_the_newest_builds,
     cases_steps_and_failures_are_read_for_several_builds,
     builds_of_an_older_version_get_their_tracks,
 );
@@ -38,6 +39,20 @@ fn a_builds_track_and_commit_are_known_at_once(store: &Store) {
         assert_eq!(builds.iter().map(|build| build.id).collect::<Vec<_>>(), [id], "{among:?}");
         assert_eq!(store.tracked_list(project.id, &among, Some(id), 9).unwrap(), []);
     }
+}
+
+fn the_active_tracks_are_those_of_the_newest_builds(store: &Store) {
+    let project = store.project("p");
+    for (day, branch) in [(1, "a"), (2, "b"), (3, "a"), (4, "c")] {
+        let client = format!(r#"{{"branch":"{branch}"}}"#);
+        store.record(said(&project, &format!("2026-01-0{day}T00:00:00Z"), &client));
+    }
+    let branches = |limit| {
+        let tracks = store.track_active(project.id, limit).unwrap();
+        tracks.into_iter().map(|track| track.branch).collect::<Vec<_>>()
+    };
+    assert_eq!(branches(9), ["c", "a", "b"]);
+    assert_eq!(branches(2), ["c", "a"]);
 }
 
 fn a_running_build_is_in_no_track_yet(store: &Store) {

@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use devmason_domain::gate::{Limit, Rule, written_rules};
 use devmason_domain::insight::{
-    Class, Failure, FailureKey, Flaky, Item, Placed, is_mass_failure, wilson,
+    Class, Elsewhere, Failure, FailureKey, Flaky, Item, Placed, is_mass_failure, wilson,
 };
 use devmason_domain::{Build, BuildId, BuildKey, Origin, Outcome, Project, Signature, Timestamp};
 use devmason_hypermedia::document::{
-    BaselineDocument, BeforeDocument, ClusterDocument, EvidenceDocument, FailureDocument,
-    FixedDocument, FlakyDocument, FoundBaseline, GateDocument, InsightCounts, InsightDocument,
-    ItemDocument, PlaceDocument, ReasonDocument, SinceDocument, WindowDocument,
+    BadIn, BaselineDocument, BeforeDocument, ClusterDocument, ElsewhereDocument, EvidenceDocument,
+    FailureDocument, FixedDocument, FlakyDocument, FoundBaseline, GateDocument, InsightCounts,
+    InsightDocument, ItemDocument, PlaceDocument, ReasonDocument, SinceDocument, WindowDocument,
 };
 use devmason_hypermedia::{Link, ListLinks, View};
 use devmason_repository::Repository;
@@ -25,6 +25,9 @@ type Answer<T> = devmason_repository::Result<T>;
 
 /// Maximum length of lists other than failures.
 const LISTED: usize = 100;
+
+/// Maximum number of other tracks that a failure names.
+const BAD_IN: usize = 10;
 
 /// An insight with the texts of the requested page.
 pub(super) struct Read {
@@ -278,6 +281,7 @@ impl Read {
                 Some(changed(self.builds.get(&good)?, bad))
             }),
             flaky: failure.flaky.as_ref().map(|flaky| self.flaky(flaky)),
+            elsewhere: self.elsewhere(&failure.elsewhere),
             signature: failure.signature.as_ref().map(|signature| signature.id.clone()),
             message: failure.text.and_then(|key| self.messages.get(&key).cloned()),
             host_suspect: failure.host_suspect.as_ref().map(ToString::to_string),
@@ -299,7 +303,27 @@ impl Read {
             },
             same_signature: flaky.same_signature,
             only_here: flaky.only_here,
+            elsewhere: flaky.elsewhere,
             last: flaky.last.map(|build| self.place(build).build),
+        }
+    }
+
+    fn elsewhere(&self, of: &Elsewhere) -> ElsewhereDocument {
+        let bad_in = |track: &usize| {
+            let other = self.insight.others.get(*track)?;
+            Some(BadIn {
+                track: other.track.key().to_string(),
+                branch: other.track.branch.clone(),
+                variant: other.track.variant.clone(),
+                build: other.build.to_string(),
+            })
+        };
+        ElsewhereDocument {
+            tracks: of.tracks as u64,
+            ran: of.ran as u64,
+            bad: of.bad as u64,
+            same_signature: of.same_signature as u64,
+            bad_in: of.bad_in.iter().take(BAD_IN).filter_map(bad_in).collect(),
         }
     }
 

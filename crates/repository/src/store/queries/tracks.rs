@@ -1,6 +1,6 @@
 //! Tracks, and what comparing builds needs.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use devmason_domain::insight::{Case, FailureKey, StepRun};
 use devmason_domain::{
@@ -195,6 +195,28 @@ fn of_branches(conn: &mut Conn, project: ProjectId, branches: &[&str]) -> Outcom
     Ok(rows.into_iter().map(Track::from).collect())
 }
 
+/// Number of a project's newest builds whose tracks are active.
+const ACTIVE: i64 = 2_000;
+
+fn active(conn: &mut Conn, project: ProjectId, limit: u64) -> Outcome<Vec<Track>> {
+    let keys: Vec<Option<i64>> = build::table
+        .filter(build::project_id.eq(project.0))
+        .order(build::id.desc())
+        .limit(ACTIVE)
+        .select(build::track)
+        .load(conn)?;
+    let mut known = HashSet::new();
+    let mut keys: Vec<i64> = keys.into_iter().flatten().filter(|key| known.insert(*key)).collect();
+    keys.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    let rows: Vec<(i64, TrackRow)> = track::table
+        .filter(track::project_id.eq(project.0).and(track::key.eq_any(&keys)))
+        .select((track::key, TrackRow::as_select()))
+        .load(conn)?;
+    let mut found: HashMap<i64, Track> =
+        rows.into_iter().map(|(key, row)| (key, row.into())).collect();
+    Ok(keys.iter().filter_map(|key| found.remove(key)).collect())
+}
+
 fn are_complete(conn: &mut Conn, project: ProjectId) -> Outcome<bool> {
     let without = build::table.filter(build::project_id.eq(project.0).and(build::track.is_null()));
     let any: bool = diesel::select(diesel::dsl::exists(without)).get_result(conn)?;
@@ -320,6 +342,9 @@ impl Tracks for Store {
     }
     fn track_list(&self, project: ProjectId, branches: &[&str]) -> Result<Vec<Track>> {
         self.read(|conn| of_branches(conn, project, branches))
+    }
+    fn track_active(&self, project: ProjectId, limit: u64) -> Result<Vec<Track>> {
+        self.read(|conn| active(conn, project, limit))
     }
     fn tracks_are_complete(&self, project: ProjectId) -> Result<bool> {
         self.read(|conn| are_complete(conn, project))
