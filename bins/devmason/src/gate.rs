@@ -40,8 +40,6 @@ pub(crate) fn gate(settings: &Settings, question: &Question<'_>) -> Result<u8, P
             say(&format!("warning: {}; passed because of --on-outage pass", problem.text));
             Ok(0)
         }
-        // The server refused the question: it is wrong.
-        Err(problem) if problem.code == 1 => Err(Problem::usage(problem.text)),
         result => result,
     }
 }
@@ -104,6 +102,8 @@ fn asked(settings: &Settings, question: &Question<'_>, query: &str) -> Result<u8
             }
             Ok(_) => {}
             // The server may be restarting.
+            // The server refused the question: it is wrong.
+            Err(problem) if problem.code == 1 => return Err(Problem::usage(problem.text)),
             Err(problem) if problem.code != 3 || is_last => return Err(problem),
             Err(_) => {}
         }

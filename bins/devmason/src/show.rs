@@ -11,7 +11,7 @@ use crate::files::words;
 
 use crate::settings::Settings;
 use crate::verdict::{headline, shown_failure};
-use crate::{Problem, print, print_json, print_output};
+use crate::{Problem, print, print_json, print_output, say};
 
 /// How often a running build is polled.
 const LOOK: Duration = Duration::from_secs(2);
@@ -185,7 +185,7 @@ pub(crate) fn build(settings: &Settings, id: &str, output: bool) -> Result<u8, P
     let build = find(settings, &client, id)?;
     // A server of an older version has none.
     let insight = match build.link("insight").filter(|_| !settings.json) {
-        Some(link) => Some(client.get(&link)?),
+        Some(link) => client.get(&link).map_err(|error| say(&format!("no verdict: {error}"))).ok(),
         None => None,
     };
     show(settings, &build, || {

@@ -19,7 +19,7 @@ use devmason_repository::Repository;
 
 use baseline::Search;
 pub(crate) use baseline::{Baseline, Found, Refused};
-pub(crate) use branch::{Chosen, newest};
+pub(crate) use branch::{BranchFilter, newest, newest_of};
 pub(crate) use others::Other;
 use windows::{Place, Windows};
 
@@ -30,6 +30,9 @@ type Answer<T> = devmason_repository::Result<T>;
 /// Memory for a test that is compared, and for a case of those that are read at once, in bytes.
 const TEST: u64 = 400;
 const CASES: u64 = 8 << 20;
+
+/// Maximum number of different texts that get a signature: it takes some 20 µs.
+const SIGNATURES: usize = 200_000;
 
 /// Number of failures whose texts are read at once.
 const TEXTS: usize = 500;
@@ -62,6 +65,7 @@ impl Insight {
         asked: Option<&Asked>,
         hold: &Hold,
     ) -> Answer<Result<Self, Refused>> {
+        draw(hold, build.tests.total * TEST + CASES)?;
         let Some(track) = &build.track else {
             return Self::unprepared(repository, build).map(Ok);
         };
@@ -71,14 +75,12 @@ impl Insight {
             Err(refused) => return Ok(Err(refused)),
         };
         let found = baseline.found.as_ref().ok();
-        let tests = build.tests.total + found.map_or(0, |found| found.build.tests.total);
-        let bytes = usize::try_from(tests * TEST + CASES).unwrap_or(usize::MAX);
-        hold.draw_blocking(Lane::Work, bytes)
-            .map_err(|_| devmason_repository::Error::Busy("no memory is free".into()))?;
+        draw(hold, found.map_or(0, |found| found.build.tests.total) * TEST)?;
         let comparison = begun(repository, build, found, |found| found.build.track == *track)?;
-        let mut windows = Windows::read(repository, (build, track), comparison, found)?;
+        let mut windows = Windows::read(repository, (build, track), comparison, found, hold)?;
         let others = others::read(repository, (build, track), &mut windows.comparison)?;
-        let keys = windows.comparison.failure_keys();
+        let mut keys = windows.comparison.failure_keys();
+        keys.truncate(SIGNATURES);
         let other = found.map(|found| found.project.id).filter(|id| *id != project.id);
         let mut signatures = HashMap::with_capacity(keys.len());
         let mut known: HashMap<Signature, Arc<Signature>> = HashMap::new();
@@ -96,7 +98,10 @@ impl Insight {
         }
         let compared = windows.comparison.answer(&signatures, |side: Side| windows.is_whole(side));
         let (window, is_cut) = windows.window();
-        let is_complete = !is_cut && repository.tracks_are_complete(project.id)?;
+        let mut is_complete = !is_cut && repository.tracks_are_complete(project.id)?;
+        if let Some(other) = other {
+            is_complete = is_complete && repository.tracks_are_complete(other)?;
+        }
         Ok(Ok(Self {
             baseline,
             compared,
@@ -198,6 +203,13 @@ impl Insight {
     }
 }
 
+/// Draws memory for a comparison.
+fn draw(hold: &Hold, bytes: u64) -> Answer<()> {
+    let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+    hold.draw_blocking(Lane::Work, bytes)
+        .map_err(|_| devmason_repository::Error::Busy("no memory is free".into()))
+}
+
 /// A comparison of a build that no other build was pushed to yet.
 fn begun(
     repository: &dyn Repository,
@@ -209,17 +221,6 @@ fn begun(
         Outcome::Running => true,
         Outcome::Finished { success, .. } => success,
     };
-    let looked = Looked {
-        build: build.id,
-        started: build.started,
-        host: build.client.host_key().map(Into::into),
-        is_running: build.outcome.state() == State::Running,
-        is_partial: Origin::from(&build.client).is_partial,
-        is_bad_itself: is_bad_itself(success, build.failed_steps, &build.tests),
-        has_baseline: baseline.is_some(),
-        is_same_track: baseline
-            .is_some_and(|found| found.project.id == build.project && is_same(found)),
-    };
     let of_it = [build.id];
     let cases = match build.tests.is_empty() {
         true => Vec::new(),
@@ -228,6 +229,21 @@ fn begun(
     let steps = match build.steps {
         0 => Vec::new(),
         _ => repository.step_runs(build.project, &of_it)?.pop().unwrap_or_default(),
+    };
+    // Of very many steps, the first are read. Whatever failed behind them must not go unseen.
+    let failed = steps.iter().filter(|step| !step.success).count();
+    let failed = u32::try_from(failed).unwrap_or(u32::MAX);
+    let looked = Looked {
+        build: build.id,
+        started: build.started,
+        host: build.client.host_key().map(Into::into),
+        is_running: build.outcome.state() == State::Running,
+        is_partial: Origin::from(&build.client).is_partial,
+        is_bad_itself: is_bad_itself(success, build.failed_steps, &build.tests)
+            || (!success && build.failed_steps > failed),
+        has_baseline: baseline.is_some(),
+        is_same_track: baseline
+            .is_some_and(|found| found.project.id == build.project && is_same(found)),
     };
     Ok(Comparison::new(looked, &cases, &steps))
 }

@@ -96,16 +96,22 @@ fn warn_of_what_is_open(settings: &Settings) {
     }
 }
 
+/// The time between two pieces of maintenance, in which other work runs.
+const PAUSE: Duration = Duration::from_millis(10);
+
 /// Removes deleted and expired data in small pieces, and gives builds of an older version their tracks.
 async fn keep_up(app: web::Data<App>) {
     loop {
         let uploads = app.settings.uploads.retention();
         match app.store.run(move |repository| repository.purge(Timestamp::now(), uploads)).await {
             // Let other work run between pieces.
-            Ok(true) => tokio::time::sleep(Duration::from_millis(10)).await,
+            Ok(true) => tokio::time::sleep(PAUSE).await,
             Ok(false) => {
                 match app.store.run(|repository| repository.track_more()).await {
-                    Ok(true) => continue,
+                    Ok(true) => {
+                        tokio::time::sleep(PAUSE).await;
+                        continue;
+                    }
                     Ok(false) => {}
                     Err(error) => {
                         tracing::warn!(error = %error.log(), "older builds got no tracks");

@@ -87,7 +87,11 @@ impl Place {
             _ => None,
         };
         let plain = |branch: String| branch.trim_start_matches("refs/heads/").to_owned();
-        let branch = first(system.branch).map(plain);
+        let branch = first(system.branch).map(plain).map(|branch| match system.name {
+            // Outside of multibranch projects, the Git plugin names the remote, too.
+            "jenkins" => branch.strip_prefix("origin/").unwrap_or(&branch).to_owned(),
+            _ => branch,
+        });
         let target_branch = match system.name {
             // On a pull request, this is what it is to be merged into.
             "travis" => get("TRAVIS_PULL_REQUEST_BRANCH").and_then(|_| get("TRAVIS_BRANCH")),

@@ -9,7 +9,7 @@ use devmason_pages::{Entry, Standing};
 use super::lists::ListOf;
 use crate::call::Call;
 use crate::error::ApiError;
-use crate::insight::{self, Chosen};
+use crate::insight::{self, BranchFilter};
 
 /// Number of recent builds among which the latest finished one is searched; the others are running.
 const LOOKED_AT: u64 = 20;
@@ -20,7 +20,7 @@ const ENTRIES: u64 = 25;
 /// The builds of a list, or of a branch of a project.
 struct Source {
     of: ListOf,
-    chosen: Chosen,
+    filter: BranchFilter,
     /// Their common name.
     name: String,
     /// Changes when they do.
@@ -40,18 +40,21 @@ async fn source(call: &Call<'_>, of: &BuildsOf) -> Result<Source, ApiError> {
     let builds = of.scope();
     let tally = call.ask(move |repository| repository.build_tally(&builds)).await?;
     let etag = call.etag(&[&of.version(), &tally.changes, &call.params.choice()]);
-    Ok(Source { of, chosen: Chosen::of(call.params), name, etag })
+    Ok(Source { of, filter: BranchFilter::of(call.params), name, etag })
 }
 
 /// The newest builds, each with its project's slug.
 async fn newest(
     call: &Call<'_>,
-    (of, chosen): (ListOf, Chosen),
+    (of, filter): (ListOf, BranchFilter),
     limit: u64,
 ) -> Result<Vec<(Build, Slug)>, ApiError> {
     call.ask(move |repository| {
         let builds = match &of {
-            ListOf::Project(project) => chosen.newest(repository, project, limit)?,
+            ListOf::Project(project) => {
+                let shown = filter.shown(repository, project)?;
+                insight::newest_of(repository, project, shown.as_ref(), limit)?
+            }
             ListOf::Tagged(..) | ListOf::User(_) => insight::newest(repository, of.scope(), limit)?,
         };
         let ids: Vec<_> = builds.iter().map(|build| build.project).collect();
@@ -66,11 +69,11 @@ async fn newest(
 }
 
 pub(crate) async fn badge(call: &Call<'_>, of: BuildsOf) -> Result<HttpResponse, ApiError> {
-    let Source { of, chosen, name, etag } = source(call, &of).await?;
+    let Source { of, filter, name, etag } = source(call, &of).await?;
     if call.is_known(&etag) {
         return Ok(call.unchanged(&etag));
     }
-    let builds = newest(call, (of, chosen), LOOKED_AT).await?;
+    let builds = newest(call, (of, filter), LOOKED_AT).await?;
     let standing = Standing::latest(builds.iter().map(|(build, _)| build));
     let svg = devmason_pages::badge(&name, standing);
     let svg = svg.map_err(|error| ApiError::Unwritable(error.to_string()))?;
@@ -79,14 +82,14 @@ pub(crate) async fn badge(call: &Call<'_>, of: BuildsOf) -> Result<HttpResponse,
 
 pub(crate) async fn feed(call: &Call<'_>, of: BuildsOf) -> Result<HttpResponse, ApiError> {
     let list = call.base.href(&of.list());
-    let Source { of, chosen, name, etag } = source(call, &of).await?;
+    let Source { of, filter, name, etag } = source(call, &of).await?;
     if call.is_known(&etag) {
         return Ok(call.unchanged(&etag));
     }
-    let builds = newest(call, (of, chosen), ENTRIES).await?;
+    let builds = newest(call, (of, filter), ENTRIES).await?;
     let entries: Vec<Entry> =
         builds.iter().filter_map(|(build, slug)| entry(call, build, slug)).collect();
-    let this = call.base.href(call.resource);
+    let this = format!("{}{}", call.base.href(call.resource), call.params.choice());
     let atom = devmason_pages::feed(&name, &this, &list, &entries);
     let atom = atom.map_err(|error| ApiError::Unwritable(error.to_string()))?;
     Ok(call.other(&etag, "application/atom+xml", atom))

@@ -47,12 +47,8 @@ impl Search<'_> {
     /// The baseline that was asked for, or the usual one.
     pub(super) fn baseline(&self, asked: Option<&Asked>) -> Answer<Result<Baseline, Refused>> {
         let used = match asked {
-            Some(asked) => Some(asked.clone()),
+            Some(asked) => asked.clone(),
             None => self.usual()?,
-        };
-        let Some(used) = used else {
-            let reason = "no branch that could be the mainline has a finished build".to_owned();
-            return Ok(Ok(Baseline { used: None, found: Err(reason) }));
         };
         if let Asked::Build(project, key) = &used {
             let named = self.named(project.as_ref(), key)?;
@@ -67,22 +63,25 @@ impl Search<'_> {
     }
 
     /// The baseline of a request that names none.
-    fn usual(&self) -> Answer<Option<Asked>> {
+    fn usual(&self) -> Answer<Asked> {
         let origin = Origin::from(&self.build.client);
         if let Some(commit) = origin.base_commit {
             let commits = Asked::Commits(vec![commit]);
             if self.found(&commits)?.is_some() {
-                return Ok(Some(commits));
+                return Ok(commits);
             }
         }
         if let Some(branch) = origin.target_branch {
-            return Ok(Some(Asked::Branch(branch)));
+            return Ok(Asked::Branch(branch));
         }
-        let mainline = mainline(self.repository, self.project, self.track.is_credited)?;
-        if self.track.branch.is_empty() || mainline.as_ref() == Some(&self.track.branch) {
-            return Ok(Some(Asked::Previous));
-        }
-        Ok(mainline.map(Asked::Branch))
+        let mainline = mainline(self.repository, self.project, self.kinds())?;
+        Ok(match mainline {
+            Some((branch, _)) if branch != self.track.branch && !self.track.branch.is_empty() => {
+                Asked::Branch(branch)
+            }
+            // On the mainline, without a branch, or where nobody knows the mainline.
+            _ => Asked::Previous,
+        })
     }
 
     /// Builds with credentials are compared with their like alone. Others are, too, unless there is none.
@@ -141,12 +140,13 @@ impl Search<'_> {
 
     fn of_commits(&self, commits: &[String], track: &Track) -> Answer<Option<Tracked>> {
         for commit in commits {
-            let builds = self.list(&Among::Revision(commit.clone()), None, SOUGHT)?;
-            let fits = |build: &Tracked| {
-                build.track.variant == track.variant && build.track.is_credited == track.is_credited
+            let among = Among::Revision {
+                revision: commit.clone(),
+                variant: track.variant.clone(),
+                is_credited: track.is_credited,
             };
-            let mut fit = builds.into_iter().filter(|build| self.is_comparable(build));
-            if let Some(found) = fit.find(fits) {
+            let builds = self.list(&among, None, SOUGHT)?;
+            if let Some(found) = builds.into_iter().find(|build| self.is_comparable(build)) {
                 return Ok(Some(found));
             }
         }
@@ -219,22 +219,25 @@ fn nothing(asked: &Asked) -> String {
 }
 
 /// A project's mainline: the branch that it names, or else the first usual one that has a finished
-/// build; empty for builds without a branch.
+/// build; empty for builds without a branch. The kinds, whether builds were sent with credentials, are
+/// tried in turn; the one that has such a build is told.
 pub(crate) fn mainline(
     repository: &dyn Repository,
     project: &Project,
-    is_credited: bool,
-) -> Answer<Option<String>> {
+    kinds: &[bool],
+) -> Answer<Option<(String, Option<bool>)>> {
     if let Some(branch) = &project.tracking.mainline {
-        return Ok(Some(branch.clone()));
+        let mut found = None;
+        for kind in kinds {
+            let has = repository.branch_with_finished(project.id, &[branch], *kind)?;
+            found = found.or(has.map(|_| *kind));
+        }
+        return Ok(Some((branch.clone(), found)));
     }
-    let tracks = repository.track_list(project.id, &MAINLINES)?;
-    for kind in [is_credited, true] {
-        let has = |branch: &&&str| {
-            tracks.iter().any(|track| track.branch == ***branch && track.is_credited == kind)
-        };
-        if let Some(branch) = MAINLINES.iter().find(has) {
-            return Ok(Some((*branch).to_owned()));
+    for kind in kinds {
+        let found = repository.branch_with_finished(project.id, &MAINLINES, *kind)?;
+        if let Some(branch) = found {
+            return Ok(Some((branch, Some(*kind))));
         }
     }
     Ok(None)

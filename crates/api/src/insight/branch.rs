@@ -2,55 +2,63 @@
 
 use devmason_domain::query::Selection;
 use devmason_domain::{Build, Project};
-use devmason_repository::{BuildQuery, Repository, Scope, Start};
+use devmason_repository::{BuildQuery, OfBranch, Repository, Scope, Start};
 
 use super::Answer;
 use super::baseline::mainline;
 use crate::params::Params;
 
-/// Which builds of a project a badge, a feed or a page is about.
+/// Which builds of a project a badge, a feed or a page is about, as the request says.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Chosen {
+pub(crate) struct BranchFilter {
     branch: Option<String>,
     variant: Option<String>,
 }
 
-impl Chosen {
+/// The branch whose builds stand for a project.
+#[derive(Debug, Clone)]
+pub(crate) struct Shown {
+    pub(crate) branch: String,
+    variant: Option<String>,
+    is_credited: Option<bool>,
+}
+
+impl BranchFilter {
     /// The parameters `branch` and `variant`; empty ones, as forms send them, are ignored.
     pub(crate) fn of(params: &Params) -> Self {
         let given = |name| params.first(name).filter(|text| !text.is_empty()).map(str::to_owned);
         Self { branch: given("branch"), variant: given("variant") }
     }
 
-    /// The branch: the one that was asked for, or else the mainline, if there is one.
-    pub(crate) fn branch(
+    /// The branch that was asked for, or else the mainline, if there is one. If builds of the mainline
+    /// were sent with credentials, others don't count: anybody could send them.
+    pub(crate) fn shown(
         &self,
         repository: &dyn Repository,
         project: &Project,
-    ) -> Answer<Option<String>> {
-        if let Some(branch) = &self.branch {
-            return Ok(Some(branch.clone()));
+    ) -> Answer<Option<Shown>> {
+        let variant = self.variant.clone();
+        if let Some(branch) = self.branch.clone() {
+            return Ok(Some(Shown { branch, variant, is_credited: None }));
         }
-        match mainline(repository, project, true)? {
-            Some(branch) => Ok(Some(branch)),
-            None => mainline(repository, project, false),
-        }
+        let mainline = mainline(repository, project, &[true, false])?;
+        Ok(mainline.map(|(branch, is_credited)| Shown { branch, variant, is_credited }))
     }
+}
 
-    /// The newest builds; of the whole project where there is no mainline.
-    pub(crate) fn newest(
-        &self,
-        repository: &dyn Repository,
-        project: &Project,
-        limit: u64,
-    ) -> Answer<Vec<Build>> {
-        match self.branch(repository, project)? {
-            Some(branch) => {
-                repository.branch_newest(project.id, &branch, self.variant.as_deref(), limit)
-            }
-            None => newest(repository, Scope::Project(project.id), limit),
-        }
-    }
+/// The newest builds of a branch; of the whole project where there is no mainline.
+pub(crate) fn newest_of(
+    repository: &dyn Repository,
+    project: &Project,
+    shown: Option<&Shown>,
+    limit: u64,
+) -> Answer<Vec<Build>> {
+    let Some(Shown { branch, variant, is_credited }) = shown else {
+        return newest(repository, Scope::Project(project.id), limit);
+    };
+    let variant = variant.as_deref();
+    let of = OfBranch { branch, variant, is_credited: *is_credited };
+    repository.branch_newest(project.id, &of, limit)
 }
 
 /// The newest builds of a list, for callers that don't need a whole page.

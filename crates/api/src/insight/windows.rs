@@ -8,8 +8,9 @@ use devmason_domain::insight::{
 use devmason_domain::{Build, BuildId, BuildKey, ProjectId, Timestamp, Track, TrackKey};
 use devmason_repository::{Among, Repository, Tracked};
 
-use super::Answer;
 use super::baseline::Found;
+use super::{Answer, draw};
+use crate::budget::Hold;
 
 /// Number of builds in a page of a track.
 const PAGE: u64 = 100;
@@ -20,6 +21,9 @@ const CASES: u64 = 100_000;
 
 /// Maximum number of test cases in a track's builds: at four bytes each, their strips take 32 MiB.
 const MOST: u64 = 8 << 20;
+
+/// Memory for a run of a test that is kept, in bytes.
+const RUN: usize = 48;
 
 /// Number of builds whose steps are read at once.
 const STEPS: usize = 10;
@@ -101,6 +105,9 @@ impl Series {
 pub(super) struct Windows<'a> {
     repository: &'a dyn Repository,
     build: &'a Build,
+    hold: &'a Hold,
+    /// The number of runs in memory for which room was drawn.
+    drawn: usize,
     pub(super) comparison: Comparison,
     pub(super) numbers: Numbers,
     pub(super) places: HashMap<BuildId, Place>,
@@ -115,10 +122,13 @@ impl<'a> Windows<'a> {
         (build, track): (&'a Build, &Track),
         comparison: Comparison,
         baseline: Option<&Found>,
+        hold: &'a Hold,
     ) -> Answer<Self> {
         let mut windows = Self {
             repository,
             build,
+            hold,
+            drawn: 0,
             comparison,
             numbers: Numbers::default(),
             places: HashMap::new(),
@@ -170,7 +180,8 @@ impl<'a> Windows<'a> {
         let Some(series) = self.baseline.as_ref().or(self.own.as_ref()) else { return (0, false) };
         let from = series.sides.iter().find(|(side, _)| *side == Side::Baseline);
         let builds = from.map_or(0, |(_, from)| series.pushed.saturating_sub(from + 1));
-        (builds.min(WINDOW), series.is_cut())
+        let is_cut = |series: &Option<Series>| series.as_ref().is_some_and(Series::is_cut);
+        (builds.min(WINDOW), is_cut(&self.baseline) || is_cut(&self.own))
     }
 
     /// Reads a page more of a track.
@@ -258,6 +269,9 @@ impl<'a> Windows<'a> {
                 }
                 series.pushed += 1;
             }
+            let runs = self.comparison.runs_in_memory();
+            draw(self.hold, (runs.saturating_sub(self.drawn) * RUN) as u64)?;
+            self.drawn = runs;
         }
         Ok(())
     }

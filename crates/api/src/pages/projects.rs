@@ -13,7 +13,7 @@ use super::{Answer, pager};
 use crate::call::Call;
 use crate::documents::projects::requested;
 use crate::error::ApiError;
-use crate::insight::Chosen;
+use crate::insight::{BranchFilter, newest_of};
 use crate::params::holding;
 
 /// Number of builds in a project's strip, in the list of all projects.
@@ -47,7 +47,8 @@ pub(crate) async fn list(call: &Call<'_>) -> Result<HttpResponse, ApiError> {
                 _ => found(repository, &wanted)?,
             };
             let row = |project: Project| {
-                let mut builds = Chosen::default().newest(repository, &project, STRIP)?;
+                let shown = BranchFilter::default().shown(repository, &project)?;
+                let mut builds = newest_of(repository, &project, shown.as_ref(), STRIP)?;
                 // A square shows none of this, and there may be thousands of squares.
                 for build in &mut builds {
                     build.client = ClientRecord::default();
@@ -106,11 +107,11 @@ pub(crate) async fn get(call: &Call<'_>, slug: &Slug) -> Result<HttpResponse, Ap
     if let Some(answer) = call.ready(&etag) {
         return Ok(answer);
     }
-    let (chosen, of) = (Chosen::of(call.params), project.clone());
+    let (filter, of) = (BranchFilter::of(call.params), project.clone());
     let (branch, builds, steps, tests) = call
         .ask(move |repository| {
-            let branch = chosen.branch(repository, &of)?;
-            let builds = chosen.newest(repository, &of, PLOTTED)?;
+            let branch = filter.shown(repository, &of)?;
+            let builds = newest_of(repository, &of, branch.as_ref(), PLOTTED)?;
             let shown = builds.get(..GRID.min(builds.len())).unwrap_or_default();
             let steps = repository.step_outline(shown)?;
             let tests = failing(repository, shown)?;
@@ -120,7 +121,7 @@ pub(crate) async fn get(call: &Call<'_>, slug: &Slug) -> Result<HttpResponse, Ap
     let may_change = call.view().methods(Subject::Project(Some(&project))).contains(&Method::Put);
     let shown = ProjectParts {
         project: &project,
-        branch: branch.as_deref().unwrap_or_default(),
+        branch: branch.as_ref().map_or("", |shown| shown.branch.as_str()),
         variant: call.params.first("variant").unwrap_or_default(),
         builds: &builds,
         steps: &steps,

@@ -92,6 +92,16 @@ fn badges_feeds_and_pages_of_a_project_are_about_its_mainline_or_the_branch_that
     assert!(page("").contains(&main) && !page("").contains(&feature));
     assert!(page("?branch=feature").contains(&feature));
     assert!(server.page("/", "").text().contains("3 builds"), "{}", server.page("/", "").text());
+    // A feed of a branch has an address of its own.
+    assert!(feed("?branch=feature").contains("/pony/builds.atom?branch=feature"));
+    // Once builds of the mainline come with credentials, nobody else can turn the badge.
+    server.as_user("ann").send(
+        "POST",
+        "/pony/builds",
+        r#"{"success":true,"client":{"branch":"main"}}"#,
+    );
+    build("main", "unit", false);
+    assert!(badge("").contains("pony: success"));
     let listed = server.get("/pony/builds?branch=feature").json();
     assert_eq!(listed["builds"].as_array().unwrap().len(), 1);
 }

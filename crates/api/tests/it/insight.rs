@@ -20,6 +20,8 @@ stories! {
     builds_without_credentials_change_nothing_for_those_with,
     builds_without_a_branch_may_be_the_mainline,
     variants_are_compared_with_their_like,
+    a_project_without_a_usual_mainline_has_baselines,
+    a_failed_step_behind_very_many_others_is_not_overlooked,
     a_long_failure_is_dated_exactly_up_to_a_thousand_builds,
     failures_are_clustered_paged_and_chosen,
     a_baseline_may_be_another_projects,
@@ -317,6 +319,26 @@ fn builds_without_a_branch_may_be_the_mainline(story: &Story) {
     assert_eq!(story.ask("n2", "")["baseline"]["used"], "previous");
 }
 
+fn a_project_without_a_usual_mainline_has_baselines(story: &Story) {
+    story.build("d1", 1, "develop", "a:P");
+    story.build("d2", 2, "develop", "a:F");
+    let found = story.ask("d2", "");
+    assert_eq!(
+        (told(&found).0.as_str(), &found["baseline"]["used"]),
+        ("a new", &json!("previous"))
+    );
+    story.build("f1", 3, "f", "a:F");
+    assert_eq!(told(&story.ask("f1", "")), told_as("a unknown", "fail(unknown)"));
+}
+
+fn a_failed_step_behind_very_many_others_is_not_overlooked(story: &Story) {
+    let step = |n: usize| json!({"name": format!("s{n}"), "success": n != 1_200});
+    story.steps("m1", 1, json!({"branch": "main"}), true, json!([{"name": "s0", "success": true}]));
+    let steps: Vec<Value> = (0..1_500).map(step).collect();
+    story.steps("m2", 2, json!({"branch": "main"}), false, json!(steps));
+    assert_eq!(told(&story.ask("m2", "")), told_as("itself new", "fail(new)"));
+}
+
 fn variants_are_compared_with_their_like(story: &Story) {
     let of = |branch: &str, job: &str| json!({"branch": branch, "job": job});
     story.say("l1", 1, of("main", "linux"), "a:P");
@@ -344,7 +366,13 @@ fn a_long_failure_is_dated_exactly_up_to_a_thousand_builds(story: &Story) {
     for n in 1..=150 {
         story.build(&format!("bad{n}"), n, "main", "a:F");
     }
-    story.build("f1", 200, "f", "a:F");
+    story.say("f1", 150, json!({"branch": "f", "base_commit": "abcdef1"}), "a:F");
+    // Its beginning is sought a thousand builds back.
+    for n in 151..=1_200 {
+        story.build(&format!("bad{n}"), n, "main", "a:F");
+    }
+    let since = story.ask("bad1200", "")["failures"][0]["since"].clone();
+    assert_eq!((&since["builds"], &since["at_least"]), (&json!(1_001), &json!(true)));
     for (id, builds) in [("bad150", 150), ("f1", 150), ("bad20", 20)] {
         let since = story.ask(id, "")["failures"][0]["since"].clone();
         assert_eq!((&since["build"], &since["builds"]), (&json!("bad1"), &json!(builds)), "{id}");

@@ -120,7 +120,7 @@ fn ci_systems_are_known_by_what_they_set() {
         place(&[
             ("JENKINS_URL", "https://j"),
             ("GIT_COMMIT", "abc"),
-            ("GIT_BRANCH", "refs/heads/main"),
+            ("GIT_BRANCH", "origin/main"),
             ("BUILD_URL", "https://j/1"),
             ("BUILD_NUMBER", "1"),
         ]),
@@ -130,7 +130,7 @@ fn ci_systems_are_known_by_what_they_set() {
         place(&[
             ("TF_BUILD", "True"),
             ("BUILD_SOURCEVERSION", "abc"),
-            ("BUILD_SOURCEBRANCHNAME", "main"),
+            ("BUILD_SOURCEBRANCH", "refs/heads/main"),
             ("SYSTEM_TEAMFOUNDATIONCOLLECTIONURI", "https://dev.azure.com/o/"),
             ("SYSTEM_TEAMPROJECT", "p"),
             ("BUILD_BUILDID", "9"),

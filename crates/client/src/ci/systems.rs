@@ -75,7 +75,7 @@ pub(super) const SYSTEMS: &[System] = &[
         name: "azure",
         sign: "TF_BUILD",
         commit: &["SYSTEM_PULLREQUEST_SOURCECOMMITID", "BUILD_SOURCEVERSION"],
-        branch: &["SYSTEM_PULLREQUEST_SOURCEBRANCH", "BUILD_SOURCEBRANCHNAME"],
+        branch: &["SYSTEM_PULLREQUEST_SOURCEBRANCH", "BUILD_SOURCEBRANCH"],
         target_branch: &["SYSTEM_PULLREQUEST_TARGETBRANCH"],
         base_commit: &[],
         job: &["SYSTEM_JOBDISPLAYNAME", "AGENT_JOBNAME"],

@@ -188,6 +188,11 @@ impl Comparison {
         }
     }
 
+    /// Number of runs that are kept, which is what takes memory if much fails for long.
+    pub fn runs_in_memory(&self) -> usize {
+        self.subjects().map(|subject| subject.baseline.len() + subject.own.len()).sum()
+    }
+
     fn subjects(&self) -> impl Iterator<Item = &Subject> {
         self.tests.values().chain(self.steps.values()).chain(&self.itself)
     }

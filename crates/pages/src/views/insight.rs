@@ -3,11 +3,12 @@
 use std::borrow::Cow;
 
 use askama::Template;
-use devmason_domain::{Build, BuildKey, Project};
+use devmason_domain::{Build, BuildKey, Project, Slug};
 use devmason_hypermedia::Resource;
 use devmason_hypermedia::document::{
-    FailureDocument, FlakyDocument, InsightDocument, ItemDocument, SinceDocument,
+    FailureDocument, FlakyDocument, FoundBaseline, InsightDocument, ItemDocument, SinceDocument,
 };
+use percent_encoding::NON_ALPHANUMERIC;
 
 use super::{Page, Pager};
 use crate::Standing;
@@ -87,7 +88,7 @@ struct Panel<'a> {
     /// Where the form that chooses another baseline is sent to.
     here: String,
     asked: &'a str,
-    /// A class that the list is limited to, which the form keeps.
+    /// The titles of clusters, with their numbers of failures.
     clusters: Vec<(&'a str, u64)>,
     failures: Vec<FailureLine<'a>>,
     /// Number of failures of this page that are not shown, because their names are very long.
@@ -109,10 +110,16 @@ impl<'a> Panel<'a> {
             (counts.failing, "failing"),
             (counts.flaky, "flaky"),
         ];
+        let encoded = |asked: &String| {
+            let asked = percent_encoding::utf8_percent_encode(asked, NON_ALPHANUMERIC);
+            format!("&baseline={asked}")
+        };
+        // What is counted is counted against this baseline.
+        let baseline = of.baseline.asked.as_ref().map(encoded).unwrap_or_default();
         let told = classes.into_iter().filter(|(count, _)| *count > 0);
         let counted = told.map(|(count, class)| Count {
             text: format!("{count} {class}"),
-            query: Some(format!("?class={class}")),
+            query: Some(format!("?class={class}{baseline}")),
         });
         let changes = [
             (counts.fixed, "fixed"),
@@ -148,10 +155,13 @@ impl<'a> Panel<'a> {
             items("skipped that ran before", &of.skipped, counts.skipped),
             items("added", &of.added, counts.added),
         ];
+        let project_of = |found: &FoundBaseline| found.project.parse().ok();
+        let of_baseline: Slug =
+            of.baseline.found.as_ref().and_then(project_of).unwrap_or_else(|| project.slug.clone());
         let failure_size =
             |of: &FailureDocument| size(of.name.as_deref().unwrap_or_default()) + 6 * TEXT;
         let failures: Vec<_> = fitting(&of.failures, FAILURES_BYTES, failure_size)
-            .map(|of| line(site, project, of))
+            .map(|of| line(site, (project, &of_baseline), of))
             .collect();
         let more_failures = of.failures.len() - failures.len();
         let clusters = of.clusters.iter().filter(|cluster| cluster.items > 1).take(LISTED);
@@ -186,11 +196,17 @@ impl<'a> Panel<'a> {
     }
 }
 
-fn line<'a>(site: &Site<'_>, project: &Project, of: &'a FailureDocument) -> FailureLine<'a> {
+fn line<'a>(
+    site: &Site<'_>,
+    (project, of_baseline): (&Project, &Slug),
+    of: &'a FailureDocument,
+) -> FailureLine<'a> {
+    // What fails in the baseline's track began in the baseline's project.
+    let slug = if of.class == "failing" { of_baseline } else { &project.slug };
     let name = of.name.as_deref().unwrap_or("The build itself");
     let key: Option<BuildKey> = of.since.build.parse().ok();
     let since = key.map(|key| {
-        let build = Resource::Build(project.slug.clone(), key);
+        let build = Resource::Build(slug.clone(), key);
         (site.base.location(&build), of.since.build.as_str())
     });
     FailureLine {

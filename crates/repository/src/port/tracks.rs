@@ -37,10 +37,28 @@ pub struct Tracked {
 pub enum Among {
     /// Those of a track.
     Track(TrackKey),
-    /// Those of a commit.
-    Revision(String),
+    /// Those of a commit, of one variant, sent with credentials or without.
+    Revision {
+        /// The commit.
+        revision: String,
+        /// The variant.
+        variant: String,
+        /// Whether they were sent with credentials.
+        is_credited: bool,
+    },
     /// Those with a tag.
     Tagged(Tag),
+}
+
+/// The builds of a branch.
+#[derive(Debug, Clone, Copy)]
+pub struct OfBranch<'a> {
+    /// The branch; empty for builds without one.
+    pub branch: &'a str,
+    /// Only those of this variant.
+    pub variant: Option<&'a str>,
+    /// Only those sent with credentials, or without.
+    pub is_credited: Option<bool>,
 }
 
 /// Tracks, and what comparing builds needs.
@@ -53,17 +71,21 @@ pub trait Tracks {
         before: Option<BuildId>,
         limit: u64,
     ) -> Result<Vec<Tracked>>;
-    /// The newest builds of a branch, running ones included; of one variant, if it is given. Of more than
-    /// a hundred tracks only a hundred are looked at.
+    /// The newest builds of a branch, running ones included. Where the project's newest 2000 builds do not
+    /// have enough of them, a hundred tracks of the branch are looked at.
     fn branch_newest(
         &self,
         project: ProjectId,
-        branch: &str,
-        variant: Option<&str>,
+        of: &OfBranch<'_>,
         limit: u64,
     ) -> Result<Vec<Build>>;
-    /// The tracks of these branches that have a finished build.
-    fn track_list(&self, project: ProjectId, branches: &[&str]) -> Result<Vec<Track>>;
+    /// The first of these branches that has a finished build, sent with credentials or without.
+    fn branch_with_finished(
+        &self,
+        project: ProjectId,
+        branches: &[&str],
+        is_credited: bool,
+    ) -> Result<Option<String>>;
     /// The tracks of the project's newest 2000 builds, those with the newest builds first.
     fn track_active(&self, project: ProjectId, limit: u64) -> Result<Vec<Track>>;
     /// Whether every build of the project has its track: builds that an older version stored get theirs

@@ -118,7 +118,14 @@ fn hot_queries_are_answered_by_their_indexes(backend: Backend) {
         is_brief: false,
     };
     let (key, chosen) = (one.id.to_string(), "0-0".to_owned());
-    let track = one.track.as_ref().unwrap().key();
+    let its = one.track.as_ref().unwrap();
+    let track = its.key();
+    let of_commit = |revision: &str| Among::Revision {
+        revision: revision.to_owned(),
+        variant: its.variant.clone(),
+        is_credited: its.is_credited,
+    };
+    let of_branch = OfBranch { branch: &its.branch, variant: None, is_credited: Some(true) };
     let tracked = |among: Among| drop(store.tracked_list(project.id, &among, Some(one.id), 100));
     let queries = [
         hot(
@@ -131,7 +138,7 @@ fn hot_queries_are_answered_by_their_indexes(backend: Backend) {
             "the builds of a commit",
             &["build_by_revision"],
             &["USING INDEX build_by_revision (project_id=? AND revision=?"],
-            || tracked(Among::Revision("abcdef0".to_owned())),
+            || tracked(of_commit("abcdef0")),
         ),
         hot(
             "the newest builds with a tag",
@@ -146,7 +153,16 @@ fn hot_queries_are_answered_by_their_indexes(backend: Backend) {
             "the tracks of the branches that may be the mainline",
             &["build_by_track"],
             &["SEARCH track USING", "build_by_track (project_id=? AND track=?"],
-            || drop(store.track_list(project.id, &MAINLINES).unwrap()),
+            || drop(store.branch_with_finished(project.id, &MAINLINES, true).unwrap()),
+        ),
+        hot(
+            "the newest of a branch",
+            &["build_pkey"],
+            &[
+                "SEARCH build USING INDEX build_1 (project_id=?",
+                "SEARCH track USING PRIMARY KEY (project_id=? AND key=?",
+            ],
+            || drop(store.branch_newest(project.id, &of_branch, 30).unwrap()),
         ),
         hot(
             "the active tracks",

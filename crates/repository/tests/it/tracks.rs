@@ -9,6 +9,7 @@ use super::*;
 conformance!(
     a_builds_track_and_commit_are_known_at_once,
     a_running_build_is_in_no_track_yet,
+    the_newest_builds_of_a_branch_are_found_however_many_tracks_it_has,
     the_active_tracks_are_those_of_the_newest_builds,
     cases_steps_and_failures_are_read_for_several_builds,
     builds_of_an_older_version_get_their_tracks,
@@ -29,10 +30,15 @@ fn a_builds_track_and_commit_are_known_at_once(store: &Store) {
     assert_eq!(found.revision.as_deref(), Some("abcdef1"));
     let track = found.track.unwrap();
     assert_eq!((track.variant.as_str(), track.branch.as_str()), ("t", "main"));
-    assert_eq!(store.track_list(project.id, &["main", "x"]).unwrap(), std::slice::from_ref(&track));
+    let finished = |kind| store.branch_with_finished(project.id, &["x", "main"], kind).unwrap();
+    assert_eq!((finished(false).as_deref(), finished(true)), (Some("main"), None));
     for among in [
         Among::Track(track.key()),
-        Among::Revision("abcdef1".to_owned()),
+        Among::Revision {
+            revision: "abcdef1".to_owned(),
+            variant: "t".to_owned(),
+            is_credited: false,
+        },
         Among::Tagged("t".parse().unwrap()),
     ] {
         let builds = store.tracked_list(project.id, &among, None, 9).unwrap();
@@ -55,17 +61,47 @@ fn the_active_tracks_are_those_of_the_newest_builds(store: &Store) {
     assert_eq!(branches(2), ["c", "a"]);
 }
 
+fn the_newest_builds_of_a_branch_are_found_however_many_tracks_it_has(store: &Store) {
+    let project = store.project("p");
+    // Each build of main is a variant of its own, and most newer builds are of another branch.
+    let mut of_main = Vec::new();
+    for n in 0..320 {
+        let is_main = n < 150 || n == 300;
+        let branch = if is_main { "main" } else { "other" };
+        let client = format!(r#"{{"branch":"{branch}","variant":"v{n}"}}"#);
+        let started = format!("2026-01-01T{:02}:{:02}:{:02}Z", n / 3600, n / 60 % 60, n % 60);
+        let new = said(&project, &started, &client);
+        if is_main {
+            of_main.push(new.id);
+        }
+        store.record(new);
+    }
+    of_main.reverse();
+    let newest = |variant, is_credited, limit| {
+        let of = OfBranch { branch: "main", variant, is_credited };
+        let builds = store.branch_newest(project.id, &of, limit).unwrap();
+        builds.into_iter().map(|build| build.id).collect::<Vec<_>>()
+    };
+    for limit in [1, 2, 100] {
+        let limit_of = usize::try_from(limit).unwrap();
+        assert_eq!(newest(None, None, limit), of_main[..limit_of], "{limit}");
+    }
+    assert_eq!(newest(Some("v7"), Some(false), 9).len(), 1);
+    assert_eq!(newest(None, Some(true), 9), []);
+}
+
 fn a_running_build_is_in_no_track_yet(store: &Store) {
     let project = store.project("p");
     let new = running(&project);
     let id = new.id;
     store.record(new);
     let track = store.find(&project, id).track.unwrap();
-    assert_eq!(store.track_list(project.id, &[""]).unwrap(), []);
+    let finished = || store.branch_with_finished(project.id, &[""], false).unwrap();
+    assert_eq!(finished(), None);
     assert_eq!(store.tracked_list(project.id, &Among::Track(track.key()), None, 9).unwrap(), []);
     store.build_close(project.id, id, Closing::default(), Timestamp::now()).unwrap();
     let builds = store.tracked_list(project.id, &Among::Track(track.key()), None, 9).unwrap();
-    assert_eq!(builds.len(), 1);
+    assert_eq!((builds.len(), finished().as_deref()), (1, Some("")));
 }
 
 fn cases_steps_and_failures_are_read_for_several_builds(store: &Store) {
@@ -144,6 +180,6 @@ fn builds_of_an_older_version_get_their_tracks(store: &Store) {
         // Whoever has the old representation is told of the new one.
         assert!(now.version > known.version);
     }
-    assert_eq!(store.track_list(project.id, &["b0", "b1", "b2"]).unwrap().len(), 3);
+    assert_eq!(store.track_active(project.id, 9).unwrap().len(), 3);
     assert_ne!(store.build_tally(&Scope::Project(project.id)).unwrap(), tally);
 }

@@ -26,6 +26,9 @@ type Answer<T> = devmason_repository::Result<T>;
 /// Maximum length of lists other than failures.
 const LISTED: usize = 100;
 
+/// Maximum number of failures for which what changed is told: their builds' client records are long.
+const CHANGED: usize = 100;
+
 /// Maximum number of other tracks that a failure names.
 const BAD_IN: usize = 10;
 
@@ -100,6 +103,7 @@ impl Read {
         let messages = messages(repository, project, &keys)?;
         let began = shown
             .iter()
+            .take(CHANGED)
             .filter_map(|failure| failure.last_good.map(|good| [good, failure.since.build]));
         let mut ids: Vec<BuildId> = began.flatten().collect();
         ids.sort_unstable();

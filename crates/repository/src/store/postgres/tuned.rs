@@ -37,6 +37,9 @@ pub(super) const FOR_UPDATE: &str = " for update";
 /// The same, unless only their keys are referenced.
 pub(super) const FOR_NO_KEY_UPDATE: &str = " for no key update";
 
+/// The same for the rows of `build` that nobody has locked; the others are left out.
+pub(super) const UNLESS_LOCKED: &str = " for no key update of build skip locked";
+
 /// Whether there still is a table with a row for each test case.
 pub(super) const HAS_ROWS: &str = "select to_regclass('test_result') is not null";
 

@@ -55,6 +55,9 @@ pub(super) const FOR_UPDATE: &str = "";
 /// The same, unless only their keys are referenced.
 pub(super) const FOR_NO_KEY_UPDATE: &str = "";
 
+/// The same for the rows of `build` that nobody has locked; the others are left out.
+pub(super) const UNLESS_LOCKED: &str = "";
+
 /// Whether there still is a table with a row for each test case.
 pub(super) const HAS_ROWS: &str =
     "select exists (select 1 from sqlite_master where type = 'table' and name = 'test_result')";
