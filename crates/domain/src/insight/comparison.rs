@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
+
 use super::elsewhere::{Other, elsewhere, evidence_elsewhere};
 use super::flaky::{Evidence, Flaky, evidence};
 use super::streak::{Since, Streak};
@@ -36,11 +38,15 @@ pub struct Looked {
     pub is_same_track: bool,
 }
 
+/// The tests of a comparison. A million look-ups decide how long it takes, and nobody chooses numbers
+/// of tests, so the hash need not withstand an attack.
+type Tests = HashMap<i64, Subject, RandomState>;
+
 /// A build, compared with its baseline. See the [module](super).
 #[derive(Debug)]
 pub struct Comparison {
     looked: Looked,
-    tests: HashMap<i64, Subject>,
+    tests: Tests,
     steps: HashMap<String, Subject>,
     itself: Option<Subject>,
     baseline: Vec<Run>,
@@ -53,7 +59,7 @@ pub struct Comparison {
 impl Comparison {
     /// A comparison of a build with these cases and steps, in order.
     pub fn new(looked: Looked, cases: &[Case], steps: &[StepRun]) -> Self {
-        let mut tests: HashMap<i64, Subject> = HashMap::with_capacity(cases.len());
+        let mut tests = Tests::with_capacity_and_hasher(cases.len(), RandomState::default());
         for case in cases {
             let subject = tests.entry(case.test).or_default();
             subject.is_here = true;
