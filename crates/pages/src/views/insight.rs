@@ -96,7 +96,8 @@ struct Panel<'a> {
     lists: Vec<Items<'a>>,
     is_mass_failure: bool,
     is_complete: bool,
-    is_splintered: bool,
+    /// The variant, if no baseline was found for what failed.
+    splintered: Option<Cow<'a, str>>,
 }
 
 impl<'a> Panel<'a> {
@@ -191,7 +192,13 @@ impl<'a> Panel<'a> {
             lists: lists.into_iter().flatten().collect(),
             is_mass_failure: of.mass_failure,
             is_complete: of.window.complete,
-            is_splintered: of.baseline.found.is_none() && counts.unknown > 0,
+            splintered: of
+                .track
+                .as_ref()
+                .filter(|track| {
+                    of.baseline.found.is_none() && counts.unknown > 0 && !track.variant.is_empty()
+                })
+                .map(|track| cut(&track.variant, TEXT)),
         }
     }
 }
