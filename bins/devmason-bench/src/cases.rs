@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
 use devmason_domain::{
-    ProjectId, Reporting, TestDetails, TestResult, TestStatus, Timestamp, Tracking,
+    BuildId, ProjectId, Reporting, TestDetails, TestResult, TestStatus, Timestamp, Tracking,
 };
 use devmason_repository::{
     Actor, Cases, NewBuild, NewProject, Options, PackedCases, Recorded, Registered, Repository,
@@ -256,16 +256,19 @@ impl Bench {
         }
         drop(server);
 
-        let filled = |cases: usize| -> Result<Server> {
+        let filled = |cases: usize| -> Result<(Server, BuildId)> {
             let url =
                 self.database(&format!("history_{cases}_{}", kind.name().to_lowercase()), kind);
             let (repository, project) = fresh(&url)?;
             let tests: Vec<TestResult> = (0..OF_BUILD).map(|at| case(1, at)).collect();
             let packed = repository.test_pack(project, &tests)?;
             let builds: Vec<usize> = (0..cases / OF_BUILD).collect();
+            let mut last = None;
             for some in builds.chunks(100) {
                 let new = some.iter().map(|n| build(project, *n, packed.clone()));
-                store(&*repository, &new.collect::<Result<Vec<_>>>()?)?;
+                let new = new.collect::<Result<Vec<_>>>()?;
+                last = new.last().map(|new| new.id);
+                store(&*repository, &new)?;
             }
             drop(repository);
             if matches!(kind, Kind::Postgres) {
@@ -273,9 +276,9 @@ impl Bench {
                 self.cluster.sql(&url, "vacuum analyze");
                 self.cluster.sql(&url, "checkpoint");
             }
-            Server::start(&self.program, &url)
+            Ok((Server::start(&self.program, &url)?, last.context("no build")?))
         };
-        let (small, large) = (filled(1_000_000)?, filled(100_000_000)?);
+        let ((small, of_small), (large, of_large)) = (filled(1_000_000)?, filled(100_000_000)?);
         let histories: Rc<Vec<Vec<u8>>> = Rc::new(
             (0..400)
                 .map(|n| {
@@ -292,7 +295,20 @@ impl Bench {
             history.ours.push(self.rate(&large, 4, &histories)?);
             history.yardstick.push(self.rate(&small, 4, &histories)?);
         }
-        Ok(vec![page, history])
+        let what = format!("insight of 5k cases, {}, vs. its list of 1000 tests", kind.name());
+        let mut insight = figure("C9", what, "/s", Goal::AtLeast(0.1));
+        let what = format!("insight at 100M cases, {}, vs. at 1M", kind.name());
+        let mut scaled = figure("C10", what, "/s", Goal::AtLeast(0.9));
+        for _ in 0..self.rounds {
+            let lists = different(of_large, "tests?per_page=1000&from=", 4_000);
+            let rate = self.rate(&large, 1, &different(of_large, "insight?from=", 10_000))?;
+            insight.ours.push(rate);
+            insight.yardstick.push(self.rate(&large, 1, &lists)?);
+            scaled.ours.push(rate);
+            let insights = different(of_small, "insight?from=", 10_000);
+            scaled.yardstick.push(self.rate(&small, 1, &insights)?);
+        }
+        Ok(vec![page, history, insight, scaled])
     }
 
     /// Small reports while very large ones arrive.
@@ -353,6 +369,11 @@ impl Bench {
         memory.ours.push(most);
         Ok(memory)
     }
+}
+
+/// Requests for a part of a build that differ in a number, and so many that none is cached.
+fn different(build: BuildId, part: &str, many: usize) -> Rc<Vec<Vec<u8>>> {
+    Rc::new((0..many).map(|n| get(&format!("/p1/builds/{build}/{part}{n}"))).collect())
 }
 
 /// A report whose cases say little, so that many fit into a request.

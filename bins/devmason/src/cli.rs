@@ -157,20 +157,26 @@ pub(crate) enum Command {
         #[arg(long, short = 'n', default_value_t = 20)]
         limit: u32,
     },
-    /// Show a build and its steps
+    /// Show a build, its failures and its steps
     Show {
         /// Id of the build, or `latest`
         #[arg(default_value = "latest")]
         build: String,
+        /// The latest build of this branch
+        #[arg(long, conflicts_with = "build")]
+        branch: Option<String>,
         /// Include the output of the steps
         #[arg(long)]
         output: bool,
     },
-    /// List a build's test cases
+    /// List a build's test cases; failures with their class, such as new or flaky
     Tests {
         /// Id of the build, or `latest`
         #[arg(default_value = "latest")]
         build: String,
+        /// The latest build of this branch
+        #[arg(long, conflicts_with = "build")]
+        branch: Option<String>,
         /// Only test cases with this status: passed, flaky, skipped, failed or error; repeatable
         #[arg(long, value_name = "STATUS")]
         status: Vec<String>,

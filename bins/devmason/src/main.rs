@@ -170,8 +170,12 @@ fn act(settings: &Settings, command: Command) -> Result<u8, Problem> {
             };
             gate::gate(settings, &question)
         }
-        Command::Show { build, output } => show::build(settings, &build, output),
-        Command::Tests { build, status, failed } => show::tests(settings, &build, &status, failed),
+        Command::Show { build, branch, output } => {
+            show::build(settings, (&build, branch.as_deref()), output)
+        }
+        Command::Tests { build, branch, status, failed } => {
+            show::tests(settings, (&build, branch.as_deref()), &status, failed)
+        }
         Command::Wait { build, timeout } => {
             show::wait(settings, &build, Duration::from_secs(timeout))
         }

@@ -1,5 +1,6 @@
 //! Commands that read from the server.
 
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use devmason_client::{Document, Error, Session, blocking};
@@ -180,14 +181,38 @@ pub(crate) fn find(
     }
 }
 
-pub(crate) fn build(settings: &Settings, id: &str, output: bool) -> Result<u8, Problem> {
+/// A build by its id, or the newest of a branch.
+fn chosen(
+    settings: &Settings,
+    client: &blocking::Client,
+    (id, branch): (&str, Option<&str>),
+) -> Result<Document, Problem> {
+    let Some(branch) = branch else { return find(settings, client, id) };
+    let project = client.project(&settings.project()?)?;
+    let list = project.link("build-list").unwrap_or_default();
+    let branch_is = utf8_percent_encode(branch, NON_ALPHANUMERIC);
+    let found = client.get(&format!("{list}?per_page=1&fields=links&branch={branch_is}"))?;
+    let newest = found.list("builds").into_iter().next();
+    let link = newest.and_then(|build| build.link("self"));
+    let link = link.ok_or_else(|| Problem::usage(format!("no build of branch '{branch}'")))?;
+    Ok(client.get(&link)?)
+}
+
+/// The insight of a build, if the server can say it now; one of an older version has none.
+fn insight(client: &blocking::Client, build: &Document, query: &str) -> Option<Document> {
+    let link = build.link("insight")?;
+    let found = client.get(&format!("{link}{query}"));
+    found.map_err(|error| say(&format!("no verdict: {error}"))).ok()
+}
+
+pub(crate) fn build(
+    settings: &Settings,
+    which: (&str, Option<&str>),
+    output: bool,
+) -> Result<u8, Problem> {
     let client = client(settings)?;
-    let build = find(settings, &client, id)?;
-    // A server of an older version has none.
-    let insight = match build.link("insight").filter(|_| !settings.json) {
-        Some(link) => client.get(&link).map_err(|error| say(&format!("no verdict: {error}"))).ok(),
-        None => None,
-    };
+    let build = chosen(settings, &client, which)?;
+    let insight = if settings.json { None } else { insight(&client, &build, "") };
     show(settings, &build, || {
         let href = build.link("self").unwrap_or_default();
         print(&format!("{} {}", word(&build), build.text("id")))?;
@@ -219,22 +244,31 @@ pub(crate) fn build(settings: &Settings, id: &str, output: bool) -> Result<u8, P
 
 pub(crate) fn tests(
     settings: &Settings,
-    id: &str,
+    which: (&str, Option<&str>),
     status: &[String],
     failed: bool,
 ) -> Result<u8, Problem> {
     let client = client(settings)?;
-    let build = find(settings, &client, id)?;
+    let build = chosen(settings, &client, which)?;
     let Some(tests) = build.link("tests") else {
         return Err(Problem::failed("the build has no test cases"));
     };
     let status = if failed { "failed,error".to_owned() } else { status.join(",") };
+    let insight =
+        if settings.json { None } else { insight(&client, &build, "?kind=test&per_page=1000") };
+    let failures = insight.map(|insight| insight.list("failures")).unwrap_or_default();
+    let classes: HashMap<&str, &str> =
+        failures.iter().map(|failure| (failure.text("name"), failure.text("class"))).collect();
     let mut next = Some(format!("{tests}?per_page=1000&status={status}"));
     while let Some(page) = next {
         let page = client.get(&page)?;
         show(settings, &page, || {
             page.list("tests").iter().try_for_each(|test| {
-                print(&format!("{:<8} {}", test.text("status"), test.text("full_name")))?;
+                let (status, name) = (test.text("status"), test.text("full_name"));
+                let is_bad = matches!(status, "failed" | "error");
+                let class = classes.get(name).filter(|_| is_bad);
+                let class = class.map(|class| format!("  ({class})")).unwrap_or_default();
+                print(&format!("{status:<8} {name}{class}"))?;
                 let message = test.0.get("failure").and_then(|failure| failure.get("message"));
                 match message.and_then(Value::as_str) {
                     Some(message) => {

@@ -56,6 +56,14 @@ fn a_gate_passes_what_the_mainline_broke_and_fails_what_the_change_did() {
     // What is shown of a build begins with it.
     let shown = out(&home.run(at, &["show", "f2"]));
     assert!(shown.starts_with("failure f2\ngate: fail: 1 failure is new"), "{shown}");
+    let shown = out(&home.run(at, &["show", "--branch", "main"]));
+    assert!(
+        shown.starts_with("failure m2\ngate: fail: 1 failure is new since m1 of main"),
+        "{shown}"
+    );
+    let shown = out(&home.run(at, &["tests", "--branch", "f", "--failed"]));
+    assert!(shown.contains("failed   a::x  (failing)") && shown.contains("a::y  (new)"), "{shown}");
+    assert_eq!(code(&home.run(at, &["show", "--branch", "nowhere"])), 2);
     let of_main = out(&home.run(at, &["builds", "--branch", "main"]));
     assert_eq!(of_main.lines().count(), 2, "{of_main}");
 }

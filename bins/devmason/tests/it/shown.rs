@@ -47,7 +47,9 @@ fn builds_steps_tests_and_tags_are_shown() {
     assert!(builds.starts_with("success  2 ") && builds.contains("failure  1 "), "{builds}");
     assert_eq!(show(&["builds", "--where", "success:false"]).lines().count(), 1);
     assert!(show(&["show", "--output"]).contains("hello"));
-    assert!(show(&["tests", "1", "--failed"]).starts_with("failed   a::y\n         no\n"));
+    assert!(
+        show(&["tests", "1", "--failed"]).starts_with("failed   a::y  (unknown)\n         no\n")
+    );
     assert_eq!(show(&["tags"]), "arm\nlinux\n");
     let json: Value = serde_json::from_str(&show(&["show", "1", "--json"])).unwrap();
     assert_eq!(json["id"], "1");
