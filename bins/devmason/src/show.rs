@@ -9,7 +9,6 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
 use crate::files::words;
-
 use crate::settings::Settings;
 use crate::verdict::{headline, shown_failure};
 use crate::{Problem, print, print_json, print_output, say};

@@ -15,17 +15,15 @@ use devmason_domain::insight::{
 use devmason_domain::{
     Build, BuildId, Origin, Outcome, Project, Signature, State, TestFailure, said,
 };
-use devmason_repository::Repository;
+use devmason_repository::{Repository, Result as Answer};
 
 use baseline::Search;
 pub(crate) use baseline::{Baseline, Found, Refused};
 pub(crate) use branch::{BranchFilter, newest, newest_of};
 pub(crate) use others::Other;
-use windows::{Place, Windows};
+use windows::{Place, Windows, draw};
 
-use crate::budget::{Hold, Lane};
-
-type Answer<T> = devmason_repository::Result<T>;
+use crate::budget::Hold;
 
 /// Memory for a test that is compared, and for a case of those that are read at once, in bytes.
 const TEST: u64 = 400;
@@ -201,13 +199,6 @@ impl Insight {
             }
         }
     }
-}
-
-/// Draws memory for a comparison.
-fn draw(hold: &Hold, bytes: u64) -> Answer<()> {
-    let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
-    hold.draw_blocking(Lane::Work, bytes)
-        .map_err(|_| devmason_repository::Error::Busy("no memory is free".into()))
 }
 
 /// A comparison of a build that no other build was pushed to yet.

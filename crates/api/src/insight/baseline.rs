@@ -4,9 +4,7 @@ use devmason_domain::insight::{Asked, is_mass_failure};
 use devmason_domain::{
     Build, BuildId, BuildKey, MAINLINES, Origin, Outcome, Project, Slug, Tag, Track,
 };
-use devmason_repository::{Among, Repository, Tracked};
-
-use super::Answer;
+use devmason_repository::{Among, Repository, Result as Answer, Tracked};
 
 /// Number of builds among which the previous one, and the last green one, are sought: the others are mass
 /// failures, of the same commit, or red.

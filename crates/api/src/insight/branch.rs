@@ -2,9 +2,8 @@
 
 use devmason_domain::query::Selection;
 use devmason_domain::{Build, Project};
-use devmason_repository::{BuildQuery, OfBranch, Repository, Scope, Start};
+use devmason_repository::{BuildQuery, OfBranch, Repository, Result as Answer, Scope, Start};
 
-use super::Answer;
 use super::baseline::mainline;
 use crate::params::Params;
 

@@ -2,9 +2,8 @@
 
 use devmason_domain::insight::{Comparison, OTHERS, RECENT};
 use devmason_domain::{Build, BuildKey, Track};
-use devmason_repository::{Among, Repository, Tracked};
+use devmason_repository::{Among, Repository, Result as Answer, Tracked};
 
-use super::Answer;
 use super::windows::run;
 
 /// Maximum number of test cases that are read.

@@ -6,11 +6,10 @@ use devmason_domain::insight::{
     Case, Comparison, Run, SOUGHT, Side, WINDOW, is_bad_itself, is_mass_failure,
 };
 use devmason_domain::{Build, BuildId, BuildKey, ProjectId, Timestamp, Track, TrackKey};
-use devmason_repository::{Among, Repository, Tracked};
+use devmason_repository::{Among, Repository, Result as Answer, Tracked};
 
 use super::baseline::Found;
-use super::{Answer, draw};
-use crate::budget::Hold;
+use crate::budget::{Hold, Lane};
 
 /// Number of builds in a page of a track.
 const PAGE: u64 = 100;
@@ -303,4 +302,11 @@ pub(super) fn run(build: &Tracked) -> Run {
         is_mass_failure: is_mass_failure(&build.tests),
         is_bad_itself: is_bad_itself(build.success, build.failed_steps, &build.tests),
     }
+}
+
+/// Draws memory for a comparison.
+pub(super) fn draw(hold: &Hold, bytes: u64) -> Answer<()> {
+    let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+    hold.draw_blocking(Lane::Work, bytes)
+        .map_err(|_| devmason_repository::Error::Busy("no memory is free".into()))
 }

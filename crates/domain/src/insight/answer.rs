@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{Class, Elsewhere, FailureKey, Flaky, Item, Since};
+use super::elsewhere::Elsewhere;
+use super::flaky::Flaky;
+use super::items::{Class, FailureKey, Item};
+use super::streak::Since;
 use crate::{BuildId, TestStatus};
 
 /// A failure of a build.

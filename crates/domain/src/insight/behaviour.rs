@@ -4,11 +4,13 @@
 mod elsewhere;
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::*;
+use crate::{BuildId, TestStatus, TestSummary, Timestamp};
 
 const DAY: i64 = 24 * 3600 * 1_000_000;
 

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 
+use super::answer::{Answer, Failure, Placed};
 use super::elsewhere::{Other, elsewhere, evidence_elsewhere};
 use super::flaky::{Evidence, Flaky, evidence};
+use super::items::{Case, Class, FailureKey, Item, Run, Side, StepRun, WINDOW, unexplained};
 use super::streak::{Since, Streak};
 use super::subject::{Past, Subject, as_case, worst};
-use super::{
-    Answer, Case, Class, Failure, FailureKey, Item, Placed, Run, Side, StepRun, WINDOW, unexplained,
-};
+
 use crate::{BuildId, TestStatus, Timestamp};
 
 /// Length of a streak of failures that nobody calls flaky.

@@ -1,8 +1,8 @@
 //! What came of an item in the other active tracks of the project.
 
 use super::flaky::{Evidence, evidence};
+use super::items::{FailureKey, Run};
 use super::subject::{Past, Subject};
-use super::{FailureKey, Run};
 use crate::Timestamp;
 
 /// Maximum number of other tracks that are looked at.

@@ -2,8 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::items::{FailureKey, Run};
 use super::subject::Past;
-use super::{FailureKey, Run};
 use crate::{BuildId, TestStatus, Timestamp};
 
 /// Evidence is at most this old when the build starts, in microseconds: 30 days.

@@ -1,6 +1,6 @@
 //! Streaks: how long something has failed without a break.
 
-use super::Run;
+use super::items::Run;
 use super::subject::Past;
 use crate::BuildId;
 

@@ -1,6 +1,6 @@
 //! An item, and what is known of its past.
 
-use super::{Case, FailureKey, Side, StepRun, WINDOW};
+use super::items::{Case, FailureKey, Side, StepRun, WINDOW};
 use crate::TestStatus;
 
 /// A run of an item in a build of a window.
