@@ -132,29 +132,24 @@ impl<'a> Panel<'a> {
         let changed = changes.into_iter().filter(|(count, _)| *count > 0);
         let changed =
             changed.map(|(count, word)| Count { text: format!("{count} {word}"), query: None });
-        let items = |title: &str, all: &'a [ItemDocument], count: u64| {
-            let names = fitting(all, LIST_BYTES, |item| size(&item.name)).take(LISTED);
+        let items = |title: &str, all: Vec<(&str, &'a str)>, count: u64| {
+            let shown = fitting(&all, LIST_BYTES, |(_, name)| size(name)).take(LISTED);
             let names: Vec<_> =
-                names.map(|item| (test(item.kind, &item.name), cut(&item.name, TEXT))).collect();
+                shown.map(|(kind, name)| (test(kind, name), cut(name, TEXT))).collect();
             let more = count.saturating_sub(names.len() as u64);
             (!names.is_empty()).then(|| Items { title: format!("{count} {title}"), names, more })
         };
+        let named = |all: &'a [ItemDocument]| -> Vec<(&str, &'a str)> {
+            all.iter().map(|item| (item.kind, item.name.as_str())).collect()
+        };
+        let fixed = of.fixed.iter().map(|item| (item.kind, item.name.as_str())).collect();
         let missing = of.missing.as_deref().unwrap_or_default();
-        let fixed = fitting(&of.fixed, LIST_BYTES, |item| size(&item.name)).take(LISTED);
-        let fixed: Vec<_> =
-            fixed.map(|item| (test(item.kind, &item.name), cut(&item.name, TEXT))).collect();
-        let more = counts.fixed.saturating_sub(fixed.len() as u64);
-        let fixed = (!fixed.is_empty()).then(|| Items {
-            title: format!("{} fixed", counts.fixed),
-            names: fixed,
-            more,
-        });
         let lists = [
-            fixed,
-            items("missing", missing, counts.missing.unwrap_or(0)),
-            items("newly flaky", &of.new_flaky, counts.new_flaky),
-            items("skipped that ran before", &of.skipped, counts.skipped),
-            items("added", &of.added, counts.added),
+            items("fixed", fixed, counts.fixed),
+            items("missing", named(missing), counts.missing.unwrap_or(0)),
+            items("newly flaky", named(&of.new_flaky), counts.new_flaky),
+            items("skipped that ran before", named(&of.skipped), counts.skipped),
+            items("added", named(&of.added), counts.added),
         ];
         let project_of = |found: &FoundBaseline| found.project.parse().ok();
         let of_baseline: Slug =
