@@ -7,6 +7,7 @@ mod queries;
 mod tuned;
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
@@ -20,6 +21,10 @@ use glance::Glance;
 
 type Conn = diesel::sqlite::SqliteConnection;
 type Db = diesel::sqlite::Sqlite;
+
+/// How long the first connection is tried for, and the pause between two tries.
+const FIRST_WAIT: Duration = Duration::from_secs(5);
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/sqlite");
 
@@ -35,7 +40,7 @@ fn store(path: &str, options: &Options) -> Result<queries::Store> {
     keep_private(path);
     let file = path;
     let path = &existing(file);
-    let mut conn = connect(path, Role::Writer)?;
+    let mut conn = first_writer(path)?;
     conn.immediate_transaction::<_, Fault, _>(|conn| migrate(conn, MIGRATIONS)).map_err(
         |fault| match fault.into_error() {
             Error::Corrupt(cause) => Error::Backend(cause),
@@ -69,6 +74,20 @@ fn store(path: &str, options: &Options) -> Result<queries::Store> {
         trouble,
         names: queries::Names::default(),
     })
+}
+
+/// Opens the first connection of a server.
+///
+/// Where several servers start on an empty file, each turns its log into a write-ahead log, and
+/// SQLite refuses some of them at once, whatever their `busy_timeout`: waiting could be a deadlock.
+fn first_writer(path: &str) -> Result<Conn> {
+    let end = Instant::now() + FIRST_WAIT;
+    loop {
+        match connect(path, Role::Writer) {
+            Err(Error::Busy(_)) if Instant::now() < end => std::thread::sleep(FIRST_PAUSE),
+            result => return result,
+        }
+    }
 }
 
 /// The URI of a file that must exist: a later connection must not create an empty database in place
@@ -126,5 +145,23 @@ mod tests {
         assert!(store.trouble.is_full());
         store.ready().unwrap();
         assert!(!store.trouble.is_full());
+    }
+
+    #[test]
+    fn no_server_is_refused_while_others_open_the_same_empty_file() {
+        let directory = tempfile::tempdir().unwrap();
+        for file in 0..100 {
+            let file = format!("{}/{file}.db", directory.path().display());
+            keep_private(&file);
+            let (path, together) = (existing(&file), std::sync::Barrier::new(6));
+            std::thread::scope(|scope| {
+                for _ in 0..6 {
+                    scope.spawn(|| {
+                        together.wait();
+                        first_writer(&path).unwrap();
+                    });
+                }
+            });
+        }
     }
 }
