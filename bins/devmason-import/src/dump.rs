@@ -5,7 +5,7 @@
 use anyhow::{Context, Result};
 use devmason_domain::{
     BuildId, JsonObject, Outcome, Step, StepName, TestDetails, TestFailure, TestResult, TestStatus,
-    Timestamp, Tracking, VariantPart,
+    Timestamp, Tracking, Triage, VariantPart,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -64,6 +64,7 @@ pub(crate) struct TrackingLine {
     mainline: Option<String>,
     variant_by: Option<Vec<String>>,
     gate: String,
+    triage: Option<String>,
 }
 
 impl From<&Tracking> for TrackingLine {
@@ -72,6 +73,7 @@ impl From<&Tracking> for TrackingLine {
             mainline: of.mainline.clone(),
             variant_by: Some(of.variant_by.iter().map(ToString::to_string).collect()),
             gate: of.gate.to_string(),
+            triage: Some(of.triage.as_str().to_owned()),
         }
     }
 }
@@ -87,8 +89,33 @@ impl TryFrom<TrackingLine> for Tracking {
                 .map_or_else(|| Ok(VariantPart::usual()), parts)
                 .context("variant_by")?,
             gate: line.gate.parse().context("gate")?,
+            triage: line
+                .triage
+                .map_or_else(|| Ok(Triage::default()), |text| text.parse())
+                .context("triage")?,
         })
     }
+}
+
+#[derive(Serialize, Deserialize)]
+pub(crate) struct IssueLine {
+    pub(crate) kind: String,
+    pub(crate) project: String,
+    pub(crate) id: Uuid,
+    pub(crate) title: String,
+    pub(crate) url: Option<String>,
+    pub(crate) note: Option<String>,
+    pub(crate) test: Option<String>,
+    pub(crate) message: Option<String>,
+    pub(crate) signature: Option<String>,
+    pub(crate) branch: Option<String>,
+    pub(crate) variant: Option<String>,
+    pub(crate) mute: bool,
+    pub(crate) expires: Option<At>,
+    pub(crate) closed_at: Option<At>,
+    pub(crate) creator: Option<String>,
+    pub(crate) created_at: At,
+    pub(crate) updated_at: At,
 }
 
 #[derive(Serialize, Deserialize)]

@@ -4,13 +4,16 @@ use std::collections::HashMap;
 use std::io::{BufWriter, Write};
 
 use anyhow::Result;
-use devmason_domain::{AccountId, Build, Outcome, PageRequest, PlainText, Project};
+use devmason_domain::{
+    AccountId, Build, Issue, IssueDetails, Outcome, PageRequest, PlainText, Project,
+};
 use devmason_repository::{BuildQuery, Listing, Repository, Scope, Start, TestQuery};
 use indicatif::ProgressBar;
 use serde::Serialize;
 
 use crate::dump::{
-    BuildLine, ComponentLine, ProjectLine, StepLine, TagLine, TestLine, TypeLine, UserLine, raw,
+    BuildLine, ComponentLine, IssueLine, ProjectLine, StepLine, TagLine, TestLine, TypeLine,
+    UserLine, raw,
 };
 
 /// Objects read at once.
@@ -112,6 +115,12 @@ pub(crate) fn whole(repository: &dyn Repository, to: impl Write, bar: &ProgressB
         })?;
         bar.inc_length(repository.build_tally(&Scope::Project(project.id))?.members);
     }
+    for placed in all(|offset| Ok(repository.issue_query(&listing(offset))?.items))? {
+        // An issue without its project has just been deleted.
+        if let Some(project) = projects.iter().find(|project| project.id == placed.project) {
+            out.line(&issue(project, placed.issue))?;
+        }
+    }
     for project in &projects {
         builds(repository, project, &mut out, bar)?;
     }
@@ -126,6 +135,29 @@ pub(crate) fn whole(repository: &dyn Repository, to: impl Write, bar: &ProgressB
     }
     bar.finish_and_clear();
     Ok(out.file.flush()?)
+}
+
+fn issue(project: &Project, of: Issue) -> IssueLine {
+    let IssueDetails { title, url, note, fitting, mute, expires, closed_at } = of.details;
+    IssueLine {
+        kind: "issue".to_owned(),
+        project: project.slug.to_string(),
+        id: of.id,
+        title: title.to_string(),
+        url: url.map(|text| text.to_string()),
+        note: note.map(|text| text.to_string()),
+        test: fitting.test.map(|text| text.to_string()),
+        message: fitting.message.map(|text| text.to_string()),
+        signature: fitting.signature.map(|text| text.to_string()),
+        branch: fitting.branch.map(|text| text.to_string()),
+        variant: fitting.variant.map(|text| text.to_string()),
+        mute,
+        expires: expires.map(Into::into),
+        closed_at: closed_at.map(Into::into),
+        creator: of.creator.map(|(_, username)| username.to_string()),
+        created_at: of.created_at.into(),
+        updated_at: of.updated_at.into(),
+    }
 }
 
 fn builds<W: Write>(

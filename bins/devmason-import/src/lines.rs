@@ -4,16 +4,17 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use anyhow::{Context, Result, anyhow};
 use devmason_domain::{
-    AccountId, BuildId, ClientRecord, ComponentDetails, Digest, PasswordHash, PlainText, Project,
-    Report, Slug, Tag, Timestamp, Username,
+    AccountId, BuildId, ClientRecord, ComponentDetails, Digest, Fitting, Invalid, IssueDetails,
+    PasswordHash, PlainText, Project, Report, Slug, Tag, Timestamp, Username,
 };
 use devmason_hypermedia::document::{IncomingBuild, parse};
 use devmason_repository::{
-    Actor, Created, Moved, Named, NewAccount, NewBuild, NewComponent, NewComponentType, NewProject,
-    Registered, Repository, TestReport,
+    Actor, Created, Filed, Moved, Named, NewAccount, NewBuild, NewComponent, NewComponentType,
+    NewIssue, NewProject, Registered, Repository, TestReport,
 };
 use indicatif::ProgressBar;
 use serde::de::DeserializeOwned;
@@ -21,7 +22,8 @@ use uuid::Uuid;
 
 use crate::batch::Batch;
 use crate::dump::{
-    BuildLine, ComponentLine, Kind, ProjectLine, TagLine, TypeLine, UserLine, id, object, outcome,
+    At, BuildLine, ComponentLine, IssueLine, Kind, ProjectLine, TagLine, TypeLine, UserLine, id,
+    object, outcome,
 };
 use crate::export::{all, listing};
 use crate::{Cli, Counts, say};
@@ -143,6 +145,7 @@ impl Lines<'_> {
             Some("componenttype") => self.component_type(read(text)?),
             Some("component") => self.component(read(text)?),
             Some("project") => self.project(read(text)?),
+            Some("issue") => self.issue(read(text)?),
             Some("build") => self.build(read(text)?),
             Some("tag") => self.tag(read(text)?),
             Some(other) => Err(anyhow!("kind: unknown kind '{other}'")),
@@ -279,6 +282,50 @@ impl Lines<'_> {
         let project = found.with_context(|| format!("project: '{slug}' not found"))?;
         self.projects.insert(slug.to_owned(), project.clone());
         Ok(project)
+    }
+
+    fn issue(&mut self, line: IssueLine) -> Result<()> {
+        fn text<T: FromStr<Err = Invalid>>(
+            name: &'static str,
+            text: Option<String>,
+        ) -> Result<Option<T>> {
+            text.map(|text| text.parse()).transpose().context(name)
+        }
+        let project = self.find_project(&line.project)?;
+        let at = |at: Option<At>| at.map(TryInto::try_into).transpose();
+        let new = NewIssue {
+            id: line.id,
+            project: project.id,
+            details: IssueDetails {
+                title: line.title.parse().context("title")?,
+                url: text("url", line.url)?,
+                note: text("note", line.note)?,
+                fitting: Fitting {
+                    test: text("test", line.test)?,
+                    message: text("message", line.message)?,
+                    signature: text("signature", line.signature)?,
+                    branch: text("branch", line.branch)?,
+                    variant: text("variant", line.variant)?,
+                },
+                mute: line.mute,
+                expires: at(line.expires).context("expires")?,
+                closed_at: at(line.closed_at).context("closed_at")?,
+            },
+            creator: self.actor(line.creator.as_deref())?,
+            claim: None,
+        };
+        let times = (
+            Moved::Issue(project.id, line.id),
+            line.created_at.try_into()?,
+            line.updated_at.try_into()?,
+        );
+        if self.repository.issue_find(project.id, line.id)?.is_some() {
+            return self.created(false, times);
+        }
+        match self.repository.issue_create(&new)? {
+            Filed::TooMany => Err(anyhow!("the project has too many open issues")),
+            filed => self.created(matches!(filed, Filed::New(_)), times),
+        }
     }
 
     fn build(&mut self, line: BuildLine) -> Result<()> {

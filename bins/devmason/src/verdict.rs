@@ -46,8 +46,36 @@ pub(crate) fn shown_failure(failure: &Document) -> String {
         let number = |name| flaky.get(name).and_then(Value::as_u64).unwrap_or(0);
         line += &format!("  flaky {}/{}", number("flakes"), number("runs"));
     }
+    for issue in failure.list("known") {
+        let effect = match () {
+            () if issue.0.get("returned") == Some(&Value::Bool(true)) => "returned",
+            () if issue.0.get("mute") == Some(&Value::Bool(true)) => "muted",
+            () => "known",
+        };
+        line += &format!("  {effect}: {}", issue.text("title"));
+    }
     match failure.text("message").lines().next() {
         Some(message) => format!("{line}  {message}"),
         None => line,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_failure_names_the_issues_that_explain_it() {
+        let known = |mute: bool, returned: bool| {
+            let issue = json!({"title": "port", "mute": mute, "returned": returned});
+            let failure =
+                json!({"class": "new", "name": "a", "known": [issue], "message": "no\nat b"});
+            shown_failure(&Document(failure))
+        };
+        assert_eq!(known(true, false), "new      a  muted: port  no");
+        assert_eq!(known(false, false), "new      a  known: port  no");
+        assert_eq!(known(true, true), "new      a  returned: port  no");
     }
 }

@@ -33,6 +33,8 @@ pub(crate) fn is_form(request: &HttpRequest, resource: &Resource) -> bool {
             | Resource::Project(_)
             | Resource::Build(..)
             | Resource::Reparse(..)
+            | Resource::IssueList(_)
+            | Resource::Issue(..)
             | Resource::User(_)
             | Resource::Session
     );
@@ -71,8 +73,10 @@ pub(crate) fn read(
         return Err(ApiError::ForeignForm);
     }
     let method = match (fields.first("_method"), resource) {
-        (Some("POST"), Resource::Reparse(..)) => Method::Post,
-        (_, Resource::Reparse(..)) => return Err(bad("_method", "must be POST")),
+        (Some("POST"), Resource::Reparse(..) | Resource::IssueList(_)) => Method::Post,
+        (_, Resource::Reparse(..) | Resource::IssueList(_)) => {
+            return Err(bad("_method", "must be POST"));
+        }
         (Some("PUT"), _) => Method::Put,
         (Some("DELETE"), _) => Method::Delete,
         _ => return Err(bad("_method", "must be PUT or DELETE")),
@@ -92,7 +96,8 @@ pub(crate) fn read(
         }
         other => other.clone(),
     };
-    if method == Method::Delete {
+    // An issue is easily created again.
+    if method == Method::Delete && !matches!(resource, Resource::Issue(..)) {
         let name = match &resource {
             Resource::Project(slug) => slug.to_string(),
             Resource::Build(_, key) => key.to_string(),
@@ -105,22 +110,49 @@ pub(crate) fn read(
     let then = match (&resource, method) {
         (Resource::Project(_), Method::Delete) => Resource::ProjectList,
         (Resource::Build(slug, _), _) => Resource::BuildList(slug.clone()),
+        (Resource::Issue(slug, _), Method::Delete) => Resource::IssueList(slug.clone()),
         (Resource::Reparse(slug, key), _) => Resource::Receipt(slug.clone(), key.clone()),
         // A new password ends all sessions.
         (Resource::User(_), _) => Resource::Session,
         (other, _) => other.clone(),
     };
-    let document: Map<String, Value> = fields
-        .with_prefix("")
-        .filter(|(name, _)| !name.starts_with('_'))
-        .map(|(name, value)| (name, Value::String(value)))
-        .collect();
-    let body = if method != Method::Put {
-        Bytes::new()
-    } else {
-        Value::Object(document).to_string().into()
+    let is_issue = matches!(resource, Resource::IssueList(_) | Resource::Issue(..));
+    let document = if is_issue { issue(fields) } else { texts(fields).collect() };
+    let has_body = match resource {
+        Resource::Reparse(..) => false,
+        _ => method != Method::Delete,
     };
+    let body = if has_body { Value::Object(document).to_string().into() } else { Bytes::new() };
     Ok(Asked { method, resource, body, then })
+}
+
+/// The fields of a form that are members of a document.
+fn texts(fields: &Params) -> impl Iterator<Item = (String, Value)> {
+    let named = fields.with_prefix("").filter(|(name, _)| !name.starts_with('_'));
+    named.map(|(name, value)| (name, Value::String(value)))
+}
+
+/// The document of an issue. An empty field says that the issue has none of it.
+fn issue(fields: &Params) -> Map<String, Value> {
+    let mut document = Map::new();
+    let fitting: Map<String, Value> = fields
+        .with_prefix("match.")
+        .map(|(name, text)| (name, if text.is_empty() { Value::Null } else { text.into() }))
+        .collect();
+    for (name, value) in texts(fields).filter(|(name, _)| !name.starts_with("match.")) {
+        let value = match (name.as_str(), value.as_str().unwrap_or_default()) {
+            ("mute", text) => Value::Bool(text == "true"),
+            ("url" | "note" | "expires", "") => Value::Null,
+            // Browsers send a day.
+            ("expires", day) if day.len() == 10 => Value::String(format!("{day}T00:00:00Z")),
+            _ => value,
+        };
+        document.insert(name, value);
+    }
+    if !fitting.is_empty() {
+        document.insert("match".to_owned(), Value::Object(fitting));
+    }
+    document
 }
 
 /// A redirect to a page.

@@ -2,6 +2,7 @@
 
 mod baseline;
 mod branch;
+mod known;
 mod others;
 mod windows;
 
@@ -10,16 +11,19 @@ use std::sync::Arc;
 
 use devmason_domain::gate::{Limit, Rule, Verdict};
 use devmason_domain::insight::{
-    Answer as Compared, Asked, Class, Comparison, FailureKey, Item, Looked, Side, is_bad_itself,
+    Answer as Compared, Asked, Class, Comparison, Failure, FailureKey, Item, Looked, Side,
+    is_bad_itself,
 };
 use devmason_domain::{
-    Build, BuildId, Origin, Outcome, Project, Signature, State, TestFailure, said,
+    Build, BuildId, Origin, Outcome, Project, ProjectId, Signature, State, TestFailure, Timestamp,
+    said,
 };
-use devmason_repository::{Repository, Result as Answer};
+use devmason_repository::{Repository, Result as Answer, Scope};
 
 use baseline::Search;
 pub(crate) use baseline::{Baseline, Found, Refused};
 pub(crate) use branch::{BranchFilter, newest, newest_of};
+pub(crate) use known::{Known, Relevant, last_seen};
 pub(crate) use others::Other;
 use windows::{Place, Windows, draw};
 
@@ -46,6 +50,8 @@ pub(crate) struct Insight {
     pub(crate) places: HashMap<BuildId, Place>,
     /// The other tracks that were looked at.
     pub(crate) others: Vec<Other>,
+    /// The issues that explain its failures.
+    pub(crate) known: Known,
     /// Number of builds before the baseline that were looked at.
     pub(crate) window: usize,
     /// Whether all builds have their tracks, and none were left out for their size.
@@ -80,12 +86,15 @@ impl Insight {
         let mut keys = windows.comparison.failure_keys();
         keys.truncate(SIGNATURES);
         let other = found.map(|found| found.project.id).filter(|id| *id != project.id);
+        let mut issues = Known::read(repository, project.id, (track, build.started))?;
         let mut signatures = HashMap::with_capacity(keys.len());
         let mut known: HashMap<Signature, Arc<Signature>> = HashMap::new();
         for of in [Some(project.id), other].into_iter().flatten() {
             for some in keys.chunks(TEXTS) {
                 for (key, failure) in repository.failure_list(of, some)? {
-                    if let Some(signature) = Signature::of(&failure) {
+                    let signature = Signature::of(&failure);
+                    issues.hear(key, &failure, signature.as_ref())?;
+                    if let Some(signature) = signature {
                         let shared = known
                             .entry(signature)
                             .or_insert_with_key(|signature| Arc::new(signature.clone()));
@@ -94,7 +103,12 @@ impl Insight {
                 }
             }
         }
-        let compared = windows.comparison.answer(&signatures, |side: Side| windows.is_whole(side));
+        issues.explain(repository, project.id, windows.comparison.failed())?;
+        let compared = windows.comparison.answer(
+            &signatures,
+            |side: Side| windows.is_whole(side),
+            |item| issues.closed(item),
+        );
         let (window, is_cut) = windows.window();
         let mut is_complete = !is_cut && repository.tracks_are_complete(project.id)?;
         if let Some(other) = other {
@@ -105,6 +119,7 @@ impl Insight {
             compared,
             places: windows.places,
             others,
+            known: issues,
             window,
             is_complete,
             lacking: windows.numbers.lacking,
@@ -117,9 +132,10 @@ impl Insight {
         let comparison = begun(repository, build, None, |_| false)?;
         Ok(Self {
             baseline: Baseline { used: None, found: Err(reason) },
-            compared: comparison.answer(&HashMap::new(), |_| true),
+            compared: comparison.answer(&HashMap::new(), |_| true, |_| None),
             places: HashMap::from([(build.id, (build.key(), build.started))]),
             others: Vec::new(),
+            known: Known::nothing(),
             window: 0,
             is_complete: false,
             lacking: HashMap::new(),
@@ -140,13 +156,25 @@ impl Insight {
         Ok(names)
     }
 
+    /// Number of failures that an issue mutes.
+    pub(crate) fn muted(&self) -> u64 {
+        let muted = self.compared.failures.iter().filter(|failure| self.known.mutes(&failure.item));
+        muted.count() as u64
+    }
+
+    fn unmuted(&self, class: Class) -> u64 {
+        let counts =
+            |failure: &&Failure<_>| failure.class == class && !self.known.mutes(&failure.item);
+        self.compared.failures.iter().filter(counts).count() as u64
+    }
+
     /// The number that a rule counts.
     pub(crate) fn count(&self, rule: Rule) -> u64 {
         match rule {
-            Rule::New => self.compared.count(Class::New),
-            Rule::Unknown => self.compared.count(Class::Unknown),
-            Rule::Failing => self.compared.count(Class::Failing),
-            Rule::Flaky => self.compared.count(Class::Flaky),
+            Rule::New => self.unmuted(Class::New),
+            Rule::Unknown => self.unmuted(Class::Unknown),
+            Rule::Failing => self.unmuted(Class::Failing),
+            Rule::Flaky => self.unmuted(Class::Flaky),
             Rule::Missing => self.compared.missing_tests(),
             Rule::NewFlaky => self.compared.new_flaky.len() as u64,
             Rule::Skipped => self.compared.skipped.len() as u64,
@@ -199,6 +227,14 @@ impl Insight {
             }
         }
     }
+}
+
+/// What the insights of a project's builds depend on: changes of its builds and issues, and which issues
+/// are in force now.
+pub(crate) fn stamp(repository: &dyn Repository, project: ProjectId) -> Answer<String> {
+    let changes = repository.build_tally(&Scope::Project(project))?.changes;
+    let in_force = repository.issues_in_force(project, Timestamp::now())?;
+    Ok(format!("{changes} {in_force}"))
 }
 
 /// A comparison of a build that no other build was pushed to yet.

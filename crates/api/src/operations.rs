@@ -6,7 +6,8 @@ use devmason_hypermedia::{BuildsOf, Collection, Operation, Stream};
 use crate::call::Call;
 use crate::documents::lists::ListOf;
 use crate::documents::{
-    builds, cases, feeds, insight, lists, outputs, progress, projects, receipts, service, users,
+    builds, cases, feeds, insight, issues, lists, outputs, progress, projects, receipts, service,
+    users,
 };
 use crate::error::ApiError;
 use crate::negotiate::Format;
@@ -17,7 +18,9 @@ pub(crate) async fn handle(
     call: &Call<'_>,
     operation: Operation<'_>,
 ) -> Result<HttpResponse, ApiError> {
-    use Collection::{Builds, ComponentTypes, Components, Projects, Steps, Tags, Tests, Users};
+    use Collection::{
+        Builds, ComponentTypes, Components, Issues, Projects, Steps, Tags, Tests, Users,
+    };
     if call.format == Format::Html
         && let Some(page) = pages::find(call, operation).await?
     {
@@ -57,6 +60,12 @@ pub(crate) async fn handle(
         Operation::ReadInsight(project, build) => insight::get(call, project, build).await,
         Operation::ListTests(project, build) => cases::list(call, project, build).await,
         Operation::ReadTestHistory(project, test) => cases::history(call, project, test).await,
+
+        Operation::ListIssues(project) => issues::list(call, project).await,
+        Operation::CreateIssue(project) => issues::post(call, project).await,
+        Operation::ReadIssue(project, issue) => issues::get(call, project, issue).await,
+        Operation::ChangeIssue(project, issue) => issues::put(call, project, issue).await,
+        Operation::DeleteIssue(project, issue) => issues::delete(call, project, issue).await,
 
         Operation::ListTags(project) => lists::tags(call, project).await,
         Operation::ListTagged(project, tags) => {
@@ -111,6 +120,8 @@ pub(crate) async fn handle(
         Operation::ReadTestObject(id) => objects::get(call, Tests, id).await,
         Operation::ListTagObjects => objects::lists::list(call, Tags).await,
         Operation::ReadTagObject(id) => objects::get(call, Tags, id).await,
+        Operation::ListIssueObjects => objects::lists::list(call, Issues).await,
+        Operation::ReadIssueObject(id) => objects::get(call, Issues, id).await,
         Operation::ListUserObjects => objects::lists::list(call, Users).await,
         Operation::ReadUserObject(id) => objects::get(call, Users, id).await,
 

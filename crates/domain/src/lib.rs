@@ -7,6 +7,7 @@ mod component;
 mod digest;
 pub mod gate;
 pub mod insight;
+mod issue;
 mod json;
 pub mod limits;
 mod name;
@@ -29,12 +30,16 @@ pub use case::{
 };
 pub use component::{Component, ComponentDetails, ComponentName, ComponentType, PlainText};
 pub use digest::Digest;
+pub use issue::{
+    Fitting, Issue, IssueDetails, IssueState, IssueTitle, Matcher, Note, OPEN_ISSUES, Pattern,
+    SignatureId, WebAddress,
+};
 pub use json::JsonObject;
 pub use name::{BuildKey, Invalid, ProjectName, Slug, Tag, TagSet, Username, split_dashed};
 pub use page::{PageRequest, Pages};
 pub use password::{MAX_PASSWORD_BYTES, Password, PasswordHash};
 pub use policy::{Policy, Reading, Refusal, Registration, Viewer};
-pub use project::{MAINLINES, Project, ProjectId, Reporting, Tracking};
+pub use project::{MAINLINES, Project, ProjectId, Reporting, Tracking, Triage};
 pub use receipt::{Counts, Receipt, ReceiptNote};
 pub use signature::{Signature, said};
 pub use time::{Timestamp, fresh_uuid};

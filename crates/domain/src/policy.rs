@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 use std::str::FromStr;
 
-use crate::{Account, AccountId, Build, Invalid, Project, Reporting, Sender, Username};
+use crate::{Account, AccountId, Build, Invalid, Project, Reporting, Sender, Triage, Username};
 
 /// Who may register projects.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -195,6 +195,15 @@ impl Policy {
             Sender::Account(sender, _) => viewer.account() == Some(sender),
         };
         only(viewer, sent || owns(viewer, project) || viewer.is_administrator())
+    }
+
+    /// Permission to create, change and delete the issues of a project: its owner and administrators, or
+    /// any user where the project says so.
+    pub fn triage(&self, viewer: &Viewer, project: &Project) -> Verdict {
+        match project.tracking.triage {
+            Triage::Owner => self.change_project(viewer, project),
+            Triage::Authenticated => self.any_user(viewer),
+        }
     }
 
     /// Permission to create a component or a component type.

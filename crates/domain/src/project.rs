@@ -52,6 +52,44 @@ impl<'de> serde::Deserialize<'de> for Reporting {
     }
 }
 
+/// Who may write the issues of a project.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Triage {
+    /// The project's owner and administrators.
+    #[default]
+    Owner,
+    /// Any user.
+    Authenticated,
+}
+
+impl Triage {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Owner, Self::Authenticated];
+
+    /// The name in JSON and in the store.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Owner => "owner",
+            Self::Authenticated => "authenticated",
+        }
+    }
+}
+
+impl FromStr for Triage {
+    type Err = Invalid;
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let known = Self::ALL.into_iter().find(|mode| mode.as_str() == text);
+        known.ok_or_else(|| Invalid::new("must be 'owner' or 'authenticated'"))
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Triage {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
 /// How the builds of a project are compared.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tracking {
@@ -62,6 +100,8 @@ pub struct Tracking {
     pub variant_by: Vec<VariantPart>,
     /// The limits of its gate.
     pub gate: Gate,
+    /// Who may write its issues.
+    pub triage: Triage,
 }
 
 /// The branches that may be a project's mainline if it names none, the likeliest first. The last one
@@ -70,7 +110,12 @@ pub const MAINLINES: [&str; 4] = ["main", "master", "trunk", ""];
 
 impl Default for Tracking {
     fn default() -> Self {
-        Self { mainline: None, variant_by: VariantPart::usual(), gate: Gate::default() }
+        Self {
+            mainline: None,
+            variant_by: VariantPart::usual(),
+            gate: Gate::default(),
+            triage: Triage::default(),
+        }
     }
 }
 

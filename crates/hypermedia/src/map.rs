@@ -5,6 +5,7 @@
 //! document.
 
 use devmason_domain::{BuildKey, Slug, Username};
+use uuid::Uuid;
 
 use crate::operation::{Answer, Description, Right, answer, document, error};
 use crate::resource::resources;
@@ -463,6 +464,27 @@ resources! {
         }
     }
 
+    /// The known issues of all projects.
+    IssueObjects() = ["api" / "v1" / "issues"] in Server() {
+        Get ListIssueObjects {
+            summary: "List the known issues of all projects",
+            right: Right::Read,
+            query: &OBJECTS,
+            answers: &[document(200, "IssueObjects", "A part of the list"), UNCHANGED],
+            ..PLAIN
+        }
+    }
+
+    /// A known issue, in the query API.
+    IssueObject(id: String) = ["api" / "v1" / "issues" / id] in Object(Collection::Issues, id) {
+        Get ReadIssueObject {
+            summary: "Read a known issue",
+            right: Right::Read,
+            answers: &[document(200, "OneIssueObject", "The object"), UNCHANGED, ABSENT],
+            ..PLAIN
+        }
+    }
+
     /// The users.
     UserList() = ["users"] in Server() {
         Get ListUsers {
@@ -782,6 +804,57 @@ resources! {
             right: Right::Read,
             query: &["after", "from", "per_page"],
             answers: &[document(200, "TestHistory", "A page of runs"), UNCHANGED, ABSENT],
+            ..PLAIN
+        }
+    }
+
+    /// The known issues of a project.
+    IssueList(project: Slug) = [project / "issues"] in Issues(project) {
+        Get ListIssues {
+            summary: "List the project's known issues, newest first",
+            right: Right::Read,
+            query: &["issue_state", "page", "per_page"],
+            answers: &[document(200, "IssueList", "A page of issues"), UNCHANGED, ABSENT],
+            ..PLAIN
+        }
+        Post CreateIssue {
+            summary: "Create a known issue: what it fits is explained, and muted if it says so",
+            right: Right::Triage,
+            body: Some("NewIssue"),
+            answers: &[
+                document(201, "Issue", "Created, at `Location`"),
+                ABSENT,
+                error(409, "The project has 1000 open issues, or a concurrent request is taking the username"),
+                KEY_REUSED,
+            ],
+            ..PLAIN
+        }
+    }
+
+    /// A known issue.
+    Issue(project: Slug, issue: Uuid) = [project / "issues" / issue] in Issue(project, issue) {
+        Get ReadIssue {
+            summary: "Read a known issue",
+            right: Right::Read,
+            answers: &[document(200, "Issue", "The issue"), UNCHANGED, ABSENT],
+            ..PLAIN
+        }
+        Put ChangeIssue {
+            summary: "Change, close or open a known issue",
+            right: Right::Triage,
+            body: Some("IssueChange"),
+            answers: &[
+                document(200, "Issue", "Changed"),
+                ABSENT,
+                error(409, "It would be open, and the project has 1000 open issues"),
+                STALE,
+            ],
+            ..PLAIN
+        }
+        Delete DeleteIssue {
+            summary: "Delete a known issue",
+            right: Right::Triage,
+            answers: &[answer(204, "Deleted"), ABSENT, STALE],
             ..PLAIN
         }
     }

@@ -91,11 +91,13 @@ pub enum Collection {
     Tags,
     /// Users.
     Users,
+    /// Known issues of all projects.
+    Issues,
 }
 
 impl Collection {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::ComponentTypes,
         Self::Components,
         Self::Projects,
@@ -104,6 +106,7 @@ impl Collection {
         Self::Tests,
         Self::Tags,
         Self::Users,
+        Self::Issues,
     ];
 
     /// Its name in URIs and documents.
@@ -117,6 +120,7 @@ impl Collection {
             Self::Tests => "tests",
             Self::Tags => "tags",
             Self::Users => "users",
+            Self::Issues => "issues",
         }
     }
 
@@ -142,6 +146,7 @@ impl Collection {
             Self::Tests => Resource::TestObjects,
             Self::Tags => Resource::TagObjects,
             Self::Users => Resource::UserObjects,
+            Self::Issues => Resource::IssueObjects,
         }
     }
 
@@ -156,6 +161,7 @@ impl Collection {
             Self::Tests => Resource::TestObject(id),
             Self::Tags => Resource::TagObject(id),
             Self::Users => Resource::UserObject(id),
+            Self::Issues => Resource::IssueObject(id),
         }
     }
 }

@@ -46,6 +46,8 @@ pub enum Right {
     Continue,
     /// The user who sent the build, the project's owner and administrators.
     Build,
+    /// The project's owner and administrators, or any user where the project says so.
+    Triage,
     /// That user alone.
     Oneself,
     /// The user and administrators.
@@ -75,6 +77,9 @@ impl Right {
             }
             Self::Build => {
                 "The user who reported the build, the project's owner and administrators."
+            }
+            Self::Triage => {
+                "The project's owner and administrators; any user where the project's `triage` says so."
             }
             Self::Oneself => "That user alone.",
             Self::User => "The user and administrators.",

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use devmason_domain::{BuildKey, Invalid, Slug, Username};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use uuid::Uuid;
 
 use crate::{Collection, Resource, TagSegment};
 
@@ -48,6 +49,10 @@ pub enum Place<'a> {
     Project(&'a Slug),
     /// The builds of a project.
     Builds(&'a Slug),
+    /// The known issues of a project.
+    Issues(&'a Slug),
+    /// A known issue of a project.
+    Issue(&'a Slug, &'a Uuid),
     /// Any other resource of a project.
     InProject(&'a Slug),
     /// Any resource of the builds with certain tags.
@@ -128,6 +133,17 @@ impl Segment for String {
     }
     fn text(&self) -> Cow<'_, str> {
         self.into()
+    }
+}
+
+/// A UUID has a single spelling: small letters, with hyphens.
+impl Segment for Uuid {
+    fn read(text: &str) -> Result<Self, PathError> {
+        let id = Self::try_parse(text).ok().filter(|id| id.to_string() == text);
+        id.ok_or(PathError::NotFound)
+    }
+    fn text(&self) -> Cow<'_, str> {
+        self.to_string().into()
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a viewer sees: links with the methods that the viewer may use.
 
 use devmason_domain::{
-    AccountId, Build, BuildKey, Pages, Policy, Project, State, Tag, Username, Viewer,
+    AccountId, Build, BuildKey, Issue, Pages, Policy, Project, State, Tag, Username, Viewer,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -42,6 +42,10 @@ pub enum Subject<'a> {
     Progress(&'a Project, &'a Build),
     /// Reparsing a build's uploads.
     Reparse(&'a Project, &'a Build),
+    /// A project's known issues.
+    Issues(&'a Project),
+    /// A known issue of a project.
+    Issue(&'a Project),
     /// A user, and whether the user exists.
     User(&'a Username, bool),
     /// The components or the component types.
@@ -119,6 +123,14 @@ impl View<'_> {
             Subject::Reparse(project, build) => {
                 allow(Method::Post, policy.delete_build(viewer, project, build).is_ok());
             }
+            Subject::Issues(project) => {
+                allow(Method::Post, policy.triage(viewer, project).is_ok());
+            }
+            Subject::Issue(project) => {
+                let change = policy.triage(viewer, project).is_ok();
+                allow(Method::Put, change);
+                allow(Method::Delete, change);
+            }
             Subject::Components => allow(Method::Post, policy.create_component(viewer).is_ok()),
             Subject::Component(creator) => {
                 let change = policy.change_component(viewer, creator).is_ok();
@@ -155,6 +167,7 @@ impl View<'_> {
             self.link("build-list", &Resource::BuildList(slug()), Subject::Builds(project)),
             self.link("latest-build", &Resource::LatestBuild(slug()), Subject::ReadOnly),
             self.link("tag-list", &Resource::TagList(slug()), Subject::ReadOnly),
+            self.link("issues", &Resource::IssueList(slug()), Subject::Issues(project)),
         ];
         let builds = BuildsOf::Project(slug());
         links.push(self.link("badge", &builds.badge(), Subject::ReadOnly));
@@ -272,6 +285,27 @@ impl View<'_> {
         let mut links =
             vec![self.link("self", &this, Subject::ReadOnly), self.project_link(project)];
         links.extend(tags.iter().map(|tag| self.tag_link(project, std::slice::from_ref(tag))));
+        links
+    }
+
+    /// The links of a page of a project's known issues.
+    pub fn issue_list_links(&self, project: &Project, list: &ListLinks) -> Vec<Link> {
+        let this = Resource::IssueList(project.slug.clone());
+        let mut links = self.page_links(&this, Subject::Issues(project), list);
+        links.push(self.project_link(project));
+        links
+    }
+
+    /// The links of a known issue.
+    pub fn issue_links(&self, project: &Project, issue: &Issue) -> Vec<Link> {
+        let slug = || project.slug.clone();
+        let mut links = vec![
+            self.link("self", &Resource::Issue(slug(), issue.id), Subject::Issue(project)),
+            self.link("issues", &Resource::IssueList(slug()), Subject::Issues(project)),
+            self.project_link(project),
+        ];
+        let creator = issue.creator.as_ref();
+        links.extend(creator.map(|(_, username)| self.user_link("creator", username)));
         links
     }
 

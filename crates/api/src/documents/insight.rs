@@ -16,7 +16,7 @@ use self::wanted::{PER_PAGE, Wanted};
 use super::builds::{borrowed, find, state};
 use crate::call::Call;
 use crate::error::ApiError;
-use crate::insight::{Insight, Refused};
+use crate::insight::{Insight, Refused, stamp};
 use crate::params::{Params, Position};
 use crate::respond::Found;
 
@@ -44,7 +44,7 @@ pub(crate) async fn page(
     let changes = call
         .ask(move |repository| {
             let (id, asked) = tallied;
-            let own = repository.build_tally(&Scope::Project(id))?.changes;
+            let own = stamp(repository, id)?;
             let Some(Asked::Build(Some(slug), _)) = asked else { return Ok((own, 0)) };
             let other = repository.project_find(&slug)?.map(|project| Scope::Project(project.id));
             let tally = other.map(|scope| repository.build_tally(&scope)).transpose()?;

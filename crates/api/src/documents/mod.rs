@@ -4,6 +4,7 @@ pub(crate) mod builds;
 pub(crate) mod cases;
 pub(crate) mod feeds;
 pub(crate) mod insight;
+pub(crate) mod issues;
 pub(crate) mod lists;
 pub(crate) mod outputs;
 pub(crate) mod progress;

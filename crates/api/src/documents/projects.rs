@@ -98,6 +98,7 @@ async fn register(call: &Call<'_>, slug: &Slug) -> Result<HttpResponse, ApiError
             mainline: incoming.mainline.unwrap_or_default(),
             variant_by: incoming.variant_by.unwrap_or_else(VariantPart::usual),
             gate: incoming.gate.unwrap_or_default(),
+            triage: incoming.triage.unwrap_or_default(),
         },
         owner: call.caller.actor()?,
     };
@@ -130,6 +131,7 @@ async fn update(call: &Call<'_>, project: Project) -> Result<HttpResponse, ApiEr
         mainline: incoming.mainline,
         variant_by: incoming.variant_by,
         gate: incoming.gate,
+        triage: incoming.triage,
     };
     let update = move |repository: &dyn devmason_repository::Repository| {
         repository.project_update(project.id, &change, seen)

@@ -1,6 +1,6 @@
 //! The server itself: permitted methods, health, metrics, API description.
 
-use super::{builds, lists};
+use super::{builds, issues, lists};
 use crate::call::Call;
 use crate::error::ApiError;
 use crate::metrics::Metrics;
@@ -35,6 +35,11 @@ pub(crate) async fn methods(call: &Call<'_>) -> Result<Vec<Method>, ApiError> {
             view.methods(Subject::Project(call.find_project(slug).await?.as_ref()))
         }
         Place::Builds(slug) => view.methods(Subject::Builds(&call.project(slug).await?)),
+        Place::Issues(slug) => view.methods(Subject::Issues(&call.project(slug).await?)),
+        Place::Issue(slug, id) => {
+            let (project, _) = issues::find(call, slug, id).await?;
+            view.methods(Subject::Issue(&project))
+        }
         Place::InProject(slug) => {
             call.project(slug).await?;
             view.methods(Subject::ReadOnly)

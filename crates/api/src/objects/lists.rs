@@ -8,8 +8,9 @@ use devmason_repository::{Listed, Listing};
 use uuid::Uuid;
 
 use super::{
-    build_object, builds, component, component_object, component_type, embeds, listing,
-    project_object, step_object, steps, tag_object, test_object, tests, type_object,
+    build_object, builds, component, component_object, component_type, embeds, issue_object,
+    issues, listing, project_object, step_object, steps, tag_object, test_object, tests,
+    type_object,
 };
 use crate::call::Call;
 use crate::error::ApiError;
@@ -62,6 +63,15 @@ pub(crate) async fn list(
                 collection,
                 listed.count,
                 listed.items.iter().filter_map(|of| build_object(of, &projects)).collect(),
+            )
+        }
+        Collection::Issues => {
+            let (listed, projects) = issues(call, listing).await?;
+            show(
+                call,
+                collection,
+                listed.count,
+                listed.items.iter().filter_map(|of| issue_object(of, &projects)).collect(),
             )
         }
         Collection::Steps => {

@@ -14,10 +14,12 @@ use devmason_domain::query::{
 use devmason_domain::{AccountId, Build, Component, ComponentType, Project, ProjectId};
 use devmason_hypermedia::Collection;
 use devmason_hypermedia::document::{
-    BuildObject, ComponentObject, ComponentTypeObject, OneObject, ProjectObject, StepObject,
-    TagObject, TestObject, UserObject,
+    BuildObject, ComponentObject, ComponentTypeObject, IssueObject, OneObject, ProjectObject,
+    StepObject, TagObject, TestObject, UserObject,
 };
-use devmason_repository::{FoundTest, Listed, Listing, Named, PlacedStep, TestQuery, UsedTag};
+use devmason_repository::{
+    FoundTest, Listed, Listing, Named, PlacedIssue, PlacedStep, TestQuery, UsedTag,
+};
 use uuid::Uuid;
 
 use crate::call::Call;
@@ -36,6 +38,7 @@ fn table(collection: Collection) -> &'static Table {
         Collection::Tests => &query::TESTS,
         Collection::Tags => &query::TAGS,
         Collection::Users => &query::USERS,
+        Collection::Issues => &query::ISSUES,
     }
 }
 
@@ -165,6 +168,29 @@ fn tag_object(of: &UsedTag) -> TagObject<'_> {
     TagObject::new(of.tag.as_str(), of.project.as_str(), of.builds, used, tag_etag(of))
 }
 
+async fn issues(
+    call: &Call<'_>,
+    listing: Listing,
+) -> Result<(Listed<PlacedIssue>, Projects), ApiError> {
+    call.ask(move |repository| {
+        let listed = repository.issue_query(&listing)?;
+        let ids: Vec<ProjectId> = listed.items.iter().map(|placed| placed.project).collect();
+        let projects = by_id(repository.projects_by_id(&ids)?);
+        Ok((listed, projects))
+    })
+    .await
+}
+
+fn issue_etag(of: &PlacedIssue) -> String {
+    let credited = of.issue.creator.is_some();
+    object_etag("issue", &[&of.issue.id, &of.issue.version, &credited])
+}
+
+fn issue_object<'a>(of: &'a PlacedIssue, projects: &'a Projects) -> Option<IssueObject<'a>> {
+    let project = projects.get(&of.project)?;
+    Some(IssueObject::new(&of.issue, project.slug.as_str(), issue_etag(of)))
+}
+
 /// A component, with its type embedded if `types` contains it.
 fn component_object<'a>(of: &'a Component, types: &'a [ComponentType]) -> ComponentObject<'a> {
     let embedded = types.iter().find(|known| known.id == of.component_type).map(type_object);
@@ -257,6 +283,13 @@ pub(crate) async fn get(
             let etag =
                 object_etag("build", &[&of.id, &of.version, &of.sender.username().is_some()]);
             one(call, collection, etag, build_object(of, &projects).ok_or(NO_OBJECT)?)
+        }
+        Collection::Issues => {
+            let id = Uuid::try_parse(id).map_err(|_| NO_OBJECT)?;
+            let (listed, projects) = issues(call, only("id", Kind::Uuid, Value::Uuid(id))).await?;
+            let of = listed.items.first().ok_or(NO_OBJECT)?;
+            let object = issue_object(of, &projects).ok_or(NO_OBJECT)?;
+            one(call, collection, issue_etag(of), object)
         }
         Collection::Steps => step(call, id).await,
         Collection::Tests => test(call, id).await,

@@ -64,6 +64,8 @@ pub(super) fn parameters() -> Value {
         "class": query("class", text(), "Only failures of these classes, separated by commas: `new`, `unknown`, `failing`, `flaky`"),
         "kind": query("kind", text(), "Only failures of these kinds, separated by commas: `test`, `step`, `build`"),
         "state": query("state", json!({"enum": ["", "success", "failure", "running"]}), "Only builds in this state"),
+        "issue": {"name": "issue", "in": "path", "required": true, "schema": {"type": "string", "format": "uuid"}},
+        "issue_state": query("state", json!({"enum": ["", "open", "closed"]}), "Only issues in this state"),
         "step": {"name": "step", "in": "path", "required": true, "schema": {"type": "integer", "minimum": 0, "maximum": 4_294_967_295_u32}, "description": "The index of a step in its build, from 0"},
         "document": path("document", "^[A-Za-z0-9._-]{1,100}$"),
         "section": path("section", "^[A-Za-z0-9._-]{1,100}$"),

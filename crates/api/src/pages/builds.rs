@@ -7,10 +7,11 @@ use devmason_hypermedia::{Method, Resource, Subject};
 use devmason_pages::{BuildPage, BuildParts};
 use devmason_repository::{BuildQuery, Named, Repository, Scope, Start};
 
-use super::Answer;
+use super::{Answer, may_triage};
 use crate::call::Call;
 use crate::documents::{builds, insight};
 use crate::error::ApiError;
+use crate::insight::stamp;
 
 /// Maximum number of failures listed on a build's page.
 const FAILURES: u64 = 20;
@@ -92,11 +93,11 @@ pub(crate) async fn get(
 ) -> Result<HttpResponse, ApiError> {
     let (project, build) = builds::find(call, slug, key).await?;
     let of = project.id;
-    let tally = call.ask(move |repository| repository.build_tally(&Scope::Project(of))).await?;
+    let stamp = call.ask(move |repository| stamp(repository, of)).await?;
     let state = builds::state(&project, &build);
     let [id, version, rules, credited] = builds::borrowed(&state);
     // The page links to neighbouring builds, which change with the list.
-    let etag = call.etag(&[id, version, rules, credited, &tally.changes]);
+    let etag = call.etag(&[id, version, rules, credited, &stamp]);
     // It names its components, which change independently.
     let is_certain = build.components.is_empty();
     if let Some(answer) = call.ready(&etag).filter(|_| is_certain) {
@@ -126,6 +127,7 @@ pub(crate) async fn get(
                 .view()
                 .methods(Subject::Build(&project, Some(&build)))
                 .contains(&Method::Delete),
+            may_triage: may_triage(call, &project),
         },
     );
     let page = page.map_err(|error| ApiError::Unwritable(error.to_string()))?;

@@ -5,6 +5,7 @@ pub(crate) mod cases;
 pub(crate) mod components;
 pub(crate) mod docs;
 pub(crate) mod insight;
+pub(crate) mod issues;
 pub(crate) mod lists;
 pub(crate) mod projects;
 pub(crate) mod receipts;
@@ -12,7 +13,8 @@ pub(crate) mod session;
 pub(crate) mod users;
 
 use actix_web::HttpResponse;
-use devmason_hypermedia::{ListLinks, Operation};
+use devmason_domain::Project;
+use devmason_hypermedia::{ListLinks, Method, Operation, Subject};
 use devmason_pages::Pager;
 
 use crate::call::Call;
@@ -45,6 +47,8 @@ pub(crate) async fn find(
         Operation::ListTags(project) => lists::tags(call, project).await,
         Operation::ReadBuild(project, build) => builds::get(call, project, build).await,
         Operation::ReadInsight(project, build) => insight::get(call, project, build).await,
+        Operation::ListIssues(project) => issues::list(call, project).await,
+        Operation::ReadIssue(project, issue) => issues::get(call, project, issue).await,
         Operation::ListTests(project, build) => cases::list(call, project, build).await,
         Operation::ReadTestHistory(project, test) => cases::history(call, project, test).await,
         Operation::ReadReceipt(project, build) => receipts::get(call, project, build).await,
@@ -69,6 +73,9 @@ pub(crate) async fn find(
         | Operation::ReadStepOutput(..)
         | Operation::ReadStepErrout(..)
         | Operation::WatchBuild(..)
+        | Operation::CreateIssue(_)
+        | Operation::ChangeIssue(..)
+        | Operation::DeleteIssue(..)
         | Operation::FindLatestTagged(..)
         | Operation::ReadTaggedBadge(..)
         | Operation::ReadTaggedFeed(..)
@@ -94,6 +101,8 @@ pub(crate) async fn find(
         | Operation::ReadStepObject(_)
         | Operation::ListTestObjects
         | Operation::ReadTestObject(_)
+        | Operation::ListIssueObjects
+        | Operation::ReadIssueObject(_)
         | Operation::ListTagObjects
         | Operation::ReadTagObject(_)
         | Operation::ListUserObjects
@@ -110,6 +119,12 @@ pub(crate) async fn find(
         | Operation::ReadDocsSubpage(..) => return Ok(None),
     };
     page.map(Some)
+}
+
+/// Whether the viewer signed in with a form and may write a project's issues.
+pub(super) fn may_triage(call: &Call<'_>, project: &Project) -> bool {
+    let methods = call.view().methods(Subject::Issues(project));
+    call.session.is_some() && methods.contains(&Method::Post)
 }
 
 /// The links of a range of a list.

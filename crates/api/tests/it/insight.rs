@@ -1,6 +1,7 @@
 //! What is wrong with a build: stories of builds, and what the server says of them.
 
 mod fixtures;
+mod issues;
 
 use serde_json::json;
 

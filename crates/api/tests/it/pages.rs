@@ -3,5 +3,6 @@
 mod browser;
 mod contents;
 mod forms;
+mod issues;
 mod sessions;
 mod watching;

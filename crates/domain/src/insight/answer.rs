@@ -31,6 +31,8 @@ pub struct Failure<S> {
     pub since: Since,
     /// The good run before that.
     pub last_good: Option<BuildId>,
+    /// The oldest build that was looked at in which it failed with the same signature.
+    pub first_seen: BuildId,
     /// What is known of its flakiness; `None` if it is not flaky.
     pub flaky: Option<Flaky>,
     /// What came of it in other tracks.

@@ -1,6 +1,7 @@
 //! Stories of builds with what a comparison says of them, and a comparison with a naive model.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
+mod closed;
 mod elsewhere;
 
 use std::collections::{BTreeSet, HashMap};
@@ -80,7 +81,7 @@ fn against(mainline: &[&str], of: &str) -> Answer<u8> {
     for (n, letters) in mainline.iter().enumerate().rev() {
         comparison.push(Side::Baseline, run(n, &cases(letters)), &cases(letters));
     }
-    comparison.answer(&signatures(), |_| true)
+    comparison.answer(&signatures(), |_| true, |_| None)
 }
 
 /// The last of the builds of a track, oldest first, against those before it.
@@ -93,7 +94,7 @@ fn last_of(track: &[&str]) -> Answer<u8> {
             comparison.push(side, run(n, &cases(letters)), &cases(letters));
         }
     }
-    comparison.answer(&signatures(), |_| true)
+    comparison.answer(&signatures(), |_| true, |_| None)
 }
 
 fn tests(of: &[Placed]) -> Vec<i64> {
@@ -172,7 +173,7 @@ fn what_is_missing_ran_in_the_newest_build_that_ran_any() {
     let looked = Looked { is_partial: true, ..looked(1) };
     let mut partial = Comparison::new(looked, &cases(&part), &[]);
     partial.push(Side::Baseline, run(0, &cases(&whole)), &cases(&whole));
-    assert!(partial.answer(&signatures(), |_| true).missing.is_empty());
+    assert!(partial.answer(&signatures(), |_| true, |_| None).missing.is_empty());
 }
 
 #[test]
@@ -193,7 +194,8 @@ fn a_mass_failure_says_nothing_about_a_single_test() {
 #[test]
 fn without_a_baseline_everything_is_unknown() {
     let looked = Looked { has_baseline: false, ..looked(0) };
-    let found = Comparison::new(looked, &cases("FPS"), &[]).answer(&signatures(), |_| true);
+    let found =
+        Comparison::new(looked, &cases("FPS"), &[]).answer(&signatures(), |_| true, |_| None);
     assert_eq!(classes(&found), [Class::Unknown]);
     assert!(found.added.is_empty() && found.skipped.is_empty());
     assert!(!found.failures[0].first_run);
@@ -223,7 +225,7 @@ fn one_commit_that_passes_and_fails_makes_a_test_flaky() {
         let revision = (n > 0).then(|| "abcdef1".into());
         comparison.push(Side::Baseline, Run { revision, ..run(n, &cases(letter)) }, &cases(letter));
     }
-    let found = comparison.answer(&signatures(), |_| true);
+    let found = comparison.answer(&signatures(), |_| true, |_| None);
     assert_eq!(classes(&found), [Class::Flaky]);
     let evidence = &found.failures[0].flaky.as_ref().unwrap().evidence;
     assert_eq!((evidence.same_revision, evidence.flip), (1, 0));
@@ -238,7 +240,7 @@ fn old_evidence_does_not_count() {
     for (n, letters) in story.iter().enumerate().rev() {
         comparison.push(Side::Baseline, run(n, &cases(letters)), &cases(letters));
     }
-    assert_eq!(classes(&comparison.answer(&signatures(), |_| true)), [Class::New]);
+    assert_eq!(classes(&comparison.answer(&signatures(), |_| true, |_| None)), [Class::New]);
 }
 
 #[test]
@@ -257,7 +259,7 @@ fn the_beginning_of_a_long_failure_is_sought_behind_the_window() {
         pushed += 1;
     }
     assert_eq!(pushed, 151);
-    let found = comparison.answer(&signatures(), |_| false);
+    let found = comparison.answer(&signatures(), |_| false, |_| None);
     assert_eq!(since(&found), (id(350), 151));
     assert!(!found.failures[0].since.at_least);
 }
@@ -298,7 +300,7 @@ fn steps_have_classes_without_any_test() {
             [step(0, "new", true, None), step(1, "old", old, None), step(2, "gone", true, None)];
         comparison.push_steps(Side::Baseline, 1 - n, &steps);
     }
-    let found = comparison.answer(&signatures(), |_| true);
+    let found = comparison.answer(&signatures(), |_| true, |_| None);
     assert_eq!(classes(&found), [Class::New, Class::Failing]);
     assert_eq!(found.failures[1].since.build, id(1));
     let item = |placed: &Placed| placed.item.clone();
@@ -315,7 +317,7 @@ fn steps_have_classes_without_any_test() {
         comparison.push(Side::Baseline, run(0, &[]), &[]);
         assert!(comparison.wants_more_steps(Side::Baseline, 0));
         comparison.push_steps(Side::Baseline, 0, before);
-        let found = comparison.answer(&signatures(), |_| true);
+        let found = comparison.answer(&signatures(), |_| true, |_| None);
         assert_eq!((found.missing.len(), found.added.len()), (missing, added), "{now:?}");
     }
     assert_eq!(found.added.iter().map(item).collect::<Vec<_>>(), [Item::Step("mended".into())]);
@@ -343,7 +345,7 @@ fn a_host_is_suspect_if_all_failures_are_its_own() {
             &cases(letters),
         );
     }
-    let found = comparison.answer(&signatures(), |_| true);
+    let found = comparison.answer(&signatures(), |_| true, |_| None);
     assert_eq!(found.failures[0].host_suspect.as_deref(), Some("bad"));
 }
 
@@ -435,7 +437,7 @@ proptest! {
         for (nth, letters) in own.iter().enumerate() {
             comparison.push(Side::Own, run(40 - nth, &cases(letters)), &cases(letters));
         }
-        let found = comparison.answer(&signatures(), |_| true);
+        let found = comparison.answer(&signatures(), |_| true, |_| None);
         let model = Model { of: &of, baseline: &baseline, own: &own, is_same_track };
         let expected: Vec<Class> = (0..24).filter_map(|test| model.class(test)).collect();
         prop_assert_eq!(classes(&found), expected);

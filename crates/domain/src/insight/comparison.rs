@@ -1,21 +1,20 @@
 //! A build, compared with its baseline.
 
+mod failure;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 
-use super::answer::{Answer, Failure, Placed};
-use super::elsewhere::{Other, elsewhere, evidence_elsewhere};
-use super::flaky::{Evidence, Flaky, evidence};
-use super::items::{Case, Class, FailureKey, Item, Run, Side, StepRun, WINDOW, unexplained};
-use super::streak::{Since, Streak};
+use super::answer::{Answer, Placed};
+use super::elsewhere::Other;
+use super::flaky::{Evidence, evidence, oldest};
+use super::items::{Case, FailureKey, Item, Run, Side, StepRun, WINDOW, unexplained};
+use super::streak::Streak;
 use super::subject::{Past, Subject, as_case, worst};
 
 use crate::{BuildId, TestStatus, Timestamp};
-
-/// Length of a streak of failures that nobody calls flaky.
-const BROKEN: usize = 3;
 
 /// The build that is looked at.
 #[derive(Debug, Clone)]
@@ -234,7 +233,7 @@ impl Comparison {
         for subject in self.subjects().filter(|subject| subject.is_bad()) {
             keys.extend(subject.now.and_then(|now| now.failure));
             for side in [Side::Baseline, Side::Own] {
-                keys.extend(self.evidence(subject, side).keys);
+                keys.extend(self.evidence(subject, side, None).keys);
             }
             keys.extend(subject.elsewhere.iter().filter_map(|(_, past)| past.failure));
         }
@@ -243,17 +242,29 @@ impl Comparison {
         keys
     }
 
-    fn evidence(&self, subject: &Subject, side: Side) -> Evidence {
+    fn evidence(&self, subject: &Subject, side: Side, closed: Option<Timestamp>) -> Evidence {
         let window = if side == Side::Baseline { WINDOW + 1 } else { WINDOW };
-        evidence(subject.past(side), self.runs(side), window, self.looked.started)
+        let oldest = oldest(self.looked.started, closed);
+        evidence(subject.past(side), self.runs(side), window, oldest)
+    }
+
+    /// What failed in the build, with the text of each failure.
+    pub fn failed(&self) -> impl Iterator<Item = (Item, Option<FailureKey>)> {
+        let tests = self.tests.iter().map(|(test, subject)| (Item::Test(*test), subject));
+        let steps = self.steps.iter().map(|(name, subject)| (Item::Step(name.clone()), subject));
+        let itself = self.itself.iter().map(|subject| (Item::Build, subject));
+        let all = tests.chain(steps).chain(itself).filter(|(_, subject)| subject.is_bad());
+        all.map(|(item, subject)| (item, subject.now.and_then(|now| now.failure)))
     }
 
     /// The answer. `signatures` has the signature of each failure that has one; `is_whole` says for each
-    /// side whether its track begins with the builds that were pushed.
+    /// side whether its track begins with the builds that were pushed; `closed` has the time at which an
+    /// issue that explained an item's failures was closed: evidence from before it is settled.
     pub fn answer<S: PartialEq + Clone>(
         &self,
         signatures: &HashMap<FailureKey, S>,
         is_whole: impl Fn(Side) -> bool,
+        closed: impl Fn(&Item) -> Option<Timestamp>,
     ) -> Answer<S> {
         let mut answer = Answer {
             failures: Vec::new(),
@@ -269,7 +280,8 @@ impl Comparison {
         let steps = self.steps.iter().map(|(name, subject)| (Item::Step(name.clone()), subject));
         let itself = self.itself.iter().map(|subject| (Item::Build, subject));
         for (item, subject) in tests.chain(steps).chain(itself) {
-            self.add(&mut answer, item, subject, signatures, &is_whole);
+            let closed = closed(&item);
+            self.add(&mut answer, item, subject, signatures, &is_whole, closed);
         }
         answer.sort();
         answer
@@ -282,6 +294,7 @@ impl Comparison {
         subject: &Subject,
         signatures: &HashMap<FailureKey, S>,
         is_whole: &impl Fn(Side) -> bool,
+        closed: Option<Timestamp>,
     ) {
         let is_test = matches!(item, Item::Test(_));
         if is_test && subject.reference.is_some() {
@@ -301,8 +314,10 @@ impl Comparison {
             answer.skipped.extend(subject.reference.map(|_| placed(now.position)));
             return;
         }
-        let found =
-            subject.is_of_interest().then(|| self.flaky(subject, now, signatures)).flatten();
+        let found = subject
+            .is_of_interest()
+            .then(|| self.flaky(subject, now, signatures, closed))
+            .flatten();
         let is_flaky = is_test && found.as_ref().is_some_and(|flaky| !flaky.only_here);
         if now.status.is_bad() {
             let failure = self.failure(item, subject, now, found, signatures, is_whole);
@@ -318,127 +333,4 @@ impl Comparison {
             answer.fixed.push(Placed { since, ..placed(now.position) });
         }
     }
-
-    /// What is known of the flakiness of an item; `None` if it is not flaky.
-    fn flaky<S: PartialEq>(
-        &self,
-        subject: &Subject,
-        now: Case,
-        signatures: &HashMap<FailureKey, S>,
-    ) -> Option<Flaky> {
-        let same = is_same(now, signatures);
-        let of = |side: Side, only_here| {
-            let evidence = self.evidence(subject, side);
-            let last = evidence.last.and_then(|run| self.runs(side).get(run));
-            let last = last.map(|run| run.build);
-            let same_signature = evidence.keys.iter().any(&same);
-            let flaky = Flaky { last, same_signature, only_here, elsewhere: false, evidence };
-            flaky.evidence.is_flaky().then_some(flaky)
-        };
-        let elsewhere = || {
-            let evidence = evidence_elsewhere(subject, &self.others, self.looked.started);
-            let same_signature = evidence.keys.iter().any(&same);
-            let is_flaky = evidence.is_flaky();
-            is_flaky.then_some(Flaky {
-                last: None,
-                same_signature,
-                only_here: false,
-                elsewhere: true,
-                evidence,
-            })
-        };
-        of(Side::Baseline, false)
-            .filter(|_| self.looked.has_baseline)
-            .or_else(elsewhere)
-            .or_else(|| of(Side::Own, true))
-    }
-
-    fn failure<S: PartialEq + Clone>(
-        &self,
-        item: Item,
-        subject: &Subject,
-        now: Case,
-        flaky: Option<Flaky>,
-        signatures: &HashMap<FailureKey, S>,
-        is_whole: &impl Fn(Side) -> bool,
-    ) -> Failure<S> {
-        let own = Streak::of(&subject.own).with_now();
-        let mut baseline = Streak::of(&subject.baseline);
-        if self.looked.is_same_track {
-            baseline = baseline.with_now();
-        }
-        let was_bad = subject.before.is_some_and(|before| before.status.is_bad());
-        let is_broken = own.bad >= BROKEN || baseline.bad >= BROKEN;
-        let excuses = |flaky: &Flaky| flaky.same_signature && !flaky.only_here;
-        let class = if !self.looked.has_baseline {
-            Class::Unknown
-        } else if was_bad && is_broken {
-            Class::Failing
-        } else if matches!(item, Item::Test(_)) && !is_broken && flaky.as_ref().is_some_and(excuses)
-        {
-            Class::Flaky
-        } else if was_bad {
-            Class::Failing
-        } else {
-            Class::New
-        };
-        let (streak, side) = match class {
-            Class::Failing => (baseline, Side::Baseline),
-            Class::New | Class::Unknown | Class::Flaky => (own, Side::Own),
-        };
-        let runs = self.runs(side);
-        let began = streak.since(runs);
-        let since = match began {
-            Some(run) => Since {
-                build: run.build,
-                builds: streak.bad,
-                at_least: streak.last_good.is_none() && !is_whole(side),
-            },
-            None => Since { build: self.looked.build, builds: streak.bad.max(1), at_least: false },
-        };
-        let before = subject
-            .before
-            .and_then(|before| self.baseline.get(before.run).map(|run| (run.build, before.status)));
-        Failure {
-            class,
-            position: now.position,
-            status: now.status,
-            text: now.failure,
-            signature: now.failure.and_then(|key| signatures.get(&key).cloned()),
-            first_run: self.looked.has_baseline && !subject.is_known,
-            before,
-            since,
-            last_good: streak.last_good.and_then(|run| runs.get(run)).map(|run| run.build),
-            flaky,
-            elsewhere: elsewhere(subject, &self.others, is_same(now, signatures)),
-            host_suspect: self.host_suspect(subject),
-            item,
-        }
-    }
-
-    /// The host on which all bad runs of an item in its own track were, at least three, if it has no
-    /// good run there and at least three on other hosts.
-    fn host_suspect(&self, subject: &Subject) -> Option<Arc<str>> {
-        let host = self.looked.host.as_ref()?;
-        let past = subject.own.iter().take_while(|past| past.run < WINDOW);
-        let (mut bad, mut good_elsewhere) = (1, 0);
-        for past in past {
-            let of_run = self.own.get(past.run)?.host.as_ref();
-            match (past.status.is_bad(), of_run == Some(host)) {
-                (true, true) => bad += 1,
-                (true, false) | (false, true) => return None,
-                (false, false) => good_elsewhere += u32::from(of_run.is_some()),
-            }
-        }
-        (bad >= 3 && good_elsewhere >= 3).then(|| host.clone())
-    }
-}
-
-/// Whether a text has the signature of a case's failure.
-fn is_same<S: PartialEq>(
-    case: Case,
-    signatures: &HashMap<FailureKey, S>,
-) -> impl Fn(&FailureKey) -> bool {
-    let signature = case.failure.and_then(|key| signatures.get(&key));
-    move |key| signature.is_some_and(|is| signatures.get(key) == Some(is))
 }

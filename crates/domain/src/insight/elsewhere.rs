@@ -3,7 +3,6 @@
 use super::flaky::{Evidence, evidence};
 use super::items::{FailureKey, Run};
 use super::subject::{Past, Subject};
-use crate::Timestamp;
 
 /// Maximum number of other tracks that are looked at.
 pub const OTHERS: usize = 50;
@@ -53,16 +52,12 @@ pub(super) fn elsewhere(
 
 /// The evidence of flakiness in other tracks of the variant: there, a failure that comes and goes may
 /// be the work on that branch, so only repeats count.
-pub(super) fn evidence_elsewhere(
-    subject: &Subject,
-    others: &[Other],
-    started: Timestamp,
-) -> Evidence {
+pub(super) fn evidence_elsewhere(subject: &Subject, others: &[Other], oldest: i64) -> Evidence {
     let mut all = Evidence::default();
     for (nth, other) in others.iter().enumerate().filter(|(_, other)| other.is_same_variant) {
         let of_it = subject.elsewhere.iter().filter(|(track, _)| *track == nth);
         let past: Vec<Past> = of_it.map(|(_, past)| *past).collect();
-        let found = evidence(&past, &other.runs, RECENT, started);
+        let found = evidence(&past, &other.runs, RECENT, oldest);
         all.runs += found.runs;
         all.retry += found.retry;
         all.same_revision += found.same_revision;

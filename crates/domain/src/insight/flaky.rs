@@ -63,15 +63,21 @@ pub struct Flaky {
     pub last: Option<BuildId>,
 }
 
-/// The evidence in the first `window` runs of a side.
-pub(super) fn evidence(past: &[Past], runs: &[Run], window: usize, started: Timestamp) -> Evidence {
+/// The time from which evidence counts for a build that started then: 30 days before it, and behind the
+/// closing of an issue that explained the failures before.
+pub(super) fn oldest(started: Timestamp, closed: Option<Timestamp>) -> i64 {
+    let closed = closed.map_or(i64::MIN, |at| at.micros().saturating_add(1));
+    started.micros().saturating_sub(AGE).max(closed)
+}
+
+/// The evidence in the first `window` runs of a side, in builds that started at `oldest` or later.
+pub(super) fn evidence(past: &[Past], runs: &[Run], window: usize, oldest: i64) -> Evidence {
     let past: Vec<(&Past, &Run)> = past
         .iter()
         .take_while(|past| past.run < window)
         .filter_map(|past| Some((past, runs.get(past.run)?)))
         .filter(|(_, run)| !run.is_mass_failure)
         .collect();
-    let oldest = started.micros().saturating_sub(AGE);
     let is_recent = |run: &Run| run.started.micros() >= oldest;
     let mut found = Evidence { runs: past.len() as u64, ..Evidence::default() };
     let mut counted: HashSet<usize> = HashSet::new();

@@ -120,6 +120,26 @@ pub const TAGS: Table = Table {
     open: None,
 };
 
+/// Known issues.
+pub const ISSUES: Table = Table {
+    fields: &[
+        field("id", Kind::Uuid),
+        field("project", Kind::Text),
+        field("title", Kind::Text),
+        field("state", Kind::Text),
+        field("mute", Kind::Boolean),
+        field("expires", Kind::Datetime),
+        field("test", Kind::Text),
+        field("message", Kind::Text),
+        field("signature", Kind::Text),
+        field("branch", Kind::Text),
+        field("variant", Kind::Text),
+        field("created_at", Kind::Datetime),
+        field("updated_at", Kind::Datetime),
+    ],
+    open: None,
+};
+
 /// Users.
 pub const USERS: Table = Table {
     fields: &[

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use devmason_domain::gate::Gate;
 use devmason_domain::{
     ClientRecord, Closing, Digest, Invalid, JsonObject, MAX_PASSWORD_BYTES, Outcome, PlainText,
-    ProjectName, Report, Reporting, Step, StepName, Tag, TagSet, TestResult, Timestamp,
+    ProjectName, Report, Reporting, Step, StepName, Tag, TagSet, TestResult, Timestamp, Triage,
     VariantPart, is_branch, limits,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -365,6 +365,9 @@ pub struct IncomingProject {
     /// The limits of the gate: `RULE:LIMIT,...`. If absent, they don't change.
     #[schemars(with = "Option<Text<{ Gate::BYTES }>>")]
     pub gate: Option<Gate>,
+    /// Who writes its issues. If absent, that doesn't change.
+    #[schemars(with = "Option<shape::Triagers>")]
+    pub triage: Option<Triage>,
     #[serde(default, rename = "id")]
     #[schemars(with = "serde_json::Value")]
     _id: IgnoredAny,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use devmason_domain::Track;
 use schemars::JsonSchema;
 use serde::Serialize;
+use uuid::Uuid;
 
 use super::shape;
 use crate::Link;
@@ -150,6 +151,8 @@ pub struct InsightCounts {
     pub flaky: u64,
     /// Failures without a baseline.
     pub unknown: u64,
+    /// Failures that an issue mutes, which the classes count, too.
+    pub muted: u64,
     /// Tests that became flaky.
     pub new_flaky: u64,
     /// Tests and steps that were fixed.
@@ -225,10 +228,33 @@ pub struct FailureDocument {
     pub signature: Option<String>,
     /// Its message, or the first line of its text; at most 300 characters.
     pub message: Option<String>,
+    /// The issues that explain it, or explained it before they were closed.
+    pub known: Vec<KnownDocument>,
+    /// Whether one of them mutes it: then gates pass over it.
+    pub muted: bool,
     /// The host on which alone it fails.
     pub host_suspect: Option<String>,
     /// The links.
     pub links: Vec<Link>,
+}
+
+/// An issue that explains a failure.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(rename = "KnownIssue")]
+pub struct KnownDocument {
+    /// Its id.
+    pub issue: Uuid,
+    /// Its title.
+    pub title: String,
+    /// Its address in a tracker.
+    pub url: Option<String>,
+    /// Whether gates pass over what it explains.
+    pub mute: bool,
+    /// When it ends by itself.
+    #[schemars(with = "Option<shape::Date>")]
+    pub expires: Option<String>,
+    /// Whether it was closed before the build started: the failure is back.
+    pub returned: bool,
 }
 
 /// A run of an item.
@@ -372,6 +398,10 @@ pub struct ClusterDocument {
     pub items: u64,
     /// The full names of the first 20 tests.
     pub tests: Vec<String>,
+    /// The oldest build that was looked at in which one of these failed with this signature.
+    pub first_seen: PlaceDocument,
+    /// The issues that explain some of these, or explained them before they were closed.
+    pub known: Vec<KnownDocument>,
 }
 
 /// A test or a step.

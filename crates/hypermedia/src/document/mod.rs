@@ -7,6 +7,7 @@ mod incoming;
 mod incoming_cases;
 mod incoming_components;
 mod insight;
+mod issue;
 mod lists;
 mod objects;
 mod outgoing;
@@ -22,6 +23,7 @@ pub use incoming::{
 pub use incoming_cases::IncomingTestList;
 pub use incoming_components::{IncomingComponent, IncomingComponentType};
 pub use insight::*;
+pub use issue::{IncomingIssue, IssueDocument, IssueListDocument, IssueObject};
 pub use lists::{BuildListDocument, ListPage, ProjectListDocument, UserListDocument};
 pub use objects::{
     BuildObject, ComponentObject, ComponentTypeObject, ObjectList, OneObject, ProjectObject,

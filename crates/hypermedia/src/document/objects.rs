@@ -56,11 +56,14 @@ impl<T: Serialize> Serialize for OneObject<T> {
     }
 }
 
-fn utc<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn utc<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&at.to_rfc3339_utc())
 }
 
-fn maybe_utc<S: Serializer>(at: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn maybe_utc<S: Serializer>(
+    at: &Option<Timestamp>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     at.map(Timestamp::to_rfc3339_utc).serialize(serializer)
 }
 

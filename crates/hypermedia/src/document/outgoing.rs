@@ -306,6 +306,9 @@ pub(super) struct TrackingMembers<'a> {
     variant_by: Vec<String>,
     /// The limits of the gate that differ from the usual ones.
     gate: String,
+    /// Who writes its issues: the owner and administrators, or any user.
+    #[schemars(with = "shape::Triagers")]
+    triage: &'static str,
 }
 
 impl<'a> From<&'a Tracking> for TrackingMembers<'a> {
@@ -314,6 +317,7 @@ impl<'a> From<&'a Tracking> for TrackingMembers<'a> {
             mainline: of.mainline.as_deref(),
             variant_by: of.variant_by.iter().map(ToString::to_string).collect(),
             gate: of.gate.to_string(),
+            triage: of.triage.as_str(),
         }
     }
 }

@@ -16,13 +16,18 @@ pub fn schemas() -> Map<String, Value> {
     sent.subschema_for::<IncomingClosing>();
     sent.subschema_for::<IncomingProject>();
     sent.subschema_for::<IncomingUser>();
+    sent.subschema_for::<IncomingIssue>();
     sent.subschema_for::<IncomingComponentType>();
     sent.subschema_for::<IncomingComponent>();
     let mut all = sent.take_definitions(true);
-    // A new component requires members that a change may omit.
+    // A new object requires members that a change may omit.
     if let Some(mut new) = all.get("ComponentChange").cloned() {
         new["required"] = serde_json::json!(["name", "componenttype"]);
         all.insert("NewComponent".to_owned(), new);
+    }
+    if let Some(mut new) = all.get("IssueChange").cloned() {
+        new["required"] = serde_json::json!(["title", "match"]);
+        all.insert("NewIssue".to_owned(), new);
     }
 
     let mut got = generator(Contract::Serialize);
@@ -33,6 +38,7 @@ pub fn schemas() -> Map<String, Value> {
     got.subschema_for::<TestListDocument<'_>>();
     got.subschema_for::<HistoryDocument<'_>>();
     got.subschema_for::<InsightDocument>();
+    got.subschema_for::<IssueListDocument<'_>>();
     got.subschema_for::<ReceiptDocument>();
     got.subschema_for::<Receipt>();
     got.subschema_for::<SessionDocument<'_>>();
@@ -49,6 +55,7 @@ pub fn schemas() -> Map<String, Value> {
             Collection::Tests => of::<TestObject<'_>>(&mut got),
             Collection::Tags => of::<TagObject<'_>>(&mut got),
             Collection::Users => of::<UserObject<'_>>(&mut got),
+            Collection::Issues => of::<IssueObject<'_>>(&mut got),
         };
         let (one, many) = (collection.singular(), collection.plural());
         objects.insert(format!("One{name}"), OneObject::<()>::schema(one, &object));

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use devmason_domain::insight::Class;
-use devmason_domain::{Reporting, State, TestStatus, limits};
+use devmason_domain::{IssueState, Reporting, State, TestStatus, Triage, limits};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::bounded::{Bounded, Distinct};
@@ -63,6 +63,18 @@ shapes! {
     BuildState = {"enum": [(State::Running.as_str()), (State::Finished.as_str())]};
     /// Who may report to a project.
     Who = {"enum": (Reporting::ALL.map(Reporting::as_str))};
+    /// Who may write the issues of a project.
+    Triagers = {"enum": (Triage::ALL.map(Triage::as_str))};
+    /// The state of an issue.
+    IssueStates = {"enum": (IssueState::ALL.map(IssueState::as_str))};
+    /// A pattern with `*` and `?`.
+    Pattern = {"type": "string", "minLength": 1, "maxLength": 1000};
+    /// The id of a signature.
+    Signature = {"type": "string", "pattern": "^[0-9a-f]{32}$"};
+    /// An address in a tracker.
+    WebAddress = {"type": "string", "pattern": "^https?://[A-Za-z0-9]", "maxLength": 2000};
+    /// A note.
+    Note = {"type": "string", "maxLength": 10000};
     /// A duration.
     Seconds = {"type": "number", "minimum": 0, "description": "Seconds"};
     /// A count.

@@ -6,7 +6,8 @@ use crate::{Site, rendered};
 use devmason_domain::*;
 use devmason_hypermedia::document::{
     BaselineDocument, ClusterDocument, ElsewhereDocument, FailureDocument, GateDocument,
-    InsightCounts, InsightDocument, ItemDocument, SinceDocument, WindowDocument,
+    InsightCounts, InsightDocument, ItemDocument, KnownDocument, PlaceDocument, SinceDocument,
+    WindowDocument,
 };
 use devmason_hypermedia::{Base, BuildsOf};
 
@@ -40,6 +41,14 @@ fn build(nth: usize, client: &str) -> Build {
 /// The insight of a build with many failures, all with this name and message.
 fn insight(failures: usize, name: &str, message: &str) -> InsightDocument {
     let item = || ItemDocument { kind: "test", name: name.to_owned() };
+    let known = || KnownDocument {
+        issue: Default::default(),
+        title: "&".repeat(200),
+        url: None,
+        mute: true,
+        expires: Some("&".repeat(40)),
+        returned: false,
+    };
     let failure = || FailureDocument {
         kind: "test",
         name: Some(name.to_owned()),
@@ -60,6 +69,8 @@ fn insight(failures: usize, name: &str, message: &str) -> InsightDocument {
         elsewhere: ElsewhereDocument::default(),
         signature: None,
         message: Some(message.to_owned()),
+        known: vec![known(); 10],
+        muted: true,
         host_suspect: Some(message.chars().take(100).collect()),
         links: Vec::new(),
     };
@@ -69,6 +80,8 @@ fn insight(failures: usize, name: &str, message: &str) -> InsightDocument {
         title: title.clone(),
         items: 2,
         tests: Vec::new(),
+        first_seen: PlaceDocument { build: String::new(), started: String::new() },
+        known: vec![known(); 10],
     };
     InsightDocument {
         build: "b".to_owned(),
@@ -192,13 +205,15 @@ fn a_page_has_a_bound_whatever_it_shows() {
                 components: Vec::new(),
                 events: None,
                 may_delete: false,
+                may_triage: true,
             },
         )
         .unwrap();
         sizes.push(("build", rendered(&page).unwrap().len()));
     }
     let of = insight(100, &full_test_name(&test(0).suite, &name), &big);
-    let page = InsightPage::new(site(), &project, &builds[0], &of, Pager::default()).unwrap();
+    let page =
+        InsightPage::new(site(), &project, &builds[0], (&of, true), Pager::default()).unwrap();
     let size = rendered(&page).unwrap().len();
     assert!(size < 1 << 20, "{size}");
     sizes.push(("insight", size));

@@ -32,6 +32,8 @@ pub struct BuildParts<'a> {
     pub events: Option<String>,
     /// Whether the viewer may delete it.
     pub may_delete: bool,
+    /// Whether the viewer may say which failures are known.
+    pub may_triage: bool,
 }
 
 /// A build.
@@ -112,7 +114,7 @@ impl<'a> BuildPage<'a> {
             tests: counts(build),
             previous: parts.previous.map(|build| site.build(&project.slug, build)),
             next: parts.next.map(|build| site.build(&project.slug, build)),
-            insight: insight_html(&site, project, build, of)?,
+            insight: insight_html(&site, project, build, of, parts.may_triage)?,
             more_failures: failures.saturating_sub(of.failures.len() as u64),
             steps: shown,
             more_steps,

@@ -6,7 +6,8 @@ use askama::Template;
 use devmason_domain::{Build, BuildKey, Project, Slug};
 use devmason_hypermedia::Resource;
 use devmason_hypermedia::document::{
-    FailureDocument, FlakyDocument, FoundBaseline, InsightDocument, ItemDocument, SinceDocument,
+    FailureDocument, FlakyDocument, FoundBaseline, InsightDocument, ItemDocument, KnownDocument,
+    SinceDocument,
 };
 use percent_encoding::NON_ALPHANUMERIC;
 
@@ -18,6 +19,10 @@ use crate::text::cut;
 /// Maximum length of a message or a name, in characters, and number of items of a list on a page.
 const TEXT: usize = 300;
 const LISTED: usize = 20;
+
+/// Maximum number of issues that a failure names, and the size of the longest.
+const KNOWN: usize = 3;
+const KNOWN_BYTES: usize = 2_000;
 
 /// Maximum size of the failures on a page, and of each other list, in bytes.
 const FAILURES_BYTES: usize = 300_000;
@@ -59,6 +64,25 @@ struct FailureLine<'a> {
     /// In how many other tracks it fails.
     elsewhere: String,
     message: String,
+    /// The issues that explain it.
+    known: Vec<KnownLine<'a>>,
+    /// Where a form says that it is known, for those who may.
+    mark: Option<String>,
+}
+
+/// An issue that explains failures.
+struct KnownLine<'a> {
+    href: String,
+    title: &'a str,
+    effect: String,
+}
+
+/// Failures with the same text.
+struct ClusterLine<'a> {
+    title: &'a str,
+    items: u64,
+    known: Vec<KnownLine<'a>>,
+    mark: Option<String>,
 }
 
 /// A list of items with a title.
@@ -88,8 +112,7 @@ struct Panel<'a> {
     /// Where the form that chooses another baseline is sent to.
     here: String,
     asked: &'a str,
-    /// The titles of clusters, with their numbers of failures.
-    clusters: Vec<(&'a str, u64)>,
+    clusters: Vec<ClusterLine<'a>>,
     failures: Vec<FailureLine<'a>>,
     /// Number of failures of this page that are not shown, because their names are very long.
     more_failures: usize,
@@ -101,7 +124,13 @@ struct Panel<'a> {
 }
 
 impl<'a> Panel<'a> {
-    fn new(site: &Site<'_>, project: &'a Project, build: &Build, of: &'a InsightDocument) -> Self {
+    fn new(
+        site: &Site<'_>,
+        project: &'a Project,
+        build: &Build,
+        of: &'a InsightDocument,
+        may_triage: bool,
+    ) -> Self {
         let test =
             |kind: &str, name: &str| (kind == "test").then(|| site.test(&project.slug, name));
         let counts = &of.counts;
@@ -123,6 +152,7 @@ impl<'a> Panel<'a> {
             query: Some(format!("?class={class}{baseline}")),
         });
         let changes = [
+            (counts.muted, "muted"),
             (counts.fixed, "fixed"),
             (counts.missing.unwrap_or(0), "missing"),
             (counts.skipped, "skipped"),
@@ -154,10 +184,12 @@ impl<'a> Panel<'a> {
         let project_of = |found: &FoundBaseline| found.project.parse().ok();
         let of_baseline: Slug =
             of.baseline.found.as_ref().and_then(project_of).unwrap_or_else(|| project.slug.clone());
-        let failure_size =
-            |of: &FailureDocument| size(of.name.as_deref().unwrap_or_default()) + 6 * TEXT;
+        let failure_size = |of: &FailureDocument| {
+            let known = of.known.len().min(KNOWN) * KNOWN_BYTES;
+            2 * size(of.name.as_deref().unwrap_or_default()) + 12 * TEXT + known
+        };
         let failures: Vec<_> = fitting(&of.failures, FAILURES_BYTES, failure_size)
-            .map(|of| line(site, (project, &of_baseline), of))
+            .map(|of| line(site, (project, &of_baseline), of, may_triage))
             .collect();
         let more_failures = of.failures.len() - failures.len();
         let clusters = of.clusters.iter().filter(|cluster| cluster.items > 1).take(LISTED);
@@ -181,7 +213,17 @@ impl<'a> Panel<'a> {
             reason: of.baseline.reason.as_deref(),
             here: site.of_build(&project.slug, build, "insight"),
             asked: of.baseline.asked.as_deref().unwrap_or_default(),
-            clusters: clusters.map(|cluster| (cluster.title.as_str(), cluster.items)).collect(),
+            clusters: clusters
+                .map(|of| ClusterLine {
+                    title: &of.title,
+                    items: of.items,
+                    known: known(site, project, &of.known),
+                    mark: may_triage.then(|| {
+                        let prefilled = [("title", &*of.title), ("signature", &*of.signature)];
+                        mark(site, project, &prefilled)
+                    }),
+                })
+                .collect(),
             failures,
             more_failures,
             lists: lists.into_iter().flatten().collect(),
@@ -202,6 +244,7 @@ fn line<'a>(
     site: &Site<'_>,
     (project, of_baseline): (&Project, &Slug),
     of: &'a FailureDocument,
+    may_triage: bool,
 ) -> FailureLine<'a> {
     // What fails in the baseline's track began in the baseline's project.
     let slug = if of.class == "failing" { of_baseline } else { &project.slug };
@@ -226,7 +269,45 @@ fn line<'a>(
             elsewhere => format!("fails in {} of {} other tracks", elsewhere.bad, elsewhere.ran),
         },
         message: of.message.as_deref().map(|text| cut(text, TEXT).into_owned()).unwrap_or_default(),
+        known: known(site, project, &of.known),
+        mark: of.name.as_ref().filter(|_| may_triage).map(|test| {
+            let signature = of.signature.as_deref().unwrap_or_default();
+            let title = of.message.as_deref().unwrap_or(test);
+            mark(site, project, &[("title", title), ("test", test), ("signature", signature)])
+        }),
     }
+}
+
+fn known<'a>(site: &Site<'_>, project: &Project, of: &'a [KnownDocument]) -> Vec<KnownLine<'a>> {
+    let line = |of: &'a KnownDocument| KnownLine {
+        href: site.to(&Resource::Issue(project.slug.clone(), of.issue)),
+        title: &of.title,
+        effect: match (&of.expires, of.mute) {
+            _ if of.returned => "closed, but it is back".to_owned(),
+            (Some(end), true) => format!("muted until {end}"),
+            (None, true) => "muted".to_owned(),
+            (Some(end), false) => format!("known until {end}"),
+            (None, false) => "known".to_owned(),
+        },
+    };
+    of.iter().take(KNOWN).map(line).collect()
+}
+
+/// The form for a new issue with these fields.
+fn mark(site: &Site<'_>, project: &Project, fields: &[(&str, &str)]) -> String {
+    /// A title may have 200 characters.
+    const TITLE: usize = 150;
+    let mut href = format!("{}?", site.to(&Resource::IssueList(project.slug.clone())));
+    for (name, text) in fields.iter().filter(|(_, text)| !text.is_empty()) {
+        let plain: String = match *name {
+            "title" => text.lines().next().unwrap_or_default().chars().take(TITLE).collect(),
+            _ => (*text).to_owned(),
+        };
+        let plain = percent_encoding::utf8_percent_encode(&plain, NON_ALPHANUMERIC);
+        href += &format!("{name}={plain}&");
+    }
+    href.pop();
+    href + "#new"
 }
 
 /// `3 builds`, `at least 1000 builds`.
@@ -251,8 +332,9 @@ pub(super) fn insight_html(
     project: &Project,
     build: &Build,
     of: &InsightDocument,
+    may_triage: bool,
 ) -> Result<String, std::fmt::Error> {
-    Panel::new(site, project, build, of).render().map_err(|_| std::fmt::Error)
+    Panel::new(site, project, build, of, may_triage).render().map_err(|_| std::fmt::Error)
 }
 
 /// The insight of a build.
@@ -276,10 +358,10 @@ impl<'a> InsightPage<'a> {
         site: Site<'a>,
         project: &'a Project,
         build: &'a Build,
-        of: &InsightDocument,
+        (of, may_triage): (&InsightDocument, bool),
         pager: Pager,
     ) -> Result<Self, std::fmt::Error> {
-        let panel = insight_html(&site, project, build, of)?;
+        let panel = insight_html(&site, project, build, of, may_triage)?;
         let reasons: Vec<&str> =
             of.gate.reasons.iter().map(|reason| reason.text.as_str()).collect();
         let summary = format!("{}. {}", of.gate.verdict, reasons.join("; "));

@@ -5,6 +5,7 @@ mod bounds;
 mod build;
 mod cases;
 mod insight;
+mod issues;
 mod others;
 mod project;
 mod receipt;
@@ -25,6 +26,7 @@ pub use build::{BuildPage, BuildParts};
 pub use cases::{History, Run, TestRow, Tests};
 pub use insight::InsightPage;
 use insight::insight_html;
+pub use issues::{IssueFields, IssueLine, IssuePage, IssuesPage};
 pub use others::{
     ComponentBuilds, ComponentRow, Components, DocumentPage, ProblemPage, SignIn, Tags, User, Users,
 };

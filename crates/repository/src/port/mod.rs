@@ -4,6 +4,7 @@ mod builds;
 mod cases;
 mod claims;
 mod components;
+mod issues;
 mod projects;
 mod queries;
 mod sessions;
@@ -17,6 +18,7 @@ pub use builds::*;
 pub use cases::*;
 pub use claims::*;
 pub use components::*;
+pub use issues::*;
 pub use projects::*;
 pub use queries::*;
 pub use sessions::*;
@@ -37,6 +39,7 @@ pub trait Repository:
     + Users
     + Sessions
     + Components
+    + Issues
     + Queries
     + Transfer
     + Upkeep
@@ -54,6 +57,7 @@ impl<T> Repository for T where
         + Users
         + Sessions
         + Components
+        + Issues
         + Queries
         + Transfer
         + Upkeep

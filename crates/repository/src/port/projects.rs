@@ -2,7 +2,7 @@
 
 use devmason_domain::gate::Gate;
 use devmason_domain::{
-    PageRequest, Project, ProjectId, ProjectName, Reporting, Slug, Tracking, VariantPart,
+    PageRequest, Project, ProjectId, ProjectName, Reporting, Slug, Tracking, Triage, VariantPart,
 };
 
 use crate::{Actor, Result, Tally, Updated};
@@ -35,6 +35,8 @@ pub struct ProjectChange {
     pub variant_by: Option<Vec<VariantPart>>,
     /// The limits of its gate.
     pub gate: Option<Gate>,
+    /// Who may write its issues.
+    pub triage: Option<Triage>,
 }
 
 /// The outcome of registering a project.

@@ -35,6 +35,8 @@ pub struct Tracked {
 /// Which finished builds of a project to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Among {
+    /// All of them.
+    All,
     /// Those of a track.
     Track(TrackKey),
     /// Those of a commit, of one variant, sent with credentials or without.

@@ -16,6 +16,8 @@ pub enum Moved {
     ComponentType(Uuid),
     /// A component.
     Component(Uuid),
+    /// A known issue of a project.
+    Issue(ProjectId, Uuid),
     /// A build. Only its last change is set: a build's creation time is when it was received.
     Build(ProjectId, BuildId),
     /// A tag of a project.

@@ -40,6 +40,7 @@ diesel::table! {
         mainline -> Nullable<Text>,
         variant_by -> Nullable<Text>,
         gate -> Text,
+        triage -> Text,
         created_at -> crate::store::schema::sql::Instant,
         updated_at -> crate::store::schema::sql::Instant,
         version -> BigInt,
@@ -90,6 +91,28 @@ diesel::table! {
         variant -> Text,
         branch -> Text,
         credited -> Bool,
+    }
+}
+
+diesel::table! {
+    issue (project_id, id) {
+        project_id -> BigInt,
+        id -> crate::store::schema::sql::Uuid,
+        title -> Text,
+        url -> Nullable<Text>,
+        note -> Nullable<Text>,
+        test -> Nullable<Text>,
+        message -> Nullable<Text>,
+        signature -> Nullable<Text>,
+        branch -> Nullable<Text>,
+        variant -> Nullable<Text>,
+        mute -> Bool,
+        expires -> Nullable<crate::store::schema::sql::Instant>,
+        closed_at -> Nullable<crate::store::schema::sql::Instant>,
+        creator_id -> Nullable<BigInt>,
+        created_at -> crate::store::schema::sql::Instant,
+        updated_at -> crate::store::schema::sql::Instant,
+        version -> BigInt,
     }
 }
 
@@ -267,6 +290,7 @@ diesel::joinable!(project -> account (owner_id));
 diesel::joinable!(strip -> project (project_id));
 diesel::joinable!(component -> component_type (component_type_id));
 diesel::joinable!(build -> account (sender_id));
+diesel::joinable!(issue -> account (creator_id));
 diesel::joinable!(build -> project (project_id));
 diesel::joinable!(step -> project (project_id));
 diesel::joinable!(sender_count -> project (project_id));
@@ -280,6 +304,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     step,
     build_tag,
     sender_count,
+    issue,
     strip,
     track
 );

@@ -12,6 +12,7 @@ use uuid::Uuid;
 mod builds;
 mod cases;
 mod components;
+mod issues;
 mod lists;
 mod others;
 mod parity;

@@ -85,6 +85,13 @@ fn hot_queries_are_answered_by_their_indexes(backend: Backend) {
         .into();
         store.record(new);
     }
+    let mut issue = None;
+    for at in 0..2_000 {
+        let mut details = issues::details(&at.to_string());
+        details.closed_at = (at % 2 == 0).then(Timestamp::now);
+        issue = Some(store.file(&projects[at % 4], details, Actor::Nobody));
+    }
+    let issue = issue.unwrap();
     store.database.analyze();
     let project = projects.last().unwrap();
     let one = store.find(project, one.unwrap().id);
@@ -178,6 +185,24 @@ fn hot_queries_are_answered_by_their_indexes(backend: Backend) {
             &["build_without_track"],
             &["build_without_track (project_id=?"],
             || assert!(store.tracks_are_complete(project.id).unwrap()),
+        ),
+        hot(
+            "an issue",
+            &["Index Scan using issue_"],
+            &["SEARCH issue USING INDEX issue_1 (project_id=? AND id=?)"],
+            || drop(store.issue_find(project.id, issue.id).unwrap()),
+        ),
+        hot(
+            "the issues that failures are compared with",
+            &["issue_by_end"],
+            &["SEARCH issue USING INDEX issue_by_end (project_id=?"],
+            || drop(store.issues_to_compare(project.id).unwrap()),
+        ),
+        hot(
+            "how many issues are in force",
+            &["issue_by_end"],
+            &["SEARCH issue USING INDEX issue_by_end (project_id=? AND closed_at=?)"],
+            || assert!(store.issues_in_force(project.id, Timestamp::now()).unwrap() > 0),
         ),
         hot(
             "the cases of several builds",

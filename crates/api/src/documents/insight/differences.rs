@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use devmason_domain::insight::{Failure, Item};
-use devmason_domain::{Build, Signature};
+use devmason_domain::{Build, BuildId, Signature};
 use devmason_hypermedia::document::{ChangedComponents, ChangedDocument};
 
 /// Maximum number of tests that a cluster names, and of members that differ.
@@ -21,6 +21,8 @@ pub(super) struct Cluster {
     pub(super) items: u64,
     /// The first of the tests.
     pub(super) tests: Vec<i64>,
+    /// The oldest build in which one of them failed with it.
+    pub(super) first_seen: BuildId,
 }
 
 /// To three digits: more would claim more than a window of a hundred builds can tell.
@@ -35,11 +37,17 @@ pub(super) fn clusters(failures: &[Failure<Arc<Signature>>]) -> Vec<Cluster> {
     for failure in failures {
         let Some(signature) = &failure.signature else { continue };
         let place = *places.entry(&signature.id).or_insert_with(|| {
-            clusters.push(Cluster { signature: signature.clone(), items: 0, tests: Vec::new() });
+            clusters.push(Cluster {
+                signature: signature.clone(),
+                items: 0,
+                tests: Vec::new(),
+                first_seen: failure.first_seen,
+            });
             clusters.len() - 1
         });
         let Some(cluster) = clusters.get_mut(place) else { continue };
         cluster.items += 1;
+        cluster.first_seen = cluster.first_seen.min(failure.first_seen);
         if let Item::Test(test) = failure.item
             && cluster.tests.len() < NAMED
         {

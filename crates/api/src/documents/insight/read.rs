@@ -12,14 +12,15 @@ use devmason_domain::{Build, BuildId, BuildKey, Origin, Outcome, Project, Signat
 use devmason_hypermedia::document::{
     BadIn, BaselineDocument, BeforeDocument, ClusterDocument, ElsewhereDocument, EvidenceDocument,
     FailureDocument, FixedDocument, FlakyDocument, FoundBaseline, GateDocument, InsightCounts,
-    InsightDocument, ItemDocument, PlaceDocument, ReasonDocument, SinceDocument, WindowDocument,
+    InsightDocument, ItemDocument, KnownDocument, PlaceDocument, ReasonDocument, SinceDocument,
+    WindowDocument,
 };
 use devmason_hypermedia::{Link, ListLinks, View};
 use devmason_repository::Repository;
 
 use super::differences::{Cluster, changed, clusters, rounded};
 use super::wanted::Wanted;
-use crate::insight::{Insight, kind, messages};
+use crate::insight::{Insight, Relevant, kind, messages};
 
 type Answer<T> = devmason_repository::Result<T>;
 
@@ -28,6 +29,9 @@ const LISTED: usize = 100;
 
 /// Maximum number of failures for which what changed is told: their builds' client records are long.
 const CHANGED: usize = 100;
+
+/// Maximum number of issues that a failure or a cluster names.
+const KNOWN: usize = 10;
 
 /// Maximum number of other tracks that a failure names.
 const BAD_IN: usize = 10;
@@ -72,7 +76,8 @@ impl Read {
         let mut selected: Vec<&Failure<Arc<Signature>>> =
             insight.compared.failures.iter().filter(is_selected).collect();
         // Failures of one class and cluster stay in the order of their places.
-        selected.sort_by_key(|failure| (failure.class, Reverse(size(failure))));
+        let is_muted = |failure: &Failure<_>| insight.known.mutes(&failure.item);
+        selected.sort_by_key(|failure| (is_muted(failure), failure.class, Reverse(size(failure))));
         let matching = selected.len();
         let shown: Vec<Failure<Arc<Signature>>> =
             selected.into_iter().skip(wanted.from).take(wanted.per_page).cloned().collect();
@@ -136,6 +141,7 @@ impl Read {
             failing: compared.count(Class::Failing),
             flaky: compared.count(Class::Flaky),
             unknown: compared.count(Class::Unknown),
+            muted: insight.muted(),
             new_flaky: compared.new_flaky.len() as u64,
             fixed: compared.fixed.len() as u64,
             missing: self.may_miss(build).then_some(compared.missing.len() as u64),
@@ -288,6 +294,8 @@ impl Read {
             elsewhere: self.elsewhere(&failure.elsewhere),
             signature: failure.signature.as_ref().map(|signature| signature.id.clone()),
             message: failure.text.and_then(|key| self.messages.get(&key).cloned()),
+            known: self.insight.known.of(&failure.item).take(KNOWN).map(known).collect(),
+            muted: self.insight.known.mutes(&failure.item),
             host_suspect: failure.host_suspect.as_ref().map(ToString::to_string),
             links,
         }
@@ -331,12 +339,39 @@ impl Read {
         }
     }
 
+    /// The issues that explain failures with a signature.
+    fn known_of(&self, signature: &Signature) -> Vec<KnownDocument> {
+        let mut issues: Vec<&Relevant> = Vec::new();
+        for failure in &self.insight.compared.failures {
+            if failure.signature.as_deref() == Some(signature) {
+                issues.extend(self.insight.known.of(&failure.item));
+            }
+        }
+        issues.sort_by_key(|of| of.issue.id);
+        issues.dedup_by_key(|of| of.issue.id);
+        issues.into_iter().take(KNOWN).map(known).collect()
+    }
+
     fn cluster(&self, of: &Cluster) -> ClusterDocument {
         ClusterDocument {
             signature: of.signature.id.clone(),
             title: of.signature.title.clone(),
             items: of.items,
             tests: of.tests.iter().filter_map(|test| self.names.get(test).cloned()).collect(),
+            first_seen: self.place(of.first_seen),
+            known: self.known_of(&of.signature),
         }
+    }
+}
+
+fn known(of: &Relevant) -> KnownDocument {
+    let details = &of.issue.details;
+    KnownDocument {
+        issue: of.issue.id,
+        title: details.title.to_string(),
+        url: details.url.as_ref().map(ToString::to_string),
+        mute: details.mute,
+        expires: details.expires.map(Timestamp::to_rfc2822),
+        returned: of.has_returned,
     }
 }

@@ -14,7 +14,7 @@ fn beside(others: &[(bool, &[&str])], of: &str) -> Answer<u8> {
             comparison.push_elsewhere(run, &cases(letters), &[]);
         }
     }
-    comparison.answer(&signatures(), |_| true)
+    comparison.answer(&signatures(), |_| true, |_| None)
 }
 
 #[test]

@@ -58,6 +58,17 @@ pub(in super::super) fn bump<'a>(
     Ok(())
 }
 
+/// Records that what is said of a project's builds has changed.
+pub(super) fn project_changed(conn: &mut Conn, id: ProjectId) -> Outcome<()> {
+    Sql::<()>::new(format!(
+        "update build_count set changes = {} where tag = '' and project_id = ?",
+        tuned::next("changes")
+    ))
+    .bind::<BigInt, _>(id.0)
+    .execute(conn)?;
+    Ok(())
+}
+
 /// Records that a user's builds no longer have a sender.
 pub(super) fn credits_changed(conn: &mut Conn, id: AccountId) -> Outcome<()> {
     Sql::<()>::new(format!(

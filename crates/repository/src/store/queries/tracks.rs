@@ -109,6 +109,7 @@ fn list(
         query = query.filter(build::id.lt(Id(before.0)));
     }
     query = match among {
+        Among::All => query,
         Among::Track(key) => query.filter(build::track.eq(key.0)),
         Among::Revision { revision, variant, is_credited } => {
             let fits = track::table.filter(

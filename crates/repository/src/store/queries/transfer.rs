@@ -6,7 +6,9 @@ use diesel::prelude::*;
 use super::{Conn, Store, counts};
 use crate::store::columns::{At, Id};
 use crate::store::fault::Outcome;
-use crate::store::schema::{account, build, build_count, component, component_type, project};
+use crate::store::schema::{
+    account, build, build_count, component, component_type, issue, project,
+};
 use crate::{Moved, Result, Transfer};
 
 pub(super) fn set_times(conn: &mut Conn, of: &[(Moved, Timestamp, Timestamp)]) -> Outcome<()> {
@@ -24,6 +26,7 @@ pub(super) fn set_times(conn: &mut Conn, of: &[(Moved, Timestamp, Timestamp)]) -
             Moved::Project(id) => set!(project, project::table.find(id.0)),
             Moved::ComponentType(id) => set!(component_type, component_type::table.find(Id(*id))),
             Moved::Component(id) => set!(component, component::table.find(Id(*id))),
+            Moved::Issue(project, id) => set!(issue, issue::table.find((project.0, Id(*id)))),
             Moved::Build(project, id) => diesel::update(build::table.find((project.0, Id(id.0))))
                 .set(build::updated_at.eq(updated))
                 .execute(conn)?,

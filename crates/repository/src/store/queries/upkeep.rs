@@ -86,6 +86,7 @@ pub(super) fn purge(conn: &mut Conn, now: Timestamp, kept: Retention) -> Outcome
              (select project_id, tag, build_id from build_tag where project_id = ? limit {PIECE})",
         "delete from build_component where (project_id, build_id, component_id) in
              (select project_id, build_id, component_id from build_component where project_id = ? limit {PIECE})",
+        "delete from issue where (project_id, id) in (select project_id, id from issue where project_id = ? limit {PIECE})",
         "delete from track where (project_id, key) in (select project_id, key from track where project_id = ? limit {PIECE})",
         "delete from build where (project_id, id) in (select project_id, id from build where project_id = ? limit {PIECE})",
         "delete from build_count where (project_id, tag, shard) in

@@ -60,6 +60,12 @@ fn literal(backend: Backend, value: &str) -> String {
             Backend::Sqlite => format!("x'{}'", id.replace('-', "")),
         };
     }
+    if let Some(micros) = value.strip_prefix("At(").and_then(|rest| rest.strip_suffix(')')) {
+        return match backend {
+            Backend::Postgres => format!("to_timestamp({micros} / 1e6)"),
+            Backend::Sqlite => micros.to_owned(),
+        };
+    }
     if let Some(items) = value.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
         // Sixteen bytes are a key.
         let bytes: Option<Vec<u8>> = items.split(", ").map(|item| item.parse().ok()).collect();

@@ -1,0 +1,2 @@
+alter table project drop column triage;
+drop table issue;
