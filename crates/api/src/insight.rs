@@ -4,20 +4,15 @@ mod baseline;
 mod branch;
 mod known;
 mod others;
+mod subject;
 mod windows;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use devmason_domain::gate::{Limit, Rule, Verdict};
-use devmason_domain::insight::{
-    Answer as Compared, Asked, Class, Comparison, Failure, FailureKey, Item, Looked, Side,
-    is_bad_itself,
-};
-use devmason_domain::{
-    Build, BuildId, Origin, Outcome, Project, ProjectId, Signature, State, TestFailure, Timestamp,
-    said,
-};
+use devmason_domain::insight::{Answer as Compared, Asked, Class, Failure, FailureKey, Item, Side};
+use devmason_domain::{BuildId, Project, ProjectId, Signature, TestFailure, Timestamp, said};
 use devmason_repository::{Repository, Result as Answer, Scope};
 
 use baseline::Search;
@@ -25,6 +20,7 @@ pub(crate) use baseline::{Baseline, Found, Refused};
 pub(crate) use branch::{BranchFilter, newest, newest_of};
 pub(crate) use known::{Known, Relevant, last_seen};
 pub(crate) use others::Other;
+pub(crate) use subject::{Subject, Together};
 use windows::{Place, Windows, draw};
 
 use crate::budget::Hold;
@@ -42,10 +38,15 @@ const TEXTS: usize = 500;
 /// Maximum length of a failure's message, in characters.
 const MESSAGE: usize = 300;
 
-/// What is said of a build.
+/// What is said of a build, or of the builds of a commit and variant.
 pub(crate) struct Insight {
+    /// Whether it still runs.
+    pub(crate) is_running: bool,
+    /// Whether a test that it lacks is missing.
+    pub(crate) may_miss: bool,
     pub(crate) baseline: Baseline,
     pub(crate) compared: Compared<Arc<Signature>>,
+    pub(crate) together: Together,
     /// The ids of the builds that were looked at.
     pub(crate) places: HashMap<BuildId, Place>,
     /// The other tracks that were looked at.
@@ -61,17 +62,17 @@ pub(crate) struct Insight {
 }
 
 impl Insight {
-    /// The insight of a build, or why the baseline that was asked for cannot be used.
+    /// The insight of a build or a commit, or why the baseline that was asked for cannot be used.
     pub(crate) fn read(
         repository: &dyn Repository,
-        project: &Project,
-        build: &Build,
+        subject: Subject<'_>,
         asked: Option<&Asked>,
         hold: &Hold,
     ) -> Answer<Result<Self, Refused>> {
-        draw(hold, build.tests.total * TEST + CASES)?;
+        let Subject { project, build, .. } = subject;
+        draw(hold, subject.cases() * TEST + CASES)?;
         let Some(track) = &build.track else {
-            return Self::unprepared(repository, build).map(Ok);
+            return Self::unprepared(repository, subject).map(Ok);
         };
         let search = Search { repository, project, build, track };
         let baseline = match search.baseline(asked)? {
@@ -80,9 +81,9 @@ impl Insight {
         };
         let found = baseline.found.as_ref().ok();
         draw(hold, found.map_or(0, |found| found.build.tests.total) * TEST)?;
-        let comparison = begun(repository, build, found, |found| found.build.track == *track)?;
-        let mut windows = Windows::read(repository, (build, track), comparison, found, hold)?;
-        let others = others::read(repository, (build, track), &mut windows.comparison)?;
+        let (comparison, together) = subject.begun(repository, found)?;
+        let mut windows = Windows::read(repository, (subject, track), comparison, found, hold)?;
+        let others = others::read(repository, (subject, track), &mut windows.comparison)?;
         let mut keys = windows.comparison.failure_keys();
         keys.truncate(SIGNATURES);
         let other = found.map(|found| found.project.id).filter(|id| *id != project.id);
@@ -115,8 +116,11 @@ impl Insight {
             is_complete = is_complete && repository.tracks_are_complete(other)?;
         }
         Ok(Ok(Self {
+            is_running: subject.is_running(),
+            may_miss: !subject.is_running() && !subject.is_partial(),
             baseline,
             compared,
+            together,
             places: windows.places,
             others,
             known: issues,
@@ -127,11 +131,15 @@ impl Insight {
     }
 
     /// The insight of a build that has no track yet.
-    fn unprepared(repository: &dyn Repository, build: &Build) -> Answer<Self> {
+    fn unprepared(repository: &dyn Repository, subject: Subject<'_>) -> Answer<Self> {
+        let build = subject.build;
         let reason = "the build is still being prepared after the server's update".to_owned();
-        let comparison = begun(repository, build, None, |_| false)?;
+        let (comparison, together) = subject.begun(repository, None)?;
         Ok(Self {
+            is_running: subject.is_running(),
+            may_miss: !subject.is_running() && !subject.is_partial(),
             baseline: Baseline { used: None, found: Err(reason) },
+            together,
             compared: comparison.answer(&HashMap::new(), |_| true, |_| None),
             places: HashMap::from([(build.id, (build.key(), build.started))]),
             others: Vec::new(),
@@ -178,25 +186,23 @@ impl Insight {
             Rule::Missing => self.compared.missing_tests(),
             Rule::NewFlaky => self.compared.new_flaky.len() as u64,
             Rule::Skipped => self.compared.skipped.len() as u64,
+            // A build says nothing about other variants.
+            Rule::Variants => 0,
         }
     }
 
     /// What a gate with these limits says, and the rules that are exceeded.
-    pub(crate) fn verdict(
-        &self,
-        build: &Build,
-        limits: &[(Rule, Limit)],
-    ) -> (Verdict, Vec<(Rule, Limit, u64)>) {
+    pub(crate) fn verdict(&self, limits: &[(Rule, Limit)]) -> (Verdict, Vec<(Rule, Limit, u64)>) {
         let ran = self.compared.ran_before;
         let exceeded: Vec<(Rule, Limit, u64)> = limits
             .iter()
             .map(|(rule, limit)| (*rule, *limit, self.count(*rule)))
             .filter(|(_, limit, count)| limit.is_exceeded(*count, ran))
             .collect();
-        let verdict = match (exceeded.is_empty(), build.outcome.state()) {
+        let verdict = match (exceeded.is_empty(), self.is_running) {
             (false, _) => Verdict::Fail,
-            (true, State::Running) => Verdict::Undecided,
-            (true, State::Finished) => Verdict::Pass,
+            (true, true) => Verdict::Undecided,
+            (true, false) => Verdict::Pass,
         };
         (verdict, exceeded)
     }
@@ -225,6 +231,7 @@ impl Insight {
             Rule::Skipped => {
                 many("test was", "tests were") + &format!(" skipped that ran in {than}")
             }
+            Rule::Variants => many("variant is missing", "variants are missing"),
         }
     }
 }
@@ -235,44 +242,6 @@ pub(crate) fn stamp(repository: &dyn Repository, project: ProjectId) -> Answer<S
     let changes = repository.build_tally(&Scope::Project(project))?.changes;
     let in_force = repository.issues_in_force(project, Timestamp::now())?;
     Ok(format!("{changes} {in_force}"))
-}
-
-/// A comparison of a build that no other build was pushed to yet.
-fn begun(
-    repository: &dyn Repository,
-    build: &Build,
-    baseline: Option<&Found>,
-    is_same: impl Fn(&Found) -> bool,
-) -> Answer<Comparison> {
-    let success = match build.outcome {
-        Outcome::Running => true,
-        Outcome::Finished { success, .. } => success,
-    };
-    let of_it = [build.id];
-    let cases = match build.tests.is_empty() {
-        true => Vec::new(),
-        false => repository.case_list(build.project, &of_it)?.pop().unwrap_or_default(),
-    };
-    let steps = match build.steps {
-        0 => Vec::new(),
-        _ => repository.step_runs(build.project, &of_it)?.pop().unwrap_or_default(),
-    };
-    // Of very many steps, the first are read. Whatever failed behind them must not go unseen.
-    let failed = steps.iter().filter(|step| !step.success).count();
-    let failed = u32::try_from(failed).unwrap_or(u32::MAX);
-    let looked = Looked {
-        build: build.id,
-        started: build.started,
-        host: build.client.host_key().map(Into::into),
-        is_running: build.outcome.state() == State::Running,
-        is_partial: Origin::from(&build.client).is_partial,
-        is_bad_itself: is_bad_itself(success, build.failed_steps, &build.tests)
-            || (!success && build.failed_steps > failed),
-        has_baseline: baseline.is_some(),
-        is_same_track: baseline
-            .is_some_and(|found| found.project.id == build.project && is_same(found)),
-    };
-    Ok(Comparison::new(looked, &cases, &steps))
 }
 
 /// What a failure says, in one short text.

@@ -6,8 +6,8 @@ use devmason_hypermedia::{BuildsOf, Collection, Operation, Stream};
 use crate::call::Call;
 use crate::documents::lists::ListOf;
 use crate::documents::{
-    builds, cases, feeds, insight, issues, lists, outputs, progress, projects, receipts, service,
-    users,
+    builds, cases, feeds, insight, issues, lists, outputs, progress, projects, receipts, revisions,
+    service, users,
 };
 use crate::error::ApiError;
 use crate::negotiate::Format;
@@ -58,6 +58,7 @@ pub(crate) async fn handle(
         Operation::Reparse(project, build) => receipts::reparse(call, project, build).await,
 
         Operation::ReadInsight(project, build) => insight::get(call, project, build).await,
+        Operation::ReadRevision(project, revision) => revisions::get(call, project, revision).await,
         Operation::ListTests(project, build) => cases::list(call, project, build).await,
         Operation::ReadTestHistory(project, test) => cases::history(call, project, test).await,
 

@@ -22,11 +22,13 @@ pub enum Rule {
     NewFlaky,
     /// Tests that ran in the baseline and were skipped.
     Skipped,
+    /// Variants that usually report about a commit and did not.
+    Variants,
 }
 
 impl Rule {
     /// All of them, in the order in which a gate writes them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::New,
         Self::Unknown,
         Self::Missing,
@@ -34,6 +36,7 @@ impl Rule {
         Self::Flaky,
         Self::NewFlaky,
         Self::Skipped,
+        Self::Variants,
     ];
 
     /// Its name in the text of a gate.
@@ -46,6 +49,7 @@ impl Rule {
             Self::Flaky => "flaky",
             Self::NewFlaky => "new_flaky",
             Self::Skipped => "skipped",
+            Self::Variants => "variants",
         }
     }
 }

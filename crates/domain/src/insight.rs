@@ -18,6 +18,7 @@ mod comparison;
 mod elsewhere;
 mod flaky;
 mod items;
+mod merged;
 mod streak;
 mod subject;
 
@@ -30,4 +31,5 @@ pub use items::{
     Case, Class, FailureKey, Item, Run, SOUGHT, Side, StepRun, WINDOW, is_bad_itself,
     is_mass_failure, unexplained,
 };
+pub use merged::{Merged, Part};
 pub use streak::Since;

@@ -727,6 +727,22 @@ resources! {
         }
     }
 
+    /// What is wrong with a commit, in all that reported about it.
+    Revision(project: Slug, revision: String) = [project / "revisions" / revision] in InProject(project) {
+        Get ReadRevision {
+            summary: "Read what is wrong with a commit, in all builds of it, and whether its gate passes",
+            right: Right::Read,
+            query: &["baseline", "gate", "class", "kind", "from", "per_page", "fields"],
+            answers: &[
+                document(200, "Revision", "The insight"),
+                answer(302, "The only commit that begins so, at `Location`"),
+                UNCHANGED,
+                ABSENT,
+            ],
+            ..PLAIN
+        }
+    }
+
     /// The test cases of a build.
     TestList(project: Slug, build: BuildKey) = [project / "builds" / build / "tests"] in InBuild(project, build) {
         Get ListTests {

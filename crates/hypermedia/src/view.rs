@@ -208,6 +208,10 @@ impl View<'_> {
             links.push(self.link("tests", &tests, Subject::ReadOnly));
         }
         links.push(self.link("insight", &Resource::Insight(slug(), key()), Subject::ReadOnly));
+        links.extend(build.revision.as_ref().map(|revision| {
+            let of = Resource::Revision(slug(), revision.clone());
+            self.link("revision", &of, Subject::ReadOnly)
+        }));
         links.push(self.link("receipt", &Resource::Receipt(slug(), key()), Subject::ReadOnly));
         links.push(self.project_link(project));
         links.extend(build.sender.username().map(|username| self.user_link("user", username)));
@@ -243,10 +247,22 @@ impl View<'_> {
     ) -> Vec<Link> {
         let this = Resource::Insight(project.slug.clone(), build.key());
         let mut links = self.part_links(project, build, &this, list);
+        links.extend(build.revision.as_ref().map(|revision| {
+            let of = Resource::Revision(project.slug.clone(), revision.clone());
+            self.link("revision", &of, Subject::ReadOnly)
+        }));
         links.extend(baseline.map(|(project, key)| {
             let of = Resource::Build(project.slug.clone(), key.clone());
             self.link("baseline", &of, Subject::ReadOnly)
         }));
+        links
+    }
+
+    /// The links of the insight of a commit.
+    pub fn revision_links(&self, project: &Project, revision: &str, list: &ListLinks) -> Vec<Link> {
+        let this = Resource::Revision(project.slug.clone(), revision.to_owned());
+        let mut links = self.page_links(&this, Subject::ReadOnly, list);
+        links.push(self.project_link(project));
         links
     }
 

@@ -1,22 +1,24 @@
 //! The insight of a build.
 
 mod differences;
-mod read;
-mod wanted;
+pub(super) mod findings;
+pub(super) mod read;
+pub(super) mod wanted;
 
 use actix_web::HttpResponse;
-use devmason_domain::insight::Asked;
-use devmason_domain::{Build, BuildKey, Project, Slug};
+use devmason_domain::insight::{Asked, is_mass_failure};
+use devmason_domain::{Build, BuildKey, Outcome, Project, Slug};
 use devmason_hypermedia::ListLinks;
 use devmason_hypermedia::document::InsightDocument;
 use devmason_repository::{Repository, Scope};
+use serde::Serialize;
 
-use self::read::Read;
+use self::read::{Read, Variant};
 use self::wanted::{PER_PAGE, Wanted};
 use super::builds::{borrowed, find, state};
 use crate::call::Call;
 use crate::error::ApiError;
-use crate::insight::{Insight, Refused, stamp};
+use crate::insight::{Insight, Refused, Subject, stamp};
 use crate::params::{Params, Position};
 use crate::respond::Found;
 
@@ -31,6 +33,35 @@ pub(crate) struct InsightPage {
     pub(crate) list: ListLinks,
 }
 
+/// What the insights of a project's builds depend on, with a baseline of another project.
+pub(super) async fn tally(
+    call: &Call<'_>,
+    project: &Project,
+    asked: Option<&Asked>,
+) -> Result<String, ApiError> {
+    let (id, asked) = (project.id, asked.cloned());
+    call.ask(move |repository| {
+        let own = stamp(repository, id)?;
+        let Some(Asked::Build(Some(slug), _)) = asked else { return Ok(own) };
+        let Some(other) = repository.project_find(&slug)? else { return Ok(own) };
+        let changes = repository.build_tally(&Scope::Project(other.id))?.changes;
+        Ok(format!("{own} {changes}"))
+    })
+    .await
+}
+
+/// The links of the requested page of failures.
+pub(super) fn links(call: &Call<'_>, wanted: &Wanted, matching: usize) -> ListLinks {
+    let end = wanted.from.saturating_add(wanted.per_page);
+    let position = |from: usize| Some(Position::From(from as u64));
+    ListLinks {
+        this: call.params.choice(),
+        first: call.params.of_page(1, None),
+        next: (end < matching).then(|| call.params.of_page(1, position(end))),
+        ..ListLinks::default()
+    }
+}
+
 /// The requested page of a build's insight, with at most `most` failures.
 pub(crate) async fn page(
     call: &Call<'_>,
@@ -40,21 +71,11 @@ pub(crate) async fn page(
 ) -> Result<Found<InsightPage>, ApiError> {
     let wanted = Wanted::of(call.params, most)?;
     let (project, build) = find(call, slug, key).await?;
-    let tallied = (project.id, wanted.asked.clone());
-    let changes = call
-        .ask(move |repository| {
-            let (id, asked) = tallied;
-            let own = stamp(repository, id)?;
-            let Some(Asked::Build(Some(slug), _)) = asked else { return Ok((own, 0)) };
-            let other = repository.project_find(&slug)?.map(|project| Scope::Project(project.id));
-            let tally = other.map(|scope| repository.build_tally(&scope)).transpose()?;
-            Ok((own, tally.map_or(0, |tally| tally.changes)))
-        })
-        .await?;
+    let changes = tally(call, &project, wanted.asked.as_ref()).await?;
     let state = state(&project, &build);
     let [id, version, rules, credited] = borrowed(&state);
     let choice = call.params.choice();
-    let etag = call.etag(&[id, version, rules, credited, &changes.0, &changes.1, &choice]);
+    let etag = call.etag(&[id, version, rules, credited, &changes, &choice]);
     if let Some(answer) = call.ready(&etag) {
         return Ok(Found::Ready(answer));
     }
@@ -82,24 +103,50 @@ async fn document(
     let hold = call.body.hold.clone();
     let (of, about, asked) = (project.clone(), build.clone(), wanted.clone());
     let read = move |repository: &dyn Repository| -> Answer<Result<Read, Refused>> {
-        let insight = Insight::read(repository, &of, &about, asked.asked.as_ref(), &hold)?;
-        insight
-            .map(|insight| Read::of(repository, &of, insight, &asked))
-            .map_or_else(|refused| Ok(Err(refused)), |read| read.map(Ok))
+        let subject = Subject::of_build(&of, &about);
+        let insight = match Insight::read(repository, subject, asked.asked.as_ref(), &hold)? {
+            Ok(insight) => insight,
+            Err(refused) => return Ok(Err(refused)),
+        };
+        let is_mass_failure = is_mass_failure(&about.tests);
+        let variant = Variant { name: None, insight, is_mass_failure };
+        Read::of(repository, &of, vec![variant], &asked).map(Ok)
     };
     let read = call
         .ask(read)
         .await?
         .map_err(|problem| ApiError::BadValue { name: "baseline", problem })?;
-    let end = wanted.from.saturating_add(wanted.per_page);
-    let position = |from: usize| Some(Position::From(from as u64));
-    let list = ListLinks {
-        this: call.params.choice(),
-        first: call.params.of_page(1, None),
-        next: (end < read.matching).then(|| call.params.of_page(1, position(end))),
-        ..ListLinks::default()
-    };
-    Ok((read.document(call.view(), project, build, &wanted, &list), list))
+    let list = links(call, &wanted, read.matching);
+    let document = written(call, project, build, (&read, &wanted), &list);
+    Ok((document, list))
+}
+
+fn written(
+    call: &Call<'_>,
+    project: &Project,
+    build: &Build,
+    (read, wanted): (&Read, &Wanted),
+    list: &ListLinks,
+) -> InsightDocument {
+    let variant = build.track.as_ref().map(|track| track.variant.as_str());
+    let insight = read.variants.first().map(|variant| &variant.insight);
+    let found = insight.and_then(|insight| insight.baseline.found.as_ref().ok());
+    let linked = found.map(|found| (&found.project, &found.build.key));
+    InsightDocument {
+        build: build.key().to_string(),
+        state: build.outcome.state().as_str(),
+        success: match build.outcome {
+            Outcome::Running => None,
+            Outcome::Finished { success, .. } => Some(success),
+        },
+        revision: build.revision.clone(),
+        track: build.track.as_ref().map(Into::into),
+        baseline: insight
+            .map(|insight| findings::baseline(insight, variant, wanted))
+            .unwrap_or_default(),
+        findings: read.findings(call.view(), project, wanted, 0),
+        links: call.view().insight_links(project, build, linked, list),
+    }
 }
 
 pub(crate) async fn get(
@@ -107,30 +154,33 @@ pub(crate) async fn get(
     slug: &Slug,
     key: &BuildKey,
 ) -> Result<HttpResponse, ApiError> {
-    let fields = members(call.params)?;
-    let InsightPage { etag, document, .. } = match page(call, slug, key, PER_PAGE.1).await? {
-        Found::Ready(answer) => return Ok(answer),
-        Found::New(page) => page,
-    };
-    let Some(fields) = fields else { return call.ok(&etag, &document) };
-    let mut members =
-        serde_json::to_value(&document).map_err(|error| ApiError::Unwritable(error.to_string()))?;
-    if let Some(members) = members.as_object_mut() {
-        members.retain(|name, _| name == "links" || fields.contains(&name.as_str()));
+    match page(call, slug, key, PER_PAGE.1).await? {
+        Found::Ready(answer) => Ok(answer),
+        Found::New(InsightPage { etag, document, .. }) => {
+            narrowed(call, &etag, &document, &InsightDocument::MEMBERS)
+        }
     }
-    call.ok(&etag, &members)
 }
 
-/// The members that `fields` names.
-fn members(params: &Params) -> Result<Option<Vec<&'static str>>, ApiError> {
-    let Some(text) = params.first("fields") else { return Ok(None) };
-    let words = text.split(',').map(str::trim).filter(|word| !word.is_empty());
-    let known = |word: &str| {
-        let known = InsightDocument::MEMBERS.into_iter().find(|member| *member == word);
-        known.ok_or_else(|| ApiError::BadValue {
+/// A document with the members that `fields` names, or all.
+pub(super) fn narrowed(
+    call: &Call<'_>,
+    etag: &str,
+    document: &impl Serialize,
+    known: &[&'static str],
+) -> Result<HttpResponse, ApiError> {
+    let Some(text) = call.params.first("fields") else { return call.ok(etag, document) };
+    let words: Vec<&str> = text.split(',').map(str::trim).filter(|word| !word.is_empty()).collect();
+    if let Some(word) = words.iter().find(|word| !known.contains(word)) {
+        return Err(ApiError::BadValue {
             name: "fields",
-            problem: format!("'{word}' is not one of {}", InsightDocument::MEMBERS.join(", ")),
-        })
-    };
-    words.map(known).collect::<Result<_, _>>().map(Some)
+            problem: format!("'{word}' is not one of {}", known.join(", ")),
+        });
+    }
+    let mut members =
+        serde_json::to_value(document).map_err(|error| ApiError::Unwritable(error.to_string()))?;
+    if let Some(members) = members.as_object_mut() {
+        members.retain(|name, _| name == "links" || words.contains(&name.as_str()));
+    }
+    call.ok(etag, &members)
 }

@@ -10,5 +10,6 @@ pub(crate) mod outputs;
 pub(crate) mod progress;
 pub(crate) mod projects;
 pub(crate) mod receipts;
+pub(crate) mod revisions;
 pub(crate) mod service;
 pub(crate) mod users;

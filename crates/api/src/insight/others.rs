@@ -4,6 +4,7 @@ use devmason_domain::insight::{Comparison, OTHERS, RECENT};
 use devmason_domain::{Build, BuildKey, Track};
 use devmason_repository::{Among, Repository, Result as Answer, Tracked};
 
+use super::subject::Subject;
 use super::windows::run;
 
 /// Maximum number of test cases that are read.
@@ -19,12 +20,13 @@ pub(crate) struct Other {
 /// Reads the newest finished builds of the other active tracks, if anything failed.
 pub(super) fn read(
     repository: &dyn Repository,
-    (build, track): (&Build, &Track),
+    (subject, track): (Subject<'_>, &Track),
     comparison: &mut Comparison,
 ) -> Answer<Vec<Other>> {
     if !comparison.wants_others() {
         return Ok(Vec::new());
     }
+    let build = subject.build;
     let (mut others, mut left) = (Vec::new(), CASES);
     // One more, as the build's own is among them.
     for other in repository.track_active(build.project, OTHERS as u64 + 1)? {
@@ -35,7 +37,8 @@ pub(super) fn read(
         let is_same_variant = other.variant == track.variant && other.branch != track.branch;
         let limit = if is_same_variant { RECENT as u64 } else { 1 };
         let among = Among::Track(other.key());
-        let builds = repository.tracked_list(build.project, &among, None, limit)?;
+        let mut builds = repository.tracked_list(build.project, &among, None, limit)?;
+        builds.retain(|build| !subject.is_own(build));
         let cases = builds.iter().map(|build| build.tests.total).sum::<u64>();
         let (Some(newest), true) = (builds.first(), cases <= left) else { continue };
         left -= cases;

@@ -5,10 +5,11 @@ use std::collections::HashMap;
 use devmason_domain::insight::{
     Case, Comparison, Run, SOUGHT, Side, WINDOW, is_bad_itself, is_mass_failure,
 };
-use devmason_domain::{Build, BuildId, BuildKey, ProjectId, Timestamp, Track, TrackKey};
+use devmason_domain::{BuildId, BuildKey, ProjectId, Timestamp, Track, TrackKey};
 use devmason_repository::{Among, Repository, Result as Answer, Tracked};
 
 use super::baseline::Found;
+use super::subject::Subject;
 use crate::budget::{Hold, Lane};
 
 /// Number of builds in a page of a track.
@@ -103,7 +104,7 @@ impl Series {
 /// A comparison that is being filled.
 pub(super) struct Windows<'a> {
     repository: &'a dyn Repository,
-    build: &'a Build,
+    subject: Subject<'a>,
     hold: &'a Hold,
     /// The number of runs in memory for which room was drawn.
     drawn: usize,
@@ -118,14 +119,14 @@ impl<'a> Windows<'a> {
     /// Reads what a comparison needs.
     pub(super) fn read(
         repository: &'a dyn Repository,
-        (build, track): (&'a Build, &Track),
+        (subject, track): (Subject<'a>, &Track),
         comparison: Comparison,
         baseline: Option<&Found>,
         hold: &'a Hold,
     ) -> Answer<Self> {
         let mut windows = Self {
             repository,
-            build,
+            subject,
             hold,
             drawn: 0,
             comparison,
@@ -134,7 +135,10 @@ impl<'a> Windows<'a> {
             baseline: None,
             own: None,
         };
-        windows.places.insert(build.id, (build.key(), build.started));
+        let build = subject.build;
+        for build in subject.builds() {
+            windows.places.insert(build.id, (build.key(), build.started));
+        }
         let series = |project, track, builds, sides| Series {
             project,
             track,
@@ -188,7 +192,7 @@ impl<'a> Windows<'a> {
         let among = Among::Track(series.track);
         let more = self.repository.tracked_list(series.project, &among, before, PAGE)?;
         series.is_whole = (more.len() as u64) < PAGE;
-        series.builds.extend(more.into_iter().filter(|build| build.id != self.build.id));
+        series.builds.extend(more.into_iter().filter(|build| !self.subject.is_own(build)));
         Ok(())
     }
 
@@ -258,8 +262,8 @@ impl<'a> Windows<'a> {
             for build in some {
                 let mut cases = found.remove(&build.id).unwrap_or_default();
                 series.cases += cases.len() as u64;
-                if series.project != self.build.project {
-                    let projects = [series.project, self.build.project];
+                if series.project != self.subject.project.id {
+                    let projects = [series.project, self.subject.project.id];
                     self.numbers.translate(self.repository, projects, &mut cases)?;
                 }
                 self.places.insert(build.id, (build.key.clone(), build.started));

@@ -64,6 +64,7 @@ pub(super) fn parameters() -> Value {
         "class": query("class", text(), "Only failures of these classes, separated by commas: `new`, `unknown`, `failing`, `flaky`"),
         "kind": query("kind", text(), "Only failures of these kinds, separated by commas: `test`, `step`, `build`"),
         "state": query("state", json!({"enum": ["", "success", "failure", "running"]}), "Only builds in this state"),
+        "revision": {"name": "revision", "in": "path", "required": true, "schema": {"type": "string", "pattern": "^[0-9A-Za-z]{7,64}$"}, "description": "A commit, or at least 7 characters that it begins with"},
         "issue": {"name": "issue", "in": "path", "required": true, "schema": {"type": "string", "format": "uuid"}},
         "issue_state": query("state", json!({"enum": ["", "open", "closed"]}), "Only issues in this state"),
         "step": {"name": "step", "in": "path", "required": true, "schema": {"type": "integer", "minimum": 0, "maximum": 4_294_967_295_u32}, "description": "The index of a step in its build, from 0"},

@@ -9,6 +9,7 @@ pub(crate) mod issues;
 pub(crate) mod lists;
 pub(crate) mod projects;
 pub(crate) mod receipts;
+pub(crate) mod revisions;
 pub(crate) mod session;
 pub(crate) mod users;
 
@@ -47,6 +48,7 @@ pub(crate) async fn find(
         Operation::ListTags(project) => lists::tags(call, project).await,
         Operation::ReadBuild(project, build) => builds::get(call, project, build).await,
         Operation::ReadInsight(project, build) => insight::get(call, project, build).await,
+        Operation::ReadRevision(project, revision) => revisions::get(call, project, revision).await,
         Operation::ListIssues(project) => issues::list(call, project).await,
         Operation::ReadIssue(project, issue) => issues::get(call, project, issue).await,
         Operation::ListTests(project, build) => cases::list(call, project, build).await,

@@ -2,6 +2,7 @@
 
 mod fixtures;
 mod issues;
+mod revisions;
 
 use serde_json::json;
 

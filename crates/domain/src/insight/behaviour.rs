@@ -3,6 +3,7 @@
 
 mod closed;
 mod elsewhere;
+mod merged;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;

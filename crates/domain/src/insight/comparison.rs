@@ -88,6 +88,16 @@ impl Comparison {
         }
     }
 
+    /// Says which tests of the build pass after a failure in an earlier build of its commit. Before any
+    /// build is pushed.
+    pub fn rerun(&mut self, tests: &[i64]) {
+        for test in tests {
+            if let Some(subject) = self.tests.get_mut(test) {
+                subject.has_rerun = true;
+            }
+        }
+    }
+
     fn runs(&self, side: Side) -> &[Run] {
         match side {
             Side::Baseline => &self.baseline,
@@ -156,7 +166,8 @@ impl Comparison {
     /// Whether anything failed, or passed only when repeated, so that other tracks matter.
     pub fn wants_others(&self) -> bool {
         self.subjects().any(|subject| {
-            subject.is_bad() || subject.now.is_some_and(|now| now.status == TestStatus::Flaky)
+            let is_flaky = |now: Case| now.status == TestStatus::Flaky;
+            subject.is_bad() || subject.has_rerun || subject.now.is_some_and(is_flaky)
         })
     }
 
@@ -324,7 +335,8 @@ impl Comparison {
             answer.failures.push(failure);
             return;
         }
-        if is_test && now.status == TestStatus::Flaky && !is_flaky && has_baseline {
+        let came_back = now.status == TestStatus::Flaky || subject.has_rerun;
+        if is_test && came_back && !is_flaky && has_baseline {
             answer.new_flaky.push(placed(now.position));
         }
         if subject.before.is_some_and(|before| before.status.is_bad()) && !is_flaky {

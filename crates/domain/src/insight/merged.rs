@@ -84,10 +84,10 @@ fn left<T>(
             left.run = Some((place, run));
         }
     }
-    left.is_repaired &=
-        left.run.as_ref().is_some_and(|(_, run)| {
-            !status(run).is_bad() && status(run) != TestStatus::Skipped
-        });
+    left.is_repaired &= left
+        .run
+        .as_ref()
+        .is_some_and(|(_, run)| !status(run).is_bad() && status(run) != TestStatus::Skipped);
     left
 }
 
@@ -123,14 +123,8 @@ impl Merged {
         }
         merged.add_steps(parts, &mut counts);
         merged.add_itself(parts, &mut counts);
-        let empty = |place: usize| {
-            parts.get(place).is_some_and(|part| part.cases.is_empty() && part.steps.is_empty())
-        };
-        let places = counts.iter().enumerate();
-        merged.superseded = places
-            .filter(|(place, counts)| !**counts && !empty(*place))
-            .map(|(place, _)| place)
-            .collect();
+        merged.superseded =
+            (0..parts.len()).filter(|nth| counts.get(*nth) == Some(&false)).collect();
         merged
     }
 
@@ -172,15 +166,16 @@ impl Merged {
     fn add_itself(&mut self, parts: &[Part], counts: &mut [bool]) {
         let finished = parts.iter().enumerate().filter(|(_, part)| part.finished.is_some());
         let runs = finished.map(|(place, part)| (place, part.is_bad_itself)).collect();
-        let status =
-            |is_bad: &bool| if *is_bad { TestStatus::Failed } else { TestStatus::Passed };
-        let mut of_itself = counts.to_vec();
+        let status = |is_bad: &bool| if *is_bad { TestStatus::Failed } else { TestStatus::Passed };
+        let mut of_itself = vec![false; parts.len()];
         if let Some((place, true)) = left(parts, runs, &mut of_itself, status).run {
             self.is_bad_itself = true;
             self.places.insert(Item::Build, place);
-            if let Some(counts) = counts.get_mut(place) {
-                *counts = true;
-            }
+        }
+        for ((part, counts), counts_itself) in parts.iter().zip(counts).zip(of_itself) {
+            let is_empty = part.cases.is_empty() && part.steps.is_empty();
+            let matters = is_empty || part.is_bad_itself;
+            *counts |= part.finished.is_none() || (matters && counts_itself);
         }
     }
 }

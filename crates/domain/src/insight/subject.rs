@@ -19,6 +19,8 @@ pub(super) struct Subject {
     pub(super) is_here: bool,
     /// Its run in the build.
     pub(super) now: Option<Case>,
+    /// Whether it failed in an earlier build of the commit.
+    pub(super) has_rerun: bool,
     /// Its newest run in the baseline's window.
     pub(super) before: Option<Past>,
     /// Its place in the newest build of the baseline's window that ran tests, if it ran there; for a
@@ -33,7 +35,7 @@ pub(super) struct Subject {
 }
 
 /// Of several cases of one name, the worst counts.
-fn severity(status: TestStatus) -> u8 {
+pub(super) fn severity(status: TestStatus) -> u8 {
     match status {
         TestStatus::Skipped => 0,
         TestStatus::Passed => 1,
@@ -53,7 +55,7 @@ impl Subject {
         let was_bad = || self.before.is_some_and(|before| before.status.is_bad());
         self.now.is_some_and(|now| match now.status {
             TestStatus::Failed | TestStatus::Error | TestStatus::Flaky => true,
-            TestStatus::Passed => was_bad(),
+            TestStatus::Passed => self.has_rerun || was_bad(),
             TestStatus::Skipped => false,
         })
     }
@@ -79,8 +81,8 @@ impl Subject {
 
     /// Takes a run of another track, if it matters here.
     pub(super) fn take_elsewhere(&mut self, track: usize, past: Past) {
-        let matters =
-            self.now.is_some_and(|now| now.status.is_bad() || now.status == TestStatus::Flaky);
+        let matters = self.has_rerun
+            || self.now.is_some_and(|now| now.status.is_bad() || now.status == TestStatus::Flaky);
         if past.status == TestStatus::Skipped || !matters {
             return;
         }

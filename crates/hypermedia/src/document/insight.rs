@@ -27,29 +27,9 @@ pub struct InsightDocument {
     pub track: Option<TrackDocument>,
     /// What it is compared with.
     pub baseline: BaselineDocument,
-    /// Numbers of tests and failures, of the whole build.
-    pub counts: InsightCounts,
-    /// Whether at least half of its tests failed, and at least twenty ran.
-    pub mass_failure: bool,
-    /// The verdict.
-    pub gate: GateDocument,
-    /// A range of its failures.
-    pub failures: Vec<FailureDocument>,
-    /// Failures with the same text but for numbers, addresses and the like, the most frequent first; at
-    /// most 100.
-    pub clusters: Vec<ClusterDocument>,
-    /// Tests that passed after a failure in this build and were not known to be flaky; at most 100.
-    pub new_flaky: Vec<ItemDocument>,
-    /// What passes, and failed before without being flaky; at most 100.
-    pub fixed: Vec<FixedDocument>,
-    /// What ran before and is not in this build; at most 100. Null if the build runs or is partial.
-    pub missing: Option<Vec<ItemDocument>>,
-    /// Tests that ran before and were skipped; at most 100.
-    pub skipped: Vec<ItemDocument>,
-    /// What no build of the window has; at most 100.
-    pub added: Vec<ItemDocument>,
-    /// The builds that were looked at.
-    pub window: WindowDocument,
+    /// What was found.
+    #[serde(flatten)]
+    pub findings: Findings,
     /// The links.
     pub links: Vec<Link>,
 }
@@ -75,6 +55,34 @@ impl InsightDocument {
         "added",
         "window",
     ];
+}
+
+/// What an insight found.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Findings {
+    /// Numbers of tests and failures, whatever part of them is listed.
+    pub counts: InsightCounts,
+    /// Whether at least half of its tests failed, and at least twenty ran.
+    pub mass_failure: bool,
+    /// The verdict.
+    pub gate: GateDocument,
+    /// A range of its failures.
+    pub failures: Vec<FailureDocument>,
+    /// Failures with the same text but for numbers, addresses and the like, the most frequent first; at
+    /// most 100.
+    pub clusters: Vec<ClusterDocument>,
+    /// Tests that passed after a failure in this build and were not known to be flaky; at most 100.
+    pub new_flaky: Vec<ItemDocument>,
+    /// What passes, and failed before without being flaky; at most 100.
+    pub fixed: Vec<FixedDocument>,
+    /// What ran before and is not in this build; at most 100. Null if the build runs or is partial.
+    pub missing: Option<Vec<ItemDocument>>,
+    /// Tests that ran before and were skipped; at most 100.
+    pub skipped: Vec<ItemDocument>,
+    /// What no build of the window has; at most 100.
+    pub added: Vec<ItemDocument>,
+    /// The builds that were looked at.
+    pub window: WindowDocument,
 }
 
 /// A track: builds of the same variant on the same branch.
@@ -103,7 +111,7 @@ impl From<&Track> for TrackDocument {
 }
 
 /// What a build is compared with.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Default, Serialize, JsonSchema)]
 #[schemars(rename = "Baseline")]
 pub struct BaselineDocument {
     /// The parameter `baseline` of the request.
@@ -165,6 +173,23 @@ pub struct InsightCounts {
     pub added: u64,
 }
 
+impl InsightCounts {
+    /// Adds the numbers of another variant. What is missing is known if it is known of both.
+    pub fn add(&mut self, other: &Self) {
+        self.tests += other.tests;
+        self.new += other.new;
+        self.failing += other.failing;
+        self.flaky += other.flaky;
+        self.unknown += other.unknown;
+        self.muted += other.muted;
+        self.new_flaky += other.new_flaky;
+        self.fixed += other.fixed;
+        self.missing = self.missing.zip(other.missing).map(|(one, other)| one + other);
+        self.skipped += other.skipped;
+        self.added += other.added;
+    }
+}
+
 /// The verdict on a build.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Gate")]
@@ -201,6 +226,12 @@ pub struct FailureDocument {
     pub kind: &'static str,
     /// The full name of the test, or the name of the step; null for the build.
     pub name: Option<String>,
+    /// The variant; only in the insight of a commit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub variant: Option<String>,
+    /// The build that had it; only in the insight of a commit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub build: Option<String>,
     /// The position of the test case or step in the build.
     pub position: u32,
     /// Its status.
@@ -413,6 +444,9 @@ pub struct ItemDocument {
     pub kind: &'static str,
     /// Its name.
     pub name: String,
+    /// The variant; only in the insight of a commit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub variant: Option<String>,
 }
 
 /// A test or a step that passes again.
@@ -424,6 +458,9 @@ pub struct FixedDocument {
     pub kind: &'static str,
     /// Its name.
     pub name: String,
+    /// The variant; only in the insight of a commit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub variant: Option<String>,
     /// The first build of those in which it failed.
     pub since: Option<String>,
 }

@@ -13,6 +13,7 @@ mod objects;
 mod outgoing;
 mod raw;
 mod read;
+mod revision;
 mod schemas;
 pub(crate) mod shape;
 
@@ -34,4 +35,5 @@ pub use outgoing::{
     StatusDocument, TagListDocument, UserDocument, around_steps, written_step, written_steps,
 };
 pub use read::{DocumentError, parse};
+pub use revision::{RevisionBuild, RevisionDocument, VariantDocument};
 pub use schemas::schemas;

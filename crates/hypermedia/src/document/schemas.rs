@@ -38,6 +38,7 @@ pub fn schemas() -> Map<String, Value> {
     got.subschema_for::<TestListDocument<'_>>();
     got.subschema_for::<HistoryDocument<'_>>();
     got.subschema_for::<InsightDocument>();
+    got.subschema_for::<RevisionDocument>();
     got.subschema_for::<IssueListDocument<'_>>();
     got.subschema_for::<ReceiptDocument>();
     got.subschema_for::<Receipt>();

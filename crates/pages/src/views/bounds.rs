@@ -5,7 +5,7 @@ use super::*;
 use crate::{Site, rendered};
 use devmason_domain::*;
 use devmason_hypermedia::document::{
-    BaselineDocument, ClusterDocument, ElsewhereDocument, FailureDocument, GateDocument,
+    BaselineDocument, ClusterDocument, ElsewhereDocument, FailureDocument, Findings, GateDocument,
     InsightCounts, InsightDocument, ItemDocument, KnownDocument, PlaceDocument, SinceDocument,
     WindowDocument,
 };
@@ -40,7 +40,7 @@ fn build(nth: usize, client: &str) -> Build {
 
 /// The insight of a build with many failures, all with this name and message.
 fn insight(failures: usize, name: &str, message: &str) -> InsightDocument {
-    let item = || ItemDocument { kind: "test", name: name.to_owned() };
+    let item = || ItemDocument { kind: "test", name: name.to_owned(), variant: None };
     let known = || KnownDocument {
         issue: Default::default(),
         title: "&".repeat(200),
@@ -52,6 +52,8 @@ fn insight(failures: usize, name: &str, message: &str) -> InsightDocument {
     let failure = || FailureDocument {
         kind: "test",
         name: Some(name.to_owned()),
+        variant: None,
+        build: None,
         position: 0,
         status: "failed",
         class: "new",
@@ -83,6 +85,19 @@ fn insight(failures: usize, name: &str, message: &str) -> InsightDocument {
         first_seen: PlaceDocument { build: String::new(), started: String::new() },
         known: vec![known(); 10],
     };
+    let findings = Findings {
+        counts: InsightCounts { new: 500, missing: Some(500), ..InsightCounts::default() },
+        mass_failure: true,
+        gate: GateDocument { rules: String::new(), verdict: "fail", reasons: Vec::new() },
+        failures: (0..failures).map(|_| failure()).collect(),
+        clusters: (0..100).map(|_| cluster()).collect(),
+        new_flaky: (0..100).map(|_| item()).collect(),
+        fixed: Vec::new(),
+        missing: Some((0..100).map(|_| item()).collect()),
+        skipped: (0..100).map(|_| item()).collect(),
+        added: (0..100).map(|_| item()).collect(),
+        window: WindowDocument { builds: 0, of: None, complete: false },
+    };
     InsightDocument {
         build: "b".to_owned(),
         state: "finished",
@@ -96,17 +111,7 @@ fn insight(failures: usize, name: &str, message: &str) -> InsightDocument {
             reason: Some(name.to_owned()),
             found: None,
         },
-        counts: InsightCounts { new: 500, missing: Some(500), ..InsightCounts::default() },
-        mass_failure: true,
-        gate: GateDocument { rules: String::new(), verdict: "fail", reasons: Vec::new() },
-        failures: (0..failures).map(|_| failure()).collect(),
-        clusters: (0..100).map(|_| cluster()).collect(),
-        new_flaky: (0..100).map(|_| item()).collect(),
-        fixed: Vec::new(),
-        missing: Some((0..100).map(|_| item()).collect()),
-        skipped: (0..100).map(|_| item()).collect(),
-        added: (0..100).map(|_| item()).collect(),
-        window: WindowDocument { builds: 0, of: None, complete: false },
+        findings,
         links: Vec::new(),
     }
 }

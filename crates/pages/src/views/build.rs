@@ -103,7 +103,7 @@ impl<'a> BuildPage<'a> {
         let shown: Vec<String> = shown.into_iter().map(|(_, html)| html).collect();
         let more_steps = (build.steps as usize).max(steps.len()) - shown.len();
         let of = parts.insight;
-        let told = &of.counts;
+        let told = &of.findings.counts;
         let failures = told.new + told.unknown + told.failing + told.flaky;
         Ok(Self {
             verdict: verdict(build, steps),
@@ -115,7 +115,7 @@ impl<'a> BuildPage<'a> {
             previous: parts.previous.map(|build| site.build(&project.slug, build)),
             next: parts.next.map(|build| site.build(&project.slug, build)),
             insight: insight_html(&site, project, build, of, parts.may_triage)?,
-            more_failures: failures.saturating_sub(of.failures.len() as u64),
+            more_failures: failures.saturating_sub(of.findings.failures.len() as u64),
             steps: shown,
             more_steps,
             client: members(&build.client.0),

@@ -5,322 +5,44 @@ use std::borrow::Cow;
 use askama::Template;
 use devmason_domain::{Build, BuildKey, Project, Slug};
 use devmason_hypermedia::Resource;
-use devmason_hypermedia::document::{
-    FailureDocument, FlakyDocument, FoundBaseline, InsightDocument, ItemDocument, KnownDocument,
-    SinceDocument,
-};
+use devmason_hypermedia::document::{BaselineDocument, FoundBaseline, InsightDocument};
 use percent_encoding::NON_ALPHANUMERIC;
 
+use super::findings::{TEXT, Verdict, findings_html};
 use super::{Page, Pager};
 use crate::Standing;
 use crate::site::Site;
 use crate::text::cut;
 
-/// Maximum length of a message or a name, in characters, and number of items of a list on a page.
-const TEXT: usize = 300;
-const LISTED: usize = 20;
-
-/// Maximum number of issues that a failure names, and the size of the longest.
-const KNOWN: usize = 3;
-const KNOWN_BYTES: usize = 2_000;
-
-/// Maximum size of the failures on a page, and of each other list, in bytes.
-const FAILURES_BYTES: usize = 300_000;
-const LIST_BYTES: usize = 30_000;
-
-/// The size of a name in HTML: as a text, and as a link of which each byte may be encoded.
-fn size(name: &str) -> usize {
-    6 * TEXT.min(name.len()) + 4 * name.len()
-}
-
-/// As many names as fit, but at least one.
-fn fitting<T>(all: &[T], most: usize, size: impl Fn(&T) -> usize) -> impl Iterator<Item = &T> {
-    let mut bytes = 0;
-    all.iter()
-        .take(LONGEST_LIST)
-        .enumerate()
-        .take_while(move |(nth, item)| {
-            bytes += size(item);
-            *nth == 0 || bytes <= most
-        })
-        .map(|(_, item)| item)
-}
-
-/// No list of a page is longer.
-const LONGEST_LIST: usize = 100;
-
-/// A failure, ready to be shown.
-struct FailureLine<'a> {
-    class: &'static str,
-    standing: Standing,
-    name: Cow<'a, str>,
-    href: Option<String>,
-    since: Option<(String, &'a str)>,
-    /// How long it fails, in words.
-    age: String,
-    /// How often the test was flaky.
-    flaky: String,
-    host: Option<&'a str>,
-    /// In how many other tracks it fails.
-    elsewhere: String,
-    message: String,
-    /// The issues that explain it.
-    known: Vec<KnownLine<'a>>,
-    /// Where a form says that it is known, for those who may.
-    mark: Option<String>,
-}
-
-/// An issue that explains failures.
-struct KnownLine<'a> {
-    href: String,
-    title: &'a str,
-    effect: String,
-}
-
-/// Failures with the same text.
-struct ClusterLine<'a> {
-    title: &'a str,
-    items: u64,
-    known: Vec<KnownLine<'a>>,
-    mark: Option<String>,
-}
-
-/// A list of items with a title.
-struct Items<'a> {
-    title: String,
-    names: Vec<(Option<String>, Cow<'a, str>)>,
-    /// Number of items that are not shown.
-    more: u64,
-}
-
-/// A count, with the query that shows what it counts.
-struct Count {
-    text: String,
-    query: Option<String>,
-}
-
 /// The insight of a build, as a part of a page.
 #[derive(Template)]
 #[template(path = "insight_panel.html")]
 struct Panel<'a> {
-    standing: Standing,
-    verdict: &'static str,
-    reasons: Vec<&'a str>,
-    counts: Vec<Count>,
-    compared: Option<(String, &'a str, &'a str)>,
+    verdict: Verdict<'a>,
+    compared: Option<Compared<'a>>,
     reason: Option<&'a str>,
     /// Where the form that chooses another baseline is sent to.
     here: String,
     asked: &'a str,
-    clusters: Vec<ClusterLine<'a>>,
-    failures: Vec<FailureLine<'a>>,
-    /// Number of failures of this page that are not shown, because their names are very long.
-    more_failures: usize,
-    lists: Vec<Items<'a>>,
-    is_mass_failure: bool,
-    is_complete: bool,
     /// The variant, if no baseline was found for what failed.
     splintered: Option<Cow<'a, str>>,
+    findings: String,
 }
 
-impl<'a> Panel<'a> {
-    fn new(
-        site: &Site<'_>,
-        project: &'a Project,
-        build: &Build,
-        of: &'a InsightDocument,
-        may_triage: bool,
-    ) -> Self {
-        let test =
-            |kind: &str, name: &str| (kind == "test").then(|| site.test(&project.slug, name));
-        let counts = &of.counts;
-        let classes = [
-            (counts.new, "new"),
-            (counts.unknown, "unknown"),
-            (counts.failing, "failing"),
-            (counts.flaky, "flaky"),
-        ];
-        let encoded = |asked: &String| {
-            let asked = percent_encoding::utf8_percent_encode(asked, NON_ALPHANUMERIC);
-            format!("&baseline={asked}")
-        };
-        // What is counted is counted against this baseline.
-        let baseline = of.baseline.asked.as_ref().map(encoded).unwrap_or_default();
-        let told = classes.into_iter().filter(|(count, _)| *count > 0);
-        let counted = told.map(|(count, class)| Count {
-            text: format!("{count} {class}"),
-            query: Some(format!("?class={class}{baseline}")),
-        });
-        let changes = [
-            (counts.muted, "muted"),
-            (counts.fixed, "fixed"),
-            (counts.missing.unwrap_or(0), "missing"),
-            (counts.skipped, "skipped"),
-            (counts.added, "added"),
-            (counts.new_flaky, "newly flaky"),
-        ];
-        let changed = changes.into_iter().filter(|(count, _)| *count > 0);
-        let changed =
-            changed.map(|(count, word)| Count { text: format!("{count} {word}"), query: None });
-        let items = |title: &str, all: Vec<(&str, &'a str)>, count: u64| {
-            let shown = fitting(&all, LIST_BYTES, |(_, name)| size(name)).take(LISTED);
-            let names: Vec<_> =
-                shown.map(|(kind, name)| (test(kind, name), cut(name, TEXT))).collect();
-            let more = count.saturating_sub(names.len() as u64);
-            (!names.is_empty()).then(|| Items { title: format!("{count} {title}"), names, more })
-        };
-        let named = |all: &'a [ItemDocument]| -> Vec<(&str, &'a str)> {
-            all.iter().map(|item| (item.kind, item.name.as_str())).collect()
-        };
-        let fixed = of.fixed.iter().map(|item| (item.kind, item.name.as_str())).collect();
-        let missing = of.missing.as_deref().unwrap_or_default();
-        let lists = [
-            items("fixed", fixed, counts.fixed),
-            items("missing", named(missing), counts.missing.unwrap_or(0)),
-            items("newly flaky", named(&of.new_flaky), counts.new_flaky),
-            items("skipped that ran before", named(&of.skipped), counts.skipped),
-            items("added", named(&of.added), counts.added),
-        ];
-        let project_of = |found: &FoundBaseline| found.project.parse().ok();
-        let of_baseline: Slug =
-            of.baseline.found.as_ref().and_then(project_of).unwrap_or_else(|| project.slug.clone());
-        let failure_size = |of: &FailureDocument| {
-            let known = of.known.len().min(KNOWN) * KNOWN_BYTES;
-            2 * size(of.name.as_deref().unwrap_or_default()) + 12 * TEXT + known
-        };
-        let failures: Vec<_> = fitting(&of.failures, FAILURES_BYTES, failure_size)
-            .map(|of| line(site, (project, &of_baseline), of, may_triage))
-            .collect();
-        let more_failures = of.failures.len() - failures.len();
-        let clusters = of.clusters.iter().filter(|cluster| cluster.items > 1).take(LISTED);
-        let found = of.baseline.found.as_ref().zip(of.baseline.build.as_deref());
-        let (verdict, standing) = match of.gate.verdict {
-            "pass" => ("Gate passed", Standing::Success),
-            "fail" => ("Gate failed", Standing::Failure),
-            _ => ("Gate undecided", Standing::Running),
-        };
-        Self {
-            standing,
-            verdict,
-            reasons: of.gate.reasons.iter().map(|reason| reason.text.as_str()).collect(),
-            counts: counted.chain(changed).collect(),
-            compared: found.and_then(|(found, build)| {
-                let key: BuildKey = build.parse().ok()?;
-                let of = Resource::Build(found.project.parse().ok()?, key);
-                let branch = found.branch.as_str();
-                Some((site.base.location(&of), build, branch))
-            }),
-            reason: of.baseline.reason.as_deref(),
-            here: site.of_build(&project.slug, build, "insight"),
-            asked: of.baseline.asked.as_deref().unwrap_or_default(),
-            clusters: clusters
-                .map(|of| ClusterLine {
-                    title: &of.title,
-                    items: of.items,
-                    known: known(site, project, &of.known),
-                    mark: may_triage.then(|| {
-                        let prefilled = [("title", &*of.title), ("signature", &*of.signature)];
-                        mark(site, project, &prefilled)
-                    }),
-                })
-                .collect(),
-            failures,
-            more_failures,
-            lists: lists.into_iter().flatten().collect(),
-            is_mass_failure: of.mass_failure,
-            is_complete: of.window.complete,
-            splintered: of
-                .track
-                .as_ref()
-                .filter(|track| {
-                    of.baseline.found.is_none() && counts.unknown > 0 && !track.variant.is_empty()
-                })
-                .map(|track| cut(&track.variant, TEXT)),
-        }
-    }
+/// The build that another is compared with: its path, its id and its branch.
+pub(super) type Compared<'a> = (String, &'a str, &'a str);
+
+pub(super) fn compared<'a>(site: &Site<'_>, of: &'a BaselineDocument) -> Option<Compared<'a>> {
+    let (found, build) = (of.found.as_ref()?, of.build.as_deref()?);
+    let key: BuildKey = build.parse().ok()?;
+    let of = Resource::Build(found.project.parse().ok()?, key);
+    Some((site.base.location(&of), build, found.branch.as_str()))
 }
 
-fn line<'a>(
-    site: &Site<'_>,
-    (project, of_baseline): (&Project, &Slug),
-    of: &'a FailureDocument,
-    may_triage: bool,
-) -> FailureLine<'a> {
-    // What fails in the baseline's track began in the baseline's project.
-    let slug = if of.class == "failing" { of_baseline } else { &project.slug };
-    let name = of.name.as_deref().unwrap_or("The build itself");
-    let key: Option<BuildKey> = of.since.build.parse().ok();
-    let since = key.map(|key| {
-        let build = Resource::Build(slug.clone(), key);
-        (site.base.location(&build), of.since.build.as_str())
-    });
-    FailureLine {
-        class: of.class,
-        standing: if of.class == "flaky" { Standing::Nothing } else { Standing::Failure },
-        name: cut(name, TEXT),
-        href: (of.kind == "test").then(|| site.test(&project.slug, name)),
-        // A failure that began in this build says so by its class.
-        since: since.filter(|_| of.since.builds > 1),
-        age: age(&of.since),
-        flaky: of.flaky.as_ref().map(flaky).unwrap_or_default(),
-        host: of.host_suspect.as_deref(),
-        elsewhere: match &of.elsewhere {
-            elsewhere if elsewhere.ran == 0 => String::new(),
-            elsewhere => format!("fails in {} of {} other tracks", elsewhere.bad, elsewhere.ran),
-        },
-        message: of.message.as_deref().map(|text| cut(text, TEXT).into_owned()).unwrap_or_default(),
-        known: known(site, project, &of.known),
-        mark: of.name.as_ref().filter(|_| may_triage).map(|test| {
-            let signature = of.signature.as_deref().unwrap_or_default();
-            let title = of.message.as_deref().unwrap_or(test);
-            mark(site, project, &[("title", title), ("test", test), ("signature", signature)])
-        }),
-    }
-}
-
-fn known<'a>(site: &Site<'_>, project: &Project, of: &'a [KnownDocument]) -> Vec<KnownLine<'a>> {
-    let line = |of: &'a KnownDocument| KnownLine {
-        href: site.to(&Resource::Issue(project.slug.clone(), of.issue)),
-        title: &of.title,
-        effect: match (&of.expires, of.mute) {
-            _ if of.returned => "closed, but it is back".to_owned(),
-            (Some(end), true) => format!("muted until {end}"),
-            (None, true) => "muted".to_owned(),
-            (Some(end), false) => format!("known until {end}"),
-            (None, false) => "known".to_owned(),
-        },
-    };
-    of.iter().take(KNOWN).map(line).collect()
-}
-
-/// The form for a new issue with these fields.
-fn mark(site: &Site<'_>, project: &Project, fields: &[(&str, &str)]) -> String {
-    /// A title may have 200 characters.
-    const TITLE: usize = 150;
-    let mut href = format!("{}?", site.to(&Resource::IssueList(project.slug.clone())));
-    for (name, text) in fields.iter().filter(|(_, text)| !text.is_empty()) {
-        let plain: String = match *name {
-            "title" => text.lines().next().unwrap_or_default().chars().take(TITLE).collect(),
-            _ => (*text).to_owned(),
-        };
-        let plain = percent_encoding::utf8_percent_encode(&plain, NON_ALPHANUMERIC);
-        href += &format!("{name}={plain}&");
-    }
-    href.pop();
-    href + "#new"
-}
-
-/// `3 builds`, `at least 1000 builds`.
-fn age(since: &SinceDocument) -> String {
-    let at_least = if since.at_least { "at least " } else { "" };
-    format!("{at_least}{} builds", since.builds)
-}
-
-/// `flaky in 2 of 97 runs`.
-fn flaky(of: &FlakyDocument) -> String {
-    let here = if of.only_here { " of this branch alone" } else { "" };
-    let other = if of.same_signature { "" } else { ", with another message" };
-    format!("flaky in {} of {} runs{here}{other}", of.flakes, of.runs)
+/// The query that keeps the baseline that was asked for.
+pub(super) fn kept(asked: Option<&str>) -> String {
+    let encoded = |asked| percent_encoding::utf8_percent_encode(asked, NON_ALPHANUMERIC);
+    asked.map(|asked| format!("&baseline={}", encoded(asked))).unwrap_or_default()
 }
 
 /// The insight of a build, as a part of a page.
@@ -334,7 +56,22 @@ pub(super) fn insight_html(
     of: &InsightDocument,
     may_triage: bool,
 ) -> Result<String, std::fmt::Error> {
-    Panel::new(site, project, build, of, may_triage).render().map_err(|_| std::fmt::Error)
+    let project_of = |found: &FoundBaseline| found.project.parse().ok();
+    let of_baseline: Slug =
+        of.baseline.found.as_ref().and_then(project_of).unwrap_or_else(|| project.slug.clone());
+    let has_none = of.baseline.found.is_none() && of.findings.counts.unknown > 0;
+    let track = of.track.as_ref().filter(|track| has_none && !track.variant.is_empty());
+    let panel = Panel {
+        // What is counted is counted against this baseline.
+        verdict: Verdict::new(&of.findings, &kept(of.baseline.asked.as_deref())),
+        compared: compared(site, &of.baseline),
+        reason: of.baseline.reason.as_deref(),
+        here: site.of_build(&project.slug, build, "insight"),
+        asked: of.baseline.asked.as_deref().unwrap_or_default(),
+        splintered: track.map(|track| cut(&track.variant, TEXT)),
+        findings: findings_html(site, (project, &of_baseline), &of.findings, may_triage)?,
+    };
+    panel.render().map_err(|_| std::fmt::Error)
 }
 
 /// The insight of a build.
@@ -363,8 +100,8 @@ impl<'a> InsightPage<'a> {
     ) -> Result<Self, std::fmt::Error> {
         let panel = insight_html(&site, project, build, of, may_triage)?;
         let reasons: Vec<&str> =
-            of.gate.reasons.iter().map(|reason| reason.text.as_str()).collect();
-        let summary = format!("{}. {}", of.gate.verdict, reasons.join("; "));
+            of.findings.gate.reasons.iter().map(|reason| reason.text.as_str()).collect();
+        let summary = format!("{}. {}", of.findings.gate.verdict, reasons.join("; "));
         Ok(Self { site, project, build, panel, summary, pager })
     }
 }

@@ -4,12 +4,14 @@
 mod bounds;
 mod build;
 mod cases;
+mod findings;
 mod insight;
 mod issues;
 mod others;
 mod project;
 mod receipt;
 mod reference;
+mod revision;
 mod step;
 
 use std::collections::HashMap;
@@ -34,6 +36,7 @@ pub(crate) use project::strip_label;
 pub use project::{BuildFilter, Builds, ProjectPage, ProjectParts, ProjectRow, Projects, TestLine};
 pub use receipt::ReceiptPage;
 pub use reference::Reference;
+pub use revision::RevisionPage;
 pub use step::{Lines, Output, Room, step_html};
 
 /// A page's metadata, for browsers and for sites that show links to it.

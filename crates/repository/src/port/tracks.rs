@@ -81,6 +81,20 @@ pub trait Tracks {
         of: &OfBranch<'_>,
         limit: u64,
     ) -> Result<Vec<Build>>;
+    /// The newest builds of a commit, running ones included, the newest first.
+    fn revision_builds(&self, project: ProjectId, revision: &str, limit: u64)
+    -> Result<Vec<Build>>;
+    /// The first two commits of the project that begin with this text, in byte order.
+    fn revisions_like(&self, project: ProjectId, start: &str) -> Result<Vec<String>>;
+    /// The newest builds of a branch before a build, the newest first, as with
+    /// [`Tracks::branch_newest`]: the commit and the variant of each.
+    fn branch_revisions(
+        &self,
+        project: ProjectId,
+        of: &OfBranch<'_>,
+        before: BuildId,
+        limit: u64,
+    ) -> Result<Vec<(Option<String>, String)>>;
     /// The first of these branches that has a finished build, sent with credentials or without.
     fn branch_with_finished(
         &self,

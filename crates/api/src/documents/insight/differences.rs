@@ -19,10 +19,10 @@ pub(super) struct Cluster {
     pub(super) signature: Arc<Signature>,
     /// Number of failures.
     pub(super) items: u64,
-    /// The first of the tests.
-    pub(super) tests: Vec<i64>,
+    /// The first of the tests, each with the place of its variant.
+    pub(super) tests: Vec<(usize, i64)>,
     /// The oldest build in which one of them failed with it.
-    pub(super) first_seen: BuildId,
+    pub(super) first_seen: (usize, BuildId),
 }
 
 /// To three digits: more would claim more than a window of a hundred builds can tell.
@@ -31,27 +31,31 @@ pub(super) fn rounded(share: f64) -> f64 {
 }
 
 /// Failures by signature, the largest cluster first.
-pub(super) fn clusters(failures: &[Failure<Arc<Signature>>]) -> Vec<Cluster> {
+pub(super) fn clusters<'a>(
+    failures: impl Iterator<Item = (usize, &'a Failure<Arc<Signature>>)>,
+) -> Vec<Cluster> {
     let mut places: HashMap<&str, usize> = HashMap::new();
     let mut clusters: Vec<Cluster> = Vec::new();
-    for failure in failures {
+    for (variant, failure) in failures {
         let Some(signature) = &failure.signature else { continue };
         let place = *places.entry(&signature.id).or_insert_with(|| {
             clusters.push(Cluster {
                 signature: signature.clone(),
                 items: 0,
                 tests: Vec::new(),
-                first_seen: failure.first_seen,
+                first_seen: (variant, failure.first_seen),
             });
             clusters.len() - 1
         });
         let Some(cluster) = clusters.get_mut(place) else { continue };
         cluster.items += 1;
-        cluster.first_seen = cluster.first_seen.min(failure.first_seen);
+        if failure.first_seen < cluster.first_seen.1 {
+            cluster.first_seen = (variant, failure.first_seen);
+        }
         if let Item::Test(test) = failure.item
             && cluster.tests.len() < NAMED
         {
-            cluster.tests.push(test);
+            cluster.tests.push((variant, test));
         }
     }
     clusters.sort_by_key(|cluster| Reverse(cluster.items));

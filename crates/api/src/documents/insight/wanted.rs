@@ -7,22 +7,22 @@ use crate::error::ApiError;
 use crate::params::{Params, Position};
 
 /// Default and maximum number of failures per page.
-pub(super) const PER_PAGE: (u64, u64) = (100, 1_000);
+pub(in crate::documents) const PER_PAGE: (u64, u64) = (100, 1_000);
 
 /// What a request wants to know.
 #[derive(Clone)]
-pub(super) struct Wanted {
-    pub(super) asked: Option<Asked>,
-    pub(super) gate: Gate,
-    pub(super) classes: Vec<Class>,
-    pub(super) kinds: Vec<&'static str>,
-    pub(super) from: usize,
-    pub(super) per_page: usize,
+pub(in crate::documents) struct Wanted {
+    pub(in crate::documents) asked: Option<Asked>,
+    pub(in crate::documents) gate: Gate,
+    pub(in crate::documents) classes: Vec<Class>,
+    pub(in crate::documents) kinds: Vec<&'static str>,
+    pub(in crate::documents) from: usize,
+    pub(in crate::documents) per_page: usize,
 }
 
 impl Wanted {
     /// What the parameters ask for, with at most `most` failures.
-    pub(super) fn of(params: &Params, most: u64) -> Result<Self, ApiError> {
+    pub(in crate::documents) fn of(params: &Params, most: u64) -> Result<Self, ApiError> {
         let bad = |name| move |problem: String| ApiError::BadValue { name, problem };
         let asked = params.first("baseline").map(str::parse::<Asked>).transpose();
         let gate = params.first("gate").unwrap_or_default().parse();

@@ -1,28 +1,26 @@
 //! Tracks, and what comparing builds needs.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeSet, HashMap, HashSet};
+mod branches;
+mod untracked;
+
+use std::collections::HashMap;
 
 use devmason_domain::insight::{Case, FailureKey, StepRun};
-use devmason_domain::{
-    Build, BuildId, ClientRecord, JsonObject, Origin, ProjectId, TagSet, TestFailure, Track,
-    TrackParts, VariantPart, full_test_name,
-};
+use devmason_domain::{Build, BuildId, JsonObject, ProjectId, TestFailure, Track, full_test_name};
 use devmason_strips::unpack;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Bool, Nullable, Text};
+use diesel::sql_types::{BigInt, Bool, Text};
 
 use super::cases::{builds_of, failures, names, numbers, position};
-use super::rows::{of_track, summary, tags};
-use super::{Conn, Db, Sql, Store, counts, next, projects, tuned};
+use super::rows::{of_track, summary};
+use super::{Conn, Db, Sql, Store};
 use crate::store::clock;
 use crate::store::columns::{At, Id, instant, plain};
 use crate::store::fault::{Fault, Outcome};
-use crate::store::schema::{build, build_tag, project, step, strip, track};
+use crate::store::schema::{build, build_tag, step, strip, track};
 use crate::{Among, OfBranch, Result, Tracked, Tracks};
-
-/// Number of builds that get their tracks in one transaction.
-const PIECE: i64 = 200;
+use branches::{active, like, newest, of_revision, revisions, with_finished};
+use untracked::{are_complete, more};
 
 /// Maximum number of steps of a build that are compared.
 const STEPS: i32 = 1_000;
@@ -53,20 +51,6 @@ struct Row {
     host: Option<String>,
     failed_steps: i32,
     tests: String,
-}
-
-#[derive(Queryable, Selectable)]
-#[diesel(table_name = track)]
-struct TrackRow {
-    variant: String,
-    branch: String,
-    credited: bool,
-}
-
-impl From<TrackRow> for Track {
-    fn from(row: TrackRow) -> Self {
-        Self { variant: row.variant, branch: row.branch, is_credited: row.credited }
-    }
 }
 
 /// A build's row, its track's variant and branch, and whether it has a sender.
@@ -152,214 +136,6 @@ fn list(
         .collect()
 }
 
-/// Number of a project's newest builds that are searched for those of a branch: few at first.
-const WALKS: [i64; 2] = [200, ACTIVE];
-
-/// Maximum number of tracks whose newest builds are read one by one.
-const TRACKS: i64 = 100;
-
-fn newest(
-    conn: &mut Conn,
-    project: ProjectId,
-    of: &OfBranch<'_>,
-    limit: u64,
-) -> Outcome<Vec<Build>> {
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let mut tracks = track::table
-        .filter(track::project_id.eq(project.0).and(track::branch.eq(plain(of.branch))))
-        .select(track::key)
-        .into_boxed::<Db>();
-    if let Some(variant) = of.variant {
-        tracks = tracks.filter(track::variant.eq(plain(variant)));
-    }
-    if let Some(is_credited) = of.is_credited {
-        tracks = tracks.filter(track::credited.eq(is_credited));
-    }
-    let mut ids: Vec<Id> = Vec::new();
-    for most in WALKS {
-        let walked: Vec<(Id, Option<i64>)> = build::table
-            .filter(build::project_id.eq(project.0))
-            .order(build::id.desc())
-            .limit(most)
-            .select((build::id, build::track))
-            .load(conn)?;
-        let of_these: Vec<i64> = walked.iter().filter_map(|(_, track)| *track).collect();
-        let of_branch: HashSet<i64> = among(conn, project, of, of_these)?;
-        let fits = |track: &Option<i64>| track.is_some_and(|key| of_branch.contains(&key));
-        let is_whole = i64::try_from(walked.len()).is_ok_and(|walked| walked < most);
-        ids = walked.into_iter().filter(|(_, track)| fits(track)).map(|(id, _)| id).collect();
-        if ids.len() >= limit || is_whole {
-            ids.truncate(limit);
-            return in_order(conn, project, ids);
-        }
-    }
-    // The branch has hardly any of the newest builds: those of its tracks are found one by one.
-    for key in tracks.limit(TRACKS).load::<i64>(conn)? {
-        clock::check()?;
-        let of_track: Vec<Id> = build::table
-            .filter(build::project_id.eq(project.0).and(build::track.eq(key)))
-            .order(build::id.desc())
-            .limit(i64::try_from(limit).unwrap_or(i64::MAX))
-            .select(build::id)
-            .load(conn)?;
-        ids.extend(of_track);
-    }
-    ids.sort_unstable_by_key(|id| Reverse(id.0));
-    ids.dedup();
-    ids.truncate(limit);
-    in_order(conn, project, ids)
-}
-
-/// Those of some tracks that belong to a branch.
-fn among(
-    conn: &mut Conn,
-    project: ProjectId,
-    of: &OfBranch<'_>,
-    mut keys: Vec<i64>,
-) -> Outcome<HashSet<i64>> {
-    keys.sort_unstable();
-    keys.dedup();
-    let rows: Vec<(i64, TrackRow)> = track::table
-        .filter(track::project_id.eq(project.0).and(track::key.eq_any(keys)))
-        .select((track::key, TrackRow::as_select()))
-        .load(conn)?;
-    let fits = |row: &TrackRow| {
-        row.branch == of.branch
-            && of.variant.is_none_or(|variant| row.variant == variant)
-            && of.is_credited.is_none_or(|is_credited| row.credited == is_credited)
-    };
-    Ok(rows.into_iter().filter(|(_, row)| fits(row)).map(|(key, _)| key).collect())
-}
-
-/// The builds with these ids that still exist, in this order.
-fn in_order(conn: &mut Conn, project: ProjectId, ids: Vec<Id>) -> Outcome<Vec<Build>> {
-    let mut found = builds_of(conn, project, ids.iter().copied())?;
-    Ok(ids.iter().filter_map(|id| found.remove(id)).collect())
-}
-
-fn with_finished(
-    conn: &mut Conn,
-    project: ProjectId,
-    branches: &[&str],
-    is_credited: bool,
-) -> Outcome<Option<String>> {
-    for branch in branches {
-        let finished = build::table.filter(
-            build::project_id
-                .eq(project.0)
-                .and(build::track.eq(track::key.nullable()))
-                .and(build::finished.is_not_null()),
-        );
-        let any: Option<i64> = track::table
-            .filter(track::project_id.eq(project.0).and(track::branch.eq(*branch)))
-            .filter(track::credited.eq(is_credited))
-            .filter(diesel::dsl::exists(finished))
-            .select(track::key)
-            .first(conn)
-            .optional()?;
-        if any.is_some() {
-            return Ok(Some((*branch).to_owned()));
-        }
-    }
-    Ok(None)
-}
-
-/// Number of a project's newest builds whose tracks are active.
-const ACTIVE: i64 = 2_000;
-
-fn active(conn: &mut Conn, project: ProjectId, limit: u64) -> Outcome<Vec<Track>> {
-    let keys: Vec<Option<i64>> = build::table
-        .filter(build::project_id.eq(project.0))
-        .order(build::id.desc())
-        .limit(ACTIVE)
-        .select(build::track)
-        .load(conn)?;
-    let mut known = HashSet::new();
-    let mut keys: Vec<i64> = keys.into_iter().flatten().filter(|key| known.insert(*key)).collect();
-    keys.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-    let rows: Vec<(i64, TrackRow)> = track::table
-        .filter(track::project_id.eq(project.0).and(track::key.eq_any(&keys)))
-        .select((track::key, TrackRow::as_select()))
-        .load(conn)?;
-    let mut found: HashMap<i64, Track> =
-        rows.into_iter().map(|(key, row)| (key, row.into())).collect();
-    Ok(keys.iter().filter_map(|key| found.remove(key)).collect())
-}
-
-fn are_complete(conn: &mut Conn, project: ProjectId) -> Outcome<bool> {
-    let without = build::table.filter(build::project_id.eq(project.0).and(build::track.is_null()));
-    let any: bool = diesel::select(diesel::dsl::exists(without)).get_result(conn)?;
-    Ok(!any)
-}
-
-/// A build without a track.
-type Untracked = (i64, Id, Option<String>, Option<i64>, String, String);
-
-fn more(conn: &mut Conn) -> Outcome<bool> {
-    let rows: Vec<Untracked> = Sql::<(
-        BigInt,
-        crate::store::schema::sql::Uuid,
-        Nullable<Text>,
-        Nullable<BigInt>,
-        Text,
-        Text,
-    )>::new(format!(
-        "select project_id, id, key, sender_id, client, tags from build \
-         where track is null and exists (select 1 from project p where p.id = build.project_id and p.slug_key is not null) \
-         order by project_id desc, id desc limit {PIECE}{}",
-        tuned::UNLESS_LOCKED
-    ))
-    .load(conn)?;
-    let projects: BTreeSet<i64> = rows.iter().map(|row| row.0).collect();
-    let rules: Vec<(i64, Option<String>)> = project::table
-        .filter(project::id.eq_any(&projects))
-        .select((project::id, project::variant_by))
-        .load(conn)?;
-    // A damaged row must not keep the others from being prepared.
-    let rules = rules.into_iter();
-    let rules: HashMap<i64, Vec<VariantPart>> = rules
-        .map(|(id, stored)| {
-            (id, projects::variant_by(stored).unwrap_or_else(|_| VariantPart::usual()))
-        })
-        .collect();
-    let mut found = Vec::with_capacity(rows.len());
-    for (project, id, key, sender, client, joined) in &rows {
-        let client = ClientRecord(JsonObject::from_stored(client.clone()));
-        let tags: TagSet = tags(joined).unwrap_or_else(|fault| {
-            tracing::warn!(project, build = %id.0, ?fault, "the tags of a build are damaged");
-            TagSet::default()
-        });
-        let key = key.clone().unwrap_or_else(|| id.0.to_string());
-        let parts =
-            TrackParts { client: &client, tags: &tags, key: &key, is_credited: sender.is_some() };
-        let origin = Origin::from(&client);
-        let of = Track::of(parts, &origin, rules.get(project).map_or(&[][..], Vec::as_slice));
-        found.push((*project, *id, of, origin.revision));
-    }
-    // In one order, so that two writers with the same tracks cannot deadlock.
-    found.sort_unstable_by_key(|(project, id, of, _)| (*project, of.key().0, id.0));
-    for (project, _, of, _) in &found {
-        remember(conn, *project, of)?;
-    }
-    found.sort_unstable_by_key(|(project, id, ..)| (*project, id.0));
-    for (project, id, of, revision) in found {
-        diesel::update(build::table.find((project, id)))
-            .set((
-                build::track.eq(of.key().0),
-                build::revision.eq(revision),
-                build::version.eq(next("build.version")),
-            ))
-            .execute(conn)?;
-    }
-    for project in projects {
-        counts::bump(conn, project, std::iter::empty(), None, 0)?;
-    }
-    if !rows.is_empty() {
-        counts::collection_changed(conn, counts::BUILDS, 0)?;
-    }
-    Ok(!rows.is_empty())
-}
-
 fn cases(conn: &mut Conn, project: ProjectId, builds: &[BuildId]) -> Outcome<Vec<Vec<Case>>> {
     let ids: Vec<Id> = builds.iter().map(|build| Id(build.0)).collect();
     let strips: Vec<(Id, i32, Vec<u8>)> = strip::table
@@ -425,6 +201,26 @@ impl Tracks for Store {
         limit: u64,
     ) -> Result<Vec<Build>> {
         self.read(|conn| newest(conn, project, of, limit))
+    }
+    fn revision_builds(
+        &self,
+        project: ProjectId,
+        revision: &str,
+        limit: u64,
+    ) -> Result<Vec<Build>> {
+        self.read(|conn| of_revision(conn, project, revision, limit))
+    }
+    fn revisions_like(&self, project: ProjectId, start: &str) -> Result<Vec<String>> {
+        self.read(|conn| like(conn, project, start))
+    }
+    fn branch_revisions(
+        &self,
+        project: ProjectId,
+        of: &OfBranch<'_>,
+        before: BuildId,
+        limit: u64,
+    ) -> Result<Vec<(Option<String>, String)>> {
+        self.read(|conn| revisions(conn, project, of, before, limit))
     }
     fn branch_with_finished(
         &self,

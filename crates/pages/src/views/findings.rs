@@ -1,0 +1,314 @@
+//! What an insight found, as a part of a page.
+
+use std::borrow::Cow;
+
+use askama::Template;
+use devmason_domain::{BuildKey, Project, Slug};
+use devmason_hypermedia::Resource;
+use devmason_hypermedia::document::{
+    FailureDocument, Findings, FlakyDocument, ItemDocument, KnownDocument, SinceDocument,
+};
+use percent_encoding::NON_ALPHANUMERIC;
+
+use crate::Standing;
+use crate::site::Site;
+use crate::text::cut;
+
+/// Maximum length of a message or a name, in characters, and number of items of a list on a page.
+pub(super) const TEXT: usize = 300;
+const LISTED: usize = 20;
+
+/// Maximum number of issues that a failure names, and the size of the longest.
+const KNOWN: usize = 3;
+const KNOWN_BYTES: usize = 2_000;
+
+/// Maximum size of the failures on a page, and of each other list, in bytes.
+const FAILURES_BYTES: usize = 300_000;
+const LIST_BYTES: usize = 30_000;
+
+/// The size of a name in HTML: as a text, and as a link of which each byte may be encoded.
+fn size(name: &str) -> usize {
+    6 * TEXT.min(name.len()) + 4 * name.len()
+}
+
+/// As many names as fit, but at least one.
+fn fitting<T>(all: &[T], most: usize, size: impl Fn(&T) -> usize) -> impl Iterator<Item = &T> {
+    let mut bytes = 0;
+    all.iter()
+        .take(LONGEST_LIST)
+        .enumerate()
+        .take_while(move |(nth, item)| {
+            bytes += size(item);
+            *nth == 0 || bytes <= most
+        })
+        .map(|(_, item)| item)
+}
+
+/// No list of a page is longer.
+const LONGEST_LIST: usize = 100;
+
+/// A failure, ready to be shown.
+struct FailureLine<'a> {
+    /// The variant and the build, if they may be several.
+    variant: Option<&'a str>,
+    at: Option<(String, &'a str)>,
+    class: &'static str,
+    standing: Standing,
+    name: Cow<'a, str>,
+    href: Option<String>,
+    since: Option<(String, &'a str)>,
+    /// How long it fails, in words.
+    age: String,
+    /// How often the test was flaky.
+    flaky: String,
+    host: Option<&'a str>,
+    /// In how many other tracks it fails.
+    elsewhere: String,
+    message: String,
+    /// The issues that explain it.
+    known: Vec<KnownLine<'a>>,
+    /// Where a form says that it is known, for those who may.
+    mark: Option<String>,
+}
+
+/// An issue that explains failures.
+struct KnownLine<'a> {
+    href: String,
+    title: &'a str,
+    effect: String,
+}
+
+/// Failures with the same text.
+struct ClusterLine<'a> {
+    title: &'a str,
+    items: u64,
+    known: Vec<KnownLine<'a>>,
+    mark: Option<String>,
+}
+
+/// A list of items with a title.
+struct Items<'a> {
+    title: String,
+    names: Vec<(Option<String>, Cow<'a, str>)>,
+    /// Number of items that are not shown.
+    more: u64,
+}
+
+/// A count, with the query that shows what it counts.
+pub(super) struct Count {
+    pub(super) text: String,
+    pub(super) query: Option<String>,
+}
+
+/// The verdict of an insight, with the numbers that it is about.
+pub(super) struct Verdict<'a> {
+    pub(super) standing: Standing,
+    pub(super) text: &'static str,
+    pub(super) reasons: Vec<&'a str>,
+    pub(super) counts: Vec<Count>,
+}
+
+impl<'a> Verdict<'a> {
+    /// The verdict; `more` is added to the queries of the numbers.
+    pub(super) fn new(of: &'a Findings, more: &str) -> Self {
+        let counts = &of.counts;
+        let classes = [
+            (counts.new, "new"),
+            (counts.unknown, "unknown"),
+            (counts.failing, "failing"),
+            (counts.flaky, "flaky"),
+        ];
+        let told = classes.into_iter().filter(|(count, _)| *count > 0);
+        let counted = told.map(|(count, class)| Count {
+            text: format!("{count} {class}"),
+            query: Some(format!("?class={class}{more}")),
+        });
+        let changes = [
+            (counts.muted, "muted"),
+            (counts.fixed, "fixed"),
+            (counts.missing.unwrap_or(0), "missing"),
+            (counts.skipped, "skipped"),
+            (counts.added, "added"),
+            (counts.new_flaky, "newly flaky"),
+        ];
+        let changed = changes.into_iter().filter(|(count, _)| *count > 0);
+        let changed =
+            changed.map(|(count, word)| Count { text: format!("{count} {word}"), query: None });
+        let (text, standing) = match of.gate.verdict {
+            "pass" => ("Gate passed", Standing::Success),
+            "fail" => ("Gate failed", Standing::Failure),
+            _ => ("Gate undecided", Standing::Running),
+        };
+        Self {
+            standing,
+            text,
+            reasons: of.gate.reasons.iter().map(|reason| reason.text.as_str()).collect(),
+            counts: counted.chain(changed).collect(),
+        }
+    }
+}
+
+/// What an insight found, as a part of a page.
+#[derive(Template)]
+#[template(path = "findings.html")]
+struct FindingsPart<'a> {
+    clusters: Vec<ClusterLine<'a>>,
+    failures: Vec<FailureLine<'a>>,
+    /// Number of failures of this page that are not shown, because their names are very long.
+    more_failures: usize,
+    lists: Vec<Items<'a>>,
+    is_mass_failure: bool,
+    is_complete: bool,
+}
+
+/// What an insight found, as a part of a page. What fails in the baseline's track began in the project
+/// `of_baseline`.
+///
+/// # Errors
+/// As [`super::rendered`].
+pub(super) fn findings_html(
+    site: &Site<'_>,
+    (project, of_baseline): (&Project, &Slug),
+    of: &Findings,
+    may_triage: bool,
+) -> Result<String, std::fmt::Error> {
+    let counts = &of.counts;
+    let test = |kind: &str, name: &str| (kind == "test").then(|| site.test(&project.slug, name));
+    let items = |title: &str, all: Vec<(&str, &'_ str)>, count: u64| {
+        let shown = fitting(&all, LIST_BYTES, |(_, name)| size(name)).take(LISTED);
+        let names: Vec<_> = shown
+            .map(|(kind, name)| (test(kind, name), Cow::Owned(cut(name, TEXT).into_owned())))
+            .collect();
+        let more = count.saturating_sub(names.len() as u64);
+        (!names.is_empty()).then(|| Items { title: format!("{count} {title}"), names, more })
+    };
+    let fixed = of.fixed.iter().map(|item| (item.kind, item.name.as_str())).collect();
+    let missing = of.missing.as_deref().unwrap_or_default();
+    let lists = [
+        items("fixed", fixed, counts.fixed),
+        items("missing", named(missing), counts.missing.unwrap_or(0)),
+        items("newly flaky", named(&of.new_flaky), counts.new_flaky),
+        items("skipped that ran before", named(&of.skipped), counts.skipped),
+        items("added", named(&of.added), counts.added),
+    ];
+    let failure_size = |of: &FailureDocument| {
+        let known = of.known.len().min(KNOWN) * KNOWN_BYTES;
+        2 * size(of.name.as_deref().unwrap_or_default()) + 12 * TEXT + known
+    };
+    let failures: Vec<_> = fitting(&of.failures, FAILURES_BYTES, failure_size)
+        .map(|of| line(site, (project, of_baseline), of, may_triage))
+        .collect();
+    let clusters = of.clusters.iter().filter(|cluster| cluster.items > 1).take(LISTED);
+    let part = FindingsPart {
+        clusters: clusters
+            .map(|of| ClusterLine {
+                title: &of.title,
+                items: of.items,
+                known: known(site, project, &of.known),
+                mark: may_triage.then(|| {
+                    let prefilled = [("title", &*of.title), ("signature", &*of.signature)];
+                    mark(site, project, &prefilled)
+                }),
+            })
+            .collect(),
+        more_failures: of.failures.len() - failures.len(),
+        failures,
+        lists: lists.into_iter().flatten().collect(),
+        is_mass_failure: of.mass_failure,
+        is_complete: of.window.complete,
+    };
+    part.render().map_err(|_| std::fmt::Error)
+}
+
+fn named(all: &[ItemDocument]) -> Vec<(&str, &str)> {
+    all.iter().map(|item| (item.kind, item.name.as_str())).collect()
+}
+
+fn line<'a>(
+    site: &Site<'_>,
+    (project, of_baseline): (&Project, &Slug),
+    of: &'a FailureDocument,
+    may_triage: bool,
+) -> FailureLine<'a> {
+    // What fails in the baseline's track began in the baseline's project.
+    let slug = if of.class == "failing" { of_baseline } else { &project.slug };
+    let name = of.name.as_deref().unwrap_or("The build itself");
+    let key: Option<BuildKey> = of.since.build.parse().ok();
+    let since = key.map(|key| {
+        let build = Resource::Build(slug.clone(), key);
+        (site.base.location(&build), of.since.build.as_str())
+    });
+    let at = of.build.as_deref().and_then(|key| {
+        let build = Resource::Build(project.slug.clone(), key.parse().ok()?);
+        Some((site.base.location(&build), key))
+    });
+    FailureLine {
+        variant: of.variant.as_deref().filter(|variant| !variant.is_empty()),
+        at,
+        class: of.class,
+        standing: if of.class == "flaky" { Standing::Nothing } else { Standing::Failure },
+        name: cut(name, TEXT),
+        href: (of.kind == "test").then(|| site.test(&project.slug, name)),
+        // A failure that began in this build says so by its class.
+        since: since.filter(|_| of.since.builds > 1),
+        age: age(&of.since),
+        flaky: of.flaky.as_ref().map(flaky).unwrap_or_default(),
+        host: of.host_suspect.as_deref(),
+        elsewhere: match &of.elsewhere {
+            elsewhere if elsewhere.ran == 0 => String::new(),
+            elsewhere => format!("fails in {} of {} other tracks", elsewhere.bad, elsewhere.ran),
+        },
+        message: of.message.as_deref().map(|text| cut(text, TEXT).into_owned()).unwrap_or_default(),
+        known: known(site, project, &of.known),
+        mark: of.name.as_ref().filter(|_| may_triage).map(|test| {
+            let signature = of.signature.as_deref().unwrap_or_default();
+            let title = of.message.as_deref().unwrap_or(test);
+            mark(site, project, &[("title", title), ("test", test), ("signature", signature)])
+        }),
+    }
+}
+
+fn known<'a>(site: &Site<'_>, project: &Project, of: &'a [KnownDocument]) -> Vec<KnownLine<'a>> {
+    let line = |of: &'a KnownDocument| KnownLine {
+        href: site.to(&Resource::Issue(project.slug.clone(), of.issue)),
+        title: &of.title,
+        effect: match (&of.expires, of.mute) {
+            _ if of.returned => "closed, but it is back".to_owned(),
+            (Some(end), true) => format!("muted until {end}"),
+            (None, true) => "muted".to_owned(),
+            (Some(end), false) => format!("known until {end}"),
+            (None, false) => "known".to_owned(),
+        },
+    };
+    of.iter().take(KNOWN).map(line).collect()
+}
+
+/// The form for a new issue with these fields.
+fn mark(site: &Site<'_>, project: &Project, fields: &[(&str, &str)]) -> String {
+    /// A title may have 200 characters.
+    const TITLE: usize = 150;
+    let mut href = format!("{}?", site.to(&Resource::IssueList(project.slug.clone())));
+    for (name, text) in fields.iter().filter(|(_, text)| !text.is_empty()) {
+        let plain: String = match *name {
+            "title" => text.lines().next().unwrap_or_default().chars().take(TITLE).collect(),
+            _ => (*text).to_owned(),
+        };
+        let plain = percent_encoding::utf8_percent_encode(&plain, NON_ALPHANUMERIC);
+        href += &format!("{name}={plain}&");
+    }
+    href.pop();
+    href + "#new"
+}
+
+/// `3 builds`, `at least 1000 builds`.
+fn age(since: &SinceDocument) -> String {
+    let at_least = if since.at_least { "at least " } else { "" };
+    format!("{at_least}{} builds", since.builds)
+}
+
+/// `flaky in 2 of 97 runs`.
+fn flaky(of: &FlakyDocument) -> String {
+    let here = if of.only_here { " of this branch alone" } else { "" };
+    let other = if of.same_signature { "" } else { ", with another message" };
+    format!("flaky in {} of {} runs{here}{other}", of.flakes, of.runs)
+}
