@@ -6,7 +6,7 @@ use devmason_client::{About, Owner, Place, Report, Session, Step, Timestamp, fre
 use devmason_domain::BuildKey;
 use devmason_hypermedia::Resource;
 
-use super::{Problem, files, outbox, print, run, say};
+use super::{Problem, files, gate, outbox, print, run, say};
 use crate::cli::Patience;
 use crate::outbox::{Outbox, Outcome};
 use crate::settings::Settings;
@@ -80,11 +80,19 @@ pub(super) fn told(result: Result<u8, Problem>) {
     }
 }
 
+/// The report files of a command, and the gate that judges them.
+pub(super) struct Reports<'a> {
+    /// The paths or patterns of the files.
+    pub(super) patterns: &'a [String],
+    /// The rules of the gate, if it decides about the exit code.
+    pub(super) gate: Option<&'a str>,
+}
+
 pub(super) fn run_build(
     settings: &Settings,
     name: Option<String>,
     id: Option<String>,
-    reports: &[String],
+    reports: &Reports<'_>,
     patience: Patience,
     command: &[OsString],
 ) -> u8 {
@@ -101,16 +109,28 @@ pub(super) fn run_build(
     let since = std::time::SystemTime::now();
     match run::run(&mut outbox, &about.build, &name, command, patience.interval()) {
         Ok(done) => {
-            for (query, body) in files::written(reports, since) {
+            let (files, is_whole) = files::written(reports.patterns, since);
+            for (query, body) in files {
                 outbox.push(outbox::file(&about.build, &query, body));
             }
             // By default it follows from the steps, but the failed step may be the one that was lost.
             let said = (done.code != 0).then_some(false);
+            let mut is_stored = false;
             told(outbox::end(&about.build, said).and_then(|end| {
                 outbox.push(end);
-                sent(settings, &about, outbox.finish())
+                let outcome = outbox.finish();
+                is_stored = outcome.is_sent() && outcome.flushed.refused.is_empty();
+                sent(settings, &about, outcome)
             }));
-            done.code
+            // Only what was stored whole can be judged.
+            match reports.gate.filter(|_| is_stored && is_whole) {
+                None => done.code,
+                Some(rules) => gate::judged(settings, &about.build, rules, done.code)
+                    .unwrap_or_else(|problem| {
+                        say(&format!("no verdict: {}", problem.text));
+                        done.code
+                    }),
+            }
         }
         Err(problem) => {
             say(&problem.text);

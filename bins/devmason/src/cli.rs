@@ -60,6 +60,10 @@ pub(crate) enum Command {
         /// Report files that the command writes, as a path or a pattern; sent as steps when it ends
         #[arg(long, value_name = "PATTERN")]
         report: Vec<String>,
+        /// Let the gate decide about failed tests: exit with 0 if only tests failed and the gate passes, with 1 if the
+        /// command succeeded and the gate fails; limits such as --gate=new:0,missing:5% [default: the project's]
+        #[arg(long, value_name = "RULES", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+        gate: Option<String>,
         #[command(flatten)]
         patience: Patience,
         /// The command
@@ -186,9 +190,15 @@ pub(crate) enum Command {
     },
     /// Compare a build with a baseline; exit with 0 if its gate passes, 1 if it fails, 2 if it is not found, 3 without a verdict
     Gate {
-        /// Id of the build, or `latest`
+        /// Id of the build, or `latest` [default: the commit of this checkout]
         #[arg(env = "DEVMASON_BUILD")]
-        build: String,
+        build: Option<String>,
+        /// Ask about all builds of a commit: at least 7 characters that it begins with
+        #[arg(long, value_name = "SHA")]
+        revision: Option<String>,
+        /// Fail if a variant that usually reports about a commit did not: the rule variants:0
+        #[arg(long)]
+        all_variants: bool,
         /// What to compare with: previous, green, branch:NAME, commit:SHA, tag:TAG or build:ID [default: the base commit, the
         /// target branch or the mainline]
         #[arg(long, value_name = "BASELINE")]

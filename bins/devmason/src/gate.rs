@@ -5,7 +5,10 @@ use std::time::{Duration, Instant};
 use devmason_client::{Document, blocking, sieve};
 use devmason_domain::gate::Gate;
 use devmason_domain::insight::Asked;
+use devmason_domain::is_revision;
+use devmason_hypermedia::Resource;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::Value;
 
 use crate::cli::{GateFormat, OnOutage};
 use crate::settings::Settings;
@@ -22,9 +25,44 @@ const FAILURES: usize = 40;
 /// Number of commits of the merge base's line.
 const COMMITS: &str = "100";
 
+/// What a gate is asked about.
+pub(crate) enum Target {
+    Build(String),
+    Revision(String),
+}
+
+impl Target {
+    /// What the arguments name; by default the commit of this checkout.
+    pub(crate) fn of(
+        settings: &Settings,
+        build: Option<String>,
+        revision: Option<String>,
+    ) -> Result<Self, Problem> {
+        match (revision, build.filter(|build| !build.is_empty())) {
+            (Some(revision), _) => Ok(Self::Revision(revision)),
+            (None, Some(build)) => Ok(Self::Build(build)),
+            (None, None) => {
+                let record = settings.place.record();
+                let commit = record.get("commit").and_then(Value::as_str);
+                commit.map(|commit| Self::Revision(commit.to_owned())).ok_or_else(|| {
+                    Problem::usage("name a BUILD or a --revision: this is no checkout")
+                })
+            }
+        }
+    }
+}
+
+/// The rules of a gate, checked.
+pub(crate) fn checked(rules: &str) -> Result<&str, Problem> {
+    rules.parse::<Gate>().map_err(|error| Problem::usage(format!("--gate: {error}")))?;
+    Ok(rules)
+}
+
 /// What to ask the gate.
 pub(crate) struct Question<'a> {
-    pub(crate) build: &'a str,
+    pub(crate) target: &'a Target,
+    /// Whether no variant may be missing.
+    pub(crate) all_variants: bool,
     pub(crate) baseline: Option<&'a str>,
     pub(crate) merge_base: Option<&'a str>,
     pub(crate) rules: Option<&'a str>,
@@ -60,7 +98,12 @@ fn query(question: &Question<'_>) -> Result<String, Problem> {
         (None, Some(reference)) => Some(format!("commit:{}", ancestors(reference)?.join(","))),
         (None, None) => None,
     };
-    let pairs = [("baseline", baseline), ("gate", question.rules.map(str::to_owned))];
+    let every = question.all_variants.then_some("variants:0");
+    let rules: Vec<&str> = question.rules.into_iter().chain(every).collect();
+    let rules = rules.join(",");
+    rules.parse::<Gate>().map_err(|error| invalid("all-variants", &error))?;
+    let rules = (!rules.is_empty()).then_some(rules);
+    let pairs = [("baseline", baseline), ("gate", rules)];
     let pairs = pairs.into_iter().filter_map(|(name, value)| {
         Some(format!("{name}={}", utf8_percent_encode(&value?, NON_ALPHANUMERIC)))
     });
@@ -84,10 +127,10 @@ fn asked(settings: &Settings, question: &Question<'_>, query: &str) -> Result<u8
     account::send_queued(settings);
     let client = blocking::Client::new(settings.client()?)?;
     let deadline = Instant::now() + question.wait;
-    let mut build = find(settings, &client, question.build);
+    let mut link = link(settings, &client, question.target);
     loop {
-        let insight = match &build {
-            Ok(build) => insight(&client, build, query),
+        let insight = match &link {
+            Ok(link) => insight(&client, link, query, question.target),
             Err(problem) => Err(Problem { code: problem.code, text: problem.text.clone() }),
         };
         let is_last = Instant::now() >= deadline;
@@ -101,25 +144,80 @@ fn asked(settings: &Settings, question: &Question<'_>, query: &str) -> Result<u8
                 });
             }
             Ok(_) => {}
-            // The server may be restarting.
             // The server refused the question: it is wrong.
             Err(problem) if problem.code == 1 => return Err(Problem::usage(problem.text)),
             Err(problem) if problem.code != 3 || is_last => return Err(problem),
+            // The server may be restarting, or nothing has reported about the commit yet.
             Err(_) => {}
         }
         std::thread::sleep(LOOK.min(deadline.saturating_duration_since(Instant::now())));
         // Keep the build that was found: `latest` may be another one by now.
-        if build.is_err() {
-            build = find(settings, &client, question.build);
+        if link.is_err() {
+            link = self::link(settings, &client, question.target);
         }
     }
 }
 
-fn insight(client: &blocking::Client, build: &Document, query: &str) -> Result<Document, Problem> {
-    let link = build
-        .link("insight")
-        .ok_or_else(|| Problem::usage("the server is too old: builds have no insight there"))?;
-    Ok(client.get(&format!("{link}{query}"))?)
+/// Where the insight is.
+fn link(
+    settings: &Settings,
+    client: &blocking::Client,
+    target: &Target,
+) -> Result<String, Problem> {
+    match target {
+        Target::Build(id) => find(settings, client, id)?
+            .link("insight")
+            .ok_or_else(|| Problem::usage("the server is too old: builds have no insight there")),
+        Target::Revision(revision) if !is_revision(revision) => {
+            Err(Problem::usage("--revision: a commit has 7 to 64 ASCII letters and digits"))
+        }
+        Target::Revision(revision) => {
+            Ok(Resource::Revision(settings.project()?, revision.clone()).path())
+        }
+    }
+}
+
+fn insight(
+    client: &blocking::Client,
+    link: &str,
+    query: &str,
+    target: &Target,
+) -> Result<Document, Problem> {
+    match client.get(&format!("{link}{query}")) {
+        // Its first build may come yet; a project may not.
+        Err(error)
+            if matches!(target, Target::Revision(_))
+                && error.status() == Some(404)
+                && error.to_string().contains("commit") =>
+        {
+            Err(Problem::later(error.to_string()))
+        }
+        Err(error) if error.status() == Some(404) => Err(Problem::usage(error.to_string())),
+        found => Ok(found?),
+    }
+}
+
+/// The exit code of a command that was reported whole: what its gate makes of it.
+pub(crate) fn judged(
+    settings: &Settings,
+    build: &str,
+    rules: &str,
+    code: u8,
+) -> Result<u8, Problem> {
+    let client = blocking::Client::new(settings.client()?)?;
+    let rules = match rules {
+        "" => String::new(),
+        rules => format!("&gate={}", utf8_percent_encode(rules, NON_ALPHANUMERIC)),
+    };
+    let insight = client.get(&format!("{build}/insight?kind=test&per_page=1{rules}"))?;
+    say(&headline(&insight));
+    let has_bad_test = !insight.list("failures").is_empty();
+    Ok(match (code, verdict(&insight)) {
+        (0, "fail") => 1,
+        // A command that was killed, or not found, is no failed test.
+        (1..126, "pass") if has_bad_test => 0,
+        _ => code,
+    })
 }
 
 fn show(question: &Question<'_>, insight: &Document) -> Result<(), Problem> {

@@ -129,8 +129,10 @@ fn not_understood(error: &clap::Error) -> u8 {
 
 fn act(settings: &Settings, command: Command) -> Result<u8, Problem> {
     match command {
-        Command::Run { name, id, report, patience, command } => {
-            Ok(run_build(settings, name, id, &report, patience, &command))
+        Command::Run { name, id, report, gate, patience, command } => {
+            let gate = gate.as_deref().map(gate::checked).transpose()?;
+            let reports = building::Reports { patterns: &report, gate };
+            Ok(run_build(settings, name, id, &reports, patience, &command))
         }
         Command::Begin { id, patience } => begin(settings, id, patience),
         Command::Step { build, name, patience, command, .. } if !command.is_empty() => {
@@ -158,9 +160,21 @@ fn act(settings: &Settings, command: Command) -> Result<u8, Problem> {
         Command::Builds { conditions, branch, limit } => {
             show::builds(settings, conditions.as_deref(), branch.as_deref(), limit)
         }
-        Command::Gate { build, baseline, merge_base, rules, wait, format, on_outage } => {
+        Command::Gate {
+            build,
+            revision,
+            all_variants,
+            baseline,
+            merge_base,
+            rules,
+            wait,
+            format,
+            on_outage,
+        } => {
+            let target = gate::Target::of(settings, build, revision)?;
             let question = gate::Question {
-                build: &build,
+                target: &target,
+                all_variants,
                 baseline: baseline.as_deref(),
                 merge_base: merge_base.as_deref(),
                 rules: rules.as_deref(),

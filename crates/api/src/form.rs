@@ -141,6 +141,12 @@ fn issue(fields: &Params) -> Map<String, Value> {
         .collect();
     for (name, value) in texts(fields).filter(|(name, _)| !name.starts_with("match.")) {
         let value = match (name.as_str(), value.as_str().unwrap_or_default()) {
+            // A day that was not changed stands for the time that it was shown for.
+            ("expires", day) if !day.is_empty() && fields.first("_expires") == Some(day) => {
+                continue;
+            }
+            // Browsers end lines as in mails.
+            ("note", text) if !text.is_empty() => text.replace("\r\n", "\n").into(),
             ("mute", text) => Value::Bool(text == "true"),
             ("url" | "note" | "expires", "") => Value::Null,
             // Browsers send a day.

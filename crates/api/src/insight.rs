@@ -94,7 +94,7 @@ impl Insight {
             for some in keys.chunks(TEXTS) {
                 for (key, failure) in repository.failure_list(of, some)? {
                     let signature = Signature::of(&failure);
-                    issues.hear(key, &failure, signature.as_ref())?;
+                    issues.hear(key, &failure, signature.as_ref());
                     if let Some(signature) = signature {
                         let shared = known
                             .entry(signature)
@@ -104,14 +104,15 @@ impl Insight {
                 }
             }
         }
-        issues.explain(repository, project.id, windows.comparison.failed())?;
+        issues.explain(repository, project.id, windows.comparison.of_interest())?;
         let compared = windows.comparison.answer(
             &signatures,
             |side: Side| windows.is_whole(side),
             |item| issues.closed(item),
         );
         let (window, is_cut) = windows.window();
-        let mut is_complete = !is_cut && repository.tracks_are_complete(project.id)?;
+        let mut is_complete =
+            !is_cut && issues.is_whole() && repository.tracks_are_complete(project.id)?;
         if let Some(other) = other {
             is_complete = is_complete && repository.tracks_are_complete(other)?;
         }
@@ -143,7 +144,7 @@ impl Insight {
             compared: comparison.answer(&HashMap::new(), |_| true, |_| None),
             places: HashMap::from([(build.id, (build.key(), build.started))]),
             others: Vec::new(),
-            known: Known::nothing(),
+            known: Known::default(),
             window: 0,
             is_complete: false,
             lacking: HashMap::new(),

@@ -197,12 +197,20 @@ impl Policy {
         only(viewer, sent || owns(viewer, project) || viewer.is_administrator())
     }
 
-    /// Permission to create, change and delete the issues of a project: its owner and administrators, or
-    /// any user where the project says so.
-    pub fn triage(&self, viewer: &Viewer, project: &Project) -> Verdict {
+    /// Permission to create an issue of a project: its owner and administrators, or any user where the
+    /// project says so.
+    pub fn create_issue(&self, viewer: &Viewer, project: &Project) -> Verdict {
         match project.tracking.triage {
             Triage::Owner => self.change_project(viewer, project),
             Triage::Authenticated => self.any_user(viewer),
+        }
+    }
+
+    /// Permission to change and delete the issues of a project: the same, but it creates no user.
+    pub fn change_issue(&self, viewer: &Viewer, project: &Project) -> Verdict {
+        match project.tracking.triage {
+            Triage::Owner => self.change_project(viewer, project),
+            Triage::Authenticated => only(viewer, viewer.account().is_some()),
         }
     }
 

@@ -124,10 +124,10 @@ impl View<'_> {
                 allow(Method::Post, policy.delete_build(viewer, project, build).is_ok());
             }
             Subject::Issues(project) => {
-                allow(Method::Post, policy.triage(viewer, project).is_ok());
+                allow(Method::Post, policy.create_issue(viewer, project).is_ok());
             }
             Subject::Issue(project) => {
-                let change = policy.triage(viewer, project).is_ok();
+                let change = policy.change_issue(viewer, project).is_ok();
                 allow(Method::Put, change);
                 allow(Method::Delete, change);
             }

@@ -11,7 +11,7 @@ use crate::{Problem, say};
 
 /// The files that match a path or a pattern, and the errors of others. An existing file is used
 /// literally, whatever its name.
-fn found(pattern: &str) -> Vec<Result<PathBuf, Problem>> {
+pub(super) fn found(pattern: &str) -> Vec<Result<PathBuf, Problem>> {
     if pattern == "-" || Path::new(pattern).exists() {
         return vec![Ok(PathBuf::from(pattern))];
     }

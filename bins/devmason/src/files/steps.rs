@@ -7,7 +7,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::archive::tar;
 use super::file::{File, Kind};
-use super::found::load;
+use super::found::{found, load};
 use crate::say;
 
 /// How far a file system may round a modification time down.
@@ -19,16 +19,24 @@ fn query(name: &str) -> String {
 }
 
 /// The report files written by a command since then, each with the query of its step; files of
-/// earlier runs are excluded. Errors are printed.
-pub(crate) fn written(patterns: &[String], since: SystemTime) -> Vec<(String, Vec<u8>)> {
+/// earlier runs are excluded. Also whether each pattern brought whole reports. Errors are printed.
+pub(crate) fn written(patterns: &[String], since: SystemTime) -> (Vec<(String, Vec<u8>)>, bool) {
     // File systems round modification times.
     let since = since.checked_sub(ROUNDED).unwrap_or(since);
     let is_new = |path: &Path| {
         let modified = std::fs::metadata(path).and_then(|file| file.modified());
         modified.is_ok_and(|at| at >= since)
     };
-    let (files, _) = load(patterns, is_new);
-    steps(files)
+    let (files, is_all) = load(patterns, is_new);
+    let has_new = |pattern: &String| {
+        let mut paths = found(pattern).into_iter();
+        paths.any(|path| path.is_ok_and(|path| path.is_dir() || is_new(&path)))
+    };
+    let is_whole = is_all
+        && patterns.iter().all(has_new)
+        && files.iter().all(|file| file.kind != Kind::Broken)
+        && (patterns.is_empty() || files.iter().any(|file| file.kind == Kind::Report));
+    (steps(files), is_whole)
 }
 
 /// Converts files to requests for a build in progress, each with the query of its step. A malformed

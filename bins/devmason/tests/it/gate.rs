@@ -84,13 +84,15 @@ fn a_gate_says_what_is_wrong_with_the_question() {
         (&["m1", "--baseline", "build:nowhere"], "nowhere"),
         (&["m1", "--merge-base", "nowhere"], "--merge-base"),
         (&["nowhere"], "not found"),
-        (&[], "BUILD"),
+        (&["--revision", "short"], "--revision"),
+        (&["m1", "--all-variants", "--rules", "variants:1"], "--all-variants"),
     ] {
         let (ended, said) = gate(arguments);
         assert_eq!(ended, 2, "{arguments:?}: {said}");
         assert!(said.contains(part), "{arguments:?}: {said}");
     }
-    // Without a verdict it is 3: of a build that runs, and of a server that does not answer.
+    // Without a verdict it is 3: of a commit that nobody has reported about, of a build that runs, and of a server that does not answer.
+    assert_eq!(gate(&["--revision", "0123456"]).0, 3);
     let begun = out(&home.run(&at, &["begin"]));
     assert_eq!(gate(&[begun.trim()]).0, 3);
     drop(server);
@@ -156,4 +158,83 @@ fn the_merge_base_of_a_checkout_is_a_baseline() {
     let output = home.devmason(at, &arguments).env("PATH", &path).output().unwrap();
     assert_eq!(code(&output), 2);
     assert!(err(&output).contains("unknown: merge-base -- HEAD nowhere"), "{}", err(&output));
+}
+
+#[test]
+fn a_gate_may_be_asked_about_a_commit() {
+    let (home, database) = (Home::new(), database());
+    let server = Server::new(&database);
+    let at = &server.address;
+    for commit in ["0000000a", "0000000b", "0000000c"] {
+        for job in ["linux", "mac"] {
+            let client = format!("client.branch=main&client.commit={commit}&client.job={job}");
+            report(at, &format!("{commit}-{job}"), &client, &[]);
+        }
+    }
+    let of = "client.branch=f&client.commit=fedcba9876543210&client.job=linux";
+    report(at, "f1", of, &["x"]);
+    let gate = |arguments: &[&str]| {
+        let output = home.run(at, &[&["gate"], arguments].concat());
+        (code(&output), out(&output))
+    };
+    let (failed, said) = gate(&["--revision", "fedcba9"]);
+    assert_eq!(failed, 1, "{said}");
+    assert!(said.contains("new      a::x  no"), "{said}");
+    assert!(said.trim_end().ends_with("/pony/revisions/fedcba9876543210"), "{said}");
+    // A rerun repairs it; a variant that usually reports is still missing.
+    report(at, "f2", of, &[]);
+    assert_eq!(gate(&["--revision", "fedcba9876543210"]).0, 0);
+    let (failed, said) = gate(&["--revision", "fedcba9876543210", "--all-variants"]);
+    assert_eq!(failed, 1);
+    assert!(said.contains("1 variant has no build of this commit"), "{said}");
+    // What the environment names gives way to the argument.
+    let mut asked = home.devmason(at, &["gate", "--revision", "fedcba9", "--format", "json"]);
+    let output = asked.env("DEVMASON_BUILD", "f1").output().unwrap();
+    let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(document["passed_on_rerun"][0]["name"], "a::x");
+}
+
+#[test]
+fn a_gate_decides_about_failed_tests_of_a_command_and_about_nothing_else() {
+    let (home, database) = (Home::new(), database());
+    let server = Server::new(&database);
+    let at = server.address.clone();
+    let xml = |failure: &str| {
+        format!(r#"<testsuite><testcase classname="a" name="x">{failure}</testcase></testsuite>"#)
+    };
+    let (bad, good) = (xml(r#"<failure message="no"/>"#), xml(""));
+    let file = home.path().join("r.xml");
+    let on = |branch: &str, gate: &str, script: &str| {
+        let file = file.to_str().unwrap();
+        let script = script.replace("FILE", file);
+        let arguments = ["run", gate, "--report", file, "--", "sh", "-c", &script];
+        let mut command = home.devmason(&at, &arguments);
+        let ci = [("GITLAB_CI", "true"), ("CI_COMMIT_REF_NAME", branch)];
+        let output = command.envs(ci).output().unwrap();
+        (code(&output), err(&output))
+    };
+    let run = |gate: &str, script: &str| on("f", gate, script);
+    let fails = format!("printf '%s' '{bad}' > FILE; exit 3");
+    // The failure is the mainline's.
+    assert_eq!(on("main", "--gate", &fails).0, 3);
+    let (ended, said) = run("--gate", &fails);
+    assert_eq!(ended, 0, "{said}");
+    assert!(said.contains("gate: pass"), "{said}");
+    assert_eq!(run("--gate=failing:0", &fails).0, 3);
+    // A green command with a gate that fails.
+    let passes = format!("printf '%s' '{bad}' > FILE");
+    assert_eq!(run("--gate=failing:0", &passes).0, 1);
+    assert_eq!(run("--gate", &passes).0, 0);
+    // A command that failed without a failed test, without a whole report, or that was killed.
+    assert_eq!(run("--gate", &format!("printf '%s' '{good}' > FILE; exit 3")).0, 3);
+    assert_eq!(run("--gate", &format!("printf '%s' '{}' > FILE; exit 3", &bad[..60])).0, 3);
+    assert_eq!(run("--gate", "rm -f FILE; exit 3").0, 3);
+    assert_eq!(run("--gate", &format!("printf '%s' '{bad}' > FILE; kill -9 $$")).0, 137);
+    // Wrong rules, before the command runs.
+    std::fs::remove_file(&file).unwrap();
+    let (ended, said) = run("--gate=old:0", &passes);
+    assert_eq!((ended, file.exists()), (2, false), "{said}");
+    // Nobody stores it.
+    drop(server);
+    assert_eq!(run("--gate", &fails).0, 3);
 }

@@ -1,6 +1,7 @@
 //! Known issues of a project.
 
 use std::collections::HashMap;
+use std::fmt::Display;
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
@@ -33,19 +34,22 @@ pub(crate) struct Seen {
 
 impl Seen {
     /// The issue's state, as its ETags tell it.
-    fn state(&self) -> [String; 4] {
+    fn state(&self, project: &Project) -> [String; 6] {
         let last = self.last.as_ref().map(|build| build.id.to_string());
         [
             self.issue.id.to_string(),
             self.issue.version.to_string(),
             self.issue.details.is_in_force(self.now).to_string(),
+            // A deleted user is no creator.
+            self.issue.creator.is_some().to_string(),
             last.unwrap_or_default(),
+            project.version.to_string(),
         ]
     }
 
     pub(crate) fn etag(&self, call: &Call<'_>, project: &Project) -> String {
-        let [id, version, in_force, last] = self.state();
-        call.etag(&[&id, &version, &in_force, &last, &project.version])
+        let state = self.state(project);
+        call.etag(&state.each_ref().map(|part| part as &dyn Display))
     }
 
     pub(crate) fn is_in_force(&self) -> bool {
@@ -82,6 +86,13 @@ async fn look(
 
 async fn look_at(call: &Call<'_>, project: &Project, issue: Issue) -> Result<Seen, ApiError> {
     look(call, project, vec![issue]).await?.pop().ok_or(NO_ISSUE)
+}
+
+/// An issue that was just stored. Where it was seen last may fail to be found, but it is stored.
+async fn stored(call: &Call<'_>, project: &Project, issue: Issue) -> Seen {
+    let found = look(call, project, vec![issue.clone()]).await.ok();
+    let unseen = || Seen { issue, last: None, now: Timestamp::now() };
+    found.and_then(|mut seen| seen.pop()).unwrap_or_else(unseen)
 }
 
 /// The issue at this path and its project; fails if either doesn't exist.
@@ -159,7 +170,7 @@ pub(crate) async fn get(call: &Call<'_>, slug: &Slug, id: &Uuid) -> Result<HttpR
 
 pub(crate) async fn post(call: &Call<'_>, slug: &Slug) -> Result<HttpResponse, ApiError> {
     let project = call.project(slug).await?;
-    call.app.settings.policy.triage(call.viewer(), &project)?;
+    call.app.settings.policy.create_issue(call.viewer(), &project)?;
     let incoming: IncomingIssue = call.document().await?;
     let id = fresh_uuid();
     let path = Resource::Issue(slug.clone(), id).path();
@@ -185,7 +196,7 @@ pub(crate) async fn post(call: &Call<'_>, slug: &Slug) -> Result<HttpResponse, A
     };
     let resource = Resource::Issue(slug.clone(), issue.id);
     let call = Call { resource: &resource, ..*call };
-    let seen = look_at(&call, &project, issue).await?;
+    let seen = stored(&call, &project, issue).await;
     call.created(&seen.etag(&call, &project), &seen.document(&call, &project))
 }
 
@@ -199,13 +210,13 @@ async fn precondition(
         return Ok(None);
     }
     let seen = look_at(call, project, issue.clone()).await?;
-    let [id, version, in_force, last] = seen.state();
-    call.seen(issue.version, &[&id, &version, &in_force, &last, &project.version])
+    let state = seen.state(project);
+    call.seen(issue.version, &state.each_ref().map(|part| part as &dyn Display))
 }
 
 pub(crate) async fn put(call: &Call<'_>, slug: &Slug, id: &Uuid) -> Result<HttpResponse, ApiError> {
     let (project, issue) = find(call, slug, id).await?;
-    call.app.settings.policy.triage(call.viewer(), &project)?;
+    call.app.settings.policy.change_issue(call.viewer(), &project)?;
     let incoming: IncomingIssue = call.document().await?;
     call.expects_something()?;
     let is_conditional = precondition(call, &project, &issue).await?.is_some();
@@ -215,7 +226,7 @@ pub(crate) async fn put(call: &Call<'_>, slug: &Slug, id: &Uuid) -> Result<HttpR
         call.ask(move |repository| repository.issue_update(of, id, &details, version)).await?;
     match update {
         Refiled::Done(issue) => {
-            let seen = look_at(call, &project, *issue).await?;
+            let seen = stored(call, &project, *issue).await;
             call.ok(&seen.etag(call, &project), &seen.document(call, &project))
         }
         Refiled::TooMany => Err(TOO_MANY),
@@ -232,7 +243,7 @@ pub(crate) async fn delete(
     id: &Uuid,
 ) -> Result<HttpResponse, ApiError> {
     let (project, issue) = find(call, slug, id).await?;
-    call.app.settings.policy.triage(call.viewer(), &project)?;
+    call.app.settings.policy.change_issue(call.viewer(), &project)?;
     let seen = precondition(call, &project, &issue).await?;
     let (of, id) = (project.id, issue.id);
     match call.ask(move |repository| repository.issue_delete(of, id, seen)).await? {

@@ -1,11 +1,12 @@
 //! Known issues: which failures they explain.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use devmason_domain::insight::{FailureKey, Item, unexplained};
+use devmason_domain::insight::{Case, FailureKey, Item, unexplained};
 use devmason_domain::{Issue, Matcher, ProjectId, Signature, TestFailure, Timestamp, Track, said};
-use devmason_repository::{Among, Error, Repository, Result as Answer, Tracked};
+use devmason_repository::{Among, Repository, Result as Answer, Tracked};
 use uuid::Uuid;
 
 use super::TEXTS;
@@ -13,9 +14,12 @@ use super::TEXTS;
 /// Maximum length of a message that patterns are compared with, in characters.
 const MESSAGE: usize = 2_000;
 
-/// How long comparing failures with patterns may take: only patterns and texts that are made for it take
-/// longer than a moment.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long failures are compared with patterns: only what is made for it takes longer than a moment.
+/// Whatever is left then is explained by no issue, and the insight says that it is not complete.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Maximum number of issues that a failure names.
+const KNOWN: usize = 10;
 
 /// Number of the project's newest finished builds in which issues are sought, and of their failures.
 const BUILDS: u64 = 100;
@@ -30,47 +34,55 @@ pub(crate) struct Relevant {
 }
 
 impl Relevant {
-    pub(crate) fn mutes(&self) -> bool {
+    fn mutes(&self) -> bool {
         self.issue.details.mute && !self.has_returned
     }
 }
 
-/// Ends comparisons that take too long.
-struct Deadline(Instant);
+/// How long patterns were compared with failures.
+#[derive(Default)]
+struct Patience {
+    spent: Duration,
+    is_over: bool,
+}
 
-impl Deadline {
-    fn new() -> Self {
-        Self(Instant::now() + PATIENCE)
+impl Patience {
+    /// Whether a pattern fits; none does once comparing took too long.
+    fn fits(&mut self, compare: impl FnOnce() -> bool) -> bool {
+        if self.is_over {
+            return false;
+        }
+        let start = Instant::now();
+        let fits = compare();
+        self.spent += start.elapsed();
+        self.is_over = self.spent > PATIENCE;
+        fits
     }
+}
 
-    fn check(&self) -> Answer<()> {
-        let is_over = Instant::now() > self.0;
-        let cause = || "comparing failures with the patterns of issues took too long".into();
-        if is_over { Err(Error::TooLong(cause())) } else { Ok(()) }
-    }
+/// What the issues say of a failure.
+#[derive(Default)]
+struct Explained {
+    /// The places of the first of them, those that mute before others.
+    shown: Vec<u16>,
+    is_muted: bool,
+    /// When the last of them was closed.
+    closed: Option<Timestamp>,
 }
 
 /// The issues that matter to a build, and the failures that they explain.
+#[derive(Default)]
 pub(crate) struct Known {
-    pub(crate) issues: Vec<Relevant>,
-    deadline: Deadline,
-    /// The places of the issues that fit each text.
-    by_text: HashMap<FailureKey, Vec<usize>>,
-    /// The places of the issues that explain each failure.
-    by_item: HashMap<Item, Vec<usize>>,
+    /// Those that mute come first.
+    issues: Vec<Relevant>,
+    patience: Patience,
+    /// The places of the issues that fit each text. Most texts share one of a few sets.
+    by_text: HashMap<FailureKey, Arc<[u16]>>,
+    sets: HashSet<Arc<[u16]>>,
+    by_item: HashMap<Item, Explained>,
 }
 
 impl Known {
-    /// No issues.
-    pub(super) fn nothing() -> Self {
-        Self {
-            issues: Vec::new(),
-            deadline: Deadline::new(),
-            by_text: HashMap::new(),
-            by_item: HashMap::new(),
-        }
-    }
-
     /// The issues in force, and those that were closed before the build started.
     pub(super) fn read(
         repository: &dyn Repository,
@@ -78,7 +90,7 @@ impl Known {
         (track, started): (&Track, Timestamp),
     ) -> Answer<Self> {
         let now = Timestamp::now();
-        let mut known = Self::nothing();
+        let mut known = Self::default();
         for issue in repository.issues_to_compare(project)? {
             let closed = issue.details.closed_at;
             let has_returned = closed.is_some_and(|at| at.micros() < started.micros());
@@ -87,7 +99,26 @@ impl Known {
                 known.issues.push(Relevant { issue, has_returned, matcher });
             }
         }
+        known.issues.sort_by_key(|of| !of.mutes());
         Ok(known)
+    }
+
+    /// Whether every failure was compared with every issue.
+    pub(super) fn is_whole(&self) -> bool {
+        !self.patience.is_over
+    }
+
+    /// The places of the issues that fit.
+    fn fitting(
+        issues: &[Relevant],
+        patience: &mut Patience,
+        fits: impl Fn(&Matcher) -> bool,
+    ) -> Vec<u16> {
+        let places = (0..=u16::MAX).zip(issues);
+        places
+            .filter(|(_, of)| patience.fits(|| fits(&of.matcher)))
+            .map(|(place, _)| place)
+            .collect()
     }
 
     /// Takes the text of failures.
@@ -96,21 +127,24 @@ impl Known {
         key: FailureKey,
         failure: &TestFailure,
         signature: Option<&Signature>,
-    ) -> Answer<()> {
+    ) {
         if self.issues.is_empty() {
-            return Ok(());
+            return;
         }
         let message = message(failure);
         let id = signature.map(|signature| signature.id.as_str());
-        let mut fit = Vec::new();
-        for (place, Relevant { matcher, .. }) in self.issues.iter().enumerate() {
-            self.deadline.check()?;
-            if matcher.fits_signature(id) && matcher.fits_message(Some(message)) {
-                fit.push(place);
+        let fit = Self::fitting(&self.issues, &mut self.patience, |matcher| {
+            matcher.fits_signature(id) && matcher.fits_message(Some(message))
+        });
+        let set = match self.sets.get(fit.as_slice()) {
+            Some(known) => known.clone(),
+            None => {
+                let set: Arc<[u16]> = fit.into();
+                self.sets.insert(set.clone());
+                set
             }
-        }
-        self.by_text.insert(key, fit);
-        Ok(())
+        };
+        self.by_text.insert(key, set);
     }
 
     /// Finds the issues that explain these failures, whose texts were taken.
@@ -123,15 +157,12 @@ impl Known {
         if self.issues.is_empty() {
             return Ok(());
         }
-        let failures: Vec<(Item, Option<FailureKey>)> = failures.collect();
         let wants_names = self.issues.iter().any(|of| of.matcher.wants_names());
-        let without_text: Vec<usize> = (0..self.issues.len())
-            .filter(|place| {
-                self.issues.get(*place).is_some_and(|Relevant { matcher, .. }| {
-                    matcher.fits_signature(None) && matcher.fits_message(None)
-                })
-            })
-            .collect();
+        let without_text: Arc<[u16]> = Self::fitting(&self.issues, &mut self.patience, |matcher| {
+            matcher.fits_signature(None) && matcher.fits_message(None)
+        })
+        .into();
+        let failures: Vec<(Item, Option<FailureKey>)> = failures.collect();
         for some in failures.chunks(TEXTS) {
             let tests = some.iter().filter_map(|(item, _)| match item {
                 Item::Test(test) => Some(*test),
@@ -148,15 +179,8 @@ impl Known {
                     Item::Build => None,
                 };
                 let fit = text.and_then(|key| self.by_text.get(&key)).unwrap_or(&without_text);
-                let mut explained = Vec::new();
-                for place in fit {
-                    self.deadline.check()?;
-                    let of = self.issues.get(*place);
-                    if of.is_some_and(|of| of.matcher.fits_name(name)) {
-                        explained.push(*place);
-                    }
-                }
-                if !explained.is_empty() {
+                let explained = explained(&self.issues, &mut self.patience, fit, name);
+                if !explained.shown.is_empty() {
                     self.by_item.insert(item.clone(), explained);
                 }
             }
@@ -164,21 +188,44 @@ impl Known {
         Ok(())
     }
 
-    /// The issues that explain a failure.
+    /// The issues that explain a failure, those that mute it first; at most [`KNOWN`].
     pub(crate) fn of(&self, item: &Item) -> impl Iterator<Item = &Relevant> {
-        let places = self.by_item.get(item).map(Vec::as_slice).unwrap_or_default();
-        places.iter().filter_map(|place| self.issues.get(*place))
+        let shown = self.by_item.get(item).map(|explained| explained.shown.as_slice());
+        let places = shown.unwrap_or_default().iter();
+        places.filter_map(|place| self.issues.get(usize::from(*place)))
     }
 
     /// Whether an issue mutes a failure.
     pub(crate) fn mutes(&self, item: &Item) -> bool {
-        self.of(item).any(Relevant::mutes)
+        self.by_item.get(item).is_some_and(|explained| explained.is_muted)
     }
 
     /// When the last issue that explained a failure was closed.
     pub(super) fn closed(&self, item: &Item) -> Option<Timestamp> {
-        self.of(item).filter_map(|of| of.issue.details.closed_at).max()
+        self.by_item.get(item)?.closed
     }
+}
+
+/// What the issues say of a failure with this name, of those that fit its text.
+fn explained(
+    issues: &[Relevant],
+    patience: &mut Patience,
+    fit: &[u16],
+    name: Option<&str>,
+) -> Explained {
+    let mut explained = Explained::default();
+    for place in fit {
+        let Some(of) = issues.get(usize::from(*place)) else { continue };
+        if !patience.fits(|| of.matcher.fits_name(name)) {
+            continue;
+        }
+        explained.is_muted |= of.mutes();
+        explained.closed = explained.closed.max(of.issue.details.closed_at);
+        if explained.shown.len() < KNOWN {
+            explained.shown.push(*place);
+        }
+    }
+    explained
 }
 
 /// What a failure says, as far as patterns are compared with it.
@@ -195,34 +242,31 @@ pub(crate) fn last_seen(
     issues: &[Issue],
 ) -> Answer<HashMap<Uuid, Tracked>> {
     let mut seen = HashMap::new();
-    let (mut left, deadline) = (FAILURES, Deadline::new());
     let mut sought: Vec<(Uuid, Matcher)> =
         issues.iter().map(|issue| (issue.id, issue.details.fitting.matcher())).collect();
     if sought.is_empty() {
         return Ok(seen);
     }
+    let (mut left, mut patience) = (FAILURES, Patience::default());
     let builds = repository.tracked_list(project, &Among::All, None, BUILDS)?;
     let is_bad = |build: &Tracked| !build.success || build.tests.failed + build.tests.error > 0;
     for build in builds.into_iter().filter(is_bad) {
-        let failures = failures(repository, project, &build)?;
-        for (id, matcher) in &sought {
-            if !matcher.fits_track(&build.track) {
-                continue;
-            }
-            for Failed { name, message, signature } in failures.iter().take(left) {
-                deadline.check()?;
-                if matcher.fits_signature(signature.as_deref())
-                    && matcher.fits_name(Some(name))
-                    && matcher.fits_message(message.as_deref())
-                {
+        let mut of_build: Vec<&(Uuid, Matcher)> =
+            sought.iter().filter(|(_, matcher)| matcher.fits_track(&build.track)).collect();
+        let mut look = |failures: &[Failed]| {
+            left = left.saturating_sub(failures.len());
+            of_build.retain(|(id, matcher)| {
+                let found = patience.fits(|| failures.iter().any(|failed| failed.fits(matcher)));
+                if found {
                     seen.insert(*id, build.clone());
-                    break;
                 }
-            }
-        }
+                !found
+            });
+            left > 0 && !patience.is_over && !of_build.is_empty()
+        };
+        look_at(repository, project, &build, &mut look)?;
         sought.retain(|(id, _)| !seen.contains_key(id));
-        left = left.saturating_sub(failures.len());
-        if sought.is_empty() || left == 0 {
+        if sought.is_empty() || left == 0 || patience.is_over {
             break;
         }
     }
@@ -236,44 +280,49 @@ struct Failed {
     signature: Option<String>,
 }
 
-/// The failed tests and steps of a build.
-fn failures(
+impl Failed {
+    fn fits(&self, matcher: &Matcher) -> bool {
+        matcher.fits_signature(self.signature.as_deref())
+            && matcher.fits_name(Some(&self.name))
+            && matcher.fits_message(self.message.as_deref())
+    }
+}
+
+/// Shows the failed tests and steps of a build, some at a time, as long as more are wanted.
+fn look_at(
     repository: &dyn Repository,
     project: ProjectId,
     build: &Tracked,
-) -> Answer<Vec<Failed>> {
-    let mut found = Vec::new();
+    look: &mut impl FnMut(&[Failed]) -> bool,
+) -> Answer<()> {
+    let steps = repository.step_runs(project, &[build.id])?.pop().unwrap_or_default();
+    let failed = unexplained(&steps).into_iter().filter(|step| !step.success);
+    let steps: Vec<Failed> = failed
+        .map(|step| Failed { name: step.name.clone(), message: None, signature: None })
+        .collect();
+    if !look(&steps) || build.tests.is_empty() {
+        return Ok(());
+    }
     let cases = repository.case_list(project, &[build.id])?.pop().unwrap_or_default();
-    let bad: Vec<_> =
-        cases.into_iter().filter(|case| case.status.is_bad()).take(FAILURES).collect();
+    let bad: Vec<Case> = cases.into_iter().filter(|case| case.status.is_bad()).collect();
     for some in bad.chunks(TEXTS) {
         let tests: Vec<i64> = some.iter().map(|case| case.test).collect();
         let names = repository.test_names(project, &tests)?;
         let mut keys: Vec<FailureKey> = some.iter().filter_map(|case| case.failure).collect();
         keys.sort_unstable();
         keys.dedup();
-        let texts: HashMap<_, _> = repository
-            .failure_list(project, &keys)?
-            .into_iter()
-            .map(|(key, failure)| {
-                let signature = Signature::of(&failure).map(|signature| signature.id);
-                (key, (message(&failure).to_owned(), signature))
-            })
-            .collect();
-        for case in some {
+        let texts = repository.failure_list(project, &keys)?;
+        let failed = some.iter().map(|case| {
             let text = case.failure.and_then(|key| texts.get(&key));
-            let message = text.map(|(message, _)| message.clone());
-            let signature = text.and_then(|(_, signature)| signature.clone());
-            let name = names.get(&case.test).cloned().unwrap_or_default();
-            found.push(Failed { name, message, signature });
+            Failed {
+                name: names.get(&case.test).cloned().unwrap_or_default(),
+                message: text.map(|failure| message(failure).to_owned()),
+                signature: text.and_then(Signature::of).map(|signature| signature.id),
+            }
+        });
+        if !look(&failed.collect::<Vec<_>>()) {
+            break;
         }
     }
-    let steps = repository.step_runs(project, &[build.id])?.pop().unwrap_or_default();
-    let failed = unexplained(&steps).into_iter().filter(|step| !step.success);
-    found.extend(failed.map(|step| Failed {
-        name: step.name.clone(),
-        message: None,
-        signature: None,
-    }));
-    Ok(found)
+    Ok(())
 }

@@ -80,6 +80,7 @@ impl<'a> Subject<'a> {
             is_partial: self.is_partial(),
             is_bad_itself: false,
             has_baseline: baseline.is_some(),
+            is_same_project: baseline.is_some_and(|found| found.project.id == self.project.id),
             is_same_track: baseline.is_some_and(is_same),
         };
         if let (None, [part]) = (self.of_commit, parts.as_slice()) {

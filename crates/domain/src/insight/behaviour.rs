@@ -68,6 +68,7 @@ fn looked(n: usize) -> Looked {
         is_partial: false,
         is_bad_itself: false,
         has_baseline: true,
+        is_same_project: true,
         is_same_track: false,
     }
 }

@@ -33,6 +33,8 @@ pub struct Looked {
     pub is_bad_itself: bool,
     /// Whether a baseline was found.
     pub has_baseline: bool,
+    /// Whether the baseline is of the same project.
+    pub is_same_project: bool,
     /// Whether the baseline is of the same track.
     pub is_same_track: bool,
 }
@@ -241,8 +243,11 @@ impl Comparison {
     /// and of what makes tests flaky.
     pub fn failure_keys(&self) -> Vec<FailureKey> {
         let mut keys: Vec<FailureKey> = Vec::new();
-        for subject in self.subjects().filter(|subject| subject.is_bad()) {
-            keys.extend(subject.now.and_then(|now| now.failure));
+        for subject in self.subjects().filter(|subject| subject.is_of_interest()) {
+            keys.extend(subject.text());
+            if !subject.is_bad() {
+                continue;
+            }
             for side in [Side::Baseline, Side::Own] {
                 keys.extend(self.evidence(subject, side, None).keys);
             }
@@ -259,13 +264,14 @@ impl Comparison {
         evidence(subject.past(side), self.runs(side), window, oldest)
     }
 
-    /// What failed in the build, with the text of each failure.
-    pub fn failed(&self) -> impl Iterator<Item = (Item, Option<FailureKey>)> {
+    /// What failed in the build, and what passes after failures, each with the text of the failure.
+    pub fn of_interest(&self) -> impl Iterator<Item = (Item, Option<FailureKey>)> {
         let tests = self.tests.iter().map(|(test, subject)| (Item::Test(*test), subject));
         let steps = self.steps.iter().map(|(name, subject)| (Item::Step(name.clone()), subject));
         let itself = self.itself.iter().map(|subject| (Item::Build, subject));
-        let all = tests.chain(steps).chain(itself).filter(|(_, subject)| subject.is_bad());
-        all.map(|(item, subject)| (item, subject.now.and_then(|now| now.failure)))
+        let all = tests.chain(steps).chain(itself);
+        let all = all.filter(|(_, subject)| subject.is_of_interest());
+        all.map(|(item, subject)| (item, subject.text()))
     }
 
     /// The answer. `signatures` has the signature of each failure that has one; `is_whole` says for each

@@ -60,6 +60,12 @@ impl Subject {
         })
     }
 
+    /// The text of its failure: of the one before, if it passes.
+    pub(super) fn text(&self) -> Option<FailureKey> {
+        let now = self.now.and_then(|now| now.failure);
+        now.or_else(|| self.before.and_then(|before| before.failure))
+    }
+
     pub(super) fn past(&self, side: Side) -> &[Past] {
         match side {
             Side::Baseline => &self.baseline,

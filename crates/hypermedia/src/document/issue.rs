@@ -25,7 +25,7 @@ fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
 
 /// Which failures an issue explains: those that fit all members that are given.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object with patterns")]
 #[schemars(inline)]
 struct IncomingFitting {
     /// The full name of a test, or the name of a step; a pattern with `*` and `?`.

@@ -99,7 +99,13 @@ fn explain<T: DeserializeOwned>(text: &str, error: &serde_json::Error) -> Docume
     if let Some((member, _)) =
         problem.strip_prefix("unknown field `").and_then(|rest| rest.split_once('`'))
     {
-        return DocumentError::new(member, "unknown member");
+        // The path is that of the member where serde knows it, and that of its object otherwise.
+        let field = match path.as_str() {
+            "" => member.to_owned(),
+            path if path == member || path.ends_with(&format!(".{member}")) => path.to_owned(),
+            path => format!("{path}.{member}"),
+        };
+        return DocumentError::new(field, "unknown member");
     }
     DocumentError::new(path, problem)
 }

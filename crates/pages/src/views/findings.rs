@@ -283,6 +283,17 @@ fn known<'a>(site: &Site<'_>, project: &Project, of: &'a [KnownDocument]) -> Vec
     of.iter().take(KNOWN).map(line).collect()
 }
 
+/// A pattern for a name: browsers change ends of lines, and long names are cut.
+fn pattern(name: &str) -> String {
+    /// A pattern may have 1000 characters.
+    const LONGEST: usize = 1_000;
+    let plain = |c: char| if c.is_control() { '?' } else { c };
+    if name.chars().nth(LONGEST).is_none() {
+        return name.chars().map(plain).collect();
+    }
+    name.chars().take(LONGEST - 1).map(plain).chain(['*']).collect()
+}
+
 /// The form for a new issue with these fields.
 fn mark(site: &Site<'_>, project: &Project, fields: &[(&str, &str)]) -> String {
     /// A title may have 200 characters.
@@ -290,7 +301,11 @@ fn mark(site: &Site<'_>, project: &Project, fields: &[(&str, &str)]) -> String {
     let mut href = format!("{}?", site.to(&Resource::IssueList(project.slug.clone())));
     for (name, text) in fields.iter().filter(|(_, text)| !text.is_empty()) {
         let plain: String = match *name {
-            "title" => text.lines().next().unwrap_or_default().chars().take(TITLE).collect(),
+            "title" => {
+                let line = text.lines().next().unwrap_or_default().chars();
+                line.filter(|c| !c.is_control()).take(TITLE).collect()
+            }
+            "test" => pattern(text),
             _ => (*text).to_owned(),
         };
         let plain = percent_encoding::utf8_percent_encode(&plain, NON_ALPHANUMERIC);

@@ -23,6 +23,7 @@ struct IssueRow<'a> {
     href: String,
     title: &'a str,
     state: String,
+    is_in_force: bool,
     /// What it fits, each with a word for it.
     fits: Vec<(&'static str, &'a str)>,
     /// The build that it was last seen in.
@@ -52,6 +53,7 @@ impl<'a> IssueRow<'a> {
             href: site.to(&Resource::Issue(project.slug.clone(), of.issue.id)),
             title: details.title.as_str(),
             state,
+            is_in_force: of.is_in_force,
             fits: fits(&details.fitting),
             last: of.last_seen.map(link),
         }

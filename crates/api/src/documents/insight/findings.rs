@@ -1,5 +1,6 @@
 //! What an insight found, as a document.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use devmason_domain::gate::{Limit, Rule, Verdict, written_rules};
@@ -14,13 +15,14 @@ use devmason_hypermedia::document::{
     WindowDocument,
 };
 use devmason_hypermedia::{Link, View};
+use uuid::Uuid;
 
 use super::differences::{Cluster, changed, rounded};
 use super::read::{LISTED, Read, Variant, failures};
 use super::wanted::Wanted;
 use crate::insight::{Insight, Relevant, kind};
 
-/// Maximum number of issues that a failure or a cluster names.
+/// Maximum number of issues that a cluster names.
 const KNOWN: usize = 10;
 
 /// Maximum number of other tracks that a failure names.
@@ -229,7 +231,6 @@ impl Read {
             _ => Vec::new(),
         };
         let insight = self.variants.get(place).map(|variant| &variant.insight);
-        let issues = || insight.into_iter().flat_map(|insight| insight.known.of(&failure.item));
         let build = insight.and_then(|insight| insight.together.builds.get(&failure.item));
         FailureDocument {
             kind: kind(&failure.item),
@@ -259,8 +260,10 @@ impl Read {
             elsewhere: insight.map(|of| elsewhere(of, &failure.elsewhere)).unwrap_or_default(),
             signature: failure.signature.as_ref().map(|signature| signature.id.clone()),
             message: failure.text.and_then(|key| self.messages.get(&key).cloned()),
-            known: issues().take(KNOWN).map(known).collect(),
-            muted: issues().any(Relevant::mutes),
+            known: insight
+                .map(|of| of.known.of(&failure.item).map(known).collect())
+                .unwrap_or_default(),
+            muted: insight.is_some_and(|of| of.known.mutes(&failure.item)),
             host_suspect: failure.host_suspect.as_ref().map(ToString::to_string),
             links,
         }
@@ -287,17 +290,15 @@ impl Read {
 
     /// The issues that explain failures with a signature.
     fn known_of(&self, signature: &Signature) -> Vec<KnownDocument> {
-        let mut issues: Vec<&Relevant> = Vec::new();
+        let mut issues: BTreeMap<Uuid, &Relevant> = BTreeMap::new();
         for (place, failure) in failures(&self.variants) {
             if failure.signature.as_deref() == Some(signature)
                 && let Some(variant) = self.variants.get(place)
             {
-                issues.extend(variant.insight.known.of(&failure.item));
+                issues.extend(variant.insight.known.of(&failure.item).map(|of| (of.issue.id, of)));
             }
         }
-        issues.sort_by_key(|of| of.issue.id);
-        issues.dedup_by_key(|of| of.issue.id);
-        issues.into_iter().take(KNOWN).map(known).collect()
+        issues.into_values().take(KNOWN).map(known).collect()
     }
 
     fn cluster(&self, of: &Cluster) -> ClusterDocument {

@@ -16,6 +16,9 @@ stories! {
     the_project_says_who_writes_issues,
     issues_of_all_projects_are_listed,
     a_thousand_issues_and_failures_are_compared_in_time,
+    a_pattern_made_to_be_slow_takes_nothing_away,
+    what_mutes_is_named_before_what_does_not,
+    a_failure_was_seen_first_in_its_own_build_if_that_is_the_oldest,
 }
 
 impl Story {
@@ -160,6 +163,14 @@ fn closing_an_issue_settles_earlier_flakes(story: &Story) {
     assert_eq!(told(&story.ask("x1", "")), told_as("a flaky", "pass"));
     story.change(&issue, &json!({"state": "closed"}));
     assert_eq!(told(&story.ask("x1", "")), told_as("a new", "fail(new)"));
+    // For what passes now, too.
+    let body = json!({
+        "success": true, "started": soon(90_000), "finished": soon(90_000), "client": {"branch": "y"},
+        "results": [{"name": "test", "success": true, "tests": tests("a:L")}],
+    });
+    story.server.as_user("ann").send("PUT", "/pony/builds/y1", &body.to_string());
+    let found = story.ask("y1", "?baseline=branch:main");
+    assert_eq!(found["new_flaky"], json!([{"kind": "test", "name": "s::a"}]));
 }
 
 fn an_issue_says_where_it_was_seen_last(story: &Story) {
@@ -189,7 +200,7 @@ fn bad_issues_are_refused_by_the_name_of_the_member(story: &Story) {
         (json!({"title": "x", "match": {"branch": "main"}}), "match: needs at least one of"),
         (json!({"title": "x", "match": {"test": ""}}), "match.test: "),
         (json!({"title": "x", "match": {"signature": "XYZ"}}), "match.signature: "),
-        (json!({"title": "x", "match": {"tests": "a"}}), "tests: unknown member"),
+        (json!({"title": "x", "match": {"tests": "a"}}), "match.tests: unknown member"),
         (json!({"title": "x", "match": fitting(), "url": "javascript:alert(1)"}), "url: "),
         (json!({"title": "x", "match": fitting(), "mute": "yes"}), "mute: "),
         (json!({"title": "x", "match": fitting(), "state": "done"}), "state: "),
@@ -290,6 +301,11 @@ fn the_project_says_who_writes_issues(story: &Story) {
     assert_eq!((allowed(None), allowed(Some("bob"))), (none, all));
     assert_eq!(anyone.post("/pony/issues", issue).status, 401);
     assert_eq!(bob.send("PUT", &path, r#"{"note":"seen"}"#).status, 200);
+    // Changing creates no user, so an unknown one may not.
+    let stranger = story.server.as_user("nobody");
+    assert_eq!(stranger.send("PUT", &path, r#"{"note":"x"}"#).status, 403);
+    assert_eq!(stranger.send("DELETE", &path, "").status, 403);
+    assert_eq!(stranger.send("GET", &path, "").methods("self"), "GET");
     // A newcomer becomes a user, as with reports.
     let made = story.server.as_user("eve").send("POST", "/pony/issues", issue);
     assert_eq!((made.status, &made.json()["creator"]), (201, &json!("eve")));
@@ -336,4 +352,49 @@ fn a_thousand_issues_and_failures_are_compared_in_time(story: &Story) {
     }
     let found = story.ask("m2", "?fields=counts");
     assert_eq!((&found["counts"]["new"], &found["counts"]["muted"]), (&json!(1000), &json!(0)));
+}
+
+fn a_pattern_made_to_be_slow_takes_nothing_away(story: &Story) {
+    let failure = |n: usize| {
+        let message = format!("{}{n}", "a".repeat(1990));
+        json!({"name": format!("t{n}"), "status": "failed", "failure": {"message": message}})
+    };
+    let body = json!({
+        "success": false, "client": {"branch": "main"},
+        "results": [{"name": "test", "success": false, "tests": (0..1000).map(failure).collect::<Vec<_>>()}],
+    });
+    assert_eq!(
+        story.server.as_user("ann").send("PUT", "/pony/builds/m1", &body.to_string()).status,
+        201
+    );
+    let pattern = format!("*{}b", "a".repeat(998));
+    let issue = story.file(&json!({"title": "slow", "match": {"message": pattern}, "mute": true}));
+    assert_eq!(story.ask("m1", "?fields=counts")["counts"]["muted"], 0);
+    assert_eq!(story.change(&issue, &json!({"note": "x"}))["note"], "x");
+    assert_eq!(story.server.page("/pony/issues", "").status, 200);
+    let path = format!("/pony/issues/{}", issue["id"].as_str().unwrap());
+    assert_eq!(story.server.as_user("ann").send("DELETE", &path, "").status, 204);
+}
+
+fn what_mutes_is_named_before_what_does_not(story: &Story) {
+    story.build("m1", 1, "main", "a:P");
+    story.build("m2", 2, "main", "a:F");
+    for n in 0..11 {
+        story.file(&json!({"title": format!("n{n}"), "match": {"test": "*"}}));
+    }
+    story.file(&json!({"title": "mutes", "match": {"test": "*"}, "mute": true}));
+    let found = story.ask("m2", "");
+    let known = found["failures"][0]["known"].as_array().unwrap();
+    assert_eq!((known.len(), &known[0]["title"]), (10, &json!("mutes")));
+    assert!(story.server.page("/pony/builds/m2", "").text().contains("muted until"));
+}
+
+fn a_failure_was_seen_first_in_its_own_build_if_that_is_the_oldest(story: &Story) {
+    story.build("m1", 1, "main", "a:P");
+    story.build("f1", 2, "feature", "a:F");
+    story.build("m2", 3, "main", "a:F");
+    let first = |query: &str| story.ask("f1", query)["clusters"][0]["first_seen"]["build"].clone();
+    assert_eq!(first("?baseline=build:m2"), "f1");
+    story.server.as_user("ann").send("PUT", "/other", r#"{"name":"Other"}"#);
+    assert_eq!(first("?baseline=build:pony/m1"), "f1");
 }

@@ -59,6 +59,15 @@ fn a_failure_leads_to_a_form_that_says_it_is_known() {
     let issue = link(&page, "port").unwrap();
     assert!(page.text().contains("muted until") && page.text().contains("1 muted"));
     assert!(server.page("/pony/issues", "").text().contains("mutes until"));
+    // The day that was shown stands for the time that it was shown for.
+    let ends = server.get(&issue).json()["expires"].clone();
+    let html = server.page(&issue, &cookie).text();
+    let (_, day) = html.split_once("name=\"_expires\" value=\"").unwrap();
+    let day = day.split('"').next().unwrap();
+    let fields = [("_method", "PUT"), ("note", "a\r\nb"), ("expires", day), ("_expires", day)];
+    assert_eq!(send(&issue, &fields).status, 303);
+    let changed = server.get(&issue).json();
+    assert_eq!((&changed["expires"], &changed["note"]), (&ends, &"a\nb".into()));
     // A day is a date; what is empty is removed.
     let fields = [
         ("_method", "PUT"),

@@ -118,12 +118,15 @@ impl Comparison {
 
     /// The oldest build in which an item failed with the signature that it has now.
     fn first_seen(&self, subject: &Subject, is_same: impl Fn(&FailureKey) -> bool) -> BuildId {
-        let seen = [Side::Baseline, Side::Own].into_iter().flat_map(|side| {
+        // The baseline's track may be another project's.
+        let sides = [(Side::Own, true), (Side::Baseline, self.looked.is_same_project)];
+        let sides = sides.into_iter().filter(|(_, counts)| *counts).map(|(side, _)| side);
+        let seen = sides.flat_map(|side| {
             let same = |past: &&Past| past.failure.as_ref().is_some_and(&is_same);
             let oldest = subject.past(side).iter().rev().find(same);
             oldest.and_then(|past| self.runs(side).get(past.run)).map(|run| run.build)
         });
-        seen.min().unwrap_or(self.looked.build)
+        seen.chain([self.looked.build]).min().unwrap_or(self.looked.build)
     }
 
     /// The host on which all bad runs of an item in its own track were, at least three, if it has no
