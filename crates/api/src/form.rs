@@ -33,6 +33,7 @@ pub(crate) fn is_form(request: &HttpRequest, resource: &Resource) -> bool {
             | Resource::Project(_)
             | Resource::Build(..)
             | Resource::Reparse(..)
+            | Resource::Track(..)
             | Resource::IssueList(_)
             | Resource::Issue(..)
             | Resource::User(_)

@@ -2,6 +2,7 @@
 
 mod baseline;
 mod branch;
+mod health;
 mod known;
 mod others;
 mod subject;
@@ -18,6 +19,7 @@ use devmason_repository::{Repository, Result as Answer, Scope};
 use baseline::Search;
 pub(crate) use baseline::{Baseline, Found, Refused};
 pub(crate) use branch::{BranchFilter, newest, newest_of};
+pub(crate) use health::{Pulse, Tests, class, classes, mainline_of, newest_insight, runs_of_test};
 pub(crate) use known::{Known, Relevant, last_seen};
 pub(crate) use others::Other;
 pub(crate) use subject::{Subject, Together};
@@ -187,6 +189,7 @@ impl Insight {
             Rule::Missing => self.compared.missing_tests(),
             Rule::NewFlaky => self.compared.new_flaky.len() as u64,
             Rule::Skipped => self.compared.skipped.len() as u64,
+            Rule::Slower => self.compared.slower.len() as u64,
             // A build says nothing about other variants.
             Rule::Variants => 0,
         }
@@ -232,6 +235,7 @@ impl Insight {
             Rule::Skipped => {
                 many("test was", "tests were") + &format!(" skipped that ran in {than}")
             }
+            Rule::Slower => many("test became slower", "tests became slower"),
             Rule::Variants => many("variant is missing", "variants are missing"),
         }
     }

@@ -7,7 +7,7 @@ use crate::call::Call;
 use crate::documents::lists::ListOf;
 use crate::documents::{
     builds, cases, feeds, insight, issues, lists, outputs, progress, projects, receipts, revisions,
-    service, users,
+    service, tracks, users,
 };
 use crate::error::ApiError;
 use crate::negotiate::Format;
@@ -61,6 +61,12 @@ pub(crate) async fn handle(
         Operation::ReadRevision(project, revision) => revisions::get(call, project, revision).await,
         Operation::ListTests(project, build) => cases::list(call, project, build).await,
         Operation::ReadTestHistory(project, test) => cases::history(call, project, test).await,
+
+        Operation::ListTracks(project) => tracks::list(call, project).await,
+        Operation::ReadTrack(project, track) => tracks::get(call, project, track).await,
+        Operation::ChangeTrack(project, track) => tracks::put(call, project, track).await,
+        Operation::ListTrackTests(project, track) => tracks::tests(call, project, track).await,
+        Operation::ReadTrackGrid(project, track) => tracks::grid(call, project, track).await,
 
         Operation::ListIssues(project) => issues::list(call, project).await,
         Operation::CreateIssue(project) => issues::post(call, project).await,

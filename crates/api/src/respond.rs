@@ -145,6 +145,18 @@ impl Call<'_> {
         if any { Ok(None) } else { Err(ApiError::PreconditionFailed) }
     }
 
+    /// Checks `If-Match`, if sent, against the ETag that a GET as JSON has now.
+    pub(crate) fn matches(&self, etag: &str) -> Result<(), ApiError> {
+        let known = self.etags(&header::IF_MATCH);
+        let is_same =
+            |known: &String| known == "*" || known.trim_matches('"') == etag.trim_matches('"');
+        if known.is_empty() || known.iter().any(is_same) {
+            Ok(())
+        } else {
+            Err(ApiError::PreconditionFailed)
+        }
+    }
+
     /// Requires `If-Match`, as the query API does, and checks it against an object's ETag.
     pub(crate) fn must_have_seen(&self, version: i64, etag: &str) -> Result<Option<i64>, ApiError> {
         if !self.has(&header::IF_MATCH) {

@@ -59,6 +59,11 @@ impl BuildId {
         LAST.fetch_max((clamp(latest.micros()) + 1000) << 10, Ordering::Relaxed);
     }
 
+    /// The id right before this one in the order of ids, whether a build has it or not.
+    pub fn before(self) -> Option<Self> {
+        self.0.as_u128().checked_sub(1).map(|number| Self(Uuid::from_u128(number)))
+    }
+
     /// Parses a key as an id; `None` if it isn't the canonical text of one.
     pub fn from_key(key: &BuildKey) -> Option<Self> {
         let id = Uuid::try_parse(key.as_str()).ok()?;

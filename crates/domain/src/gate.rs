@@ -22,13 +22,15 @@ pub enum Rule {
     NewFlaky,
     /// Tests that ran in the baseline and were skipped.
     Skipped,
+    /// Tests that became slower.
+    Slower,
     /// Variants that usually report about a commit and did not.
     Variants,
 }
 
 impl Rule {
     /// All of them, in the order in which a gate writes them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::New,
         Self::Unknown,
         Self::Missing,
@@ -36,6 +38,7 @@ impl Rule {
         Self::Flaky,
         Self::NewFlaky,
         Self::Skipped,
+        Self::Slower,
         Self::Variants,
     ];
 
@@ -49,6 +52,7 @@ impl Rule {
             Self::Flaky => "flaky",
             Self::NewFlaky => "new_flaky",
             Self::Skipped => "skipped",
+            Self::Slower => "slower",
             Self::Variants => "variants",
         }
     }

@@ -17,8 +17,10 @@ mod behaviour;
 mod comparison;
 mod elsewhere;
 mod flaky;
+mod history;
 mod items;
 mod merged;
+mod slower;
 mod streak;
 mod subject;
 
@@ -27,9 +29,11 @@ pub use asked::Asked;
 pub use comparison::{Comparison, Looked};
 pub use elsewhere::{Elsewhere, OTHERS, RECENT};
 pub use flaky::{Evidence, Flaky, wilson};
+pub use history::{CELL, DIVIDED, History, Segment, TestHealth, segments};
 pub use items::{
     Case, Class, FailureKey, Item, Run, SOUGHT, Side, StepRun, WINDOW, is_bad_itself,
     is_mass_failure, unexplained,
 };
 pub use merged::{Merged, Part};
+pub use slower::Slow;
 pub use streak::Since;

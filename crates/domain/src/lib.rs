@@ -11,6 +11,7 @@ mod issue;
 mod json;
 pub mod limits;
 mod name;
+mod overdue;
 mod page;
 mod password;
 pub mod policy;
@@ -36,6 +37,7 @@ pub use issue::{
 };
 pub use json::JsonObject;
 pub use name::{BuildKey, Invalid, ProjectName, Slug, Tag, TagSet, Username, split_dashed};
+pub use overdue::{Expected, every};
 pub use page::{PageRequest, Pages};
 pub use password::{MAX_PASSWORD_BYTES, Password, PasswordHash};
 pub use policy::{Policy, Reading, Refusal, Registration, Viewer};

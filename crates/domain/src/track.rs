@@ -140,6 +140,15 @@ impl fmt::Display for TrackKey {
     }
 }
 
+impl FromStr for TrackKey {
+    type Err = Invalid;
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let key = u64::from_str_radix(text, 16).ok().map(|key| Self(key.cast_signed()));
+        let is_same = |key: &Self| key.to_string() == text;
+        key.filter(is_same).ok_or_else(|| Invalid::new("a track's key has 16 hexadecimal digits"))
+    }
+}
+
 /// A track.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Track {

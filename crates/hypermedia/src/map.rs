@@ -4,7 +4,7 @@
 //! `/openapi.json`. A new resource needs a row here, an arm in the API's table of handlers, and a
 //! document.
 
-use devmason_domain::{BuildKey, Slug, Username};
+use devmason_domain::{BuildKey, Slug, TrackKey, Username};
 use uuid::Uuid;
 
 use crate::operation::{Answer, Description, Right, answer, document, error};
@@ -818,8 +818,58 @@ resources! {
         Get ReadTestHistory {
             summary: "List the results of a test over builds, newest first",
             right: Right::Read,
-            query: &["after", "from", "per_page"],
+            query: &["of_track", "after", "from", "per_page"],
             answers: &[document(200, "TestHistory", "A page of runs"), UNCHANGED, ABSENT],
+            ..PLAIN
+        }
+    }
+
+    /// The active tracks of a project.
+    TrackList(project: Slug) = [project / "tracks"] in InProject(project) {
+        Get ListTracks {
+            summary: "List the project's active tracks: which branches and variants report",
+            right: Right::Read,
+            query: &["track_branch", "track_variant"],
+            answers: &[document(200, "TrackList", "The tracks"), UNCHANGED, ABSENT],
+            ..PLAIN
+        }
+    }
+
+    /// A track with its health.
+    Track(project: Slug, track: TrackKey) = [project / "tracks" / track] in Track(project, track) {
+        Get ReadTrack {
+            summary: "Read a track with its health",
+            right: Right::Read,
+            answers: &[document(200, "TrackHealth", "The track"), UNCHANGED, ABSENT],
+            ..PLAIN
+        }
+        Put ChangeTrack {
+            summary: "Say when builds of a track are expected",
+            right: Right::Project,
+            body: Some("TrackChange"),
+            answers: &[document(200, "TrackHealth", "Changed"), ABSENT, STALE],
+            ..PLAIN
+        }
+    }
+
+    /// The tests of a track.
+    TrackTests(project: Slug, track: TrackKey) = [project / "tracks" / track / "tests"] in Track(project, track) {
+        Get ListTrackTests {
+            summary: "List the tests of a track with what its newest 100 builds tell of them",
+            right: Right::Read,
+            query: &["only", "text", "test_sort", "from", "per_page"],
+            answers: &[document(200, "TrackTestList", "A page of tests"), UNCHANGED, ABSENT],
+            ..PLAIN
+        }
+    }
+
+    /// The results of a track's tests, by build.
+    TrackGrid(project: Slug, track: TrackKey) = [project / "tracks" / track / "grid"] in Track(project, track) {
+        Get ReadTrackGrid {
+            summary: "Read the results of tests in the newest builds of a track, as a grid",
+            right: Right::Read,
+            query: &["builds", "grid_only", "text", "from", "per_page"],
+            answers: &[document(200, "TrackGrid", "A page of the grid"), UNCHANGED, ABSENT],
             ..PLAIN
         }
     }

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use devmason_domain::{BuildKey, Invalid, Slug, Username};
+use devmason_domain::{BuildKey, Invalid, Slug, TrackKey, Username};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use uuid::Uuid;
 
@@ -49,6 +49,8 @@ pub enum Place<'a> {
     Project(&'a Slug),
     /// The builds of a project.
     Builds(&'a Slug),
+    /// A track of a project.
+    Track(&'a Slug, &'a TrackKey),
     /// The known issues of a project.
     Issues(&'a Slug),
     /// A known issue of a project.
@@ -141,6 +143,16 @@ impl Segment for Uuid {
     fn read(text: &str) -> Result<Self, PathError> {
         let id = Self::try_parse(text).ok().filter(|id| id.to_string() == text);
         id.ok_or(PathError::NotFound)
+    }
+    fn text(&self) -> Cow<'_, str> {
+        self.to_string().into()
+    }
+}
+
+/// A track's key has 16 hexadecimal digits, in small letters.
+impl Segment for TrackKey {
+    fn read(text: &str) -> Result<Self, PathError> {
+        text.parse().map_err(|_| PathError::NotFound)
     }
     fn text(&self) -> Cow<'_, str> {
         self.to_string().into()

@@ -1,7 +1,8 @@
 //! What a viewer sees: links with the methods that the viewer may use.
 
 use devmason_domain::{
-    AccountId, Build, BuildKey, Issue, Pages, Policy, Project, State, Tag, Username, Viewer,
+    AccountId, Build, BuildKey, Issue, Pages, Policy, Project, State, Tag, TrackKey, Username,
+    Viewer,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -42,6 +43,8 @@ pub enum Subject<'a> {
     Progress(&'a Project, &'a Build),
     /// Reparsing a build's uploads.
     Reparse(&'a Project, &'a Build),
+    /// A track of a project.
+    Track(&'a Project),
     /// A project's known issues.
     Issues(&'a Project),
     /// A known issue of a project.
@@ -123,6 +126,9 @@ impl View<'_> {
             Subject::Reparse(project, build) => {
                 allow(Method::Post, policy.delete_build(viewer, project, build).is_ok());
             }
+            Subject::Track(project) => {
+                allow(Method::Put, policy.change_project(viewer, project).is_ok());
+            }
             Subject::Issues(project) => {
                 allow(Method::Post, policy.create_issue(viewer, project).is_ok());
             }
@@ -167,6 +173,7 @@ impl View<'_> {
             self.link("build-list", &Resource::BuildList(slug()), Subject::Builds(project)),
             self.link("latest-build", &Resource::LatestBuild(slug()), Subject::ReadOnly),
             self.link("tag-list", &Resource::TagList(slug()), Subject::ReadOnly),
+            self.link("tracks", &Resource::TrackList(slug()), Subject::ReadOnly),
             self.link("issues", &Resource::IssueList(slug()), Subject::Issues(project)),
         ];
         let builds = BuildsOf::Project(slug());
@@ -212,6 +219,8 @@ impl View<'_> {
             let of = Resource::Revision(slug(), revision.clone());
             self.link("revision", &of, Subject::ReadOnly)
         }));
+        let track = build.track.as_ref().map(devmason_domain::Track::key);
+        links.extend(track.map(|key| self.track_link("track", project, key)));
         links.push(self.link("receipt", &Resource::Receipt(slug(), key()), Subject::ReadOnly));
         links.push(self.project_link(project));
         links.extend(build.sender.username().map(|username| self.user_link("user", username)));
@@ -251,6 +260,8 @@ impl View<'_> {
             let of = Resource::Revision(project.slug.clone(), revision.clone());
             self.link("revision", &of, Subject::ReadOnly)
         }));
+        let track = build.track.as_ref().map(devmason_domain::Track::key);
+        links.extend(track.map(|key| self.track_link("track", project, key)));
         links.extend(baseline.map(|(project, key)| {
             let of = Resource::Build(project.slug.clone(), key.clone());
             self.link("baseline", &of, Subject::ReadOnly)
@@ -302,6 +313,31 @@ impl View<'_> {
             vec![self.link("self", &this, Subject::ReadOnly), self.project_link(project)];
         links.extend(tags.iter().map(|tag| self.tag_link(project, std::slice::from_ref(tag))));
         links
+    }
+
+    fn track_link(&self, rel: &'static str, project: &Project, track: TrackKey) -> Link {
+        let of = Resource::Track(project.slug.clone(), track);
+        self.link(rel, &of, Subject::Track(project))
+    }
+
+    /// The links of the list of a project's tracks.
+    pub fn track_list_links(&self, project: &Project, list: &ListLinks) -> Vec<Link> {
+        let this = Resource::TrackList(project.slug.clone());
+        let mut link = self.link("self", &this, Subject::ReadOnly);
+        link.href += &list.this;
+        vec![link, self.project_link(project)]
+    }
+
+    /// The links of a track.
+    pub fn track_links(&self, project: &Project, track: TrackKey) -> Vec<Link> {
+        let slug = || project.slug.clone();
+        vec![
+            self.track_link("self", project, track),
+            self.link("tests", &Resource::TrackTests(slug(), track), Subject::ReadOnly),
+            self.link("grid", &Resource::TrackGrid(slug(), track), Subject::ReadOnly),
+            self.link("tracks", &Resource::TrackList(slug()), Subject::ReadOnly),
+            self.project_link(project),
+        ]
     }
 
     /// The links of a page of a project's known issues.

@@ -17,10 +17,10 @@ pub use docs::{Doc, DocPage};
 pub use site::Site;
 pub use views::{
     BuildFilter, BuildPage, BuildParts, Builds, ComponentBuilds, ComponentRow, Components,
-    DocumentPage, History, InsightPage, IssueFields, IssueLine, IssuePage, IssuesPage, Lines,
-    Output, Pager, ProblemPage, ProjectPage, ProjectParts, ProjectRow, Projects, ReceiptPage,
-    Reference, RevisionPage, Room, Row, Run, SignIn, Tags, TestLine, TestRow, Tests, User, Users,
-    rendered, step_html,
+    DocumentPage, GridPage, History, InsightPage, IssueFields, IssueLine, IssuePage, IssuesPage,
+    Lines, Output, Pager, ProblemPage, ProjectPage, ProjectParts, ProjectRow, Projects,
+    ReceiptPage, Reference, RevisionPage, Room, Row, Run, SignIn, Tags, TestLine, TestRow, Tests,
+    TrackPage, TrackTestsPage, TracksPage, User, Users, rendered, step_html,
 };
 
 /// Adds a character, escaped for use between tags and in quoted attributes.

@@ -85,6 +85,9 @@ impl Site<'_> {
     pub(crate) fn tags(&self, project: &Slug) -> String {
         self.to(&Resource::TagList(project.clone()))
     }
+    pub(crate) fn tracks(&self, project: &Slug) -> String {
+        self.to(&Resource::TrackList(project.clone()))
+    }
     pub(crate) fn issues(&self, project: &Slug) -> String {
         self.to(&Resource::IssueList(project.clone()))
     }

@@ -1,13 +1,20 @@
 //! Test cases of builds, and the history of one test.
 
+mod behaviour;
+
 use actix_web::HttpResponse;
 use devmason_domain::{
-    Build, BuildId, BuildKey, Project, ProjectId, Slug, TestResult, TestStatus, full_test_name,
+    Build, BuildId, BuildKey, Project, ProjectId, Slug, TestResult, TestStatus, Track, TrackKey,
+    full_test_name,
 };
 use devmason_hypermedia::document::{HistoryDocument, RunDocument, TestDocument, TestListDocument};
 use devmason_hypermedia::{ListLinks, Resource};
-use devmason_repository::{PlacedTest, Repository, Scope, TestHistory, TestQuery, TestRun};
+use devmason_repository::{
+    KnownTrack, PlacedTest, Repository, Scope, TestHistory, TestQuery, TestRun,
+};
 
+pub(crate) use self::behaviour::behaviour;
+use self::behaviour::track;
 use super::builds::{borrowed, find, state};
 use super::lists::{PAGE_BYTES, drawn};
 use crate::budget::Hold;
@@ -132,16 +139,23 @@ pub(crate) fn read(
     Ok(all)
 }
 
-/// The runs of a test's history, read the same way.
+/// Number of runs among which those of a track are sought at once.
+const LOOKED_AT: u64 = 2_000;
+
+/// The runs of a test's history, read the same way; only those of a track, if given.
 fn read_history(
     repository: &dyn Repository,
     project: ProjectId,
     (name, mut from): (&str, Option<(BuildId, u32)>),
-    limit: u64,
+    (limit, track): (u64, Option<TrackKey>),
     hold: &Hold,
 ) -> devmason_repository::Result<Option<TestHistory>> {
     let (mut all, mut few) = (TestHistory::default(), FEW);
-    let mut bytes = 0;
+    let (mut bytes, mut looked_at) = (0, 0);
+    let is_of_track = |build: &Build| {
+        let key = build.track.as_ref().map(Track::key);
+        track.is_none_or(|track| key == Some(track))
+    };
     while bytes <= PAGE_BYTES && (all.runs.len() as u64) < limit {
         let part_limit = few.min(limit - all.runs.len() as u64);
         let Some(part) = repository.test_history(project, name, from, part_limit, false)? else {
@@ -154,9 +168,15 @@ fn read_history(
         if let Some(last) = part.runs.last() {
             from = Some((last.build.id, last.test.position.saturating_add(1)));
         }
-        all.runs.extend(part.runs);
+        looked_at += part.runs.len() as u64;
+        all.runs.extend(part.runs.into_iter().filter(|run| is_of_track(&run.build)));
         all.stopped = part.stopped;
         if is_last {
+            break;
+        }
+        if track.is_some() && looked_at >= LOOKED_AT {
+            // Before the build of the last run that was looked at: a test rarely runs twice in a build.
+            all.stopped = from.and_then(|(build, _)| build.before());
             break;
         }
         few = few.saturating_mul(2);
@@ -199,6 +219,8 @@ fn status(word: &str) -> Result<TestStatus, ApiError> {
 pub(crate) struct HistoryPage {
     pub(crate) etag: String,
     pub(crate) project: Project,
+    /// The track that the request is about.
+    pub(crate) track: Option<KnownTrack>,
     pub(crate) runs: Vec<TestRun>,
     pub(crate) is_first: bool,
     pub(crate) list: ListLinks,
@@ -215,6 +237,8 @@ pub(crate) async fn history_page(
     let from = call.params.place()?;
     let project = call.project(slug).await?;
     let id = project.id;
+    let track = track(call, &project).await?;
+    let key = track.as_ref().map(|known| known.track.key());
     let tally = call.ask(move |repository| repository.build_tally(&Scope::Project(id))).await?;
     let etag = call.etag(&[&id.0, &project.version, &tally.changes, &call.params.choice()]);
     if let Some(answer) = call.ready(&etag) {
@@ -222,7 +246,9 @@ pub(crate) async fn history_page(
     }
     let (full_name, hold) = (name.to_owned(), call.body.hold.clone());
     let TestHistory { mut runs, stopped } = call
-        .ask(move |repository| read_history(repository, id, (&full_name, from), limit + 1, &hold))
+        .ask(move |repository| {
+            read_history(repository, id, (&full_name, from), (limit + 1, key), &hold)
+        })
         .await?
         .ok_or(ApiError::NotFound("test not found in this project"))?;
     let next = cut(&mut runs, limit, |run| &run.test.result)
@@ -236,7 +262,7 @@ pub(crate) async fn history_page(
         ..ListLinks::default()
     };
     let is_first = from.is_none();
-    Ok(Found::New(HistoryPage { etag, project, runs, is_first, list }))
+    Ok(Found::New(HistoryPage { etag, project, track, runs, is_first, list }))
 }
 
 pub(crate) async fn history(
@@ -244,11 +270,12 @@ pub(crate) async fn history(
     slug: &Slug,
     name: &str,
 ) -> Result<HttpResponse, ApiError> {
-    let HistoryPage { etag, project, runs, list, .. } =
+    let HistoryPage { etag, project, track, runs, list, .. } =
         match history_page(call, slug, name, PER_PAGE.1).await? {
             Found::Ready(answer) => return Ok(answer),
             Found::New(page) => page,
         };
+    let behaviour = behaviour(call, &project, track, name).await?;
     let view = call.view();
     let links = view.history_links(&project, name, &list);
     let runs = runs
@@ -262,5 +289,5 @@ pub(crate) async fn history(
             }
         })
         .collect();
-    call.ok(&etag, &HistoryDocument { full_name: name, runs, links })
+    call.ok(&etag, &HistoryDocument { full_name: name, runs, behaviour, links })
 }

@@ -13,6 +13,7 @@ use devmason_hypermedia::document::InsightDocument;
 use devmason_repository::{Repository, Scope};
 use serde::Serialize;
 
+pub(super) use self::differences::rounded;
 use self::read::{Read, Variant};
 use self::wanted::{PER_PAGE, Wanted};
 use super::builds::{borrowed, find, state};

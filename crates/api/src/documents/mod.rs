@@ -12,4 +12,5 @@ pub(crate) mod projects;
 pub(crate) mod receipts;
 pub(crate) mod revisions;
 pub(crate) mod service;
+pub(crate) mod tracks;
 pub(crate) mod users;

@@ -1,6 +1,6 @@
 //! The server itself: permitted methods, health, metrics, API description.
 
-use super::{builds, issues, lists};
+use super::{builds, issues, lists, tracks};
 use crate::call::Call;
 use crate::error::ApiError;
 use crate::metrics::Metrics;
@@ -35,6 +35,13 @@ pub(crate) async fn methods(call: &Call<'_>) -> Result<Vec<Method>, ApiError> {
             view.methods(Subject::Project(call.find_project(slug).await?.as_ref()))
         }
         Place::Builds(slug) => view.methods(Subject::Builds(&call.project(slug).await?)),
+        Place::Track(slug, key) => {
+            let (project, _) = tracks::find(call, slug, key).await?;
+            match call.resource {
+                Resource::Track(..) => view.methods(Subject::Track(&project)),
+                _ => view.methods(Subject::ReadOnly),
+            }
+        }
         Place::Issues(slug) => view.methods(Subject::Issues(&call.project(slug).await?)),
         Place::Issue(slug, id) => {
             let (project, _) = issues::find(call, slug, id).await?;

@@ -177,7 +177,7 @@ impl Search<'_> {
         if build.id == self.build.id {
             return Ok(Err("a build cannot be its own baseline".to_owned()));
         }
-        let Outcome::Finished { success, .. } = build.outcome else {
+        let Outcome::Finished { success, finished } = build.outcome else {
             return Ok(Err(format!("build '{key}' is still running")));
         };
         let Some(track) = build.track.clone() else {
@@ -188,6 +188,7 @@ impl Search<'_> {
             id: build.id,
             track,
             started: build.started,
+            finished,
             success,
             revision: build.revision.clone(),
             host: build.client.host_key(),

@@ -29,7 +29,8 @@ pub(super) fn read(
     let build = subject.build;
     let (mut others, mut left) = (Vec::new(), CASES);
     // One more, as the build's own is among them.
-    for other in repository.track_active(build.project, OTHERS as u64 + 1)? {
+    for known in repository.track_active(build.project, OTHERS as u64 + 1)? {
+        let other = known.track;
         // What is asked about a build with credentials reads its like alone.
         if other == *track || (track.is_credited && !other.is_credited) || others.len() >= OTHERS {
             continue;

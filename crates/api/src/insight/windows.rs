@@ -17,10 +17,10 @@ const PAGE: u64 = 100;
 
 /// Number of builds, and of test cases, that are read at once.
 const BUILDS: usize = 25;
-const CASES: u64 = 100_000;
+pub(super) const CASES: u64 = 100_000;
 
 /// Maximum number of test cases in a track's builds: at four bytes each, their strips take 32 MiB.
-const MOST: u64 = 8 << 20;
+pub(super) const MOST: u64 = 8 << 20;
 
 /// Memory for a run of a test that is kept, in bytes.
 const RUN: usize = 48;

@@ -48,11 +48,12 @@ pub(crate) async fn history(
     slug: &Slug,
     name: &str,
 ) -> Result<HttpResponse, ApiError> {
-    let HistoryPage { etag, project, runs, is_first, list } =
+    let HistoryPage { etag, project, track, runs, is_first, list } =
         match cases::history_page(call, slug, name, LONGEST).await? {
             Found::Ready(answer) => return Ok(answer),
             Found::New(page) => page,
         };
+    let behaviour = cases::behaviour(call, &project, track, name).await?;
     let project = &project;
     let previous = (!is_first).then(|| list.first.clone());
     let list = ListLinks { previous, ..list };
@@ -71,5 +72,5 @@ pub(crate) async fn history(
         })
         .collect();
     let pager = pager(call, &list, String::new());
-    call.paged(&etag, &History { site, project, name, runs, pager })
+    call.paged(&etag, &History { site, project, name, runs, behaviour, pager })
 }

@@ -11,6 +11,7 @@ pub(crate) mod projects;
 pub(crate) mod receipts;
 pub(crate) mod revisions;
 pub(crate) mod session;
+pub(crate) mod tracks;
 pub(crate) mod users;
 
 use actix_web::HttpResponse;
@@ -49,6 +50,10 @@ pub(crate) async fn find(
         Operation::ReadBuild(project, build) => builds::get(call, project, build).await,
         Operation::ReadInsight(project, build) => insight::get(call, project, build).await,
         Operation::ReadRevision(project, revision) => revisions::get(call, project, revision).await,
+        Operation::ListTracks(project) => tracks::list(call, project).await,
+        Operation::ReadTrack(project, track) => tracks::get(call, project, track).await,
+        Operation::ListTrackTests(project, track) => tracks::tests(call, project, track).await,
+        Operation::ReadTrackGrid(project, track) => tracks::grid(call, project, track).await,
         Operation::ListIssues(project) => issues::list(call, project).await,
         Operation::ReadIssue(project, issue) => issues::get(call, project, issue).await,
         Operation::ListTests(project, build) => cases::list(call, project, build).await,
@@ -75,6 +80,7 @@ pub(crate) async fn find(
         | Operation::ReadStepOutput(..)
         | Operation::ReadStepErrout(..)
         | Operation::WatchBuild(..)
+        | Operation::ChangeTrack(..)
         | Operation::CreateIssue(_)
         | Operation::ChangeIssue(..)
         | Operation::DeleteIssue(..)

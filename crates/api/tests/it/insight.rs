@@ -3,6 +3,7 @@
 mod fixtures;
 mod issues;
 mod revisions;
+mod tracks;
 
 use serde_json::json;
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::elsewhere::Elsewhere;
 use super::flaky::Flaky;
 use super::items::{Class, FailureKey, Item};
+use super::slower::Slow;
 use super::streak::Since;
 use crate::{BuildId, TestStatus};
 
@@ -67,6 +68,8 @@ pub struct Answer<S> {
     pub added: Vec<Placed>,
     /// Tests that passed after a failure in the same build, and were not known to be flaky.
     pub new_flaky: Vec<Placed>,
+    /// Tests that became slower in the build's own track.
+    pub slower: Vec<(Placed, Slow)>,
     /// Number of tests of the build.
     pub tests: u64,
     /// Number of tests that ran in the newest build of the baseline's window that ran any.
@@ -93,6 +96,7 @@ impl<S> Answer<S> {
         ] {
             list.sort_unstable_by_key(|placed| (rank(&placed.item), placed.position));
         }
+        self.slower.sort_unstable_by_key(|(placed, _)| placed.position);
     }
 
     /// Number of failures of a class.

@@ -3,7 +3,9 @@
 
 mod closed;
 mod elsewhere;
+mod history;
 mod merged;
+mod slower;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -41,6 +43,7 @@ fn cases(letters: &str) -> Vec<Case> {
             test: at as i64,
             status,
             failure,
+            took: None,
         })
         .collect()
 }

@@ -75,7 +75,13 @@ impl Comparison {
             worst(&mut subject.now, as_case(step));
         }
         let itself = looked.is_bad_itself.then(|| Subject {
-            now: Some(Case { position: 0, test: 0, status: TestStatus::Failed, failure: None }),
+            now: Some(Case {
+                position: 0,
+                test: 0,
+                status: TestStatus::Failed,
+                failure: None,
+                took: None,
+            }),
             ..Subject::default()
         });
         Self {
@@ -130,10 +136,13 @@ impl Comparison {
                 subject.reference = subject.reference.or(Some(case.position));
             }
         }
-        for Case { test, status, failure, .. } in cases {
+        for case @ Case { test, status, failure, .. } in cases {
             if let Some(subject) = self.tests.get_mut(test) {
                 let past = Past { run: nth, status: *status, failure: *failure };
                 subject.take(side, past, counts);
+                if side == Side::Own && counts && nth < WINDOW {
+                    subject.take_time(case);
+                }
             }
         }
         match side {
@@ -290,6 +299,7 @@ impl Comparison {
             skipped: Vec::new(),
             added: Vec::new(),
             new_flaky: Vec::new(),
+            slower: Vec::new(),
             tests: self.tests.values().filter(|subject| subject.now.is_some()).count() as u64,
             ran_before: 0,
         };
@@ -341,6 +351,7 @@ impl Comparison {
             answer.failures.push(failure);
             return;
         }
+        answer.slower.extend(subject.slower().map(|slow| (placed(now.position), slow)));
         let came_back = now.status == TestStatus::Flaky || subject.has_rerun;
         if is_test && came_back && !is_flaky && has_baseline {
             answer.new_flaky.push(placed(now.position));

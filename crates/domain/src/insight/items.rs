@@ -45,7 +45,7 @@ pub struct Run {
 }
 
 /// A test case of a build.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Case {
     /// Its position in the build.
     pub position: u32,
@@ -55,6 +55,8 @@ pub struct Case {
     pub status: TestStatus,
     /// Its failure.
     pub failure: Option<FailureKey>,
+    /// What it took, in seconds.
+    pub took: Option<f32>,
 }
 
 /// A step of a build.

@@ -1,6 +1,7 @@
 //! An item, and what is known of its past.
 
 use super::items::{Case, FailureKey, Side, StepRun, WINDOW};
+use super::slower::{LEAST, LOOKED_AT, Slow, slower};
 use crate::TestStatus;
 
 /// A run of an item in a build of a window.
@@ -30,6 +31,8 @@ pub(super) struct Subject {
     pub(super) is_known: bool,
     pub(super) baseline: Vec<Past>,
     pub(super) own: Vec<Past>,
+    /// What its passing runs took in seconds, the newest first, if it may have become slower.
+    pub(super) times: Vec<f32>,
     /// Its runs in other tracks, by the place of the track.
     pub(super) elsewhere: Vec<(usize, Past)>,
 }
@@ -85,6 +88,29 @@ impl Subject {
         }
     }
 
+    /// Whether it passes and took long enough to have become slower.
+    pub(super) fn may_be_slower(&self) -> bool {
+        let is_long = |now: Case| now.status == TestStatus::Passed && now.took > Some(LEAST);
+        self.now.is_some_and(is_long)
+    }
+
+    /// How much slower it became.
+    pub(super) fn slower(&self) -> Option<Slow> {
+        if !self.may_be_slower() {
+            return None;
+        }
+        let now = self.now.and_then(|now| now.took);
+        slower(&now.into_iter().chain(self.times.iter().copied()).collect::<Vec<_>>())
+    }
+
+    /// Takes what a run of its own track took, of one that counts.
+    pub(super) fn take_time(&mut self, case: &Case) {
+        let counts = case.status == TestStatus::Passed && self.times.len() < LOOKED_AT;
+        if counts && self.may_be_slower() {
+            self.times.extend(case.took);
+        }
+    }
+
     /// Takes a run of another track, if it matters here.
     pub(super) fn take_elsewhere(&mut self, track: usize, past: Past) {
         let matters = self.has_rerun
@@ -134,5 +160,5 @@ pub(super) fn worst(known: &mut Option<Case>, case: Case) {
 /// A step as a case.
 pub(super) fn as_case(step: &StepRun) -> Case {
     let status = if step.success { TestStatus::Passed } else { TestStatus::Failed };
-    Case { position: step.position, test: 0, status, failure: None }
+    Case { position: step.position, test: 0, status, failure: None, took: None }
 }

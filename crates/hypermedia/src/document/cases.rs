@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
+use super::insight::TrackDocument;
 use super::shape;
 use crate::Link;
 
@@ -156,8 +157,74 @@ pub struct HistoryDocument<'a> {
     pub full_name: &'a str,
     /// A range of its runs.
     pub runs: Vec<RunDocument<'a>>,
+    /// How it behaves.
+    #[serde(flatten)]
+    pub behaviour: TestBehaviour,
     /// The links.
     pub links: Vec<Link>,
+}
+
+/// How a test behaves in a track, or in which tracks it runs.
+#[derive(Debug, Default, Serialize, JsonSchema)]
+pub struct TestBehaviour {
+    /// With `track`: numbers of its runs in the track's newest 500 finished builds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stats: Option<TestStats>,
+    /// With `track`: its runs, divided where its behaviour changed, the oldest first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub segments: Option<Vec<SegmentDocument>>,
+    /// Without `track`: the active tracks whose newest finished build has it, at most 50.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tracks: Option<Vec<TestTrack>>,
+}
+
+/// Numbers of a test's runs in a track.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(inline)]
+pub struct TestStats {
+    /// Runs that were not skipped, without mass failures.
+    pub runs: u64,
+    /// Those of them that failed.
+    pub bad: u64,
+    /// Runs that were skipped.
+    pub skipped: u64,
+    /// Pieces of evidence that it is flaky, at most 30 days older than the newest build.
+    pub flakes: u64,
+    /// `flakes` divided by `runs`.
+    pub rate: f64,
+    /// The interval that holds the true rate with a probability of 95 % (Wilson).
+    pub interval: [f64; 2],
+    /// The median of what its passing runs took, in seconds.
+    pub p50: Option<f64>,
+    /// What 95 % of its passing runs took at most, in seconds.
+    pub p95: Option<f64>,
+}
+
+/// Runs of a test in which it behaved alike.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(inline)]
+pub struct SegmentDocument {
+    /// The build of the first of them.
+    pub from: String,
+    /// The build of the last of them.
+    pub to: String,
+    /// Their number.
+    pub runs: usize,
+    /// How many of them failed.
+    pub bad: usize,
+}
+
+/// A track in which a test runs.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(inline)]
+pub struct TestTrack {
+    /// The track.
+    pub track: TrackDocument,
+    /// Its newest finished build.
+    pub build: String,
+    /// The status there.
+    #[schemars(with = "shape::Status")]
+    pub status: &'static str,
 }
 
 /// The receipt of a build: how each of its uploads was parsed.

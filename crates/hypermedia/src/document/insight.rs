@@ -36,7 +36,7 @@ pub struct InsightDocument {
 
 impl InsightDocument {
     /// The names of its members, which `fields` selects.
-    pub const MEMBERS: [&'static str; 17] = [
+    pub const MEMBERS: [&'static str; 18] = [
         "build",
         "state",
         "success",
@@ -53,6 +53,7 @@ impl InsightDocument {
         "missing",
         "skipped",
         "added",
+        "slower",
         "window",
     ];
 }
@@ -81,6 +82,8 @@ pub struct Findings {
     pub skipped: Vec<ItemDocument>,
     /// What no build of the window has; at most 100.
     pub added: Vec<ItemDocument>,
+    /// Tests that became slower in their own track; at most 100.
+    pub slower: Vec<SlowerDocument>,
     /// The builds that were looked at.
     pub window: WindowDocument,
 }
@@ -171,6 +174,8 @@ pub struct InsightCounts {
     pub skipped: u64,
     /// Tests and steps that are new.
     pub added: u64,
+    /// Tests that became slower.
+    pub slower: u64,
 }
 
 impl InsightCounts {
@@ -187,6 +192,7 @@ impl InsightCounts {
         self.missing = self.missing.zip(other.missing).map(|(one, other)| one + other);
         self.skipped += other.skipped;
         self.added += other.added;
+        self.slower += other.slower;
     }
 }
 
@@ -463,6 +469,23 @@ pub struct FixedDocument {
     pub variant: Option<String>,
     /// The first build of those in which it failed.
     pub since: Option<String>,
+}
+
+/// A test that became slower: its last three passing runs are all above the limit. All in seconds.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "SlowerTest")]
+pub struct SlowerDocument {
+    /// Its full name.
+    pub name: String,
+    /// The variant; only in the insight of a commit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub variant: Option<String>,
+    /// The median of the 10 to 50 passing runs before.
+    pub median: f64,
+    /// The limit, which follows from these runs.
+    pub limit: f64,
+    /// What it took in this build.
+    pub duration: f64,
 }
 
 /// The builds that were looked at.

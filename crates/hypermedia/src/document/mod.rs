@@ -16,8 +16,12 @@ mod read;
 mod revision;
 mod schemas;
 pub(crate) mod shape;
+mod track;
 
-pub use cases::{HistoryDocument, ReceiptDocument, RunDocument, TestDocument, TestListDocument};
+pub use cases::{
+    HistoryDocument, ReceiptDocument, RunDocument, SegmentDocument, TestBehaviour, TestDocument,
+    TestListDocument, TestStats, TestTrack,
+};
 pub use incoming::{
     ComponentRef, IncomingBuild, IncomingClosing, IncomingProject, IncomingStep, IncomingUser,
 };
@@ -37,3 +41,4 @@ pub use outgoing::{
 pub use read::{DocumentError, parse};
 pub use revision::{RevisionBuild, RevisionDocument, VariantDocument};
 pub use schemas::schemas;
+pub use track::*;

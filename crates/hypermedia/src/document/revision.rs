@@ -36,7 +36,7 @@ pub struct RevisionDocument {
 
 impl RevisionDocument {
     /// The names of its members, which `fields` selects.
-    pub const MEMBERS: [&'static str; 18] = [
+    pub const MEMBERS: [&'static str; 19] = [
         "revision",
         "state",
         "success",
@@ -54,6 +54,7 @@ impl RevisionDocument {
         "missing",
         "skipped",
         "added",
+        "slower",
         "window",
     ];
 }

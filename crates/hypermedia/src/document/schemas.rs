@@ -17,6 +17,7 @@ pub fn schemas() -> Map<String, Value> {
     sent.subschema_for::<IncomingProject>();
     sent.subschema_for::<IncomingUser>();
     sent.subschema_for::<IncomingIssue>();
+    sent.subschema_for::<IncomingTrack>();
     sent.subschema_for::<IncomingComponentType>();
     sent.subschema_for::<IncomingComponent>();
     let mut all = sent.take_definitions(true);
@@ -39,6 +40,10 @@ pub fn schemas() -> Map<String, Value> {
     got.subschema_for::<HistoryDocument<'_>>();
     got.subschema_for::<InsightDocument>();
     got.subschema_for::<RevisionDocument>();
+    got.subschema_for::<TrackListDocument>();
+    got.subschema_for::<TrackHealthDocument>();
+    got.subschema_for::<TrackTestListDocument>();
+    got.subschema_for::<TrackGridDocument>();
     got.subschema_for::<IssueListDocument<'_>>();
     got.subschema_for::<ReceiptDocument>();
     got.subschema_for::<Receipt>();

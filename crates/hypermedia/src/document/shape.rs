@@ -65,6 +65,8 @@ shapes! {
     Who = {"enum": (Reporting::ALL.map(Reporting::as_str))};
     /// Who may write the issues of a project.
     Triagers = {"enum": (Triage::ALL.map(Triage::as_str))};
+    /// When builds of a track are expected.
+    Expected = {"type": "string", "pattern": "^(learned|never|[1-9][0-9]{0,5}[mhd])$"};
     /// The state of an issue.
     IssueStates = {"enum": (IssueState::ALL.map(IssueState::as_str))};
     /// A pattern with `*` and `?`.

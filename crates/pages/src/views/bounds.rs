@@ -96,6 +96,7 @@ fn insight(failures: usize, name: &str, message: &str) -> InsightDocument {
         missing: Some((0..100).map(|_| item()).collect()),
         skipped: (0..100).map(|_| item()).collect(),
         added: (0..100).map(|_| item()).collect(),
+        slower: Vec::new(),
         window: WindowDocument { builds: 0, of: None, complete: false },
     };
     InsightDocument {

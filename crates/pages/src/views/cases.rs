@@ -2,6 +2,7 @@
 
 use askama::Template;
 use devmason_domain::{Build, Project, TestResult, full_test_name};
+use devmason_hypermedia::document::TestBehaviour;
 
 use super::{Page, Pager, Room, counts, message, word_of};
 use crate::Standing;
@@ -136,6 +137,8 @@ pub struct History<'a> {
     pub name: &'a str,
     /// Its runs, newest first.
     pub runs: Vec<Run<'a>>,
+    /// How it behaves.
+    pub behaviour: TestBehaviour,
     /// Links to the other parts of the list.
     pub pager: Pager,
 }

@@ -130,6 +130,7 @@ impl<'a> Verdict<'a> {
             (counts.skipped, "skipped"),
             (counts.added, "added"),
             (counts.new_flaky, "newly flaky"),
+            (counts.slower, "slower"),
         ];
         let changed = changes.into_iter().filter(|(count, _)| *count > 0);
         let changed =
@@ -183,6 +184,7 @@ pub(super) fn findings_html(
         (!names.is_empty()).then(|| Items { title: format!("{count} {title}"), names, more })
     };
     let fixed = of.fixed.iter().map(|item| (item.kind, item.name.as_str())).collect();
+    let slower = of.slower.iter().map(|item| ("test", item.name.as_str())).collect();
     let missing = of.missing.as_deref().unwrap_or_default();
     let lists = [
         items("fixed", fixed, counts.fixed),
@@ -190,6 +192,7 @@ pub(super) fn findings_html(
         items("newly flaky", named(&of.new_flaky), counts.new_flaky),
         items("skipped that ran before", named(&of.skipped), counts.skipped),
         items("added", named(&of.added), counts.added),
+        items("slower", slower, counts.slower),
     ];
     let failure_size = |of: &FailureDocument| {
         let known = of.known.len().min(KNOWN) * KNOWN_BYTES;

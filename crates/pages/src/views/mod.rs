@@ -13,6 +13,7 @@ mod receipt;
 mod reference;
 mod revision;
 mod step;
+mod tracks;
 
 use std::collections::HashMap;
 
@@ -38,6 +39,7 @@ pub use receipt::ReceiptPage;
 pub use reference::Reference;
 pub use revision::RevisionPage;
 pub use step::{Lines, Output, Room, step_html};
+pub use tracks::{GridPage, TrackPage, TrackTestsPage, TracksPage};
 
 /// A page's metadata, for browsers and for sites that show links to it.
 pub(crate) trait Page {

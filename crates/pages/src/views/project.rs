@@ -76,28 +76,28 @@ impl Page for Projects<'_> {
 
 /// A grid of names and builds, with the result for each pair.
 #[derive(Debug, Clone, Default)]
-struct Grid {
-    columns: Vec<Cell>,
-    rows: Vec<GridRow>,
+pub(super) struct Grid {
+    pub(super) columns: Vec<Cell>,
+    pub(super) rows: Vec<GridRow>,
 }
 
 #[derive(Debug, Clone)]
-struct GridRow {
-    name: String,
-    href: Option<String>,
-    cells: Vec<Option<Cell>>,
+pub(super) struct GridRow {
+    pub(super) name: String,
+    pub(super) href: Option<String>,
+    pub(super) cells: Vec<Option<Cell>>,
 }
 
 #[derive(Debug, Clone)]
-struct Cell {
-    class: &'static str,
-    mark: &'static str,
-    title: String,
-    href: String,
+pub(super) struct Cell {
+    pub(super) class: &'static str,
+    pub(super) mark: &'static str,
+    pub(super) title: String,
+    pub(super) href: String,
 }
 
 /// A sign that works without colour.
-fn mark(standing: Standing) -> &'static str {
+pub(super) fn mark(standing: Standing) -> &'static str {
     match standing {
         Standing::Success => "\u{2713}",
         Standing::Failure => "\u{2717}",

@@ -4,10 +4,11 @@ use std::collections::HashMap;
 
 use devmason_domain::insight::{Case, FailureKey, StepRun};
 use devmason_domain::{
-    Build, BuildId, BuildKey, ProjectId, Tag, TestFailure, TestSummary, Timestamp, Track, TrackKey,
+    Build, BuildId, BuildKey, Expected, ProjectId, Tag, TestFailure, TestSummary, Timestamp, Track,
+    TrackKey,
 };
 
-use crate::Result;
+use crate::{Result, Updated};
 
 /// A finished build, as far as comparing it with others needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +21,8 @@ pub struct Tracked {
     pub track: Track,
     /// When it started, by the client's clock.
     pub started: Timestamp,
+    /// When it finished, by the client's clock.
+    pub finished: Timestamp,
     /// Whether it succeeded.
     pub success: bool,
     /// Its commit.
@@ -30,6 +33,28 @@ pub struct Tracked {
     pub failed_steps: u32,
     /// A summary of its test cases.
     pub tests: TestSummary,
+}
+
+/// A track, and when its builds are expected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownTrack {
+    /// The track.
+    pub track: Track,
+    /// When its builds are expected.
+    pub expected: Expected,
+    /// Increases with every change of that.
+    pub version: i64,
+}
+
+/// A build of a track, running ones included.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Begun {
+    /// Its id in URIs.
+    pub key: BuildKey,
+    /// When it started, by the client's clock.
+    pub started: Timestamp,
+    /// Whether it succeeded; `None` while it runs.
+    pub success: Option<bool>,
 }
 
 /// Which finished builds of a project to read.
@@ -103,7 +128,19 @@ pub trait Tracks {
         is_credited: bool,
     ) -> Result<Option<String>>;
     /// The tracks of the project's newest 2000 builds, those with the newest builds first.
-    fn track_active(&self, project: ProjectId, limit: u64) -> Result<Vec<Track>>;
+    fn track_active(&self, project: ProjectId, limit: u64) -> Result<Vec<KnownTrack>>;
+    /// The track with this key.
+    fn track_find(&self, project: ProjectId, key: TrackKey) -> Result<Option<KnownTrack>>;
+    /// The newest builds of a track, running ones included, the newest first.
+    fn track_begun(&self, project: ProjectId, key: TrackKey, limit: u64) -> Result<Vec<Begun>>;
+    /// Says when builds of a track are expected.
+    fn track_expect(
+        &self,
+        project: ProjectId,
+        key: TrackKey,
+        expected: Expected,
+        seen: Option<i64>,
+    ) -> Result<Updated<KnownTrack>>;
     /// Whether every build of the project has its track: builds that an older version stored get theirs
     /// in the background.
     fn tracks_are_complete(&self, project: ProjectId) -> Result<bool>;
@@ -111,6 +148,13 @@ pub trait Tracks {
     fn track_more(&self) -> Result<bool>;
     /// The test cases of each of these builds, in order.
     fn case_list(&self, project: ProjectId, builds: &[BuildId]) -> Result<Vec<Vec<Case>>>;
+    /// The cases of one test in each of these builds.
+    fn cases_of_test(
+        &self,
+        project: ProjectId,
+        builds: &[BuildId],
+        test: i64,
+    ) -> Result<Vec<Vec<Case>>>;
     /// The steps of each of these builds, in order, at most a thousand each.
     fn step_runs(&self, project: ProjectId, builds: &[BuildId]) -> Result<Vec<Vec<StepRun>>>;
     /// The full names of tests, by number.

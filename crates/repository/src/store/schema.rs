@@ -91,6 +91,8 @@ diesel::table! {
         variant -> Text,
         branch -> Text,
         credited -> Bool,
+        expected -> Nullable<Text>,
+        version -> BigInt,
     }
 }
 

@@ -55,7 +55,7 @@ fn the_active_tracks_are_those_of_the_newest_builds(store: &Store) {
     }
     let branches = |limit| {
         let tracks = store.track_active(project.id, limit).unwrap();
-        tracks.into_iter().map(|track| track.branch).collect::<Vec<_>>()
+        tracks.into_iter().map(|known| known.track.branch).collect::<Vec<_>>()
     };
     assert_eq!(branches(9), ["c", "a", "b"]);
     assert_eq!(branches(2), ["c", "a"]);

@@ -26,7 +26,7 @@ pub(super) struct Cluster {
 }
 
 /// To three digits: more would claim more than a window of a hundred builds can tell.
-pub(super) fn rounded(share: f64) -> f64 {
+pub(in crate::documents) fn rounded(share: f64) -> f64 {
     (share * 1000.0).round() / 1000.0
 }
 

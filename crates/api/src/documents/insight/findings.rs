@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use devmason_domain::gate::{Limit, Rule, Verdict, written_rules};
 use devmason_domain::insight::{
-    Class, Elsewhere, Failure, Flaky, Item, Placed, is_mass_failure, wilson,
+    Class, Elsewhere, Failure, Flaky, Item, Placed, Slow, is_mass_failure, wilson,
 };
 use devmason_domain::{BuildId, BuildKey, Project, Signature, Timestamp};
 use devmason_hypermedia::document::{
     BadIn, BaselineDocument, BeforeDocument, ClusterDocument, ElsewhereDocument, EvidenceDocument,
     FailureDocument, Findings, FixedDocument, FlakyDocument, FoundBaseline, GateDocument,
     InsightCounts, ItemDocument, KnownDocument, PlaceDocument, ReasonDocument, SinceDocument,
-    WindowDocument,
+    SlowerDocument, WindowDocument,
 };
 use devmason_hypermedia::{Link, View};
 use uuid::Uuid;
@@ -46,6 +46,7 @@ pub(in crate::documents) fn counts(insight: &Insight) -> InsightCounts {
         missing: insight.may_miss.then_some(compared.missing.len() as u64),
         skipped: compared.skipped.len() as u64,
         added: compared.added.len() as u64,
+        slower: compared.slower.len() as u64,
     }
 }
 
@@ -107,6 +108,7 @@ impl Read {
             missing: may_miss.then(|| self.items(|insight| &insight.compared.missing)),
             skipped: self.items(|insight| &insight.compared.skipped),
             added: self.items(|insight| &insight.compared.added),
+            slower: self.slower(),
             window: WindowDocument {
                 builds: window as u64,
                 of: of.map(|found| found.build.track.key().to_string()),
@@ -190,6 +192,21 @@ impl Read {
             tests.map(move |test| (place, Item::Test(*test)))
         });
         all.take(LISTED).map(|(place, item)| self.item(place, &item)).collect()
+    }
+
+    fn slower(&self) -> Vec<SlowerDocument> {
+        let variants = self.variants.iter().enumerate();
+        let all = variants.flat_map(|(place, variant)| {
+            variant.insight.compared.slower.iter().take(LISTED).map(move |slow| (place, slow))
+        });
+        let document = |(place, (placed, slow)): (usize, &(Placed, Slow))| SlowerDocument {
+            name: self.name(place, &placed.item).unwrap_or_default(),
+            variant: self.variant(place),
+            median: rounded(slow.median.into()),
+            limit: rounded(slow.limit.into()),
+            duration: rounded(slow.took.into()),
+        };
+        all.take(LISTED).map(document).collect()
     }
 
     fn fixed(&self) -> Vec<FixedDocument> {
@@ -350,7 +367,7 @@ fn elsewhere(insight: &Insight, of: &Elsewhere) -> ElsewhereDocument {
     }
 }
 
-fn known(of: &Relevant) -> KnownDocument {
+pub(in crate::documents) fn known(of: &Relevant) -> KnownDocument {
     let details = &of.issue.details;
     KnownDocument {
         issue: of.issue.id,

@@ -134,6 +134,8 @@ fn listed(insight: &Insight) -> Vec<i64> {
     let placed = lists.iter().flat_map(|list| list.iter().take(LISTED));
     let mut tests: Vec<i64> = placed.filter_map(|placed: &Placed| test(&placed.item)).collect();
     tests.extend(insight.together.reran.iter().take(LISTED));
+    let slower = compared.slower.iter().take(LISTED);
+    tests.extend(slower.filter_map(|(placed, _)| test(&placed.item)));
     tests
 }
 

@@ -6,7 +6,9 @@ mod untracked;
 use std::collections::HashMap;
 
 use devmason_domain::insight::{Case, FailureKey, StepRun};
-use devmason_domain::{Build, BuildId, JsonObject, ProjectId, TestFailure, Track, full_test_name};
+use devmason_domain::{
+    Build, BuildId, Expected, JsonObject, ProjectId, TestFailure, Track, TrackKey, full_test_name,
+};
 use devmason_strips::unpack;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Text};
@@ -18,8 +20,8 @@ use crate::store::clock;
 use crate::store::columns::{At, Id, instant, plain};
 use crate::store::fault::{Fault, Outcome};
 use crate::store::schema::{build, build_tag, step, strip, track};
-use crate::{Among, OfBranch, Result, Tracked, Tracks};
-use branches::{active, like, newest, of_revision, revisions, with_finished};
+use crate::{Among, Begun, KnownTrack, OfBranch, Result, Tracked, Tracks, Updated};
+use branches::{active, begun, expect, find, like, newest, of_revision, revisions, with_finished};
 use untracked::{are_complete, more};
 
 /// Maximum number of steps of a build that are compared.
@@ -46,6 +48,7 @@ struct Row {
     key: Option<String>,
     started: At,
     started_offset: i16,
+    finished: Option<At>,
     success: Option<bool>,
     revision: Option<String>,
     host: Option<String>,
@@ -68,6 +71,7 @@ fn tracked((row, variant, branch, is_credited): Found) -> Outcome<Tracked> {
             is_credited,
         },
         started: instant(row.started, row.started_offset)?,
+        finished: instant(row.finished.unwrap_or(row.started), 0)?,
         success: row.success.unwrap_or(false),
         revision: row.revision,
         host: row.host,
@@ -136,10 +140,20 @@ fn list(
         .collect()
 }
 
-fn cases(conn: &mut Conn, project: ProjectId, builds: &[BuildId]) -> Outcome<Vec<Vec<Case>>> {
+fn cases(
+    conn: &mut Conn,
+    project: ProjectId,
+    builds: &[BuildId],
+    of_test: Option<i64>,
+) -> Outcome<Vec<Vec<Case>>> {
     let ids: Vec<Id> = builds.iter().map(|build| Id(build.0)).collect();
-    let strips: Vec<(Id, i32, Vec<u8>)> = strip::table
+    let mut strips = strip::table
         .filter(strip::project_id.eq(project.0).and(strip::build_id.eq_any(ids)))
+        .into_boxed::<Db>();
+    if let Some(test) = of_test {
+        strips = strips.filter(strip::low.le(test).and(strip::high.ge(test)));
+    }
+    let strips: Vec<(Id, i32, Vec<u8>)> = strips
         .order((strip::build_id, strip::nth))
         .select((strip::build_id, strip::first, strip::body))
         .load(conn)?;
@@ -152,8 +166,10 @@ fn cases(conn: &mut Conn, project: ProjectId, builds: &[BuildId]) -> Outcome<Vec
             test: case.test,
             status: case.status,
             failure: case.failure,
+            took: case.micros.map(|micros| (micros as f64 / 1e6) as f32),
         });
-        found.entry(of).or_default().extend(cases);
+        let is_wanted = |case: &Case| of_test.is_none_or(|test| case.test == test);
+        found.entry(of).or_default().extend(cases.filter(is_wanted));
     }
     Ok(builds.iter().map(|build| found.remove(&Id(build.0)).unwrap_or_default()).collect())
 }
@@ -230,8 +246,23 @@ impl Tracks for Store {
     ) -> Result<Option<String>> {
         self.read(|conn| with_finished(conn, project, branches, is_credited))
     }
-    fn track_active(&self, project: ProjectId, limit: u64) -> Result<Vec<Track>> {
+    fn track_active(&self, project: ProjectId, limit: u64) -> Result<Vec<KnownTrack>> {
         self.read(|conn| active(conn, project, limit))
+    }
+    fn track_find(&self, project: ProjectId, key: TrackKey) -> Result<Option<KnownTrack>> {
+        self.read(|conn| find(conn, project, key))
+    }
+    fn track_begun(&self, project: ProjectId, key: TrackKey, limit: u64) -> Result<Vec<Begun>> {
+        self.read(|conn| begun(conn, project, key, limit))
+    }
+    fn track_expect(
+        &self,
+        project: ProjectId,
+        key: TrackKey,
+        expected: Expected,
+        seen: Option<i64>,
+    ) -> Result<Updated<KnownTrack>> {
+        self.write(|conn| expect(conn, project, key, expected, seen))
     }
     fn tracks_are_complete(&self, project: ProjectId) -> Result<bool> {
         self.read(|conn| are_complete(conn, project))
@@ -240,7 +271,15 @@ impl Tracks for Store {
         self.write(more)
     }
     fn case_list(&self, project: ProjectId, builds: &[BuildId]) -> Result<Vec<Vec<Case>>> {
-        self.read(|conn| cases(conn, project, builds))
+        self.read(|conn| cases(conn, project, builds, None))
+    }
+    fn cases_of_test(
+        &self,
+        project: ProjectId,
+        builds: &[BuildId],
+        test: i64,
+    ) -> Result<Vec<Vec<Case>>> {
+        self.read(|conn| cases(conn, project, builds, Some(test)))
     }
     fn step_runs(&self, project: ProjectId, builds: &[BuildId]) -> Result<Vec<Vec<StepRun>>> {
         self.read(|conn| steps(conn, project, builds))

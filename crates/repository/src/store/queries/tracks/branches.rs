@@ -3,17 +3,19 @@
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 
-use devmason_domain::{Build, BuildId, ProjectId, Track};
+use devmason_domain::{Build, BuildId, Expected, ProjectId, Track, TrackKey};
 use diesel::prelude::*;
 
 use super::super::cases::builds_of;
 use super::super::rows::of_track;
-use super::super::{Conn, Db};
-use crate::OfBranch;
+use super::super::{Conn, Db, counts, next};
+use diesel::sql_types::Bool;
+
 use crate::store::clock;
-use crate::store::columns::{Id, plain};
-use crate::store::fault::Outcome;
+use crate::store::columns::{At, Id, instant, plain};
+use crate::store::fault::{Fault, Outcome};
 use crate::store::schema::{build, track};
+use crate::{Begun, KnownTrack, OfBranch, Updated};
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = track)]
@@ -21,11 +23,18 @@ struct TrackRow {
     variant: String,
     branch: String,
     credited: bool,
+    expected: Option<String>,
+    version: i64,
 }
 
-impl From<TrackRow> for Track {
-    fn from(row: TrackRow) -> Self {
-        Self { variant: row.variant, branch: row.branch, is_credited: row.credited }
+impl TryFrom<TrackRow> for KnownTrack {
+    type Error = Fault;
+    fn try_from(row: TrackRow) -> Outcome<Self> {
+        Ok(Self {
+            track: Track { variant: row.variant, branch: row.branch, is_credited: row.credited },
+            expected: row.expected.map(|text| text.parse()).transpose()?.unwrap_or_default(),
+            version: row.version,
+        })
     }
 }
 
@@ -210,7 +219,7 @@ pub(super) fn with_finished(
 /// Number of a project's newest builds whose tracks are active.
 const ACTIVE: i64 = 2_000;
 
-pub(super) fn active(conn: &mut Conn, project: ProjectId, limit: u64) -> Outcome<Vec<Track>> {
+pub(super) fn active(conn: &mut Conn, project: ProjectId, limit: u64) -> Outcome<Vec<KnownTrack>> {
     let keys: Vec<Option<i64>> = build::table
         .filter(build::project_id.eq(project.0))
         .order(build::id.desc())
@@ -224,7 +233,61 @@ pub(super) fn active(conn: &mut Conn, project: ProjectId, limit: u64) -> Outcome
         .filter(track::project_id.eq(project.0).and(track::key.eq_any(&keys)))
         .select((track::key, TrackRow::as_select()))
         .load(conn)?;
-    let mut found: HashMap<i64, Track> =
-        rows.into_iter().map(|(key, row)| (key, row.into())).collect();
-    Ok(keys.iter().filter_map(|key| found.remove(key)).collect())
+    let mut found: HashMap<i64, TrackRow> = rows.into_iter().collect();
+    keys.iter().filter_map(|key| found.remove(key)).map(KnownTrack::try_from).collect()
+}
+
+pub(super) fn find(
+    conn: &mut Conn,
+    project: ProjectId,
+    key: TrackKey,
+) -> Outcome<Option<KnownTrack>> {
+    let one = track::table.find((project.0, key.0)).select(TrackRow::as_select());
+    one.first(conn).optional()?.map(KnownTrack::try_from).transpose()
+}
+
+/// A build's id, its client's, when it started, and whether it succeeded.
+type BegunRow = (Id, Option<String>, At, i16, Option<bool>);
+
+pub(super) fn begun(
+    conn: &mut Conn,
+    project: ProjectId,
+    key: TrackKey,
+    limit: u64,
+) -> Outcome<Vec<Begun>> {
+    let rows: Vec<BegunRow> = build::table
+        .filter(build::project_id.eq(project.0).and(build::track.eq(key.0)))
+        .order(build::id.desc())
+        .limit(i64::try_from(limit).unwrap_or(i64::MAX))
+        .select((build::id, build::key, build::started, build::started_offset, build::success))
+        .load(conn)?;
+    let begun = |(id, key, started, offset, success): BegunRow| {
+        let id = BuildId(id.0);
+        Ok(Begun {
+            key: key.map_or_else(|| Ok(id.into()), |key| key.parse())?,
+            started: instant(started, offset)?,
+            success,
+        })
+    };
+    rows.into_iter().map(begun).collect()
+}
+
+pub(super) fn expect(
+    conn: &mut Conn,
+    project: ProjectId,
+    key: TrackKey,
+    expected: Expected,
+    seen: Option<i64>,
+) -> Outcome<Updated<KnownTrack>> {
+    let stored = (expected != Expected::Learned).then(|| expected.to_string());
+    let changed = diesel::update(track::table.find((project.0, key.0)))
+        .filter(track::version.eq(seen.unwrap_or(0)).or(seen.is_none().into_sql::<Bool>()))
+        .set((track::expected.eq(stored), track::version.eq(next("track.version"))))
+        .execute(conn)?;
+    let Some(current) = find(conn, project, key)? else { return Ok(Updated::Gone) };
+    if changed == 0 {
+        return Ok(Updated::Stale);
+    }
+    counts::project_changed(conn, project)?;
+    Ok(Updated::Done(current))
 }

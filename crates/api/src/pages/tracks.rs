@@ -1,0 +1,81 @@
+//! The pages of tracks.
+
+use actix_web::HttpResponse;
+use devmason_domain::{Slug, TrackKey};
+use devmason_hypermedia::{Method, Subject};
+use devmason_pages::{GridPage, TrackPage, TrackTestsPage, TracksPage};
+
+use super::{LONGEST, pager};
+use crate::call::Call;
+use crate::documents::tracks;
+use crate::error::ApiError;
+
+/// Maximum number of cells of a grid on a page, and of its tests on the page of a track.
+const CELLS: usize = 2_000;
+const GRID_TESTS: u64 = 30;
+
+/// The active tracks of a project.
+pub(crate) async fn list(call: &Call<'_>, slug: &Slug) -> Result<HttpResponse, ApiError> {
+    let (project, pulses) = tracks::selected(call, slug).await?;
+    let pulses: Vec<_> = pulses.iter().map(tracks::pulse).collect();
+    let given = |name| call.params.first(name).unwrap_or_default();
+    let patterns = (given("branch"), given("variant"));
+    call.shown(&TracksPage::new(call.site(), &project, &pulses, patterns))
+}
+
+/// A track.
+pub(crate) async fn get(
+    call: &Call<'_>,
+    slug: &Slug,
+    key: &TrackKey,
+) -> Result<HttpResponse, ApiError> {
+    let (project, known) = tracks::find(call, slug, key).await?;
+    let etag = tracks::etag(call, &project, &known).await?;
+    if let Some(answer) = call.ready(&etag) {
+        return Ok(answer);
+    }
+    let (grid, _) = tracks::grid_of(call, &project, &known, GRID_TESTS).await?;
+    let health = tracks::health(call, &project, known).await?;
+    let document = tracks::document(call, &project, &health);
+    let may_change = call.view().methods(Subject::Track(&project)).contains(&Method::Put);
+    call.paged(&etag, &TrackPage::new(call.site(), &project, &document, &grid, may_change))
+}
+
+/// The tests of a track.
+pub(crate) async fn tests(
+    call: &Call<'_>,
+    slug: &Slug,
+    key: &TrackKey,
+) -> Result<HttpResponse, ApiError> {
+    let (project, known) = tracks::find(call, slug, key).await?;
+    let etag = tracks::etag(call, &project, &known).await?;
+    if let Some(answer) = call.ready(&etag) {
+        return Ok(answer);
+    }
+    let (document, list) = tracks::tests_of(call, &project, known, LONGEST).await?;
+    let pager = pager(call, &list, format!("{} tests", document.count));
+    let given = |name| call.params.first(name).unwrap_or_default();
+    let chosen = (given("text"), given("only"));
+    let page = TrackTestsPage::new(call.site(), (&project, *key), &document.tests, chosen, pager);
+    call.paged(&etag, &page)
+}
+
+/// The grid of a track.
+pub(crate) async fn grid(
+    call: &Call<'_>,
+    slug: &Slug,
+    key: &TrackKey,
+) -> Result<HttpResponse, ApiError> {
+    let (project, known) = tracks::find(call, slug, key).await?;
+    let etag = tracks::etag(call, &project, &known).await?;
+    if let Some(answer) = call.ready(&etag) {
+        return Ok(answer);
+    }
+    let builds = call.params.number("builds", 30, LONGEST)?;
+    let most = CELLS as u64 / builds;
+    let (document, list) = tracks::grid_of(call, &project, &known, most).await?;
+    let pager = pager(call, &list, format!("{} tests", document.count));
+    let given = |name| call.params.first(name).unwrap_or_default();
+    let chosen = (given("text"), given("only") == "all");
+    call.paged(&etag, &GridPage::new(call.site(), (&project, *key), &document, chosen, pager))
+}

@@ -1,0 +1,75 @@
+//! Tests that became slower.
+
+/// Number of the newest passing runs that are all slow, and of those before that they are compared with.
+const SLOW: usize = 3;
+const BEFORE: std::ops::RangeInclusive<usize> = 10..=50;
+
+/// Number of passing runs that are looked at.
+pub(super) const LOOKED_AT: usize = SLOW + 50;
+
+/// No test is slower by less than this, in seconds.
+pub(super) const LEAST: f32 = 0.5;
+
+/// How much slower a test became. All in seconds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Slow {
+    /// The median of the runs before.
+    pub median: f32,
+    /// What the newest runs were all above.
+    pub limit: f32,
+    /// What the newest run took.
+    pub took: f32,
+}
+
+fn median(values: &mut [f32]) -> Option<f32> {
+    values.sort_unstable_by(f32::total_cmp);
+    let middle = values.len() / 2;
+    let upper = *values.get(middle)?;
+    if values.len() % 2 == 1 {
+        return Some(upper);
+    }
+    Some((values.get(middle.checked_sub(1)?)? + upper) / 2.0)
+}
+
+/// Whether a test became slower, by what its passing runs took, the newest first.
+///
+/// The last three are each above max(m + 5 × 1.4826 × MAD, 1.5 m, m + 0.5 s) of the 10 to 50 before them:
+/// m is their median, and MAD the median of the absolute deviations from it, which times 1.4826 estimates
+/// the standard deviation of a normal distribution.
+pub(super) fn slower(times: &[f32]) -> Option<Slow> {
+    let (newest, before) = times.split_at_checked(SLOW)?;
+    let before = before.get(..before.len().min(*BEFORE.end()))?;
+    if !BEFORE.contains(&before.len()) {
+        return None;
+    }
+    let median_of = median(&mut before.to_vec())?;
+    let mut deviations: Vec<f32> = before.iter().map(|time| (time - median_of).abs()).collect();
+    let spread = 5.0 * 1.4826 * median(&mut deviations)?;
+    let limit = (median_of + spread).max(1.5 * median_of).max(median_of + LEAST);
+    let is_slow = newest.iter().all(|time| *time > limit);
+    let took = *newest.first()?;
+    is_slow.then_some(Slow { median: median_of, limit, took })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn three_slow_runs_in_a_row_make_a_test_slower() {
+        let usual: Vec<f32> = (0..20).map(|n| 2.0 + 0.01 * n as f32).collect();
+        let with = |newest: &[f32]| slower(&[newest, &usual].concat());
+        assert_eq!(with(&[4.0]), None);
+        assert_eq!(with(&[4.2, 4.0]), None);
+        let found = with(&[4.1, 4.2, 4.0]).unwrap_or(Slow { median: 0.0, limit: 0.0, took: 0.0 });
+        assert!((found.median - 2.095).abs() < 0.01 && (found.limit - 3.1425).abs() < 0.01);
+        assert!((found.took - 4.1).abs() < 1e-6);
+        // One that is not above the limit, and too few runs before.
+        assert_eq!(with(&[4.1, 3.1, 4.0]), None);
+        let few = [4.0, 4.0, 4.0].into_iter().chain(std::iter::repeat_n(2.0, 9));
+        assert_eq!(slower(&few.collect::<Vec<_>>()), None);
+        // Milliseconds are noise.
+        let short = [0.3, 0.3, 0.3].into_iter().chain(std::iter::repeat_n(0.01, 20));
+        assert_eq!(slower(&short.collect::<Vec<_>>()), None);
+    }
+}

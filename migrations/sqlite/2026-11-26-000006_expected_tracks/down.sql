@@ -1,0 +1,2 @@
+alter table track drop column version;
+alter table track drop column expected;
