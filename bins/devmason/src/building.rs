@@ -107,10 +107,10 @@ pub(super) fn run_build(
     };
     let name = name.unwrap_or_else(|| run::name_of(command, settings.whole_command));
     let since = std::time::SystemTime::now();
+    let before = reports.gate.map(|_| files::Before::of(reports.patterns));
     match run::run(&mut outbox, &about.build, &name, command, patience.interval()) {
         Ok(done) => {
-            let (files, is_whole) = files::written(reports.patterns, since);
-            for (query, body) in files {
+            for (query, body) in files::written(reports.patterns, since) {
                 outbox.push(outbox::file(&about.build, &query, body));
             }
             // By default it follows from the steps, but the failed step may be the one that was lost.
@@ -123,7 +123,8 @@ pub(super) fn run_build(
                 sent(settings, &about, outcome)
             }));
             // Only what was stored whole can be judged.
-            match reports.gate.filter(|_| is_stored && is_whole) {
+            let is_whole = || before.is_some_and(|of| of.brought_whole_reports(reports.patterns));
+            match reports.gate.filter(|_| is_stored && is_whole()) {
                 None => done.code,
                 Some(rules) => gate::judged(settings, &about.build, rules, done.code)
                     .unwrap_or_else(|problem| {

@@ -25,7 +25,7 @@ use found::load;
 pub(crate) use receipt::words;
 use receipt::{print_receipt, show_receipt};
 use steps::steps;
-pub(crate) use steps::written;
+pub(crate) use steps::{Before, written};
 
 /// Several files up to this total size, in bytes, are sent in one request.
 const TOGETHER: usize = 16 << 20;

@@ -78,6 +78,10 @@ pub(crate) fn gate(settings: &Settings, question: &Question<'_>) -> Result<u8, P
             say(&format!("warning: {}; passed because of --on-outage pass", problem.text));
             Ok(0)
         }
+        Ok(3) if question.on_outage == OnOutage::Pass => {
+            say("warning: no verdict in time; passed because of --on-outage pass");
+            Ok(0)
+        }
         result => result,
     }
 }

@@ -20,7 +20,7 @@ use baseline::Search;
 pub(crate) use baseline::{Baseline, Found, Refused};
 pub(crate) use branch::{BranchFilter, newest, newest_of};
 pub(crate) use health::{Pulse, Tests, class, classes, mainline_of, newest_insight, runs_of_test};
-pub(crate) use known::{Known, Relevant, last_seen};
+pub(crate) use known::{Known, Patience, Relevant, last_seen};
 pub(crate) use others::Other;
 pub(crate) use subject::{Subject, Together};
 use windows::{Place, Windows, draw};
@@ -69,14 +69,15 @@ impl Insight {
         repository: &dyn Repository,
         subject: Subject<'_>,
         asked: Option<&Asked>,
-        hold: &Hold,
+        (hold, patience): (&Hold, &mut Patience),
     ) -> Answer<Result<Self, Refused>> {
         let Subject { project, build, .. } = subject;
         draw(hold, subject.cases() * TEST + CASES)?;
         let Some(track) = &build.track else {
             return Self::unprepared(repository, subject).map(Ok);
         };
-        let search = Search { repository, project, build, track };
+        let is_of_commit = subject.of_commit.is_some();
+        let search = Search { repository, project, build, track, is_of_commit };
         let baseline = match search.baseline(asked)? {
             Ok(baseline) => baseline,
             Err(refused) => return Ok(Err(refused)),
@@ -89,14 +90,14 @@ impl Insight {
         let mut keys = windows.comparison.failure_keys();
         keys.truncate(SIGNATURES);
         let other = found.map(|found| found.project.id).filter(|id| *id != project.id);
-        let mut issues = Known::read(repository, project.id, (track, build.started))?;
+        let mut issues = Known::read(repository, project.id)?;
         let mut signatures = HashMap::with_capacity(keys.len());
         let mut known: HashMap<Signature, Arc<Signature>> = HashMap::new();
         for of in [Some(project.id), other].into_iter().flatten() {
             for some in keys.chunks(TEXTS) {
                 for (key, failure) in repository.failure_list(of, some)? {
                     let signature = Signature::of(&failure);
-                    issues.hear(key, &failure, signature.as_ref());
+                    issues.hear((key, &failure), signature.as_ref(), patience);
                     if let Some(signature) = signature {
                         let shared = known
                             .entry(signature)
@@ -106,15 +107,31 @@ impl Insight {
                 }
             }
         }
-        issues.explain(repository, project.id, windows.comparison.of_interest())?;
-        let compared = windows.comparison.answer(
+        let failures = windows.comparison.of_interest();
+        let of = |item: &Item| {
+            let build = subject.build_of(&together, item);
+            (build.track.as_ref().unwrap_or(track), build.started)
+        };
+        issues.explain(repository, project.id, failures, of, patience)?;
+        let mut compared = windows.comparison.answer(
             &signatures,
             |side: Side| windows.is_whole(side),
             |item| issues.closed(item),
         );
+        for failure in &mut compared.failures {
+            // What began in what is asked about began in the build that the failure is from.
+            let own = subject.build_of(&together, &failure.item).id;
+            for began in [&mut failure.since.build, &mut failure.first_seen] {
+                if *began == build.id {
+                    *began = own;
+                }
+            }
+            let offset = together.places.get(&failure.item).map_or(0, |(_, offset)| *offset);
+            failure.position = failure.position.saturating_sub(offset);
+        }
         let (window, is_cut) = windows.window();
         let mut is_complete =
-            !is_cut && issues.is_whole() && repository.tracks_are_complete(project.id)?;
+            !is_cut && patience.is_left() && repository.tracks_are_complete(project.id)?;
         if let Some(other) = other {
             is_complete = is_complete && repository.tracks_are_complete(other)?;
         }

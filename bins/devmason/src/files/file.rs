@@ -176,7 +176,7 @@ impl File {
 const MAX_DEPTH: u32 = 32;
 
 /// The files below a folder.
-fn within(folder: &Path, depth: u32, files: &mut Vec<PathBuf>) -> Result<(), Problem> {
+pub(super) fn within(folder: &Path, depth: u32, files: &mut Vec<PathBuf>) -> Result<(), Problem> {
     let bad = |error: std::io::Error| Problem::usage(format!("{}: {error}", folder.display()));
     for entry in std::fs::read_dir(folder).map_err(bad)? {
         let path = entry.map_err(bad)?.path();

@@ -1,12 +1,14 @@
 //! Report files as steps of a build in progress.
 
-use std::path::Path;
+use std::collections::HashMap;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::archive::tar;
-use super::file::{File, Kind};
+use super::file::{File, Kind, within};
 use super::found::{found, load};
 use crate::say;
 
@@ -19,24 +21,60 @@ fn query(name: &str) -> String {
 }
 
 /// The report files written by a command since then, each with the query of its step; files of
-/// earlier runs are excluded. Also whether each pattern brought whole reports. Errors are printed.
-pub(crate) fn written(patterns: &[String], since: SystemTime) -> (Vec<(String, Vec<u8>)>, bool) {
+/// earlier runs are excluded. Errors are printed.
+pub(crate) fn written(patterns: &[String], since: SystemTime) -> Vec<(String, Vec<u8>)> {
     // File systems round modification times.
     let since = since.checked_sub(ROUNDED).unwrap_or(since);
     let is_new = |path: &Path| {
         let modified = std::fs::metadata(path).and_then(|file| file.modified());
         modified.is_ok_and(|at| at >= since)
     };
-    let (files, is_all) = load(patterns, is_new);
-    let has_new = |pattern: &String| {
-        let mut paths = found(pattern).into_iter();
-        paths.any(|path| path.is_ok_and(|path| path.is_dir() || is_new(&path)))
-    };
-    let is_whole = is_all
-        && patterns.iter().all(has_new)
-        && files.iter().all(|file| file.kind != Kind::Broken)
-        && (patterns.is_empty() || files.iter().any(|file| file.kind == Kind::Report));
-    (steps(files), is_whole)
+    let (files, _) = load(patterns, is_new);
+    steps(files)
+}
+
+/// What tells a file from what it was before: its inode, its size and when it was written.
+type State = (u64, u64, SystemTime);
+
+fn state(path: &Path) -> Option<State> {
+    let file = std::fs::metadata(path).ok()?;
+    Some((file.ino(), file.len(), file.modified().ok()?))
+}
+
+/// The files that patterns name before a command runs.
+pub(crate) struct Before(HashMap<PathBuf, State>);
+
+/// The files that a pattern names, and those in the folders that it names.
+fn named(pattern: &str) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for path in found(pattern).into_iter().flatten() {
+        if !path.is_dir() {
+            files.push(path);
+        } else if within(&path, 0, &mut files).is_err() {
+            return Vec::new();
+        }
+    }
+    files
+}
+
+impl Before {
+    pub(crate) fn of(patterns: &[String]) -> Self {
+        let files = patterns.iter().flat_map(|pattern| named(pattern));
+        Self(files.filter_map(|path| Some((path.clone(), state(&path)?))).collect())
+    }
+
+    /// Whether each pattern has brought a report since then, and every new report is whole.
+    pub(crate) fn brought_whole_reports(&self, patterns: &[String]) -> bool {
+        let is_new = |path: &PathBuf| state(path).is_some_and(|now| self.0.get(path) != Some(&now));
+        patterns.iter().all(|pattern| {
+            let new = named(pattern).into_iter().filter(is_new);
+            let kinds: Option<Vec<Kind>> =
+                new.map(|path| File::load(&path).ok().map(|file| file.kind)).collect();
+            kinds.is_some_and(|kinds| {
+                kinds.contains(&Kind::Report) && !kinds.contains(&Kind::Broken)
+            })
+        })
+    }
 }
 
 /// Converts files to requests for a build in progress, each with the query of its step. A malformed

@@ -95,6 +95,8 @@ fn a_gate_says_what_is_wrong_with_the_question() {
     assert_eq!(gate(&["--revision", "0123456"]).0, 3);
     let begun = out(&home.run(&at, &["begin"]));
     assert_eq!(gate(&[begun.trim()]).0, 3);
+    let (passed, said) = gate(&[begun.trim(), "--on-outage", "pass"]);
+    assert_eq!((passed, said.contains("warning: no verdict in time")), (0, true), "{said}");
     drop(server);
     assert_eq!(gate(&["m1"]).0, 3);
     let (passed, said) = gate(&["m1", "--on-outage", "pass"]);
@@ -229,6 +231,20 @@ fn a_gate_decides_about_failed_tests_of_a_command_and_about_nothing_else() {
     assert_eq!(run("--gate", &format!("printf '%s' '{good}' > FILE; exit 3")).0, 3);
     assert_eq!(run("--gate", &format!("printf '%s' '{}' > FILE; exit 3", &bad[..60])).0, 3);
     assert_eq!(run("--gate", "rm -f FILE; exit 3").0, 3);
+    // A report that was there before, and a second file that is none.
+    assert_eq!(run("--gate", &fails).0, 0);
+    assert_eq!(run("--gate", "exit 3").0, 3);
+    let other = home.path().join("other.xml");
+    let both = |text: &str| {
+        let script = format!("printf '%s' '{bad}' > r.xml; printf '{text}' > other.xml; exit 3");
+        let reports = ["--report", file.to_str().unwrap(), "--report", other.to_str().unwrap()];
+        let arguments = [&["run", "--gate"], &reports[..], &["--", "sh", "-c", &script]].concat();
+        let mut command = home.devmason(&at, &arguments);
+        let ci = [("GITLAB_CI", "true"), ("CI_COMMIT_REF_NAME", "f")];
+        code(&command.envs(ci).output().unwrap())
+    };
+    assert_eq!(both("Segmentation fault"), 3);
+    assert_eq!(both(&good), 0);
     assert_eq!(run("--gate", &format!("printf '%s' '{bad}' > FILE; kill -9 $$")).0, 137);
     // Wrong rules, before the command runs.
     std::fs::remove_file(&file).unwrap();

@@ -19,7 +19,7 @@ use self::wanted::{PER_PAGE, Wanted};
 use super::builds::{borrowed, find, state};
 use crate::call::Call;
 use crate::error::ApiError;
-use crate::insight::{Insight, Refused, Subject, stamp};
+use crate::insight::{Insight, Patience, Refused, Subject, stamp};
 use crate::params::{Params, Position};
 use crate::respond::Found;
 
@@ -105,7 +105,12 @@ async fn document(
     let (of, about, asked) = (project.clone(), build.clone(), wanted.clone());
     let read = move |repository: &dyn Repository| -> Answer<Result<Read, Refused>> {
         let subject = Subject::of_build(&of, &about);
-        let insight = match Insight::read(repository, subject, asked.asked.as_ref(), &hold)? {
+        let insight = match Insight::read(
+            repository,
+            subject,
+            asked.asked.as_ref(),
+            (&hold, &mut Patience::default()),
+        )? {
             Ok(insight) => insight,
             Err(refused) => return Ok(Err(refused)),
         };
@@ -145,7 +150,7 @@ fn written(
         baseline: insight
             .map(|insight| findings::baseline(insight, variant, wanted))
             .unwrap_or_default(),
-        findings: read.findings(call.view(), project, wanted, 0),
+        findings: read.findings(call.view(), project, wanted, (0, false)),
         links: call.view().insight_links(project, build, linked, list),
     }
 }

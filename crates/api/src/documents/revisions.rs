@@ -4,11 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use devmason_domain::insight::is_mass_failure;
 use devmason_domain::{Build, Outcome, Project, Slug, State, is_revision};
 use devmason_hypermedia::document::{RevisionBuild, RevisionDocument, VariantDocument};
 use devmason_hypermedia::{ListLinks, Resource};
-use devmason_repository::{OfBranch, Repository};
+use devmason_repository::{OfBranch, Ran, Repository};
 
 use super::insight::findings::{baseline, counts};
 use super::insight::read::{Read, Variant};
@@ -16,16 +15,19 @@ use super::insight::wanted::{PER_PAGE, Wanted};
 use super::insight::{links, narrowed, tally};
 use crate::call::Call;
 use crate::error::ApiError;
-use crate::insight::{Insight, Refused, Subject};
+use crate::insight::{Insight, Patience, Refused, Subject, mainline_of};
 use crate::respond::{Found, leading};
 
 type Answer<T> = devmason_repository::Result<T>;
 
-/// Maximum number of builds of a commit.
-const BUILDS: u64 = 100;
+/// Maximum number of builds of a commit, and of those that are listed.
+const BUILDS: usize = 500;
+const LISTED: usize = 100;
 
-/// Number of builds of a branch among which its newest commits are sought, and of these commits.
-const LOOKED_AT: u64 = 500;
+/// Number of builds of a branch that are read at once, and how often at most, to find its newest commits;
+/// and the number of these commits.
+const AT_ONCE: u64 = 500;
+const TIMES: usize = 10;
 const COMMITS: usize = 10;
 
 /// The fewest commits that tell what is expected, and of how many of ten a variant must be.
@@ -45,6 +47,8 @@ pub(crate) struct RevisionPage {
 /// What was read of a commit.
 struct Told {
     builds: Vec<Build>,
+    /// Whether the commit has more builds than these.
+    is_cut: bool,
     missing: Vec<String>,
     read: Read,
 }
@@ -63,8 +67,9 @@ pub(crate) async fn page(
         return Err(NO_REVISION);
     }
     let (of, sought) = (project.id, revision.to_owned());
-    let builds =
-        call.ask(move |repository| repository.revision_builds(of, &sought, BUILDS)).await?;
+    let builds = call
+        .ask(move |repository| repository.revision_builds(of, &sought, BUILDS as u64 + 1))
+        .await?;
     if builds.is_empty() {
         return redirect(call, &project, revision).await.map(Found::Ready);
     }
@@ -74,24 +79,29 @@ pub(crate) async fn page(
     if let Some(answer) = call.ready(&etag) {
         return Ok(Found::Ready(answer));
     }
-    let hold = call.body.hold.clone();
+    let (app, client) = (call.app.clone(), call.client);
     let (about, asked) = (project.clone(), wanted.clone());
     let told = move |repository: &dyn Repository| -> Answer<Result<Told, Refused>> {
-        let builds = of_one_kind(builds);
-        let mut variants = Vec::new();
+        let mut builds = builds;
+        let is_cut = builds.len() > BUILDS;
+        builds.truncate(BUILDS);
+        let (mut variants, mut patience) = (Vec::new(), Patience::default());
         for (name, builds) in by_variant(&builds) {
             let Some(newest) = builds.last() else { continue };
             let subject = Subject { project: &about, build: newest, of_commit: Some(&builds) };
-            let insight = match Insight::read(repository, subject, asked.asked.as_ref(), &hold)? {
+            // What comparing a variant takes is given back before the next one.
+            let hold = app.budget.hold(client);
+            let with = (&hold, &mut patience);
+            let insight = match Insight::read(repository, subject, asked.asked.as_ref(), with)? {
                 Ok(insight) => insight,
                 Err(refused) => return Ok(Err(refused)),
             };
-            let is_mass_failure = is_mass_failure(&newest.tests);
+            let is_mass_failure = insight.compared.is_mass_failure();
             variants.push(Variant { name: Some(name), insight, is_mass_failure });
         }
         let missing = missing(repository, &about, &builds, &variants)?;
         let read = Read::of(repository, &about, variants, &asked)?;
-        Ok(Ok(Told { builds, missing, read }))
+        Ok(Ok(Told { builds, is_cut, missing, read }))
     };
     let told = call
         .ask(told)
@@ -116,15 +126,6 @@ async fn redirect(
     Ok(leading(StatusCode::FOUND, location))
 }
 
-/// The builds that were sent with credentials, if there are any: they alone count.
-fn of_one_kind(mut builds: Vec<Build>) -> Vec<Build> {
-    let is_credited = |build: &Build| build.track.as_ref().is_some_and(|track| track.is_credited);
-    if builds.iter().any(is_credited) {
-        builds.retain(is_credited);
-    }
-    builds
-}
-
 /// The builds of each variant, the oldest first.
 fn by_variant(builds: &[Build]) -> BTreeMap<String, Vec<Build>> {
     let mut variants: BTreeMap<String, Vec<Build>> = BTreeMap::new();
@@ -143,29 +144,46 @@ fn missing(
     builds: &[Build],
     variants: &[Variant],
 ) -> Answer<Vec<String>> {
+    let Some(newest) = builds.first() else { return Ok(Vec::new()) };
     let found = variants.iter().filter_map(|variant| variant.insight.baseline.found.as_ref().ok());
     let mut found = found.filter(|found| found.project.id == project.id);
-    let (Some(found), Some(newest)) = (found.next(), builds.first()) else {
-        return Ok(Vec::new());
+    let (branch, is_credited) = match found.next() {
+        Some(found) => (found.build.track.branch.clone(), found.build.track.is_credited),
+        // A variant that nothing can be compared with may be a new name for one that is missing.
+        None => match mainline_of(repository, project)? {
+            Some(branch) => (branch, newest.track.as_ref().is_some_and(|track| track.is_credited)),
+            None => return Ok(Vec::new()),
+        },
     };
-    let track = &found.build.track;
-    let of =
-        OfBranch { branch: &track.branch, variant: None, is_credited: Some(track.is_credited) };
-    let runs = repository.branch_revisions(project.id, &of, newest.id, LOOKED_AT)?;
+    let of = OfBranch { branch: &branch, variant: None, is_credited: Some(is_credited) };
     let mut commits: Vec<(String, BTreeSet<String>)> = Vec::new();
-    for (revision, variant) in runs {
-        let Some(revision) = revision.filter(|of| newest.revision.as_ref() != Some(of)) else {
-            continue;
-        };
-        let is_full = commits.len() >= COMMITS;
-        match commits.iter_mut().find(|(known, _)| *known == revision) {
-            Some((_, variants)) => {
-                variants.insert(variant);
+    let (mut before, mut is_whole) = (newest.id, false);
+    for _ in 0..TIMES {
+        let runs = repository.branch_revisions(project.id, &of, before, AT_ONCE)?;
+        is_whole = (runs.len() as u64) < AT_ONCE;
+        before = runs.last().map_or(before, |run| run.build);
+        for Ran { revision, variant, .. } in runs {
+            let Some(revision) = revision.filter(|of| newest.revision.as_ref() != Some(of)) else {
+                continue;
+            };
+            // One more than are needed: the last one may lack builds that were not read.
+            let is_full = commits.len() > COMMITS;
+            match commits.iter_mut().find(|(known, _)| *known == revision) {
+                Some((_, variants)) => {
+                    variants.insert(variant);
+                }
+                None if is_full => {}
+                None => commits.push((revision, BTreeSet::from([variant]))),
             }
-            None if is_full => {}
-            None => commits.push((revision, BTreeSet::from([variant]))),
+        }
+        if is_whole || commits.len() > COMMITS {
+            break;
         }
     }
+    if !is_whole && commits.len() <= COMMITS {
+        commits.pop();
+    }
+    commits.truncate(COMMITS);
     if commits.len() < FEWEST {
         return Ok(Vec::new());
     }
@@ -188,7 +206,10 @@ fn document(
     list: &ListLinks,
 ) -> RevisionDocument {
     let read = &told.read;
-    let findings = read.findings(call.view(), project, wanted, told.missing.len() as u64);
+    let findings = {
+        let missing = told.missing.len() as u64;
+        read.findings(call.view(), project, wanted, (missing, told.is_cut))
+    };
     let limits = wanted.gate.limits(&project.tracking.gate);
     let state = |is_running: bool| {
         if is_running { State::Running.as_str() } else { State::Finished.as_str() }
@@ -220,7 +241,7 @@ fn document(
         revision: revision.to_owned(),
         state: state(is_running),
         success: (!is_running).then_some(is_good),
-        builds: told.builds.iter().map(build).collect(),
+        builds: told.builds.iter().take(LISTED).map(build).collect(),
         variants: read.variants.iter().map(variant).collect(),
         missing_variants: told.missing.clone(),
         passed_on_rerun: read.reran(),

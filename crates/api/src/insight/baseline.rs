@@ -39,6 +39,8 @@ pub(super) struct Search<'a> {
     pub(super) project: &'a Project,
     pub(super) build: &'a Build,
     pub(super) track: &'a Track,
+    /// Whether all builds of the commit are asked about.
+    pub(super) is_of_commit: bool,
 }
 
 impl Search<'_> {
@@ -174,7 +176,10 @@ impl Search<'_> {
         let Some(build) = self.repository.build_find(project.id, key)? else {
             return Ok(Err(format!("build '{key}' not found")));
         };
-        if build.id == self.build.id {
+        let is_of_it = self.is_of_commit
+            && build.project == self.project.id
+            && build.revision == self.build.revision;
+        if build.id == self.build.id || is_of_it {
             return Ok(Err("a build cannot be its own baseline".to_owned()));
         }
         let Outcome::Finished { success, finished } = build.outcome else {

@@ -8,7 +8,7 @@ use devmason_repository::{Among, Begun, KnownTrack, Repository, Result as Answer
 
 use super::baseline::mainline;
 use super::windows::{CASES, MOST, draw, run};
-use super::{Insight, Subject};
+use super::{Insight, Patience, Subject};
 use crate::budget::Hold;
 
 /// Number of the newest builds whose gaps say when the next one is expected.
@@ -129,7 +129,13 @@ pub(crate) fn newest_insight(
     let found: Option<Build> = repository.builds_by_id(project.id, &[newest.id])?.pop();
     let Some(build) = found else { return Ok(None) };
     let subject = Subject::of_build(project, &build);
-    Ok(Insight::read(repository, subject, Some(&Asked::Previous), hold)?.ok())
+    Ok(Insight::read(
+        repository,
+        subject,
+        Some(&Asked::Previous),
+        (hold, &mut Patience::default()),
+    )?
+    .ok())
 }
 
 /// The classes of failed tests, by number.

@@ -25,28 +25,42 @@ const KNOWN: usize = 10;
 const BUILDS: u64 = 100;
 const FAILURES: usize = 20_000;
 
-/// An issue that matters to a build.
+/// An issue that may matter: one in force, or a closed one.
 pub(crate) struct Relevant {
     pub(crate) issue: Issue,
-    /// Whether it was closed before the build started.
-    pub(crate) has_returned: bool,
     matcher: Matcher,
 }
 
 impl Relevant {
+    /// Whether it was closed: where it is told all the same, the failure came back.
+    pub(crate) fn has_returned(&self) -> bool {
+        self.issue.details.closed_at.is_some()
+    }
+
     fn mutes(&self) -> bool {
-        self.issue.details.mute && !self.has_returned
+        self.issue.details.mute && !self.has_returned()
+    }
+
+    /// Whether it matters to a build of this track that started then.
+    fn matters(&self, track: &Track, started: Timestamp) -> bool {
+        let closed = self.issue.details.closed_at;
+        closed.is_none_or(|at| at.micros() < started.micros()) && self.matcher.fits_track(track)
     }
 }
 
-/// How long patterns were compared with failures.
+/// How long patterns were compared with failures, for one request.
 #[derive(Default)]
-struct Patience {
+pub(crate) struct Patience {
     spent: Duration,
     is_over: bool,
 }
 
 impl Patience {
+    /// Whether everything was compared.
+    pub(super) fn is_left(&self) -> bool {
+        !self.is_over
+    }
+
     /// Whether a pattern fits; none does once comparing took too long.
     fn fits(&mut self, compare: impl FnOnce() -> bool) -> bool {
         if self.is_over {
@@ -75,7 +89,6 @@ struct Explained {
 pub(crate) struct Known {
     /// Those that mute come first.
     issues: Vec<Relevant>,
-    patience: Patience,
     /// The places of the issues that fit each text. Most texts share one of a few sets.
     by_text: HashMap<FailureKey, Arc<[u16]>>,
     sets: HashSet<Arc<[u16]>>,
@@ -83,29 +96,18 @@ pub(crate) struct Known {
 }
 
 impl Known {
-    /// The issues in force, and those that were closed before the build started.
-    pub(super) fn read(
-        repository: &dyn Repository,
-        project: ProjectId,
-        (track, started): (&Track, Timestamp),
-    ) -> Answer<Self> {
+    /// The issues in force, and closed ones.
+    pub(super) fn read(repository: &dyn Repository, project: ProjectId) -> Answer<Self> {
         let now = Timestamp::now();
         let mut known = Self::default();
         for issue in repository.issues_to_compare(project)? {
-            let closed = issue.details.closed_at;
-            let has_returned = closed.is_some_and(|at| at.micros() < started.micros());
-            let matcher = issue.details.fitting.matcher();
-            if (has_returned || issue.details.is_in_force(now)) && matcher.fits_track(track) {
-                known.issues.push(Relevant { issue, has_returned, matcher });
+            if issue.details.closed_at.is_some() || issue.details.is_in_force(now) {
+                let matcher = issue.details.fitting.matcher();
+                known.issues.push(Relevant { issue, matcher });
             }
         }
         known.issues.sort_by_key(|of| !of.mutes());
         Ok(known)
-    }
-
-    /// Whether every failure was compared with every issue.
-    pub(super) fn is_whole(&self) -> bool {
-        !self.patience.is_over
     }
 
     /// The places of the issues that fit.
@@ -124,16 +126,16 @@ impl Known {
     /// Takes the text of failures.
     pub(super) fn hear(
         &mut self,
-        key: FailureKey,
-        failure: &TestFailure,
+        (key, failure): (FailureKey, &TestFailure),
         signature: Option<&Signature>,
+        patience: &mut Patience,
     ) {
         if self.issues.is_empty() {
             return;
         }
         let message = message(failure);
         let id = signature.map(|signature| signature.id.as_str());
-        let fit = Self::fitting(&self.issues, &mut self.patience, |matcher| {
+        let fit = Self::fitting(&self.issues, patience, |matcher| {
             matcher.fits_signature(id) && matcher.fits_message(Some(message))
         });
         let set = match self.sets.get(fit.as_slice()) {
@@ -147,18 +149,21 @@ impl Known {
         self.by_text.insert(key, set);
     }
 
-    /// Finds the issues that explain these failures, whose texts were taken.
-    pub(super) fn explain(
+    /// Finds the issues that explain these failures, whose texts were taken. `of` has the track and the
+    /// start of the build that each is from.
+    pub(super) fn explain<'a>(
         &mut self,
         repository: &dyn Repository,
         project: ProjectId,
         failures: impl Iterator<Item = (Item, Option<FailureKey>)>,
+        of: impl Fn(&Item) -> (&'a Track, Timestamp),
+        patience: &mut Patience,
     ) -> Answer<()> {
         if self.issues.is_empty() {
             return Ok(());
         }
         let wants_names = self.issues.iter().any(|of| of.matcher.wants_names());
-        let without_text: Arc<[u16]> = Self::fitting(&self.issues, &mut self.patience, |matcher| {
+        let without_text: Arc<[u16]> = Self::fitting(&self.issues, patience, |matcher| {
             matcher.fits_signature(None) && matcher.fits_message(None)
         })
         .into();
@@ -179,7 +184,7 @@ impl Known {
                     Item::Build => None,
                 };
                 let fit = text.and_then(|key| self.by_text.get(&key)).unwrap_or(&without_text);
-                let explained = explained(&self.issues, &mut self.patience, fit, name);
+                let explained = explained(&self.issues, patience, fit, (name, of(item)));
                 if !explained.shown.is_empty() {
                     self.by_item.insert(item.clone(), explained);
                 }
@@ -211,12 +216,12 @@ fn explained(
     issues: &[Relevant],
     patience: &mut Patience,
     fit: &[u16],
-    name: Option<&str>,
+    (name, (track, started)): (Option<&str>, (&Track, Timestamp)),
 ) -> Explained {
     let mut explained = Explained::default();
     for place in fit {
         let Some(of) = issues.get(usize::from(*place)) else { continue };
-        if !patience.fits(|| of.matcher.fits_name(name)) {
+        if !patience.fits(|| of.matters(track, started) && of.matcher.fits_name(name)) {
             continue;
         }
         explained.is_muted |= of.mutes();

@@ -38,8 +38,10 @@ pub(super) fn read(
         let is_same_variant = other.variant == track.variant && other.branch != track.branch;
         let limit = if is_same_variant { RECENT as u64 } else { 1 };
         let among = Among::Track(other.key());
-        let mut builds = repository.tracked_list(build.project, &among, None, limit)?;
+        let own = subject.builds().len() as u64;
+        let mut builds = repository.tracked_list(build.project, &among, None, limit + own)?;
         builds.retain(|build| !subject.is_own(build));
+        builds.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
         let cases = builds.iter().map(|build| build.tests.total).sum::<u64>();
         let (Some(newest), true) = (builds.first(), cases <= left) else { continue };
         left -= cases;

@@ -23,6 +23,8 @@ pub(crate) struct Subject<'a> {
 pub(crate) struct Together {
     /// The build that each failure is from.
     pub(crate) builds: HashMap<Item, BuildKey>,
+    /// Its place among the builds, and the number of cases and steps of those before it.
+    pub(super) places: HashMap<Item, (usize, u32)>,
     /// The builds of which nothing counts any more.
     pub(crate) superseded: Vec<BuildKey>,
     /// The tests that pass after a failure in an earlier build.
@@ -36,6 +38,12 @@ impl<'a> Subject<'a> {
 
     pub(super) fn builds(&self) -> &'a [Build] {
         self.of_commit.unwrap_or(std::slice::from_ref(self.build))
+    }
+
+    /// The build that a failure is from.
+    pub(super) fn build_of(&self, together: &Together, item: &Item) -> &'a Build {
+        let place = together.places.get(item).map(|(place, _)| *place);
+        place.and_then(|place| self.builds().get(place)).unwrap_or(self.build)
     }
 
     /// Whether a build is part of what is asked about, and so no evidence.
@@ -88,14 +96,34 @@ impl<'a> Subject<'a> {
             let comparison = Comparison::new(looked, &part.cases, &part.steps);
             return Ok((comparison, Together::default()));
         }
+        // Positions of different builds must not be equal, or their order would be that of arrival.
+        let (mut offsets, mut offset) = (Vec::with_capacity(parts.len()), 0u32);
+        for part in &mut parts {
+            offsets.push(offset);
+            part.cases
+                .iter_mut()
+                .for_each(|case| case.position = case.position.saturating_add(offset));
+            part.steps
+                .iter_mut()
+                .for_each(|step| step.position = step.position.saturating_add(offset));
+            let count = part.cases.len().max(part.steps.len());
+            offset = offset.saturating_add(u32::try_from(count).unwrap_or(u32::MAX / 2));
+        }
         let merged = Merged::of(&parts);
         let looked = Looked { is_bad_itself: merged.is_bad_itself, ..looked };
         let mut comparison = Comparison::new(looked, &merged.cases, &merged.steps);
         comparison.rerun(&merged.reran);
+        let hosts = merged.places.iter().map(|(item, place)| {
+            let host = self.builds().get(*place).and_then(|build| build.client.host_key());
+            (item.clone(), host.map(Into::into))
+        });
+        comparison.on_hosts(hosts.collect());
         let key = |place: usize| self.builds().get(place).map(Build::key);
-        let places = merged.places.into_iter();
+        let places = || merged.places.iter().map(|(item, place)| (item.clone(), *place));
+        let offset = |place: usize| offsets.get(place).copied().unwrap_or(0);
         let together = Together {
-            builds: places.filter_map(|(item, place)| Some((item, key(place)?))).collect(),
+            builds: places().filter_map(|(item, place)| Some((item, key(place)?))).collect(),
+            places: places().map(|(item, place)| (item, (place, offset(place)))).collect(),
             superseded: merged.superseded.into_iter().filter_map(key).collect(),
             reran: merged.reran,
         };
@@ -123,6 +151,7 @@ fn part(repository: &dyn Repository, build: &Build) -> Answer<Part> {
     Ok(Part {
         started: build.started,
         finished,
+        success,
         is_bad_itself: is_bad_itself(success, build.failed_steps, &build.tests)
             || (!success && build.failed_steps > failed),
         cases,

@@ -73,6 +73,8 @@ struct Series {
     project: ProjectId,
     track: TrackKey,
     builds: Vec<Tracked>,
+    /// The last build that was listed: those that belong to what is asked about are left out.
+    listed: Option<BuildId>,
     /// Whether the track begins with the last of them.
     is_whole: bool,
     /// The first build of each side.
@@ -139,25 +141,28 @@ impl<'a> Windows<'a> {
         for build in subject.builds() {
             windows.places.insert(build.id, (build.key(), build.started));
         }
-        let series = |project, track, builds, sides| Series {
+        let series = |project, track, (builds, listed), sides| Series {
             project,
             track,
             builds,
+            listed: Some(listed),
             is_whole: false,
             sides,
             pushed: 0,
             steps: 0,
             cases: 0,
         };
-        let mut own = series(build.project, track.key(), Vec::new(), vec![(Side::Own, 0)]);
-        windows.fill(&mut own, Some(build.id))?;
+        let (none, sides) = ((Vec::new(), build.id), vec![(Side::Own, 0)]);
+        let mut own = series(build.project, track.key(), none, sides);
+        windows.fill(&mut own)?;
         if let Some(Found { project, build: found }) = baseline {
             let nth = own.builds.iter().position(|build| build.id == found.id);
             match nth.filter(|_| project.id == build.project) {
                 // Builds of one track are read once.
                 Some(nth) => own.sides.insert(0, (Side::Baseline, nth)),
                 None => {
-                    let (builds, sides) = (vec![found.clone()], vec![(Side::Baseline, 0)]);
+                    let builds = (vec![found.clone()], found.id);
+                    let sides = vec![(Side::Baseline, 0)];
                     let mut of_baseline = series(project.id, found.track.key(), builds, sides);
                     windows.push_all(&mut of_baseline)?;
                     windows.baseline = Some(of_baseline);
@@ -188,9 +193,10 @@ impl<'a> Windows<'a> {
     }
 
     /// Reads a page more of a track.
-    fn fill(&mut self, series: &mut Series, before: Option<BuildId>) -> Answer<()> {
+    fn fill(&mut self, series: &mut Series) -> Answer<()> {
         let among = Among::Track(series.track);
-        let more = self.repository.tracked_list(series.project, &among, before, PAGE)?;
+        let more = self.repository.tracked_list(series.project, &among, series.listed, PAGE)?;
+        series.listed = more.last().map(|build| build.id).or(series.listed);
         series.is_whole = (more.len() as u64) < PAGE;
         series.builds.extend(more.into_iter().filter(|build| !self.subject.is_own(build)));
         Ok(())
@@ -198,8 +204,7 @@ impl<'a> Windows<'a> {
 
     fn fill_up_to(&mut self, series: &mut Series, builds: usize) -> Answer<()> {
         while series.builds.len() < builds && !series.is_whole {
-            let before = series.builds.last().map(|build| build.id);
-            self.fill(series, before)?;
+            self.fill(series)?;
         }
         Ok(())
     }

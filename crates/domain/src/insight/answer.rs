@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use super::elsewhere::Elsewhere;
 use super::flaky::Flaky;
-use super::items::{Class, FailureKey, Item};
+use super::items::{Class, FailureKey, Item, is_mass_failure};
 use super::slower::Slow;
 use super::streak::Since;
-use crate::{BuildId, TestStatus};
+use crate::{BuildId, TestStatus, TestSummary};
 
 /// A failure of a build.
 #[derive(Debug, Clone)]
@@ -72,6 +72,8 @@ pub struct Answer<S> {
     pub slower: Vec<(Placed, Slow)>,
     /// Number of tests of the build.
     pub tests: u64,
+    /// Number of them that were not skipped.
+    pub ran: u64,
     /// Number of tests that ran in the newest build of the baseline's window that ran any.
     pub ran_before: u64,
 }
@@ -102,6 +104,13 @@ impl<S> Answer<S> {
     /// Number of failures of a class.
     pub fn count(&self, class: Class) -> u64 {
         self.failures.iter().filter(|failure| failure.class == class).count() as u64
+    }
+
+    /// Whether at least half of the tests failed, and at least twenty ran.
+    pub fn is_mass_failure(&self) -> bool {
+        let is_test = |failure: &&Failure<S>| matches!(failure.item, Item::Test(_));
+        let failed = self.failures.iter().filter(is_test).count() as u64;
+        is_mass_failure(&TestSummary { total: self.ran, failed, ..TestSummary::default() })
     }
 
     /// Number of missing tests.

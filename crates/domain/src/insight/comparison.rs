@@ -55,6 +55,8 @@ pub struct Comparison {
     others: Vec<Other>,
     /// The place among the baseline's runs of the newest in which a test ran.
     reference: Option<usize>,
+    /// The host of each failure, where they may be of several builds.
+    hosts: Option<HashMap<Item, Option<Arc<str>>>>,
 }
 
 impl Comparison {
@@ -93,7 +95,13 @@ impl Comparison {
             own: Vec::new(),
             others: Vec::new(),
             reference: None,
+            hosts: None,
         }
+    }
+
+    /// Says on which host each failure was, if the builds of a commit are compared as one.
+    pub fn on_hosts(&mut self, hosts: HashMap<Item, Option<Arc<str>>>) {
+        self.hosts = Some(hosts);
     }
 
     /// Says which tests of the build pass after a failure in an earlier build of its commit. Before any
@@ -301,6 +309,7 @@ impl Comparison {
             new_flaky: Vec::new(),
             slower: Vec::new(),
             tests: self.tests.values().filter(|subject| subject.now.is_some()).count() as u64,
+            ran: self.tests.values().filter(|subject| subject.is_here_and_ran()).count() as u64,
             ran_before: 0,
         };
         let tests = self.tests.iter().map(|(test, subject)| (Item::Test(*test), subject));

@@ -17,6 +17,8 @@ pub struct Part {
     pub cases: Vec<Case>,
     /// Its steps.
     pub steps: Vec<StepRun>,
+    /// Whether it succeeded; of no meaning while it runs.
+    pub success: bool,
     /// See [`super::is_bad_itself`].
     pub is_bad_itself: bool,
 }
@@ -48,13 +50,16 @@ struct Left<T> {
 
 /// Whether a run in this build says nothing any more, as another build ran the item later.
 ///
-/// `ran` has the places of the builds in which it ran and was not skipped. Builds that start at the same
-/// moment as another ends are in the order of their places.
+/// `ran` has the places of the builds in which it ran and was not skipped. Of two builds that took no time
+/// at the same moment, the one with the later place supersedes the other.
 fn is_superseded(parts: &[Part], ran: &[usize], place: usize) -> bool {
-    let Some(end) = parts.get(place).and_then(|part| part.finished) else { return false };
-    ran.iter().any(|later| {
-        *later > place
-            && parts.get(*later).is_some_and(|part| part.started.micros() >= end.micros())
+    let Some(part) = parts.get(place) else { return false };
+    let follows = |later: &Part, earlier: &Part| {
+        earlier.finished.is_some_and(|end| later.started.micros() >= end.micros())
+    };
+    ran.iter().any(|other| {
+        let Some(later) = parts.get(*other).filter(|_| *other != place) else { return false };
+        follows(later, part) && (!follows(part, later) || *other > place)
     })
 }
 
@@ -164,7 +169,11 @@ impl Merged {
     }
 
     fn add_itself(&mut self, parts: &[Part], counts: &mut [bool]) {
-        let finished = parts.iter().enumerate().filter(|(_, part)| part.finished.is_some());
+        // A build that failed for a reason that it tells neither failed by itself nor repairs that.
+        let finished = parts
+            .iter()
+            .enumerate()
+            .filter(|(_, part)| part.finished.is_some() && (part.success || part.is_bad_itself));
         let runs = finished.map(|(place, part)| (place, part.is_bad_itself)).collect();
         let status = |is_bad: &bool| if *is_bad { TestStatus::Failed } else { TestStatus::Passed };
         let mut of_itself = vec![false; parts.len()];

@@ -53,6 +53,11 @@ impl Subject {
         self.now.is_some_and(|now| now.status.is_bad())
     }
 
+    /// Whether it ran in the build.
+    pub(super) fn is_here_and_ran(&self) -> bool {
+        self.now.is_some_and(|now| now.status != TestStatus::Skipped)
+    }
+
     /// Whether its whole past is needed.
     pub(super) fn is_of_interest(&self) -> bool {
         let was_bad = || self.before.is_some_and(|before| before.status.is_bad());

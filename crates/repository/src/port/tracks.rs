@@ -57,6 +57,17 @@ pub struct Begun {
     pub success: Option<bool>,
 }
 
+/// A build of a branch, as far as its commit and its variant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ran {
+    /// The build.
+    pub build: BuildId,
+    /// Its commit.
+    pub revision: Option<String>,
+    /// Its variant.
+    pub variant: String,
+}
+
 /// Which finished builds of a project to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Among {
@@ -106,20 +117,21 @@ pub trait Tracks {
         of: &OfBranch<'_>,
         limit: u64,
     ) -> Result<Vec<Build>>;
-    /// The newest builds of a commit, running ones included, the newest first.
+    /// The newest builds of a commit, running ones included, the newest first: those sent with
+    /// credentials, or all if there are none.
     fn revision_builds(&self, project: ProjectId, revision: &str, limit: u64)
     -> Result<Vec<Build>>;
     /// The first two commits of the project that begin with this text, in byte order.
     fn revisions_like(&self, project: ProjectId, start: &str) -> Result<Vec<String>>;
     /// The newest builds of a branch before a build, the newest first, as with
-    /// [`Tracks::branch_newest`]: the commit and the variant of each.
+    /// [`Tracks::branch_newest`].
     fn branch_revisions(
         &self,
         project: ProjectId,
         of: &OfBranch<'_>,
         before: BuildId,
         limit: u64,
-    ) -> Result<Vec<(Option<String>, String)>>;
+    ) -> Result<Vec<Ran>>;
     /// The first of these branches that has a finished build, sent with credentials or without.
     fn branch_with_finished(
         &self,

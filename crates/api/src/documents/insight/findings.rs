@@ -74,13 +74,14 @@ pub(in crate::documents) fn baseline(
 }
 
 impl Read {
-    /// What was found in all variants. `missing` is the number of variants that are not there.
+    /// What was found in all variants. `missing` is the number of variants that are not there, and
+    /// `is_cut` tells that some builds were left out.
     pub(in crate::documents) fn findings(
         &self,
         view: View<'_>,
         project: &Project,
         wanted: &Wanted,
-        missing: u64,
+        (missing, is_cut): (u64, bool),
     ) -> Findings {
         let insights = || self.variants.iter().map(|variant| &variant.insight);
         let total = insights().map(counts).reduce(|mut total, counts| {
@@ -96,7 +97,7 @@ impl Read {
         Findings {
             counts: total.unwrap_or_default(),
             mass_failure: self.variants.iter().any(|variant| variant.is_mass_failure),
-            gate: self.gate(&wanted.gate.limits(&project.tracking.gate), missing),
+            gate: self.gate(&wanted.gate.limits(&project.tracking.gate), (missing, is_cut)),
             failures: self
                 .shown
                 .iter()
@@ -112,13 +113,13 @@ impl Read {
             window: WindowDocument {
                 builds: window as u64,
                 of: of.map(|found| found.build.track.key().to_string()),
-                complete: insights().all(|insight| insight.is_complete),
+                complete: !is_cut && insights().all(|insight| insight.is_complete),
             },
         }
     }
 
     /// Each variant is judged by itself, and the numbers of those that exceed a rule add up.
-    fn gate(&self, limits: &[(Rule, Limit)], missing: u64) -> GateDocument {
+    fn gate(&self, limits: &[(Rule, Limit)], (missing, is_cut): (u64, bool)) -> GateDocument {
         let mut verdict = Verdict::Pass;
         let mut reasons: Vec<ReasonDocument> = Vec::new();
         for Variant { name, insight, .. } in &self.variants {
@@ -131,6 +132,7 @@ impl Read {
             for (rule, limit, count) in exceeded {
                 let text = match name {
                     Some(name) if self.variants.len() > 1 => {
+                        let name = if name.is_empty() { "no variant" } else { name };
                         format!("{name}: {}", insight.reason(rule, count))
                     }
                     _ => insight.reason(rule, count),
@@ -147,6 +149,10 @@ impl Read {
                 _ => format!("{missing} variants have no build of this commit"),
             };
             add(&mut reasons, (*rule, *limit, missing), text);
+        }
+        // What was left out may have failed.
+        if is_cut && verdict == Verdict::Pass {
+            verdict = Verdict::Undecided;
         }
         let place = |reason: &ReasonDocument| {
             Rule::ALL.iter().position(|rule| rule.as_str() == reason.rule)
@@ -375,6 +381,6 @@ pub(in crate::documents) fn known(of: &Relevant) -> KnownDocument {
         url: details.url.as_ref().map(ToString::to_string),
         mute: details.mute,
         expires: details.expires.map(Timestamp::to_rfc2822),
-        returned: of.has_returned,
+        returned: of.has_returned(),
     }
 }

@@ -10,6 +10,11 @@ stories! {
     a_commit_is_found_by_how_it_begins,
     a_running_build_leaves_a_commit_undecided,
     builds_without_credentials_do_not_count_for_a_commit_with,
+    a_commit_with_many_builds_is_read_whole,
+    the_order_of_arrival_of_a_commits_builds_does_not_matter,
+    issues_explain_failures_of_the_builds_that_they_fit,
+    a_commit_is_not_its_own_baseline,
+    what_is_said_of_a_failure_is_said_of_its_own_build,
 }
 
 impl Story {
@@ -211,4 +216,108 @@ fn builds_without_credentials_do_not_count_for_a_commit_with(story: &Story) {
     let found = story.commit(H1, "");
     assert_eq!((&found["builds"][0]["id"], &found["success"]), (&json!("s1"), &json!(true)));
     assert_eq!(found["builds"].as_array().unwrap().len(), 1);
+}
+
+fn a_commit_with_many_builds_is_read_whole(story: &Story) {
+    story.build("m1", 0, "main", "a:P");
+    let on = json!({"branch": "x", "commit": H1});
+    story.during("s0", [1, 500], on.clone(), "a:F");
+    for n in 0..110 {
+        story.during(&format!("s{}", n + 1), [2 + n, 500], on.clone(), "b:P");
+    }
+    // Builds without credentials push none of them out.
+    let body = json!({"success": true, "started": "2026-01-01T08:30:00Z", "client": on});
+    for _ in 0..3 {
+        story.server.build("pony", &body.to_string());
+    }
+    // Neither does another track's beginning, nor are newer builds of the track older ones.
+    for n in 0..3 {
+        story.during(&format!("y{n}"), [400 + n, 500], json!({"branch": "x", "commit": H2}), "a:F");
+    }
+    let found = story.commit(H1, "");
+    assert_eq!(told(&found), told_as("a new", "fail(new)"));
+    assert_eq!(
+        (&found["failures"][0]["build"], &found["failures"][0]["since"]["build"]),
+        (&json!("s0"), &json!("s0"))
+    );
+    assert_eq!(found["builds"].as_array().unwrap().len(), 100);
+    assert_eq!(found["window"]["complete"], true);
+}
+
+fn the_order_of_arrival_of_a_commits_builds_does_not_matter(story: &Story) {
+    story.build("m1", 0, "main", "z:P");
+    let told_of = |commit: &str, reversed: bool| {
+        let on = json!({"branch": "x", "commit": commit});
+        let first = || story.during(&format!("{commit}-1"), [5, 5], on.clone(), "b:F a:F");
+        let second = || story.during(&format!("{commit}-2"), [5, 7], on.clone(), "c:F b:P");
+        if reversed {
+            second();
+            first();
+        } else {
+            first();
+            second();
+        }
+        let found = story.commit(commit, "");
+        let mut names: Vec<_> =
+            found["failures"].as_array().unwrap().iter().map(|of| of["name"].clone()).collect();
+        names.sort_by_key(Value::to_string);
+        (names, found["passed_on_rerun"].clone(), found["gate"]["verdict"].clone())
+    };
+    let one = told_of(H1, false);
+    assert_eq!(one.0, [json!("s::a"), json!("s::c")]);
+    assert_eq!(one.1[0]["name"], "s::b");
+    assert_eq!(told_of(H2, true), one);
+}
+
+fn issues_explain_failures_of_the_builds_that_they_fit(story: &Story) {
+    story.build("m1", 0, "main", "a:P");
+    story.during("s0", [1, 9], json!({"branch": "f", "commit": H1}), "a:F");
+    let issue = json!({"title": "g", "match": {"test": "s::a", "branch": "g"}, "mute": true});
+    let path = "/pony/issues";
+    assert_eq!(story.server.as_user("ann").send("POST", path, &issue.to_string()).status, 201);
+    assert_eq!(told(&story.commit(H1, "")).1, "fail(new)");
+    // A green build of the commit on that branch mutes nothing.
+    story.during("s1", [2, 9], json!({"branch": "g", "commit": H1}), "b:P");
+    let found = story.commit(H1, "");
+    assert_eq!(
+        (told(&found).1.as_str(), &found["failures"][0]["known"]),
+        ("fail(new)", &json!([]))
+    );
+}
+
+fn a_commit_is_not_its_own_baseline(story: &Story) {
+    story.build("m1", 0, "main", "a:P");
+    let on = json!({"branch": "x", "commit": H1});
+    story.during("s0", [1, 9], on.clone(), "a:F");
+    story.during("s1", [2, 9], on, "b:P");
+    for own in ["s0", "s1"] {
+        let path = format!("/pony/revisions/{H1}?baseline=build:{own}");
+        assert_eq!(story.server.get(&path).status, 400, "{own}");
+    }
+    assert_eq!(told(&story.commit(H1, "?baseline=build:m1")).1, "fail(new)");
+}
+
+fn what_is_said_of_a_failure_is_said_of_its_own_build(story: &Story) {
+    let on = |host: &str, commit: &str| json!({"branch": "x", "host": host, "commit": commit});
+    for n in 0..6 {
+        let (host, letter) = if n % 2 == 0 { ("ci-1", "F") } else { ("ci-2", "P") };
+        story.during(
+            &format!("b{n}"),
+            [n, n],
+            on(host, &format!("0000000{n}")),
+            &format!("a:{letter}"),
+        );
+    }
+    story.during("s0", [10, 20], on("ci-1", H1), "a:F");
+    story.during("s1", [11, 20], on("ci-2", H1), "b:P");
+    let found = story.commit(H1, "?baseline=previous");
+    assert_eq!(found["failures"][0]["host_suspect"], "ci-1");
+    // Whether most of the tests failed is a question about all builds.
+    let all =
+        |letter: &str| (0..20).map(|n| format!("t{n}:{letter}")).collect::<Vec<_>>().join(" ");
+    story.during("w0", [30, 40], on("ci-1", H2), &all("F"));
+    story.during("w1", [31, 40], on("ci-1", H2), "other:P");
+    assert_eq!(story.commit(H2, "")["mass_failure"], true);
+    story.during("w2", [40, 41], on("ci-1", H2), &all("P"));
+    assert_eq!(story.commit(H2, "")["mass_failure"], false);
 }

@@ -7,7 +7,9 @@ use crate::insight::{Merged, Part};
 fn part(from: i64, to: i64, letters: &str) -> Part {
     let at = |second: i64| Timestamp::from_parts(second * 1_000_000, 0).unwrap();
     let (cases, steps) = (cases(letters), Vec::new());
-    Part { started: at(from), finished: Some(at(to)), cases, steps, is_bad_itself: false }
+    let success = !cases.iter().any(|case| case.status.is_bad());
+    let (started, finished) = (at(from), Some(at(to)));
+    Part { started, finished, cases, steps, success, is_bad_itself: false }
 }
 
 /// The statuses of the tests, in order.
@@ -35,6 +37,8 @@ fn a_rerun_repairs_and_builds_side_by_side_add_up() {
     // A skipped run repairs nothing, and a failure in the rerun is no repair.
     assert_eq!(of(&[part(0, 1, "FS"), part(1, 2, "SP")]), ("FP".to_owned(), vec![], vec![]));
     assert_eq!(of(&[part(0, 1, "F"), part(1, 2, "G")]), ("G".to_owned(), vec![], vec![0]));
+    // A build that ends at once is followed by one that starts then, whichever came first.
+    assert_eq!(of(&[part(1, 3, "P"), part(1, 1, "F")]), ("P".to_owned(), vec![0], vec![1]));
     // Of two builds that took no time, the later one counts.
     assert_eq!(of(&[part(1, 1, "F"), part(1, 1, "P")]), ("P".to_owned(), vec![0], vec![0]));
     let running = Part { finished: None, ..part(0, 0, "F") };
@@ -51,9 +55,10 @@ fn each_failure_is_of_the_build_that_had_it() {
 
 #[test]
 fn steps_and_the_build_itself_are_repaired_likewise() {
-    let with = |mut part: Part, steps: Vec<StepRun>, is_bad_itself| {
+    let with = |mut part: Part, steps: Vec<StepRun>, is_bad_itself: bool| {
         part.steps = steps;
-        Part { is_bad_itself, ..part }
+        let success = part.success && !is_bad_itself && part.steps.iter().all(|step| step.success);
+        Part { is_bad_itself, success, ..part }
     };
     let step = |success, bad| super::step(0, "make", success, Some(bad));
     let merged = Merged::of(&[
@@ -73,6 +78,9 @@ fn steps_and_the_build_itself_are_repaired_likewise() {
     };
     assert!(itself(false).is_bad_itself && !itself(true).is_bad_itself);
     assert_eq!((itself(true).superseded, itself(false).superseded), (vec![0], vec![]));
+    // A later build that failed for another reason repairs nothing.
+    let first = with(part(0, 1, ""), Vec::new(), true);
+    assert!(Merged::of(&[first, part(1, 2, "F")]).is_bad_itself);
 }
 
 #[test]

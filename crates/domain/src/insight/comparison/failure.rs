@@ -111,7 +111,7 @@ impl Comparison {
             first_seen: self.first_seen(subject, is_same(now, signatures)),
             flaky,
             elsewhere: elsewhere(subject, &self.others, is_same(now, signatures)),
-            host_suspect: self.host_suspect(subject),
+            host_suspect: self.host_suspect(&item, subject),
             item,
         }
     }
@@ -131,8 +131,11 @@ impl Comparison {
 
     /// The host on which all bad runs of an item in its own track were, at least three, if it has no
     /// good run there and at least three on other hosts.
-    fn host_suspect(&self, subject: &Subject) -> Option<Arc<str>> {
-        let host = self.looked.host.as_ref()?;
+    fn host_suspect(&self, item: &Item, subject: &Subject) -> Option<Arc<str>> {
+        let host = match &self.hosts {
+            Some(hosts) => hosts.get(item)?.as_ref()?,
+            None => self.looked.host.as_ref()?,
+        };
         let past = subject.own.iter().take_while(|past| past.run < WINDOW);
         let (mut bad, mut good_elsewhere) = (1, 0);
         for past in past {

@@ -20,7 +20,7 @@ use crate::store::clock;
 use crate::store::columns::{At, Id, instant, plain};
 use crate::store::fault::{Fault, Outcome};
 use crate::store::schema::{build, build_tag, step, strip, track};
-use crate::{Among, Begun, KnownTrack, OfBranch, Result, Tracked, Tracks, Updated};
+use crate::{Among, Begun, KnownTrack, OfBranch, Ran, Result, Tracked, Tracks, Updated};
 use branches::{active, begun, expect, find, like, newest, of_revision, revisions, with_finished};
 use untracked::{are_complete, more};
 
@@ -235,7 +235,7 @@ impl Tracks for Store {
         of: &OfBranch<'_>,
         before: BuildId,
         limit: u64,
-    ) -> Result<Vec<(Option<String>, String)>> {
+    ) -> Result<Vec<Ran>> {
         self.read(|conn| revisions(conn, project, of, before, limit))
     }
     fn branch_with_finished(

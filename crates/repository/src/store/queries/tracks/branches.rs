@@ -15,7 +15,7 @@ use crate::store::clock;
 use crate::store::columns::{At, Id, instant, plain};
 use crate::store::fault::{Fault, Outcome};
 use crate::store::schema::{build, track};
-use crate::{Begun, KnownTrack, OfBranch, Updated};
+use crate::{Begun, KnownTrack, OfBranch, Ran, Updated};
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = track)]
@@ -60,14 +60,17 @@ pub(super) fn revisions(
     of: &OfBranch<'_>,
     before: BuildId,
     limit: u64,
-) -> Outcome<Vec<(Option<String>, String)>> {
+) -> Outcome<Vec<Ran>> {
     let ids = newest_ids(conn, project, of, Some(before), limit)?;
-    let rows: Vec<(Option<String>, Option<String>)> = build::table
+    let rows: Vec<(Id, Option<String>, Option<String>)> = build::table
         .filter(build::project_id.eq(project.0).and(build::id.eq_any(ids)))
         .order(build::id.desc())
-        .select((build::revision, of_track("variant")))
+        .select((build::id, build::revision, of_track("variant")))
         .load(conn)?;
-    Ok(rows.into_iter().filter_map(|(revision, variant)| Some((revision, variant?))).collect())
+    let run = |(id, revision, variant): (Id, Option<String>, Option<String>)| {
+        Some(Ran { build: BuildId(id.0), revision, variant: variant? })
+    };
+    Ok(rows.into_iter().filter_map(run).collect())
 }
 
 pub(super) fn of_revision(
@@ -76,12 +79,17 @@ pub(super) fn of_revision(
     revision: &str,
     limit: u64,
 ) -> Outcome<Vec<Build>> {
-    let ids: Vec<Id> = build::table
-        .filter(build::project_id.eq(project.0).and(build::revision.eq(plain(revision))))
-        .order(build::id.desc())
-        .limit(i64::try_from(limit).unwrap_or(i64::MAX))
-        .select(build::id)
-        .load(conn)?;
+    let of_it = || {
+        build::table
+            .filter(build::project_id.eq(project.0).and(build::revision.eq(plain(revision))))
+            .order(build::id.desc())
+            .limit(i64::try_from(limit).unwrap_or(i64::MAX))
+            .select(build::id)
+    };
+    let mut ids: Vec<Id> = of_it().filter(build::sender_id.is_not_null()).load(conn)?;
+    if ids.is_empty() {
+        ids = of_it().load(conn)?;
+    }
     in_order(conn, project, ids)
 }
 
