@@ -118,6 +118,17 @@ pub(crate) struct IssueLine {
     pub(crate) updated_at: At,
 }
 
+/// When the builds of a track are expected, if its owner says so.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct TrackLine {
+    pub(crate) kind: String,
+    pub(crate) project: String,
+    pub(crate) variant: String,
+    pub(crate) branch: String,
+    pub(crate) credited: bool,
+    pub(crate) expected: String,
+}
+
 #[derive(Serialize, Deserialize)]
 pub(crate) struct TypeLine {
     pub(crate) kind: String,

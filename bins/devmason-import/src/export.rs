@@ -5,15 +5,16 @@ use std::io::{BufWriter, Write};
 
 use anyhow::Result;
 use devmason_domain::{
-    AccountId, Build, Issue, IssueDetails, Outcome, PageRequest, PlainText, Project,
+    AccountId, Build, Expected, Issue, IssueDetails, Outcome, PageRequest, PlainText, Project,
+    Track,
 };
-use devmason_repository::{BuildQuery, Listing, Repository, Scope, Start, TestQuery};
+use devmason_repository::{BuildQuery, KnownTrack, Listing, Repository, Scope, Start, TestQuery};
 use indicatif::ProgressBar;
 use serde::Serialize;
 
 use crate::dump::{
-    BuildLine, ComponentLine, IssueLine, ProjectLine, StepLine, TagLine, TestLine, TypeLine,
-    UserLine, raw,
+    BuildLine, ComponentLine, IssueLine, ProjectLine, StepLine, TagLine, TestLine, TrackLine,
+    TypeLine, UserLine, raw,
 };
 
 /// Objects read at once.
@@ -124,6 +125,14 @@ pub(crate) fn whole(repository: &dyn Repository, to: impl Write, bar: &ProgressB
     for project in &projects {
         builds(repository, project, &mut out, bar)?;
     }
+    for project in &projects {
+        // Behind the builds, which make the tracks.
+        for known in repository.track_active(project.id, u64::MAX)? {
+            if known.expected != Expected::Learned {
+                out.line(&track(project, known))?;
+            }
+        }
+    }
     for tag in all(|offset| Ok(repository.tag_query(&listing(offset))?.items))? {
         out.line(&TagLine {
             kind: "tag".to_owned(),
@@ -135,6 +144,18 @@ pub(crate) fn whole(repository: &dyn Repository, to: impl Write, bar: &ProgressB
     }
     bar.finish_and_clear();
     Ok(out.file.flush()?)
+}
+
+fn track(project: &Project, of: KnownTrack) -> TrackLine {
+    let Track { variant, branch, is_credited } = of.track;
+    TrackLine {
+        kind: "track".to_owned(),
+        project: project.slug.to_string(),
+        variant,
+        branch,
+        credited: is_credited,
+        expected: of.expected.to_string(),
+    }
 }
 
 fn issue(project: &Project, of: Issue) -> IssueLine {

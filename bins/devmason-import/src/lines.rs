@@ -9,7 +9,7 @@ use std::str::FromStr;
 use anyhow::{Context, Result, anyhow};
 use devmason_domain::{
     AccountId, BuildId, ClientRecord, ComponentDetails, Digest, Fitting, Invalid, IssueDetails,
-    PasswordHash, PlainText, Project, Report, Slug, Tag, Timestamp, Username,
+    PasswordHash, PlainText, Project, Report, Slug, Tag, Timestamp, Track, Username,
 };
 use devmason_hypermedia::document::{IncomingBuild, parse};
 use devmason_repository::{
@@ -22,8 +22,8 @@ use uuid::Uuid;
 
 use crate::batch::Batch;
 use crate::dump::{
-    At, BuildLine, ComponentLine, IssueLine, Kind, ProjectLine, TagLine, TypeLine, UserLine, id,
-    object, outcome,
+    At, BuildLine, ComponentLine, IssueLine, Kind, ProjectLine, TagLine, TrackLine, TypeLine,
+    UserLine, id, object, outcome,
 };
 use crate::export::{all, listing};
 use crate::{Cli, Counts, say};
@@ -147,6 +147,7 @@ impl Lines<'_> {
             Some("project") => self.project(read(text)?),
             Some("issue") => self.issue(read(text)?),
             Some("build") => self.build(read(text)?),
+            Some("track") => self.track(read(text)?),
             Some("tag") => self.tag(read(text)?),
             Some(other) => Err(anyhow!("kind: unknown kind '{other}'")),
             None => {
@@ -375,6 +376,24 @@ impl Lines<'_> {
             }
         }
         Ok(known)
+    }
+
+    fn track(&mut self, line: TrackLine) -> Result<()> {
+        // Its builds come before it.
+        self.batch.store()?;
+        let project = self.find_project(&line.project)?;
+        let track =
+            Track { variant: line.variant, branch: line.branch, is_credited: line.credited };
+        let expected = line.expected.parse().context("expected")?;
+        let known = self.repository.track_find(project.id, track.key())?;
+        let known = known.context("no build of this track")?;
+        if known.expected == expected {
+            self.batch.counts.known += 1;
+            return Ok(());
+        }
+        self.repository.track_expect(project.id, track.key(), expected, None)?;
+        self.batch.counts.new += 1;
+        Ok(())
     }
 
     fn tag(&mut self, line: TagLine) -> Result<()> {

@@ -188,6 +188,9 @@ fn fill(database: &TestDatabase) {
         server.send("ann", "POST", "/pony/issues", issue);
     }
     server.send("ann", "PUT", "/pony", r#"{"name":"Pony, of course","triage":"authenticated"}"#);
+    let tracks = server.get("/pony/tracks");
+    let track = tracks["tracks"][0]["track"]["key"].as_str().unwrap();
+    server.send("ann", "PUT", &format!("/pony/tracks/{track}"), r#"{"expected":"26h"}"#);
     server.send("", "POST", "/free/builds", r#"{"success":true}"#);
     let junit = Request::new(&server.address, "POST", "/free/builds?tag=unit")
         .header("Content-Type", "text/xml");
@@ -211,11 +214,11 @@ fn a_store_that_is_moved_to_the_other_database_and_back_is_the_same() {
     let mut dumps = vec![done(&stores[0], &["export"], b"").0];
     for store in &stores[1..] {
         let (_, said) = done(store, &["import"], dumps.last().unwrap());
-        assert!(said.contains("15 imported, 0 already present, 0 skipped"), "{said}");
+        assert!(said.contains("16 imported, 0 already present, 0 skipped"), "{said}");
         dumps.push(done(store, &["export"], b"").0);
     }
     let lines = |dump: &[u8]| String::from_utf8(dump.to_vec()).unwrap();
-    assert_eq!(lines(&dumps[0]).lines().count(), 18);
+    assert_eq!(lines(&dumps[0]).lines().count(), 19);
     assert_eq!(lines(&dumps[1]), lines(&dumps[0]));
     assert_eq!(lines(&dumps[2]), lines(&dumps[0]));
     // They also look the same to clients, and passwords still work.
@@ -236,7 +239,7 @@ fn an_import_that_was_cut_off_goes_on_and_stores_nothing_twice() {
     assert_eq!(cut.status.code(), Some(1));
     done(&to, &["import"], &dump);
     let (_, said) = done(&to, &["import"], &dump);
-    assert!(said.contains("0 imported, 15 already present, 0 skipped"), "{said}");
+    assert!(said.contains("0 imported, 16 already present, 0 skipped"), "{said}");
     assert_eq!(done(&to, &["export"], b"").0, dump);
 }
 

@@ -4,7 +4,7 @@ use actix_web::HttpResponse;
 use devmason_domain::{BuildKey, Slug};
 use devmason_pages::InsightPage;
 
-use super::{LONGEST, may_triage, pager};
+use super::{LONGEST, pager, shown};
 use crate::call::Call;
 use crate::documents::insight;
 use crate::error::ApiError;
@@ -20,7 +20,7 @@ pub(crate) async fn get(
         Found::New(page) => page,
     };
     let pager = pager(call, &page.list, String::new());
-    let of = (&page.document, may_triage(call, &page.project));
-    let shown = InsightPage::new(call.site(), &page.project, &page.build, of, pager);
-    call.paged(&page.etag, &shown.map_err(|error| ApiError::Unwritable(error.to_string()))?)
+    let of = (&page.document, shown(call, &page.project));
+    let html = InsightPage::new(call.site(), &page.project, &page.build, of, pager);
+    call.paged(&page.etag, &html.map_err(|error| ApiError::Unwritable(error.to_string()))?)
 }

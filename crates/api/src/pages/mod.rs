@@ -17,7 +17,7 @@ pub(crate) mod users;
 use actix_web::HttpResponse;
 use devmason_domain::Project;
 use devmason_hypermedia::{ListLinks, Method, Operation, Subject};
-use devmason_pages::Pager;
+use devmason_pages::{Pager, Shown};
 
 use crate::call::Call;
 use crate::documents::lists::ListOf;
@@ -133,6 +133,11 @@ pub(crate) async fn find(
 pub(super) fn may_triage(call: &Call<'_>, project: &Project) -> bool {
     let methods = call.view().methods(Subject::Issues(project));
     call.session.is_some() && methods.contains(&Method::Post)
+}
+
+/// What a page of an insight depends on besides the insight.
+fn shown<'a>(call: &'a Call<'_>, project: &Project) -> Shown<'a> {
+    Shown { may_triage: may_triage(call, project), gate: call.params.first("gate") }
 }
 
 /// The links of a range of a list.

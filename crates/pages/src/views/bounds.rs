@@ -218,8 +218,14 @@ fn a_page_has_a_bound_whatever_it_shows() {
         sizes.push(("build", rendered(&page).unwrap().len()));
     }
     let of = insight(100, &full_test_name(&test(0).suite, &name), &big);
-    let page =
-        InsightPage::new(site(), &project, &builds[0], (&of, true), Pager::default()).unwrap();
+    let page = InsightPage::new(
+        site(),
+        &project,
+        &builds[0],
+        (&of, Shown { may_triage: true, gate: None }),
+        Pager::default(),
+    )
+    .unwrap();
     let size = rendered(&page).unwrap().len();
     assert!(size < 1 << 20, "{size}");
     sizes.push(("insight", size));

@@ -5,7 +5,7 @@ use devmason_domain::{Build, Project, Step};
 use devmason_hypermedia::document::InsightDocument;
 
 use super::step::{Room, step_html, unread_step_html};
-use super::{Member, Page, counts, insight_html, members};
+use super::{Member, Page, Shown, counts, insight_html, members};
 use crate::Standing;
 use crate::site::{Site, When, duration, micros_of};
 
@@ -114,7 +114,13 @@ impl<'a> BuildPage<'a> {
             tests: counts(build),
             previous: parts.previous.map(|build| site.build(&project.slug, build)),
             next: parts.next.map(|build| site.build(&project.slug, build)),
-            insight: insight_html(&site, project, build, of, parts.may_triage)?,
+            insight: insight_html(
+                &site,
+                project,
+                build,
+                of,
+                Shown { may_triage: parts.may_triage, gate: None },
+            )?,
             more_failures: failures.saturating_sub(of.findings.failures.len() as u64),
             steps: shown,
             more_steps,

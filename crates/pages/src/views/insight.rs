@@ -39,10 +39,20 @@ pub(super) fn compared<'a>(site: &Site<'_>, of: &'a BaselineDocument) -> Option<
     Some((site.base.location(&of), build, found.branch.as_str()))
 }
 
-/// The query that keeps the baseline that was asked for.
-pub(super) fn kept(asked: Option<&str>) -> String {
+/// The query that keeps the baseline and the gate that were asked for.
+pub(super) fn kept(asked: Option<&str>, gate: Option<&str>) -> String {
     let encoded = |asked| percent_encoding::utf8_percent_encode(asked, NON_ALPHANUMERIC);
-    asked.map(|asked| format!("&baseline={}", encoded(asked))).unwrap_or_default()
+    let pairs = [("baseline", asked), ("gate", gate)].into_iter();
+    pairs.filter_map(|(name, value)| Some(format!("&{name}={}", encoded(value?)))).collect()
+}
+
+/// What a page of an insight depends on besides the insight.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Shown<'a> {
+    /// Whether the viewer may say which failures are known.
+    pub may_triage: bool,
+    /// The limits of the gate that the request names.
+    pub gate: Option<&'a str>,
 }
 
 /// The insight of a build, as a part of a page.
@@ -54,7 +64,7 @@ pub(super) fn insight_html(
     project: &Project,
     build: &Build,
     of: &InsightDocument,
-    may_triage: bool,
+    shown: Shown<'_>,
 ) -> Result<String, std::fmt::Error> {
     let project_of = |found: &FoundBaseline| found.project.parse().ok();
     let of_baseline: Slug =
@@ -63,13 +73,13 @@ pub(super) fn insight_html(
     let track = of.track.as_ref().filter(|track| has_none && !track.variant.is_empty());
     let panel = Panel {
         // What is counted is counted against this baseline.
-        verdict: Verdict::new(&of.findings, &kept(of.baseline.asked.as_deref())),
+        verdict: Verdict::new(&of.findings, &kept(of.baseline.asked.as_deref(), shown.gate)),
         compared: compared(site, &of.baseline),
         reason: of.baseline.reason.as_deref(),
         here: site.of_build(&project.slug, build, "insight"),
         asked: of.baseline.asked.as_deref().unwrap_or_default(),
         splintered: track.map(|track| cut(&track.variant, TEXT)),
-        findings: findings_html(site, (project, &of_baseline), &of.findings, may_triage)?,
+        findings: findings_html(site, (project, &of_baseline), &of.findings, shown.may_triage)?,
     };
     panel.render().map_err(|_| std::fmt::Error)
 }
@@ -95,10 +105,10 @@ impl<'a> InsightPage<'a> {
         site: Site<'a>,
         project: &'a Project,
         build: &'a Build,
-        (of, may_triage): (&InsightDocument, bool),
+        (of, shown): (&InsightDocument, Shown<'_>),
         pager: Pager,
     ) -> Result<Self, std::fmt::Error> {
-        let panel = insight_html(&site, project, build, of, may_triage)?;
+        let panel = insight_html(&site, project, build, of, shown)?;
         let reasons: Vec<&str> =
             of.findings.gate.reasons.iter().map(|reason| reason.text.as_str()).collect();
         let summary = format!("{}. {}", of.findings.gate.verdict, reasons.join("; "));

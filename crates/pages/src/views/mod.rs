@@ -27,8 +27,8 @@ use crate::text::cut;
 
 pub use build::{BuildPage, BuildParts};
 pub use cases::{History, Run, TestRow, Tests};
-pub use insight::InsightPage;
 use insight::insight_html;
+pub use insight::{InsightPage, Shown};
 pub use issues::{IssueFields, IssueLine, IssuePage, IssuesPage};
 pub use others::{
     ComponentBuilds, ComponentRow, Components, DocumentPage, ProblemPage, SignIn, Tags, User, Users,

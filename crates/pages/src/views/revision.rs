@@ -6,7 +6,7 @@ use devmason_hypermedia::Resource;
 use devmason_hypermedia::document::{RevisionBuild, RevisionDocument, VariantDocument};
 
 use super::findings::{Verdict, findings_html};
-use super::insight::{Compared, compared, kept};
+use super::insight::{Compared, Shown, compared, kept};
 use super::{Page, Pager, of_success};
 use crate::Standing;
 use crate::site::Site;
@@ -75,7 +75,7 @@ impl<'a> RevisionPage<'a> {
     pub fn new(
         site: Site<'a>,
         project: &'a Project,
-        (of, may_triage): (&'a RevisionDocument, bool),
+        (of, shown): (&'a RevisionDocument, Shown<'_>),
         pager: Pager,
     ) -> Result<Self, std::fmt::Error> {
         let asked = of.variants.iter().find_map(|variant| variant.baseline.asked.as_deref());
@@ -86,7 +86,7 @@ impl<'a> RevisionPage<'a> {
         };
         let reran = of.passed_on_rerun.iter().take(LISTED);
         Ok(Self {
-            verdict: Verdict::new(&of.findings, &kept(asked)),
+            verdict: Verdict::new(&of.findings, &kept(asked, shown.gate)),
             here: site.to(&Resource::Revision(project.slug.clone(), of.revision.clone())),
             asked: asked.unwrap_or_default(),
             variants: of.variants.iter().map(|of| VariantLine::new(&site, of)).collect(),
@@ -95,7 +95,12 @@ impl<'a> RevisionPage<'a> {
                 .map(|item| (site.test(&project.slug, &item.name), item.name.as_str()))
                 .collect(),
             reran_count: of.passed_on_rerun.len(),
-            findings: findings_html(&site, (project, &project.slug), &of.findings, may_triage)?,
+            findings: findings_html(
+                &site,
+                (project, &project.slug),
+                &of.findings,
+                shown.may_triage,
+            )?,
             builds: of.builds.iter().filter_map(build).collect(),
             site,
             project,

@@ -187,6 +187,30 @@ fn hot_queries_are_answered_by_their_indexes(backend: Backend) {
             || assert!(store.tracks_are_complete(project.id).unwrap()),
         ),
         hot(
+            "the newest builds of a commit",
+            &["build_by_revision"],
+            &["USING INDEX build_by_revision (project_id=? AND revision=?"],
+            || drop(store.revision_builds(project.id, "abcdef0", 100).unwrap()),
+        ),
+        hot(
+            "the commits that begin with a text",
+            &["build_by_revision"],
+            &["build_by_revision (project_id=? AND revision>? AND revision<?)"],
+            || drop(store.revisions_like(project.id, "abcde").unwrap()),
+        ),
+        hot(
+            "the newest builds of a track, running ones included",
+            &["build_by_track"],
+            &["USING INDEX build_by_track (project_id=? AND track=?)"],
+            || drop(store.track_begun(project.id, track, 11).unwrap()),
+        ),
+        hot(
+            "the cases of one test in several builds",
+            &["strip_pkey"],
+            &["SEARCH strip USING INDEX strip_1 (project_id=? AND build_id=?)"],
+            || drop(store.cases_of_test(project.id, &[one.id], 1).unwrap()),
+        ),
+        hot(
             "an issue",
             &["Index Scan using issue_"],
             &["SEARCH issue USING INDEX issue_1 (project_id=? AND id=?)"],

@@ -13,6 +13,10 @@ conformance!(
     the_active_tracks_are_those_of_the_newest_builds,
     cases_steps_and_failures_are_read_for_several_builds,
     builds_of_an_older_version_get_their_tracks,
+    the_builds_of_a_commit_are_those_sent_with_credentials_if_there_are_any,
+    a_commit_is_found_by_its_beginning,
+    the_commits_of_a_branch_are_read_page_by_page,
+    a_track_remembers_when_its_builds_are_expected,
 );
 
 fn said(project: &Project, started: &str, client: &str) -> NewBuild {
@@ -122,6 +126,9 @@ fn cases_steps_and_failures_are_read_for_several_builds(store: &Store) {
     assert_eq!(cases[0], []);
     let [a, b] = cases[1].as_slice() else { panic!("{cases:?}") };
     let Case { test, status, .. } = *b;
+    assert_eq!(a.took, Some(0.0015));
+    assert_eq!(store.cases_of_test(project.id, &ids, test).unwrap(), [vec![], vec![*b]]);
+    assert_eq!(store.cases_of_test(project.id, &ids, -7).unwrap(), [vec![], vec![]]);
     assert_eq!((a.position, b.position, status), (0, 1, TestStatus::Failed));
     let names = store.test_names(project.id, &[test]).unwrap();
     assert_eq!(names[&test], "s::b");
@@ -182,4 +189,87 @@ fn builds_of_an_older_version_get_their_tracks(store: &Store) {
     }
     assert_eq!(store.track_active(project.id, 9).unwrap().len(), 3);
     assert_ne!(store.build_tally(&Scope::Project(project.id)).unwrap(), tally);
+}
+
+fn the_builds_of_a_commit_are_those_sent_with_credentials_if_there_are_any(store: &Store) {
+    let (project, alice) = (store.project("p"), store.user("alice"));
+    let of = |started: &str| said(&project, started, r#"{"commit":"abcdef1"}"#);
+    let (one, two) = (of("2026-01-01T00:00:00Z"), of("2026-01-02T00:00:00Z"));
+    let ids = || {
+        let builds = store.revision_builds(project.id, "abcdef1", 9).unwrap();
+        builds.into_iter().map(|build| build.id).collect::<Vec<_>>()
+    };
+    let both = vec![two.id, one.id];
+    store.record(one);
+    store.record(two);
+    assert_eq!(ids(), both);
+    assert_eq!(store.revision_builds(project.id, "abcdef1", 1).unwrap().len(), 1);
+    let mut signed = of("2025-01-01T00:00:00Z");
+    signed.sender = Actor::Account(alice.id);
+    signed.report.outcome = Outcome::Running;
+    let id = signed.id;
+    store.record(signed);
+    assert_eq!(ids(), [id]);
+    assert_eq!(store.revision_builds(project.id, "abcdef\0", 9).unwrap(), []);
+}
+
+fn a_commit_is_found_by_its_beginning(store: &Store) {
+    let (project, other) = (store.project("p"), store.project("other"));
+    for (project, commit) in [
+        (&project, "abcdef1"),
+        (&project, "abcdef1"),
+        (&project, "abcdef2"),
+        (&project, "abcdez9"),
+        (&other, "abcdef3"),
+    ] {
+        store.record(said(project, "2026-01-01T00:00:00Z", &format!(r#"{{"commit":"{commit}"}}"#)));
+    }
+    let like = |start: &str| store.revisions_like(project.id, start).unwrap();
+    assert_eq!(like("abcdef"), ["abcdef1", "abcdef2"]);
+    assert_eq!(like("abcde"), ["abcdef1", "abcdef2"]);
+    assert_eq!(like("abcdez"), ["abcdez9"]);
+    assert_eq!((like("abcdef11"), like("x"), like("abcdef\0")), (vec![], vec![], vec![]));
+}
+
+fn the_commits_of_a_branch_are_read_page_by_page(store: &Store) {
+    let project = store.project("p");
+    for n in 0..5 {
+        let client =
+            format!(r#"{{"branch":"main","commit":"abcdef{}","variant":"v{}"}}"#, n / 2, n % 2);
+        store.record(said(&project, &format!("2026-01-0{}T00:00:00Z", n + 1), &client));
+    }
+    store.record(said(&project, "2026-01-09T00:00:00Z", r#"{"branch":"x"}"#));
+    let of = OfBranch { branch: "main", variant: None, is_credited: Some(false) };
+    let (mut before, mut found) = (BuildId::FIRST, Vec::new());
+    loop {
+        let part = store.branch_revisions(project.id, &of, before, 2).unwrap();
+        let Some(last) = part.last() else { break };
+        before = last.build;
+        found.extend(
+            part.into_iter().map(|run| format!("{} {}", run.revision.unwrap(), run.variant)),
+        );
+    }
+    assert_eq!(found, ["abcdef2 v0", "abcdef1 v1", "abcdef1 v0", "abcdef0 v1", "abcdef0 v0"]);
+}
+
+fn a_track_remembers_when_its_builds_are_expected(store: &Store) {
+    let project = store.project("p");
+    let mut new = said(&project, "2026-01-01T00:00:00Z", r#"{"branch":"main"}"#);
+    let id = new.id;
+    new.report.outcome = Outcome::Running;
+    store.record(new);
+    let key = store.find(&project, id).track.unwrap().key();
+    let known = store.track_find(project.id, key).unwrap().unwrap();
+    assert_eq!((known.expected, known.track.branch.as_str()), (Expected::Learned, "main"));
+    let begun = store.track_begun(project.id, key, 9).unwrap();
+    assert_eq!((begun.len(), begun[0].success, &begun[0].key), (1, None, &id.into()));
+    let within: Expected = "26h".parse().unwrap();
+    let expect = |seen| store.track_expect(project.id, key, within, seen).unwrap();
+    let Updated::Done(changed) = expect(Some(known.version)) else { panic!("not changed") };
+    assert_eq!(changed.expected, within);
+    assert_eq!(expect(Some(known.version)), Updated::Stale);
+    assert_eq!(store.track_active(project.id, 9).unwrap()[0].expected, within);
+    assert_eq!(store.track_find(project.id, TrackKey(7)).unwrap(), None);
+    let gone = store.track_expect(project.id, TrackKey(7), within, None).unwrap();
+    assert_eq!(gone, Updated::Gone);
 }

@@ -72,6 +72,9 @@ fn a_rerun_that_passed_repairs_a_commit(story: &Story) {
     for text in ["Gate passed", "1 passed on a rerun", "later builds ran all of it again"] {
         assert!(page.contains(text), "{text} in {page}");
     }
+    // What is counted is judged by the rules that were asked for.
+    let page = story.server.page(&format!("/pony/revisions/{H2}?gate=new:1"), "").text();
+    assert!(page.contains("?class=new&#38;gate=new%3A1") && page.contains("Gate passed"), "{page}");
 }
 
 fn builds_side_by_side_hide_nothing(story: &Story) {
