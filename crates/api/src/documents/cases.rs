@@ -9,9 +9,7 @@ use devmason_domain::{
 };
 use devmason_hypermedia::document::{HistoryDocument, RunDocument, TestDocument, TestListDocument};
 use devmason_hypermedia::{ListLinks, Resource};
-use devmason_repository::{
-    KnownTrack, PlacedTest, Repository, Scope, TestHistory, TestQuery, TestRun,
-};
+use devmason_repository::{KnownTrack, PlacedTest, Repository, TestQuery, TestRun};
 
 pub(crate) use self::behaviour::behaviour;
 use self::behaviour::track;
@@ -20,6 +18,7 @@ use super::lists::{PAGE_BYTES, drawn};
 use crate::budget::Hold;
 use crate::call::Call;
 use crate::error::ApiError;
+use crate::insight::stamp;
 use crate::params::Position;
 use crate::respond::Found;
 
@@ -139,25 +138,29 @@ pub(crate) fn read(
     Ok(all)
 }
 
+/// A build, and the position of a case in it.
+type Place = (BuildId, u32);
+
 /// Number of runs among which those of a track are sought at once.
 const LOOKED_AT: u64 = 2_000;
 
-/// The runs of a test's history, read the same way; only those of a track, if given.
+/// The runs of a test's history, read the same way; only those of a track, if given. Where more may
+/// follow, the place of the next.
 fn read_history(
     repository: &dyn Repository,
     project: ProjectId,
-    (name, mut from): (&str, Option<(BuildId, u32)>),
+    (name, mut from): (&str, Option<Place>),
     (limit, track): (u64, Option<TrackKey>),
     hold: &Hold,
-) -> devmason_repository::Result<Option<TestHistory>> {
-    let (mut all, mut few) = (TestHistory::default(), FEW);
+) -> devmason_repository::Result<Option<(Vec<TestRun>, Option<Place>)>> {
+    let (mut all, mut next, mut few) = (Vec::new(), None, FEW);
     let (mut bytes, mut looked_at) = (0, 0);
     let is_of_track = |build: &Build| {
         let key = build.track.as_ref().map(Track::key);
         track.is_none_or(|track| key == Some(track))
     };
-    while bytes <= PAGE_BYTES && (all.runs.len() as u64) < limit {
-        let part_limit = few.min(limit - all.runs.len() as u64);
+    while (all.len() as u64) < limit {
+        let part_limit = few.min(limit - all.len() as u64);
         let Some(part) = repository.test_history(project, name, from, part_limit, false)? else {
             return Ok(None);
         };
@@ -169,19 +172,18 @@ fn read_history(
             from = Some((last.build.id, last.test.position.saturating_add(1)));
         }
         looked_at += part.runs.len() as u64;
-        all.runs.extend(part.runs.into_iter().filter(|run| is_of_track(&run.build)));
-        all.stopped = part.stopped;
+        all.extend(part.runs.into_iter().filter(|run| is_of_track(&run.build)));
         if is_last {
+            next = part.stopped.map(|build| (build, 0));
             break;
         }
-        if track.is_some() && looked_at >= LOOKED_AT {
-            // Before the build of the last run that was looked at: a test rarely runs twice in a build.
-            all.stopped = from.and_then(|(build, _)| build.before());
+        if bytes > PAGE_BYTES || (track.is_some() && looked_at >= LOOKED_AT) {
+            next = from;
             break;
         }
         few = few.saturating_mul(2);
     }
-    Ok(Some(all))
+    Ok(Some((all, next)))
 }
 
 /// Cuts a page at the limit, or where no more cases fit, but not before the first; returns the case
@@ -239,13 +241,14 @@ pub(crate) async fn history_page(
     let id = project.id;
     let track = track(call, &project).await?;
     let key = track.as_ref().map(|known| known.track.key());
-    let tally = call.ask(move |repository| repository.build_tally(&Scope::Project(id))).await?;
-    let etag = call.etag(&[&id.0, &project.version, &tally.changes, &call.params.choice()]);
+    // What is said of a track depends on closed issues.
+    let stamp = call.ask(move |repository| stamp(repository, id)).await?;
+    let etag = call.etag(&[&id.0, &project.version, &stamp, &call.params.choice()]);
     if let Some(answer) = call.ready(&etag) {
         return Ok(Found::Ready(answer));
     }
     let (full_name, hold) = (name.to_owned(), call.body.hold.clone());
-    let TestHistory { mut runs, stopped } = call
+    let (mut runs, stopped) = call
         .ask(move |repository| {
             read_history(repository, id, (&full_name, from), (limit + 1, key), &hold)
         })
@@ -253,7 +256,7 @@ pub(crate) async fn history_page(
         .ok_or(ApiError::NotFound("test not found in this project"))?;
     let next = cut(&mut runs, limit, |run| &run.test.result)
         .map(|next| (next.build.id, next.test.position))
-        .or(stopped.map(|build| (build, 0)))
+        .or(stopped)
         .map(|(build, position)| call.params.of_place(build, position));
     let list = ListLinks {
         this: call.params.choice(),

@@ -151,7 +151,9 @@ fn missing(
         Some(found) => (found.build.track.branch.clone(), found.build.track.is_credited),
         // A variant that nothing can be compared with may be a new name for one that is missing.
         None => match mainline_of(repository, project)? {
-            Some(branch) => (branch, newest.track.as_ref().is_some_and(|track| track.is_credited)),
+            Some((branch, _)) => {
+                (branch, newest.track.as_ref().is_some_and(|track| track.is_credited))
+            }
             None => return Ok(Vec::new()),
         },
     };

@@ -1,14 +1,16 @@
 //! The health of a track.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use devmason_domain::insight::{Asked, CELL, Class, History, Item, TestHealth, WINDOW};
+use devmason_domain::insight::{
+    Asked, CELL, Class, FailureKey, History, Item, Since, TestHealth, WINDOW,
+};
 use devmason_domain::{Build, Project, TestStatus, Timestamp, Track, TrackKey, every};
 use devmason_repository::{Among, Begun, KnownTrack, Repository, Result as Answer, Tracked};
 
 use super::baseline::mainline;
 use super::windows::{CASES, MOST, draw, run};
-use super::{Insight, Patience, Subject};
+use super::{Insight, Known, Patience, Subject};
 use crate::budget::Hold;
 
 /// Number of the newest builds whose gaps say when the next one is expected.
@@ -22,15 +24,18 @@ pub(crate) struct Pulse {
 }
 
 impl Pulse {
-    /// The pulse of a track; `mainline` is the project's.
+    /// The pulse of a track; `mainline` is the project's, see [`mainline_of`].
     pub(crate) fn read(
         repository: &dyn Repository,
         project: &Project,
         known: KnownTrack,
-        mainline: Option<&str>,
+        mainline: Option<&(String, Option<bool>)>,
     ) -> Answer<Self> {
         let begun = repository.track_begun(project.id, known.track.key(), GAPS)?;
-        let is_mainline = mainline == Some(known.track.branch.as_str());
+        let is_mainline = mainline.is_some_and(|(branch, is_credited)| {
+            *branch == known.track.branch
+                && is_credited.is_none_or(|of| of == known.track.is_credited)
+        });
         Ok(Self { known, is_mainline, begun })
     }
 
@@ -48,12 +53,12 @@ impl Pulse {
     }
 }
 
-/// The project's mainline, of builds with credentials if it has any.
+/// The project's mainline, of builds with credentials if it has any, and whether it has.
 pub(crate) fn mainline_of(
     repository: &dyn Repository,
     project: &Project,
-) -> Answer<Option<String>> {
-    Ok(mainline(repository, project, &[true, false])?.map(|(branch, _)| branch))
+) -> Answer<Option<(String, Option<bool>)>> {
+    mainline(repository, project, &[true, false])
 }
 
 /// The tests of a track over its newest builds.
@@ -76,8 +81,11 @@ impl Tests {
         let builds = repository.tracked_list(project.id, &Among::Track(key), None, builds)?;
         let first = builds.iter().position(|build| !build.tests.is_empty());
         let first = first.unwrap_or(builds.len());
-        let (mut history, mut cases, mut drawn) = (History::default(), 0, 0);
+        let (mut history, mut cases) = (History::default(), 0);
         let mut left = builds.get(first..).unwrap_or_default();
+        // All at once, before anything is read: who has to wait has done no work in vain.
+        let total = left.iter().map(|build| build.tests.total).sum::<u64>();
+        draw(hold, total.min(MOST + CASES) * CELL as u64)?;
         while !left.is_empty() && cases <= MOST {
             let mut at_once = 0;
             let fits = |build: &&Tracked| {
@@ -91,30 +99,88 @@ impl Tests {
                 cases += of_build.len() as u64;
                 history.push(run(build), &of_build);
             }
-            let cells = history.cells();
-            draw(hold, ((cells - drawn) * CELL) as u64)?;
-            drawn = cells;
             left = rest;
         }
         Ok(Self { builds, first, history })
     }
 
     /// The tests of the newest build that has any, with what is known of each.
-    pub(crate) fn healths(&self) -> Vec<(i64, TestHealth)> {
+    pub(crate) fn healths(
+        &self,
+        repository: &dyn Repository,
+        project: &Project,
+        patience: &mut Patience,
+    ) -> Answer<Vec<(i64, TestHealth)>> {
         let tests = self.history.tests();
-        let healths = tests.filter_map(|test| Some((test, self.history.health(test)?)));
-        healths.filter(|(_, health)| health.is_here).collect()
+        let healths = tests.filter_map(|test| Some((test, self.history.health(test, None)?)));
+        let mut healths: Vec<_> = healths.filter(|(_, health)| health.is_here).collect();
+        if let Some(newest) = self.builds.get(self.first) {
+            let of = (project, newest);
+            settle(repository, of, &self.history, &mut healths, patience)?;
+        }
+        Ok(healths)
     }
 }
 
-/// The class of a test in a track, as text.
-pub(crate) fn class(health: &TestHealth, failure: Option<Class>) -> &'static str {
-    match failure {
-        Some(class) => class.as_str(),
-        None if health.status == TestStatus::Skipped => "skipped",
-        None if health.evidence.is_flaky() => "flaky",
-        None if health.slower.is_some() => "slower",
-        None => "passed",
+/// Leaves out evidence of flakiness from before an issue was closed that explained a test's failures.
+pub(crate) fn settle(
+    repository: &dyn Repository,
+    (project, newest): (&Project, &Tracked),
+    history: &History,
+    healths: &mut [(i64, TestHealth)],
+    patience: &mut Patience,
+) -> Answer<()> {
+    let flaky = healths.iter().filter(|(_, health)| health.evidence.flakes() > 0);
+    let failures: Vec<(i64, Option<FailureKey>)> =
+        flaky.map(|(test, health)| (*test, health.failure)).collect();
+    let known = Known::closed_ones(repository, project.id, &failures, newest, patience)?;
+    for (test, health) in healths {
+        if let Some(closed) = known.closed(&Item::Test(*test)) {
+            *health = history.health(*test, Some(closed)).unwrap_or_else(|| health.clone());
+        }
+    }
+    Ok(())
+}
+
+/// What the insight of a track's newest build says of its tests.
+#[derive(Default)]
+pub(crate) struct Classes {
+    failures: HashMap<i64, (Class, Since)>,
+    slower: HashSet<i64>,
+}
+
+impl Classes {
+    pub(crate) fn new(insight: Option<&Insight>) -> Self {
+        let mut classes = Self::default();
+        let Some(Insight { compared, .. }) = insight else { return classes };
+        for failure in &compared.failures {
+            if let Item::Test(test) = failure.item {
+                classes.failures.insert(test, (failure.class, failure.since));
+            }
+        }
+        for (slow, _) in &compared.slower {
+            if let Item::Test(test) = slow.item {
+                classes.slower.insert(test);
+            }
+        }
+        classes
+    }
+
+    /// The class of a test, as text.
+    pub(crate) fn of(&self, test: i64, health: &TestHealth) -> &'static str {
+        match self.failures.get(&test) {
+            Some((class, _)) => class.as_str(),
+            None if health.status.is_bad() => Class::Unknown.as_str(),
+            None if health.status == TestStatus::Skipped => "skipped",
+            None if health.evidence.is_flaky() => "flaky",
+            None if self.slower.contains(&test) => "slower",
+            None => "passed",
+        }
+    }
+
+    /// Since when a test fails.
+    pub(crate) fn since(&self, test: i64) -> Option<Since> {
+        self.failures.get(&test).map(|(_, since)| *since)
     }
 }
 
@@ -123,29 +189,13 @@ pub(crate) fn newest_insight(
     repository: &dyn Repository,
     project: &Project,
     tests: &Tests,
-    hold: &Hold,
+    (hold, patience): (&Hold, &mut Patience),
 ) -> Answer<Option<Insight>> {
     let Some(newest) = tests.builds.get(tests.first) else { return Ok(None) };
     let found: Option<Build> = repository.builds_by_id(project.id, &[newest.id])?.pop();
     let Some(build) = found else { return Ok(None) };
     let subject = Subject::of_build(project, &build);
-    Ok(Insight::read(
-        repository,
-        subject,
-        Some(&Asked::Previous),
-        (hold, &mut Patience::default()),
-    )?
-    .ok())
-}
-
-/// The classes of failed tests, by number.
-pub(crate) fn classes(insight: Option<&Insight>) -> HashMap<i64, Class> {
-    let failures = insight.into_iter().flat_map(|insight| &insight.compared.failures);
-    let of_test = failures.filter_map(|failure| match failure.item {
-        Item::Test(test) => Some((test, failure.class)),
-        Item::Step(_) | Item::Build => None,
-    });
-    of_test.collect()
+    Ok(Insight::read(repository, subject, Some(&Asked::Previous), (hold, patience))?.ok())
 }
 
 /// The runs of a test in a track, at most so many.

@@ -110,6 +110,32 @@ impl Known {
         Ok(known)
     }
 
+    /// The closed issues, and which of these tests they explain. The failures are of the track of the
+    /// newest build, whatever build each is from.
+    pub(super) fn closed_ones(
+        repository: &dyn Repository,
+        project: ProjectId,
+        failures: &[(i64, Option<FailureKey>)],
+        newest: &Tracked,
+        patience: &mut Patience,
+    ) -> Answer<Self> {
+        let mut known = Self::read(repository, project)?;
+        known.issues.retain(Relevant::has_returned);
+        if known.issues.is_empty() {
+            return Ok(known);
+        }
+        let keys: Vec<FailureKey> = failures.iter().filter_map(|(_, text)| *text).collect();
+        for some in keys.chunks(TEXTS) {
+            for (key, failure) in repository.failure_list(project, some)? {
+                known.hear((key, &failure), Signature::of(&failure).as_ref(), patience);
+            }
+        }
+        let items = failures.iter().map(|(test, text)| (Item::Test(*test), *text));
+        let of = |_: &Item| (&newest.track, newest.started);
+        known.explain(repository, project, items, of, patience)?;
+        Ok(known)
+    }
+
     /// The places of the issues that fit.
     fn fitting(
         issues: &[Relevant],

@@ -11,12 +11,12 @@ use crate::documents::tracks;
 use crate::error::ApiError;
 
 /// Maximum number of cells of a grid on a page, and of its tests on the page of a track.
-const CELLS: usize = 2_000;
+const CELLS: u64 = 1_000;
 const GRID_TESTS: u64 = 30;
 
 /// The active tracks of a project.
 pub(crate) async fn list(call: &Call<'_>, slug: &Slug) -> Result<HttpResponse, ApiError> {
-    let (project, pulses) = tracks::selected(call, slug).await?;
+    let (project, pulses) = tracks::selected(call, slug, LONGEST as usize).await?;
     let pulses: Vec<_> = pulses.iter().map(tracks::pulse).collect();
     let given = |name| call.params.first(name).unwrap_or_default();
     let patterns = (given("branch"), given("variant"));
@@ -72,7 +72,7 @@ pub(crate) async fn grid(
         return Ok(answer);
     }
     let builds = call.params.number("builds", 30, LONGEST)?;
-    let most = CELLS as u64 / builds;
+    let most = (CELLS / builds).clamp(1, LONGEST);
     let (document, list) = tracks::grid_of(call, &project, &known, most).await?;
     let pager = pager(call, &list, format!("{} tests", document.count));
     let given = |name| call.params.first(name).unwrap_or_default();

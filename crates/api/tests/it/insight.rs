@@ -1,5 +1,6 @@
 //! What is wrong with a build: stories of builds, and what the server says of them.
 
+mod agreement;
 mod fixtures;
 mod issues;
 mod revisions;

@@ -149,7 +149,7 @@ impl Comparison {
                 let past = Past { run: nth, status: *status, failure: *failure };
                 subject.take(side, past, counts);
                 if side == Side::Own && counts && nth < WINDOW {
-                    subject.take_time(case);
+                    subject.take_time(nth, case);
                 }
             }
         }

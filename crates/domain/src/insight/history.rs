@@ -6,22 +6,23 @@ use std::collections::HashMap;
 use foldhash::fast::RandomState;
 
 use super::flaky::{Evidence, evidence, oldest};
-use super::items::{Case, Run};
-use super::slower::{Slow, slower};
-use super::streak::Streak;
+use super::items::{Case, FailureKey, Run};
+use super::slower::Times;
 use super::subject::{Past, severity};
 use crate::{BuildId, TestStatus, Timestamp};
 
 /// Memory for a run of a test, in bytes.
-pub const CELL: usize = 16;
+pub const CELL: usize = 24;
 
 /// The runs of a test, the newest first.
 #[derive(Debug, Clone, Default)]
 struct Line {
     /// The build of each run, and its status.
     runs: Vec<(u16, TestStatus)>,
-    /// What the passing runs took, in seconds.
-    times: Vec<f32>,
+    /// What the passing runs took, without mass failures.
+    times: Times,
+    /// The text of the newest failure.
+    failure: Option<FailureKey>,
 }
 
 /// What is known of a test in a track.
@@ -39,14 +40,12 @@ pub struct TestHealth {
     pub skipped: u64,
     /// Evidence that it is flaky.
     pub evidence: Evidence,
-    /// The oldest build of those in which it fails without a break, and their number.
-    pub since: Option<(BuildId, usize)>,
     /// The newest build in which it failed.
     pub last_bad: Option<BuildId>,
     /// Half of its passing runs took at most this, in seconds, and 95 of a hundred at most that.
     pub times: Option<[f32; 2]>,
-    /// How much slower it became.
-    pub slower: Option<Slow>,
+    /// The text of its newest failure.
+    pub failure: Option<FailureKey>,
 }
 
 /// The tests of a track over its newest builds.
@@ -62,16 +61,16 @@ impl History {
         let Ok(nth) = u16::try_from(self.runs.len()) else { return };
         let is_mass_failure = run.is_mass_failure;
         self.runs.push(run);
-        for Case { test, status, took, .. } in cases {
+        for Case { test, status, took, failure, .. } in cases {
             let line = self.tests.entry(*test).or_default();
             match line.runs.last_mut().filter(|(last, _)| *last == nth) {
                 Some((_, known)) if severity(*status) > severity(*known) => *known = *status,
                 Some(_) => {}
-                None => {
-                    line.runs.push((nth, *status));
-                    let passed = *status == TestStatus::Passed && !is_mass_failure;
-                    line.times.extend(took.filter(|_| passed));
-                }
+                None => line.runs.push((nth, *status)),
+            }
+            line.failure = line.failure.or(*failure);
+            if !is_mass_failure {
+                line.times.take(usize::from(nth), *status, *took);
             }
         }
     }
@@ -86,11 +85,6 @@ impl History {
         self.tests.keys().copied()
     }
 
-    /// Number of runs of tests that are kept.
-    pub fn cells(&self) -> usize {
-        self.tests.values().map(|line| line.runs.len()).sum()
-    }
-
     /// The statuses of a test in the newest builds, the newest first; `None` where it was not.
     pub fn statuses(&self, test: i64, builds: usize) -> Vec<Option<TestStatus>> {
         let mut found = vec![None; builds.min(self.runs.len())];
@@ -102,8 +96,9 @@ impl History {
         found
     }
 
-    /// What is known of a test. Evidence counts that is at most 30 days older than the newest build.
-    pub fn health(&self, test: i64) -> Option<TestHealth> {
+    /// What is known of a test. Evidence counts that is at most 30 days older than the newest build, and
+    /// newer than the closing of an issue that explained its failures.
+    pub fn health(&self, test: i64, closed: Option<Timestamp>) -> Option<TestHealth> {
         let line = self.tests.get(&test)?;
         let (newest, status) = *line.runs.first()?;
         let of_run = |nth: u16| self.runs.get(usize::from(nth));
@@ -115,22 +110,19 @@ impl History {
             .map(|(nth, status)| Past { run: usize::from(*nth), status: *status, failure: None })
             .collect();
         let started = self.runs.first().map(|run| run.started)?;
-        let streak = Streak::of(&past);
         let is_bad = |past: &&Past| past.status.is_bad();
-        let build = |past: &Past| self.runs.get(past.run).map(|run| run.build);
+        let is_bad_run = |(_, status): &&(u16, TestStatus)| status.is_bad();
+        let build = |(nth, _): &(u16, TestStatus)| of_run(*nth).map(|run| run.build);
         Some(TestHealth {
             status,
             is_here: newest == 0,
             runs: past.len() as u64,
             bad: past.iter().filter(is_bad).count() as u64,
             skipped: line.runs.iter().filter(|(_, of)| *of == TestStatus::Skipped).count() as u64,
-            evidence: evidence(&past, &self.runs, self.runs.len(), oldest(started, None)),
-            since: streak.since(&self.runs).map(|run| (run.build, streak.bad)),
-            last_bad: past.iter().find(is_bad).and_then(build),
-            times: quantiles(&line.times),
-            slower: (newest == 0 && status == TestStatus::Passed)
-                .then(|| slower(&line.times))
-                .flatten(),
+            evidence: evidence(&past, &self.runs, self.runs.len(), oldest(started, closed)),
+            last_bad: line.runs.iter().find(is_bad_run).and_then(build),
+            times: quantiles(line.times.seconds()),
+            failure: line.failure,
         })
     }
 

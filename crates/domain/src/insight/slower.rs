@@ -1,5 +1,8 @@
 //! Tests that became slower.
 
+use super::subject::severity;
+use crate::TestStatus;
+
 /// Number of the newest passing runs that are all slow, and of those before that they are compared with.
 const SLOW: usize = 3;
 const BEFORE: std::ops::RangeInclusive<usize> = 10..=50;
@@ -9,6 +12,36 @@ pub(super) const LOOKED_AT: usize = SLOW + 50;
 
 /// No test is slower by less than this, in seconds.
 pub(super) const LEAST: f32 = 0.5;
+
+/// What the passing runs of a test took, in seconds, the newest first. Of several cases of one name in a
+/// build the worst counts, the first of its kind.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Times {
+    seconds: Vec<f32>,
+    /// The build that was taken last, its status, and whether its time is the last of the list.
+    last: Option<(usize, TestStatus, bool)>,
+}
+
+impl Times {
+    /// Takes the next older run, or another case of the same name in the build of the last one.
+    pub(super) fn take(&mut self, run: usize, status: TestStatus, took: Option<f32>) {
+        if let Some((_, known, is_listed)) = self.last.filter(|(of, ..)| *of == run) {
+            if severity(status) <= severity(known) {
+                return;
+            }
+            if is_listed {
+                self.seconds.pop();
+            }
+        }
+        let took = took.filter(|_| status == TestStatus::Passed);
+        self.seconds.extend(took);
+        self.last = Some((run, status, took.is_some()));
+    }
+
+    pub(super) fn seconds(&self) -> &[f32] {
+        &self.seconds
+    }
+}
 
 /// How much slower a test became. All in seconds.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -54,6 +87,27 @@ pub(super) fn slower(times: &[f32]) -> Option<Slow> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_cases_with_one_name_the_time_of_the_worst_counts() {
+        use TestStatus::{Failed, Passed, Skipped};
+        let cases = [
+            (0, Passed, 1.0),
+            (0, Passed, 1.5),
+            (1, Skipped, 0.0),
+            (1, Passed, 2.0),
+            (2, Passed, 3.0),
+            (2, Failed, 9.0),
+            (3, Failed, 9.0),
+            (3, Passed, 4.0),
+            (4, Passed, 5.0),
+        ];
+        let mut times = Times::default();
+        for (run, status, took) in cases {
+            times.take(run, status, Some(took));
+        }
+        assert_eq!(times.seconds(), [1.0, 2.0, 5.0]);
+    }
 
     #[test]
     fn three_slow_runs_in_a_row_make_a_test_slower() {

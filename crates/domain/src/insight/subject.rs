@@ -1,7 +1,7 @@
 //! An item, and what is known of its past.
 
 use super::items::{Case, FailureKey, Side, StepRun, WINDOW};
-use super::slower::{LEAST, LOOKED_AT, Slow, slower};
+use super::slower::{LEAST, LOOKED_AT, Slow, Times, slower};
 use crate::TestStatus;
 
 /// A run of an item in a build of a window.
@@ -31,8 +31,8 @@ pub(super) struct Subject {
     pub(super) is_known: bool,
     pub(super) baseline: Vec<Past>,
     pub(super) own: Vec<Past>,
-    /// What its passing runs took in seconds, the newest first, if it may have become slower.
-    pub(super) times: Vec<f32>,
+    /// What its passing runs took, if it may have become slower.
+    pub(super) times: Times,
     /// Its runs in other tracks, by the place of the track.
     pub(super) elsewhere: Vec<(usize, Past)>,
 }
@@ -105,14 +105,13 @@ impl Subject {
             return None;
         }
         let now = self.now.and_then(|now| now.took);
-        slower(&now.into_iter().chain(self.times.iter().copied()).collect::<Vec<_>>())
+        slower(&now.into_iter().chain(self.times.seconds().iter().copied()).collect::<Vec<_>>())
     }
 
     /// Takes what a run of its own track took, of one that counts.
-    pub(super) fn take_time(&mut self, case: &Case) {
-        let counts = case.status == TestStatus::Passed && self.times.len() < LOOKED_AT;
-        if counts && self.may_be_slower() {
-            self.times.extend(case.took);
+    pub(super) fn take_time(&mut self, run: usize, case: &Case) {
+        if self.times.seconds().len() <= LOOKED_AT && self.may_be_slower() {
+            self.times.take(run, case.status, case.took);
         }
     }
 

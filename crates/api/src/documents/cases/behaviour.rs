@@ -1,6 +1,6 @@
 //! How a test behaves in a track, and in which tracks it runs.
 
-use devmason_domain::insight::{DIVIDED, OTHERS, segments, wilson};
+use devmason_domain::insight::{DIVIDED, OTHERS, WINDOW, segments, wilson};
 use devmason_domain::{BuildId, Project, TrackKey};
 use devmason_hypermedia::document::{SegmentDocument, TestBehaviour, TestStats, TestTrack};
 use devmason_repository::{KnownTrack, Repository};
@@ -8,7 +8,7 @@ use devmason_repository::{KnownTrack, Repository};
 use super::super::insight::rounded;
 use crate::call::Call;
 use crate::error::ApiError;
-use crate::insight::runs_of_test;
+use crate::insight::{Patience, runs_of_test, settle};
 
 /// The track that a request for a test's history names.
 pub(super) async fn track(
@@ -53,7 +53,12 @@ pub(crate) async fn behaviour(
             runs: segment.runs,
             bad: segment.bad,
         });
-        let stats = history.health(test).map(|health| {
+        let mut healths: Vec<_> =
+            history.health(test, None).map(|health| (test, health)).into_iter().collect();
+        if let Some(newest) = builds.first() {
+            settle(repository, (&of, newest), &history, &mut healths, &mut Patience::default())?;
+        }
+        let stats = healths.pop().map(|(_, health)| {
             let [p50, p95] = health
                 .times
                 .map_or([None, None], |times| times.map(|time| Some(rounded(f64::from(time)))));
@@ -74,7 +79,7 @@ pub(crate) async fn behaviour(
     .await
 }
 
-/// What came of a test in the newest finished build of each active track that has it.
+/// What came of a test in each active track that has it in its newest finished build that ran tests.
 fn tracks_of_test(
     repository: &dyn Repository,
     project: &Project,
@@ -82,9 +87,11 @@ fn tracks_of_test(
 ) -> devmason_repository::Result<Vec<TestTrack>> {
     let mut found = Vec::new();
     for KnownTrack { track, .. } in repository.track_active(project.id, OTHERS as u64)? {
-        let (builds, history) = runs_of_test(repository, project, &track, (test, 1))?;
-        let status = history.statuses(test, 1).into_iter().flatten().next();
-        if let (Some(build), Some(status)) = (builds.first(), status) {
+        // A build that broke before its tests says nothing of them.
+        let (builds, history) = runs_of_test(repository, project, &track, (test, WINDOW as u64))?;
+        let Some(nth) = builds.iter().position(|build| !build.tests.is_empty()) else { continue };
+        let status = history.statuses(test, nth + 1).pop().flatten();
+        if let (Some(build), Some(status)) = (builds.get(nth), status) {
             found.push(TestTrack {
                 track: (&track).into(),
                 build: build.key.to_string(),

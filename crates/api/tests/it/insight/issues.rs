@@ -22,7 +22,7 @@ stories! {
 }
 
 impl Story {
-    fn file(&self, issue: &Value) -> Value {
+    pub(super) fn file(&self, issue: &Value) -> Value {
         let answer = self.server.as_user("ann").send("POST", "/pony/issues", &issue.to_string());
         assert_eq!(answer.status, 201, "{}", answer.text());
         let made = answer.json();
@@ -32,7 +32,7 @@ impl Story {
         made
     }
 
-    fn change(&self, issue: &Value, change: &Value) -> Value {
+    pub(super) fn change(&self, issue: &Value, change: &Value) -> Value {
         let path = format!("/pony/issues/{}", issue["id"].as_str().unwrap());
         let answer = self.server.as_user("ann").send("PUT", &path, &change.to_string());
         assert_eq!(answer.status, 200, "{}", answer.text());
@@ -41,7 +41,7 @@ impl Story {
 }
 
 /// An RFC 3339 time so many milliseconds from now.
-fn soon(milliseconds: i64) -> String {
+pub(super) fn soon(milliseconds: i64) -> String {
     let at = Timestamp::now().micros() + milliseconds * 1000;
     Timestamp::from_parts(at, 0).unwrap().to_rfc3339_utc()
 }

@@ -17,19 +17,19 @@ fn history(newest_first: &[&str]) -> History {
 #[test]
 fn the_health_of_a_test_is_told_from_its_runs() {
     let track = history(&["FS", "FP", "P.", "FP", "PP", "LP"]);
-    let of = |test| track.health(test).unwrap();
+    let of = |test| track.health(test, None).unwrap();
     let first = of(0);
     assert_eq!(
         (first.status, first.is_here, first.runs, first.bad),
         (TestStatus::Failed, true, 6, 3)
     );
-    assert_eq!((first.since, first.last_bad), (Some((id(5), 2)), Some(id(6))));
+    assert_eq!(first.last_bad, Some(id(6)));
     assert_eq!((first.evidence.retry, first.evidence.flip), (1, 1));
     assert_eq!(first.times, Some([2.0, 4.0]));
     let second = of(1);
     assert_eq!((second.status, second.skipped, second.runs), (TestStatus::Skipped, 1, 4));
-    assert_eq!((second.since, second.last_bad), (None, None));
-    assert!(track.health(2).is_none());
+    assert_eq!(second.last_bad, None);
+    assert!(track.health(2, None).is_none());
     let letters = |test| track.statuses(test, 4).iter().map(Option::is_some).collect::<Vec<_>>();
     assert_eq!(letters(1), [true, true, false, true]);
     let outcomes = track.outcomes(0);
@@ -43,8 +43,18 @@ fn the_health_of_a_test_is_told_from_its_runs() {
 fn a_mass_failure_says_nothing_of_a_test() {
     let (all, good) = ("F".repeat(20), "P".repeat(20));
     let track = history(&[&good, &all, &good]);
-    let health = track.health(3).unwrap();
+    let health = track.health(3, None).unwrap();
     assert_eq!((health.runs, health.bad, health.evidence.flip), (2, 0, 0));
+    // But a failure in it is told.
+    assert_eq!((health.last_bad, health.times), (Some(id(2)), Some([1.0, 3.0])));
+}
+
+#[test]
+fn evidence_from_before_an_issue_was_closed_is_settled() {
+    let track = history(&["P", "F", "P", "F", "P", "F", "P"]);
+    let flips = |closed| track.health(0, closed).unwrap().evidence.flip;
+    let started = |nth: usize| Some(track.runs()[nth].started);
+    assert_eq!((flips(None), flips(started(5)), flips(started(1))), (3, 2, 0));
 }
 
 /// The lengths of the segments.
