@@ -127,10 +127,14 @@ def story(server, builds=40):
         last, _ = server.send("PUT", f"/pony/builds/{1000 + nth}", {
             "success": all(step["success"] for step in steps), "started": start.isoformat(), "finished": at.isoformat(),
             "tags": ["main" if nth % 3 else "release-2.1", "linux"],
-            "client": {"host": f"builder-{nth % 3 + 1}", "arch": "linux-x86_64", "commit": f"{nth * 7919 % 16**7:07x}",
+            "client": {"host": f"builder-{nth % 3 + 1}", "arch": "linux-x86_64", "branch": "main", "commit": f"{nth * 7919 % 16**7:07x}",
                        "job_url": f"https://ci.example.org/pony/{1000 + nth}"},
             "results": steps,
         })
+    server.send("POST", "/pony/issues", {
+        "title": "A pony has four legs", "url": "https://tracker.example.org/12", "note": "Walking needs all of them.",
+        "match": {"test": "pony::walk::*", "message": "left: * legs*"}, "mute": True,
+    })
     server.send("POST", "/api/v1/componenttypes", {"name": "kernel"})
     server.send("POST", "/api/v1/components", {"name": "6.12", "componenttype": "kernel", "title": "Linux 6.12"})
     of = {"components": [{"type": "kernel", "name": "6.12"}]}

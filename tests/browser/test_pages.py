@@ -75,10 +75,27 @@ class Everywhere(Case):
             self.latest + "/tests?status=failed,error", self.latest + "/receipt", self.latest + "/steps/2/output",
             "/pony/tests/pony%3A%3Awalk%3A%3Akeeps%20its%20balance%20on%204%20legs", "/pony/tags", "/pony/tags/main",
             "/zebra", "/users", "/users/ann", "/users/ann/builds", "/api/v1/session", "/api/v1/components",
+            *self.explained(),
         ]
 
-    def test_every_page_is_accessible_fits_and_complains_of_nothing_at_three_widths(self):
-        for path in self.paths():
+    def explained(self):
+        """The pages that explain builds: insight, commit, tracks and known issues."""
+        def link(path, rel):
+            links = self.server.send("GET", path)[1]["links"]
+            return next(link["href"] for link in links if link["rel"] == rel).removeprefix(self.server.url)
+
+        insight, commit, track = (link("/pony/builds/1039", rel) for rel in ["insight", "revision", "track"])
+        test = "/pony/tests/pony%3A%3Awalk%3A%3Akeeps%20its%20balance%20on%204%20legs"
+        issue = self.server.send("GET", "/pony/issues")[1]["issues"][0]["id"]
+        return [
+            insight, insight + "?gate=new:0,flaky:0&class=failing", commit, commit + "?gate=variants:0", "/pony/tracks",
+            "/pony/tracks?branch=none", track, track + "/tests", track + "/tests?only=flaky", track + "/grid",
+            track + "/grid?only=all&builds=100", test + "?track=" + track.rsplit("/", 1)[1], "/pony/issues",
+            "/pony/issues?state=closed", f"/pony/issues/{issue}",
+        ]
+
+    def check(self, paths):
+        for path in paths:
             for width in [360, 768, 1280]:
                 with self.subTest(path=path, width=width):
                     resize(self.driver, width)
@@ -88,6 +105,14 @@ class Everywhere(Case):
                     wide = self.driver.execute_script("return document.documentElement.scrollWidth - innerWidth")
                     self.assertLessEqual(wide, 0)
         self.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+    def test_every_page_is_accessible_fits_and_complains_of_nothing_at_three_widths(self):
+        self.check(self.paths())
+
+    def test_so_are_the_forms_of_who_may_change_something(self):
+        self.sign_in()
+        self.check(self.explained())
+        self.driver.delete_all_cookies()
 
     def test_nothing_but_one_stylesheet_keeps_a_page_from_being_painted(self):
         self.open(self.latest)
@@ -99,7 +124,7 @@ class Everywhere(Case):
 
     def test_every_link_of_a_page_leads_somewhere(self):
         seen = set()
-        for path in ["/", "/pony", "/pony/builds", self.latest, self.latest + "/tests"]:
+        for path in ["/", "/pony", "/pony/builds", self.latest, self.latest + "/tests", *self.explained()]:
             self.open(path)
             seen.update(link.get_attribute("href").split("#")[0] for link in self.all("a[href]"))
         own = sorted(href for href in seen if href.startswith(self.server.url))

@@ -10,6 +10,7 @@ use devmason_hypermedia::document::{
 };
 use percent_encoding::NON_ALPHANUMERIC;
 
+use super::issues::day;
 use crate::Standing;
 use crate::site::Site;
 use crate::text::cut;
@@ -272,10 +273,11 @@ fn line<'a>(
 }
 
 fn known<'a>(site: &Site<'_>, project: &Project, of: &'a [KnownDocument]) -> Vec<KnownLine<'a>> {
+    let end = |of: &KnownDocument| of.expires.as_ref().and_then(|end| end.parse().ok()).map(day);
     let line = |of: &'a KnownDocument| KnownLine {
         href: site.to(&Resource::Issue(project.slug.clone(), of.issue)),
         title: &of.title,
-        effect: match (&of.expires, of.mute) {
+        effect: match (end(of), of.mute) {
             _ if of.returned => "closed, but it is back".to_owned(),
             (Some(end), true) => format!("muted until {end}"),
             (None, true) => "muted".to_owned(),

@@ -31,7 +31,7 @@ struct IssueRow<'a> {
 }
 
 /// `2026-12-24`.
-fn day(at: Timestamp) -> String {
+pub(super) fn day(at: Timestamp) -> String {
     at.to_rfc3339_utc().chars().take(10).collect()
 }
 

@@ -253,6 +253,10 @@ impl<'a> TrackTestsPage<'a> {
         ["failing", "flaky", "slower", "skipped"].map(|word| (word, word == self.only))
     }
 
+    fn since<'t>(&self, of: &'t TrackTestDocument) -> Option<(String, &'t str)> {
+        build(&self.site, self.project, of.since.as_deref()?)
+    }
+
     fn took(of: &TrackTestDocument) -> String {
         of.p50.map(seconds).unwrap_or_default()
     }
