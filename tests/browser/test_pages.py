@@ -80,18 +80,23 @@ class Everywhere(Case):
 
     def explained(self):
         """The pages that explain builds: insight, commit, tracks and known issues."""
-        def link(path, rel):
-            links = self.server.send("GET", path)[1]["links"]
-            return next(link["href"] for link in links if link["rel"] == rel).removeprefix(self.server.url)
+        def read(path):
+            return self.server.send("GET", path)[1]
 
-        insight, commit, track = (link("/pony/builds/1039", rel) for rel in ["insight", "revision", "track"])
+        def link(document, rel):
+            href = next(link["href"] for link in document["links"] if link["rel"] == rel)
+            return href.removeprefix(self.server.url)
+
+        build = read("/pony/builds/1039")
+        insight, commit, track = (link(build, rel) for rel in ["insight", "revision", "track"])
+        signature = link(read(insight)["failures"][0], "signature")
         test = "/pony/tests/pony%3A%3Awalk%3A%3Akeeps%20its%20balance%20on%204%20legs"
-        issue = self.server.send("GET", "/pony/issues")[1]["issues"][0]["id"]
+        issue = read("/pony/issues")["issues"][0]["id"]
         return [
             insight, insight + "?gate=new:0,flaky:0&class=failing", commit, commit + "?gate=variants:0", "/pony/tracks",
             "/pony/tracks?branch=none", track, track + "/tests", track + "/tests?only=flaky", track + "/grid",
             track + "/grid?only=all&builds=100", test + "?track=" + track.rsplit("/", 1)[1], "/pony/issues",
-            "/pony/issues?state=closed", f"/pony/issues/{issue}",
+            "/pony/issues?state=closed", f"/pony/issues/{issue}", signature,
         ]
 
     def check(self, paths):

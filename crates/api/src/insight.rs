@@ -5,6 +5,7 @@ mod branch;
 mod health;
 mod known;
 mod others;
+mod signature;
 mod subject;
 mod windows;
 
@@ -22,6 +23,7 @@ pub(crate) use branch::{BranchFilter, newest, newest_of};
 pub(crate) use health::{Classes, Pulse, Tests, mainline_of, newest_insight, runs_of_test, settle};
 pub(crate) use known::{Known, Patience, Relevant, last_seen};
 pub(crate) use others::Other;
+pub(crate) use signature::Seen;
 pub(crate) use subject::{Subject, Together};
 use windows::{Place, Windows, draw};
 

@@ -7,7 +7,7 @@ use crate::call::Call;
 use crate::documents::lists::ListOf;
 use crate::documents::{
     builds, cases, feeds, insight, issues, lists, outputs, progress, projects, receipts, revisions,
-    service, tracks, users,
+    service, signatures, tracks, users,
 };
 use crate::error::ApiError;
 use crate::negotiate::Format;
@@ -62,6 +62,9 @@ pub(crate) async fn handle(
         Operation::ListTests(project, build) => cases::list(call, project, build).await,
         Operation::ReadTestHistory(project, test) => cases::history(call, project, test).await,
 
+        Operation::ReadSignature(project, signature) => {
+            signatures::get(call, project, signature).await
+        }
         Operation::ListTracks(project) => tracks::list(call, project).await,
         Operation::ReadTrack(project, track) => tracks::get(call, project, track).await,
         Operation::ChangeTrack(project, track) => tracks::put(call, project, track).await,

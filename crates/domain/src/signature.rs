@@ -10,10 +10,6 @@ use regex::{Captures, Regex};
 
 use crate::{Digest, TestFailure, limits};
 
-/// The version of the rules. It is a part of every signature's id, so that ids of different rules
-/// differ.
-const VERSION: &str = "v1";
-
 /// Maximum length of the text that is looked at, and of what remains of it, in characters.
 const LOOKED_AT: usize = 2_000;
 const LONGEST: usize = 300;
@@ -152,6 +148,10 @@ pub fn said(failure: &TestFailure) -> &str {
 }
 
 impl Signature {
+    /// The version of the rules. It is a part of every signature's id, so that ids of different rules
+    /// differ.
+    pub const VERSION: &str = "v1";
+
     /// The signature of a failure; `None` if nothing is left of its text.
     pub fn of(failure: &TestFailure) -> Option<Self> {
         let kind = failure.kind.as_deref().unwrap_or_default().trim();
@@ -160,7 +160,7 @@ impl Signature {
         if rest.is_empty() {
             return None;
         }
-        let id = Digest::of_parts([VERSION, kind, &rest]).short();
+        let id = Digest::of_parts([Self::VERSION, kind, &rest]).short();
         let mut title = if kind.is_empty() { rest } else { format!("{kind}: {rest}") };
         limits::cut(&mut title, 2 * LONGEST);
         Some(Self { title, id })

@@ -4,7 +4,7 @@
 //! `/openapi.json`. A new resource needs a row here, an arm in the API's table of handlers, and a
 //! document.
 
-use devmason_domain::{BuildKey, Slug, TrackKey, Username};
+use devmason_domain::{BuildKey, SignatureId, Slug, TrackKey, Username};
 use uuid::Uuid;
 
 use crate::operation::{Answer, Description, Right, answer, document, error};
@@ -870,6 +870,16 @@ resources! {
             right: Right::Read,
             query: &["builds", "grid_only", "text", "from", "per_page"],
             answers: &[document(200, "TrackGrid", "A page of the grid"), UNCHANGED, ABSENT],
+            ..PLAIN
+        }
+    }
+
+    /// What equal failures have in common.
+    Signature(project: Slug, signature: SignatureId) = [project / "signatures" / signature] in InProject(project) {
+        Get ReadSignature {
+            summary: "Read where failures with this signature were seen",
+            right: Right::Read,
+            answers: &[document(200, "Signature", "The signature"), UNCHANGED, ABSENT],
             ..PLAIN
         }
     }

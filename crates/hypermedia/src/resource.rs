@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use devmason_domain::{BuildKey, Invalid, Slug, TrackKey, Username};
+use devmason_domain::{BuildKey, Invalid, SignatureId, Slug, TrackKey, Username};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use uuid::Uuid;
 
@@ -156,6 +156,16 @@ impl Segment for TrackKey {
     }
     fn text(&self) -> Cow<'_, str> {
         self.to_string().into()
+    }
+}
+
+/// A signature's id has 32 hexadecimal digits, in small letters.
+impl Segment for SignatureId {
+    fn read(text: &str) -> Result<Self, PathError> {
+        text.parse().map_err(|_| PathError::NotFound)
+    }
+    fn text(&self) -> Cow<'_, str> {
+        self.as_str().into()
     }
 }
 

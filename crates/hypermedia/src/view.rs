@@ -1,8 +1,9 @@
 //! What a viewer sees: links with the methods that the viewer may use.
 
+mod insight;
+
 use devmason_domain::{
-    AccountId, Build, BuildKey, Issue, Pages, Policy, Project, State, Tag, TrackKey, Username,
-    Viewer,
+    AccountId, Build, BuildKey, Pages, Policy, Project, State, Tag, Username, Viewer,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -312,52 +313,6 @@ impl View<'_> {
         let mut links =
             vec![self.link("self", &this, Subject::ReadOnly), self.project_link(project)];
         links.extend(tags.iter().map(|tag| self.tag_link(project, std::slice::from_ref(tag))));
-        links
-    }
-
-    fn track_link(&self, rel: &'static str, project: &Project, track: TrackKey) -> Link {
-        let of = Resource::Track(project.slug.clone(), track);
-        self.link(rel, &of, Subject::Track(project))
-    }
-
-    /// The links of the list of a project's tracks.
-    pub fn track_list_links(&self, project: &Project, list: &ListLinks) -> Vec<Link> {
-        let this = Resource::TrackList(project.slug.clone());
-        let mut link = self.link("self", &this, Subject::ReadOnly);
-        link.href += &list.this;
-        vec![link, self.project_link(project)]
-    }
-
-    /// The links of a track.
-    pub fn track_links(&self, project: &Project, track: TrackKey) -> Vec<Link> {
-        let slug = || project.slug.clone();
-        vec![
-            self.track_link("self", project, track),
-            self.link("tests", &Resource::TrackTests(slug(), track), Subject::ReadOnly),
-            self.link("grid", &Resource::TrackGrid(slug(), track), Subject::ReadOnly),
-            self.link("tracks", &Resource::TrackList(slug()), Subject::ReadOnly),
-            self.project_link(project),
-        ]
-    }
-
-    /// The links of a page of a project's known issues.
-    pub fn issue_list_links(&self, project: &Project, list: &ListLinks) -> Vec<Link> {
-        let this = Resource::IssueList(project.slug.clone());
-        let mut links = self.page_links(&this, Subject::Issues(project), list);
-        links.push(self.project_link(project));
-        links
-    }
-
-    /// The links of a known issue.
-    pub fn issue_links(&self, project: &Project, issue: &Issue) -> Vec<Link> {
-        let slug = || project.slug.clone();
-        let mut links = vec![
-            self.link("self", &Resource::Issue(slug(), issue.id), Subject::Issue(project)),
-            self.link("issues", &Resource::IssueList(slug()), Subject::Issues(project)),
-            self.project_link(project),
-        ];
-        let creator = issue.creator.as_ref();
-        links.extend(creator.map(|(_, username)| self.user_link("creator", username)));
         links
     }
 

@@ -4,11 +4,11 @@ mod behaviour;
 
 use actix_web::HttpResponse;
 use devmason_domain::{
-    Build, BuildId, BuildKey, Project, ProjectId, Slug, TestResult, TestStatus, Track, TrackKey,
-    full_test_name,
+    Build, BuildId, BuildKey, Project, ProjectId, Signature, Slug, TestResult, TestStatus, Track,
+    TrackKey, full_test_name,
 };
 use devmason_hypermedia::document::{HistoryDocument, RunDocument, TestDocument, TestListDocument};
-use devmason_hypermedia::{ListLinks, Resource};
+use devmason_hypermedia::{Link, ListLinks, Resource, View};
 use devmason_repository::{KnownTrack, PlacedTest, Repository, TestQuery, TestRun};
 
 pub(crate) use self::behaviour::behaviour;
@@ -104,7 +104,9 @@ pub(crate) async fn list(
         .iter()
         .map(|PlacedTest { position, result }| {
             let name = full_test_name(&result.suite, &result.name);
-            TestDocument::new(*position, result, vec![view.history_link(&project, &name)])
+            let mut links = vec![view.history_link(&project, &name)];
+            links.extend(signature_link(&view, &project, result));
+            TestDocument::new(*position, result, links)
         })
         .collect();
     call.ok(&etag, &TestListDocument { tests, count: build.tests.total, links })
@@ -209,6 +211,12 @@ fn text_bytes(result: &TestResult) -> u64 {
     (failure + details.stdout.len() + details.stderr.len() + properties.sum::<usize>()) as u64
 }
 
+/// The link from a failure to its signature.
+fn signature_link(view: &View<'_>, project: &Project, of: &TestResult) -> Option<Link> {
+    let failure = of.failure.as_ref().filter(|_| of.status.is_bad())?;
+    view.signature_link(project, &Signature::of(failure)?.id)
+}
+
 fn status(word: &str) -> Result<TestStatus, ApiError> {
     TestStatus::from_word(word).ok_or_else(|| {
         let words: Vec<&str> = TestStatus::ALL.iter().map(|status| status.as_str()).collect();
@@ -284,7 +292,8 @@ pub(crate) async fn history(
     let runs = runs
         .iter()
         .map(|TestRun { build, test }| {
-            let links = vec![view.run_link(&project, build)];
+            let mut links = vec![view.run_link(&project, build)];
+            links.extend(signature_link(&view, &project, &test.result));
             RunDocument {
                 build: build.key().to_string(),
                 started: build.started.to_rfc2822(),

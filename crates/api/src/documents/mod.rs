@@ -12,5 +12,6 @@ pub(crate) mod projects;
 pub(crate) mod receipts;
 pub(crate) mod revisions;
 pub(crate) mod service;
+pub(crate) mod signatures;
 pub(crate) mod tracks;
 pub(crate) mod users;

@@ -1,6 +1,6 @@
 //! Known issues: which failures they explain.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -224,6 +224,16 @@ impl Known {
         let shown = self.by_item.get(item).map(|explained| explained.shown.as_slice());
         let places = shown.unwrap_or_default().iter();
         places.filter_map(|place| self.issues.get(usize::from(*place)))
+    }
+
+    /// The issues that explain any of these failures, at most [`KNOWN`].
+    pub(super) fn into_those_of(self, items: impl Iterator<Item = Item>) -> Vec<Relevant> {
+        let explained = items.filter_map(|item| self.by_item.get(&item));
+        let places: BTreeSet<u16> =
+            explained.flat_map(|explained| explained.shown.iter().copied()).collect();
+        let issues = (0..=u16::MAX).zip(self.issues);
+        let those = issues.filter(|(place, _)| places.contains(place)).map(|(_, issue)| issue);
+        those.take(KNOWN).collect()
     }
 
     /// Whether an issue mutes a failure.

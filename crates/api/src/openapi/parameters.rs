@@ -65,6 +65,7 @@ pub(super) fn parameters() -> Value {
         "kind": query("kind", text(), "Only failures of these kinds, separated by commas: `test`, `step`, `build`"),
         "state": query("state", json!({"enum": ["", "success", "failure", "running"]}), "Only builds in this state"),
         "revision": {"name": "revision", "in": "path", "required": true, "schema": {"type": "string", "pattern": "^[0-9A-Za-z]{7,64}$"}, "description": "A commit, or at least 7 characters that it begins with"},
+        "signature": {"name": "signature", "in": "path", "required": true, "schema": {"type": "string", "pattern": "^[0-9a-f]{32}$"}, "description": "The id of a signature"},
         "track": {"name": "track", "in": "path", "required": true, "schema": {"type": "string", "pattern": "^[0-9a-f]{16}$"}, "description": "The key of a track"},
         "of_track": query("track", json!({"type": "string", "pattern": "^[0-9a-f]{16}$"}), "Only runs in builds of the track with this key; with it, the response says how the test behaves there"),
         "track_branch": query("branch", bounded(250), "Only tracks whose branch fits this pattern with `*` and `?`"),

@@ -11,6 +11,7 @@ pub(crate) mod projects;
 pub(crate) mod receipts;
 pub(crate) mod revisions;
 pub(crate) mod session;
+pub(crate) mod signatures;
 pub(crate) mod tracks;
 pub(crate) mod users;
 
@@ -50,6 +51,9 @@ pub(crate) async fn find(
         Operation::ReadBuild(project, build) => builds::get(call, project, build).await,
         Operation::ReadInsight(project, build) => insight::get(call, project, build).await,
         Operation::ReadRevision(project, revision) => revisions::get(call, project, revision).await,
+        Operation::ReadSignature(project, signature) => {
+            signatures::get(call, project, signature).await
+        }
         Operation::ListTracks(project) => tracks::list(call, project).await,
         Operation::ReadTrack(project, track) => tracks::get(call, project, track).await,
         Operation::ListTrackTests(project, track) => tracks::tests(call, project, track).await,

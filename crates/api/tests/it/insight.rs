@@ -4,6 +4,7 @@ mod agreement;
 mod fixtures;
 mod issues;
 mod revisions;
+mod signatures;
 mod tracks;
 
 use serde_json::json;

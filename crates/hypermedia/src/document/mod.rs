@@ -16,6 +16,7 @@ mod read;
 mod revision;
 mod schemas;
 pub(crate) mod shape;
+mod signature;
 mod track;
 
 pub use cases::{
@@ -41,4 +42,5 @@ pub use outgoing::{
 pub use read::{DocumentError, parse};
 pub use revision::{RevisionBuild, RevisionDocument, VariantDocument};
 pub use schemas::schemas;
+pub use signature::*;
 pub use track::*;

@@ -44,6 +44,7 @@ pub fn schemas() -> Map<String, Value> {
     got.subschema_for::<TrackHealthDocument>();
     got.subschema_for::<TrackTestListDocument>();
     got.subschema_for::<TrackGridDocument>();
+    got.subschema_for::<SignatureDocument>();
     got.subschema_for::<IssueListDocument<'_>>();
     got.subschema_for::<ReceiptDocument>();
     got.subschema_for::<Receipt>();

@@ -73,14 +73,16 @@ struct FailureLine<'a> {
 }
 
 /// An issue that explains failures.
-struct KnownLine<'a> {
-    href: String,
-    title: &'a str,
-    effect: String,
+pub(super) struct KnownLine<'a> {
+    pub(super) href: String,
+    pub(super) title: &'a str,
+    pub(super) effect: String,
 }
 
 /// Failures with the same text.
 struct ClusterLine<'a> {
+    /// The page of the signature.
+    href: Option<String>,
     title: &'a str,
     items: u64,
     known: Vec<KnownLine<'a>>,
@@ -206,6 +208,11 @@ pub(super) fn findings_html(
     let part = FindingsPart {
         clusters: clusters
             .map(|of| ClusterLine {
+                href: of
+                    .signature
+                    .parse()
+                    .ok()
+                    .map(|id| site.to(&Resource::Signature(project.slug.clone(), id))),
                 title: &of.title,
                 items: of.items,
                 known: known(site, project, &of.known),
@@ -272,7 +279,11 @@ fn line<'a>(
     }
 }
 
-fn known<'a>(site: &Site<'_>, project: &Project, of: &'a [KnownDocument]) -> Vec<KnownLine<'a>> {
+pub(super) fn known<'a>(
+    site: &Site<'_>,
+    project: &Project,
+    of: &'a [KnownDocument],
+) -> Vec<KnownLine<'a>> {
     let end = |of: &KnownDocument| of.expires.as_ref().and_then(|end| end.parse().ok()).map(day);
     let line = |of: &'a KnownDocument| KnownLine {
         href: site.to(&Resource::Issue(project.slug.clone(), of.issue)),
@@ -300,7 +311,7 @@ fn pattern(name: &str) -> String {
 }
 
 /// The form for a new issue with these fields.
-fn mark(site: &Site<'_>, project: &Project, fields: &[(&str, &str)]) -> String {
+pub(super) fn mark(site: &Site<'_>, project: &Project, fields: &[(&str, &str)]) -> String {
     /// A title may have 200 characters.
     const TITLE: usize = 150;
     let mut href = format!("{}?", site.to(&Resource::IssueList(project.slug.clone())));

@@ -12,6 +12,7 @@ mod project;
 mod receipt;
 mod reference;
 mod revision;
+mod signature;
 mod step;
 mod tracks;
 
@@ -38,6 +39,7 @@ pub use project::{BuildFilter, Builds, ProjectPage, ProjectParts, ProjectRow, Pr
 pub use receipt::ReceiptPage;
 pub use reference::Reference;
 pub use revision::RevisionPage;
+pub use signature::SignaturePage;
 pub use step::{Lines, Output, Room, step_html};
 pub use tracks::{GridPage, TrackPage, TrackTestsPage, TracksPage};
 

@@ -249,10 +249,12 @@ impl Read {
     ) -> FailureDocument {
         let name = self.name(place, &failure.item);
         let since = self.place(place, failure.since.build);
-        let links: Vec<Link> = match (&failure.item, &name) {
+        let mut links: Vec<Link> = match (&failure.item, &name) {
             (Item::Test(_), Some(name)) => vec![view.history_link(project, name)],
             _ => Vec::new(),
         };
+        let signature = failure.signature.as_ref();
+        links.extend(signature.and_then(|signature| view.signature_link(project, &signature.id)));
         let insight = self.variants.get(place).map(|variant| &variant.insight);
         let build = insight.and_then(|insight| insight.together.builds.get(&failure.item));
         FailureDocument {

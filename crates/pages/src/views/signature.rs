@@ -1,0 +1,72 @@
+//! A signature: where equal failures were seen.
+
+use std::borrow::Cow;
+
+use askama::Template;
+use devmason_domain::{BuildKey, Project};
+use devmason_hypermedia::Resource;
+use devmason_hypermedia::document::{PlaceDocument, SignatureDocument};
+
+use super::Page;
+use super::findings::{KnownLine, known, mark};
+use crate::site::Site;
+use crate::text::{cut, short};
+
+/// Maximum length of a failure's text, in bytes.
+const TEXT: usize = 20_000;
+
+/// A signature.
+#[derive(Template)]
+#[template(path = "signature.html")]
+pub struct SignaturePage<'a> {
+    site: Site<'a>,
+    project: &'a Project,
+    of: &'a SignatureDocument,
+    first: Option<(String, &'a str)>,
+    last: Option<(String, &'a str)>,
+    text: Cow<'a, str>,
+    known: Vec<KnownLine<'a>>,
+    mark: Option<String>,
+}
+
+impl<'a> SignaturePage<'a> {
+    /// The page of a signature, with a link to the form of a new issue for those who may write them.
+    pub fn new(
+        site: Site<'a>,
+        project: &'a Project,
+        of: &'a SignatureDocument,
+        may_triage: bool,
+    ) -> Self {
+        let place = |of: &'a PlaceDocument| {
+            let key: BuildKey = of.build.parse().ok()?;
+            Some((site.to(&Resource::Build(project.slug.clone(), key)), of.build.as_str()))
+        };
+        let failure = &of.example.failure;
+        let text = failure.text.as_deref().or(failure.message.as_deref()).unwrap_or_default();
+        let fields = [("title", of.title.as_str()), ("signature", of.id.as_str())];
+        Self {
+            first: place(&of.first_seen),
+            last: place(&of.last_seen),
+            text: cut(text, TEXT),
+            known: known(&site, project, &of.known),
+            mark: may_triage.then(|| mark(&site, project, &fields)),
+            site,
+            project,
+            of,
+        }
+    }
+
+    /// Branches, variants and hosts, with the numbers of failures.
+    fn places(&self) -> [(&'static str, Vec<(&str, usize)>); 3] {
+        let branches = self.of.branches.iter().map(|of| (of.branch.as_str(), of.items)).collect();
+        let variants = self.of.variants.iter().map(|of| (of.variant.as_str(), of.items)).collect();
+        let hosts = self.of.hosts.iter().map(|of| (of.host.as_str(), of.items)).collect();
+        [("Branches", branches), ("Variants", variants), ("Hosts", hosts)]
+    }
+}
+
+impl Page for SignaturePage<'_> {
+    fn title(&self) -> String {
+        short(&self.of.title).into_owned()
+    }
+}
