@@ -29,7 +29,7 @@ pub use asked::Asked;
 pub use comparison::{Comparison, Looked};
 pub use elsewhere::{Elsewhere, OTHERS, RECENT};
 pub use flaky::{Evidence, Flaky, wilson};
-pub use history::{CELL, DIVIDED, History, Segment, TestHealth, segments};
+pub use history::{CELL, DIVIDED, History, LINE, Segment, TestHealth, segments};
 pub use items::{
     Case, Class, FailureKey, Item, Run, SOUGHT, Side, StepRun, WINDOW, is_bad_itself,
     is_mass_failure, unexplained,

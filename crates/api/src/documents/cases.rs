@@ -4,8 +4,8 @@ mod behaviour;
 
 use actix_web::HttpResponse;
 use devmason_domain::{
-    Build, BuildId, BuildKey, Project, ProjectId, Signature, Slug, TestResult, TestStatus, Track,
-    TrackKey, full_test_name,
+    Build, BuildId, BuildKey, Project, ProjectId, Signature, Slug, State, TestResult, TestStatus,
+    Track, TrackKey, full_test_name,
 };
 use devmason_hypermedia::document::{HistoryDocument, RunDocument, TestDocument, TestListDocument};
 use devmason_hypermedia::{Link, ListLinks, Resource, View};
@@ -105,7 +105,7 @@ pub(crate) async fn list(
         .map(|PlacedTest { position, result }| {
             let name = full_test_name(&result.suite, &result.name);
             let mut links = vec![view.history_link(&project, &name)];
-            links.extend(signature_link(&view, &project, result));
+            links.extend(signature_link(&view, &project, (&build, result)));
             TestDocument::new(*position, result, links)
         })
         .collect();
@@ -143,7 +143,8 @@ pub(crate) fn read(
 /// A build, and the position of a case in it.
 type Place = (BuildId, u32);
 
-/// Number of runs among which those of a track are sought at once.
+/// Number of runs that are read at once to find those of a track, and among which they are sought.
+const FOR_TRACK: u64 = 256;
 const LOOKED_AT: u64 = 2_000;
 
 /// The runs of a test's history, read the same way; only those of a track, if given. Where more may
@@ -162,7 +163,11 @@ fn read_history(
         track.is_none_or(|track| key == Some(track))
     };
     while (all.len() as u64) < limit {
-        let part_limit = few.min(limit - all.len() as u64);
+        // Most runs may be of other tracks.
+        let part_limit = match track {
+            None => few.min(limit - all.len() as u64),
+            Some(_) => few.min(FOR_TRACK),
+        };
         let Some(part) = repository.test_history(project, name, from, part_limit, false)? else {
             return Ok(None);
         };
@@ -211,9 +216,14 @@ fn text_bytes(result: &TestResult) -> u64 {
     (failure + details.stdout.len() + details.stderr.len() + properties.sum::<usize>()) as u64
 }
 
-/// The link from a failure to its signature.
-fn signature_link(view: &View<'_>, project: &Project, of: &TestResult) -> Option<Link> {
-    let failure = of.failure.as_ref().filter(|_| of.status.is_bad())?;
+/// The link from a failure to its signature. Signatures are sought in finished builds.
+fn signature_link(
+    view: &View<'_>,
+    project: &Project,
+    (build, of): (&Build, &TestResult),
+) -> Option<Link> {
+    let is_told = of.status.is_bad() && build.outcome.state() == State::Finished;
+    let failure = of.failure.as_ref().filter(|_| is_told)?;
     view.signature_link(project, &Signature::of(failure)?.id)
 }
 
@@ -293,7 +303,7 @@ pub(crate) async fn history(
         .iter()
         .map(|TestRun { build, test }| {
             let mut links = vec![view.run_link(&project, build)];
-            links.extend(signature_link(&view, &project, &test.result));
+            links.extend(signature_link(&view, &project, (build, &test.result)));
             RunDocument {
                 build: build.key().to_string(),
                 started: build.started.to_rfc2822(),

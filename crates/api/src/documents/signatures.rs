@@ -52,6 +52,8 @@ pub(crate) async fn read(
     if let Some(answer) = call.ready(&etag) {
         return Ok(Found::Ready(answer));
     }
+    // Seeking one that nothing has takes as long as any.
+    let _turn = call.body.turn(call.app, usize::MAX).await?;
     let (of, sought, hold) = (project.clone(), id.clone(), call.body.hold.clone());
     let seen = call.ask(move |repository| Seen::read(repository, &of, &sought, &hold)).await?;
     let document = seen.and_then(|seen| document(call, &project, id, seen));

@@ -3,7 +3,7 @@
 mod results;
 
 use actix_web::HttpResponse;
-use devmason_domain::insight::TestHealth;
+use devmason_domain::insight::{History, TestHealth};
 use devmason_domain::{Fitting, Pattern, Project, Slug, TrackKey};
 use devmason_hypermedia::ListLinks;
 use devmason_hypermedia::document::{
@@ -117,7 +117,7 @@ pub(crate) async fn health(
         let mainline = mainline_of(repository, &of)?;
         let key = known.track.key();
         let pulse = Pulse::read(repository, &of, known, mainline.as_ref())?;
-        let tests = Tests::read(repository, &of, key, WINDOW, &hold)?;
+        let tests = Tests::read(repository, &of, (key, WINDOW), History::of_newest(), &hold)?;
         let mut patience = Patience::default();
         let insight = newest_insight(repository, &of, &tests, (&hold, &mut patience))?;
         let healths = tests.healths(repository, &of, &mut patience)?;

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use devmason_domain::insight::{
-    Asked, CELL, Class, FailureKey, History, Item, Since, TestHealth, WINDOW,
+    Asked, CELL, Class, FailureKey, History, Item, LINE, Since, TestHealth, WINDOW,
 };
 use devmason_domain::{Build, Project, TestStatus, Timestamp, Track, TrackKey, every};
 use devmason_repository::{Among, Begun, KnownTrack, Repository, Result as Answer, Tracked};
@@ -71,17 +71,18 @@ pub(crate) struct Tests {
 }
 
 impl Tests {
+    /// The newest builds of a track, at most so many, read into an empty history.
     pub(crate) fn read(
         repository: &dyn Repository,
         project: &Project,
-        key: TrackKey,
-        builds: u64,
+        (key, builds): (TrackKey, u64),
+        mut history: History,
         hold: &Hold,
     ) -> Answer<Self> {
         let builds = repository.tracked_list(project.id, &Among::Track(key), None, builds)?;
         let first = builds.iter().position(|build| !build.tests.is_empty());
         let first = first.unwrap_or(builds.len());
-        let (mut history, mut cases) = (History::default(), 0);
+        let (mut cases, mut drawn) = (0, 0);
         let mut left = builds.get(first..).unwrap_or_default();
         // All at once, before anything is read: who has to wait has done no work in vain.
         let total = left.iter().map(|build| build.tests.total).sum::<u64>();
@@ -99,6 +100,9 @@ impl Tests {
                 cases += of_build.len() as u64;
                 history.push(run(build), &of_build);
             }
+            // Most builds have the same tests.
+            draw(hold, ((history.len() - drawn) * LINE) as u64)?;
+            drawn = history.len();
             left = rest;
         }
         Ok(Self { builds, first, history })
@@ -198,7 +202,28 @@ pub(crate) fn newest_insight(
     Ok(Insight::read(repository, subject, Some(&Asked::Previous), (hold, patience))?.ok())
 }
 
-/// The runs of a test in a track, at most so many.
+/// What came of a test in the newest finished build of a track that ran tests. A build that broke before
+/// its tests says nothing of them.
+pub(crate) fn newest_of_test(
+    repository: &dyn Repository,
+    project: &Project,
+    track: &Track,
+    test: i64,
+) -> Answer<Option<(Tracked, TestStatus)>> {
+    let among = Among::Track(track.key());
+    let builds = repository.tracked_list(project.id, &among, None, WINDOW as u64)?;
+    let Some(newest) = builds.into_iter().find(|build| !build.tests.is_empty()) else {
+        return Ok(None);
+    };
+    let mut history = History::default();
+    for cases in repository.cases_of_test(project.id, &[newest.id], test)? {
+        history.push(run(&newest), &cases);
+    }
+    let status = history.statuses(test, 1).pop().flatten();
+    Ok(status.map(|status| (newest, status)))
+}
+
+/// The runs of a test in a track, at most so many, from the newest build that ran tests.
 pub(crate) fn runs_of_test(
     repository: &dyn Repository,
     project: &Project,
@@ -206,7 +231,9 @@ pub(crate) fn runs_of_test(
     (test, limit): (i64, u64),
 ) -> Answer<(Vec<Tracked>, History)> {
     let among = Among::Track(track.key());
-    let builds = repository.tracked_list(project.id, &among, None, limit)?;
+    let mut builds = repository.tracked_list(project.id, &among, None, limit)?;
+    let first = builds.iter().position(|build| !build.tests.is_empty());
+    builds.drain(..first.unwrap_or(builds.len()));
     let mut history = History::default();
     for some in builds.chunks(WINDOW) {
         let ids: Vec<_> = some.iter().map(|build| build.id).collect();

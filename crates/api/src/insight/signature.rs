@@ -6,10 +6,12 @@ use devmason_domain::insight::{Case, FailureKey, Item};
 use devmason_domain::{Project, Signature, SignatureId, TestFailure};
 use devmason_repository::{Among, Repository, Result as Answer, Tracked};
 
-use super::TEXTS;
 use super::known::{Known, Patience, Relevant};
 use super::windows::{CASES, draw};
 use crate::budget::Hold;
+
+/// Number of texts that are read at once: they may be long.
+const TEXTS: usize = 50;
 
 /// Number of builds in a page of the project's, and maximum number of those that are looked at.
 const PAGE: u64 = 100;
@@ -186,10 +188,12 @@ impl Seen {
         let (mut issues, mut patience) =
             (Known::read(repository, project.id)?, Patience::default());
         let mut example = None;
-        for (key, failure) in repository.failure_list(project.id, &keys)? {
-            issues.hear((key, &failure), Some(&signature), &mut patience);
-            if key == newest {
-                example = Some(failure);
+        for some in keys.chunks(TEXTS) {
+            for (key, failure) in repository.failure_list(project.id, some)? {
+                issues.hear((key, &failure), Some(&signature), &mut patience);
+                if key == newest {
+                    example = Some(failure);
+                }
             }
         }
         let Some(example) = example else { return Ok(None) };
@@ -203,6 +207,7 @@ impl Seen {
             (&build.track, build.started)
         };
         issues.explain(repository, project.id, failures, of, &mut patience)?;
+        let is_whole = is_whole && patience.is_left();
         let known = issues.into_those_of(tests.into_iter().map(Item::Test));
         Ok(Some(Self { signature, is_whole, example, names, known, sightings }))
     }

@@ -12,7 +12,10 @@ use super::subject::{Past, severity};
 use crate::{BuildId, TestStatus, Timestamp};
 
 /// Memory for a run of a test, in bytes.
-pub const CELL: usize = 24;
+pub const CELL: usize = 16;
+
+/// Memory for a test, in bytes.
+pub const LINE: usize = 256;
 
 /// The runs of a test, the newest first.
 #[derive(Debug, Clone, Default)]
@@ -53,16 +56,27 @@ pub struct TestHealth {
 pub struct History {
     runs: Vec<Run>,
     tests: HashMap<i64, Line, RandomState>,
+    /// Whether tests that the first build lacks are left out.
+    is_of_newest: bool,
 }
 
 impl History {
+    /// A history of the tests of the first build that will be pushed.
+    pub fn of_newest() -> Self {
+        Self { is_of_newest: true, ..Self::default() }
+    }
+
     /// Pushes the next older build.
     pub fn push(&mut self, run: Run, cases: &[Case]) {
         let Ok(nth) = u16::try_from(self.runs.len()) else { return };
         let is_mass_failure = run.is_mass_failure;
         self.runs.push(run);
         for Case { test, status, took, failure, .. } in cases {
-            let line = self.tests.entry(*test).or_default();
+            let line = match self.tests.get_mut(test) {
+                Some(line) => line,
+                None if self.is_of_newest && nth > 0 => continue,
+                None => self.tests.entry(*test).or_default(),
+            };
             match line.runs.last_mut().filter(|(last, _)| *last == nth) {
                 Some((_, known)) if severity(*status) > severity(*known) => *known = *status,
                 Some(_) => {}
@@ -73,6 +87,16 @@ impl History {
                 line.times.take(usize::from(nth), *status, *took);
             }
         }
+    }
+
+    /// Number of tests.
+    pub fn len(&self) -> usize {
+        self.tests.len()
+    }
+
+    /// Whether there are no tests.
+    pub fn is_empty(&self) -> bool {
+        self.tests.is_empty()
     }
 
     /// The builds that were pushed, the newest first.

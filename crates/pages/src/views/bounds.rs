@@ -5,9 +5,10 @@ use super::*;
 use crate::{Site, rendered};
 use devmason_domain::*;
 use devmason_hypermedia::document::{
-    BaselineDocument, ClusterDocument, ElsewhereDocument, FailureDocument, Findings, GateDocument,
-    InsightCounts, InsightDocument, ItemDocument, KnownDocument, PlaceDocument, SinceDocument,
-    WindowDocument,
+    BaselineDocument, ClusterDocument, ElsewhereDocument, ExampleDocument, FailureDocument,
+    Findings, GateDocument, InsightCounts, InsightDocument, ItemDocument, KnownDocument,
+    PlaceDocument, SignatureBranch, SignatureDocument, SignatureHost, SignatureTest,
+    SignatureVariant, SinceDocument, WindowDocument,
 };
 use devmason_hypermedia::{Base, BuildsOf};
 
@@ -113,6 +114,34 @@ fn insight(failures: usize, name: &str, message: &str) -> InsightDocument {
             found: None,
         },
         findings,
+        links: Vec::new(),
+    }
+}
+
+/// A signature of many tests with this name, on as many branches, variants and hosts.
+fn signature(name: &str, text: &str) -> SignatureDocument {
+    let place = || PlaceDocument { build: "b".repeat(100), started: String::new() };
+    let (items, texts) = (1, || name.to_owned());
+    let test = || SignatureTest { full_name: texts(), items, links: Vec::new() };
+    SignatureDocument {
+        id: "0".repeat(32),
+        version: "v1",
+        title: text.chars().take(600).collect(),
+        example: ExampleDocument {
+            build: String::new(),
+            position: 0,
+            full_name: texts(),
+            failure: TestFailure { kind: None, message: None, text: Some(text.to_owned()) },
+        },
+        first_seen: place(),
+        last_seen: place(),
+        counted: 200,
+        complete: false,
+        tests: (0..100).map(|_| test()).collect(),
+        branches: (0..100).map(|_| SignatureBranch { branch: texts(), items }).collect(),
+        variants: (0..100).map(|_| SignatureVariant { variant: texts(), items }).collect(),
+        hosts: (0..100).map(|_| SignatureHost { host: texts(), items }).collect(),
+        known: Vec::new(),
         links: Vec::new(),
     }
 }
@@ -308,5 +337,8 @@ fn a_page_has_a_bound_whatever_it_shows() {
         "receipt",
         rendered(&ReceiptPage::new(site(), of, &[receipt], &files, true)).unwrap().len(),
     ));
+    let of = signature(&full_test_name(&test(0).suite, &name), &big);
+    let size = rendered(&SignaturePage::new(site(), &project, &of, true)).unwrap().len();
+    assert!(size < 1 << 20, "{size}");
     assert!(sizes.iter().all(|(_, size)| *size < 8 << 20), "{sizes:?}");
 }

@@ -25,15 +25,19 @@ const KNOWN_BYTES: usize = 2_000;
 
 /// Maximum size of the failures on a page, and of each other list, in bytes.
 const FAILURES_BYTES: usize = 300_000;
-const LIST_BYTES: usize = 30_000;
+pub(super) const LIST_BYTES: usize = 30_000;
 
 /// The size of a name in HTML: as a text, and as a link of which each byte may be encoded.
-fn size(name: &str) -> usize {
+pub(super) fn size(name: &str) -> usize {
     6 * TEXT.min(name.len()) + 4 * name.len()
 }
 
 /// As many names as fit, but at least one.
-fn fitting<T>(all: &[T], most: usize, size: impl Fn(&T) -> usize) -> impl Iterator<Item = &T> {
+pub(super) fn fitting<T>(
+    all: &[T],
+    most: usize,
+    size: impl Fn(&T) -> usize,
+) -> impl Iterator<Item = &T> {
     let mut bytes = 0;
     all.iter()
         .take(LONGEST_LIST)
@@ -82,7 +86,7 @@ pub(super) struct KnownLine<'a> {
 /// Failures with the same text.
 struct ClusterLine<'a> {
     /// The page of the signature.
-    href: Option<String>,
+    href: Option<&'a str>,
     title: &'a str,
     items: u64,
     known: Vec<KnownLine<'a>>,
@@ -205,14 +209,11 @@ pub(super) fn findings_html(
         .map(|of| line(site, (project, of_baseline), of, may_triage))
         .collect();
     let clusters = of.clusters.iter().filter(|cluster| cluster.items > 1).take(LISTED);
+    let all = of.failures.as_slice();
     let part = FindingsPart {
         clusters: clusters
             .map(|of| ClusterLine {
-                href: of
-                    .signature
-                    .parse()
-                    .ok()
-                    .map(|id| site.to(&Resource::Signature(project.slug.clone(), id))),
+                href: signature_href(all, &of.signature),
                 title: &of.title,
                 items: of.items,
                 known: known(site, project, &of.known),
@@ -277,6 +278,13 @@ fn line<'a>(
             mark(site, project, &[("title", title), ("test", test), ("signature", signature)])
         }),
     }
+}
+
+/// The link of a failure on the page to this signature, if there is one.
+fn signature_href<'a>(failures: &'a [FailureDocument], signature: &str) -> Option<&'a str> {
+    let of = failures.iter().find(|of| of.signature.as_deref() == Some(signature))?;
+    let link = of.links.iter().find(|link| link.rel == "signature")?;
+    Some(&link.href)
 }
 
 pub(super) fn known<'a>(

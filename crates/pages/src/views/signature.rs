@@ -5,15 +5,16 @@ use std::borrow::Cow;
 use askama::Template;
 use devmason_domain::{BuildKey, Project};
 use devmason_hypermedia::Resource;
-use devmason_hypermedia::document::{PlaceDocument, SignatureDocument};
+use devmason_hypermedia::document::{PlaceDocument, SignatureDocument, SignatureTest};
 
 use super::Page;
-use super::findings::{KnownLine, known, mark};
+use super::findings::{KnownLine, LIST_BYTES, fitting, known, mark, size};
 use crate::site::Site;
 use crate::text::{cut, short};
 
-/// Maximum length of a failure's text, in bytes.
-const TEXT: usize = 20_000;
+/// Maximum length of a failure's text, in characters, and size of the list of tests, in bytes.
+const TEXT: usize = 10_000;
+const TESTS_BYTES: usize = 100_000;
 
 /// A signature.
 #[derive(Template)]
@@ -25,6 +26,7 @@ pub struct SignaturePage<'a> {
     first: Option<(String, &'a str)>,
     last: Option<(String, &'a str)>,
     text: Cow<'a, str>,
+    tests: Vec<&'a SignatureTest>,
     known: Vec<KnownLine<'a>>,
     mark: Option<String>,
 }
@@ -48,6 +50,7 @@ impl<'a> SignaturePage<'a> {
             first: place(&of.first_seen),
             last: place(&of.last_seen),
             text: cut(text, TEXT),
+            tests: fitting(&of.tests, TESTS_BYTES, |test| 2 * size(&test.full_name)).collect(),
             known: known(&site, project, &of.known),
             mark: may_triage.then(|| mark(&site, project, &fields)),
             site,
@@ -61,7 +64,15 @@ impl<'a> SignaturePage<'a> {
         let branches = self.of.branches.iter().map(|of| (of.branch.as_str(), of.items)).collect();
         let variants = self.of.variants.iter().map(|of| (of.variant.as_str(), of.items)).collect();
         let hosts = self.of.hosts.iter().map(|of| (of.host.as_str(), of.items)).collect();
-        [("Branches", branches), ("Variants", variants), ("Hosts", hosts)]
+        let places = [("Branches", branches), ("Variants", variants), ("Hosts", hosts)];
+        places.map(|(title, all): (_, Vec<(&str, usize)>)| {
+            (title, fitting(&all, LIST_BYTES, |(name, _)| 2 * size(name)).copied().collect())
+        })
+    }
+
+    /// Number of tests that are not shown.
+    fn more(&self) -> usize {
+        self.of.tests.len() - self.tests.len()
     }
 }
 

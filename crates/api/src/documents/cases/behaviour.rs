@@ -1,6 +1,6 @@
 //! How a test behaves in a track, and in which tracks it runs.
 
-use devmason_domain::insight::{DIVIDED, OTHERS, WINDOW, segments, wilson};
+use devmason_domain::insight::{DIVIDED, OTHERS, segments, wilson};
 use devmason_domain::{BuildId, Project, TrackKey};
 use devmason_hypermedia::document::{SegmentDocument, TestBehaviour, TestStats, TestTrack};
 use devmason_repository::{KnownTrack, Repository};
@@ -8,7 +8,7 @@ use devmason_repository::{KnownTrack, Repository};
 use super::super::insight::rounded;
 use crate::call::Call;
 use crate::error::ApiError;
-use crate::insight::{Patience, runs_of_test, settle};
+use crate::insight::{Patience, newest_of_test, runs_of_test, settle};
 
 /// The track that a request for a test's history names.
 pub(super) async fn track(
@@ -87,11 +87,7 @@ fn tracks_of_test(
 ) -> devmason_repository::Result<Vec<TestTrack>> {
     let mut found = Vec::new();
     for KnownTrack { track, .. } in repository.track_active(project.id, OTHERS as u64)? {
-        // A build that broke before its tests says nothing of them.
-        let (builds, history) = runs_of_test(repository, project, &track, (test, WINDOW as u64))?;
-        let Some(nth) = builds.iter().position(|build| !build.tests.is_empty()) else { continue };
-        let status = history.statuses(test, nth + 1).pop().flatten();
-        if let (Some(build), Some(status)) = (builds.get(nth), status) {
+        if let Some((build, status)) = newest_of_test(repository, project, &track, test)? {
             found.push(TestTrack {
                 track: (&track).into(),
                 build: build.key.to_string(),

@@ -253,9 +253,11 @@ impl Read {
             (Item::Test(_), Some(name)) => vec![view.history_link(project, name)],
             _ => Vec::new(),
         };
-        let signature = failure.signature.as_ref();
-        links.extend(signature.and_then(|signature| view.signature_link(project, &signature.id)));
         let insight = self.variants.get(place).map(|variant| &variant.insight);
+        // Signatures are sought in finished builds.
+        let signature = failure.signature.as_ref();
+        let signature = signature.filter(|_| insight.is_some_and(|insight| !insight.is_running));
+        links.extend(signature.and_then(|signature| view.signature_link(project, &signature.id)));
         let build = insight.and_then(|insight| insight.together.builds.get(&failure.item));
         FailureDocument {
             kind: kind(&failure.item),

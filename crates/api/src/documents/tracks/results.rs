@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use actix_web::HttpResponse;
-use devmason_domain::insight::{Item, Since, TestHealth, wilson};
+use devmason_domain::insight::{History, Item, Since, TestHealth, wilson};
 use devmason_domain::{Project, Slug, TestStatus, TrackKey};
 use devmason_hypermedia::document::{
     GridBuild, GridTest, TrackGridDocument, TrackTestDocument, TrackTestListDocument,
@@ -215,7 +215,11 @@ pub(crate) async fn grid_of(
     let wanted = Wanted::of(call, &["bad", "all"], &[])?;
     let builds = call.params.number("builds", GRID, WINDOW)?;
     let (of, hold, key) = (project.clone(), call.body.hold.clone(), known.track.key());
-    let read = call.ask(move |repository| Tests::read(repository, &of, key, builds, &hold)).await?;
+    let read = call
+        .ask(move |repository| {
+            Tests::read(repository, &of, (key, builds), History::default(), &hold)
+        })
+        .await?;
     let is_all = wanted.only.iter().any(|only| only == "all");
     let cells = |test: i64| -> Vec<char> {
         let of_newest = std::iter::repeat_n(None, read.first);

@@ -195,9 +195,9 @@ fn no_run_of_a_track_is_lost_between_pages(story: &Story) {
     run("u2", 2, "other", (0..2_100).map(|_| case("u", "")).collect());
     run("u3", 3, "main", u());
     let key = story.track("t9").rsplit('/').next().unwrap().to_owned();
-    let all = |test: &str| {
+    let all = |test: &str, query: &str| {
         let (mut found, mut next) =
-            (Vec::new(), Some(format!("/pony/tests/s::{test}?track={key}")));
+            (Vec::new(), Some(format!("/pony/tests/s::{test}?track={key}{query}")));
         while let Some(path) = next {
             let page = story.server.get(&path);
             let runs = page.json()["runs"].as_array().unwrap().clone();
@@ -206,6 +206,8 @@ fn no_run_of_a_track_is_lost_between_pages(story: &Story) {
         }
         found.join(" ")
     };
-    assert_eq!(all("t"), "t9 t4 t3 t2 t1 t0");
-    assert_eq!(all("u"), "u3 u1 u1 u0");
+    for query in ["", "&per_page=1", "&per_page=2"] {
+        assert_eq!(all("t", query), "t9 t4 t3 t2 t1 t0");
+        assert_eq!(all("u", query), "u3 u1 u1 u0");
+    }
 }

@@ -88,6 +88,20 @@ fn only_failures_have_a_signature(story: &Story) {
     let run = &story.read("/pony/tests/s::c")["runs"][0];
     let href = run["links"][1]["href"].as_str().unwrap();
     assert!(href.ends_with(&story.signature("m1")), "{href}");
+    // A running build is not looked at, so nothing leads there.
+    let step = json!({"name": "test", "success": false, "tests": fixtures::tests("e:G f:G")});
+    let body = json!({
+        "incremental": true, "started": "2026-01-01T01:00:00Z", "client": {"branch": "main"}, "results": [],
+    });
+    let ann = story.server.as_user("ann");
+    assert_eq!(ann.send("PUT", "/pony/builds/r1", &body.to_string()).status, 201);
+    let sent = ann.send("POST", "/pony/builds/r1/progress", &step.to_string());
+    assert_eq!(sent.status, 204, "{}", sent.text());
+    assert_eq!(story.ask("r1", "")["failures"].as_array().unwrap().len(), 2);
+    for path in ["/pony/builds/r1/tests", "/pony/builds/r1/insight", "/pony/tests/s::e"] {
+        assert!(!story.server.get(path).text().contains("/signatures/"), "{path}");
+    }
+    assert!(!story.server.page("/pony/builds/r1/insight", "").text().contains("/signatures/"));
     // Unknown ones, and what is no signature.
     let upper =
         story.signature("m1").to_uppercase().replace("/PONY/SIGNATURES", "/pony/signatures");

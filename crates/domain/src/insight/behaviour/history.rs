@@ -40,6 +40,17 @@ fn the_health_of_a_test_is_told_from_its_runs() {
 }
 
 #[test]
+fn a_history_of_the_newest_build_leaves_other_tests_out() {
+    let mut history = History::of_newest();
+    for (n, letters) in ["P.", "FP", "PF"].into_iter().enumerate() {
+        let cases = cases(letters);
+        history.push(run(3 - n, &cases), &cases);
+    }
+    assert_eq!((history.len(), history.health(0, None).unwrap().runs), (1, 3));
+    assert!(history.health(1, None).is_none());
+}
+
+#[test]
 fn a_mass_failure_says_nothing_of_a_test() {
     let (all, good) = ("F".repeat(20), "P".repeat(20));
     let track = history(&[&good, &all, &good]);
