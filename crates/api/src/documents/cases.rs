@@ -11,8 +11,8 @@ use devmason_hypermedia::document::{HistoryDocument, RunDocument, TestDocument, 
 use devmason_hypermedia::{Link, ListLinks, Resource, View};
 use devmason_repository::{KnownTrack, PlacedTest, Repository, TestQuery, TestRun};
 
-pub(crate) use self::behaviour::behaviour;
 use self::behaviour::track;
+pub(crate) use self::behaviour::{behaviour, stats};
 use super::builds::{borrowed, find, state};
 use super::lists::{PAGE_BYTES, drawn};
 use crate::budget::Hold;

@@ -18,6 +18,7 @@ use crate::error::ApiError;
 use crate::insight::{
     Classes, Insight, Patience, Pulse, Tests, mainline_of, newest_insight, stamp,
 };
+use crate::respond::Found;
 
 type Answer<T> = devmason_repository::Result<T>;
 
@@ -127,11 +128,7 @@ pub(crate) async fn health(
 }
 
 /// The ETag of what is told of a track: it changes with the builds, the issues, and when it is overdue.
-pub(crate) async fn etag(
-    call: &Call<'_>,
-    project: &Project,
-    known: &KnownTrack,
-) -> Result<String, ApiError> {
+async fn etag(call: &Call<'_>, project: &Project, known: &KnownTrack) -> Result<String, ApiError> {
     let (of, about) = (project.clone(), known.clone());
     let (stamp, is_overdue) = call
         .ask(move |repository| {
@@ -142,6 +139,20 @@ pub(crate) async fn etag(
         .await?;
     let choice = call.params.choice();
     Ok(call.etag(&[&project.id.0, &project.version, &known.version, &stamp, &is_overdue, &choice]))
+}
+
+/// The track at this path with its project and its ETag, unless the client has what would be told of it.
+pub(crate) async fn requested(
+    call: &Call<'_>,
+    slug: &Slug,
+    key: &TrackKey,
+) -> Result<Found<(String, Project, KnownTrack)>, ApiError> {
+    let (project, known) = find(call, slug, key).await?;
+    let etag = etag(call, &project, &known).await?;
+    Ok(match call.ready(&etag) {
+        Some(answer) => Found::Ready(answer),
+        None => Found::New((etag, project, known)),
+    })
 }
 
 /// Half of them are at most this.
@@ -185,11 +196,10 @@ pub(crate) async fn get(
     slug: &Slug,
     key: &TrackKey,
 ) -> Result<HttpResponse, ApiError> {
-    let (project, known) = find(call, slug, key).await?;
-    let etag = etag(call, &project, &known).await?;
-    if let Some(answer) = call.ready(&etag) {
-        return Ok(answer);
-    }
+    let (etag, project, known) = match requested(call, slug, key).await? {
+        Found::Ready(answer) => return Ok(answer),
+        Found::New(found) => found,
+    };
     let health = health(call, &project, known).await?;
     call.ok(&etag, &document(call, &project, &health))
 }

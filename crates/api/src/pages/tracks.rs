@@ -9,6 +9,7 @@ use super::{LONGEST, pager};
 use crate::call::Call;
 use crate::documents::tracks;
 use crate::error::ApiError;
+use crate::respond::Found;
 
 /// Maximum number of cells of a grid on a page, and of its tests on the page of a track.
 const CELLS: u64 = 1_000;
@@ -29,11 +30,10 @@ pub(crate) async fn get(
     slug: &Slug,
     key: &TrackKey,
 ) -> Result<HttpResponse, ApiError> {
-    let (project, known) = tracks::find(call, slug, key).await?;
-    let etag = tracks::etag(call, &project, &known).await?;
-    if let Some(answer) = call.ready(&etag) {
-        return Ok(answer);
-    }
+    let (etag, project, known) = match tracks::requested(call, slug, key).await? {
+        Found::Ready(answer) => return Ok(answer),
+        Found::New(found) => found,
+    };
     let (grid, _) = tracks::grid_of(call, &project, &known, GRID_TESTS).await?;
     let health = tracks::health(call, &project, known).await?;
     let document = tracks::document(call, &project, &health);
@@ -47,11 +47,10 @@ pub(crate) async fn tests(
     slug: &Slug,
     key: &TrackKey,
 ) -> Result<HttpResponse, ApiError> {
-    let (project, known) = tracks::find(call, slug, key).await?;
-    let etag = tracks::etag(call, &project, &known).await?;
-    if let Some(answer) = call.ready(&etag) {
-        return Ok(answer);
-    }
+    let (etag, project, known) = match tracks::requested(call, slug, key).await? {
+        Found::Ready(answer) => return Ok(answer),
+        Found::New(found) => found,
+    };
     let (document, list) = tracks::tests_of(call, &project, known, LONGEST).await?;
     let pager = pager(call, &list, format!("{} tests", document.count));
     let given = |name| call.params.first(name).unwrap_or_default();
@@ -66,11 +65,10 @@ pub(crate) async fn grid(
     slug: &Slug,
     key: &TrackKey,
 ) -> Result<HttpResponse, ApiError> {
-    let (project, known) = tracks::find(call, slug, key).await?;
-    let etag = tracks::etag(call, &project, &known).await?;
-    if let Some(answer) = call.ready(&etag) {
-        return Ok(answer);
-    }
+    let (etag, project, known) = match tracks::requested(call, slug, key).await? {
+        Found::Ready(answer) => return Ok(answer),
+        Found::New(found) => found,
+    };
     let builds = call.params.number("builds", 30, LONGEST)?;
     let most = (CELLS / builds).clamp(1, LONGEST);
     let (document, list) = tracks::grid_of(call, &project, &known, most).await?;

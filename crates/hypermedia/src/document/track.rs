@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde::Serialize;
 use serde::de::IgnoredAny;
 
+use super::cases::TestStats;
 use super::insight::KnownDocument;
 use super::shape;
 use crate::Link;
@@ -161,26 +162,13 @@ pub struct TrackTestDocument {
     /// Its class: of a failure as in the insight of the newest build; otherwise `flaky`, `slower`,
     /// `skipped` or `passed`.
     pub class: &'static str,
-    /// Number of runs that were not skipped, without mass failures.
-    pub runs: u64,
-    /// Number of them that failed.
-    pub bad: u64,
-    /// Number of runs that were skipped.
-    pub skipped: u64,
-    /// Pieces of evidence that it is flaky.
-    pub flakes: u64,
-    /// `flakes` divided by `runs`.
-    pub rate: f64,
-    /// The interval that holds the true rate with a probability of 95 % (Wilson).
-    pub interval: [f64; 2],
+    /// Numbers of its runs.
+    #[serde(flatten)]
+    pub stats: TestStats,
     /// The first build of those in which it fails without a break.
     pub since: Option<String>,
     /// The newest build in which it failed.
     pub last_bad: Option<String>,
-    /// The median of what its passing runs took, in seconds.
-    pub p50: Option<f64>,
-    /// What 95 % of its passing runs took at most, in seconds.
-    pub p95: Option<f64>,
     /// The issues that explain its failure in the newest build.
     pub known: Vec<KnownDocument>,
     /// The links.

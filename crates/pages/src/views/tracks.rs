@@ -258,7 +258,7 @@ impl<'a> TrackTestsPage<'a> {
     }
 
     fn took(of: &TrackTestDocument) -> String {
-        of.p50.map(seconds).unwrap_or_default()
+        of.stats.p50.map(seconds).unwrap_or_default()
     }
 }
 

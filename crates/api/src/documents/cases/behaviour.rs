@@ -1,6 +1,6 @@
 //! How a test behaves in a track, and in which tracks it runs.
 
-use devmason_domain::insight::{DIVIDED, OTHERS, segments, wilson};
+use devmason_domain::insight::{DIVIDED, OTHERS, TestHealth, segments, wilson};
 use devmason_domain::{BuildId, Project, TrackKey};
 use devmason_hypermedia::document::{SegmentDocument, TestBehaviour, TestStats, TestTrack};
 use devmason_repository::{KnownTrack, Repository};
@@ -21,6 +21,23 @@ pub(super) async fn track(
     let of = project.id;
     let found = call.ask(move |repository| repository.track_find(of, key)).await?;
     found.map(Some).ok_or_else(|| bad("no such track"))
+}
+
+/// Numbers of a test's runs in a track.
+pub(crate) fn stats(of: &TestHealth) -> TestStats {
+    let [p50, p95] = of.times.map_or([None, None], |times| times.map(Some));
+    let seconds = |time: Option<f32>| time.map(|time| rounded(f64::from(time)));
+    let evidence = &of.evidence;
+    TestStats {
+        runs: of.runs,
+        bad: of.bad,
+        skipped: of.skipped,
+        flakes: evidence.flakes(),
+        rate: rounded(evidence.rate()),
+        interval: wilson(evidence.flakes(), evidence.runs).map(rounded),
+        p50: seconds(p50),
+        p95: seconds(p95),
+    }
 }
 
 /// How a test behaves in a track; without one, in which tracks it runs.
@@ -58,22 +75,7 @@ pub(crate) async fn behaviour(
         if let Some(newest) = builds.first() {
             settle(repository, (&of, newest), &history, &mut healths, &mut Patience::default())?;
         }
-        let stats = healths.pop().map(|(_, health)| {
-            let [p50, p95] = health
-                .times
-                .map_or([None, None], |times| times.map(|time| Some(rounded(f64::from(time)))));
-            let evidence = health.evidence;
-            TestStats {
-                runs: health.runs,
-                bad: health.bad,
-                skipped: health.skipped,
-                flakes: evidence.flakes(),
-                rate: rounded(evidence.rate()),
-                interval: wilson(evidence.flakes(), evidence.runs).map(rounded),
-                p50,
-                p95,
-            }
-        });
+        let stats = healths.pop().map(|(_, health)| stats(&health));
         Ok(TestBehaviour { stats, segments: Some(segments.collect()), tracks: None })
     })
     .await

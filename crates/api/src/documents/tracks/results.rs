@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use actix_web::HttpResponse;
-use devmason_domain::insight::{History, Item, Since, TestHealth, wilson};
+use devmason_domain::insight::{History, Item, Since, TestHealth};
 use devmason_domain::{Project, Slug, TestStatus, TrackKey};
 use devmason_hypermedia::document::{
     GridBuild, GridTest, TrackGridDocument, TrackTestDocument, TrackTestListDocument,
@@ -12,13 +12,14 @@ use devmason_hypermedia::document::{
 use devmason_hypermedia::{ListLinks, Resource, Subject as Linked};
 use devmason_repository::{KnownTrack, Tracked};
 
+use super::super::cases::stats;
 use super::super::insight::findings::known;
-use super::super::insight::rounded;
-use super::{WINDOW, etag, find, health};
+use super::{WINDOW, health, requested};
 use crate::call::Call;
 use crate::error::ApiError;
 use crate::insight::{Classes, Tests};
 use crate::params::Position;
+use crate::respond::Found;
 
 /// Default number of builds in a grid.
 const GRID: u64 = 30;
@@ -110,11 +111,10 @@ pub(crate) async fn tests(
     slug: &Slug,
     key: &TrackKey,
 ) -> Result<HttpResponse, ApiError> {
-    let (project, track) = find(call, slug, key).await?;
-    let etag = etag(call, &project, &track).await?;
-    if let Some(answer) = call.ready(&etag) {
-        return Ok(answer);
-    }
+    let (etag, project, track) = match requested(call, slug, key).await? {
+        Found::Ready(answer) => return Ok(answer),
+        Found::New(found) => found,
+    };
     let (document, _) = tests_of(call, &project, track, PER_PAGE.1).await?;
     call.ok(&etag, &document)
 }
@@ -168,20 +168,12 @@ pub(crate) async fn tests_of(
     let document = |(name, class, (test, of)): (&str, &'static str, &(i64, TestHealth))| {
         let item = Item::Test(*test);
         let issues = health.insight.iter().flat_map(|insight| insight.known.of(&item));
-        let seconds = |time: f32| rounded(f64::from(time));
         TrackTestDocument {
             full_name: name.to_owned(),
             class,
-            runs: of.runs,
-            bad: of.bad,
-            skipped: of.skipped,
-            flakes: of.evidence.flakes(),
-            rate: rounded(of.evidence.rate()),
-            interval: wilson(of.evidence.flakes(), of.evidence.runs).map(rounded),
+            stats: stats(of),
             since: classes.since(*test).and_then(since),
             last_bad: of.last_bad.and_then(key_of),
-            p50: of.times.map(|[p50, _]| seconds(p50)),
-            p95: of.times.map(|[_, p95]| seconds(p95)),
             known: issues.map(known).collect(),
             links: vec![view.history_link(project, name)],
         }
@@ -265,11 +257,10 @@ pub(crate) async fn grid(
     slug: &Slug,
     key: &TrackKey,
 ) -> Result<HttpResponse, ApiError> {
-    let (project, known) = find(call, slug, key).await?;
-    let etag = etag(call, &project, &known).await?;
-    if let Some(answer) = call.ready(&etag) {
-        return Ok(answer);
-    }
+    let (etag, project, known) = match requested(call, slug, key).await? {
+        Found::Ready(answer) => return Ok(answer),
+        Found::New(found) => found,
+    };
     let (grid, _) = grid_of(call, &project, &known, PER_PAGE.1).await?;
     call.ok(&etag, &grid)
 }
