@@ -7,6 +7,8 @@ use clap::builder::Resettable;
 use clap::parser::ValueSource;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use devmason_domain::TrackKey;
+
 use crate::settings::Layer;
 
 /// Report builds and test results to a devmason server, and query them.
@@ -157,6 +159,9 @@ pub(crate) enum Command {
         /// Only builds of this branch
         #[arg(long)]
         branch: Option<String>,
+        /// Only builds of the track with this key
+        #[arg(long, value_name = "KEY")]
+        track: Option<TrackKey>,
         /// Maximum number of builds to list
         #[arg(long, short = 'n', default_value_t = 20)]
         limit: u32,
@@ -169,6 +174,9 @@ pub(crate) enum Command {
         /// The latest build of this branch
         #[arg(long, conflicts_with = "build")]
         branch: Option<String>,
+        /// The latest build of the track with this key
+        #[arg(long, value_name = "KEY", conflicts_with_all = ["build", "branch"])]
+        track: Option<TrackKey>,
         /// Include the output of the steps
         #[arg(long)]
         output: bool,
@@ -181,6 +189,9 @@ pub(crate) enum Command {
         /// The latest build of this branch
         #[arg(long, conflicts_with = "build")]
         branch: Option<String>,
+        /// The latest build of the track with this key
+        #[arg(long, value_name = "KEY", conflicts_with_all = ["build", "branch"])]
+        track: Option<TrackKey>,
         /// Only test cases with this status: passed, flaky, skipped, failed or error; repeatable
         #[arg(long, value_name = "STATUS")]
         status: Vec<String>,

@@ -23,6 +23,7 @@ use account::{flush, login, project, queue};
 use building::{about, begin, beginning, resume, run_build, run_step, run_unreported, sent, step};
 use cli::{Cli, Command, GateFormat};
 use settings::Settings;
+use show::Which;
 
 /// An error with the exit code of the command.
 pub(crate) struct Problem {
@@ -157,8 +158,8 @@ fn act(settings: &Settings, command: Command) -> Result<u8, Problem> {
         Command::Flush => flush(settings),
         Command::Queue { action } => queue(settings, &action),
         Command::Status => show::status(settings),
-        Command::Builds { conditions, branch, limit } => {
-            show::builds(settings, conditions.as_deref(), branch.as_deref(), limit)
+        Command::Builds { conditions, branch, track, limit } => {
+            show::builds(settings, (conditions, branch, track), limit)
         }
         Command::Gate {
             build,
@@ -184,11 +185,11 @@ fn act(settings: &Settings, command: Command) -> Result<u8, Problem> {
             };
             gate::gate(settings, &question)
         }
-        Command::Show { build, branch, output } => {
-            show::build(settings, (&build, branch.as_deref()), output)
+        Command::Show { build, branch, track, output } => {
+            show::build(settings, &Which::of(build, branch, track), output)
         }
-        Command::Tests { build, branch, status, failed } => {
-            show::tests(settings, (&build, branch.as_deref()), &status, failed)
+        Command::Tests { build, branch, track, status, failed } => {
+            show::tests(settings, &Which::of(build, branch, track), &status, failed)
         }
         Command::Wait { build, timeout } => {
             show::wait(settings, &build, Duration::from_secs(timeout))

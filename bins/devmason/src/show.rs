@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use devmason_client::{Document, Error, Session, blocking};
+use devmason_domain::TrackKey;
 use devmason_hypermedia::Resource;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
@@ -119,20 +120,20 @@ const PAGE: u32 = 100;
 
 pub(crate) fn builds(
     settings: &Settings,
-    conditions: Option<&str>,
-    branch: Option<&str>,
+    (conditions, branch, track): (Option<String>, Option<String>, Option<TrackKey>),
     limit: u32,
 ) -> Result<u8, Problem> {
     let client = client(settings)?;
     let project = client.project(&settings.project()?)?;
     let list = project.link("build-list").unwrap_or_default();
-    let mut conditions: Vec<String> = conditions.map(str::to_owned).into_iter().collect();
+    let mut conditions: Vec<String> = conditions.into_iter().collect();
     // Quoted as CSV, as a value may contain quotes.
     let pair = |field: &str, value: &str| format!("\"{field}:{}\"", value.replace('"', "\"\""));
     if settings.has_tags_flag {
         conditions.extend(settings.tags.iter().map(|tag| pair("tags", tag)));
     }
-    conditions.extend(branch.map(|branch| pair("client.branch", branch)));
+    conditions.extend(track.map(|key| pair("track", &key.to_string())));
+    conditions.extend(branch.map(|branch| pair("client.branch", &branch)));
     let mut query = format!("?per_page={}", limit.clamp(1, PAGE));
     if !conditions.is_empty() {
         let conditions = conditions.join(",");
@@ -180,20 +181,47 @@ pub(crate) fn find(
     }
 }
 
-/// A build by its id, or the newest of a branch.
+/// Which build to show.
+pub(crate) enum Which {
+    /// The one with this id.
+    Id(String),
+    /// The newest of a branch.
+    OfBranch(String),
+    /// The newest of a track.
+    OfTrack(TrackKey),
+}
+
+impl Which {
+    /// What the arguments name.
+    pub(crate) fn of(id: String, branch: Option<String>, track: Option<TrackKey>) -> Self {
+        match (branch, track) {
+            (Some(branch), _) => Self::OfBranch(branch),
+            (None, Some(track)) => Self::OfTrack(track),
+            (None, None) => Self::Id(id),
+        }
+    }
+}
+
+/// The build that is meant.
 fn chosen(
     settings: &Settings,
     client: &blocking::Client,
-    (id, branch): (&str, Option<&str>),
+    which: &Which,
 ) -> Result<Document, Problem> {
-    let Some(branch) = branch else { return find(settings, client, id) };
+    let (query, what) = match which {
+        Which::Id(id) => return find(settings, client, id),
+        Which::OfBranch(branch) => {
+            let encoded = utf8_percent_encode(branch, NON_ALPHANUMERIC);
+            (format!("branch={encoded}"), format!("branch '{branch}'"))
+        }
+        Which::OfTrack(key) => (format!("track={key}"), format!("track {key}")),
+    };
     let project = client.project(&settings.project()?)?;
     let list = project.link("build-list").unwrap_or_default();
-    let branch_is = utf8_percent_encode(branch, NON_ALPHANUMERIC);
-    let found = client.get(&format!("{list}?per_page=1&fields=links&branch={branch_is}"))?;
+    let found = client.get(&format!("{list}?per_page=1&fields=links&{query}"))?;
     let newest = found.list("builds").into_iter().next();
     let link = newest.and_then(|build| build.link("self"));
-    let link = link.ok_or_else(|| Problem::usage(format!("no build of branch '{branch}'")))?;
+    let link = link.ok_or_else(|| Problem::usage(format!("no build of {what}")))?;
     Ok(client.get(&link)?)
 }
 
@@ -204,20 +232,16 @@ fn insight(client: &blocking::Client, build: &Document, query: &str) -> Option<D
     found.map_err(|error| say(&format!("no verdict: {error}"))).ok()
 }
 
-pub(crate) fn build(
-    settings: &Settings,
-    which: (&str, Option<&str>),
-    output: bool,
-) -> Result<u8, Problem> {
+pub(crate) fn build(settings: &Settings, which: &Which, output: bool) -> Result<u8, Problem> {
     let client = client(settings)?;
     let build = chosen(settings, &client, which)?;
     let insight = if settings.json { None } else { insight(&client, &build, "") };
     show(settings, &build, || {
         let href = build.link("self").unwrap_or_default();
-        print(&format!("{} {}", word(&build), build.text("id")))?;
         if let Some(insight) = &insight {
             print(&headline(insight))?;
         }
+        print(&format!("{} {}", word(&build), build.text("id")))?;
         print(&href)?;
         print(&format!("started {}  finished {}", build.text("started"), build.text("finished")))?;
         let tests = cases(&build);
@@ -243,7 +267,7 @@ pub(crate) fn build(
 
 pub(crate) fn tests(
     settings: &Settings,
-    which: (&str, Option<&str>),
+    which: &Which,
     status: &[String],
     failed: bool,
 ) -> Result<u8, Problem> {

@@ -19,7 +19,7 @@ pub(crate) async fn handle(
     operation: Operation<'_>,
 ) -> Result<HttpResponse, ApiError> {
     use Collection::{
-        Builds, ComponentTypes, Components, Issues, Projects, Steps, Tags, Tests, Users,
+        Builds, ComponentTypes, Components, Issues, Projects, Steps, Tags, Tests, Tracks, Users,
     };
     if call.format == Format::Html
         && let Some(page) = pages::find(call, operation).await?
@@ -132,6 +132,8 @@ pub(crate) async fn handle(
         Operation::ReadTagObject(id) => objects::get(call, Tags, id).await,
         Operation::ListIssueObjects => objects::lists::list(call, Issues).await,
         Operation::ReadIssueObject(id) => objects::get(call, Issues, id).await,
+        Operation::ListTrackObjects => objects::lists::list(call, Tracks).await,
+        Operation::ReadTrackObject(id) => objects::get(call, Tracks, id).await,
         Operation::ListUserObjects => objects::lists::list(call, Users).await,
         Operation::ReadUserObject(id) => objects::get(call, Users, id).await,
 

@@ -6,7 +6,7 @@ use actix_web::web;
 use devmason_domain::query::{
     BUILDS, Filter, QueryError, Selection, Table, parse_query, parse_sort, parse_where,
 };
-use devmason_domain::{BuildId, PageRequest, limits};
+use devmason_domain::{BuildId, PageRequest, TrackKey, limits};
 use devmason_hypermedia::Fields;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -220,7 +220,7 @@ impl Params {
     }
 
     /// The filter and order of builds: those of [`Self::selection`], plus `state`, `tag`, `host`,
-    /// `branch` and `text` as sent by a form. Empty ones are ignored.
+    /// `branch`, `track` and `text` as sent by a form. Empty ones are ignored.
     pub(crate) fn selection_of_builds(&self) -> Result<Selection, ApiError> {
         let mut selection = self.selection(&BUILDS)?;
         let given = |name| self.get(name).map(str::trim).filter(|text| !text.is_empty());
@@ -236,11 +236,17 @@ impl Params {
                 ));
             }
         };
+        let track = match given("track").map(|text| (text, text.parse::<TrackKey>())) {
+            None => None,
+            Some((_, Ok(key))) => Some(format!("eq(track,{key})")),
+            Some((text, Err(problem))) => return Err(bad("track", format!("'{text}': {problem}"))),
+        };
         let conditions = [
             state,
             given("tag").map(|tag| format!("contains(tags,{})", quoted(tag))),
             given("host").map(|host| format!("eq(client.host,{})", quoted(host))),
             given("branch").map(|branch| format!("eq(client.branch,{})", quoted(branch))),
+            track,
             self.wanted_text()?
                 .filter(|text| !text.trim().is_empty())
                 .map(|text| holding("key", text.trim())),

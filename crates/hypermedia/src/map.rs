@@ -23,9 +23,9 @@ const REPORTED: [&str; 8] =
 const PAGE: [&str; 2] = ["page", "per_page"];
 
 /// The parameters of a list of builds.
-const BUILDS: [&str; 14] = [
+const BUILDS: [&str; 15] = [
     "page", "per_page", "after", "before", "from", "fields", "where", "query", "sort", "state",
-    "tag", "host", "branch", "text",
+    "tag", "host", "branch", "in_track", "text",
 ];
 
 /// The parameters of a list in the query API.
@@ -485,6 +485,27 @@ resources! {
         }
     }
 
+    /// The tracks of all projects.
+    TrackObjects() = ["api" / "v1" / "tracks"] in Server() {
+        Get ListTrackObjects {
+            summary: "List the tracks of all projects",
+            right: Right::Read,
+            query: &OBJECTS,
+            answers: &[document(200, "TrackObjects", "A part of the list"), UNCHANGED],
+            ..PLAIN
+        }
+    }
+
+    /// A track, in the query API.
+    TrackObject(id: String) = ["api" / "v1" / "tracks" / id] in Object(Collection::Tracks, id) {
+        Get ReadTrackObject {
+            summary: "Read a track",
+            right: Right::Read,
+            answers: &[document(200, "OneTrackObject", "The object"), UNCHANGED, ABSENT],
+            ..PLAIN
+        }
+    }
+
     /// The users.
     UserList() = ["users"] in Server() {
         Get ListUsers {
@@ -721,7 +742,7 @@ resources! {
         Get ReadInsight {
             summary: "Read what is wrong with a build, compared with a baseline, and whether its gate passes",
             right: Right::Read,
-            query: &["baseline", "gate", "class", "kind", "from", "per_page", "fields"],
+            query: &["baseline", "gate", "class", "kind", "from", "many", "fields"],
             answers: &[document(200, "Insight", "The insight"), UNCHANGED, ABSENT],
             ..PLAIN
         }
@@ -732,7 +753,7 @@ resources! {
         Get ReadRevision {
             summary: "Read what is wrong with a commit, in all builds of it, and whether its gate passes",
             right: Right::Read,
-            query: &["baseline", "gate", "class", "kind", "from", "per_page", "fields"],
+            query: &["baseline", "gate", "class", "kind", "from", "many", "fields"],
             answers: &[
                 document(200, "Revision", "The insight"),
                 answer(302, "The only commit that begins so, at `Location`"),
@@ -748,7 +769,7 @@ resources! {
         Get ListTests {
             summary: "List the build's test cases",
             right: Right::Read,
-            query: &["status", "suite", "text", "from", "per_page"],
+            query: &["status", "suite", "text", "from", "many"],
             answers: &[document(200, "TestList", "A page of test cases"), UNCHANGED, ABSENT],
             ..PLAIN
         }
@@ -818,7 +839,7 @@ resources! {
         Get ReadTestHistory {
             summary: "List the results of a test over builds, newest first",
             right: Right::Read,
-            query: &["of_track", "after", "from", "per_page"],
+            query: &["of_track", "after", "from", "many"],
             answers: &[document(200, "TestHistory", "A page of runs"), UNCHANGED, ABSENT],
             ..PLAIN
         }
@@ -829,7 +850,7 @@ resources! {
         Get ListTracks {
             summary: "List the project's active tracks: which branches and variants report",
             right: Right::Read,
-            query: &["track_branch", "track_variant"],
+            query: &["track_branch", "track_variant", "from", "many"],
             answers: &[document(200, "TrackList", "The tracks"), UNCHANGED, ABSENT],
             ..PLAIN
         }
@@ -857,7 +878,7 @@ resources! {
         Get ListTrackTests {
             summary: "List the tests of a track with what its newest 100 builds tell of them",
             right: Right::Read,
-            query: &["only", "text", "test_sort", "from", "per_page"],
+            query: &["only", "text", "test_sort", "from", "many"],
             answers: &[document(200, "TrackTestList", "A page of tests"), UNCHANGED, ABSENT],
             ..PLAIN
         }
@@ -868,7 +889,7 @@ resources! {
         Get ReadTrackGrid {
             summary: "Read the results of tests in the newest builds of a track, as a grid",
             right: Right::Read,
-            query: &["builds", "grid_only", "text", "from", "per_page"],
+            query: &["builds", "grid_only", "text", "from", "many"],
             answers: &[document(200, "TrackGrid", "A page of the grid"), UNCHANGED, ABSENT],
             ..PLAIN
         }

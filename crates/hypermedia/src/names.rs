@@ -93,11 +93,13 @@ pub enum Collection {
     Users,
     /// Known issues of all projects.
     Issues,
+    /// Tracks of all projects.
+    Tracks,
 }
 
 impl Collection {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::ComponentTypes,
         Self::Components,
         Self::Projects,
@@ -107,6 +109,7 @@ impl Collection {
         Self::Tags,
         Self::Users,
         Self::Issues,
+        Self::Tracks,
     ];
 
     /// Its name in URIs and documents.
@@ -121,6 +124,7 @@ impl Collection {
             Self::Tags => "tags",
             Self::Users => "users",
             Self::Issues => "issues",
+            Self::Tracks => "tracks",
         }
     }
 
@@ -147,6 +151,7 @@ impl Collection {
             Self::Tags => Resource::TagObjects,
             Self::Users => Resource::UserObjects,
             Self::Issues => Resource::IssueObjects,
+            Self::Tracks => Resource::TrackObjects,
         }
     }
 
@@ -162,6 +167,7 @@ impl Collection {
             Self::Tags => Resource::TagObject(id),
             Self::Users => Resource::UserObject(id),
             Self::Issues => Resource::IssueObject(id),
+            Self::Tracks => Resource::TrackObject(id),
         }
     }
 }

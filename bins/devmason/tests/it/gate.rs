@@ -55,15 +55,25 @@ fn a_gate_passes_what_the_mainline_broke_and_fails_what_the_change_did() {
     assert!(markdown.contains("| new | a::y | no |"), "{markdown}");
     // What is shown of a build begins with it.
     let shown = out(&home.run(at, &["show", "f2"]));
-    assert!(shown.starts_with("failure f2\ngate: fail: 1 failure is new"), "{shown}");
-    let shown = out(&home.run(at, &["show", "--branch", "main"]));
+    assert!(shown.starts_with("gate: fail: 1 failure is new"), "{shown}");
+    let shown_of_main = out(&home.run(at, &["show", "--branch", "main"]));
     assert!(
-        shown.starts_with("failure m2\ngate: fail: 1 failure is new since m1 of main"),
-        "{shown}"
+        shown_of_main.starts_with("gate: fail: 1 failure is new since m1 of main\nfailure m2\n"),
+        "{shown_of_main}"
     );
     let shown = out(&home.run(at, &["tests", "--branch", "f", "--failed"]));
     assert!(shown.contains("failed   a::x  (failing)") && shown.contains("a::y  (new)"), "{shown}");
     assert_eq!(code(&home.run(at, &["show", "--branch", "nowhere"])), 2);
+    let m1: Value = serde_json::from_str(&out(&home.run(at, &["show", "m1", "--json"]))).unwrap();
+    let track = m1["track"]["key"].as_str().unwrap();
+    let of_track = out(&home.run(at, &["show", "--track", track]));
+    assert_eq!(of_track, shown_of_main);
+    let of_track = out(&home.run(at, &["tests", "--track", track, "--failed"]));
+    assert!(of_track.contains("a::x  (new)"), "{of_track}");
+    let of_track = out(&home.run(at, &["builds", "--track", track]));
+    assert_eq!(of_track.lines().count(), 2, "{of_track}");
+    assert_eq!(code(&home.run(at, &["show", "--track", "0000000000000000"])), 2);
+    assert_eq!(code(&home.run(at, &["builds", "--track", "main"])), 2);
     let of_main = out(&home.run(at, &["builds", "--branch", "main"]));
     assert_eq!(of_main.lines().count(), 2, "{of_main}");
 }

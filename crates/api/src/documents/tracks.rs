@@ -12,6 +12,7 @@ use devmason_hypermedia::document::{
 };
 use devmason_repository::{KnownTrack, Repository, Tracked, Updated};
 
+use self::results::{PER_PAGE, Wanted};
 pub(crate) use self::results::{grid, grid_of, tests, tests_of};
 use crate::call::Call;
 use crate::error::ApiError;
@@ -22,9 +23,8 @@ use crate::respond::Found;
 
 type Answer<T> = devmason_repository::Result<T>;
 
-/// Maximum number of active tracks, of tracks of a list, and of builds in a window.
+/// Maximum number of active tracks, and of builds in a window.
 const ACTIVE: u64 = 2_000;
-const TRACKS: usize = 200;
 const WINDOW: u64 = 100;
 
 const NO_TRACK: ApiError = ApiError::NotFound("track not found");
@@ -59,33 +59,45 @@ pub(crate) async fn find(
     Ok((project, found.ok_or(NO_TRACK)?))
 }
 
-/// The active tracks that the parameters select, at most so many.
+/// A page of a project's active tracks.
+pub(crate) struct TracksPage {
+    pub(crate) project: Project,
+    pub(crate) pulses: Vec<Pulse>,
+    /// The number of tracks that the request selects.
+    pub(crate) count: usize,
+    pub(crate) list: ListLinks,
+}
+
+/// The requested page of the active tracks, with at most so many.
 pub(crate) async fn selected(
     call: &Call<'_>,
     slug: &Slug,
-    most: usize,
-) -> Result<(Project, Vec<Pulse>), ApiError> {
+    most: u64,
+) -> Result<TracksPage, ApiError> {
+    let page = Wanted::page(call, most)?;
     let project = call.project(slug).await?;
     let pattern = |name| call.params.first(name).map(|text| Pattern::from_stored(text.to_owned()));
     let (branch, variant) = (pattern("branch"), pattern("variant"));
     let wanted = Fitting { branch, variant, ..Fitting::default() }.matcher();
     let of = project.clone();
-    let pulses = call
+    let (from, per_page) = (page.from, page.per_page);
+    let (count, pulses) = call
         .ask(move |repository| {
             let mainline = mainline_of(repository, &of)?;
-            let fits = |known: &KnownTrack| wanted.fits_track(&known.track);
-            let tracks = repository.track_active(of.id, ACTIVE)?.into_iter().filter(fits);
-            tracks
-                .take(most)
-                .map(|known| Pulse::read(repository, &of, known, mainline.as_ref()))
-                .collect::<Answer<Vec<_>>>()
+            let mut tracks = repository.track_active(of.id, ACTIVE)?;
+            tracks.retain(|known| wanted.fits_track(&known.track));
+            let count = tracks.len();
+            let tracks = tracks.into_iter().skip(from).take(per_page);
+            let pulses = tracks.map(|known| Pulse::read(repository, &of, known, mainline.as_ref()));
+            Ok((count, pulses.collect::<Answer<Vec<_>>>()?))
         })
         .await?;
-    Ok((project, pulses))
+    let list = page.links(call, count);
+    Ok(TracksPage { project, pulses, count, list })
 }
 
 pub(crate) async fn list(call: &Call<'_>, slug: &Slug) -> Result<HttpResponse, ApiError> {
-    let (project, pulses) = selected(call, slug, TRACKS).await?;
+    let TracksPage { project, pulses, count, list } = selected(call, slug, PER_PAGE.1).await?;
     let view = call.view();
     let tracks: Vec<ListedTrack> = pulses
         .iter()
@@ -94,9 +106,8 @@ pub(crate) async fn list(call: &Call<'_>, slug: &Slug) -> Result<HttpResponse, A
             links: view.track_links(&project, of.known.track.key()),
         })
         .collect();
-    let this = ListLinks { this: call.params.choice(), ..ListLinks::default() };
-    let links = view.track_list_links(&project, &this);
-    call.listed(&TrackListDocument { count: tracks.len(), tracks, links })
+    let links = view.track_list_links(&project, &list);
+    call.listed(&TrackListDocument { tracks, count, links })
 }
 
 /// A track with its health.

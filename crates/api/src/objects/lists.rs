@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::{
     build_object, builds, component, component_object, component_type, embeds, issue_object,
     issues, listing, project_object, step_object, steps, tag_object, test_object, tests,
-    type_object,
+    track_object, type_object,
 };
 use crate::call::Call;
 use crate::error::ApiError;
@@ -95,6 +95,10 @@ pub(crate) async fn list(
         Collection::Tags => {
             let listed = call.ask(move |repository| repository.tag_query(&listing)).await?;
             show(call, collection, listed.count, listed.items.iter().map(tag_object).collect())
+        }
+        Collection::Tracks => {
+            let listed = call.ask(move |repository| repository.track_query(&listing)).await?;
+            show(call, collection, listed.count, listed.items.iter().map(track_object).collect())
         }
     }
 }

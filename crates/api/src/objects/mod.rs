@@ -15,10 +15,10 @@ use devmason_domain::{AccountId, Build, Component, ComponentType, Project, Proje
 use devmason_hypermedia::Collection;
 use devmason_hypermedia::document::{
     BuildObject, ComponentObject, ComponentTypeObject, IssueObject, OneObject, ProjectObject,
-    StepObject, TagObject, TestObject, UserObject,
+    StepObject, TagObject, TestObject, TrackObject, UserObject,
 };
 use devmason_repository::{
-    FoundTest, Listed, Listing, Named, PlacedIssue, PlacedStep, TestQuery, UsedTag,
+    FoundTest, Listed, Listing, Named, PlacedIssue, PlacedStep, PlacedTrack, TestQuery, UsedTag,
 };
 use uuid::Uuid;
 
@@ -39,6 +39,7 @@ fn table(collection: Collection) -> &'static Table {
         Collection::Tags => &query::TAGS,
         Collection::Users => &query::USERS,
         Collection::Issues => &query::ISSUES,
+        Collection::Tracks => &query::TRACKS,
     }
 }
 
@@ -166,6 +167,14 @@ fn tag_etag(of: &UsedTag) -> String {
 fn tag_object(of: &UsedTag) -> TagObject<'_> {
     let used = (of.created_at, of.updated_at);
     TagObject::new(of.tag.as_str(), of.project.as_str(), of.builds, used, tag_etag(of))
+}
+
+fn track_etag(of: &PlacedTrack) -> String {
+    object_etag("track", &[&of.project, &of.known.track.key(), &of.known.version])
+}
+
+fn track_object(of: &PlacedTrack) -> TrackObject<'_> {
+    TrackObject::new(&of.known.track, of.known.expected, of.project.as_str(), track_etag(of))
 }
 
 async fn issues(
@@ -303,6 +312,16 @@ pub(crate) async fn get(
             let listed = call.ask(move |repository| repository.tag_query(&wanted)).await?;
             let of = listed.items.first().ok_or(NO_OBJECT)?;
             one(call, collection, tag_etag(of), tag_object(of))
+        }
+        Collection::Tracks => {
+            let (project, key) = id.split_once('/').ok_or(NO_OBJECT)?;
+            let project = call.project(&project.parse().map_err(|_| NO_OBJECT)?).await?;
+            let mut wanted = only("key", Kind::Text, Value::Text(key.to_owned()));
+            let of_project = only("project", Kind::Text, Value::Text(project.slug.to_string()));
+            wanted.selection.filter = wanted.selection.filter.and(of_project.selection.filter);
+            let listed = call.ask(move |repository| repository.track_query(&wanted)).await?;
+            let of = listed.items.first().ok_or(NO_OBJECT)?;
+            one(call, collection, track_etag(of), track_object(of))
         }
     }
 }

@@ -115,6 +115,8 @@ pub(crate) async fn find(
         | Operation::ReadTestObject(_)
         | Operation::ListIssueObjects
         | Operation::ReadIssueObject(_)
+        | Operation::ListTrackObjects
+        | Operation::ReadTrackObject(_)
         | Operation::ListTagObjects
         | Operation::ReadTagObject(_)
         | Operation::ListUserObjects

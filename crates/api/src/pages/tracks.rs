@@ -17,11 +17,12 @@ const GRID_TESTS: u64 = 30;
 
 /// The active tracks of a project.
 pub(crate) async fn list(call: &Call<'_>, slug: &Slug) -> Result<HttpResponse, ApiError> {
-    let (project, pulses) = tracks::selected(call, slug, LONGEST as usize).await?;
-    let pulses: Vec<_> = pulses.iter().map(tracks::pulse).collect();
+    let of = tracks::selected(call, slug, LONGEST).await?;
+    let pulses: Vec<_> = of.pulses.iter().map(tracks::pulse).collect();
+    let pager = pager(call, &of.list, format!("{} tracks", of.count));
     let given = |name| call.params.first(name).unwrap_or_default();
     let patterns = (given("branch"), given("variant"));
-    call.shown(&TracksPage::new(call.site(), &project, &pulses, patterns))
+    call.shown(&TracksPage::new(call.site(), &of.project, &pulses, patterns, pager))
 }
 
 /// A track.

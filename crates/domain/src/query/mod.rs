@@ -11,8 +11,8 @@ mod table;
 
 pub use parse::{parse_query, parse_sort, parse_where};
 pub use table::{
-    BUILDS, COMPONENT_TYPES, COMPONENTS, Field, ISSUES, Kind, PROJECTS, STEPS, TAGS, TESTS, Table,
-    USERS,
+    BUILDS, COMPONENT_TYPES, COMPONENTS, Field, ISSUES, Kind, PROJECTS, STEPS, TAGS, TESTS, TRACKS,
+    Table, USERS,
 };
 
 use uuid::Uuid;

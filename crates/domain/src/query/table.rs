@@ -60,6 +60,8 @@ pub const BUILDS: Table = Table {
         field("components", Kind::Set),
         field("steps", Kind::Number),
         field("failed_steps", Kind::Number),
+        field("revision", Kind::Text),
+        field("track", Kind::Text),
     ],
     open: Some("client"),
 };
@@ -136,6 +138,19 @@ pub const ISSUES: Table = Table {
         field("variant", Kind::Text),
         field("created_at", Kind::Datetime),
         field("updated_at", Kind::Datetime),
+    ],
+    open: None,
+};
+
+/// Tracks.
+pub const TRACKS: Table = Table {
+    fields: &[
+        field("key", Kind::Text),
+        field("project", Kind::Text),
+        field("branch", Kind::Text),
+        field("variant", Kind::Text),
+        field("credited", Kind::Boolean),
+        field("expected", Kind::Text),
     ],
     open: None,
 };

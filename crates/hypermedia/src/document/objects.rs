@@ -258,6 +258,8 @@ pub struct BuildObject<'a> {
     client: &'a JsonObject,
     steps: u32,
     failed_steps: u32,
+    revision: Option<&'a str>,
+    track: Option<String>,
     #[serde(serialize_with = "utc")]
     #[schemars(with = "shape::Utc")]
     created_at: Timestamp,
@@ -288,6 +290,8 @@ impl<'a> BuildObject<'a> {
             client: &of.client.0,
             steps: of.steps,
             failed_steps: of.failed_steps,
+            revision: of.revision.as_deref(),
+            track: of.track.as_ref().map(|track| track.key().to_string()),
             created_at: of.received,
             updated_at: of.updated_at,
             etag,

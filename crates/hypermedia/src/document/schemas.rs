@@ -63,6 +63,7 @@ pub fn schemas() -> Map<String, Value> {
             Collection::Tags => of::<TagObject<'_>>(&mut got),
             Collection::Users => of::<UserObject<'_>>(&mut got),
             Collection::Issues => of::<IssueObject<'_>>(&mut got),
+            Collection::Tracks => of::<TrackObject<'_>>(&mut got),
         };
         let (one, many) = (collection.singular(), collection.plural());
         objects.insert(format!("One{name}"), OneObject::<()>::schema(one, &object));

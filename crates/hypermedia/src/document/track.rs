@@ -1,6 +1,6 @@
 //! Tracks: their health, their tests, and their results as a grid.
 
-use devmason_domain::Expected;
+use devmason_domain::{Expected, Track};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::Serialize;
@@ -59,12 +59,43 @@ pub struct ListedTrack {
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "TrackList")]
 pub struct TrackListDocument {
-    /// The tracks, those with the newest builds first; at most 200.
+    /// The tracks of this page, those with the newest builds first.
     pub tracks: Vec<ListedTrack>,
-    /// Their number.
+    /// The number of all tracks that the request selects.
     pub count: usize,
     /// The links.
     pub links: Vec<Link>,
+}
+
+/// A track in the query API.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "TrackObject")]
+pub struct TrackObject<'a> {
+    id: String,
+    key: String,
+    project: &'a str,
+    branch: &'a str,
+    variant: &'a str,
+    credited: bool,
+    expected: String,
+    etag: String,
+}
+
+impl<'a> TrackObject<'a> {
+    /// A track of a project with its ETag.
+    pub fn new(of: &'a Track, expected: Expected, project: &'a str, etag: String) -> Self {
+        let key = of.key().to_string();
+        Self {
+            id: format!("{project}/{key}"),
+            key,
+            project,
+            branch: &of.branch,
+            variant: &of.variant,
+            credited: of.is_credited,
+            expected: expected.to_string(),
+            etag,
+        }
+    }
 }
 
 /// The builds that a track's health is told from.

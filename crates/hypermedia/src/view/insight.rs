@@ -14,9 +14,9 @@ impl View<'_> {
     /// The links of the list of a project's tracks.
     pub fn track_list_links(&self, project: &Project, list: &ListLinks) -> Vec<Link> {
         let this = Resource::TrackList(project.slug.clone());
-        let mut link = self.link("self", &this, Subject::ReadOnly);
-        link.href += &list.this;
-        vec![link, self.project_link(project)]
+        let mut links = self.page_links(&this, Subject::ReadOnly, list);
+        links.push(self.project_link(project));
+        links
     }
 
     /// The links of a track.

@@ -59,6 +59,7 @@ pub struct TracksPage<'a> {
     branch: &'a str,
     variant: &'a str,
     here: String,
+    pager: Pager,
 }
 
 impl<'a> TracksPage<'a> {
@@ -68,10 +69,11 @@ impl<'a> TracksPage<'a> {
         project: &'a Project,
         pulses: &'a [TrackPulse],
         (branch, variant): (&'a str, &'a str),
+        pager: Pager,
     ) -> Self {
         let lines = pulses.iter().map(|pulse| TrackLine::new(&site, project, pulse)).collect();
         let here = site.tracks(&project.slug);
-        Self { site, project, lines, branch, variant, here }
+        Self { site, project, lines, branch, variant, here, pager }
     }
 }
 

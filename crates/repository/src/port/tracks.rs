@@ -4,11 +4,11 @@ use std::collections::HashMap;
 
 use devmason_domain::insight::{Case, FailureKey, StepRun};
 use devmason_domain::{
-    Build, BuildId, BuildKey, Expected, ProjectId, Tag, TestFailure, TestSummary, Timestamp, Track,
-    TrackKey,
+    Build, BuildId, BuildKey, Expected, ProjectId, Slug, Tag, TestFailure, TestSummary, Timestamp,
+    Track, TrackKey,
 };
 
-use crate::{Result, Updated};
+use crate::{Listed, Listing, Result, Updated};
 
 /// A finished build, as far as comparing it with others needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +44,15 @@ pub struct KnownTrack {
     pub expected: Expected,
     /// Increases with every change of that.
     pub version: i64,
+}
+
+/// A track of any project.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlacedTrack {
+    /// The project's name in URIs.
+    pub project: Slug,
+    /// The track.
+    pub known: KnownTrack,
 }
 
 /// A build of a track, running ones included.
@@ -141,6 +150,8 @@ pub trait Tracks {
     ) -> Result<Option<String>>;
     /// The tracks of the project's newest 2000 builds, those with the newest builds first.
     fn track_active(&self, project: ProjectId, limit: u64) -> Result<Vec<KnownTrack>>;
+    /// Tracks of all projects that have a build, ordered by project and key.
+    fn track_query(&self, listing: &Listing) -> Result<Listed<PlacedTrack>>;
     /// The track with this key.
     fn track_find(&self, project: ProjectId, key: TrackKey) -> Result<Option<KnownTrack>>;
     /// The newest builds of a track, running ones included, the newest first.

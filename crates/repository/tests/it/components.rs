@@ -212,6 +212,8 @@ fn every_field_of_every_table_can_be_asked_for(store: &Store) {
     ask(&query::TESTS, &|listing| drop(store.test_query(listing).unwrap()));
     ask(&query::PROJECTS, &|listing| drop(store.project_query(listing).unwrap()));
     ask(&query::TAGS, &|listing| drop(store.tag_query(listing).unwrap()));
+    ask(&query::TRACKS, &|listing| drop(store.track_query(listing).unwrap()));
+    ask(&query::ISSUES, &|listing| drop(store.issue_query(listing).unwrap()));
     ask(&query::USERS, &|listing| drop(store.user_query(listing).unwrap()));
     ask(&query::COMPONENT_TYPES, &|listing| drop(store.component_type_list(listing).unwrap()));
     ask(&query::COMPONENTS, &|listing| drop(store.component_list(None, listing).unwrap()));

@@ -24,16 +24,16 @@ use crate::respond::Found;
 /// Default number of builds in a grid.
 const GRID: u64 = 30;
 
-/// Default and maximum number of tests on a page.
-const PER_PAGE: (u64, u64) = (100, 1_000);
+/// Default and maximum number of tests, or of tracks, on a page.
+pub(super) const PER_PAGE: (u64, u64) = (100, 1_000);
 
-/// What a request wants to see of a track's tests.
-struct Wanted {
+/// What a request wants to see of a track's tests, or of tracks.
+pub(super) struct Wanted {
     only: Vec<String>,
     text: String,
     sort: String,
-    from: usize,
-    per_page: usize,
+    pub(super) from: usize,
+    pub(super) per_page: usize,
 }
 
 impl Wanted {
@@ -72,11 +72,18 @@ impl Wanted {
         })
     }
 
+    /// A page of a list that is always in one order, with at most so many.
+    pub(super) fn page(call: &Call<'_>, most: u64) -> Result<Self, ApiError> {
+        let wanted = Self::of(call, &[], &[])?;
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        Ok(Self { per_page: wanted.per_page.min(most), ..wanted })
+    }
+
     fn fits(&self, name: &str) -> bool {
         self.text.is_empty() || name.to_ascii_lowercase().contains(&self.text)
     }
 
-    fn links(&self, call: &Call<'_>, count: usize) -> ListLinks {
+    pub(super) fn links(&self, call: &Call<'_>, count: usize) -> ListLinks {
         let end = self.from.saturating_add(self.per_page);
         let next = (end < count).then_some(Some(Position::From(end as u64)));
         ListLinks {

@@ -4,6 +4,8 @@ use super::*;
 
 stories! {
     active_tracks_are_listed_by_branch_and_variant,
+    active_tracks_are_listed_in_pages,
+    tracks_of_all_projects_are_queried_and_found_by_their_builds,
     a_track_tells_its_health,
     a_silent_track_of_the_mainline_is_overdue_unless_its_owner_says_otherwise,
     the_tests_of_a_track_are_chosen_and_ordered,
@@ -57,6 +59,74 @@ fn active_tracks_are_listed_by_branch_and_variant(story: &Story) {
     for path in ["/none/tracks", "/pony/tracks/0000000000000000", "/pony/tracks/x"] {
         assert_eq!(story.server.get(path).status, 404, "{path}");
     }
+}
+
+fn active_tracks_are_listed_in_pages(story: &Story) {
+    for nth in 0..5usize {
+        story.say(&nth.to_string(), nth, json!({"branch": "main", "job": nth.to_string()}), "a:P");
+    }
+    let (mut path, mut latest) = ("/pony/tracks?per_page=2&branch=main".to_owned(), Vec::new());
+    loop {
+        let answer = story.server.get(&path);
+        let page = answer.json();
+        assert_eq!(page["count"], 5);
+        let tracks = page["tracks"].as_array().unwrap();
+        latest.extend(tracks.iter().map(|track| track["latest"].as_str().unwrap().to_owned()));
+        let Some(next) = answer.link("next") else { break };
+        path = next;
+    }
+    assert_eq!(latest, ["4", "3", "2", "1", "0"]);
+    for path in ["/pony/tracks?per_page=1001", "/pony/tracks?from=x", "/pony/tracks?only=bad"] {
+        assert_eq!(story.server.get(path).status, 400, "{path}");
+    }
+}
+
+fn tracks_of_all_projects_are_queried_and_found_by_their_builds(story: &Story) {
+    let revision = "c0ffee1c0ffee1";
+    story.say("m1", 1, json!({"branch": "main", "job": "linux", "commit": revision}), "a:P");
+    story.say("m2", 2, json!({"branch": "main", "job": "mac"}), "a:F");
+    story.say("x1", 3, json!({"branch": "x", "job": "linux"}), "a:P");
+    let list = |query: &str| story.read(&format!("/api/v1/tracks?{query}"));
+    let branches = |query: &str| -> Vec<String> {
+        let tracks = list(query)["tracks"].clone();
+        let branch = |track: &Value| track["branch"].as_str().unwrap().to_owned();
+        tracks.as_array().unwrap().iter().map(branch).collect()
+    };
+    assert_eq!(branches("sort=branch,variant"), ["main", "main", "x"]);
+    assert_eq!(branches("where=branch:x,project:PONY"), ["x"]);
+    assert_eq!(branches("where=project:other"), Vec::<String>::new());
+    assert_eq!(branches("where=variant:client.job%3Dmac"), ["main"]);
+    assert_eq!(list("limit=1")["_meta"]["count"], 3);
+    let of_x1 = story.track("x1");
+    let key = of_x1.rsplit('/').next().unwrap();
+    assert_eq!(branches(&format!("where=key:{key}")), ["x"]);
+    let one = story.read(&format!("/api/v1/tracks/pony%2F{key}"))["track"].clone();
+    assert_eq!(one["id"], format!("pony/{key}"));
+    assert_eq!(
+        (&one["variant"], &one["credited"], &one["expected"]),
+        (&json!("client.job=linux"), &json!(true), &json!("learned"))
+    );
+    for id in ["pony%2F0000000000000000", "other%2F", "pony"] {
+        assert_eq!(story.server.get(&format!("/api/v1/tracks/{id}")).status, 404, "{id}");
+    }
+    // Builds are found by their track and by their commit.
+    let found = |query: &str| -> Vec<String> {
+        let builds = story.read(&format!("/pony/builds?{query}"))["builds"].clone();
+        let id = |build: &Value| build["id"].as_str().unwrap().to_owned();
+        builds.as_array().unwrap().iter().map(id).collect()
+    };
+    assert_eq!(found(&format!("track={key}")), ["x1"]);
+    assert_eq!(found(&format!("where=track:{key}")), ["x1"]);
+    assert_eq!(found(&format!("query=not(eq(track,{key}))")), ["m2", "m1"]);
+    assert_eq!(found(&format!("where=revision:{revision}")), ["m1"]);
+    assert_eq!(found("track="), ["x1", "m2", "m1"]);
+    assert_eq!(story.server.get("/pony/builds?track=main").status, 400);
+    let object = story.read("/api/v1/builds?where=key:x1")["builds"][0].clone();
+    assert_eq!((&object["track"], &object["revision"]), (&json!(key), &json!(null)));
+    // A track whose last build is deleted is none any more.
+    let delete = story.server.request("DELETE", "/pony/builds/x1").basic("ann", "ann-pw");
+    assert_eq!(story.server.send(delete).status, 204);
+    assert_eq!(branches(""), ["main", "main"]);
 }
 
 fn a_track_tells_its_health(story: &Story) {

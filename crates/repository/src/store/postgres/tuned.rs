@@ -73,6 +73,10 @@ pub(super) const STEP_ID: &str = "(step.build_id::text || ':' || step.position)"
 /// A build's id in URIs.
 pub(super) const BUILD_KEY: &str = "coalesce(build.key, build.id::text)";
 
+/// The key of a track, and of a build's track, as clients see it.
+pub(super) const TRACK_KEY: &str = "lpad(to_hex(track.key), 16, '0')";
+pub(super) const TRACK_OF_BUILD: &str = "lpad(to_hex(build.track), 16, '0')";
+
 /// Identifies the database server: after a failover, the new one's start time differs.
 pub(super) fn server(conn: &mut Conn) -> QueryResult<i64> {
     let started = "select (extract(epoch from pg_postmaster_start_time()) * 1000000)::bigint";

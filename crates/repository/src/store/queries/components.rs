@@ -97,6 +97,7 @@ const COLUMNS: Columns = Columns {
     open: "component.data",
     scanned: "component.version",
     indexed: &[],
+    tracks: None,
 };
 
 fn now() -> At {

@@ -1,7 +1,7 @@
 //! Translates the domain's query tree to SQL. Every value is bound; no client text becomes SQL.
 
-use devmason_domain::ClientRecord;
 use devmason_domain::query::{Comparison, Filter, Key, Kind, SortKey, Value};
+use devmason_domain::{ClientRecord, TrackKey};
 use diesel::expression::{
     AppearsOnTable, Expression, SelectableExpression, ValidGrouping, is_aggregate,
 };
@@ -28,6 +28,8 @@ pub(super) struct Columns {
     pub(super) scanned: &'static str,
     /// The indexed members of that JSON, each with the column for its first characters.
     pub(super) indexed: &'static [(&'static str, &'static str)],
+    /// The field that is a track's key, and its column: clients see the number as digits.
+    pub(super) tracks: Option<(&'static str, &'static str)>,
 }
 
 impl Columns {
@@ -113,6 +115,13 @@ impl Columns {
             let (_, column) = self.indexed.iter().find(|(name, _)| *name == member)?;
             Some(*column)
         });
+        if let (Comparison::Equal, Some((field, column)), Value::Text(text)) =
+            (comparison, self.tracks, value)
+            && field == key.field
+            && let Ok(TrackKey(number)) = text.parse()
+        {
+            return out.text(column).text(" = ?").bind::<BigInt, _>(number);
+        }
         let out = match (comparison, column, value) {
             (Comparison::Equal, Some(column), Value::Text(text)) => {
                 let first = ClientRecord::key_of_host(text);

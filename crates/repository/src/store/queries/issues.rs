@@ -296,6 +296,7 @@ const COLUMNS: Columns = Columns {
     open: "null",
     scanned: "issue.version",
     indexed: &[],
+    tracks: None,
 };
 
 fn query(conn: &mut Conn, listing: &Listing) -> Outcome<Listed<PlacedIssue>> {

@@ -85,6 +85,8 @@ const COLUMNS: Columns = Columns {
         ("user", "account.username_key"),
         ("steps", "build.steps"),
         ("failed_steps", "build.failed_steps"),
+        ("revision", "build.revision"),
+        ("track", tuned::TRACK_OF_BUILD),
     ],
     folded: &["project", "user"],
     sets: &[
@@ -98,6 +100,7 @@ const COLUMNS: Columns = Columns {
     open: "build.client",
     scanned: "build.version",
     indexed: &[("host", "build.host")],
+    tracks: Some(("track", "build.track")),
 };
 
 /// Sorts by the requested keys, then newest first.

@@ -204,6 +204,7 @@ const COLUMNS: Columns = Columns {
     open: "null",
     scanned: "project.version",
     indexed: &[],
+    tracks: None,
 };
 
 pub(super) fn query(conn: &mut Conn, listing: &Listing) -> Outcome<Listed<Project>> {

@@ -156,6 +156,7 @@ const STEP_COLUMNS: Columns = Columns {
     open: "null",
     scanned: "step.position",
     indexed: &[],
+    tracks: None,
 };
 
 /// A step in a list, without its outputs: a thousand of them may exceed the server's memory.

@@ -52,6 +52,7 @@ const TAG_COLUMNS: Columns = Columns {
     // A column of the counts, which are summed before any comparison.
     scanned: "tagged.builds",
     indexed: &[],
+    tracks: None,
 };
 
 /// Tags with their counts. A filter on one project or one name uses the key of the counts.

@@ -1,6 +1,7 @@
 //! Tracks, and what comparing builds needs.
 
 mod branches;
+mod listed;
 mod untracked;
 
 use std::collections::HashMap;
@@ -20,7 +21,10 @@ use crate::store::clock;
 use crate::store::columns::{At, Id, instant, plain};
 use crate::store::fault::{Fault, Outcome};
 use crate::store::schema::{build, build_tag, step, strip, track};
-use crate::{Among, Begun, KnownTrack, OfBranch, Ran, Result, Tracked, Tracks, Updated};
+use crate::{
+    Among, Begun, KnownTrack, Listed, Listing, OfBranch, PlacedTrack, Ran, Result, Tracked, Tracks,
+    Updated,
+};
 use branches::{active, begun, expect, find, like, newest, of_revision, revisions, with_finished};
 use untracked::{are_complete, more};
 
@@ -248,6 +252,9 @@ impl Tracks for Store {
     }
     fn track_active(&self, project: ProjectId, limit: u64) -> Result<Vec<KnownTrack>> {
         self.read(|conn| active(conn, project, limit))
+    }
+    fn track_query(&self, listing: &Listing) -> Result<Listed<PlacedTrack>> {
+        self.read(|conn| listed::query(conn, listing))
     }
     fn track_find(&self, project: ProjectId, key: TrackKey) -> Result<Option<KnownTrack>> {
         self.read(|conn| find(conn, project, key))

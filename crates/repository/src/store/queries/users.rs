@@ -164,6 +164,7 @@ const COLUMNS: Columns = Columns {
     open: "null",
     scanned: "account.version",
     indexed: &[],
+    tracks: None,
 };
 
 pub(super) fn query(conn: &mut Conn, listing: &Listing) -> Outcome<Listed<Account>> {

@@ -41,6 +41,11 @@ pub(super) const STEP_ID: &str = "(uuid_text(step.build_id) || ':' || step.posit
 /// A build's id in URIs.
 pub(super) const BUILD_KEY: &str = "coalesce(build.key, uuid_text(build.id))";
 
+/// The key of a track, and of a build's track, as clients see it.
+pub(super) const TRACK_KEY: &str = "format('%016x', track.key)";
+pub(super) const TRACK_OF_BUILD: &str =
+    "case when build.track is not null then format('%016x', build.track) end";
+
 /// The current time in the store's format.
 pub(super) const NOW: &str = "cast(unixepoch('subsec') * 1000000 as integer)";
 

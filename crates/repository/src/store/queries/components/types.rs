@@ -51,6 +51,7 @@ pub(super) const TYPE_COLUMNS: Columns = Columns {
     open: "null",
     scanned: "component_type.version",
     indexed: &[],
+    tracks: None,
 };
 
 pub(super) fn create_type(

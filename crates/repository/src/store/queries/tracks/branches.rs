@@ -19,7 +19,7 @@ use crate::{Begun, KnownTrack, OfBranch, Ran, Updated};
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = track)]
-struct TrackRow {
+pub(super) struct TrackRow {
     variant: String,
     branch: String,
     credited: bool,

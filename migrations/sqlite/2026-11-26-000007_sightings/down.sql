@@ -1,0 +1,2 @@
+drop table unsigned_build;
+drop table sighting;

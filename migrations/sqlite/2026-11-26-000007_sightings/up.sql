@@ -1,0 +1,17 @@
+-- In which builds a failed or broken case had a failure with a signature: the first 64 bits of the
+-- signature's id (docs/decisions/0016-sightings.md).
+create table sighting (
+    signature  integer not null,
+    project_id integer not null,
+    build_id   blob not null,
+    primary key (signature, project_id, build_id)
+) strict, without rowid;
+create index sighting_by_build on sighting (project_id, build_id);
+
+-- Builds that an older version stored. Their signatures are added in the background.
+create table unsigned_build (
+    project_id integer not null,
+    build_id   blob not null,
+    primary key (project_id, build_id)
+) strict, without rowid;
+insert into unsigned_build (project_id, build_id) select distinct project_id, build_id from strip where bad > 0;
