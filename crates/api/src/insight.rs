@@ -9,13 +9,16 @@ mod signature;
 mod subject;
 mod windows;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use devmason_domain::gate::{Limit, Rule, Verdict};
 use devmason_domain::insight::{Answer as Compared, Asked, Class, Failure, FailureKey, Item, Side};
-use devmason_domain::{BuildId, Project, ProjectId, Signature, TestFailure, Timestamp, said};
-use devmason_repository::{Repository, Result as Answer, Scope};
+use devmason_domain::{
+    Build, BuildId, Digest, Project, ProjectId, Signature, SignatureKey, TestFailure, Timestamp,
+    said,
+};
+use devmason_repository::{Beyond, Repository, Result as Answer, Scope};
 
 use baseline::Search;
 pub(crate) use baseline::{Baseline, Found, Refused};
@@ -40,6 +43,9 @@ const SIGNATURES: usize = 200_000;
 
 /// Number of failures whose texts are read at once.
 const TEXTS: usize = 500;
+
+/// Number of signatures of builds that are sought in other projects to tell whether an insight changed.
+const STAMPED: usize = 100;
 
 /// Maximum length of a failure's message, in characters.
 const MESSAGE: usize = 300;
@@ -268,6 +274,26 @@ pub(crate) fn stamp(repository: &dyn Repository, project: ProjectId) -> Answer<S
     let changes = repository.build_tally(&Scope::Project(project))?.changes;
     let in_force = repository.issues_in_force(project, Timestamp::now())?;
     Ok(format!("{changes} {in_force}"))
+}
+
+/// What other projects have of the failures of builds, of which the first hundred signatures count.
+pub(crate) fn stamp_beyond(
+    repository: &dyn Repository,
+    of: Beyond,
+    builds: &[Build],
+) -> Answer<String> {
+    let mut signatures = BTreeSet::new();
+    for build in builds.iter().filter(|build| build.tests.failed + build.tests.error > 0) {
+        if signatures.len() < STAMPED {
+            let found = repository.build_signatures(of.project, build.id, STAMPED as u64)?;
+            signatures.extend(found);
+        }
+    }
+    let signatures: Vec<SignatureKey> = signatures.into_iter().take(STAMPED).collect();
+    let shared = repository.seen_beyond(&signatures, of)?;
+    let seen = shared.iter().flatten().map(|of| format!("{} {}", of.project, of.build));
+    let seen: Vec<String> = seen.collect();
+    Ok(Digest::of_parts(seen.iter().map(String::as_str)).short())
 }
 
 /// What a failure says, in one short text.

@@ -99,7 +99,7 @@ fn warn_of_what_is_open(settings: &Settings) {
 /// The time between two pieces of maintenance, in which other work runs.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Removes deleted and expired data in small pieces, and gives builds of an older version their tracks.
+/// Removes deleted and expired data in small pieces, and prepares builds of an older version.
 async fn keep_up(app: web::Data<App>) {
     loop {
         let uploads = app.settings.uploads.retention();
@@ -107,14 +107,17 @@ async fn keep_up(app: web::Data<App>) {
             // Let other work run between pieces.
             Ok(true) => tokio::time::sleep(PAUSE).await,
             Ok(false) => {
-                match app.store.run(|repository| repository.track_more()).await {
+                let older = |repository: &dyn Repository| {
+                    Ok(repository.track_more()? || repository.sighting_more()?)
+                };
+                match app.store.run(older).await {
                     Ok(true) => {
                         tokio::time::sleep(PAUSE).await;
                         continue;
                     }
                     Ok(false) => {}
                     Err(error) => {
-                        tracing::warn!(error = %error.log(), "older builds got no tracks");
+                        tracing::warn!(error = %error.log(), "builds of an older version were not prepared");
                     }
                 }
                 if let Err(error) = app.store.run(|repository| repository.tidy()).await {

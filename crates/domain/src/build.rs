@@ -45,11 +45,20 @@ impl BuildId {
         let last = LAST.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).unwrap_or(0);
         let arrival = fresh.max(last + 1);
 
-        let start = clamp(started.micros().min(received.micros()));
-        let (millis, micros) = (start / 1000, start % 1000);
-        let high = millis << 16 | 0x7000 | (micros * 4096 / 1000);
         let low = 1 << 63 | arrival & ((1 << 62) - 1);
-        Self(Uuid::from_u64_pair(high, low))
+        Self(Uuid::from_u64_pair(Self::high(started.micros().min(received.micros())), low))
+    }
+
+    /// The first id of builds that started at this moment: of earlier ones all are smaller.
+    pub fn first_at(started: Timestamp) -> Self {
+        Self(Uuid::from_u64_pair(Self::high(started.micros()), 1 << 63))
+    }
+
+    /// The half of an id that tells when its build started.
+    fn high(micros: i64) -> u64 {
+        let start = clamp(micros);
+        let (millis, micros) = (start / 1000, start % 1000);
+        millis << 16 | 0x7000 | (micros * 4096 / 1000)
     }
 
     /// Ensures that ids assigned from now on sort after those of builds that arrived up to `latest`,

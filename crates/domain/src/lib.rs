@@ -43,6 +43,6 @@ pub use password::{MAX_PASSWORD_BYTES, Password, PasswordHash};
 pub use policy::{Policy, Reading, Refusal, Registration, Viewer};
 pub use project::{MAINLINES, Project, ProjectId, Reporting, Tracking, Triage};
 pub use receipt::{Counts, Receipt, ReceiptNote};
-pub use signature::{Signature, said};
+pub use signature::{Signature, SignatureKey, said};
 pub use time::{Timestamp, fresh_uuid};
 pub use track::{Origin, Track, TrackKey, TrackParts, VariantPart, is_branch, is_revision};

@@ -147,6 +147,18 @@ pub fn said(failure: &TestFailure) -> &str {
     message.or_else(|| lines.map(str::trim).find(|line| !line.is_empty())).unwrap_or_default()
 }
 
+/// The first 64 bits of a signature's id, by which stores find it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SignatureKey(pub i64);
+
+impl SignatureKey {
+    /// The key of the signature with this id; of a text that is no id, one that none has.
+    pub fn of(id: &str) -> Self {
+        let first = id.get(..16).and_then(|digits| u64::from_str_radix(digits, 16).ok());
+        Self(first.unwrap_or_default().cast_signed())
+    }
+}
+
 impl Signature {
     /// The version of the rules. It is a part of every signature's id, so that ids of different rules
     /// differ.
@@ -284,6 +296,7 @@ mod tests {
         assert_ne!(one.id, Signature::of(&failure("F", "port 4711 is taken")).unwrap().id);
         assert_eq!(one.title, "E: port # is taken");
         assert_eq!(one.id.len(), 32);
+        assert_eq!(format!("{:016x}", SignatureKey::of(&one.id).0), one.id[..16]);
     }
 
     #[test]

@@ -19,7 +19,7 @@ use self::wanted::{PER_PAGE, Wanted};
 use super::builds::{borrowed, find, state};
 use crate::call::Call;
 use crate::error::ApiError;
-use crate::insight::{Insight, Patience, Refused, Subject, stamp};
+use crate::insight::{Insight, Patience, Refused, Subject, stamp, stamp_beyond};
 use crate::params::{Params, Position};
 use crate::respond::Found;
 
@@ -34,15 +34,22 @@ pub(crate) struct InsightPage {
     pub(crate) list: ListLinks,
 }
 
-/// What the insights of a project's builds depend on, with a baseline of another project.
-pub(super) async fn tally(
+/// What the insight of builds depends on, the newest of them first, with a baseline of another project and
+/// with what other projects have of their failures.
+pub(crate) async fn tally(
     call: &Call<'_>,
     project: &Project,
+    builds: &[Build],
     asked: Option<&Asked>,
 ) -> Result<String, ApiError> {
     let (id, asked) = (project.id, asked.cloned());
+    let beyond = builds.first().map(|build| Subject::of_build(project, build).beyond());
+    let builds = builds.to_vec();
     call.ask(move |repository| {
-        let own = stamp(repository, id)?;
+        let mut own = stamp(repository, id)?;
+        if let Some(beyond) = beyond {
+            own = format!("{own} {}", stamp_beyond(repository, beyond, &builds)?);
+        }
         let Some(Asked::Build(Some(slug), _)) = asked else { return Ok(own) };
         let Some(other) = repository.project_find(&slug)? else { return Ok(own) };
         let changes = repository.build_tally(&Scope::Project(other.id))?.changes;
@@ -72,7 +79,8 @@ pub(crate) async fn page(
 ) -> Result<Found<InsightPage>, ApiError> {
     let wanted = Wanted::of(call.params, most)?;
     let (project, build) = find(call, slug, key).await?;
-    let changes = tally(call, &project, wanted.asked.as_ref()).await?;
+    let builds = std::slice::from_ref(&build);
+    let changes = tally(call, &project, builds, wanted.asked.as_ref()).await?;
     let state = state(&project, &build);
     let [id, version, rules, credited] = borrowed(&state);
     let choice = call.params.choice();
@@ -116,7 +124,7 @@ async fn document(
         };
         let is_mass_failure = is_mass_failure(&about.tests);
         let variant = Variant { name: None, insight, is_mass_failure };
-        Read::of(repository, &of, vec![variant], &asked).map(Ok)
+        Read::of(repository, (&of, subject.beyond()), vec![variant], &asked).map(Ok)
     };
     let read = call
         .ask(read)

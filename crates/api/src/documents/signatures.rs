@@ -3,14 +3,15 @@
 use std::collections::HashMap;
 
 use actix_web::HttpResponse;
-use devmason_domain::{Project, Signature, SignatureId, Slug};
+use devmason_domain::{Project, Signature, SignatureId, SignatureKey, Slug};
 use devmason_hypermedia::document::{
     ExampleDocument, PlaceDocument, SignatureBranch, SignatureDocument, SignatureHost,
     SignatureTest, SignatureVariant,
 };
-use devmason_repository::Tracked;
+use devmason_repository::{Beyond, Shared, Tracked};
 
 use super::insight::findings::known;
+use super::insight::read::other_project;
 use crate::call::Call;
 use crate::error::ApiError;
 use crate::insight::{Seen, stamp};
@@ -47,7 +48,15 @@ pub(crate) async fn read(
 ) -> Result<Found<Read>, ApiError> {
     let project = call.project(slug).await?;
     let of = project.id;
-    let stamp = call.ask(move |repository| stamp(repository, of)).await?;
+    let key = SignatureKey::of(id.as_str());
+    let (stamp, shared) = call
+        .ask(move |repository| {
+            let beyond = Beyond { project: of, since: None, is_credited: false };
+            let shared = repository.seen_beyond(&[key], beyond)?.pop().unwrap_or_default();
+            let seen: Vec<String> = shared.iter().map(|of| of.build.to_string()).collect();
+            Ok((format!("{} {}", stamp(repository, of)?, seen.join(" ")), shared))
+        })
+        .await?;
     let etag = call.etag(&[&project.id.0, &project.version, &stamp]);
     if let Some(answer) = call.ready(&etag) {
         return Ok(Found::Ready(answer));
@@ -56,7 +65,7 @@ pub(crate) async fn read(
     let _turn = call.body.turn(call.app, usize::MAX).await?;
     let (of, sought, hold) = (project.clone(), id.clone(), call.body.hold.clone());
     let seen = call.ask(move |repository| Seen::read(repository, &of, &sought, &hold)).await?;
-    let document = seen.and_then(|seen| document(call, &project, id, seen));
+    let document = seen.and_then(|seen| document(call, &project, id, (seen, shared)));
     let document = document.ok_or(ApiError::NotFound("no failure with this signature found"))?;
     Ok(Found::New(Read { etag, project, document }))
 }
@@ -65,7 +74,7 @@ fn document(
     call: &Call<'_>,
     project: &Project,
     id: &SignatureId,
-    seen: Seen,
+    (seen, shared): (Seen, Vec<Shared>),
 ) -> Option<SignatureDocument> {
     let view = call.view();
     let sightings = &seen.sightings;
@@ -109,6 +118,7 @@ fn document(
             .map(|(variant, items)| SignatureVariant { variant, items })
             .collect(),
         hosts: hosts.into_iter().map(|(host, items)| SignatureHost { host, items }).collect(),
+        projects: shared.into_iter().map(other_project).collect(),
         known: seen.known.iter().map(known).collect(),
         links: view.signature_links(project, id),
         title: seen.signature.title,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use devmason_domain::insight::{Case, FailureKey, Item};
-use devmason_domain::{Project, Signature, SignatureId, TestFailure};
+use devmason_domain::{Project, Signature, SignatureId, SignatureKey, TestFailure};
 use devmason_repository::{Among, Repository, Result as Answer, Tracked};
 
 use super::known::{Known, Patience, Relevant};
@@ -141,9 +141,13 @@ impl Seen {
             signature: None,
             found: Vec::new(),
         };
+        // While builds of an older version are being prepared, any may have it.
+        let is_ready = repository.sightings_are_complete(project.id)?;
+        let among =
+            if is_ready { Among::Sighted(SignatureKey::of(id.as_str())) } else { Among::All };
         let (mut before, mut looked_at, mut is_whole) = (None, 0, false);
         while looked_at < BUILDS {
-            let mut builds = repository.tracked_list(project.id, &Among::All, before, PAGE)?;
+            let mut builds = repository.tracked_list(project.id, &among, before, PAGE)?;
             let is_last = (builds.len() as u64) < PAGE;
             before = builds.last().map(|build| build.id).or(before);
             looked_at += builds.len();

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use devmason_domain::insight::{Comparison, Item, Looked, Merged, Part, is_bad_itself};
-use devmason_domain::{Build, BuildKey, Origin, Outcome, Project, State};
-use devmason_repository::{Repository, Result as Answer, Tracked};
+use devmason_domain::{Build, BuildKey, Origin, Outcome, Project, State, Timestamp};
+use devmason_repository::{Beyond, Repository, Result as Answer, Tracked};
 
 use super::baseline::Found;
 
@@ -31,7 +31,20 @@ pub(crate) struct Together {
     pub(crate) reran: Vec<i64>,
 }
 
+/// How long before a build's start its failures count in other projects, in microseconds: 14 days.
+const BEYOND: i64 = 14 * 86_400 * 1_000_000;
+
 impl<'a> Subject<'a> {
+    /// Which failures in other projects count.
+    pub(crate) fn beyond(&self) -> Beyond {
+        let since = self.build.started.micros().saturating_sub(BEYOND);
+        Beyond {
+            project: self.project.id,
+            since: Timestamp::from_parts(since, 0),
+            is_credited: self.build.track.as_ref().is_some_and(|track| track.is_credited),
+        }
+    }
+
     pub(crate) fn of_build(project: &'a Project, build: &'a Build) -> Self {
         Self { project, build, of_commit: None }
     }

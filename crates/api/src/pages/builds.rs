@@ -11,7 +11,6 @@ use super::{Answer, may_triage};
 use crate::call::Call;
 use crate::documents::{builds, insight};
 use crate::error::ApiError;
-use crate::insight::stamp;
 
 /// Maximum number of failures listed on a build's page.
 const FAILURES: u64 = 20;
@@ -92,8 +91,7 @@ pub(crate) async fn get(
     key: &BuildKey,
 ) -> Result<HttpResponse, ApiError> {
     let (project, build) = builds::find(call, slug, key).await?;
-    let of = project.id;
-    let stamp = call.ask(move |repository| stamp(repository, of)).await?;
+    let stamp = insight::tally(call, &project, std::slice::from_ref(&build), None).await?;
     let state = builds::state(&project, &build);
     let [id, version, rules, credited] = builds::borrowed(&state);
     // The page links to neighbouring builds, which change with the list.

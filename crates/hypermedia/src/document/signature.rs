@@ -4,7 +4,7 @@ use devmason_domain::TestFailure;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::insight::{KnownDocument, PlaceDocument};
+use super::insight::{KnownDocument, OtherProject, PlaceDocument};
 use super::shape;
 use crate::Link;
 
@@ -93,6 +93,8 @@ pub struct SignatureDocument {
     pub variants: Vec<SignatureVariant>,
     /// The hosts.
     pub hosts: Vec<SignatureHost>,
+    /// Other projects with such failures; at most ten, those with the newest builds first.
+    pub projects: Vec<OtherProject>,
     /// The issues that explain some of these failures, or explained them before they were closed.
     pub known: Vec<KnownDocument>,
     /// The links.

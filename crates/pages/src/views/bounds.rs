@@ -140,6 +140,7 @@ fn signature(name: &str, text: &str) -> SignatureDocument {
         tests: (0..100).map(|_| test()).collect(),
         branches: (0..100).map(|_| SignatureBranch { branch: texts(), items }).collect(),
         variants: (0..100).map(|_| SignatureVariant { variant: texts(), items }).collect(),
+        projects: Vec::new(),
         hosts: (0..100).map(|_| SignatureHost { host: texts(), items }).collect(),
         known: Vec::new(),
         links: Vec::new(),

@@ -6,7 +6,8 @@ use askama::Template;
 use devmason_domain::{BuildKey, Project, Slug};
 use devmason_hypermedia::Resource;
 use devmason_hypermedia::document::{
-    FailureDocument, Findings, FlakyDocument, ItemDocument, KnownDocument, SinceDocument,
+    ElsewhereDocument, FailureDocument, Findings, FlakyDocument, ItemDocument, KnownDocument,
+    SinceDocument,
 };
 use percent_encoding::NON_ALPHANUMERIC;
 
@@ -266,10 +267,7 @@ fn line<'a>(
         age: age(&of.since),
         flaky: of.flaky.as_ref().map(flaky).unwrap_or_default(),
         host: of.host_suspect.as_deref(),
-        elsewhere: match &of.elsewhere {
-            elsewhere if elsewhere.ran == 0 => String::new(),
-            elsewhere => format!("fails in {} of {} other tracks", elsewhere.bad, elsewhere.ran),
-        },
+        elsewhere: elsewhere(&of.elsewhere),
         message: of.message.as_deref().map(|text| cut(text, TEXT).into_owned()).unwrap_or_default(),
         known: known(site, project, &of.known),
         mark: of.name.as_ref().filter(|_| may_triage).map(|test| {
@@ -278,6 +276,22 @@ fn line<'a>(
             mark(site, project, &[("title", title), ("test", test), ("signature", signature)])
         }),
     }
+}
+
+/// Where else it fails, in words.
+fn elsewhere(of: &ElsewhereDocument) -> String {
+    let tracks = (of.ran > 0).then(|| format!("fails in {} of {} other tracks", of.bad, of.ran));
+    let projects = match of.projects.as_slice() {
+        [] => None,
+        [only] => Some(format!("the same failure is in {}", only.project)),
+        [first, rest @ ..] => Some(format!(
+            "the same failure is in {} and {} other project{}",
+            first.project,
+            rest.len(),
+            if rest.len() == 1 { "" } else { "s" }
+        )),
+    };
+    tracks.into_iter().chain(projects).collect::<Vec<_>>().join("; ")
 }
 
 /// The link of a failure on the page to this signature, if there is one.

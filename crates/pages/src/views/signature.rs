@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use askama::Template;
-use devmason_domain::{BuildKey, Project};
+use devmason_domain::{BuildKey, Project, SignatureId};
 use devmason_hypermedia::Resource;
 use devmason_hypermedia::document::{PlaceDocument, SignatureDocument, SignatureTest};
 
@@ -29,6 +29,8 @@ pub struct SignaturePage<'a> {
     tests: Vec<&'a SignatureTest>,
     known: Vec<KnownLine<'a>>,
     mark: Option<String>,
+    /// Other projects, each with the page of the signature there.
+    projects: Vec<(String, &'a str)>,
 }
 
 impl<'a> SignaturePage<'a> {
@@ -53,6 +55,15 @@ impl<'a> SignaturePage<'a> {
             tests: fitting(&of.tests, TESTS_BYTES, |test| 2 * size(&test.full_name)).collect(),
             known: known(&site, project, &of.known),
             mark: may_triage.then(|| mark(&site, project, &fields)),
+            projects: of
+                .projects
+                .iter()
+                .filter_map(|other| {
+                    let signature = of.id.parse::<SignatureId>().ok()?;
+                    let there = Resource::Signature(other.project.parse().ok()?, signature);
+                    Some((site.to(&there), other.project.as_str()))
+                })
+                .collect(),
             site,
             project,
             of,

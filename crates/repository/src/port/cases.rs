@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use devmason_domain::{Build, BuildId, ProjectId, TestResult, TestStatus, TestSummary};
+use devmason_domain::{
+    Build, BuildId, ProjectId, SignatureKey, TestResult, TestStatus, TestSummary,
+};
 use devmason_strips::{FailureKey, Strip};
 
 use crate::Result;
@@ -52,6 +54,8 @@ impl Cases {
 pub struct PackedCases {
     pub(crate) summary: TestSummary,
     pub(crate) strips: Vec<Strip>,
+    /// The signatures of the failed and broken cases.
+    pub(crate) signatures: Vec<SignatureKey>,
     /// The failures of these cases that may not be stored yet.
     pub(crate) failures: Vec<PackedFailure>,
     /// The store's epoch when it was asked for the names' numbers: a server that took over after a

@@ -8,6 +8,7 @@ mod issues;
 mod projects;
 mod queries;
 mod sessions;
+mod sightings;
 mod tags;
 mod tracks;
 mod upkeep;
@@ -22,6 +23,7 @@ pub use issues::*;
 pub use projects::*;
 pub use queries::*;
 pub use sessions::*;
+pub use sightings::*;
 pub use tags::*;
 pub use tracks::*;
 pub use upkeep::*;
@@ -36,6 +38,7 @@ pub trait Repository:
     + Uploads
     + Tags
     + Tracks
+    + Sightings
     + Users
     + Sessions
     + Components
@@ -54,6 +57,7 @@ impl<T> Repository for T where
         + Uploads
         + Tags
         + Tracks
+        + Sightings
         + Users
         + Sessions
         + Components

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use devmason_domain::insight::{Case, FailureKey, StepRun};
 use devmason_domain::{
-    Build, BuildId, BuildKey, Expected, ProjectId, Slug, Tag, TestFailure, TestSummary, Timestamp,
-    Track, TrackKey,
+    Build, BuildId, BuildKey, Expected, ProjectId, SignatureKey, Slug, Tag, TestFailure,
+    TestSummary, Timestamp, Track, TrackKey,
 };
 
 use crate::{Listed, Listing, Result, Updated};
@@ -95,6 +95,8 @@ pub enum Among {
     },
     /// Those with a tag.
     Tagged(Tag),
+    /// Those in which failures with a signature were seen.
+    Sighted(SignatureKey),
 }
 
 /// The builds of a branch.

@@ -173,6 +173,21 @@ diesel::table! {
 }
 
 diesel::table! {
+    sighting (signature, project_id, build_id) {
+        signature -> BigInt,
+        project_id -> BigInt,
+        build_id -> crate::store::schema::sql::Uuid,
+    }
+}
+
+diesel::table! {
+    unsigned_build (project_id, build_id) {
+        project_id -> BigInt,
+        build_id -> crate::store::schema::sql::Uuid,
+    }
+}
+
+diesel::table! {
     receipt (project_id, build_id, nth) {
         project_id -> BigInt,
         build_id -> crate::store::schema::sql::Uuid,

@@ -18,6 +18,7 @@ mod others;
 mod parity;
 mod plans;
 mod queries;
+mod sightings;
 mod tracks;
 
 /// A repository of its own for each test. `Deref`s to the port.

@@ -57,9 +57,12 @@ fn hot_queries_are_answered_by_their_indexes(backend: Backend) {
                             0 => TestStatus::Failed,
                             _ => TestStatus::Passed,
                         };
-                        let test = |at| TestResult {
-                            failure: None,
-                            ..cases::fixtures::result("s", &format!("t{at}"), status(at))
+                        let said = format!("no {}", ["one", "two", "three"][batch % 3]);
+                        let test = |at| {
+                            let of = cases::fixtures::result("s", &format!("t{at}"), status(at));
+                            let message = Some(said.clone());
+                            let failure = of.failure.map(|of| TestFailure { message, ..of });
+                            TestResult { failure, ..of }
                         };
                         new.test_report.tests = (0..30).map(test).collect::<Vec<_>>().into();
                     }
@@ -133,6 +136,16 @@ fn hot_queries_are_answered_by_their_indexes(backend: Backend) {
         is_credited: its.is_credited,
     };
     let of_branch = OfBranch { branch: &its.branch, variant: None, is_credited: Some(true) };
+    let newest = store.page(&scope, Start::Offset(0), 100);
+    let signature = newest
+        .iter()
+        .find_map(|build| store.build_signatures(project.id, *build, 1).unwrap().first().copied());
+    let signature = signature.unwrap();
+    let beyond = Beyond {
+        project: project.id,
+        since: Some("2026-01-09T00:00:00Z".parse().unwrap()),
+        is_credited: true,
+    };
     let tracked = |among: Among| drop(store.tracked_list(project.id, &among, Some(one.id), 100));
     let queries = [
         hot(
@@ -155,6 +168,38 @@ fn hot_queries_are_answered_by_their_indexes(backend: Backend) {
                 "SEARCH build USING INDEX build_1 (project_id=? AND id=?",
             ],
             || tracked(Among::Tagged("ten-3".parse().unwrap())),
+        ),
+        hot(
+            "the newest builds with a signature",
+            &["sighting_pkey", "build_pkey"],
+            &[
+                "SEARCH sighting USING PRIMARY KEY (signature=? AND project_id=? AND build_id<?)",
+                "SEARCH build USING INDEX build_1 (project_id=? AND id=?",
+            ],
+            || tracked(Among::Sighted(signature)),
+        ),
+        hot(
+            "the signatures of a build",
+            &["sighting_by_build"],
+            &["sighting_by_build (project_id=? AND build_id=?"],
+            || drop(store.build_signatures(project.id, one.id, 100).unwrap()),
+        ),
+        hot(
+            "other projects with a signature",
+            &["sighting_pkey", "build_pkey"],
+            &[
+                "SEARCH s USING PRIMARY KEY (signature=? AND project_id>?)",
+                "SEARCH s USING PRIMARY KEY (signature=? AND project_id=?)",
+                "SEARCH build USING INDEX build_1 (project_id=? AND id=?",
+            ],
+            || drop(store.seen_beyond(&[signature], beyond).unwrap()),
+        ),
+        hot(
+            "whether builds still lack their signatures",
+            // The table is empty once all builds are prepared.
+            &[],
+            &["SEARCH unsigned_build USING PRIMARY KEY (project_id=?)"],
+            || assert!(store.sightings_are_complete(project.id).unwrap()),
         ),
         hot(
             "the tracks of the branches that may be the mainline",

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use devmason_domain::gate::{Limit, Rule, Verdict, written_rules};
 use devmason_domain::insight::{
-    Class, Elsewhere, Failure, Flaky, Item, Placed, Slow, is_mass_failure, wilson,
+    Class, Failure, Flaky, Item, Placed, Slow, is_mass_failure, wilson,
 };
 use devmason_domain::{BuildId, BuildKey, Project, Signature, Timestamp};
 use devmason_hypermedia::document::{
@@ -284,7 +284,7 @@ impl Read {
                 Some(changed(self.builds.get(&good)?, bad))
             }),
             flaky: failure.flaky.as_ref().map(|flaky| self.flaky(place, flaky)),
-            elsewhere: insight.map(|of| elsewhere(of, &failure.elsewhere)).unwrap_or_default(),
+            elsewhere: insight.map(|of| self.elsewhere(of, failure)).unwrap_or_default(),
             signature: failure.signature.as_ref().map(|signature| signature.id.clone()),
             message: failure.text.and_then(|key| self.messages.get(&key).cloned()),
             known: insight
@@ -293,6 +293,28 @@ impl Read {
             muted: insight.is_some_and(|of| of.known.mutes(&failure.item)),
             host_suspect: failure.host_suspect.as_ref().map(ToString::to_string),
             links,
+        }
+    }
+
+    fn elsewhere(&self, insight: &Insight, failure: &Failure<Arc<Signature>>) -> ElsewhereDocument {
+        let of = &failure.elsewhere;
+        let shared = failure.signature.as_ref().and_then(|of| self.shared.get(&of.id));
+        let bad_in = |track: &usize| {
+            let other = insight.others.get(*track)?;
+            Some(BadIn {
+                track: other.track.key().to_string(),
+                branch: other.track.branch.clone(),
+                variant: other.track.variant.clone(),
+                build: other.build.to_string(),
+            })
+        };
+        ElsewhereDocument {
+            tracks: of.tracks as u64,
+            ran: of.ran as u64,
+            bad: of.bad as u64,
+            same_signature: of.same_signature as u64,
+            bad_in: of.bad_in.iter().take(BAD_IN).filter_map(bad_in).collect(),
+            projects: shared.cloned().unwrap_or_default(),
         }
     }
 
@@ -355,25 +377,6 @@ fn add(reasons: &mut Vec<ReasonDocument>, (rule, limit, count): (Rule, Limit, u6
             let limit = limit.to_string();
             reasons.push(ReasonDocument { rule: rule.as_str(), limit, count, text });
         }
-    }
-}
-
-fn elsewhere(insight: &Insight, of: &Elsewhere) -> ElsewhereDocument {
-    let bad_in = |track: &usize| {
-        let other = insight.others.get(*track)?;
-        Some(BadIn {
-            track: other.track.key().to_string(),
-            branch: other.track.branch.clone(),
-            variant: other.track.variant.clone(),
-            build: other.build.to_string(),
-        })
-    };
-    ElsewhereDocument {
-        tracks: of.tracks as u64,
-        ran: of.ran as u64,
-        bad: of.bad as u64,
-        same_signature: of.same_signature as u64,
-        bad_in: of.bad_in.iter().take(BAD_IN).filter_map(bad_in).collect(),
     }
 }
 

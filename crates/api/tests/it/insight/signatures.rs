@@ -6,6 +6,7 @@ stories! {
     a_signature_says_where_its_failures_were_seen,
     a_signature_counts_the_newest_failures,
     only_failures_have_a_signature,
+    equal_failures_in_other_projects_are_told,
 }
 
 impl Story {
@@ -75,6 +76,65 @@ fn a_signature_counts_the_newest_failures(story: &Story) {
     story.build("m0", 0, "main", &most);
     let found = story.read(&story.signature("m2"));
     assert_eq!((&found["counted"], &found["complete"]), (&json!(200), &json!(true)));
+}
+
+fn equal_failures_in_other_projects_are_told(story: &Story) {
+    story.build("m1", 1441, "main", "a:F b:G c:P");
+    let projects = || {
+        let insight = story.ask("m1", "?class=unknown");
+        let failures = insight["failures"].as_array().unwrap().clone();
+        failures.iter().map(|of| of["elsewhere"]["projects"].clone()).collect::<Vec<_>>()
+    };
+    let etag = |path: &str| story.server.get(path).header("etag").to_owned();
+    let (insight, page) = ("/pony/builds/m1/insight", "/pony/builds/m1");
+    let signature = story.signature("m1");
+    assert_eq!(projects(), [json!([]), json!([])]);
+    let etags = || [insight, &signature].map(etag);
+    let alone = etags();
+    let html = story.server.page(page, "").header("etag").to_owned();
+    // Another project has the same failure, and an older one of more than 14 days ago.
+    let report = |project: &str, started: &str, user: Option<&str>, letters: &str| {
+        story.server.as_user("ann").send("PUT", &format!("/{project}"), r#"{"name":"N"}"#);
+        let step = json!({"name": "t", "success": false, "tests": fixtures::tests(letters)});
+        let body =
+            json!({"success": false, "started": started, "finished": started, "results": [step]});
+        let path = format!("/{project}/builds/{}", &started[5..10]);
+        let answer = match user {
+            Some(user) => story.server.as_user(user).send("PUT", &path, &body.to_string()),
+            None => story.server.send(story.server.request("PUT", &path).json(&body.to_string())),
+        };
+        assert_eq!(answer.status, 201, "{}", answer.text());
+    };
+    report("zebra", "2026-01-02T00:00:00Z", Some("ann"), "x:F");
+    report("zebra", "2026-01-01T00:00:00Z", Some("ann"), "x:F");
+    report("horse", "2025-12-01T00:00:00Z", Some("ann"), "x:F");
+    report("open", "2026-01-03T00:00:00Z", None, "x:F");
+    report("other", "2026-01-03T00:00:00Z", Some("ann"), "x:P");
+    let zebra =
+        json!({"project": "zebra", "build": "01-02", "started": "Fri, 02 Jan 2026 00:00:00 +0000"});
+    assert_eq!(projects(), [json!([zebra]), json!([])]);
+    let of_it = |path: &str| {
+        let projects = story.read(path)["projects"].clone();
+        let slug = |of: &Value| of["project"].as_str().unwrap().to_owned();
+        projects.as_array().unwrap().iter().map(slug).collect::<Vec<_>>()
+    };
+    assert_eq!(of_it(&signature), ["open", "zebra", "horse"]);
+    let told = etags();
+    assert!(alone.iter().zip(&told).all(|(alone, told)| alone != told));
+    let now = story.server.page(page, "");
+    assert_ne!(now.header("etag"), html);
+    assert!(now.text().contains("the same failure is in zebra"), "{}", now.text());
+    let html = story.server.page(&signature, "").text();
+    let there = signature.replace("/pony/", "/zebra/");
+    assert!(html.contains(&format!("{there}\">zebra</a>")), "{html}");
+    assert_eq!(story.read(&there)["counted"], 2);
+    // Nothing remains of what is deleted.
+    for build in ["01-02", "01-01"] {
+        let path = format!("/zebra/builds/{build}");
+        assert_eq!(story.server.as_user("ann").send("DELETE", &path, "").status, 204);
+    }
+    assert_eq!(projects(), [json!([]), json!([])]);
+    assert_eq!(story.server.get(&there).status, 404);
 }
 
 fn only_failures_have_a_signature(story: &Story) {

@@ -181,6 +181,22 @@ pub struct ElsewhereDocument {
     /// The first ten in which it failed.
     #[serde(rename = "in")]
     pub bad_in: Vec<BadIn>,
+    /// Other projects where a failure with the same signature was seen since 14 days before the build
+    /// started; at most ten.
+    pub projects: Vec<OtherProject>,
+}
+
+/// The newest finished build of another project where failures with a signature were seen.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(rename = "OtherProject")]
+pub struct OtherProject {
+    /// The project's name in URIs.
+    pub project: String,
+    /// The build.
+    pub build: String,
+    /// When it started.
+    #[schemars(with = "shape::Date")]
+    pub started: String,
 }
 
 /// A track in which something failed.

@@ -1,6 +1,6 @@
 //! PostgreSQL specifics: whole batches in one statement, array binds, row locks.
 
-use devmason_domain::{BuildId, ProjectId, Tag};
+use devmason_domain::{BuildId, ProjectId, SignatureKey, Tag};
 use diesel::prelude::*;
 use diesel::result::QueryResult;
 use diesel::sql_types::{Array, BigInt, Binary, Bool, SmallInt, Text};
@@ -163,6 +163,24 @@ pub(super) fn insert_test_failures(conn: &mut Conn, rows: &[FailureRow<'_>]) -> 
     .bind::<Array<Binary>, _>(column!(rows, |row| row.failure.key.as_slice()))
     .bind::<Array<Binary>, _>(column!(rows, |row| row.failure.body.as_slice()))
     .bind::<Array<SmallInt>, _>(column!(rows, |row| i16::from(row.failure.is_packed)))
+    .execute(conn)?;
+    Ok(())
+}
+
+pub(super) fn insert_sightings(
+    conn: &mut Conn,
+    (project, build): (ProjectId, Id),
+    signatures: &[SignatureKey],
+) -> Outcome<()> {
+    if signatures.is_empty() {
+        return Ok(());
+    }
+    Sql::<()>::new(
+        "insert into sighting (signature, project_id, build_id) select n, ?, ? from unnest(?) as n on conflict do nothing",
+    )
+    .bind::<BigInt, _>(project.0)
+    .bind::<sql::Uuid, _>(build)
+    .bind::<Array<BigInt>, _>(signatures.iter().map(|key| key.0).collect::<Vec<_>>())
     .execute(conn)?;
     Ok(())
 }

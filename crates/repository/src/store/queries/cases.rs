@@ -14,7 +14,7 @@ use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 use sha2::{Digest as _, Sha256};
 
-use super::{Conn, Db, Sql, Store, narrow, rows, tuned, uploads};
+use super::{Conn, Db, Sql, Store, narrow, rows, sightings, tuned, uploads};
 use crate::store::columns::Id;
 use crate::store::fault::{Fault, Outcome};
 use crate::store::schema::sql;
@@ -51,7 +51,7 @@ pub(super) fn remove(conn: &mut Conn, project: ProjectId, id: BuildId) -> Outcom
         .bind::<BigInt, _>(project.0)
         .bind::<sql::Uuid, _>(Id(id.0))
         .execute(conn)?;
-    Ok(())
+    sightings::remove(conn, project, id)
 }
 
 impl Tests for Store {

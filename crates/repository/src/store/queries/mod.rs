@@ -16,6 +16,7 @@ mod projects;
 mod record;
 mod rows;
 mod sessions;
+mod sightings;
 mod sql;
 mod steps;
 mod tags;

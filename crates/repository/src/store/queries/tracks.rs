@@ -16,7 +16,7 @@ use diesel::sql_types::{BigInt, Bool, Text};
 
 use super::cases::{builds_of, failures, names, numbers, position};
 use super::rows::{of_track, summary};
-use super::{Conn, Db, Sql, Store};
+use super::{Conn, Db, Sql, Store, sightings};
 use crate::store::clock;
 use crate::store::columns::{At, Id, instant, plain};
 use crate::store::fault::{Fault, Outcome};
@@ -126,6 +126,10 @@ fn list(
                 .limit(limit.saturating_mul(2))
                 .select(build_tag::build_id)
                 .load(conn)?;
+            query.filter(build::id.eq_any(ids))
+        }
+        Among::Sighted(key) => {
+            let ids = sightings::builds(conn, project, *key, (before, limit.saturating_mul(2)))?;
             query.filter(build::id.eq_any(ids))
         }
     };

@@ -73,6 +73,10 @@ pub(super) fn purge(conn: &mut Conn, now: Timestamp, kept: Retention) -> Outcome
     for piece in [
         "delete from step where (project_id, build_id, position) in
              (select project_id, build_id, position from step where project_id = ? limit {PIECE})",
+        "delete from sighting where (project_id, build_id) in
+             (select project_id, build_id from sighting where project_id = ? limit {PIECE})",
+        "delete from unsigned_build where (project_id, build_id) in
+             (select project_id, build_id from unsigned_build where project_id = ? limit {PIECE})",
         "delete from strip where (project_id, build_id, nth) in
              (select project_id, build_id, nth from strip where project_id = ? limit {LARGE_PIECE})",
         "delete from upload where (project_id, build_id, nth) in

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use devmason_domain::{BuildId, Outcome as Ended, ProjectId, Tag, Timestamp, limits};
+use devmason_domain::{BuildId, Outcome as Ended, ProjectId, SignatureKey, Tag, Timestamp, limits};
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::result::QueryResult;
@@ -244,6 +244,23 @@ pub(super) fn insert_test_failures(conn: &mut Conn, rows: &[FailureRow<'_>]) -> 
         .bind::<Binary, _>(failure.key.as_slice())
         .bind::<Binary, _>(failure.body.as_slice())
         .bind::<SmallInt, _>(i16::from(failure.is_packed))
+        .execute(conn)?;
+    }
+    Ok(())
+}
+
+pub(super) fn insert_sightings(
+    conn: &mut Conn,
+    (project, build): (ProjectId, Id),
+    signatures: &[SignatureKey],
+) -> Outcome<()> {
+    for signature in signatures {
+        Sql::<()>::new(
+            "insert into sighting (signature, project_id, build_id) values (?, ?, ?) on conflict do nothing",
+        )
+        .bind::<BigInt, _>(signature.0)
+        .bind::<BigInt, _>(project.0)
+        .bind::<sql::Uuid, _>(build)
         .execute(conn)?;
     }
     Ok(())

@@ -9,6 +9,7 @@ use diesel::prelude::*;
 
 use super::names::{hold, numbers};
 use super::rows::summary;
+use super::sightings::Signatures;
 use super::uploads::{self, Part};
 use super::{Conn, Fault, Id, Outcome, ROWS, Store, TextKey, key, tuned};
 use crate::store::packed::pack as compress;
@@ -35,7 +36,8 @@ pub(super) fn pack(store: &Store, project: ProjectId, tests: &[TestResult]) -> R
     };
     let mut summary = TestSummary::default();
     summary.add(tests);
-    let (strips, failures) = strips(&numbers, tests).map_err(Fault::into_error)?;
+    let mut signatures = Signatures::default();
+    let (strips, failures) = strips(&numbers, tests, &mut signatures).map_err(Fault::into_error)?;
     let failures = missing(store, project, failures)?;
     let failures = if failures.len() > ROWS {
         for piece in failures.chunks(ROWS) {
@@ -49,11 +51,15 @@ pub(super) fn pack(store: &Store, project: ProjectId, tests: &[TestResult]) -> R
     } else {
         failures
     };
-    Ok(PackedCases { summary, strips, failures, epoch })
+    Ok(PackedCases { summary, strips, signatures: signatures.found(), failures, epoch })
 }
 
 /// Strips of cases, and their failures in the order of their keys.
-fn strips(numbers: &[i64], tests: &[TestResult]) -> Outcome<(Vec<Strip>, Vec<PackedFailure>)> {
+fn strips(
+    numbers: &[i64],
+    tests: &[TestResult],
+    signatures: &mut Signatures,
+) -> Outcome<(Vec<Strip>, Vec<PackedFailure>)> {
     let mut packer = Packer::default();
     let mut failures: HashMap<TextKey, PackedFailure> = HashMap::new();
     for (number, test) in numbers.iter().zip(tests) {
@@ -64,6 +70,9 @@ fn strips(numbers: &[i64], tests: &[TestResult]) -> Outcome<(Vec<Strip>, Vec<Pac
         let text = json(failure)?;
         let key = key(&text);
         packer.push(*number, test, Some(&key));
+        if test.status.is_bad() {
+            signatures.look_at(key, failure);
+        }
         failures.entry(key).or_insert_with(|| {
             let body = compress(&text);
             let is_packed = matches!(body, Cow::Owned(_));
@@ -138,6 +147,7 @@ pub(in super::super) fn add(conn: &mut Conn, parts: &[Part<'_>]) -> Outcome<()> 
         }
         let of_build = (part.project, Id(part.build.0));
         insert(conn, of_build, uploads::count(&summary), &part.cases.strips)?;
+        tuned::insert_sightings(conn, of_build, &part.cases.signatures)?;
         summary.merge(&part.cases.summary);
         diesel::update(this()).set(build::tests.eq(json(&summary)?)).execute(conn)?;
     }

@@ -8,7 +8,7 @@ use diesel::sql_types::{BigInt, Binary, Bool, Integer, Nullable, SmallInt};
 use super::pack::insert;
 use super::{Conn, Fault, Id, Outcome, Sql, tuned};
 use crate::store::packed::text;
-use crate::store::schema::{sql, strip};
+use crate::store::schema::{sql, strip, unsigned_build};
 
 /// Number of builds and of cases per transaction.
 const BUILDS: usize = 100;
@@ -63,6 +63,14 @@ fn piece(conn: &mut Conn) -> Outcome<Option<u64>> {
         let strips = strips(conn, next)?;
         cases += strips.iter().map(|strip| u64::from(strip.cases)).sum::<u64>();
         insert(conn, (ProjectId(next.0), next.1), 0, &strips)?;
+        if strips.iter().any(|strip| strip.bad > 0) {
+            diesel::insert_into(unsigned_build::table)
+                .values((
+                    unsigned_build::project_id.eq(next.0),
+                    unsigned_build::build_id.eq(next.1),
+                ))
+                .execute(conn)?;
+        }
         last = Some(next);
         if cases >= PIECE {
             break;
