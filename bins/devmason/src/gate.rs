@@ -132,9 +132,10 @@ fn asked(settings: &Settings, question: &Question<'_>, query: &str) -> Result<u8
     let client = blocking::Client::new(settings.client()?)?;
     let deadline = Instant::now() + question.wait;
     let mut link = link(settings, &client, question.target);
+    let mut seen = None;
     loop {
         let insight = match &link {
-            Ok(link) => insight(&client, link, query, question.target),
+            Ok(link) => insight(&client, &format!("{link}{query}"), question.target, &mut seen),
             Err(problem) => Err(Problem { code: problem.code, text: problem.text.clone() }),
         };
         let is_last = Instant::now() >= deadline;
@@ -181,13 +182,20 @@ fn link(
     }
 }
 
+/// What the server said last.
+struct Seen {
+    insight: Document,
+    etag: Option<String>,
+}
+
 fn insight(
     client: &blocking::Client,
     link: &str,
-    query: &str,
     target: &Target,
+    seen: &mut Option<Seen>,
 ) -> Result<Document, Problem> {
-    match client.get(&format!("{link}{query}")) {
+    let etag = seen.as_ref().and_then(|seen| seen.etag.as_deref());
+    match client.get_unless(link, etag) {
         // Its first build may come yet; a project may not.
         Err(error)
             if matches!(target, Target::Revision(_))
@@ -197,7 +205,13 @@ fn insight(
             Err(Problem::later(error.to_string()))
         }
         Err(error) if error.status() == Some(404) => Err(Problem::usage(error.to_string())),
-        found => Ok(found?),
+        found => {
+            if let Some((insight, etag)) = found? {
+                *seen = Some(Seen { insight, etag });
+            }
+            let seen = seen.as_ref().map(|seen| seen.insight.clone());
+            seen.ok_or_else(|| Problem::later("the server says that nothing changed since never"))
+        }
     }
 }
 

@@ -22,9 +22,9 @@ use devmason_repository::{Beyond, Repository, Result as Answer, Scope};
 
 use baseline::Search;
 pub(crate) use baseline::{Baseline, Found, Refused};
-pub(crate) use branch::{BranchFilter, newest, newest_of};
+pub(crate) use branch::{BranchFilter, Shown, newest, newest_of};
 pub(crate) use health::{
-    Classes, Pulse, Tests, mainline_of, newest_insight, newest_of_test, runs_of_test, settle,
+    Classes, Pulse, Tests, mainline_of, newest_insight, recent_of_test, runs_of_test, settle,
 };
 pub(crate) use known::{Known, Patience, Relevant, last_seen};
 pub(crate) use others::Other;

@@ -54,6 +54,18 @@ impl Client {
         self.wait(self.inner.get(target))
     }
 
+    /// As [`crate::Client::get_unless`].
+    ///
+    /// # Errors
+    /// Likewise.
+    pub fn get_unless(
+        &self,
+        target: &str,
+        etag: Option<&str>,
+    ) -> Result<Option<(Document, Option<String>)>> {
+        self.wait(self.inner.get_unless(target, etag))
+    }
+
     /// As [`crate::Client::follow`].
     ///
     /// # Errors

@@ -174,6 +174,7 @@ impl Client {
                 Some(response.headers().get(name)?.to_str().ok()?.to_owned())
             };
             let location = text(header::LOCATION);
+            let etag = text(header::ETAG);
             let asked = text(header::RETRY_AFTER)
                 .and_then(|seconds| seconds.trim().parse().ok())
                 .map(Duration::from_secs);
@@ -186,7 +187,8 @@ impl Client {
             }
             let body = read(response).await.map_err(|problem| (self.unreachable(problem), None))?;
             return match status {
-                200..=299 => Ok(Answer { status, location, body }),
+                200..=299 => Ok(Answer { status, location, etag, body }),
+                304 if outgoing.unless.is_some() => Ok(Answer { status, location, etag, body }),
                 408 | 425 | 429 | 500..=599 => {
                     Err((Error::Failed { status, message: message(&body, status) }, asked))
                 }
@@ -210,6 +212,8 @@ impl Client {
         }
         if outgoing.only_new {
             request = request.header(header::IF_NONE_MATCH, "*");
+        } else if let Some(etag) = &outgoing.unless {
+            request = request.header(header::IF_NONE_MATCH, etag);
         }
         if let Some(Content { media_type, body }) = &outgoing.content {
             request = request.header(header::CONTENT_TYPE, media_type);
@@ -236,6 +240,23 @@ impl Client {
     /// It was not found, or may not be read.
     pub async fn get(&self, target: &str) -> Result<Document> {
         self.send(&Outgoing::new(Method::GET, target)).await?.document()
+    }
+
+    /// Reads a document and its ETag, unless it is still the one with this ETag: then `None`.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub async fn get_unless(
+        &self,
+        target: &str,
+        etag: Option<&str>,
+    ) -> Result<Option<(Document, Option<String>)>> {
+        let unless = etag.map(str::to_owned);
+        let answer = self.send(&Outgoing { unless, ..Outgoing::new(Method::GET, target) }).await?;
+        match answer.status {
+            304 => Ok(None),
+            _ => Ok(Some((answer.document()?, answer.etag))),
+        }
     }
 
     /// Follows a document's link.

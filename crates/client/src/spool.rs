@@ -154,7 +154,7 @@ impl Entry {
             }
             // It was ended by an attempt whose response was lost.
             Err(Error::Refused { status: 410, .. }) if is_end => {
-                Ok(Answer { status: 204, location: None, body: Vec::new() })
+                Ok(Answer { status: 204, location: None, etag: None, body: Vec::new() })
             }
             Err(error) => Err(error),
         }

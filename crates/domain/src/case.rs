@@ -36,6 +36,22 @@ impl TestStatus {
         }
     }
 
+    /// Its letter in a row of results: P, L (flaky), S, F, E.
+    pub fn letter(self) -> char {
+        match self {
+            Self::Passed => 'P',
+            Self::Flaky => 'L',
+            Self::Skipped => 'S',
+            Self::Failed => 'F',
+            Self::Error => 'E',
+        }
+    }
+
+    /// The status with this letter.
+    pub fn from_letter(letter: char) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.letter() == letter)
+    }
+
     /// The status with this name.
     pub fn from_word(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|status| status.as_str() == word)

@@ -26,7 +26,7 @@ mod subject;
 
 pub use answer::{Answer, Failure, Placed};
 pub use asked::Asked;
-pub use comparison::{Comparison, Looked};
+pub use comparison::{Comparison, Looked, RECENT_RUNS};
 pub use elsewhere::{Elsewhere, OTHERS, RECENT};
 pub use flaky::{Evidence, Flaky, wilson};
 pub use history::{CELL, DIVIDED, History, LINE, Segment, TestHealth, segments};

@@ -18,9 +18,9 @@ pub use site::Site;
 pub use views::{
     BuildFilter, BuildPage, BuildParts, Builds, ComponentBuilds, ComponentRow, Components,
     DocumentPage, GridPage, History, InsightPage, IssueFields, IssueLine, IssuePage, IssuesPage,
-    Lines, Output, Pager, ProblemPage, ProjectPage, ProjectParts, ProjectRow, Projects,
-    ReceiptPage, Reference, RevisionPage, Room, Row, Run, Shown, SignIn, SignaturePage, Tags,
-    TestLine, TestRow, Tests, TrackPage, TrackTestsPage, TracksPage, User, Users, rendered,
+    Lines, MainlineTrack, Output, Pager, ProblemPage, ProjectPage, ProjectParts, ProjectRow,
+    Projects, ReceiptPage, Reference, RevisionPage, Room, Row, Run, Shown, SignIn, SignaturePage,
+    Tags, TestLine, TestRow, Tests, TrackPage, TrackTestsPage, TracksPage, User, Users, rendered,
     step_html,
 };
 

@@ -114,6 +114,40 @@ fn a_gate_says_what_is_wrong_with_the_question() {
     assert!(said.contains("warning"), "{said}");
 }
 
+/// A server that says nothing new for a while.
+#[test]
+fn a_gate_that_waits_asks_for_what_is_new_alone() {
+    let home = Home::new();
+    let asked = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let log = asked.clone();
+    let server = fake(move |mut stream| {
+        let request = String::from_utf8(read_request(&mut stream)).unwrap();
+        let nth = {
+            let mut asked = log.lock().unwrap();
+            asked.push(request.to_ascii_lowercase());
+            asked.len()
+        };
+        let body = |verdict: &str| {
+            format!(r#"{{"gate":{{"verdict":"{verdict}","reasons":[]}},"failures":[],"links":[]}}"#)
+        };
+        let (status, body) = match nth {
+            1 => ("200 OK", body("undecided")),
+            2 => ("304 Not Modified", String::new()),
+            _ => ("200 OK", body("pass")),
+        };
+        let head = format!(
+            "HTTP/1.1 {status}\r\nETag: \"e{nth}\"\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        let _ = stream.write_all(format!("{head}{body}").as_bytes());
+    });
+    let output = home.run(&server, &["gate", "--revision", "c0ffee1", "--wait", "60"]);
+    assert_eq!(code(&output), 0, "{}", err(&output));
+    let asked = asked.lock().unwrap();
+    let unless: Vec<bool> = asked.iter().map(|of| of.contains("if-none-match: \"e1\"")).collect();
+    assert_eq!(unless, [false, true, true]);
+}
+
 #[test]
 fn a_gate_waits_for_a_build_and_sends_what_is_queued_first() {
     let (home, database) = (Home::new(), database());

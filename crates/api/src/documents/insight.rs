@@ -124,7 +124,7 @@ async fn document(
         };
         let is_mass_failure = is_mass_failure(&about.tests);
         let variant = Variant { name: None, insight, is_mass_failure };
-        Read::of(repository, (&of, subject.beyond()), vec![variant], &asked).map(Ok)
+        Read::of(repository, (&of, Some(subject.beyond())), vec![variant], &asked).map(Ok)
     };
     let read = call
         .ask(read)

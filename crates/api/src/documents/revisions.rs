@@ -101,7 +101,7 @@ pub(crate) async fn page(
             variants.push(Variant { name: Some(name), insight, is_mass_failure });
         }
         let missing = missing(repository, &about, &builds, &variants)?;
-        let read = Read::of(repository, (&about, beyond), variants, &asked)?;
+        let read = Read::of(repository, (&about, Some(beyond)), variants, &asked)?;
         Ok(Ok(Told { builds, is_cut, missing, read }))
     };
     let told = call

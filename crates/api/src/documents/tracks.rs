@@ -1,5 +1,6 @@
 //! Tracks of a project, and their health.
 
+pub(crate) mod mainline;
 mod results;
 
 use actix_web::HttpResponse;

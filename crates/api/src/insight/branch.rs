@@ -1,7 +1,7 @@
 //! The builds that stand for a project: those of a branch, or of the mainline.
 
 use devmason_domain::query::Selection;
-use devmason_domain::{Build, Project};
+use devmason_domain::{Build, Project, Track};
 use devmason_repository::{BuildQuery, OfBranch, Repository, Result as Answer, Scope, Start};
 
 use super::baseline::mainline;
@@ -20,6 +20,15 @@ pub(crate) struct Shown {
     pub(crate) branch: String,
     variant: Option<String>,
     is_credited: Option<bool>,
+}
+
+impl Shown {
+    /// Whether a track is one of those that are shown.
+    pub(crate) fn has(&self, track: &Track) -> bool {
+        track.branch == self.branch
+            && self.variant.as_ref().is_none_or(|variant| *variant == track.variant)
+            && self.is_credited.is_none_or(|is_credited| is_credited == track.is_credited)
+    }
 }
 
 impl BranchFilter {

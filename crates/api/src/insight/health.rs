@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use devmason_domain::insight::{
-    Asked, CELL, Class, FailureKey, History, Item, LINE, Since, TestHealth, WINDOW,
+    Asked, CELL, Class, FailureKey, History, Item, LINE, RECENT_RUNS, Since, TestHealth, WINDOW,
 };
 use devmason_domain::{Build, Project, TestStatus, Timestamp, Track, TrackKey, every};
 use devmason_repository::{Among, Begun, KnownTrack, Repository, Result as Answer, Tracked};
@@ -14,7 +14,10 @@ use super::{Insight, Known, Patience, Subject};
 use crate::budget::Hold;
 
 /// Number of the newest builds whose gaps say when the next one is expected.
-const GAPS: u64 = 11;
+const GAPS: usize = 11;
+
+/// Number of the newest builds that a pulse consists of.
+const BEGUN: u64 = 20;
 
 /// When a track had builds.
 pub(crate) struct Pulse {
@@ -31,7 +34,7 @@ impl Pulse {
         known: KnownTrack,
         mainline: Option<&(String, Option<bool>)>,
     ) -> Answer<Self> {
-        let begun = repository.track_begun(project.id, known.track.key(), GAPS)?;
+        let begun = repository.track_begun(project.id, known.track.key(), BEGUN)?;
         let is_mainline = mainline.is_some_and(|(branch, is_credited)| {
             *branch == known.track.branch
                 && is_credited.is_none_or(|of| of == known.track.is_credited)
@@ -40,7 +43,7 @@ impl Pulse {
     }
 
     fn starts(&self) -> Vec<Timestamp> {
-        self.begun.iter().map(|build| build.started).collect()
+        self.begun.iter().take(GAPS).map(|build| build.started).collect()
     }
 
     /// The usual gap between starts, in seconds.
@@ -202,25 +205,27 @@ pub(crate) fn newest_insight(
     Ok(Insight::read(repository, subject, Some(&Asked::Previous), (hold, patience))?.ok())
 }
 
-/// What came of a test in the newest finished build of a track that ran tests. A build that broke before
-/// its tests says nothing of them.
-pub(crate) fn newest_of_test(
+/// What came of a test in the newest finished builds of a track that ran tests, the newest first, if the
+/// first of these has it. A build that broke before its tests says nothing of them.
+pub(crate) fn recent_of_test(
     repository: &dyn Repository,
     project: &Project,
     track: &Track,
     test: i64,
-) -> Answer<Option<(Tracked, TestStatus)>> {
+) -> Answer<Option<(Tracked, Vec<TestStatus>)>> {
     let among = Among::Track(track.key());
-    let builds = repository.tracked_list(project.id, &among, None, WINDOW as u64)?;
-    let Some(newest) = builds.into_iter().find(|build| !build.tests.is_empty()) else {
-        return Ok(None);
-    };
+    let mut builds = repository.tracked_list(project.id, &among, None, WINDOW as u64)?;
+    builds.retain(|build| !build.tests.is_empty());
+    builds.truncate(RECENT_RUNS);
+    let ids: Vec<_> = builds.iter().map(|build| build.id).collect();
     let mut history = History::default();
-    for cases in repository.cases_of_test(project.id, &[newest.id], test)? {
-        history.push(run(&newest), &cases);
+    for (build, cases) in builds.iter().zip(repository.cases_of_test(project.id, &ids, test)?) {
+        history.push(run(build), &cases);
     }
-    let status = history.statuses(test, 1).pop().flatten();
-    Ok(status.map(|status| (newest, status)))
+    let recent = history.statuses(test, builds.len());
+    let is_here = recent.first().is_some_and(Option::is_some);
+    let newest = builds.into_iter().next().filter(|_| is_here);
+    Ok(newest.map(|newest| (newest, recent.into_iter().flatten().collect())))
 }
 
 /// The runs of a test in a track, at most so many, from the newest build that ran tests.

@@ -5,15 +5,20 @@ use std::collections::HashMap;
 use actix_web::HttpResponse;
 use devmason_domain::query::{Filter, Selection, parse_query};
 use devmason_domain::{Build, ClientRecord, Project, Slug, TagSet, TestStatus, full_test_name};
+use devmason_hypermedia::document::TrackPulse;
 use devmason_hypermedia::{ListLinks, Method, Subject};
-use devmason_pages::{Pager, ProjectPage, ProjectParts, ProjectRow, Projects, TestLine};
-use devmason_repository::{Listing, Repository, Scope, TestQuery};
+use devmason_pages::{
+    MainlineTrack, Pager, ProjectPage, ProjectParts, ProjectRow, Projects, TestLine,
+};
+use devmason_repository::{Listing, Repository, TestQuery};
 
-use super::{Answer, pager};
+use super::{Answer, may_triage, pager};
 use crate::call::Call;
 use crate::documents::projects::requested;
+use crate::documents::tracks;
+use crate::documents::tracks::mainline::{self, Mainline, ending};
 use crate::error::ApiError;
-use crate::insight::{BranchFilter, newest_of};
+use crate::insight::{BranchFilter, newest_of, stamp};
 use crate::params::holding;
 
 /// Number of builds in a project's strip, in the list of all projects.
@@ -100,24 +105,37 @@ fn found(repository: &dyn Repository, text: &str) -> Answer<Vec<Project>> {
 /// A project with the results of its recent builds.
 pub(crate) async fn get(call: &Call<'_>, slug: &Slug) -> Result<HttpResponse, ApiError> {
     let project = call.project(slug).await?;
-    let id = project.id;
-    let tally = call.ask(move |repository| repository.build_tally(&Scope::Project(id))).await?;
-    let choice = call.params.choice();
-    let etag = call.etag(&[&id.0, &project.version, &tally.changes, &tally.members, &choice]);
+    let (filter, of) = (BranchFilter::of(call.params), project.clone());
+    let (stamp, branch, mainline) = call
+        .ask(move |repository| {
+            let branch = filter.shown(repository, &of)?;
+            let mainline = Mainline::read(repository, &of, branch.as_ref())?;
+            Ok((stamp(repository, of.id)?, branch, mainline))
+        })
+        .await?;
+    let (overdue, choice) = (mainline.overdue(), call.params.choice());
+    let etag = call.etag(&[&project.id.0, &project.version, &stamp, &overdue, &choice]);
     if let Some(answer) = call.ready(&etag) {
         return Ok(answer);
     }
-    let (filter, of) = (BranchFilter::of(call.params), project.clone());
-    let (branch, builds, steps, tests) = call
+    let state = mainline::state(call, &project, &mainline).await?;
+    let of = project.clone();
+    let (branch, builds, steps, tests, ending) = call
         .ask(move |repository| {
-            let branch = filter.shown(repository, &of)?;
             let builds = newest_of(repository, &of, branch.as_ref(), PLOTTED)?;
             let shown = builds.get(..GRID.min(builds.len())).unwrap_or_default();
             let steps = repository.step_outline(shown)?;
             let tests = failing(repository, shown)?;
-            Ok((branch, builds, steps, tests))
+            Ok((branch, builds, steps, tests, ending(repository, &of)?))
         })
         .await?;
+    let pulses: Vec<TrackPulse> = mainline.pulses.iter().map(tracks::pulse).collect();
+    let tracks = mainline.pulses.iter().zip(&pulses).zip(state.counts);
+    let tracks = tracks.map(|((of, pulse), counts)| MainlineTrack {
+        pulse,
+        counts,
+        builds: of.begun.iter().map(|build| (&build.key, build.success)).collect(),
+    });
     let may_change = call.view().methods(Subject::Project(Some(&project))).contains(&Method::Put);
     let shown = ProjectParts {
         project: &project,
@@ -126,9 +144,15 @@ pub(crate) async fn get(call: &Call<'_>, slug: &Slug) -> Result<HttpResponse, Ap
         builds: &builds,
         steps: &steps,
         tests: &tests,
+        tracks: tracks.collect(),
+        more_tracks: mainline.more,
+        findings: &state.findings,
+        ending: &ending,
         may_change,
+        may_triage: may_triage(call, &project),
     };
-    call.paged(&etag, &ProjectPage::new(call.site(), shown))
+    let page = ProjectPage::new(call.site(), shown);
+    call.paged(&etag, &page.map_err(|error| ApiError::Unwritable(error.to_string()))?)
 }
 
 /// The tests that failed in any of these builds, most frequent first, with their results in each.

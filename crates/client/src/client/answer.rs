@@ -16,6 +16,8 @@ pub struct Answer {
     pub status: u16,
     /// The `Location` header as received.
     pub location: Option<String>,
+    /// The `ETag` header as received.
+    pub etag: Option<String>,
     /// The body.
     pub body: Vec<u8>,
 }

@@ -47,12 +47,21 @@ pub struct Outgoing {
     pub content: Option<Content>,
     /// Whether it may only create a resource: sent with `If-None-Match: *`.
     pub only_new: bool,
+    /// The ETag of what the client has: sent with `If-None-Match`, and answered with 304.
+    pub unless: Option<String>,
 }
 
 impl Outgoing {
     /// A request without a body.
     pub fn new(method: Method, target: impl Into<String>) -> Self {
-        Self { method, target: target.into(), key: None, content: None, only_new: false }
+        Self {
+            method,
+            target: target.into(),
+            key: None,
+            content: None,
+            only_new: false,
+            unless: None,
+        }
     }
 
     /// The same with a body; a POST gets a new key.

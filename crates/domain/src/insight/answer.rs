@@ -38,6 +38,8 @@ pub struct Failure<S> {
     pub flaky: Option<Flaky>,
     /// What came of it in other tracks.
     pub elsewhere: Elsewhere,
+    /// What came of it in the newest builds of its own track that ran it, this one first.
+    pub recent: Box<[TestStatus]>,
     /// The host that all its failures have in common, if others do not have them.
     pub host_suspect: Option<Arc<str>>,
 }

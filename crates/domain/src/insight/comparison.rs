@@ -2,6 +2,8 @@
 
 mod failure;
 
+pub use failure::RECENT_RUNS;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 

@@ -225,6 +225,9 @@ pub struct TestTrack {
     /// The status there.
     #[schemars(with = "shape::Status")]
     pub status: &'static str,
+    /// What came of it in the track's newest 20 builds that ran tests, the newest first, without those that
+    /// lack it: P passed, L flaky, S skipped, F failed, E error.
+    pub recent: String,
 }
 
 /// The receipt of a build: how each of its uploads was parsed.

@@ -1,5 +1,7 @@
 //! The objects of the query API: flat, with `id`, `created_at`, `updated_at` and `etag`.
 
+mod tag;
+
 use devmason_domain::{
     Account, Build, BuildId, Component, ComponentType, JsonObject, Outcome, Project, Step,
     TestResult, TestStatus, Timestamp, full_test_name,
@@ -14,6 +16,8 @@ use super::cases::TestTexts;
 use super::outgoing::TrackingMembers;
 use super::shape;
 use crate::Collection;
+
+pub use tag::TagObject;
 
 /// A range of a list: `{"components": [...], "_meta": {"count": N}}`.
 #[derive(Debug)]
@@ -410,44 +414,6 @@ impl<'a> TestObject<'a> {
             status: of.status,
             duration: of.micros.map(|micros| micros as f64 / 1e6),
             texts: with_texts.then(|| TestTexts::new(of)),
-            created_at,
-            updated_at,
-            etag,
-        }
-    }
-}
-
-/// A tag of a project, with the number of its builds that have it.
-#[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "TagObject")]
-pub struct TagObject<'a> {
-    id: String,
-    name: &'a str,
-    project: &'a str,
-    builds: u64,
-    #[serde(serialize_with = "utc")]
-    #[schemars(with = "shape::Utc")]
-    created_at: Timestamp,
-    #[serde(serialize_with = "utc")]
-    #[schemars(with = "shape::Utc")]
-    updated_at: Timestamp,
-    etag: String,
-}
-
-impl<'a> TagObject<'a> {
-    /// A tag with its ETag, the time a build first had it, and the time one was last added or removed.
-    pub fn new(
-        name: &'a str,
-        project: &'a str,
-        builds: u64,
-        (created_at, updated_at): (Timestamp, Timestamp),
-        etag: String,
-    ) -> Self {
-        Self {
-            id: format!("{project}/{name}"),
-            name,
-            project,
-            builds,
             created_at,
             updated_at,
             etag,

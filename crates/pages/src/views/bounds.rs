@@ -7,8 +7,8 @@ use devmason_domain::*;
 use devmason_hypermedia::document::{
     BaselineDocument, ClusterDocument, ElsewhereDocument, ExampleDocument, FailureDocument,
     Findings, GateDocument, InsightCounts, InsightDocument, ItemDocument, KnownDocument,
-    PlaceDocument, SignatureBranch, SignatureDocument, SignatureHost, SignatureTest,
-    SignatureVariant, SinceDocument, WindowDocument,
+    OtherProject, PlaceDocument, SignatureBranch, SignatureDocument, SignatureHost, SignatureTest,
+    SignatureVariant, SinceDocument, TrackMembers, TrackPulse, WindowDocument,
 };
 use devmason_hypermedia::{Base, BuildsOf};
 
@@ -68,8 +68,20 @@ fn insight(failures: usize, name: &str, message: &str) -> InsightDocument {
         },
         last_good: None,
         changed: None,
+        recent: "F".repeat(20),
         flaky: None,
-        elsewhere: ElsewhereDocument::default(),
+        elsewhere: ElsewhereDocument {
+            ran: 50,
+            projects: vec![
+                OtherProject {
+                    project: "p".repeat(100),
+                    build: "b".repeat(100),
+                    started: String::new(),
+                };
+                10
+            ],
+            ..ElsewhereDocument::default()
+        },
         signature: None,
         message: Some(message.to_owned()),
         known: vec![known(); 10],
@@ -208,20 +220,49 @@ fn a_page_has_a_bound_whatever_it_shows() {
             runs: builds.iter().map(|b| (b.id, TestStatus::Failed)).collect(),
         })
         .collect();
+    let key: BuildKey = "b".repeat(100).parse().unwrap();
+    let pulse = TrackPulse {
+        track: TrackMembers {
+            key: "0".repeat(16),
+            branch: big.clone(),
+            variant: big.clone(),
+            credited: true,
+            mainline: true,
+        },
+        expected: String::new(),
+        every: None,
+        overdue: true,
+        latest: Some(key.to_string()),
+        success: Some(false),
+    };
+    let track = || MainlineTrack {
+        pulse: &pulse,
+        counts: Some(InsightCounts::default()),
+        builds: vec![(&key, Some(false)); 20],
+    };
+    let of = insight(20, &full_test_name(&test(0).suite, &name), &big);
     sizes.push((
         "project",
-        rendered(&ProjectPage::new(
-            site(),
-            ProjectParts {
-                project: &project,
-                branch: &big,
-                variant: &big,
-                builds: &builds,
-                steps: &outlines,
-                tests: &lines,
-                may_change: false,
-            },
-        ))
+        rendered(
+            &ProjectPage::new(
+                site(),
+                ProjectParts {
+                    project: &project,
+                    branch: &big,
+                    variant: &big,
+                    builds: &builds,
+                    steps: &outlines,
+                    tests: &lines,
+                    tracks: (0..20).map(|_| track()).collect(),
+                    more_tracks: 1,
+                    findings: &of.findings,
+                    ending: &[],
+                    may_change: false,
+                    may_triage: true,
+                },
+            )
+            .unwrap(),
+        )
         .unwrap()
         .len(),
     ));

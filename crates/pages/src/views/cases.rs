@@ -2,7 +2,7 @@
 
 use askama::Template;
 use devmason_domain::{Build, Project, TestResult, full_test_name};
-use devmason_hypermedia::document::TestBehaviour;
+use devmason_hypermedia::document::{SegmentDocument, TestBehaviour};
 
 use super::{Page, Pager, Room, counts, message, word_of};
 use crate::Standing;
@@ -141,6 +141,26 @@ pub struct History<'a> {
     pub behaviour: TestBehaviour,
     /// Links to the other parts of the list.
     pub pager: Pager,
+}
+
+impl History<'_> {
+    /// The segments as parts of a bar of a thousand units: their class, where each begins, its width.
+    fn bars(&self, segments: &[SegmentDocument]) -> Vec<(&'static str, usize, usize)> {
+        let all: usize = segments.iter().map(|of| of.runs).sum();
+        let mut from = 0;
+        let bar = |of: &SegmentDocument| {
+            let class = match of.bad {
+                0 => "success",
+                bad if bad == of.runs => "failure",
+                _ => "running",
+            };
+            let width = of.runs * 1000 / all.max(1);
+            let at = from;
+            from += width;
+            (class, at, width)
+        };
+        segments.iter().map(bar).collect()
+    }
 }
 
 impl Page for History<'_> {

@@ -24,6 +24,9 @@ const LISTED: usize = 20;
 const KNOWN: usize = 3;
 const KNOWN_BYTES: usize = 2_000;
 
+/// The size of the strip of a failure's runs, in bytes.
+const STRIP: usize = 1_000;
+
 /// Maximum size of the failures on a page, and of each other list, in bytes.
 const FAILURES_BYTES: usize = 300_000;
 pub(super) const LIST_BYTES: usize = 30_000;
@@ -65,6 +68,8 @@ struct FailureLine<'a> {
     since: Option<(String, &'a str)>,
     /// How long it fails, in words.
     age: String,
+    /// What came of its newest runs.
+    recent: &'a str,
     /// How often the test was flaky.
     flaky: String,
     host: Option<&'a str>,
@@ -181,6 +186,25 @@ pub(super) fn findings_html(
     of: &Findings,
     may_triage: bool,
 ) -> Result<String, std::fmt::Error> {
+    let lists = lists(site, project, of);
+    part(site, (project, of_baseline), of, may_triage, lists)
+}
+
+/// What fails, as a part of a page.
+///
+/// # Errors
+/// As [`super::rendered`].
+pub(super) fn failures_html(
+    site: &Site<'_>,
+    project: &Project,
+    of: &Findings,
+    may_triage: bool,
+) -> Result<String, std::fmt::Error> {
+    part(site, (project, &project.slug), of, may_triage, Vec::new())
+}
+
+/// What differs from the baseline, besides failures.
+fn lists<'a>(site: &Site<'_>, project: &Project, of: &'a Findings) -> Vec<Items<'a>> {
     let counts = &of.counts;
     let test = |kind: &str, name: &str| (kind == "test").then(|| site.test(&project.slug, name));
     let items = |title: &str, all: Vec<(&str, &'_ str)>, count: u64| {
@@ -194,7 +218,7 @@ pub(super) fn findings_html(
     let fixed = of.fixed.iter().map(|item| (item.kind, item.name.as_str())).collect();
     let slower = of.slower.iter().map(|item| ("test", item.name.as_str())).collect();
     let missing = of.missing.as_deref().unwrap_or_default();
-    let lists = [
+    let all = [
         items("fixed", fixed, counts.fixed),
         items("missing", named(missing), counts.missing.unwrap_or(0)),
         items("newly flaky", named(&of.new_flaky), counts.new_flaky),
@@ -202,9 +226,19 @@ pub(super) fn findings_html(
         items("added", named(&of.added), counts.added),
         items("slower", slower, counts.slower),
     ];
+    all.into_iter().flatten().collect()
+}
+
+fn part(
+    site: &Site<'_>,
+    (project, of_baseline): (&Project, &Slug),
+    of: &Findings,
+    may_triage: bool,
+    lists: Vec<Items<'_>>,
+) -> Result<String, std::fmt::Error> {
     let failure_size = |of: &FailureDocument| {
         let known = of.known.len().min(KNOWN) * KNOWN_BYTES;
-        2 * size(of.name.as_deref().unwrap_or_default()) + 12 * TEXT + known
+        2 * size(of.name.as_deref().unwrap_or_default()) + 12 * TEXT + STRIP + known
     };
     let failures: Vec<_> = fitting(&of.failures, FAILURES_BYTES, failure_size)
         .map(|of| line(site, (project, of_baseline), of, may_triage))
@@ -226,7 +260,7 @@ pub(super) fn findings_html(
             .collect(),
         more_failures: of.failures.len() - failures.len(),
         failures,
-        lists: lists.into_iter().flatten().collect(),
+        lists,
         is_mass_failure: of.mass_failure,
         is_complete: of.window.complete,
     };
@@ -265,6 +299,7 @@ fn line<'a>(
         // A failure that began in this build says so by its class.
         since: since.filter(|_| of.since.builds > 1),
         age: age(&of.since),
+        recent: &of.recent,
         flaky: of.flaky.as_ref().map(flaky).unwrap_or_default(),
         host: of.host_suspect.as_deref(),
         elsewhere: elsewhere(&of.elsewhere),

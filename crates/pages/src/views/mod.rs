@@ -34,8 +34,10 @@ pub use issues::{IssueFields, IssueLine, IssuePage, IssuesPage};
 pub use others::{
     ComponentBuilds, ComponentRow, Components, DocumentPage, ProblemPage, SignIn, Tags, User, Users,
 };
-pub(crate) use project::strip_label;
-pub use project::{BuildFilter, Builds, ProjectPage, ProjectParts, ProjectRow, Projects, TestLine};
+pub use project::{
+    BuildFilter, Builds, MainlineTrack, ProjectPage, ProjectParts, ProjectRow, Projects, TestLine,
+};
+pub(crate) use project::{letter_classes, letters_label, strip_label};
 pub use receipt::ReceiptPage;
 pub use reference::Reference;
 pub use revision::RevisionPage;

@@ -1,20 +1,34 @@
 //! All projects, one of them, and lists of builds.
 
 use askama::Template;
-use devmason_domain::{Build, BuildId, Project, Step, TestStatus};
-use devmason_hypermedia::BuildsOf;
+use devmason_domain::{Build, BuildId, BuildKey, Issue, Project, Step, TestStatus};
+use devmason_hypermedia::document::{Findings, InsightCounts, TrackPulse};
+use devmason_hypermedia::{BuildsOf, Resource};
 
-use super::{Page, Pager, Row, by_name, of_success, pass_rate, word_of};
+use super::findings::failures_html;
+use super::issues::day;
+use super::{Page, Pager, Row, by_name, of_success, pass_rate, tracks, word_of};
 use crate::Standing;
 use crate::plot;
 use crate::site::{Site, When};
-use crate::text::short;
 
 /// The contents of a strip of builds, in words.
 pub(crate) fn strip_label(builds: &[Build]) -> String {
     let count = |state| builds.iter().filter(|build| Standing::of(build) == state).count();
     let (failed, running) = (count(Standing::Failure), count(Standing::Running));
     format!("Last {} builds: {failed} failed, {running} running", builds.len())
+}
+
+/// The results in a row of letters, in words.
+pub(crate) fn letters_label(recent: &str) -> String {
+    let bad = recent.chars().filter(|letter| ['F', 'E'].contains(letter)).count();
+    format!("Last {} runs: {bad} failed", recent.chars().count())
+}
+
+/// The classes of a row of results, the oldest first.
+pub(crate) fn letter_classes(recent: &str) -> Vec<&'static str> {
+    let class = |letter| TestStatus::from_letter(letter).map_or("nothing", |of| word_of(of).0);
+    recent.chars().rev().map(class).collect()
 }
 
 /// A project in the list of all projects.
@@ -151,7 +165,8 @@ impl Grid {
                 Some(Cell {
                     class: state.class(),
                     mark: mark(state),
-                    title: format!("{} in {}: {}", short(name), build.key(), state.as_str()),
+                    // The row has the name: a thousand cells that repeat it are a long page.
+                    title: format!("{}: {}", build.key(), state.as_str()),
                     href: format!("{}#step-{nth}", site.build(&project.slug, build)),
                 })
             });
@@ -168,7 +183,7 @@ impl Grid {
             let cells = builds.iter().map(|build| {
                 let (_, status) = runs.iter().find(|(id, _)| *id == build.id)?;
                 let (class, mark) = word_of(*status);
-                let title = format!("{} in {}: {}", short(name), build.key(), status.as_str());
+                let title = format!("{}: {}", build.key(), status.as_str());
                 let href = site.of_build(&project.slug, build, "tests?status=failed,error");
                 Some(Cell { class, mark, title, href })
             });
@@ -198,7 +213,66 @@ pub struct ProjectPage<'a> {
     durations: String,
     rates: String,
     pass_rate: String,
+    tracks: Vec<TrackLine<'a>>,
+    more_tracks: usize,
+    /// What fails in them.
+    findings: String,
+    /// The issues that end soon.
+    ending: Vec<Ending<'a>>,
     may_change: bool,
+}
+
+/// A track of the mainline, with what its newest finished build says.
+#[derive(Debug)]
+pub struct MainlineTrack<'a> {
+    /// When it had builds.
+    pub pulse: &'a TrackPulse,
+    /// The numbers of its newest finished build.
+    pub counts: Option<InsightCounts>,
+    /// Its newest builds, each with its outcome.
+    pub builds: Vec<(&'a BuildKey, Option<bool>)>,
+}
+
+/// Number of builds in the strip of a track: each is a link, and large enough for a finger.
+const SQUARES: usize = 12;
+
+/// A track of the mainline in a table.
+struct TrackLine<'a> {
+    href: String,
+    pulse: &'a TrackPulse,
+    standing: Standing,
+    latest: Option<(String, &'a str)>,
+    counts: Option<InsightCounts>,
+    /// The oldest first.
+    strip: Vec<Cell>,
+}
+
+impl<'a> TrackLine<'a> {
+    fn new(site: &Site<'_>, project: &Project, of: MainlineTrack<'a>) -> Self {
+        let to = |key: &BuildKey| site.to(&Resource::Build(project.slug.clone(), key.clone()));
+        let standing = |success: Option<bool>| success.map_or(Standing::Running, of_success);
+        let cell = |(key, success): &(&BuildKey, Option<bool>)| Cell {
+            class: standing(*success).class(),
+            mark: mark(standing(*success)),
+            title: format!("{key}: {}", standing(*success).as_str()),
+            href: to(key),
+        };
+        Self {
+            href: tracks::href(site, project, of.pulse, ""),
+            pulse: of.pulse,
+            standing: standing(of.pulse.success),
+            latest: of.pulse.latest.as_deref().and_then(|key| Some((to(&key.parse().ok()?), key))),
+            counts: of.counts,
+            strip: of.builds.iter().take(SQUARES).rev().map(cell).collect(),
+        }
+    }
+}
+
+/// An issue that ends soon.
+struct Ending<'a> {
+    href: String,
+    title: &'a str,
+    day: String,
 }
 
 /// Number of builds listed on a project's page.
@@ -219,16 +293,47 @@ pub struct ProjectParts<'a> {
     pub steps: &'a [Vec<Step>],
     /// Its recently failing tests, with their results in these builds.
     pub tests: &'a [TestLine],
+    /// The tracks of the branch, those with the newest builds first.
+    pub tracks: Vec<MainlineTrack<'a>>,
+    /// The number of its tracks that are left out.
+    pub more_tracks: usize,
+    /// What fails in the newest builds of these tracks.
+    pub findings: &'a Findings,
+    /// The issues that end soon.
+    pub ending: &'a [Issue],
     /// Whether the viewer may change the project.
     pub may_change: bool,
+    /// Whether the viewer may write issues.
+    pub may_triage: bool,
 }
 
 impl<'a> ProjectPage<'a> {
     /// The page of a project.
-    pub fn new(site: Site<'a>, parts: ProjectParts<'a>) -> Self {
-        let ProjectParts { project, branch, variant, builds, steps, tests, may_change } = parts;
+    ///
+    /// # Errors
+    /// As [`super::rendered`].
+    pub fn new(site: Site<'a>, parts: ProjectParts<'a>) -> Result<Self, std::fmt::Error> {
+        let ProjectParts { project, branch, variant, builds, steps, tests, .. } = parts;
         let shown = builds.get(..steps.len()).unwrap_or(builds);
-        Self {
+        let findings = match parts.findings.failures.as_slice() {
+            [] => String::new(),
+            _ => failures_html(&site, project, parts.findings, parts.may_triage)?,
+        };
+        let track = |of| TrackLine::new(&site, project, of);
+        Ok(Self {
+            tracks: parts.tracks.into_iter().map(track).collect(),
+            more_tracks: parts.more_tracks,
+            findings,
+            ending: parts
+                .ending
+                .iter()
+                .map(|issue| Ending {
+                    href: site.to(&Resource::Issue(project.slug.clone(), issue.id)),
+                    title: issue.details.title.as_str(),
+                    day: issue.details.expires.map(day).unwrap_or_default(),
+                })
+                .collect(),
+            may_change: parts.may_change,
             of: BuildsOf::Project(project.slug.clone()),
             rows: builds.iter().take(NEWEST).map(|build| Row { project, build }).collect(),
             steps: Grid::of_steps(&site, project, shown, steps),
@@ -244,8 +349,7 @@ impl<'a> ProjectPage<'a> {
             branch,
             variant,
             builds,
-            may_change,
-        }
+        })
     }
 }
 

@@ -26,7 +26,7 @@ fn seconds(seconds: f64) -> String {
     duration((seconds.max(0.0) * 1e6) as u64)
 }
 
-fn href(site: &Site<'_>, project: &Project, of: &TrackPulse, part: &str) -> String {
+pub(super) fn href(site: &Site<'_>, project: &Project, of: &TrackPulse, part: &str) -> String {
     let Ok(key) = of.track.key.parse() else { return String::new() };
     let track = Resource::Track(project.slug.clone(), key);
     format!("{}{part}", site.to(&track))
@@ -92,14 +92,7 @@ fn grid(site: &Site<'_>, project: &Project, of: &TrackGridDocument) -> Grid {
     });
     let row = |test: &devmason_hypermedia::document::GridTest| {
         let cells = test.cells.chars().zip(&of.builds).map(|(letter, column)| {
-            let status = match letter {
-                'P' => TestStatus::Passed,
-                'L' => TestStatus::Flaky,
-                'S' => TestStatus::Skipped,
-                'F' => TestStatus::Failed,
-                'E' => TestStatus::Error,
-                _ => return None,
-            };
+            let status = TestStatus::from_letter(letter)?;
             let (class, mark) = word_of(status);
             // The row has the test's name: a thousand cells that repeat it are a long page.
             let title = format!("{}: {}", column.id, status.as_str());

@@ -8,7 +8,7 @@ use devmason_repository::{KnownTrack, Repository};
 use super::super::insight::rounded;
 use crate::call::Call;
 use crate::error::ApiError;
-use crate::insight::{Patience, newest_of_test, runs_of_test, settle};
+use crate::insight::{Patience, recent_of_test, runs_of_test, settle};
 
 /// The track that a request for a test's history names.
 pub(super) async fn track(
@@ -89,13 +89,15 @@ fn tracks_of_test(
 ) -> devmason_repository::Result<Vec<TestTrack>> {
     let mut found = Vec::new();
     for KnownTrack { track, .. } in repository.track_active(project.id, OTHERS as u64)? {
-        if let Some((build, status)) = newest_of_test(repository, project, &track, test)? {
-            found.push(TestTrack {
-                track: (&track).into(),
-                build: build.key.to_string(),
-                status: status.as_str(),
-            });
-        }
+        let Some((build, recent)) = recent_of_test(repository, project, &track, test)? else {
+            continue;
+        };
+        found.push(TestTrack {
+            track: (&track).into(),
+            build: build.key.to_string(),
+            status: recent.first().map_or("", |status| status.as_str()),
+            recent: recent.iter().map(|status| status.letter()).collect(),
+        });
     }
     Ok(found)
 }

@@ -283,6 +283,7 @@ impl Read {
                 let bad = self.builds.get(&failure.since.build)?;
                 Some(changed(self.builds.get(&good)?, bad))
             }),
+            recent: failure.recent.iter().map(|status| status.letter()).collect(),
             flaky: failure.flaky.as_ref().map(|flaky| self.flaky(place, flaky)),
             elsewhere: insight.map(|of| self.elsewhere(of, failure)).unwrap_or_default(),
             signature: failure.signature.as_ref().map(|signature| signature.id.clone()),

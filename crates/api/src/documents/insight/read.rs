@@ -73,7 +73,7 @@ pub(in crate::documents) fn failures(
 impl Read {
     pub(in crate::documents) fn of(
         repository: &dyn Repository,
-        (project, beyond): (&Project, Beyond),
+        (project, beyond): (&Project, Option<Beyond>),
         variants: Vec<Variant>,
         wanted: &Wanted,
     ) -> Answer<Self> {
@@ -95,7 +95,10 @@ impl Read {
         keys.dedup();
         let messages = messages(repository, project, &keys)?;
         let builds = changed_builds(repository, project, &variants, &shown)?;
-        let shared = shared(repository, beyond, &shown)?;
+        let shared = match beyond {
+            Some(beyond) => shared(repository, beyond, &shown)?,
+            None => HashMap::new(),
+        };
         Ok(Self { shown, matching, clusters, names, messages, builds, shared, variants })
     }
 }

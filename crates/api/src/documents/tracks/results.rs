@@ -192,18 +192,6 @@ pub(crate) async fn tests_of(
     Ok((TrackTestListDocument { tests, count, links }, list))
 }
 
-/// The letter of a cell.
-fn letter(status: Option<TestStatus>) -> char {
-    match status {
-        None => '.',
-        Some(TestStatus::Passed) => 'P',
-        Some(TestStatus::Flaky) => 'L',
-        Some(TestStatus::Skipped) => 'S',
-        Some(TestStatus::Failed) => 'F',
-        Some(TestStatus::Error) => 'E',
-    }
-}
-
 /// The grid of a track's newest builds, with at most so many tests.
 pub(crate) async fn grid_of(
     call: &Call<'_>,
@@ -223,7 +211,7 @@ pub(crate) async fn grid_of(
     let cells = |test: i64| -> Vec<char> {
         let of_newest = std::iter::repeat_n(None, read.first);
         let statuses = read.history.statuses(test, read.builds.len() - read.first);
-        of_newest.chain(statuses).map(letter).collect()
+        of_newest.chain(statuses).map(|status| status.map_or('.', TestStatus::letter)).collect()
     };
     let is_bad = |cell: &&char| matches!(cell, 'F' | 'E');
     let mut lines: Vec<(i64, usize, String)> = read

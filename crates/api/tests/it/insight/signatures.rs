@@ -101,7 +101,7 @@ fn equal_failures_in_other_projects_are_told(story: &Story) {
         let path = format!("/{project}/builds/{}", &started[5..10]);
         let answer = match user {
             Some(user) => story.server.as_user(user).send("PUT", &path, &body.to_string()),
-            None => story.server.send(story.server.request("PUT", &path).json(&body.to_string())),
+            None => story.server.send(story.server.request("PUT", &path).json(body.to_string())),
         };
         assert_eq!(answer.status, 201, "{}", answer.text());
     };

@@ -15,6 +15,9 @@ use crate::{BuildId, Timestamp};
 /// Length of a streak of failures that nobody calls flaky.
 const BROKEN: usize = 3;
 
+/// Number of runs of a failure that are told one by one.
+pub const RECENT_RUNS: usize = 20;
+
 impl Comparison {
     /// What is known of the flakiness of an item; `None` if it is not flaky.
     pub(super) fn flaky<S: PartialEq>(
@@ -111,6 +114,10 @@ impl Comparison {
             first_seen: self.first_seen(subject, is_same(now, signatures)),
             flaky,
             elsewhere: elsewhere(subject, &self.others, is_same(now, signatures)),
+            recent: std::iter::once(now.status)
+                .chain(subject.own.iter().map(|past| past.status))
+                .take(RECENT_RUNS)
+                .collect(),
             host_suspect: self.host_suspect(&item, subject),
             item,
         }

@@ -42,6 +42,9 @@ pub struct FailureDocument {
     pub last_good: Option<PlaceDocument>,
     /// What differs between the last good build and the first bad one; null without a last good one.
     pub changed: Option<ChangedDocument>,
+    /// What came of it in the newest builds of its own track that ran it, at most 20, this one first: P
+    /// passed, L flaky, F failed, E error.
+    pub recent: String,
     /// What is known of its flakiness; null if it is not flaky.
     pub flaky: Option<FlakyDocument>,
     /// What came of it in the newest finished build of other tracks, which doesn't decide about the

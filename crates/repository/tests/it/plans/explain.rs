@@ -76,7 +76,12 @@ fn literal(backend: Backend, value: &str) -> String {
                 Backend::Sqlite => format!("x'{hex}'"),
             };
         }
-        let items: Vec<_> = items.split(", ").map(|item| literal(backend, item)).collect();
+        let items: Vec<_> = match items.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            Some(keys) => {
+                keys.split("], [").map(|key| literal(backend, &format!("[{key}]"))).collect()
+            }
+            None => items.split(", ").map(|item| literal(backend, item)).collect(),
+        };
         return format!("array[{}]", items.join(", "));
     }
     match value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {

@@ -1,0 +1,129 @@
+//! The state of a project's mainline: its tracks, and what fails in their newest builds.
+
+use devmason_domain::insight::{Asked, WINDOW, is_mass_failure};
+use devmason_domain::{Build, Issue, IssueState, Project, Timestamp};
+use devmason_hypermedia::document::{Findings, InsightCounts};
+use devmason_repository::{Among, Repository};
+
+use super::{ACTIVE, Answer};
+use crate::call::Call;
+use crate::documents::insight::findings::counts;
+use crate::documents::insight::read::{Read, Variant};
+use crate::documents::insight::wanted::Wanted;
+use crate::error::ApiError;
+use crate::insight::{Insight, Patience, Pulse, Shown, Subject};
+use crate::params::Params;
+
+/// Maximum number of tracks, and of failures, that are shown.
+const TRACKS: usize = 20;
+const FAILURES: u64 = 20;
+
+/// Maximum number of test cases that are compared, of all tracks.
+const CASES: u64 = 10_000_000;
+
+/// How long before its end an issue is told, in microseconds: 7 days.
+const ENDING: i64 = 7 * 86_400 * 1_000_000;
+
+/// The tracks of a branch and its newest builds, as far as an ETag needs.
+pub(crate) struct Mainline {
+    /// Those with the newest builds first.
+    pub(crate) pulses: Vec<Pulse>,
+    /// The number of tracks that are left out.
+    pub(crate) more: usize,
+}
+
+impl Mainline {
+    /// The active tracks of the branch that stands for a project.
+    pub(crate) fn read(
+        repository: &dyn Repository,
+        project: &Project,
+        shown: Option<&Shown>,
+    ) -> Answer<Self> {
+        let Some(shown) = shown else { return Ok(Self { pulses: Vec::new(), more: 0 }) };
+        let mut tracks = repository.track_active(project.id, ACTIVE)?;
+        tracks.retain(|known| shown.has(&known.track));
+        let more = tracks.len().saturating_sub(TRACKS);
+        tracks.truncate(TRACKS);
+        let mainline = super::mainline_of(repository, project)?;
+        let pulses = tracks
+            .into_iter()
+            .map(|known| Pulse::read(repository, project, known, mainline.as_ref()));
+        Ok(Self { pulses: pulses.collect::<Answer<_>>()?, more })
+    }
+
+    /// Which tracks are overdue now, as a part of an ETag.
+    pub(crate) fn overdue(&self) -> String {
+        self.pulses.iter().map(|pulse| if pulse.is_overdue() { '1' } else { '0' }).collect()
+    }
+}
+
+/// What the newest finished builds of some tracks say.
+pub(crate) struct State {
+    /// The numbers of each track; `None` where it has no finished build, or there is too much to compare.
+    pub(crate) counts: Vec<Option<InsightCounts>>,
+    /// What fails.
+    pub(crate) findings: Findings,
+}
+
+/// Compares the newest finished build of each track with the one before it.
+pub(crate) async fn state(
+    call: &Call<'_>,
+    project: &Project,
+    mainline: &Mainline,
+) -> Result<State, ApiError> {
+    let wanted = Wanted::of(&Params::default(), FAILURES)?;
+    let tracks: Vec<_> = mainline.pulses.iter().map(|pulse| pulse.known.track.clone()).collect();
+    let (app, client) = (call.app.clone(), call.client);
+    let (of, asked) = (project.clone(), wanted.clone());
+    let read = move |repository: &dyn Repository| {
+        let (mut variants, mut counted) = (Vec::new(), Vec::new());
+        let (mut patience, mut left) = (Patience::default(), CASES);
+        for track in tracks {
+            let newest = newest(repository, &of, &Among::Track(track.key()))?;
+            let cases = |build: &Build| build.tests.total.saturating_mul(WINDOW as u64 + 1);
+            let Some(build) = newest.filter(|build| cases(build) <= left) else {
+                counted.push(None);
+                continue;
+            };
+            left -= cases(&build);
+            // What comparing a track takes is given back before the next one.
+            let hold = app.budget.hold(client);
+            let subject = Subject::of_build(&of, &build);
+            let with = (&hold, &mut patience);
+            let insight = Insight::read(repository, subject, Some(&Asked::Previous), with)?;
+            let Ok(insight) = insight else {
+                counted.push(None);
+                continue;
+            };
+            counted.push(Some(counts(&insight)));
+            let is_mass_failure = is_mass_failure(&build.tests);
+            variants.push(Variant { name: Some(track.variant), insight, is_mass_failure });
+        }
+        let read = Read::of(repository, (&of, None), variants, &asked)?;
+        Ok((counted, read))
+    };
+    let (counts, read) = call.ask(read).await?;
+    let findings = read.findings(call.view(), project, &wanted, (0, false));
+    Ok(State { counts, findings })
+}
+
+fn newest(repository: &dyn Repository, project: &Project, among: &Among) -> Answer<Option<Build>> {
+    let newest = repository.tracked_list(project.id, among, None, 1)?;
+    let ids: Vec<_> = newest.iter().map(|build| build.id).collect();
+    Ok(repository.builds_by_id(project.id, &ids)?.pop())
+}
+
+/// The open issues that end within a week.
+pub(crate) fn ending(repository: &dyn Repository, project: &Project) -> Answer<Vec<Issue>> {
+    let now = Timestamp::now();
+    let ends_soon = |issue: &Issue| {
+        let left = issue.details.expires.map(|end| end.micros() - now.micros());
+        issue.details.state() == IssueState::Open
+            && left.is_some_and(|left| (1..=ENDING).contains(&left))
+    };
+    let mut issues = repository.issues_to_compare(project.id)?;
+    issues.retain(ends_soon);
+    issues.sort_by_key(|issue| issue.details.expires.map(Timestamp::micros));
+    issues.truncate(TRACKS);
+    Ok(issues)
+}
