@@ -18,7 +18,7 @@ use devmason_domain::{
     Build, BuildId, Digest, Project, ProjectId, Signature, SignatureKey, TestFailure, Timestamp,
     said,
 };
-use devmason_repository::{Beyond, Repository, Result as Answer, Scope};
+use devmason_repository::{Beyond, Repository, Result as Answer, Scope, Shared};
 
 use baseline::Search;
 pub(crate) use baseline::{Baseline, Found, Refused};
@@ -44,7 +44,7 @@ const SIGNATURES: usize = 200_000;
 /// Number of failures whose texts are read at once.
 const TEXTS: usize = 500;
 
-/// Number of signatures of builds that are sought in other projects to tell whether an insight changed.
+/// Number of signatures of builds that are sought in other projects.
 const STAMPED: usize = 100;
 
 /// Maximum length of a failure's message, in characters.
@@ -67,6 +67,8 @@ pub(crate) struct Insight {
     pub(crate) known: Known,
     /// Number of builds before the baseline that were looked at.
     pub(crate) window: usize,
+    /// Number of cases of other builds that were looked at.
+    pub(crate) cases: u64,
     /// Whether all builds have their tracks, and none were left out for their size.
     pub(crate) is_complete: bool,
     /// Names of tests that only the baseline's project has.
@@ -151,6 +153,7 @@ impl Insight {
             baseline,
             compared,
             together,
+            cases: windows.cases(),
             places: windows.places,
             others,
             known: issues,
@@ -175,6 +178,7 @@ impl Insight {
             others: Vec::new(),
             known: Known::default(),
             window: 0,
+            cases: 0,
             is_complete: false,
             lacking: HashMap::new(),
         })
@@ -276,12 +280,48 @@ pub(crate) fn stamp(repository: &dyn Repository, project: ProjectId) -> Answer<S
     Ok(format!("{changes} {in_force}"))
 }
 
-/// What other projects have of the failures of builds, of which the first hundred signatures count.
-pub(crate) fn stamp_beyond(
+/// What other projects have of some signatures.
+#[derive(Default)]
+pub(crate) struct SeenBeyond(HashMap<SignatureKey, Vec<Shared>>);
+
+impl SeenBeyond {
+    /// Of these signatures.
+    pub(crate) fn of(
+        repository: &dyn Repository,
+        signatures: Vec<SignatureKey>,
+        of: Beyond,
+    ) -> Answer<Self> {
+        let seen = repository.seen_beyond(&signatures, of)?;
+        Ok(Self(signatures.into_iter().zip(seen).filter(|(_, seen)| !seen.is_empty()).collect()))
+    }
+
+    /// Of a signature.
+    pub(crate) fn get(&self, signature: SignatureKey) -> &[Shared] {
+        self.0.get(&signature).map_or(&[], Vec::as_slice)
+    }
+
+    /// A part of an ETag.
+    pub(crate) fn stamp(&self) -> String {
+        let mut all: Vec<String> = self
+            .0
+            .iter()
+            .flat_map(|(SignatureKey(key), seen)| seen.iter().map(move |of| (key, of)))
+            .map(|(key, of)| format!("{key} {} {} {}", of.project, of.build, of.started.micros()))
+            .collect();
+        all.sort_unstable();
+        Digest::of_parts(&all).short()
+    }
+}
+
+/// What other projects have of the failures of builds, the newest first, of which the first hundred
+/// signatures count.
+pub(crate) fn seen_beyond(
     repository: &dyn Repository,
-    of: Beyond,
+    project: &Project,
     builds: &[Build],
-) -> Answer<String> {
+) -> Answer<SeenBeyond> {
+    let Some(newest) = builds.first() else { return Ok(SeenBeyond::default()) };
+    let of = Subject::of_build(project, newest).beyond();
     let mut signatures = BTreeSet::new();
     for build in builds.iter().filter(|build| build.tests.failed + build.tests.error > 0) {
         if signatures.len() < STAMPED {
@@ -289,11 +329,7 @@ pub(crate) fn stamp_beyond(
             signatures.extend(found);
         }
     }
-    let signatures: Vec<SignatureKey> = signatures.into_iter().take(STAMPED).collect();
-    let shared = repository.seen_beyond(&signatures, of)?;
-    let seen = shared.iter().flatten().map(|of| format!("{} {}", of.project, of.build));
-    let seen: Vec<String> = seen.collect();
-    Ok(Digest::of_parts(seen.iter().map(String::as_str)).short())
+    SeenBeyond::of(repository, signatures.into_iter().take(STAMPED).collect(), of)
 }
 
 /// What a failure says, in one short text.

@@ -152,6 +152,9 @@ pub fn said(failure: &TestFailure) -> &str {
 pub struct SignatureKey(pub i64);
 
 impl SignatureKey {
+    /// Stands for the signatures of a report that are too many to be kept.
+    pub const MORE: Self = Self(i64::MIN);
+
     /// The key of the signature with this id; of a text that is no id, one that none has.
     pub fn of(id: &str) -> Self {
         let first = id.get(..16).and_then(|digits| u64::from_str_radix(digits, 16).ok());

@@ -19,9 +19,9 @@ pub use views::{
     BuildFilter, BuildPage, BuildParts, Builds, ComponentBuilds, ComponentRow, Components,
     DocumentPage, GridPage, History, InsightPage, IssueFields, IssueLine, IssuePage, IssuesPage,
     Lines, MainlineTrack, Output, Pager, ProblemPage, ProjectPage, ProjectParts, ProjectRow,
-    Projects, ReceiptPage, Reference, RevisionPage, Room, Row, Run, Shown, SignIn, SignaturePage,
-    Tags, TestLine, TestRow, Tests, TrackPage, TrackTestsPage, TracksPage, User, Users, rendered,
-    step_html,
+    Projects, ReceiptPage, Reference, RevisionPage, Room, Row, Run, STRIP, Shown, SignIn,
+    SignaturePage, Tags, TestLine, TestRow, Tests, TrackPage, TrackTestsPage, TracksPage, User,
+    Users, rendered, step_html,
 };
 
 /// Adds a character, escaped for use between tags and in quoted attributes.

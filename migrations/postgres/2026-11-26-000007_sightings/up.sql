@@ -2,9 +2,11 @@
 -- signature's id (docs/decisions/0016-sightings.md).
 create table sighting (
     signature  bigint not null,
+    -- Whether the build was sent with credentials: others never count for one that was.
+    credited   boolean not null,
     project_id bigint not null,
     build_id   uuid not null,
-    primary key (signature, project_id, build_id)
+    primary key (signature, credited, project_id, build_id)
 );
 create index sighting_by_build on sighting (project_id, build_id);
 

@@ -19,7 +19,7 @@ use self::wanted::{PER_PAGE, Wanted};
 use super::builds::{borrowed, find, state};
 use crate::call::Call;
 use crate::error::ApiError;
-use crate::insight::{Insight, Patience, Refused, Subject, stamp, stamp_beyond};
+use crate::insight::{Insight, Patience, Refused, SeenBeyond, Subject, seen_beyond, stamp};
 use crate::params::{Params, Position};
 use crate::respond::Found;
 
@@ -34,26 +34,22 @@ pub(crate) struct InsightPage {
     pub(crate) list: ListLinks,
 }
 
-/// What the insight of builds depends on, the newest of them first, with a baseline of another project and
-/// with what other projects have of their failures.
+/// What the insight of builds depends on, the newest of them first, with a baseline of another project; and
+/// what other projects have of their failures.
 pub(crate) async fn tally(
     call: &Call<'_>,
     project: &Project,
     builds: &[Build],
     asked: Option<&Asked>,
-) -> Result<String, ApiError> {
-    let (id, asked) = (project.id, asked.cloned());
-    let beyond = builds.first().map(|build| Subject::of_build(project, build).beyond());
-    let builds = builds.to_vec();
+) -> Result<(String, SeenBeyond), ApiError> {
+    let (project, builds, asked) = (project.clone(), builds.to_vec(), asked.cloned());
     call.ask(move |repository| {
-        let mut own = stamp(repository, id)?;
-        if let Some(beyond) = beyond {
-            own = format!("{own} {}", stamp_beyond(repository, beyond, &builds)?);
-        }
-        let Some(Asked::Build(Some(slug), _)) = asked else { return Ok(own) };
-        let Some(other) = repository.project_find(&slug)? else { return Ok(own) };
+        let beyond = seen_beyond(repository, &project, &builds)?;
+        let own = format!("{} {}", stamp(repository, project.id)?, beyond.stamp());
+        let Some(Asked::Build(Some(slug), _)) = asked else { return Ok((own, beyond)) };
+        let Some(other) = repository.project_find(&slug)? else { return Ok((own, beyond)) };
         let changes = repository.build_tally(&Scope::Project(other.id))?.changes;
-        Ok(format!("{own} {changes}"))
+        Ok((format!("{own} {changes}"), beyond))
     })
     .await
 }
@@ -80,7 +76,7 @@ pub(crate) async fn page(
     let wanted = Wanted::of(call.params, most)?;
     let (project, build) = find(call, slug, key).await?;
     let builds = std::slice::from_ref(&build);
-    let changes = tally(call, &project, builds, wanted.asked.as_ref()).await?;
+    let (changes, beyond) = tally(call, &project, builds, wanted.asked.as_ref()).await?;
     let state = state(&project, &build);
     let [id, version, rules, credited] = borrowed(&state);
     let choice = call.params.choice();
@@ -88,7 +84,7 @@ pub(crate) async fn page(
     if let Some(answer) = call.ready(&etag) {
         return Ok(Found::Ready(answer));
     }
-    let (document, list) = document(call, &project, &build, wanted).await?;
+    let (document, list) = document(call, &project, &build, (wanted, beyond)).await?;
     Ok(Found::New(InsightPage { etag, project, build, document, list }))
 }
 
@@ -97,17 +93,17 @@ pub(crate) async fn for_page(
     call: &Call<'_>,
     project: &Project,
     build: &Build,
-    most: u64,
+    (most, beyond): (u64, SeenBeyond),
 ) -> Result<InsightDocument, ApiError> {
     let wanted = Wanted::of(&Params::default(), most)?;
-    document(call, project, build, wanted).await.map(|(document, _)| document)
+    document(call, project, build, (wanted, beyond)).await.map(|(document, _)| document)
 }
 
 async fn document(
     call: &Call<'_>,
     project: &Project,
     build: &Build,
-    wanted: Wanted,
+    (wanted, beyond): (Wanted, SeenBeyond),
 ) -> Result<(InsightDocument, ListLinks), ApiError> {
     let hold = call.body.hold.clone();
     let (of, about, asked) = (project.clone(), build.clone(), wanted.clone());
@@ -124,7 +120,7 @@ async fn document(
         };
         let is_mass_failure = is_mass_failure(&about.tests);
         let variant = Variant { name: None, insight, is_mass_failure };
-        Read::of(repository, (&of, Some(subject.beyond())), vec![variant], &asked).map(Ok)
+        Read::of(repository, (&of, beyond), vec![variant], &asked).map(Ok)
     };
     let read = call
         .ask(read)

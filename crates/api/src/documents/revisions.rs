@@ -70,11 +70,10 @@ pub(crate) async fn page(
     let builds = call
         .ask(move |repository| repository.revision_builds(of, &sought, BUILDS as u64 + 1))
         .await?;
-    let Some(newest) = builds.first() else {
+    if builds.is_empty() {
         return redirect(call, &project, revision).await.map(Found::Ready);
-    };
-    let beyond = Subject::of_build(&project, newest).beyond();
-    let changes = tally(call, &project, &builds, wanted.asked.as_ref()).await?;
+    }
+    let (changes, beyond) = tally(call, &project, &builds, wanted.asked.as_ref()).await?;
     let choice = call.params.choice();
     let etag = call.etag(&[&project.id.0, &project.version, &changes, &choice]);
     if let Some(answer) = call.ready(&etag) {
@@ -101,7 +100,7 @@ pub(crate) async fn page(
             variants.push(Variant { name: Some(name), insight, is_mass_failure });
         }
         let missing = missing(repository, &about, &builds, &variants)?;
-        let read = Read::of(repository, (&about, Some(beyond)), variants, &asked)?;
+        let read = Read::of(repository, (&about, beyond), variants, &asked)?;
         Ok(Ok(Told { builds, is_cut, missing, read }))
     };
     let told = call

@@ -14,7 +14,7 @@ use super::insight::findings::known;
 use super::insight::read::other_project;
 use crate::call::Call;
 use crate::error::ApiError;
-use crate::insight::{Seen, stamp};
+use crate::insight::{Seen, SeenBeyond, stamp};
 use crate::respond::Found;
 
 /// Maximum number of tests, branches, variants and hosts that are listed.
@@ -49,12 +49,14 @@ pub(crate) async fn read(
     let project = call.project(slug).await?;
     let of = project.id;
     let key = SignatureKey::of(id.as_str());
-    let (stamp, shared) = call
+    let (stamp, beyond) = call
         .ask(move |repository| {
             let beyond = Beyond { project: of, since: None, is_credited: false };
-            let shared = repository.seen_beyond(&[key], beyond)?.pop().unwrap_or_default();
-            let seen: Vec<String> = shared.iter().map(|of| of.build.to_string()).collect();
-            Ok((format!("{} {}", stamp(repository, of)?, seen.join(" ")), shared))
+            let beyond = SeenBeyond::of(repository, vec![key], beyond)?;
+            // While builds are being prepared, more of them are found each time.
+            let is_ready = repository.sightings_are_complete(of)?;
+            let stamp = format!("{} {} {is_ready}", stamp(repository, of)?, beyond.stamp());
+            Ok((stamp, beyond))
         })
         .await?;
     let etag = call.etag(&[&project.id.0, &project.version, &stamp]);
@@ -65,7 +67,7 @@ pub(crate) async fn read(
     let _turn = call.body.turn(call.app, usize::MAX).await?;
     let (of, sought, hold) = (project.clone(), id.clone(), call.body.hold.clone());
     let seen = call.ask(move |repository| Seen::read(repository, &of, &sought, &hold)).await?;
-    let document = seen.and_then(|seen| document(call, &project, id, (seen, shared)));
+    let document = seen.and_then(|seen| document(call, &project, id, (seen, beyond.get(key))));
     let document = document.ok_or(ApiError::NotFound("no failure with this signature found"))?;
     Ok(Found::New(Read { etag, project, document }))
 }
@@ -74,7 +76,7 @@ fn document(
     call: &Call<'_>,
     project: &Project,
     id: &SignatureId,
-    (seen, shared): (Seen, Vec<Shared>),
+    (seen, shared): (Seen, &[Shared]),
 ) -> Option<SignatureDocument> {
     let view = call.view();
     let sightings = &seen.sightings;
@@ -118,7 +120,7 @@ fn document(
             .map(|(variant, items)| SignatureVariant { variant, items })
             .collect(),
         hosts: hosts.into_iter().map(|(host, items)| SignatureHost { host, items }).collect(),
-        projects: shared.into_iter().map(other_project).collect(),
+        projects: shared.iter().map(other_project).collect(),
         known: seen.known.iter().map(known).collect(),
         links: view.signature_links(project, id),
         title: seen.signature.title,

@@ -192,6 +192,11 @@ impl<'a> Windows<'a> {
         (builds.min(WINDOW), is_cut(&self.baseline) || is_cut(&self.own))
     }
 
+    /// Number of cases that were read.
+    pub(super) fn cases(&self) -> u64 {
+        [&self.baseline, &self.own].into_iter().flatten().map(|series| series.cases).sum()
+    }
+
     /// Reads a page more of a track.
     fn fill(&mut self, series: &mut Series) -> Answer<()> {
         let among = Among::Track(series.track);

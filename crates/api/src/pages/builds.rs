@@ -91,7 +91,8 @@ pub(crate) async fn get(
     key: &BuildKey,
 ) -> Result<HttpResponse, ApiError> {
     let (project, build) = builds::find(call, slug, key).await?;
-    let stamp = insight::tally(call, &project, std::slice::from_ref(&build), None).await?;
+    let (stamp, beyond) =
+        insight::tally(call, &project, std::slice::from_ref(&build), None).await?;
     let state = builds::state(&project, &build);
     let [id, version, rules, credited] = builds::borrowed(&state);
     // The page links to neighbouring builds, which change with the list.
@@ -101,7 +102,7 @@ pub(crate) async fn get(
     if let Some(answer) = call.ready(&etag).filter(|_| is_certain) {
         return Ok(answer);
     }
-    let insight = insight::for_page(call, &project, &build, FAILURES).await?;
+    let insight = insight::for_page(call, &project, &build, (FAILURES, beyond)).await?;
     let (around, build) =
         call.ask(move |repository| Ok((around(repository, &build)?, build))).await?;
     let is_running = build.outcome.state() == State::Running;

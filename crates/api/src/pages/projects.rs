@@ -8,7 +8,7 @@ use devmason_domain::{Build, ClientRecord, Project, Slug, TagSet, TestStatus, fu
 use devmason_hypermedia::document::TrackPulse;
 use devmason_hypermedia::{ListLinks, Method, Subject};
 use devmason_pages::{
-    MainlineTrack, Pager, ProjectPage, ProjectParts, ProjectRow, Projects, TestLine,
+    MainlineTrack, Pager, ProjectPage, ProjectParts, ProjectRow, Projects, STRIP, TestLine,
 };
 use devmason_repository::{Listing, Repository, TestQuery};
 
@@ -20,9 +20,6 @@ use crate::documents::tracks::mainline::{self, Mainline, ending};
 use crate::error::ApiError;
 use crate::insight::{BranchFilter, newest_of, stamp};
 use crate::params::holding;
-
-/// Number of builds in a project's strip, in the list of all projects.
-const STRIP: u64 = 30;
 
 /// Maximum number of projects read to find failing ones.
 const LOOKED_AT: u64 = 1000;
@@ -106,27 +103,29 @@ fn found(repository: &dyn Repository, text: &str) -> Answer<Vec<Project>> {
 pub(crate) async fn get(call: &Call<'_>, slug: &Slug) -> Result<HttpResponse, ApiError> {
     let project = call.project(slug).await?;
     let (filter, of) = (BranchFilter::of(call.params), project.clone());
-    let (stamp, branch, mainline) = call
+    let (stamp, branch, mainline, ending) = call
         .ask(move |repository| {
             let branch = filter.shown(repository, &of)?;
             let mainline = Mainline::read(repository, &of, branch.as_ref())?;
-            Ok((stamp(repository, of.id)?, branch, mainline))
+            Ok((stamp(repository, of.id)?, branch, mainline, ending(repository, &of)?))
         })
         .await?;
-    let (overdue, choice) = (mainline.overdue(), call.params.choice());
-    let etag = call.etag(&[&project.id.0, &project.version, &stamp, &overdue, &choice]);
+    // What is overdue and what ends soon changes with time alone.
+    let ends: Vec<String> = ending.iter().map(|issue| issue.id.to_string()).collect();
+    let (overdue, ends, choice) = (mainline.overdue(), ends.join(" "), call.params.choice());
+    let etag = call.etag(&[&project.id.0, &project.version, &stamp, &overdue, &ends, &choice]);
     if let Some(answer) = call.ready(&etag) {
         return Ok(answer);
     }
     let state = mainline::state(call, &project, &mainline).await?;
     let of = project.clone();
-    let (branch, builds, steps, tests, ending) = call
+    let (branch, builds, steps, tests) = call
         .ask(move |repository| {
             let builds = newest_of(repository, &of, branch.as_ref(), PLOTTED)?;
             let shown = builds.get(..GRID.min(builds.len())).unwrap_or_default();
             let steps = repository.step_outline(shown)?;
             let tests = failing(repository, shown)?;
-            Ok((branch, builds, steps, tests, ending(repository, &of)?))
+            Ok((branch, builds, steps, tests))
         })
         .await?;
     let pulses: Vec<TrackPulse> = mainline.pulses.iter().map(tracks::pulse).collect();

@@ -35,7 +35,8 @@ pub use others::{
     ComponentBuilds, ComponentRow, Components, DocumentPage, ProblemPage, SignIn, Tags, User, Users,
 };
 pub use project::{
-    BuildFilter, Builds, MainlineTrack, ProjectPage, ProjectParts, ProjectRow, Projects, TestLine,
+    BuildFilter, Builds, MainlineTrack, ProjectPage, ProjectParts, ProjectRow, Projects, STRIP,
+    TestLine,
 };
 pub(crate) use project::{letter_classes, letters_label, strip_label};
 pub use receipt::ReceiptPage;

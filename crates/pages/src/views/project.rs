@@ -1,9 +1,12 @@
 //! All projects, one of them, and lists of builds.
 
+use std::collections::HashMap;
+
 use askama::Template;
-use devmason_domain::{Build, BuildId, BuildKey, Issue, Project, Step, TestStatus};
+use devmason_domain::{Build, BuildId, BuildKey, Issue, Project, Step, TestStatus, Track};
 use devmason_hypermedia::document::{Findings, InsightCounts, TrackPulse};
 use devmason_hypermedia::{BuildsOf, Resource};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::findings::failures_html;
 use super::issues::day;
@@ -31,6 +34,9 @@ pub(crate) fn letter_classes(recent: &str) -> Vec<&'static str> {
     recent.chars().rev().map(class).collect()
 }
 
+/// Number of builds in a project's strip, in the list of all projects.
+pub const STRIP: u64 = 30;
+
 /// A project in the list of all projects.
 #[derive(Debug)]
 pub struct ProjectRow {
@@ -38,6 +44,27 @@ pub struct ProjectRow {
     pub project: Project,
     /// Its recent builds, newest first.
     pub builds: Vec<Build>,
+}
+
+/// Since when a track fails.
+struct Failing<'a> {
+    /// The first build of those that fail.
+    since: &'a Build,
+    /// Their number, of those that are looked at.
+    builds: usize,
+    /// Whether a good build came before them, or none at all.
+    is_over: bool,
+}
+
+impl Failing<'_> {
+    fn told(&self) -> String {
+        let at_least = if self.is_over { "" } else { "at least " };
+        let builds = if self.builds == 1 { "build" } else { "builds" };
+        format!("{at_least}{} {builds}", self.builds)
+    }
+    fn when(&self) -> When {
+        When(self.since.started)
+    }
 }
 
 impl ProjectRow {
@@ -48,6 +75,28 @@ impl ProjectRow {
     fn pass_rate(&self) -> String {
         pass_rate(&self.builds)
     }
+    /// Since when its mainline fails: of the tracks whose newest build failed, the one that fails longest.
+    fn failing(&self) -> Option<Failing<'_>> {
+        let mut tracks: HashMap<&Track, Failing<'_>> = HashMap::new();
+        for build in &self.builds {
+            let (Some(track), standing) = (&build.track, Standing::of(build)) else { continue };
+            let streak =
+                tracks.entry(track).or_insert(Failing { since: build, builds: 0, is_over: false });
+            match standing {
+                Standing::Failure if !streak.is_over => {
+                    streak.since = build;
+                    streak.builds += 1;
+                }
+                Standing::Success => streak.is_over = true,
+                Standing::Failure | Standing::Running | Standing::Nothing => {}
+            }
+        }
+        let is_whole = (self.builds.len() as u64) < STRIP;
+        let failing = tracks.into_values().filter(|failing| failing.builds > 0);
+        let failing = failing.map(|of| Failing { is_over: of.is_over || is_whole, ..of });
+        failing.max_by_key(|failing| (failing.builds, failing.since.id))
+    }
+
     fn last(&self) -> Option<When> {
         self.builds.first().map(|build| When(build.updated_at))
     }
@@ -215,6 +264,8 @@ pub struct ProjectPage<'a> {
     pass_rate: String,
     tracks: Vec<TrackLine<'a>>,
     more_tracks: usize,
+    /// The list of the branch's tracks.
+    tracks_href: String,
     /// What fails in them.
     findings: String,
     /// The issues that end soon.
@@ -315,14 +366,21 @@ impl<'a> ProjectPage<'a> {
     pub fn new(site: Site<'a>, parts: ProjectParts<'a>) -> Result<Self, std::fmt::Error> {
         let ProjectParts { project, branch, variant, builds, steps, tests, .. } = parts;
         let shown = builds.get(..steps.len()).unwrap_or(builds);
-        let findings = match parts.findings.failures.as_slice() {
-            [] => String::new(),
-            _ => failures_html(&site, project, parts.findings, parts.may_triage)?,
+        let is_told = !parts.findings.failures.is_empty() || !parts.findings.window.complete;
+        let findings = if is_told {
+            failures_html(&site, project, parts.findings, parts.may_triage)?
+        } else {
+            String::new()
         };
         let track = |of| TrackLine::new(&site, project, of);
         Ok(Self {
             tracks: parts.tracks.into_iter().map(track).collect(),
             more_tracks: parts.more_tracks,
+            tracks_href: format!(
+                "{}?branch={}",
+                site.tracks(&project.slug),
+                utf8_percent_encode(branch, NON_ALPHANUMERIC)
+            ),
             findings,
             ending: parts
                 .ending

@@ -42,7 +42,7 @@ pub trait Sightings {
         limit: u64,
     ) -> Result<Vec<SignatureKey>>;
     /// The other projects where failures with each of these signatures were seen, at most [`SHARED`] of the
-    /// first hundred that ever had one, those with the newest builds first.
+    /// thousand oldest projects that have one, those with the newest builds first.
     fn seen_beyond(&self, signatures: &[SignatureKey], beyond: Beyond) -> Result<Vec<Vec<Shared>>>;
     /// Whether the signatures of all builds of the project are kept: those of builds that an older version
     /// stored are added in the background.

@@ -173,8 +173,9 @@ diesel::table! {
 }
 
 diesel::table! {
-    sighting (signature, project_id, build_id) {
+    sighting (signature, credited, project_id, build_id) {
         signature -> BigInt,
+        credited -> Bool,
         project_id -> BigInt,
         build_id -> crate::store::schema::sql::Uuid,
     }

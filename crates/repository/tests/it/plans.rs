@@ -111,7 +111,7 @@ fn hot_queries_are_answered_by_their_indexes(backend: Backend) {
             "the newest builds with a signature",
             &["sighting_pkey", "build_pkey"],
             &[
-                "SEARCH sighting USING PRIMARY KEY (signature=? AND project_id=? AND build_id<?)",
+                "SEARCH sighting USING PRIMARY KEY (signature=? AND credited=? AND project_id=? AND build_id<?)",
                 "SEARCH build USING INDEX build_1 (project_id=? AND id=?",
             ],
             || tracked(Among::Sighted(signature)),
@@ -124,10 +124,10 @@ fn hot_queries_are_answered_by_their_indexes(backend: Backend) {
         ),
         hot(
             "other projects with a signature",
-            &["sighting_pkey", "build_pkey"],
+            &["sighting_pkey"],
             &[
-                "SEARCH s USING PRIMARY KEY (signature=? AND project_id>?)",
-                "SEARCH s USING PRIMARY KEY (signature=? AND project_id=?)",
+                "SEARCH s USING PRIMARY KEY (signature=? AND credited=? AND project_id>?)",
+                "SEARCH s USING PRIMARY KEY (signature=? AND credited=? AND project_id=?)",
                 "SEARCH build USING INDEX build_1 (project_id=? AND id=?",
             ],
             || drop(store.seen_beyond(&[signature], beyond).unwrap()),

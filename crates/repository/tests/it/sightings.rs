@@ -9,6 +9,7 @@ use super::*;
 conformance!(
     a_failures_signature_leads_to_its_builds,
     a_failure_is_sought_in_other_projects,
+    a_report_with_very_many_texts_is_found_by_each_of_them,
     builds_of_an_older_version_get_their_signatures,
 );
 
@@ -84,11 +85,38 @@ fn a_failure_is_sought_in_other_projects(store: &Store) {
     assert_eq!(beyond("", true), [of_b_too.as_str(), &a]);
     assert_eq!(beyond("2026-01-10T00:00:00Z", true), [of_b_too.as_str()]);
     assert_eq!(beyond("2026-01-10T00:00:01Z", true), Vec::<String>::new());
+    // However many builds without credentials there are, they hide none with them.
+    for at in 0..25 {
+        report(&format!("crowd{at}"), 15, Actor::Nobody);
+    }
+    for _ in 0..105 {
+        report("b", 16, Actor::Nobody);
+    }
+    assert_eq!(beyond("", true), [of_b_too.as_str(), &a]);
+    assert_eq!(beyond("", false).len(), SHARED);
     // What is deleted is not seen any more.
     store.build_delete(b.id, of_b, None).unwrap();
     assert_eq!(beyond("", true), ["b 2026-01-09T00:00:00Z", &a]);
     store.project_delete(b.id, None).unwrap();
     assert_eq!(beyond("", true), [a.as_str()]);
+}
+
+fn a_report_with_very_many_texts_is_found_by_each_of_them(store: &Store) {
+    let project = store.project("p");
+    let words = |n: usize| -> String {
+        let letter = |of: usize| char::from(b'a' + (of % 26) as u8);
+        [n / 676, n / 26, n].into_iter().map(letter).chain("xyz".chars()).collect()
+    };
+    let tests: Vec<TestResult> =
+        (0..=SIGNATURES).map(|n| failing(&format!("t{n}"), &words(n))).collect();
+    let many = with_tests(&project, "2026-01-01T00:00:00Z", tests);
+    let id = many.id;
+    store.record(many);
+    for n in [0, SIGNATURES - 1, SIGNATURES] {
+        assert_eq!(sighted(store, &project, &words(n)), [id], "{n}");
+    }
+    let found = store.build_signatures(project.id, id, 100_000).unwrap();
+    assert_eq!(found.len(), SIGNATURES);
 }
 
 fn builds_of_an_older_version_get_their_signatures(store: &Store) {

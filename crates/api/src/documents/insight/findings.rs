@@ -7,7 +7,7 @@ use devmason_domain::gate::{Limit, Rule, Verdict, written_rules};
 use devmason_domain::insight::{
     Class, Failure, Flaky, Item, Placed, Slow, is_mass_failure, wilson,
 };
-use devmason_domain::{BuildId, BuildKey, Project, Signature, Timestamp};
+use devmason_domain::{BuildId, BuildKey, Project, Signature, SignatureKey, Timestamp};
 use devmason_hypermedia::document::{
     BadIn, BaselineDocument, BeforeDocument, ClusterDocument, ElsewhereDocument, EvidenceDocument,
     FailureDocument, Findings, FixedDocument, FlakyDocument, FoundBaseline, GateDocument,
@@ -18,7 +18,7 @@ use devmason_hypermedia::{Link, View};
 use uuid::Uuid;
 
 use super::differences::{Cluster, changed, rounded};
-use super::read::{LISTED, Read, Variant, failures};
+use super::read::{LISTED, Read, Variant, failures, other_project};
 use super::wanted::Wanted;
 use crate::insight::{Insight, Relevant, kind};
 
@@ -299,7 +299,8 @@ impl Read {
 
     fn elsewhere(&self, insight: &Insight, failure: &Failure<Arc<Signature>>) -> ElsewhereDocument {
         let of = &failure.elsewhere;
-        let shared = failure.signature.as_ref().and_then(|of| self.shared.get(&of.id));
+        let key = failure.signature.as_ref().map(|of| SignatureKey::of(&of.id));
+        let shared = key.map_or(&[][..], |key| self.beyond.get(key));
         let bad_in = |track: &usize| {
             let other = insight.others.get(*track)?;
             Some(BadIn {
@@ -315,7 +316,7 @@ impl Read {
             bad: of.bad as u64,
             same_signature: of.same_signature as u64,
             bad_in: of.bad_in.iter().take(BAD_IN).filter_map(bad_in).collect(),
-            projects: shared.cloned().unwrap_or_default(),
+            projects: shared.iter().map(other_project).collect(),
         }
     }
 

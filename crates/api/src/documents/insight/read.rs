@@ -1,17 +1,17 @@
 //! An insight with the texts of the requested page.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use devmason_domain::insight::{Failure, FailureKey, Item, Placed};
-use devmason_domain::{Build, BuildId, Project, Signature, SignatureKey};
+use devmason_domain::{Build, BuildId, Project, Signature};
 use devmason_hypermedia::document::OtherProject;
-use devmason_repository::{Beyond, Repository, Shared};
+use devmason_repository::{Repository, Shared};
 
 use super::differences::{Cluster, clusters};
 use super::wanted::Wanted;
-use crate::insight::{Insight, kind, messages};
+use crate::insight::{Insight, SeenBeyond, kind, messages};
 
 type Answer<T> = devmason_repository::Result<T>;
 
@@ -20,9 +20,6 @@ pub(in crate::documents) const LISTED: usize = 100;
 
 /// Maximum number of failures for which what changed is told: their builds' client records are long.
 const CHANGED: usize = 100;
-
-/// Number of different signatures of a page that are sought in other projects.
-const SHARED: usize = 100;
 
 /// A failure with the place of its variant.
 type Of<T> = (usize, T);
@@ -50,8 +47,8 @@ pub(in crate::documents) struct Read {
     pub(in crate::documents) messages: HashMap<FailureKey, String>,
     /// The builds where a shown failure began, and those before.
     pub(in crate::documents) builds: HashMap<BuildId, Build>,
-    /// The other projects where a shown failure was seen, by the id of its signature.
-    pub(super) shared: HashMap<String, Vec<OtherProject>>,
+    /// What other projects have of the failures.
+    pub(super) beyond: SeenBeyond,
 }
 
 fn test(item: &Item) -> Option<i64> {
@@ -73,7 +70,7 @@ pub(in crate::documents) fn failures(
 impl Read {
     pub(in crate::documents) fn of(
         repository: &dyn Repository,
-        (project, beyond): (&Project, Option<Beyond>),
+        (project, beyond): (&Project, SeenBeyond),
         variants: Vec<Variant>,
         wanted: &Wanted,
     ) -> Answer<Self> {
@@ -95,31 +92,12 @@ impl Read {
         keys.dedup();
         let messages = messages(repository, project, &keys)?;
         let builds = changed_builds(repository, project, &variants, &shown)?;
-        let shared = match beyond {
-            Some(beyond) => shared(repository, beyond, &shown)?,
-            None => HashMap::new(),
-        };
-        Ok(Self { shown, matching, clusters, names, messages, builds, shared, variants })
+        Ok(Self { shown, matching, clusters, names, messages, builds, beyond, variants })
     }
 }
 
-/// The other projects where the failures of the page were seen.
-fn shared(
-    repository: &dyn Repository,
-    beyond: Beyond,
-    shown: &[Of<Failure<Arc<Signature>>>],
-) -> Answer<HashMap<String, Vec<OtherProject>>> {
-    let signatures = shown.iter().filter_map(|(_, failure)| failure.signature.as_deref());
-    let ids: BTreeSet<&str> = signatures.map(|of| of.id.as_str()).collect();
-    let ids: Vec<&str> = ids.into_iter().take(SHARED).collect();
-    let keys: Vec<SignatureKey> = ids.iter().map(|id| SignatureKey::of(id)).collect();
-    let seen = repository.seen_beyond(&keys, beyond)?;
-    let documents = |seen: Vec<Shared>| seen.into_iter().map(other_project).collect();
-    Ok(ids.into_iter().map(str::to_owned).zip(seen.into_iter().map(documents)).collect())
-}
-
 /// Where a failure was seen in another project.
-pub(in crate::documents) fn other_project(of: Shared) -> OtherProject {
+pub(in crate::documents) fn other_project(of: &Shared) -> OtherProject {
     OtherProject {
         project: of.project.to_string(),
         build: of.build.to_string(),

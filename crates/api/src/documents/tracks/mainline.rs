@@ -1,9 +1,9 @@
 //! The state of a project's mainline: its tracks, and what fails in their newest builds.
 
-use devmason_domain::insight::{Asked, WINDOW, is_mass_failure};
+use devmason_domain::insight::{Asked, is_mass_failure};
 use devmason_domain::{Build, Issue, IssueState, Project, Timestamp};
 use devmason_hypermedia::document::{Findings, InsightCounts};
-use devmason_repository::{Among, Repository};
+use devmason_repository::{Among, Error, Repository};
 
 use super::{ACTIVE, Answer};
 use crate::call::Call;
@@ -11,14 +11,15 @@ use crate::documents::insight::findings::counts;
 use crate::documents::insight::read::{Read, Variant};
 use crate::documents::insight::wanted::Wanted;
 use crate::error::ApiError;
-use crate::insight::{Insight, Patience, Pulse, Shown, Subject};
+use crate::insight::{Insight, Patience, Pulse, SeenBeyond, Shown, Subject};
 use crate::params::Params;
 
-/// Maximum number of tracks, and of failures, that are shown.
+/// Maximum number of tracks, of failures and of issues that are shown.
 const TRACKS: usize = 20;
 const FAILURES: u64 = 20;
+const ISSUES: usize = 20;
 
-/// Maximum number of test cases that are compared, of all tracks.
+/// Maximum number of test cases that are compared, of all tracks. The last one may exceed it.
 const CASES: u64 = 10_000_000;
 
 /// How long before its end an issue is told, in microseconds: 7 days.
@@ -76,34 +77,39 @@ pub(crate) async fn state(
     let (app, client) = (call.app.clone(), call.client);
     let (of, asked) = (project.clone(), wanted.clone());
     let read = move |repository: &dyn Repository| {
-        let (mut variants, mut counted) = (Vec::new(), Vec::new());
+        let (mut variants, mut counted, mut is_cut) = (Vec::new(), Vec::new(), false);
         let (mut patience, mut left) = (Patience::default(), CASES);
         for track in tracks {
             let newest = newest(repository, &of, &Among::Track(track.key()))?;
-            let cases = |build: &Build| build.tests.total.saturating_mul(WINDOW as u64 + 1);
-            let Some(build) = newest.filter(|build| cases(build) <= left) else {
+            is_cut |= newest.is_some() && left == 0;
+            let Some(build) = newest.filter(|_| left > 0) else {
                 counted.push(None);
                 continue;
             };
-            left -= cases(&build);
             // What comparing a track takes is given back before the next one.
             let hold = app.budget.hold(client);
             let subject = Subject::of_build(&of, &build);
             let with = (&hold, &mut patience);
-            let insight = Insight::read(repository, subject, Some(&Asked::Previous), with)?;
-            let Ok(insight) = insight else {
-                counted.push(None);
-                continue;
+            let insight = match Insight::read(repository, subject, Some(&Asked::Previous), with) {
+                Ok(Ok(insight)) => insight,
+                // The page has more to tell.
+                Ok(Err(_)) | Err(Error::Busy(_)) => {
+                    is_cut = true;
+                    counted.push(None);
+                    continue;
+                }
+                Err(error) => return Err(error),
             };
+            left = left.saturating_sub(insight.cases + build.tests.total);
             counted.push(Some(counts(&insight)));
             let is_mass_failure = is_mass_failure(&build.tests);
             variants.push(Variant { name: Some(track.variant), insight, is_mass_failure });
         }
-        let read = Read::of(repository, (&of, None), variants, &asked)?;
-        Ok((counted, read))
+        let beyond = SeenBeyond::default();
+        Ok((counted, Read::of(repository, (&of, beyond), variants, &asked)?, is_cut))
     };
-    let (counts, read) = call.ask(read).await?;
-    let findings = read.findings(call.view(), project, &wanted, (0, false));
+    let (counts, read, is_cut) = call.ask(read).await?;
+    let findings = read.findings(call.view(), project, &wanted, (0, is_cut));
     Ok(State { counts, findings })
 }
 
@@ -124,6 +130,6 @@ pub(crate) fn ending(repository: &dyn Repository, project: &Project) -> Answer<V
     let mut issues = repository.issues_to_compare(project.id)?;
     issues.retain(ends_soon);
     issues.sort_by_key(|issue| issue.details.expires.map(Timestamp::micros));
-    issues.truncate(TRACKS);
+    issues.truncate(ISSUES);
     Ok(issues)
 }

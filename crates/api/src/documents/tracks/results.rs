@@ -75,6 +75,10 @@ impl Wanted {
     /// A page of a list that is always in one order, with at most so many.
     pub(super) fn page(call: &Call<'_>, most: u64) -> Result<Self, ApiError> {
         let wanted = Self::of(call, &[], &[])?;
+        if !wanted.text.is_empty() {
+            let problem = "not supported for this list".to_owned();
+            return Err(ApiError::BadValue { name: "text", problem });
+        }
         let most = usize::try_from(most).unwrap_or(usize::MAX);
         Ok(Self { per_page: wanted.per_page.min(most), ..wanted })
     }

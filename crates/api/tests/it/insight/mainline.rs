@@ -6,6 +6,7 @@ use super::*;
 
 stories! {
     a_projects_page_tells_what_fails_on_the_mainline,
+    the_list_of_projects_tells_since_when_the_mainline_fails,
     a_failure_tells_its_newest_runs,
     a_test_tells_its_newest_runs_in_each_track,
 }
@@ -60,6 +61,27 @@ fn a_projects_page_tells_what_fails_on_the_mainline(story: &Story) {
     // What a known issue explains is marked there, too.
     story.file(&json!({"title": "Port", "match": {"message": "port*"}, "mute": true}));
     assert!(page("").text().contains(">Port<"));
+}
+
+fn the_list_of_projects_tells_since_when_the_mainline_fails(story: &Story) {
+    let on = |job: &str| json!({"branch": "main", "job": job});
+    let home = || story.server.page("/", "").text();
+    story.say("m1", 1, on("linux"), "a:P");
+    story.say("m2", 2, on("mac"), "a:F");
+    let text = home();
+    assert!(text.contains("since <a href=\"/pony/builds/m2\">m2</a>, 1 build,"), "{text}");
+    // Another variant that passes in between ends nothing.
+    story.say("m3", 3, on("linux"), "a:P");
+    story.say("m4", 4, on("mac"), "a:F");
+    story.build("x1", 5, "x", "a:F");
+    let text = home();
+    assert!(text.contains("since <a href=\"/pony/builds/m2\">m2</a>, 2 builds,"), "{text}");
+    story.say("m5", 6, on("mac"), "a:P");
+    assert!(!home().contains("since <a"), "{}", home());
+    for n in 10..41 {
+        story.say(&format!("m{n}"), n, on("linux"), "a:F");
+    }
+    assert!(home().contains("at least 30 builds"), "{}", home());
 }
 
 fn a_failure_tells_its_newest_runs(story: &Story) {

@@ -76,7 +76,12 @@ fn active_tracks_are_listed_in_pages(story: &Story) {
         path = next;
     }
     assert_eq!(latest, ["4", "3", "2", "1", "0"]);
-    for path in ["/pony/tracks?per_page=1001", "/pony/tracks?from=x", "/pony/tracks?only=bad"] {
+    for path in [
+        "/pony/tracks?per_page=1001",
+        "/pony/tracks?from=x",
+        "/pony/tracks?only=bad",
+        "/pony/tracks?text=x",
+    ] {
         assert_eq!(story.server.get(path).status, 400, "{path}");
     }
 }

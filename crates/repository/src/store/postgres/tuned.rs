@@ -75,6 +75,7 @@ pub(super) const BUILD_KEY: &str = "coalesce(build.key, build.id::text)";
 
 /// The key of a track, and of a build's track, as clients see it.
 pub(super) const TRACK_KEY: &str = "lpad(to_hex(track.key), 16, '0')";
+pub(super) const TRACK_ORDER: &str = "project.slug_key, lpad(to_hex(track.key), 16, '0')";
 pub(super) const TRACK_OF_BUILD: &str = "lpad(to_hex(build.track), 16, '0')";
 
 /// Identifies the database server: after a failover, the new one's start time differs.
@@ -170,14 +171,16 @@ pub(super) fn insert_test_failures(conn: &mut Conn, rows: &[FailureRow<'_>]) -> 
 pub(super) fn insert_sightings(
     conn: &mut Conn,
     (project, build): (ProjectId, Id),
+    is_credited: bool,
     signatures: &[SignatureKey],
 ) -> Outcome<()> {
     if signatures.is_empty() {
         return Ok(());
     }
     Sql::<()>::new(
-        "insert into sighting (signature, project_id, build_id) select n, ?, ? from unnest(?) as n on conflict do nothing",
+        "insert into sighting (signature, credited, project_id, build_id) select n, ?, ?, ? from unnest(?) as n on conflict do nothing",
     )
+    .bind::<Bool, _>(is_credited)
     .bind::<BigInt, _>(project.0)
     .bind::<sql::Uuid, _>(build)
     .bind::<Array<BigInt>, _>(signatures.iter().map(|key| key.0).collect::<Vec<_>>())

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashSet};
 use devmason_domain::{BuildId, ProjectId, Signature, SignatureKey, TestFailure};
 use devmason_strips::{FailureKey, unpack};
 use diesel::prelude::*;
-use diesel::sql_types::BigInt;
+use diesel::sql_types::{BigInt, Bool};
 
 use super::cases::failures;
 use super::{Conn, Db, Sql, Store, tuned};
@@ -29,9 +29,15 @@ impl Signatures {
     /// Adds the signature of a failure. Each takes some 20 µs, so only the first texts of a report that has
     /// very many are looked at.
     pub(super) fn look_at(&mut self, key: FailureKey, failure: &TestFailure) {
-        if self.looked_at.len() < SIGNATURES && self.looked_at.insert(key) {
-            self.found.extend(Signature::of(failure).map(|of| SignatureKey::of(&of.id)));
+        if self.looked_at.contains(&key) {
+            return;
         }
+        if self.looked_at.len() >= SIGNATURES {
+            self.found.insert(SignatureKey::MORE);
+            return;
+        }
+        self.looked_at.insert(key);
+        self.found.extend(Signature::of(failure).map(|of| SignatureKey::of(&of.id)));
     }
 
     pub(super) fn found(self) -> Vec<SignatureKey> {
@@ -41,9 +47,10 @@ impl Signatures {
 
 /// Removes what was seen in a build.
 pub(super) fn remove(conn: &mut Conn, project: ProjectId, build: BuildId) -> Outcome<()> {
+    // In the order in which [`more`] changes them, which so either is done or finds nothing to do.
     for statement in [
-        "delete from sighting where project_id = ? and build_id = ?",
         "delete from unsigned_build where project_id = ? and build_id = ?",
+        "delete from sighting where project_id = ? and build_id = ?",
     ] {
         Sql::<()>::new(statement)
             .bind::<BigInt, _>(project.0)
@@ -53,15 +60,35 @@ pub(super) fn remove(conn: &mut Conn, project: ProjectId, build: BuildId) -> Out
     Ok(())
 }
 
-/// The newest builds of a project in which failures with a signature were seen.
+/// The newest builds of a project in which failures with a signature were seen, and those of which not
+/// all signatures are known.
 pub(super) fn builds(
     conn: &mut Conn,
     project: ProjectId,
     signature: SignatureKey,
     (before, limit): (Option<BuildId>, i64),
 ) -> Outcome<Vec<Id>> {
+    let mut all: Vec<Id> = Vec::new();
+    for key in [signature, SignatureKey::MORE] {
+        for is_credited in [true, false] {
+            all.extend(some_builds(conn, project, (key, is_credited), (before, limit))?);
+        }
+    }
+    all.sort_unstable_by(|one, other| other.0.cmp(&one.0));
+    all.dedup();
+    all.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    Ok(all)
+}
+
+fn some_builds(
+    conn: &mut Conn,
+    project: ProjectId,
+    (signature, is_credited): (SignatureKey, bool),
+    (before, limit): (Option<BuildId>, i64),
+) -> Outcome<Vec<Id>> {
     let mut builds = sighting::table
-        .filter(sighting::signature.eq(signature.0).and(sighting::project_id.eq(project.0)))
+        .filter(sighting::signature.eq(signature.0).and(sighting::credited.eq(is_credited)))
+        .filter(sighting::project_id.eq(project.0))
         .into_boxed::<Db>();
     if let Some(before) = before {
         builds = builds.filter(sighting::build_id.lt(Id(before.0)));
@@ -81,6 +108,7 @@ fn of_build(
 ) -> Outcome<Vec<SignatureKey>> {
     let keys: Vec<i64> = sighting::table
         .filter(sighting::project_id.eq(project.0).and(sighting::build_id.eq(Id(build.0))))
+        .filter(sighting::signature.ne(SignatureKey::MORE.0))
         .order(sighting::signature)
         .limit(i64::try_from(limit).unwrap_or(i64::MAX))
         .select(sighting::signature)
@@ -88,42 +116,69 @@ fn of_build(
     Ok(keys.into_iter().map(SignatureKey).collect())
 }
 
-/// Seeks from project to project, at most a hundred: a common signature has very many rows.
+/// Seeks from project to project, at most a thousand: a common signature has very many rows.
 const PROJECTS: &str = "
 with recursive shared (project_id, nth) as (
-  select (select min(s.project_id) from sighting s where s.signature = ?), 1
+  select (select min(s.project_id) from sighting s where s.signature = ? and s.credited = ?), 1
   union all
-  select (select min(s.project_id) from sighting s where s.signature = ? and s.project_id > shared.project_id), nth + 1
-  from shared where shared.project_id is not null and nth < 100
+  select (select min(s.project_id) from sighting s
+    where s.signature = ? and s.credited = ? and s.project_id > shared.project_id), nth + 1
+  from shared where shared.project_id is not null and nth < 1000
 ), newest (project_id, build_id) as (
   select shared.project_id, (select s.build_id from sighting s
-    where s.signature = ? and s.project_id = shared.project_id order by s.build_id desc limit 1)
+    where s.signature = ? and s.credited = ? and s.project_id = shared.project_id order by s.build_id desc limit 1)
   from shared where shared.project_id is not null
 )
-select project_id from newest where build_id >= ? and project_id <> ? order by build_id desc";
+select project_id, build_id from newest where build_id >= ? and project_id <> ? order by build_id desc";
 
-/// Maximum number of projects that are looked at, and of the newest builds in each: they may run, or have
-/// been sent without credentials.
+/// Maximum number of projects that are looked at, and of the newest builds in each: they may run.
 const LOOKED_AT: usize = 2 * SHARED;
 const NEWEST: i64 = 100;
 
 fn beyond(conn: &mut Conn, signature: SignatureKey, of: Beyond) -> Outcome<Vec<Shared>> {
+    let mut all: Vec<(i64, Id, Shared)> = Vec::new();
+    let kinds: &[bool] = if of.is_credited { &[true] } else { &[true, false] };
+    for is_credited in kinds {
+        all.extend(beyond_of(conn, (signature, *is_credited), of)?);
+    }
+    all.sort_by(|(_, one, _), (_, other, _)| other.0.cmp(&one.0));
+    let mut known = HashSet::new();
+    let newest = all.into_iter().filter(|(project, ..)| known.insert(*project));
+    Ok(newest.map(|(.., shared)| shared).take(SHARED).collect())
+}
+
+/// Of builds that were sent with credentials, or of the others.
+fn beyond_of(
+    conn: &mut Conn,
+    key: (SignatureKey, bool),
+    of: Beyond,
+) -> Outcome<Vec<(i64, Id, Shared)>> {
+    clock::check()?;
+    let (signature, is_credited) = key;
     let since = Id(of.since.map_or(uuid::Uuid::nil(), |since| BuildId::first_at(since).0));
-    let projects: Vec<i64> = Sql::<BigInt>::new(PROJECTS)
+    let projects: Vec<(i64, Id)> = Sql::<(BigInt, sql::Uuid)>::new(PROJECTS)
         .bind::<BigInt, _>(signature.0)
+        .bind::<Bool, _>(is_credited)
         .bind::<BigInt, _>(signature.0)
+        .bind::<Bool, _>(is_credited)
         .bind::<BigInt, _>(signature.0)
+        .bind::<Bool, _>(is_credited)
         .bind::<sql::Uuid, _>(since)
         .bind::<BigInt, _>(of.project.0)
         .load(conn)?;
     let mut shared = Vec::new();
-    for project in projects.into_iter().take(LOOKED_AT) {
+    for (project, id) in projects.into_iter().take(LOOKED_AT) {
         if shared.len() == SHARED {
             break;
         }
-        let mut ids = builds(conn, ProjectId(project), signature, (None, NEWEST))?;
-        ids.retain(|id| id.0 >= since.0);
-        shared.extend(newest(conn, project, ids, of.is_credited)?);
+        let mut found = newest(conn, project, vec![id])?;
+        if found.is_none() {
+            clock::check()?;
+            let mut ids = some_builds(conn, ProjectId(project), key, (None, NEWEST))?;
+            ids.retain(|id| id.0 >= since.0);
+            found = newest(conn, project, ids)?;
+        }
+        shared.extend(found.map(|(id, shared)| (project, id, shared)));
     }
     Ok(shared)
 }
@@ -132,32 +187,23 @@ fn beyond(conn: &mut Conn, signature: SignatureKey, of: Beyond) -> Outcome<Vec<S
 type NewestRow = (String, Id, Option<String>, At, i16);
 
 /// The newest finished one of these builds, if the project still exists.
-fn newest(
-    conn: &mut Conn,
-    project: i64,
-    ids: Vec<Id>,
-    only_credited: bool,
-) -> Outcome<Option<Shared>> {
-    let mut newest = build::table
+fn newest(conn: &mut Conn, project: i64, ids: Vec<Id>) -> Outcome<Option<(Id, Shared)>> {
+    let newest = build::table
         .inner_join(project::table)
         .filter(build::project_id.eq(project).and(build::id.eq_any(ids)))
-        .filter(build::finished.is_not_null().and(project::slug_key.is_not_null()))
-        .into_boxed::<Db>();
-    if only_credited {
-        newest = newest.filter(build::sender_id.is_not_null());
-    }
+        .filter(build::finished.is_not_null().and(project::slug_key.is_not_null()));
     let row: Option<NewestRow> = newest
         .order(build::id.desc())
         .select((project::slug, build::id, build::key, build::started, build::started_offset))
         .first(conn)
         .optional()?;
     let shared = |(slug, id, key, started, offset): NewestRow| {
-        let id = BuildId(id.0);
-        Ok(Shared {
+        let shared = Shared {
             project: slug.parse()?,
-            build: key.map_or_else(|| Ok(id.into()), |key| key.parse())?,
+            build: key.map_or_else(|| Ok(BuildId(id.0).into()), |key| key.parse())?,
             started: instant(started, offset)?,
-        })
+        };
+        Ok((id, shared))
     };
     row.map(shared).transpose()
 }
@@ -179,7 +225,8 @@ fn signatures(conn: &mut Conn, project: ProjectId, build: Id) -> Outcome<Vec<Sig
     }
     keys.sort_unstable();
     keys.dedup();
-    keys.truncate(SIGNATURES);
+    // One more tells that there are more.
+    keys.truncate(SIGNATURES + 1);
     let mut signatures = Signatures::default();
     for (key, failure) in failures(conn, project, keys)? {
         signatures.look_at(key, &failure);
@@ -209,7 +256,10 @@ fn more(store: &Store) -> Result<bool> {
             // If its cases were removed or parsed again in the meantime, there is nothing to add.
             let this = unsigned_build::table.find((*project, *build));
             if diesel::delete(this).execute(conn)? > 0 {
-                tuned::insert_sightings(conn, (of, *build), &found)?;
+                let sender =
+                    build::table.find((*project, *build)).select(build::sender_id.is_not_null());
+                let is_credited: Option<bool> = sender.first(conn).optional()?;
+                tuned::insert_sightings(conn, (of, *build), is_credited == Some(true), &found)?;
             }
             Ok(())
         })?;

@@ -73,8 +73,8 @@ pub(super) fn purge(conn: &mut Conn, now: Timestamp, kept: Retention) -> Outcome
     for piece in [
         "delete from step where (project_id, build_id, position) in
              (select project_id, build_id, position from step where project_id = ? limit {PIECE})",
-        "delete from sighting where (project_id, build_id) in
-             (select project_id, build_id from sighting where project_id = ? limit {PIECE})",
+        "delete from sighting where (signature, credited, project_id, build_id) in
+             (select signature, credited, project_id, build_id from sighting where project_id = ? limit {PIECE})",
         "delete from unsigned_build where (project_id, build_id) in
              (select project_id, build_id from unsigned_build where project_id = ? limit {PIECE})",
         "delete from strip where (project_id, build_id, nth) in

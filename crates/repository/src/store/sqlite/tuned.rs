@@ -43,6 +43,7 @@ pub(super) const BUILD_KEY: &str = "coalesce(build.key, uuid_text(build.id))";
 
 /// The key of a track, and of a build's track, as clients see it.
 pub(super) const TRACK_KEY: &str = "format('%016x', track.key)";
+pub(super) const TRACK_ORDER: &str = "project.slug_key, format('%016x', track.key)";
 pub(super) const TRACK_OF_BUILD: &str =
     "case when build.track is not null then format('%016x', build.track) end";
 
@@ -252,13 +253,15 @@ pub(super) fn insert_test_failures(conn: &mut Conn, rows: &[FailureRow<'_>]) -> 
 pub(super) fn insert_sightings(
     conn: &mut Conn,
     (project, build): (ProjectId, Id),
+    is_credited: bool,
     signatures: &[SignatureKey],
 ) -> Outcome<()> {
     for signature in signatures {
         Sql::<()>::new(
-            "insert into sighting (signature, project_id, build_id) values (?, ?, ?) on conflict do nothing",
+            "insert into sighting (signature, credited, project_id, build_id) values (?, ?, ?, ?) on conflict do nothing",
         )
         .bind::<BigInt, _>(signature.0)
+        .bind::<Bool, _>(is_credited)
         .bind::<BigInt, _>(project.0)
         .bind::<sql::Uuid, _>(build)
         .execute(conn)?;

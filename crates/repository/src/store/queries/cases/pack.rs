@@ -139,7 +139,8 @@ pub(in super::super) fn add(conn: &mut Conn, parts: &[Part<'_>]) -> Outcome<()> 
     }
     for part in parts() {
         let this = || build::table.find((part.project.0, Id(part.build.0)));
-        let known: String = this().select(build::tests).first(conn)?;
+        let (known, is_credited): (String, bool) =
+            this().select((build::tests, build::sender_id.is_not_null())).first(conn)?;
         let mut summary = summary(&known)?;
         uploads::add(conn, part, uploads::count(&summary))?;
         if part.cases.is_empty() {
@@ -147,7 +148,7 @@ pub(in super::super) fn add(conn: &mut Conn, parts: &[Part<'_>]) -> Outcome<()> 
         }
         let of_build = (part.project, Id(part.build.0));
         insert(conn, of_build, uploads::count(&summary), &part.cases.strips)?;
-        tuned::insert_sightings(conn, of_build, &part.cases.signatures)?;
+        tuned::insert_sightings(conn, of_build, is_credited, &part.cases.signatures)?;
         summary.merge(&part.cases.summary);
         diesel::update(this()).set(build::tests.eq(json(&summary)?)).execute(conn)?;
     }

@@ -49,7 +49,7 @@ pub(super) fn query(conn: &mut Conn, listing: &Listing) -> Outcome<Listed<Placed
     };
     let count: i64 = selected().count().get_result(conn)?;
     let rows: Vec<(String, TrackRow)> = selected()
-        .order(COLUMNS.order(&listing.selection.sort, "project.slug_key, track.key"))
+        .order(COLUMNS.order(&listing.selection.sort, tuned::TRACK_ORDER))
         .limit(limit)
         .offset(offset)
         .select((project::slug, TrackRow::as_select()))
