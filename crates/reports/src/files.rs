@@ -103,6 +103,9 @@ pub struct Unpack<'a, B> {
     files: Vec<Unpacked>,
 }
 
+/// The size of a block of a tar archive, in bytes.
+const TAR_BLOCK: usize = 512;
+
 type Done<B> = Result<(), Trouble<<B as Bounds>::Error>>;
 
 impl<'a, B: Bounds> Unpack<'a, B> {
@@ -193,8 +196,11 @@ impl<'a, B: Bounds> Unpack<'a, B> {
         let no_tar =
             |error: std::io::Error| Trouble::Broken(format!("invalid tar archive: {error}"));
         let mut tar = tar::Archive::new(Cursor::new(body));
+        let mut behind = 0;
         for entry in tar.entries().map_err(no_tar)? {
             let entry = entry.map_err(no_tar)?;
+            let bytes = usize::try_from(entry.raw_file_position().saturating_add(entry.size()));
+            behind = bytes.unwrap_or(usize::MAX);
             if !entry.header().entry_type().is_file() {
                 continue;
             }
@@ -205,6 +211,14 @@ impl<'a, B: Bounds> Unpack<'a, B> {
                 return Err(Trouble::Broken(format!("'{name}' is truncated")));
             }
             self.member(Some(of(archive, name)), body.slice(start..end), depth + 1)?;
+        }
+        // Blocks of zeros end an archive (POSIX.1-2017, pax): without one, members may be missing.
+        let next = behind.checked_next_multiple_of(TAR_BLOCK).unwrap_or(usize::MAX);
+        let block = body.get(next..next.saturating_add(TAR_BLOCK));
+        if block.is_none_or(|block| block.iter().any(|byte| *byte != 0)) {
+            let name = Some(archive.unwrap_or("the archive").to_owned());
+            let broken = Some("truncated: the end of the tar archive is missing".to_owned());
+            return self.push(Unpacked { name, body: Bytes::new(), broken });
         }
         Ok(())
     }

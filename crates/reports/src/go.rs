@@ -27,6 +27,7 @@ struct Event {
     test: Option<String>,
     elapsed: Option<f64>,
     output: Option<String>,
+    failed_build: Option<String>,
 }
 
 /// A test in progress.
@@ -45,11 +46,13 @@ struct Package {
     running: BTreeMap<String, Running>,
     own: Running,
     failed: u64,
+    /// Whether it could not be built, or its output says that it failed.
+    is_lost: bool,
 }
 
 pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), ReadError> {
     let mut packages: BTreeMap<String, Package> = BTreeMap::new();
-    let mut events = 0u64;
+    let (mut events, mut first) = (0u64, None);
     loop {
         let line = input.line();
         let Some(text) = input.next_line()? else { break };
@@ -58,9 +61,7 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
         }
         let Ok(event) = serde_json::from_str::<Event>(&text) else {
             // The go command itself writes between the events, for example if a package cannot be built.
-            if events == 0 && text.trim_start().starts_with('{') {
-                return Err(ReadError::new(Some(line), "not a go test event"));
-            }
+            first.get_or_insert(line);
             let whole = packages.entry(String::new()).or_default();
             whole.own.add(&format!("{text}\n"), line, sink);
             // Before Go 1.24, such a line is the only sign of a package that cannot be built.
@@ -90,7 +91,11 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
             ("output" | "build-output", test) => {
                 let running = match test {
                     Some(test) => package.running.entry(test).or_default(),
-                    None => &mut package.own,
+                    None => {
+                        let text = event.output.as_deref().unwrap_or_default();
+                        package.is_lost |= text.starts_with("FAIL\t") || text == "FAIL\n";
+                        &mut package.own
+                    }
                 };
                 running.add(event.output.as_deref().unwrap_or_default(), line, sink);
             }
@@ -116,6 +121,14 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
                 sink.case(case)?;
             }
             ("pass" | "fail" | "skip", None) => {
+                // What could not be built is told by the package that needs it.
+                let tests = format!("{name} [");
+                let is_of_it = |path: &str| {
+                    path.starts_with(&tests) || event.failed_build.as_deref() == Some(path)
+                };
+                for (_, of) in packages.iter_mut().filter(|(path, _)| is_of_it(path)) {
+                    of.is_lost = false;
+                }
                 if let Some(package) = packages.remove(&name) {
                     end(&name, package, Some(event.action.as_str()), event.elapsed, sink)?;
                 }
@@ -127,7 +140,8 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
                 package.begun = true;
             }
             // A package that cannot be built; its `fail` event follows.
-            ("start" | "pause" | "cont" | "run" | "build-fail" | "bench", _) => {}
+            ("build-fail", _) => package.is_lost = true,
+            ("start" | "pause" | "cont" | "run" | "bench", _) => {}
             (other, _) => {
                 let text = format!("unknown action '{other}' ignored");
                 sink.note(Note { line: Some(line), kind: NoteKind::Dropped, text });
@@ -135,10 +149,11 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
         }
     }
     if events == 0 {
-        return Err(ReadError::new(None, "no events found"));
+        let problem = if first.is_some() { "not a go test event" } else { "no events found" };
+        return Err(ReadError::new(first, problem));
     }
     for (name, package) in packages {
-        if package.begun {
+        if package.begun || package.is_lost {
             cut_off(&name, package, sink)?;
         } else {
             end(&name, package, None, None, sink)?;

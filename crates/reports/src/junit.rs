@@ -28,6 +28,10 @@ struct Junit {
     case: Option<Case>,
     /// Whether the case is a todo, whose failure does not count.
     todo: bool,
+    /// Whether a failure of the case was expected, as with Catch2's [!mayfail].
+    is_expected: bool,
+    /// Whether CTest says that the case was not run.
+    not_run: bool,
     /// The case's status according to an attribute.
     said: Option<Status>,
     /// Messages of retries that failed again.
@@ -151,6 +155,8 @@ impl Junit {
 
     fn open_case(&mut self, element: &Element, sink: &mut dyn Sink) {
         self.said = None;
+        self.is_expected = false;
+        self.not_run = element.get("status") == Some("notrun");
         let mut case =
             Case { suites: self.path(), report_line: Some(element.line), ..Case::default() };
         // Iterates over the existing attributes once, instead of looking up each known name: most of a
@@ -242,15 +248,16 @@ impl Junit {
             message: element.owned("message"),
             text: element.trimmed(),
         };
-        // A failure after a skip was expected, as with Catch2's [!mayfail].
-        let status = match case.status {
-            Some(Status::Skipped) if status.is_bad() => Status::Skipped,
-            _ => status,
-        };
+        let is_skipped = case.status == Some(Status::Skipped);
+        // An attribute that says that the case was not run counts more than an element.
+        let is_expected = self.is_expected || case.failure.is_none();
+        let status =
+            if is_skipped && is_expected && status.is_bad() { Status::Skipped } else { status };
         let is_reason = case.status.is_none_or(|known| known < status);
+        let is_better = is_skipped || case.status == Some(Status::Flaky);
         match (&mut case.failure, is_reason) {
             (None, _) => case.failure = Some(failure),
-            (Some(known), true) if case.status == Some(Status::Flaky) => *known = failure,
+            (Some(known), true) if is_better => *known = failure,
             (Some(known), _) => {
                 for text in [failure.message, failure.text].into_iter().flatten() {
                     add_text(known, &text);
@@ -294,6 +301,11 @@ const SUPPRESSED: &[&str] = &["suppressed", "skipped"];
 /// Values of either for a failed or broken case.
 const FAILED: &[&str] = &["failed", "failure", "fail"];
 const BROKEN: &[&str] = &["error", "errored", "broken", "crashed", "timeout"];
+
+/// Whether CTest says by this that a test could not be run, such as `Unable to find executable`.
+fn is_broken(message: &str) -> bool {
+    !message.is_empty() && !message.starts_with("SKIP_") && message != "Disabled"
+}
 
 fn is_one_of(value: &str, words: &[&str]) -> bool {
     words.iter().any(|word| word.eq_ignore_ascii_case(value))
@@ -350,8 +362,18 @@ impl Handler for Junit {
             "failure" => self.judge(element, Status::Failed),
             "error" => self.judge(element, Status::Error),
             "skipped" => {
-                self.todo |= element.get("type") == Some("todo");
-                self.judge(element, Status::Skipped);
+                let message = element.get("message").unwrap_or_default();
+                let is_todo = element.get("type") == Some("todo");
+                self.todo |= is_todo;
+                self.is_expected |= is_todo || message.contains("fail");
+                if self.not_run && is_broken(message) {
+                    if let Some(case) = &mut self.case {
+                        case.status = None;
+                    }
+                    self.judge(element, Status::Error);
+                } else {
+                    self.judge(element, Status::Skipped);
+                }
             }
             "flakyFailure" | "flakyError" => self.retried(element, true),
             "rerunFailure" | "rerunError" | "rerun" => self.retried(element, false),

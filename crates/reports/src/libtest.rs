@@ -53,7 +53,7 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
     let mut open = Open::default();
     // nextest repeats the start of a suite whenever results of it arrive.
     let mut named_suites: BTreeMap<String, Open> = BTreeMap::new();
-    let (mut events, mut nth) = (0u64, 0u32);
+    let (mut events, mut nth, mut first) = (0u64, 0u32, None);
     loop {
         let line = input.line();
         let Some(text) = input.next_line()? else { break };
@@ -62,12 +62,20 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
             continue;
         }
         let Ok(event) = serde_json::from_str::<Event>(text) else {
-            // Before the first event, cargo reports its progress.
-            if events == 0 && !text.starts_with('{') {
+            if ["error: test failed", "error: doctest failed"]
+                .iter()
+                .any(|start| text.starts_with(start))
+            {
+                let text = format!("cargo reports: {text}");
+                sink.against(Reason::new(Cause::Verdict, Some(line), text));
                 continue;
             }
+            // Before the first event, cargo reports its progress.
             if events == 0 {
-                return Err(ReadError::new(Some(line), "not a libtest event"));
+                if text.starts_with('{') {
+                    first.get_or_insert(line);
+                }
+                continue;
             }
             let text = "ignored a line that is not an event".to_owned();
             sink.note(Note { line: Some(line), kind: NoteKind::Dropped, text });
@@ -119,7 +127,8 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
         }
     }
     if events == 0 {
-        return Err(ReadError::new(None, "no events found"));
+        let problem = if first.is_some() { "not a libtest event" } else { "no events found" };
+        return Err(ReadError::new(first, problem));
     }
     if nth == 0 {
         let text = "no suite start found".to_owned();
@@ -241,7 +250,8 @@ fn test(
 }
 
 fn end(open: Open, sink: &mut dyn Sink) -> Result<(), ReadError> {
-    if open.planned.is_none() && open.failed.is_empty() && open.running.is_empty() {
+    let is_told = open.planned.is_some() || open.ended == Some(true);
+    if !is_told && open.failed.is_empty() && open.running.is_empty() {
         return Ok(());
     }
     let mut seen = open.seen;

@@ -31,12 +31,18 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
 
 /// Whether a run or suite reports that it failed or was stopped.
 fn is_bad(element: &Element) -> bool {
-    matches!(element.get("result"), Some("Failed" | "Failure" | "Error" | "Cancelled"))
-        || element.get("label") == Some("Cancelled")
+    matches!(
+        element.get("result"),
+        Some("Failed" | "Failure" | "Error" | "Cancelled" | "NotRunnable")
+    ) || element.get("label") == Some("Cancelled")
 }
 
 /// A case's status in version 2 or 3.
 fn status(element: &Element, sink: &mut dyn Sink) -> Status {
+    // Version 2's console counts these as failures.
+    if element.get("result") == Some("NotRunnable") {
+        return Status::Error;
+    }
     if element.get("executed") == Some("False") {
         return Status::Skipped;
     }
@@ -45,7 +51,7 @@ fn status(element: &Element, sink: &mut dyn Sink) -> Status {
         "Failed" | "Failure" if element.get("label") == Some("Error") => Status::Error,
         "Failed" | "Failure" => Status::Failed,
         "Error" | "Cancelled" => Status::Error,
-        "Skipped" | "Ignored" | "Inconclusive" | "NotRunnable" => Status::Skipped,
+        "Skipped" | "Ignored" | "Inconclusive" => Status::Skipped,
         "" if element.get("success") == Some("True") => Status::Passed,
         "" if element.get("success") == Some("False") => Status::Failed,
         other => {
@@ -189,7 +195,7 @@ impl Handler for Nunit {
                     let text = format!("'{name}' is marked as failed, but contains no failed case");
                     sink.against(Reason::new(Cause::Verdict, Some(element.line), text));
                 }
-                let claimed = ["failed", "failures", "errors"];
+                let claimed = ["failed", "failures", "errors", "invalid"];
                 let claimed =
                     claimed.iter().filter_map(|name| element.get(name)?.parse::<u64>().ok());
                 if self.suites.is_empty() && claimed.max().unwrap_or(0) > self.bad {

@@ -120,6 +120,9 @@ fn of_xml(text: &str) -> Seen {
     let seen = |is_so: bool, format| if is_so { Seen::Format(format) } else { Seen::Nothing };
     match *name {
         "testsuites" if root.contains("check.sourceforge.net") => Seen::Format(Format::Check),
+        "testsuite" if any(&["node_order"]) => {
+            foreign("a TestLink file, which contains plans, not results")
+        }
         "testsuites" | "testsuite" => seen(within.is_empty() || any(&junit), Format::Junit),
         "testcase" => seen(has(&["name", "classname"]), Format::Junit),
         "TestRun" if any(&["FailedTests", "SuccessfulTests"]) => Seen::Format(Format::Cppunit),

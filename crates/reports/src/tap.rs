@@ -30,6 +30,8 @@ struct Level {
     planned: Option<u64>,
     /// Whether the plan follows the tests.
     is_plan_last: bool,
+    /// Whether it stands between them.
+    is_plan_within: bool,
     seen: u64,
     /// The number of failed tests, except todos.
     failed: u64,
@@ -41,8 +43,8 @@ struct Level {
     early: BTreeSet<u64>,
     line: u64,
     cases: Vec<Case>,
-    /// Tests whose subtests follow in braces, and whether they passed.
-    blocks: Vec<(String, bool)>,
+    /// Tests whose subtests follow in braces, whether they passed, and whether they are todos.
+    blocks: Vec<(String, bool, bool)>,
 }
 
 #[derive(Default)]
@@ -55,6 +57,8 @@ struct Tap {
     before: Option<String>,
     cut: bool,
     bad: u64,
+    /// The number of failed todos.
+    todos: u64,
     /// Whether the stream bailed out.
     bailed: bool,
     /// The test file run by prove; whether the output is prove's, and whether its summary has begun.
@@ -133,6 +137,10 @@ pub(crate) fn read(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Rea
     if tap.has_begun() || tap.streams == 0 {
         tap.end_stream(sink)?;
     }
+    if tap.is_proves && !tap.is_summary {
+        let text = "prove's summary is missing, so it is unknown whether all files ran";
+        sink.against(Reason::new(Cause::Cut, None, text));
+    }
     if !tap.other.is_empty() {
         sink.suite(Suite { stdout: tap.other, ..Suite::default() })?;
     }
@@ -195,7 +203,9 @@ impl Tap {
     ) -> Result<(), ReadError> {
         let mut children = self.close(indent, sink)?;
         let level = self.level(indent, line)?;
-        let Some((name, ok)) = level.blocks.pop() else { return Ok(()) };
+        let Some((name, ok, is_todo)) = level.blocks.pop() else { return Ok(()) };
+        let forgiven = if is_todo { forgive(&mut children) } else { 0 };
+        let ok = ok || is_todo;
         let any_bad = children.iter().any(|case| case.outcome().is_bad());
         let is_empty = children.is_empty();
         put_in(&mut children, &name, sink);
@@ -209,6 +219,8 @@ impl Tap {
                 ..Case::default()
             });
         }
+        self.bad = self.bad.saturating_sub(forgiven);
+        self.todos += forgiven;
         Ok(())
     }
 
@@ -220,6 +232,12 @@ impl Tap {
         sink: &mut dyn Sink,
     ) -> Result<(), ReadError> {
         let mut children = self.close(indent, sink)?;
+        let is_todo = matches!(test.directive, Some((false, _)));
+        if is_todo {
+            let forgiven = forgive(&mut children);
+            self.bad = self.bad.saturating_sub(forgiven);
+            self.todos += forgiven;
+        }
         let level = self.level(indent, line)?;
         if level.is_plan_last
             && level.indent == 0
@@ -228,7 +246,14 @@ impl Tap {
             // Its plan followed the tests, so this test belongs to the next stream.
             self.end_stream(sink)?;
         }
+        self.todos += u64::from(!test.ok && is_todo);
         let level = self.level(indent, line)?;
+        if level.is_plan_last && !level.is_plan_within {
+            // The specification allows it before the first test or behind the last one.
+            level.is_plan_within = true;
+            let text = "the plan stands between tests";
+            sink.against(Reason::new(Cause::Plan, Some(line), text));
+        }
         level.seen += 1;
         level.failed += u64::from(!test.ok && test.directive.is_none());
         level.greatest = level.greatest.max(test.number.unwrap_or(0));
@@ -253,7 +278,7 @@ impl Tap {
             test.name = format!("test {nth}");
         }
         if is_block && children.is_empty() {
-            level.blocks.push((test.name, test.ok));
+            level.blocks.push((test.name, test.ok, is_todo));
             return Ok(());
         }
         if !children.is_empty() {
@@ -386,6 +411,12 @@ impl Level {
         }
         false
     }
+}
+
+/// The failures below a todo do not count; returns their number.
+fn forgive(children: &mut [Case]) -> u64 {
+    let bad = children.iter_mut().filter(|case| case.outcome().is_bad());
+    bad.map(|case| case.status = Some(Status::Skipped)).count() as u64
 }
 
 fn check(level: &Level, sink: &mut dyn Sink) {

@@ -2,7 +2,7 @@
 
 use super::{MAX_OTHER, Tap};
 use crate::input::Input;
-use crate::{Failure, Note, NoteKind, ReadError, Sink, Status, number};
+use crate::{Cause, Failure, Note, NoteKind, ReadError, Reason, Sink, Status, number};
 
 impl Tap {
     /// Parses a YAML block, which ends with `...` at the same indentation.
@@ -87,6 +87,38 @@ impl Tap {
         Ok(())
     }
 
+    /// Looks whether a remark says more failures than the tests show: the sums of Test::More, of node's
+    /// runner and tape, and of the kernel's tests, or that the script died.
+    fn claims(&self, remark: &str, indent: usize, line: u64, sink: &mut dyn Sink) {
+        let number = |text: &str| text.split(' ').next()?.parse::<u64>().ok();
+        let after = |start: &str| remark.strip_prefix(start).and_then(number);
+        let last = self.last.as_ref().is_some_and(|(_, case)| case.outcome().is_bad());
+        let shown = self.bad + u64::from(last);
+        if indent == 0
+            && let Some(code) = after("Looks like your test exited with ")
+            && code > 0
+            && shown == 0
+        {
+            let text = format!("the script exited with {code}");
+            sink.against(Reason::new(Cause::Aborted, Some(line), text));
+        }
+        let said = if let Some(sums) = remark.strip_prefix("Totals: ") {
+            let of = |name: &str| {
+                let sum = sums.split(' ').find_map(|sum| sum.strip_prefix(name)).and_then(number);
+                sum.unwrap_or(0)
+            };
+            of("fail:") + of("error:")
+        } else if indent == 0 {
+            after("Looks like you failed ").or_else(|| after("fail ")).unwrap_or(0)
+        } else {
+            0
+        };
+        if said > shown + self.todos {
+            let text = format!("'{remark}', but {shown} failed tests are there");
+            sink.against(Reason::new(Cause::Claim, Some(line), text));
+        }
+    }
+
     /// Assigns a comment or other line to the last test, in KTAP to the next test, or to the report.
     pub(super) fn comment(
         &mut self,
@@ -102,6 +134,9 @@ impl Tap {
         let bare = rest.trim_start_matches('#').trim_start();
         let is_remark = rest.starts_with('#');
         let is_sum = bare.starts_with("Totals:") || bare.contains(": pass:");
+        if is_remark {
+            self.claims(bare, indent, number, sink);
+        }
         let (text, to) = match (&mut self.before, &mut self.last) {
             (Some(_), _) if is_sum => (line, &mut self.other),
             (Some(before), _) => (if is_remark { bare } else { rest }, before),

@@ -102,8 +102,35 @@ pub(crate) fn is_in_log(file: &[u8]) -> bool {
 /// How many version lines are examined.
 pub(super) const LOOKED_AT: usize = 100;
 
+/// A line without what `prove --timer` adds: the time of day before a file's name, and the durations
+/// behind `ok`.
+pub(super) fn untimed(line: &str) -> &str {
+    let is_clock = |text: &str| {
+        text.len() == "[12:00:00]".len()
+            && text.starts_with('[')
+            && text.ends_with(']')
+            && text.bytes().filter(|byte| *byte == b':').count() == 2
+    };
+    let line = match line.split_once(' ') {
+        Some((clock, rest)) if is_clock(clock) => rest,
+        _ => line,
+    };
+    let is_duration = |rest: &str| {
+        let mut words = rest.split_whitespace();
+        words.next().is_some_and(|number| number.parse::<f64>().is_ok())
+            && matches!(words.next(), Some("ms" | "s" | "wallclock"))
+    };
+    match line.rfind(" ok ").map_or_else(|| line.find("ok "), |at| Some(at + 1)) {
+        Some(at) if line.get(at + 2..).is_some_and(is_duration) => {
+            line.get(..at + 2).unwrap_or(line)
+        }
+        _ => line,
+    }
+}
+
 /// What prove prints before a test file's output: its name and dots, and without `-v` its result.
 pub(super) fn header(line: &str) -> Option<(&str, &str)> {
+    let line = untimed(line);
     let (file, rest) = line.split_once(' ')?;
     let outcome = rest.trim_start_matches('.');
     (rest.len() - outcome.len() >= 2 && (outcome.is_empty() || outcome.starts_with(' ')))

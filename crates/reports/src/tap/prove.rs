@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Tap;
-use super::line::header;
+use super::line::{header, untimed};
 use crate::model::nested;
 use crate::{Case, Cause, Failure, ReadError, Reason, Sink, Status};
 
@@ -15,6 +15,7 @@ impl Tap {
         number: u64,
         sink: &mut dyn Sink,
     ) -> Result<bool, ReadError> {
+        let line = untimed(line);
         if let Some((file, outcome)) = header(line) {
             if self.has_begun() {
                 self.end_stream(sink)?;

@@ -4,6 +4,7 @@
 use devmason_reports::*;
 
 mod broken;
+mod claims;
 mod events;
 mod fixtures;
 mod junit;
