@@ -107,6 +107,13 @@ struct Verified {
     changes: Changes,
 }
 
+impl Verified {
+    /// Whether the account still has this password.
+    fn is_of(&self, account: &Account) -> bool {
+        account.id == self.id && account.password_hash == self.password_hash
+    }
+}
+
 /// Verifies passwords: cached ones immediately, others with bcrypt, a few at a time, and none from
 /// clients that guess.
 pub(crate) struct Verifier {
@@ -262,10 +269,7 @@ async fn known_already(
         // Something changed, possibly this user.
         let username = credentials.username.clone();
         let account = door.store.run(move |repository| repository.user_find(&username)).await?;
-        let is_same = |account: &Account| {
-            account.id == verified.id && account.password_hash == verified.password_hash
-        };
-        if account.is_some_and(|account| is_same(&account)) {
+        if account.is_some_and(|account| verified.is_of(&account)) {
             verified.changes = changes;
             let viewer = verified.viewer.clone();
             verifier.remembered.insert(credentials.username.key(), verified);
@@ -308,15 +312,21 @@ pub(crate) async fn authenticate(
     if let Some(viewer) = known_already(door, &credentials, origin).await? {
         return Ok(Caller::known(viewer));
     }
-    let turn = verifier.turns.take(origin.client).await?;
-    // While this request waited, another one may have verified the same password, or enough guesses may
-    // have failed.
-    if let Some(viewer) = known_already(door, &credentials, origin).await? {
-        return Ok(Caller::known(viewer));
-    }
+    // Before it waits for its turn: who holds one must not wait for the database.
     let changes = door.cache.changes(door.store, origin.arrived).await?;
     let username = credentials.username.clone();
     let account = door.store.run(move |repository| repository.user_find(&username)).await?;
+    let turn = verifier.turns.take(origin.client).await?;
+    // While this request waited, another one may have verified the same password, or enough guesses may
+    // have failed.
+    if let (Some(verified), Some(account)) = (verifier.recall(&credentials), &account)
+        && verified.is_of(account)
+    {
+        return Ok(Caller::known(verified.viewer));
+    }
+    if verifier.guesses_too_much(origin.client, &credentials.username) {
+        return Err(ApiError::TooManyFailures);
+    }
     let password = Password::new(credentials.password.as_str());
     match account {
         Some(account) => {

@@ -174,7 +174,22 @@ impl Params {
         from.map(|from| Some((BuildId(id), from)))
     }
 
+    /// The words of a parameter, separated by commas. An empty one, as forms send it, has none; one that
+    /// consists of commas is a mistake.
+    pub(crate) fn words(&self, name: &'static str) -> Result<Vec<&str>, ApiError> {
+        let mut all = Vec::new();
+        for text in self.all(name).filter(|text| !text.trim().is_empty()) {
+            let before = all.len();
+            all.extend(text.split(',').map(str::trim).filter(|word| !word.is_empty()));
+            if all.len() == before {
+                return Err(bad(name, format!("'{text}' names nothing")));
+            }
+        }
+        Ok(all)
+    }
+
     pub(crate) fn fields(&self) -> Result<Fields, ApiError> {
+        self.words("fields")?;
         self.get("fields").map_or(Ok(Fields::ALL), |text| {
             text.parse().map_err(|unknown| {
                 bad("fields", format!("'{unknown}' is not one of {}", Fields::names().join(", ")))
@@ -184,9 +199,7 @@ impl Params {
 
     /// Whether to embed anything; fails for a name that cannot be embedded.
     pub(crate) fn embeds(&self, valid: &'static [&'static str]) -> Result<bool, ApiError> {
-        let Some(text) = self.get("embed") else { return Ok(false) };
-        let names: Vec<&str> =
-            text.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
+        let names = self.words("embed")?;
         match names.iter().find(|name| !valid.contains(name)) {
             Some(unknown) => Err(ApiError::Query(QueryError::UnknownKey {
                 parameter: "embed",
@@ -207,6 +220,11 @@ impl Params {
     }
 
     pub(crate) fn selection(&self, table: &Table) -> Result<Selection, ApiError> {
+        for name in ["where", "query", "sort"] {
+            if self.all(name).count() > 1 {
+                return Err(bad(name, "given twice".to_owned()));
+            }
+        }
         Ok(Selection {
             filter: self
                 .get("where")

@@ -347,6 +347,20 @@ impl<T, O> Works<T, O> {
         }
     }
 
+    /// Those that may still be stored; the others are refused.
+    fn in_time(self) -> Self {
+        let mut left = Self::default();
+        for ((item, reply), ticket) in self.items.into_iter().zip(self.replies).zip(self.tickets) {
+            if ticket.since.elapsed() < TURN {
+                left.push(item, reply, ticket);
+            } else {
+                // A client that disconnected needs no response.
+                let _ = reply.send(Err(Arc::new(Error::Busy("timed out in the queue".into()))));
+            }
+        }
+        left
+    }
+
     /// Stores all items. If that fails, stores them in parts, so that only bad ones fail. Returns those
     /// of projects locked by others.
     fn store(
@@ -354,38 +368,40 @@ impl<T, O> Works<T, O> {
         project_of: &dyn Fn(&T) -> ProjectId,
         store: &dyn Fn(&[T]) -> devmason_repository::Result<Vec<O>>,
     ) -> Vec<(ProjectId, Self)> {
-        let Some(first) = self.items.first().map(project_of) else { return Vec::new() };
-        let error = match store(&self.items) {
+        // Others of the same batch may have waited for a lock meanwhile.
+        let this = self.in_time();
+        let Some(first) = this.items.first().map(project_of) else { return Vec::new() };
+        let error = match store(&this.items) {
             Ok(outcomes) => {
-                self.answer(outcomes.into_iter().map(Ok));
+                this.answer(outcomes.into_iter().map(Ok));
                 return Vec::new();
             }
             Err(error) => error,
         };
-        let of_one_project = self.items.iter().all(|item| project_of(item) == first);
+        let of_one_project = this.items.iter().all(|item| project_of(item) == first);
         match error {
-            Error::Locked(_) if of_one_project => vec![(first, self)],
+            Error::Locked(_) if of_one_project => vec![(first, this)],
             Error::Locked(_) => {
-                self.each(&project_of).flat_map(|part| part.store(project_of, store)).collect()
+                this.each(&project_of).flat_map(|part| part.store(project_of, store)).collect()
             }
             Error::TooLong(_)
             | Error::Unfit(_)
             | Error::Corrupt(_)
             | Error::Backend(_)
             | Error::Url(_)
-                if self.items.len() > 1 =>
+                if this.items.len() > 1 =>
             {
                 let mut nth = 0;
                 let place = |_: &T| {
                     nth += 1;
                     nth
                 };
-                self.each(place).flat_map(|part| part.store(project_of, store)).collect()
+                this.each(place).flat_map(|part| part.store(project_of, store)).collect()
             }
             // The error concerns the whole database, or this item alone.
             error => {
                 let error = Arc::new(error);
-                self.answer(std::iter::repeat_with(|| Err(error.clone())));
+                this.answer(std::iter::repeat_with(|| Err(error.clone())));
                 Vec::new()
             }
         }

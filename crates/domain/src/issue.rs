@@ -242,7 +242,7 @@ impl IssueDetails {
     /// that says null asks for the usual one: 30 days for an issue that mutes, none for others.
     ///
     /// # Errors
-    /// An issue that mutes would last for more than 366 days.
+    /// An issue that mutes would last for more than 366 days, or the end is out of range.
     pub fn expire(
         &mut self,
         asked: Option<Option<Timestamp>>,
@@ -250,6 +250,12 @@ impl IssueDetails {
     ) -> Result<(), Invalid> {
         let after = |days: i64| now.micros().saturating_add(days * DAY);
         let end = asked.unwrap_or(self.expires);
+        // An end is a moment, without the offset in which it was written.
+        let utc = |end: Timestamp| {
+            let utc = Timestamp::from_parts(end.micros(), 0);
+            utc.ok_or_else(|| Invalid::new("not between the years 1 and 9999 in UTC"))
+        };
+        let end = end.map(utc).transpose()?;
         self.expires = match end {
             None if self.mute => Timestamp::from_parts(after(USUAL_DAYS), 0),
             Some(end) if self.mute && end.micros() > after(MOST_DAYS) => {

@@ -57,9 +57,8 @@ pub(crate) async fn page(
             return Err(ApiError::BadValue { name: "after", problem });
         }
     };
-    let statuses = call.params.all("status").flat_map(|words| words.split(',')).map(str::trim);
-    let statuses =
-        statuses.filter(|word| !word.is_empty()).map(status).collect::<Result<_, _>>()?;
+    let statuses = call.params.words("status")?;
+    let statuses = statuses.into_iter().map(status).collect::<Result<_, _>>()?;
     let (project, build) = find(call, slug, key).await?;
     let state = state(&project, &build);
     let [id, version, rules, credited] = borrowed(&state);

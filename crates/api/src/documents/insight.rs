@@ -179,8 +179,10 @@ pub(super) fn narrowed(
     document: &impl Serialize,
     known: &[&'static str],
 ) -> Result<HttpResponse, ApiError> {
-    let Some(text) = call.params.first("fields") else { return call.ok(etag, document) };
-    let words: Vec<&str> = text.split(',').map(str::trim).filter(|word| !word.is_empty()).collect();
+    if call.params.first("fields").is_none() {
+        return call.ok(etag, document);
+    }
+    let words = call.params.words("fields")?;
     if let Some(word) = words.iter().find(|word| !known.contains(word)) {
         return Err(ApiError::BadValue {
             name: "fields",

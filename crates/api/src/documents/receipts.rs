@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use actix_web::HttpResponse;
 use devmason_domain::{Build, BuildKey, Counts, Outcome, Project, Receipt, Slug, Step, Timestamp};
+use devmason_hypermedia::Resource;
 use devmason_hypermedia::document::ReceiptDocument;
 use devmason_repository::{
     KeptUpload, Piece, Receipts, Repository, Reread, TestQuery, TestReport, Updated,
@@ -67,8 +68,9 @@ pub(crate) async fn reparse(
     slug: &Slug,
     key: &BuildKey,
 ) -> Result<HttpResponse, ApiError> {
+    let receipt = Resource::Receipt(slug.clone(), key.clone());
     let (project, build) = reparsed(call, slug, key).await?;
-    show(&Call { arrived: Instant::now(), ..*call }, &project, &build).await
+    show(&Call { arrived: Instant::now(), resource: &receipt, ..*call }, &project, &build).await
 }
 
 /// Reparses the uploads of a build and returns the updated build.
@@ -79,7 +81,10 @@ pub(crate) async fn reparsed(
 ) -> Result<(Project, Build), ApiError> {
     let (project, build) = find(call, slug, key).await?;
     call.app.settings.policy.delete_build(call.viewer(), &project, &build)?;
-    call.seen(build.version, &borrowed(&state(&project, &build)))?;
+    // A reparse replaces the receipt, and has no document of its own.
+    let receipt = Resource::Receipt(slug.clone(), key.clone());
+    let of_receipt = Call { resource: &receipt, ..*call };
+    of_receipt.seen(build.version, &borrowed(&state(&project, &build)))?;
     let new = reread(call, &build).await?;
     match call.ask(move |repository| repository.build_reread(&build, &new)).await? {
         Updated::Done(()) => find(&Call { arrived: Instant::now(), ..*call }, slug, key).await,

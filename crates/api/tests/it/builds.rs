@@ -288,3 +288,18 @@ fn an_unchanged_build_is_not_sent_again() {
     server.as_user("bob").send("PUT", "/users/bob", "");
     assert_ne!(server.as_user("bob").send("GET", &path, "").header("etag"), etag);
 }
+
+#[test]
+fn the_order_of_additional_members_of_a_test_case_means_nothing() {
+    let server = Server::new();
+    let put = |case: &str| {
+        let body = format!(
+            r#"{{"success":true,"results":[{{"name":"n","success":true,"tests":[{{"name":"t","status":"passed",{case}}}]}}]}}"#
+        );
+        server.send(server.request("PUT", "/pony/builds/1").json(body)).status
+    };
+    server.as_user("ann").send("PUT", "/pony", r#"{"name":"Pony"}"#);
+    assert_eq!(put(r#""foo":"b","baz":{"x":1,"a":[2]}"#), 201);
+    assert_eq!(put(r#""baz": {"a": [2], "x": 1}, "foo": "b""#), 200);
+    assert_eq!(put(r#""baz":{"x":1,"a":[3]},"foo":"b""#), 409);
+}

@@ -307,3 +307,40 @@ fn every_change_of_a_list_changes_its_etag_and_nothing_else_does() {
     server.build("pony", r#"{"success":true,"tags":["new"]}"#);
     assert_ne!(server.get("/pony/tags").header("etag"), tags);
 }
+
+#[test]
+fn commas_alone_and_repeated_conditions_are_mistakes() {
+    let server = Server::new();
+    server.as_user("ann").send("PUT", "/pony", r#"{"name":"Pony"}"#);
+    let case = r#"{"name":"t","status":"passed"}"#;
+    let build = format!(
+        r#"{{"success":true,"client":{{"branch":"main"}},"results":[{{"name":"n","success":true,"tests":[{case}]}}]}}"#
+    );
+    server.as_user("ann").send("PUT", "/pony/builds/1", &build);
+    let track = server.get("/pony/builds/1").link("track").unwrap();
+    for path in [
+        "/pony/builds/1/tests?status=,",
+        "/pony/builds?fields=,",
+        "/pony/builds/1?fields=,",
+        "/pony/builds/1/insight?fields=,",
+        "/pony/builds/1/insight?class=,",
+        "/pony/builds?where=state:finished&where=state:running",
+        "/pony/builds?sort=started&sort=-started",
+        "/api/v1/builds?query=eq(success,true)&query=eq(success,false)",
+        "/api/v1/components?embed=,",
+        &format!("{track}/tests?only=,"),
+        &format!("{track}/tests?sort=,"),
+        &format!("{track}/grid?only=,"),
+    ] {
+        let answer = server.get(path);
+        assert_eq!(answer.status, 400, "{path}: {}", answer.text());
+    }
+    // Forms send fields that nobody filled in.
+    for path in [
+        "/pony/builds/1/tests?status=",
+        "/pony/builds?where=",
+        &format!("{track}/tests?only=&text="),
+    ] {
+        assert_eq!(server.get(path).status, 200, "{path}");
+    }
+}

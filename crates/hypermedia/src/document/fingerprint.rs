@@ -50,17 +50,20 @@ impl Fingerprint {
         let mut members: Vec<_> = members.iter().collect();
         members.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
         for (name, value) in members {
-            let mut text = String::new();
-            canonical(value.get(), &mut text);
-            self.text(name).text(&text);
+            self.text(name).text(&canonical(value.get()));
         }
         self
     }
 }
 
-/// Writes canonical JSON: members sorted by name, no white space, one way to escape. Numbers stay
-/// as sent.
-fn canonical(json: &str, text: &mut String) {
+/// Canonical JSON: members sorted by name, no white space, one way to escape. Numbers stay as sent.
+pub(super) fn canonical(json: &str) -> String {
+    let mut text = String::new();
+    write(json, &mut text);
+    text
+}
+
+fn write(json: &str, text: &mut String) {
     let json = json.trim();
     match json.as_bytes().first() {
         Some(b'{') => {
@@ -71,7 +74,7 @@ fn canonical(json: &str, text: &mut String) {
                 text.push_str(if at == 0 { "" } else { "," });
                 text.push_str(&Value::String(name).to_string());
                 text.push(':');
-                canonical(value.get(), text);
+                write(value.get(), text);
             }
             text.push('}');
         }
@@ -80,7 +83,7 @@ fn canonical(json: &str, text: &mut String) {
             text.push('[');
             for (at, value) in values.into_iter().enumerate() {
                 text.push_str(if at == 0 { "" } else { "," });
-                canonical(value.get(), text);
+                write(value.get(), text);
             }
             text.push(']');
         }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::bounded::Bounded;
+use super::fingerprint::canonical;
 use super::read::{Name, Open, open};
 use super::shape::{self, BODY, Text};
 
@@ -37,6 +38,9 @@ pub(super) struct IncomingTest {
     properties: Vec<(String, String)>,
     /// Number of retries.
     #[schemars(with = "Option<shape::Number>")]
+    /// Members that are no known ones; they become properties.
+    #[schemars(skip)]
+    others: Vec<(String, String)>,
     retries: Option<u32>,
     #[schemars(with = "Option<Text<{ limits::NAME }>>")]
     file: Option<String>,
@@ -110,8 +114,8 @@ impl Open for IncomingTest {
     fn keep(&mut self, name: String, value: Box<RawValue>) {
         // Only strings are parsed: any other value would grow many times as large.
         let text = value.get().starts_with('"').then(|| serde_json::from_str(value.get()).ok());
-        let text = text.flatten().unwrap_or_else(|| value.get().to_owned());
-        self.properties.push((name, text));
+        let text = text.flatten().unwrap_or_else(|| canonical(value.get()));
+        self.others.push((name, text));
     }
 }
 
@@ -138,7 +142,10 @@ impl<'de> Deserialize<'de> for IncomingTest {
 }
 
 impl From<IncomingTest> for TestResult {
-    fn from(test: IncomingTest) -> Self {
+    fn from(mut test: IncomingTest) -> Self {
+        // The order of members means nothing.
+        test.others.sort_unstable();
+        test.properties.append(&mut test.others);
         Self {
             suite: test.suite.unwrap_or_default().into(),
             name: test.name.unwrap_or_default(),

@@ -381,7 +381,7 @@ pub struct TestObject<'a> {
     status: TestStatus,
     duration: Option<f64>,
     #[serde(flatten)]
-    #[schemars(with = "TestTexts")]
+    #[schemars(with = "Option<TestTexts>")]
     texts: Option<TestTexts<'a>>,
     #[serde(serialize_with = "utc")]
     #[schemars(with = "shape::Utc")]

@@ -40,9 +40,7 @@ impl Wanted {
     fn of(call: &Call<'_>, only: &[&str], sort: &[&str]) -> Result<Self, ApiError> {
         let params = call.params;
         let words = |name: &'static str, known: &[&str]| -> Result<Vec<String>, ApiError> {
-            let words = params.all(name).flat_map(|words| words.split(','));
-            let words: Vec<String> =
-                words.filter(|word| !word.is_empty()).map(str::to_owned).collect();
+            let words: Vec<String> = params.words(name)?.into_iter().map(str::to_owned).collect();
             match words.iter().find(|word| !known.contains(&word.as_str())) {
                 Some(word) => {
                     let problem = match known {

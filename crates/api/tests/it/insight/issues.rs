@@ -6,6 +6,7 @@ use devmason_test_support::until;
 use super::*;
 
 stories! {
+    an_end_that_is_no_moment_of_our_calendar_is_refused,
     a_muted_failure_passes_the_gate_until_the_issue_expires,
     an_issue_explains_what_fits_all_that_it_says,
     what_comes_back_after_its_issue_was_closed_is_told,
@@ -397,4 +398,18 @@ fn a_failure_was_seen_first_in_its_own_build_if_that_is_the_oldest(story: &Story
     assert_eq!(first("?baseline=build:m2"), "f1");
     story.server.as_user("ann").send("PUT", "/other", r#"{"name":"Other"}"#);
     assert_eq!(first("?baseline=build:pony/m1"), "f1");
+}
+
+fn an_end_that_is_no_moment_of_our_calendar_is_refused(story: &Story) {
+    let ann = story.server.as_user("ann");
+    let issue =
+        |end: &str| json!({"title": "F", "match": {"test": "q"}, "expires": end}).to_string();
+    for end in ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"] {
+        let answer = ann.send("POST", "/pony/issues", &issue(end));
+        assert_eq!(answer.status, 400, "{}", answer.text());
+        assert!(answer.text().contains("expires"), "{}", answer.text());
+    }
+    let answer = ann.send("POST", "/pony/issues", &issue("2030-01-01T02:00:00+02:00"));
+    assert_eq!(answer.status, 201, "{}", answer.text());
+    assert_eq!(answer.json()["expires"], "Tue, 01 Jan 2030 00:00:00 +0000");
 }

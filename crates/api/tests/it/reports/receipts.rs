@@ -80,6 +80,13 @@ fn uploads_that_are_kept_are_read_again_by_who_may_delete_the_build() {
     let etag = step()["etag"].clone();
     let one = format!("/api/v1/steps/{}", step()["id"].as_str().unwrap());
     assert_eq!(server.get(&one).header("etag").trim_matches('"'), etag);
+    let conditional = |etag: &str| {
+        let request = server.request("POST", &reparse).basic("ann", "ann-pw");
+        server.send(request.header("If-Match", etag)).status
+    };
+    assert_eq!(conditional("\"other\""), 412);
+    let known = server.request("GET", reparse.trim_end_matches("/reparse")).basic("ann", "ann-pw");
+    assert_eq!(conditional(server.send(known).header("etag")), 200);
     let answer = ann.send("POST", &reparse, "");
     assert_eq!(answer.status, 200, "{}", answer.text());
     assert_ne!(step()["etag"], etag);

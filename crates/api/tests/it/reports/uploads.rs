@@ -216,6 +216,13 @@ fn several_files_come_in_one_archive_compressed_or_not() {
     assert_eq!(post("zstd", b"nothing").status, 400);
     assert_eq!(post("br", &archive).status, 415);
     assert_eq!(post("", &archive[..700]).status, 400);
+    // Cut between two members: what is there is kept, but the build is no success.
+    let second = archive.windows(6).rposition(|name| name == b"b/more").unwrap();
+    let answer = post("", &archive[..second]);
+    assert_eq!(answer.status, 201, "{}", answer.text());
+    let build = server.get(answer.header("location")).json();
+    assert_eq!((&build["success"], &build["tests"]["passed"]), (&false.into(), &1.into()));
+    assert!(names_of_steps(&build).contains(&"a/unit.xml".to_owned()), "{build}");
 }
 
 #[test]

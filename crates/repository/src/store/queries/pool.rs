@@ -209,7 +209,9 @@ impl Pool {
             }
             link.broken = true;
             // A write check on a read-only connection says nothing about the others.
-            if !is_read_only || matches!(self.role, Role::Writer) {
+            // Who comes second need not do it again.
+            let is_first = link.epoch == self.epoch.now();
+            if is_first && (!is_read_only || matches!(self.role, Role::Writer)) {
                 self.epoch.next();
             }
             match error {

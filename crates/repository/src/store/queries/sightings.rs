@@ -1,5 +1,6 @@
 //! In which builds failures were seen, by their signatures.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashSet};
 
 use devmason_domain::{BuildId, ProjectId, Signature, SignatureKey, TestFailure};
@@ -74,7 +75,7 @@ pub(super) fn builds(
             all.extend(some_builds(conn, project, (key, is_credited), (before, limit))?);
         }
     }
-    all.sort_unstable_by(|one, other| other.0.cmp(&one.0));
+    all.sort_unstable_by_key(|id| Reverse(id.0));
     all.dedup();
     all.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     Ok(all)
@@ -141,7 +142,7 @@ fn beyond(conn: &mut Conn, signature: SignatureKey, of: Beyond) -> Outcome<Vec<S
     for is_credited in kinds {
         all.extend(beyond_of(conn, (signature, *is_credited), of)?);
     }
-    all.sort_by(|(_, one, _), (_, other, _)| other.0.cmp(&one.0));
+    all.sort_by_key(|(_, id, _)| Reverse(id.0));
     let mut known = HashSet::new();
     let newest = all.into_iter().filter(|(project, ..)| known.insert(*project));
     Ok(newest.map(|(.., shared)| shared).take(SHARED).collect())
