@@ -416,3 +416,32 @@ impl<T, O> Works<T, O> {
         parts.into_values()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use crate::budget::Budget;
+
+    #[test]
+    fn what_waited_for_its_turn_too_long_is_refused_and_not_stored() {
+        let budget = Budget::new(1 << 20);
+        let mut works: Works<u8, u8> = Works::default();
+        let mut push = |item: u8, since: Instant| {
+            let (reply, answer) = oneshot::channel();
+            let (hold, has_begun) = (budget.hold(None), Arc::default());
+            works.push(item, reply, Ticket { bytes: 1, _hold: hold, since, has_begun });
+            answer
+        };
+        let now = Instant::now();
+        let mut late = push(1, now.checked_sub(TURN).unwrap());
+        let mut in_time = push(2, now);
+        let left = works.store(&|_| ProjectId(1), &|items| {
+            assert_eq!(items, [2]);
+            Ok(items.to_vec())
+        });
+        assert!(left.is_empty());
+        assert!(matches!(*late.try_recv().unwrap().unwrap_err(), Error::Busy(_)));
+        assert_eq!(in_time.try_recv().unwrap().unwrap(), 2);
+    }
+}
