@@ -151,7 +151,8 @@ pub(crate) async fn get(call: &Call<'_>, slug: &Slug) -> Result<HttpResponse, Ap
         may_triage: may_triage(call, &project),
     };
     let page = ProjectPage::new(call.site(), shown);
-    call.paged(&etag, &page.map_err(|error| ApiError::Unwritable(error.to_string()))?)
+    let page = page.map_err(|error| ApiError::Unwritable(error.to_string()))?;
+    if state.is_certain { call.paged(&etag, &page) } else { call.shown(&page) }
 }
 
 /// The tests that failed in any of these builds, most frequent first, with their results in each.

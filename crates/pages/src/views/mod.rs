@@ -5,6 +5,7 @@ mod bounds;
 mod build;
 mod cases;
 mod findings;
+mod grid;
 mod insight;
 mod issues;
 mod others;
@@ -28,6 +29,7 @@ use crate::text::cut;
 
 pub use build::{BuildPage, BuildParts};
 pub use cases::{History, Run, TestRow, Tests};
+pub use grid::TestLine;
 use insight::insight_html;
 pub use insight::{InsightPage, Shown};
 pub use issues::{IssueFields, IssueLine, IssuePage, IssuesPage};
@@ -36,7 +38,6 @@ pub use others::{
 };
 pub use project::{
     BuildFilter, Builds, MainlineTrack, ProjectPage, ProjectParts, ProjectRow, Projects, STRIP,
-    TestLine,
 };
 pub(crate) use project::{letter_classes, letters_label, strip_label};
 pub use receipt::ReceiptPage;

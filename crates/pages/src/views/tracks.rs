@@ -7,7 +7,7 @@ use devmason_hypermedia::document::{
     TrackGridDocument, TrackHealthDocument, TrackPulse, TrackTestDocument,
 };
 
-use super::project::{Cell, Grid, GridRow, mark};
+use super::grid::{Cell, Grid, GridRow, mark};
 use super::{Page, Pager, of_success, word_of};
 use crate::Standing;
 use crate::site::{Site, duration};

@@ -64,6 +64,8 @@ pub(crate) struct State {
     pub(crate) counts: Vec<Option<InsightCounts>>,
     /// What fails.
     pub(crate) findings: Findings,
+    /// Whether asking again would tell the same: memory may have been short.
+    pub(crate) is_certain: bool,
 }
 
 /// Compares the newest finished build of each track with the one before it.
@@ -77,7 +79,8 @@ pub(crate) async fn state(
     let (app, client) = (call.app.clone(), call.client);
     let (of, asked) = (project.clone(), wanted.clone());
     let read = move |repository: &dyn Repository| {
-        let (mut variants, mut counted, mut is_cut) = (Vec::new(), Vec::new(), false);
+        let (mut variants, mut counted) = (Vec::new(), Vec::new());
+        let (mut is_cut, mut is_certain) = (false, true);
         let (mut patience, mut left) = (Patience::default(), CASES);
         for track in tracks {
             let newest = newest(repository, &of, &Among::Track(track.key()))?;
@@ -94,7 +97,7 @@ pub(crate) async fn state(
                 Ok(Ok(insight)) => insight,
                 // The page has more to tell.
                 Ok(Err(_)) | Err(Error::Busy(_)) => {
-                    is_cut = true;
+                    (is_cut, is_certain) = (true, false);
                     counted.push(None);
                     continue;
                 }
@@ -105,12 +108,12 @@ pub(crate) async fn state(
             let is_mass_failure = is_mass_failure(&build.tests);
             variants.push(Variant { name: Some(track.variant), insight, is_mass_failure });
         }
-        let beyond = SeenBeyond::default();
-        Ok((counted, Read::of(repository, (&of, beyond), variants, &asked)?, is_cut))
+        let read = Read::of(repository, (&of, SeenBeyond::default()), variants, &asked)?;
+        Ok((counted, read, is_cut, is_certain))
     };
-    let (counts, read, is_cut) = call.ask(read).await?;
+    let (counts, read, is_cut, is_certain) = call.ask(read).await?;
     let findings = read.findings(call.view(), project, &wanted, (0, is_cut));
-    Ok(State { counts, findings })
+    Ok(State { counts, findings, is_certain })
 }
 
 fn newest(repository: &dyn Repository, project: &Project, among: &Among) -> Answer<Option<Build>> {

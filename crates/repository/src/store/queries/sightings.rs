@@ -48,7 +48,7 @@ impl Signatures {
 
 /// Removes what was seen in a build.
 pub(super) fn remove(conn: &mut Conn, project: ProjectId, build: BuildId) -> Outcome<()> {
-    // In the order in which [`more`] changes them, which so either is done or finds nothing to do.
+    // In the order in which `more` changes them: who comes second waits at the first row, and finds it gone.
     for statement in [
         "delete from unsigned_build where project_id = ? and build_id = ?",
         "delete from sighting where project_id = ? and build_id = ?",
