@@ -156,7 +156,7 @@ impl Junit {
     fn open_case(&mut self, element: &Element, sink: &mut dyn Sink) {
         self.said = None;
         self.is_expected = false;
-        self.not_run = element.get("status") == Some("notrun");
+        self.not_run = false;
         let mut case =
             Case { suites: self.path(), report_line: Some(element.line), ..Case::default() };
         // Iterates over the existing attributes once, instead of looking up each known name: most of a
@@ -171,7 +171,10 @@ impl Junit {
                 "file" => case.file = Some(value.to_owned()),
                 "line" => case.line = value.parse().ok(),
                 // How GoogleTest and others report that a case was not run.
-                "status" if is_one_of(value, NOT_RUN) => case.status = Some(Status::Skipped),
+                "status" if is_one_of(value, NOT_RUN) => {
+                    self.not_run = value == "notrun";
+                    case.status = Some(Status::Skipped);
+                }
                 "result" if is_one_of(value, SUPPRESSED) => case.status = Some(Status::Skipped),
                 "status" | "result" if is_one_of(value, FAILED) => self.said = Some(Status::Failed),
                 "status" | "result" if is_one_of(value, BROKEN) => self.said = Some(Status::Error),
