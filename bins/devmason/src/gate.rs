@@ -210,7 +210,9 @@ fn insight(
                 *seen = Some(Seen { insight, etag });
             }
             let seen = seen.as_ref().map(|seen| seen.insight.clone());
-            seen.ok_or_else(|| Problem::later("the server says that nothing changed since never"))
+            seen.ok_or_else(|| {
+                Problem::later("the server answered 304 to a request without an ETag")
+            })
         }
     }
 }

@@ -300,6 +300,8 @@ fn without_date(name: &str) -> &str {
 
 /// Values of `status` or `result` for a case that was not run.
 const NOT_RUN: &[&str] = &["notrun", "disabled", "skipped", "ignored", "pending"];
+/// Catch2's tags of tests whose failure does not count, which it names in the reason of a skip.
+const EXPECTED: &[&str] = &["!mayfail", "!shouldfail"];
 const SUPPRESSED: &[&str] = &["suppressed", "skipped"];
 /// Values of either for a failed or broken case.
 const FAILED: &[&str] = &["failed", "failure", "fail"];
@@ -368,7 +370,7 @@ impl Handler for Junit {
                 let message = element.get("message").unwrap_or_default();
                 let is_todo = element.get("type") == Some("todo");
                 self.todo |= is_todo;
-                self.is_expected |= is_todo || message.contains("fail");
+                self.is_expected |= is_todo || EXPECTED.iter().any(|tag| message.contains(tag));
                 if self.not_run && is_broken(message) {
                     if let Some(case) = &mut self.case {
                         case.status = None;

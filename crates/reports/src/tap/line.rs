@@ -102,39 +102,26 @@ pub(crate) fn is_in_log(file: &[u8]) -> bool {
 /// How many version lines are examined.
 pub(super) const LOOKED_AT: usize = 100;
 
-/// A line without what `prove --timer` adds: the time of day before a file's name, and the durations
-/// behind `ok`.
-pub(super) fn untimed(line: &str) -> &str {
-    let is_clock = |text: &str| {
-        text.len() == "[12:00:00]".len()
-            && text.starts_with('[')
-            && text.ends_with(']')
-            && text.bytes().filter(|byte| *byte == b':').count() == 2
-    };
-    let line = match line.split_once(' ') {
-        Some((clock, rest)) if is_clock(clock) => rest,
-        _ => line,
-    };
-    let is_duration = |rest: &str| {
-        let mut words = rest.split_whitespace();
-        words.next().is_some_and(|number| number.parse::<f64>().is_ok())
-            && matches!(words.next(), Some("ms" | "s" | "wallclock"))
-    };
-    match line.rfind(" ok ").map_or_else(|| line.find("ok "), |at| Some(at + 1)) {
-        Some(at) if line.get(at + 2..).is_some_and(is_duration) => {
-            line.get(..at + 2).unwrap_or(line)
-        }
-        _ => line,
-    }
+/// A line without the time of day that `prove --timer` puts before a file's name.
+fn unclocked(line: &str) -> &str {
+    let clock = line.strip_prefix('[').and_then(|rest| rest.split_once("] "));
+    let is_clock = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit() || byte == b':');
+    clock.filter(|(clock, _)| is_clock(clock)).map_or(line, |(_, rest)| rest)
+}
+
+/// The result of a test file without the durations that `prove --timer` puts behind `ok`.
+pub(super) fn untimed(outcome: &str) -> &str {
+    let mut words = outcome.strip_prefix("ok ").unwrap_or_default().split_whitespace();
+    let is_number = words.next().is_some_and(|number| number.parse::<f64>().is_ok());
+    if is_number && matches!(words.next(), Some("ms" | "s" | "wallclock")) { "ok" } else { outcome }
 }
 
 /// What prove prints before a test file's output: its name and dots, and without `-v` its result.
 pub(super) fn header(line: &str) -> Option<(&str, &str)> {
-    let line = untimed(line);
-    let (file, rest) = line.split_once(' ')?;
+    let (file, rest) = unclocked(line).split_once(' ')?;
     let outcome = rest.trim_start_matches('.');
     (rest.len() - outcome.len() >= 2 && (outcome.is_empty() || outcome.starts_with(' ')))
-        .then(|| (file, outcome.trim()))
+        .then(|| (file, untimed(outcome.trim())))
 }
 
 /// Parses `1..4` and the reason for running no tests after it.

@@ -15,7 +15,6 @@ impl Tap {
         number: u64,
         sink: &mut dyn Sink,
     ) -> Result<bool, ReadError> {
-        let line = untimed(line);
         if let Some((file, outcome)) = header(line) {
             if self.has_begun() {
                 self.end_stream(sink)?;
@@ -30,6 +29,7 @@ impl Tap {
         if !self.is_proves {
             return Ok(false);
         }
+        let line = untimed(line);
         match line {
             "Result: FAIL" => {
                 let text = "prove reports that the run failed";

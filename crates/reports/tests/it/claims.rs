@@ -45,6 +45,7 @@ fn an_error_after_a_skip_counts_unless_it_was_expected() {
     let teardown = r#"<error message="failed on teardown" type="E">x</error>"#;
     let (cases, is_success) = told(&with(r#"type="pytest.skip" message="no network""#, teardown));
     assert_eq!((cases, is_success), (vec!["s::a error".to_owned()], false));
+    is_red(&with(r#"message="the setup failed""#, r#"<failure message="x"/>"#));
     is_green(&with(r#"message="TEST_CASE tagged with !mayfail""#, r#"<failure message="x"/>"#));
     let read = read(&with(r#"type="pytest.skip" message="no network""#, teardown));
     assert_eq!(
