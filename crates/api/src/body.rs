@@ -232,8 +232,7 @@ fn inflate(coding: Coding, body: &Bytes, limit: usize, hold: &Hold) -> Result<By
     match coding {
         Coding::Gzip => {
             let decoder = flate2::read::MultiGzDecoder::new(&**body);
-            let inflated = files::inflate(decoder, "gzip", (SMALL, limit), &bounds);
-            inflated.map_err(|trouble| trouble.of(&bounds))
+            files::inflate(decoder, "gzip", (SMALL, limit), &bounds)
         }
         Coding::Zstd => {
             let bad = |error: std::io::Error| bounds.bad(format!("invalid zstd data: {error}"));
@@ -241,8 +240,7 @@ fn inflate(coding: Coding, body: &Bytes, limit: usize, hold: &Hold) -> Result<By
             decoder.window_log_max(ZSTD_WINDOW_LOG).map_err(bad)?;
             // The decoder keeps a window in addition to its output.
             hold.draw_blocking(Lane::Work, 1 << ZSTD_WINDOW_LOG)?;
-            let inflated = files::inflate(decoder, "zstd", (SMALL, limit), &bounds);
-            inflated.map_err(|trouble| trouble.of(&bounds))
+            files::inflate(decoder, "zstd", (SMALL, limit), &bounds)
         }
     }
 }

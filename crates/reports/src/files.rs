@@ -1,14 +1,19 @@
 //! Extracts the files of an upload: unpacks archives, decompresses files, and joins several files
 //! that form one report.
 
-use std::collections::HashMap;
+mod gather;
+mod zip;
+
 use std::io::{Cursor, Read};
 
+use ::zip::ZipArchive;
+use ::zip::result::ZipError;
 use bytes::Bytes;
 use devmason_domain::limits;
-use zip::ZipArchive;
 
-use crate::{Format, Note, NoteKind, Seen};
+use self::zip::Method;
+
+pub use gather::{Gathered, gather};
 
 /// The maximum nesting depth of archives; deeper ones are left packed. The command packs several
 /// files into one archive, and each folder into its own.
@@ -20,30 +25,13 @@ const FIRST_ROOM: usize = 32 << 10;
 /// A file: its name, unless it was sent alone, and its contents.
 pub type Named = (Option<String>, Bytes);
 
-/// An unpacked file, or an unmodified one that cannot be unpacked, with the reason.
+/// An unpacked file: of a truncated or corrupt one, what comes before the break.
 #[derive(Debug, Clone)]
 pub struct Unpacked {
     name: Option<String>,
     body: Bytes,
+    /// Why it is incomplete, if it is.
     broken: Option<String>,
-}
-
-/// Why something is not unpacked.
-pub enum Trouble<E> {
-    /// It is malformed.
-    Broken(String),
-    /// It is too long, or there is no room.
-    Bound(E),
-}
-
-impl<E> Trouble<E> {
-    /// Merges both into one error, for a file that was sent alone.
-    pub fn of<B: Bounds<Error = E>>(self, bounds: &B) -> E {
-        match self {
-            Self::Broken(problem) => bounds.bad(problem),
-            Self::Bound(error) => error,
-        }
-    }
 }
 
 /// Limits of unpacking, and the errors for exceeding them.
@@ -69,29 +57,43 @@ pub trait Bounds {
 /// # Errors
 /// The data is malformed, longer than the limit, or there is no room for it.
 pub fn inflate<B: Bounds>(
+    decoder: impl Read,
+    coding: &str,
+    size: (usize, usize),
+    bounds: &B,
+) -> Result<Bytes, B::Error> {
+    match inflate_to_break(decoder, coding, size, bounds)? {
+        (inflated, None) => Ok(inflated),
+        (_, Some(problem)) => Err(bounds.bad(problem)),
+    }
+}
+
+/// The same, but malformed data is read up to the break, with the reason.
+fn inflate_to_break<B: Bounds>(
     mut decoder: impl Read,
     coding: &str,
     (said, limit): (usize, usize),
     bounds: &B,
-) -> Result<Bytes, Trouble<B::Error>> {
+) -> Result<(Bytes, Option<String>), B::Error> {
     let mut inflated = Vec::new();
     let mut next = said.saturating_add(1).min(FIRST_ROOM);
     loop {
         let room = next.min(limit.saturating_add(1) - inflated.len());
-        bounds.room(room).map_err(Trouble::Bound)?;
-        inflated.try_reserve_exact(room).map_err(|_| Trouble::Bound(bounds.no_room()))?;
+        bounds.room(room)?;
+        inflated.try_reserve_exact(room).map_err(|_| bounds.no_room())?;
         let read = decoder.by_ref().take(room as u64).read_to_end(&mut inflated);
-        let read =
-            read.map_err(|error| Trouble::Broken(format!("invalid {coding} data: {error}")))?;
         if inflated.len() > limit {
-            return Err(Trouble::Bound(bounds.too_long()));
+            return Err(bounds.too_long());
         }
         // While the buffer doubles, the old and the new one exist together.
         next = inflated.len().max(FIRST_ROOM);
-        if read < room {
-            inflated.shrink_to_fit();
-            return Ok(inflated.into());
-        }
+        let problem = match read {
+            Ok(read) if read == room => continue,
+            Ok(_) => None,
+            Err(error) => Some(format!("invalid {coding} data: {error}")),
+        };
+        inflated.shrink_to_fit();
+        return Ok((inflated.into(), problem));
     }
 }
 
@@ -106,7 +108,8 @@ pub struct Unpack<'a, B> {
 /// The size of a block of a tar archive, in bytes.
 const TAR_BLOCK: usize = 512;
 
-type Done<B> = Result<(), Trouble<<B as Bounds>::Error>>;
+/// The name of an archive that was sent alone.
+const ARCHIVE: &str = "the archive";
 
 impl<'a, B: Bounds> Unpack<'a, B> {
     /// Limits unpacking to this many bytes.
@@ -114,16 +117,15 @@ impl<'a, B: Bounds> Unpack<'a, B> {
         Self { left: limit, bounds, files: Vec::new() }
     }
 
-    /// Unpacks files, replacing archives by their contents. A malformed one is left unchanged, unless
-    /// it was sent alone.
+    /// Unpacks files, replacing archives by their contents. Everything before a break is kept.
     ///
     /// # Errors
-    /// The only file is malformed, or their contents exceed the limits.
+    /// There are too many files, or their contents exceed the limits.
     pub fn each(mut self, files: Vec<Named>) -> Result<Vec<Unpacked>, B::Error> {
         let is_alone = files.len() == 1;
         for (name, body) in files {
-            let done = if is_alone { self.file(name, body, 0) } else { self.member(name, body, 0) };
-            done.map_err(|trouble| trouble.of(self.bounds))?;
+            let missing = if is_alone { None } else { missing(name.as_deref(), &body) };
+            self.file(name, body, missing, 0)?;
         }
         Ok(self.files)
     }
@@ -133,44 +135,33 @@ impl<'a, B: Bounds> Unpack<'a, B> {
     /// # Errors
     /// As [`Self::each`].
     pub fn tar(mut self, body: Bytes) -> Result<Vec<Unpacked>, B::Error> {
-        let body = self.unpacked(&body).map_err(|trouble| trouble.of(self.bounds))?;
-        let done = self.members_of_tar(None, &body, 0);
-        done.map_err(|trouble| trouble.of(self.bounds))?;
+        let (body, problem) = self.unpacked(body)?;
+        self.members_of_tar(None, &body, problem, 0)?;
         Ok(self.files)
     }
 
-    /// Unpacks one of several files: if it is malformed, the others are kept.
-    fn member(&mut self, name: Option<String>, body: Bytes, depth: u32) -> Done<B> {
-        let before = self.files.len();
-        let is_missing = body.is_empty() && name.as_deref().is_some_and(is_of_a_report);
-        let empty = || Err(Trouble::Broken("empty file".to_owned()));
-        let done = if is_missing { empty() } else { self.file(name.clone(), body.clone(), depth) };
-        match done {
-            Err(Trouble::Broken(problem)) => {
-                self.files.truncate(before);
-                self.push(Unpacked { name, body, broken: Some(problem) })
-            }
-            done => done,
-        }
-    }
-
-    /// Unpacks a file nested in `depth` archives.
-    fn file(&mut self, name: Option<String>, body: Bytes, depth: u32) -> Done<B> {
-        let body = self.unpacked(&body)?;
-        if depth > MAX_DEPTH {
-            self.push(Unpacked { name, body, broken: None })
-        } else if is_zip(&body) {
-            self.members_of_zip(name.as_deref(), &body, depth)
-        } else if is_tar(&body) {
-            self.members_of_tar(name.as_deref(), &body, depth)
+    /// Unpacks a file nested in `depth` archives, which is incomplete if there is a problem.
+    fn file(
+        &mut self,
+        name: Option<String>,
+        body: Bytes,
+        problem: Option<String>,
+        depth: u32,
+    ) -> Result<(), B::Error> {
+        let (body, broken) = self.unpacked(body)?;
+        let problem = problem.or(broken);
+        if depth <= MAX_DEPTH && zip::is_zip(&body) {
+            self.members_of_zip(name.as_deref(), &body, problem, depth)
+        } else if depth <= MAX_DEPTH && is_tar(&body) {
+            self.members_of_tar(name.as_deref(), &body, problem, depth)
         } else {
-            self.push(Unpacked { name, body, broken: None })
+            self.push(Unpacked { name, body, broken: problem })
         }
     }
 
-    fn push(&mut self, file: Unpacked) -> Done<B> {
+    fn push(&mut self, file: Unpacked) -> Result<(), B::Error> {
         if self.files.len() >= limits::FILES {
-            return Err(Trouble::Bound(self.too_many()));
+            return Err(self.too_many());
         }
         self.files.push(file);
         Ok(())
@@ -180,73 +171,174 @@ impl<'a, B: Bounds> Unpack<'a, B> {
         self.bounds.bad(format!("more than {} files", limits::FILES))
     }
 
-    /// Decompresses a file such as `junit.xml.gz`.
-    fn unpacked(&mut self, body: &Bytes) -> Result<Bytes, Trouble<B::Error>> {
+    /// Decompresses a file such as `junit.xml.gz`, up to a break.
+    fn unpacked(&mut self, body: Bytes) -> Result<(Bytes, Option<String>), B::Error> {
         if !body.starts_with(&[0x1f, 0x8b]) {
-            return Ok(body.clone());
+            return Ok((body, None));
         }
         let decoder = flate2::read::MultiGzDecoder::new(body.as_ref());
-        let body = inflate(decoder, "gzip", (FIRST_ROOM, self.left), self.bounds)?;
-        self.left -= body.len();
-        Ok(body)
+        self.inflated(decoder, "gzip", FIRST_ROOM)
+    }
+
+    fn inflated(
+        &mut self,
+        decoder: impl Read,
+        coding: &str,
+        said: usize,
+    ) -> Result<(Bytes, Option<String>), B::Error> {
+        let inflated = inflate_to_break(decoder, coding, (said, self.left), self.bounds)?;
+        self.left -= inflated.0.len();
+        Ok(inflated)
+    }
+
+    /// A member of an archive, which is incomplete if there is a problem.
+    fn member(
+        &mut self,
+        archive: Option<&str>,
+        name: String,
+        body: Bytes,
+        problem: Option<String>,
+        depth: u32,
+    ) -> Result<(), B::Error> {
+        let name = archive.map_or_else(|| name.clone(), |archive| format!("{archive}/{name}"));
+        let problem = problem.or_else(|| missing(Some(&name), &body));
+        self.file(Some(name), body, problem, depth + 1)
+    }
+
+    /// Ends an archive whose members begin at `before`, and which is incomplete if there is a problem.
+    fn ended(
+        &mut self,
+        archive: Option<&str>,
+        before: usize,
+        problem: Option<String>,
+    ) -> Result<(), B::Error> {
+        if problem.is_none() {
+            return Ok(());
+        }
+        // Without members it is a file that cannot be read.
+        let alone = (self.files.len() > before).then_some(ARCHIVE);
+        let name = archive.or(alone).map(str::to_owned);
+        self.push(Unpacked { name, body: Bytes::new(), broken: problem })
     }
 
     /// The files are slices of the body: nothing is unpacked.
-    fn members_of_tar(&mut self, archive: Option<&str>, body: &Bytes, depth: u32) -> Done<B> {
-        let no_tar =
-            |error: std::io::Error| Trouble::Broken(format!("invalid tar archive: {error}"));
+    fn members_of_tar(
+        &mut self,
+        archive: Option<&str>,
+        body: &Bytes,
+        problem: Option<String>,
+        depth: u32,
+    ) -> Result<(), B::Error> {
+        let before = self.files.len();
         let mut tar = tar::Archive::new(Cursor::new(body));
-        let mut behind = 0;
-        for entry in tar.entries().map_err(no_tar)? {
-            let entry = entry.map_err(no_tar)?;
-            let bytes = usize::try_from(entry.raw_file_position().saturating_add(entry.size()));
-            behind = bytes.unwrap_or(usize::MAX);
+        let (mut behind, mut broken) = (0, None);
+        for entry in tar.entries().into_iter().flatten() {
+            let entry = match entry {
+                Ok(entry) => entry,
+                Err(error) => {
+                    broken = Some(format!("invalid tar archive: {error}"));
+                    break;
+                }
+            };
+            let start = usize::try_from(entry.raw_file_position()).unwrap_or(usize::MAX);
+            behind = start.saturating_add(usize::try_from(entry.size()).unwrap_or(usize::MAX));
             if !entry.header().entry_type().is_file() {
                 continue;
             }
             let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-            let start = usize::try_from(entry.raw_file_position()).unwrap_or(usize::MAX);
-            let end = start.saturating_add(usize::try_from(entry.size()).unwrap_or(usize::MAX));
-            if end > body.len() {
-                return Err(Trouble::Broken(format!("'{name}' is truncated")));
+            if behind > body.len() {
+                let part = body.slice(start.min(body.len())..);
+                let problem = problem.unwrap_or_else(|| "the tar archive is truncated".to_owned());
+                return self.member(archive, name, part, Some(problem), depth);
             }
-            self.member(Some(of(archive, name)), body.slice(start..end), depth + 1)?;
+            self.member(archive, name, body.slice(start..behind), None, depth)?;
         }
         // Blocks of zeros end an archive (POSIX.1-2017, pax): without one, members may be missing.
         let next = behind.checked_next_multiple_of(TAR_BLOCK).unwrap_or(usize::MAX);
         let block = body.get(next..next.saturating_add(TAR_BLOCK));
-        if block.is_none_or(|block| block.iter().any(|byte| *byte != 0)) {
-            let name = Some(archive.unwrap_or("the archive").to_owned());
-            let broken = Some("truncated: the end of the tar archive is missing".to_owned());
-            return self.push(Unpacked { name, body: Bytes::new(), broken });
-        }
-        Ok(())
+        let has_end = block.is_some_and(|block| block.iter().all(|byte| *byte == 0));
+        let no_end = || "truncated: the end of the tar archive is missing".to_owned();
+        let problem = problem.or(broken).or_else(|| (!has_end).then(no_end));
+        self.ended(archive, before, problem)
     }
 
-    fn members_of_zip(&mut self, archive: Option<&str>, body: &Bytes, depth: u32) -> Done<B> {
-        let no_zip =
-            |error: zip::result::ZipError| Trouble::Broken(format!("invalid ZIP archive: {error}"));
+    fn members_of_zip(
+        &mut self,
+        archive: Option<&str>,
+        body: &Bytes,
+        problem: Option<String>,
+        depth: u32,
+    ) -> Result<(), B::Error> {
+        let before = self.files.len();
         // The file list is loaded as a whole, so its length is checked first.
-        if members_said(body).is_some_and(|members| members > limits::FILES as u64) {
-            return Err(Trouble::Bound(self.too_many()));
+        if zip::members_said(body).is_some_and(|members| members > limits::FILES as u64) {
+            return Err(self.too_many());
         }
-        let mut zip = ZipArchive::new(Cursor::new(body.as_ref())).map_err(no_zip)?;
+        let no_zip = |error: ZipError| format!("invalid ZIP archive: {error}");
+        // With an offset, it is the directory of an archive in this one, which is truncated.
+        let zip = ZipArchive::new(Cursor::new(body.as_ref()));
+        let Some(mut zip) = zip.ok().filter(|zip| zip.offset() == 0) else {
+            return self.members_without_directory(archive, body, problem, depth);
+        };
         for nth in 0..zip.len() {
-            let mut member = zip.by_index(nth).map_err(no_zip)?;
-            if !member.is_file() {
-                continue;
-            }
-            let name = member.name().map_err(no_zip)?.into_owned();
+            let name =
+                zip.name_for_index(nth).and_then(Result::ok).unwrap_or_default().into_owned();
+            let mut member = match zip.by_index(nth) {
+                Ok(member) if member.is_file() => member,
+                Ok(_) => continue,
+                Err(error) => {
+                    self.member(archive, name, Bytes::new(), Some(no_zip(error)), depth)?;
+                    continue;
+                }
+            };
             let said = usize::try_from(member.size()).unwrap_or(usize::MAX);
-            let body = inflate(member.by_ref(), "ZIP", (said, self.left), self.bounds)?;
-            self.left -= body.len();
-            self.member(Some(of(archive, name)), body, depth + 1)?;
+            let (body, broken) = self.inflated(member.by_ref(), "ZIP", said)?;
+            self.member(archive, name, body, broken, depth)?;
         }
-        Ok(())
+        self.ended(archive, before, problem)
+    }
+
+    /// The members of a truncated ZIP archive, whose directory is missing.
+    fn members_without_directory(
+        &mut self,
+        archive: Option<&str>,
+        body: &Bytes,
+        problem: Option<String>,
+        depth: u32,
+    ) -> Result<(), B::Error> {
+        let before = self.files.len();
+        let no_directory = || "invalid ZIP archive: the directory at its end is missing".to_owned();
+        let problem = problem.unwrap_or_else(no_directory);
+        let mut members = zip::Members::of(body);
+        while let Some(member) = members.next() {
+            let (body, broken, used) = match member.method {
+                Method::Stored => (member.packed.clone(), None, member.packed.len()),
+                Method::Deflated => {
+                    let mut decoder = flate2::bufread::DeflateDecoder::new(member.packed.as_ref());
+                    let (body, broken) = self.inflated(&mut decoder, "ZIP", FIRST_ROOM)?;
+                    (body, broken, usize::try_from(decoder.total_in()).unwrap_or(usize::MAX))
+                }
+                Method::Other => {
+                    let problem = "its compression is not supported".to_owned();
+                    (Bytes::new(), Some(problem), member.packed.len())
+                }
+            };
+            let is_whole = members.skip(used);
+            let broken = broken.or_else(|| (!is_whole).then(|| problem.clone()));
+            if !member.name.ends_with('/') {
+                self.member(archive, member.name, body, broken, depth)?;
+            }
+        }
+        self.ended(archive, before, Some(problem))
     }
 }
 
-/// Whether a file has the name of a report. A tool that was killed may leave an empty report.
+/// The problem of a report that is empty: a tool that was killed may leave one.
+fn missing(name: Option<&str>, body: &[u8]) -> Option<String> {
+    (body.is_empty() && name.is_some_and(is_of_a_report)).then(|| "empty file".to_owned())
+}
+
+/// Whether a file has the name of a report.
 pub fn is_of_a_report(name: &str) -> bool {
     let known =
         ["xml", "json", "jsonl", "ndjson", "trx", "tap", "subunit", "zip", "gz", "tgz", "tar"];
@@ -254,130 +346,7 @@ pub fn is_of_a_report(name: &str) -> bool {
     ending.is_some_and(|ending| known.contains(&ending.as_str()))
 }
 
-/// The name of a file in an archive.
-fn of(archive: Option<&str>, name: String) -> String {
-    archive.map_or_else(|| name.clone(), |archive| format!("{archive}/{name}"))
-}
-
-fn is_zip(body: &[u8]) -> bool {
-    body.starts_with(b"PK\x03\x04") || body.starts_with(b"PK\x05\x06")
-}
-
 /// Whether it is a tar archive, by the magic in its first header (POSIX.1-1988).
 fn is_tar(body: &[u8]) -> bool {
     body.get(257..262) == Some(b"ustar")
-}
-
-/// The maximum distance of a ZIP archive's end record from the end of the file, in bytes: a comment
-/// may follow it.
-const ZIP_END: usize = 22 + 0xffff;
-
-/// The number of files a ZIP archive claims to have (APPNOTE.TXT, 4.3.14 and 4.3.16): the maximum
-/// over everything that looks like an end record.
-fn members_said(body: &[u8]) -> Option<u64> {
-    let tail = body.get(body.len().saturating_sub(ZIP_END)..)?;
-    let said = memchr::memmem::find_iter(tail, b"PK\x05\x06").filter_map(|end| {
-        let short = tail.get(end + 10..end + 12)?.try_into().ok().map(u16::from_le_bytes)?;
-        let long = || {
-            let locator = tail.get(end.checked_sub(20)?..end)?.strip_prefix(b"PK\x06\x07")?;
-            let at = u64::from_le_bytes(locator.get(4..12)?.try_into().ok()?);
-            let at = usize::try_from(at).ok()?;
-            let count = body.get(at.checked_add(32)?..at.checked_add(40)?)?;
-            Some(u64::from_le_bytes(count.try_into().ok()?))
-        };
-        Some(u64::from(short).max(long().unwrap_or(0)))
-    });
-    said.max()
-}
-
-/// A file, or several that form one report.
-#[derive(Debug, Clone)]
-pub struct Gathered {
-    /// The name, unless it was sent alone.
-    pub name: Option<String>,
-    /// The contents; several files are concatenated.
-    pub body: Bytes,
-    /// The number of files it consists of.
-    pub files: usize,
-    /// The number of files beside them that only accompany the report.
-    pub beside: usize,
-    /// Why it cannot be unpacked, if it cannot.
-    pub broken: Option<String>,
-}
-
-impl Gathered {
-    /// The note about the accompanying files, if any.
-    pub fn note(&self) -> Option<Note> {
-        let beside = self.beside;
-        let text = format!("{beside} other files, such as attachments, were skipped");
-        (beside > 0).then_some(Note { line: None, kind: NoteKind::Dropped, text })
-    }
-}
-
-/// Joins files that form one report: each file of Allure's is a test or its fixtures, and those of
-/// a folder belong together.
-///
-/// # Errors
-/// There is no room for them.
-pub fn gather<B: Bounds>(files: Vec<Unpacked>, bounds: &B) -> Result<Vec<Gathered>, B::Error> {
-    let folder = |name: &Option<String>| {
-        let name = name.as_deref().unwrap_or_default();
-        name.rsplit_once(['/', '\\']).map_or("", |(folder, _)| folder).to_owned()
-    };
-    let is_recognized = |file: &Unpacked| {
-        file.broken.is_none()
-            && file.name.is_some()
-            && Format::recognize(&file.body) == Some(Format::Allure)
-    };
-    // A truncated file is recognized by its name alone.
-    let is_called = |file: &Unpacked| {
-        let name = file.name.as_deref().unwrap_or_default();
-        file.broken.is_none()
-            && (name.ends_with("-result.json") || name.ends_with("-container.json"))
-    };
-    // The folders, each with the files of its report and the number of other files.
-    let mut reports: HashMap<String, (Vec<Bytes>, usize)> = HashMap::new();
-    let mut folders: Vec<String> = Vec::new();
-    let mut others: Vec<Unpacked> = Vec::new();
-    for file in files {
-        if !is_recognized(&file) {
-            others.push(file);
-            continue;
-        }
-        let folder = folder(&file.name);
-        let (bodies, _) = reports.entry(folder.clone()).or_insert_with(|| {
-            folders.push(folder);
-            (Vec::new(), 0)
-        });
-        bodies.push(file.body);
-    }
-    let mut all = Vec::new();
-    for file in others {
-        let is_one = file.name.is_some() && file.broken.is_none();
-        match reports.get_mut(&folder(&file.name)).filter(|_| is_one) {
-            // Append it at the end: everything after a truncated document is ignored.
-            Some((bodies, _)) if is_called(&file) => bodies.push(file.body),
-            // Attachments keep their own format.
-            Some((_, beside)) if !matches!(Seen::of(&file.body), Seen::Format(_)) => *beside += 1,
-            _ => {
-                let Unpacked { name, body, broken } = file;
-                all.push(Gathered { name, body, files: 1, beside: 0, broken });
-            }
-        }
-    }
-    for folder in folders {
-        let Some((bodies, beside)) = reports.remove(&folder) else { continue };
-        let length = bodies.iter().map(|body| body.len() + 1).sum();
-        bounds.room(length)?;
-        let mut whole = Vec::new();
-        whole.try_reserve_exact(length).map_err(|_| bounds.no_room())?;
-        for body in &bodies {
-            whole.extend_from_slice(body);
-            whole.push(b'\n');
-        }
-        let name = if folder.is_empty() { "allure-results".to_owned() } else { folder };
-        let (name, body, files) = (Some(name), whole.into(), bodies.len());
-        all.push(Gathered { name, body, files, beside, broken: None });
-    }
-    Ok(all)
 }

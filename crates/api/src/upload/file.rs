@@ -11,7 +11,7 @@ pub(super) struct File {
     pub(super) seen: Seen,
     /// What was parsed, except its test cases; `None` if it isn't a report.
     pub(super) read: Option<Read>,
-    /// Why it cannot be unpacked, if so; this fails the build.
+    /// Why nothing of it could be unpacked, if so; this fails the build.
     pub(super) broken: Option<String>,
     /// Its test cases.
     pub(super) results: Vec<TestResult>,

@@ -168,15 +168,22 @@ pub(super) fn file(
     if files > 1 {
         receipt.files = Some(files as u64);
     }
-    if let Some(problem) = broken {
-        let text = format!("cannot read the file: {problem}");
-        receipt.note(NoteKind::Verdict.as_str(), text.as_str());
-        let results = Vec::new();
-        return Ok(File { name, seen, read: None, broken: Some(text), results, receipt });
-    }
-    let Some(format) = format else {
-        build::leave_out(&mut receipt, &seen);
-        return Ok(File { broken: None, name, seen, read: None, results: Vec::new(), receipt });
+    let format = match (format, &broken) {
+        (Some(format), None) => format,
+        (Some(format), Some(_)) if !body.is_empty() => format,
+        (_, Some(problem)) if name.is_none() => {
+            return Err(ApiError::BadValue { name: "body", problem: problem.clone() });
+        }
+        (_, Some(problem)) => {
+            let text = format!("cannot read the file: {problem}");
+            receipt.note(NoteKind::Verdict.as_str(), text.as_str());
+            let results = Vec::new();
+            return Ok(File { name, seen, read: None, broken: Some(text), results, receipt });
+        }
+        (None, None) => {
+            build::leave_out(&mut receipt, &seen);
+            return Ok(File { broken: None, name, seen, read: None, results: Vec::new(), receipt });
+        }
     };
     if format.is_held() {
         bounds.hold.draw_blocking(Lane::Work, body.len().saturating_mul(HELD))?;
@@ -197,6 +204,10 @@ pub(super) fn file(
     }
     let parsed = devmason_reports::read_slice(format, body, &mut sink);
     sink.bounds.hold.draw_blocking(Lane::Work, sink.undrawn)?;
+    if let Some(problem) = broken {
+        let text = format!("cannot read the file to its end: {problem}");
+        sink.against(Reason { cause: Cause::Cut, line: None, text });
+    }
     // If one of several files cannot be parsed at all, the build fails and the other files are stored.
     let parsed = match parsed {
         Err(error) if error.fault == Fault::Broken && !is_alone => {

@@ -144,13 +144,25 @@ fn an_archive_is_unpacked_within_its_bounds() {
         assert!(answer.text().contains(words), "{}", answer.text());
     };
     let whole = read("allure-mocha.zip");
-    refused(&whole[..whole.len() - 30], "invalid ZIP archive");
+    refused(&whole[..20], "invalid ZIP archive");
+    refused(b"\x1f\x8b nothing", "invalid gzip data");
     // An end record that claims more files than an upload may have: 10 bytes in, 16 bits.
     let mut many = whole.clone();
     let end = many.windows(4).rposition(|window| window == b"PK\x05\x06").unwrap();
     many[end + 8..end + 12].copy_from_slice(&[0xff; 4]);
     refused(&many, "more than 10000 files");
     assert_eq!(server.get("/pony/builds").json()["count"], 0);
+}
+
+#[test]
+fn an_archive_that_is_cut_off_is_a_failed_build_of_what_came_before() {
+    let server = Server::new();
+    server.project("pony");
+    let zip = read("allure-mocha.zip");
+    let tar = read("allure-mocha.tar.gz");
+    let of_zip = upload(&server, "application/zip", &zip[..zip.len() - 30]);
+    let of_tar = upload(&server, "application/gzip", &tar[..tar.len() * 3 / 4]);
+    insta::assert_snapshot!([made_of(&server, &of_zip), made_of(&server, &of_tar)].join("\n"));
 }
 
 #[test]

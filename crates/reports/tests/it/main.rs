@@ -6,6 +6,7 @@ use devmason_reports::*;
 mod broken;
 mod claims;
 mod events;
+mod files;
 mod fixtures;
 mod junit;
 mod odd;
