@@ -156,9 +156,10 @@ fn hot_queries_are_answered_by_their_indexes(backend: Backend) {
         ),
         hot(
             "the active tracks",
-            &["build_pkey"],
+            &["build_by_track", "build_pkey"],
             &[
-                "SEARCH build USING INDEX build_1 (project_id=?",
+                "SEARCH build USING COVERING INDEX build_by_track (project_id=? AND track=?)",
+                "SEARCH build USING COVERING INDEX build_1 (project_id=? AND id>?)",
                 "SEARCH track USING PRIMARY KEY (project_id=? AND key=?",
             ],
             || drop(store.track_active(project.id, 50).unwrap()),

@@ -11,6 +11,7 @@ conformance!(
     a_running_build_is_in_no_track_yet,
     the_newest_builds_of_a_branch_are_found_however_many_tracks_it_has,
     the_active_tracks_are_those_of_the_newest_builds,
+    a_track_is_not_active_once_two_thousand_builds_are_newer,
     cases_steps_and_failures_are_read_for_several_builds,
     builds_of_an_older_version_get_their_tracks,
     the_builds_of_a_commit_are_those_sent_with_credentials_if_there_are_any,
@@ -63,6 +64,33 @@ fn the_active_tracks_are_those_of_the_newest_builds(store: &Store) {
     };
     assert_eq!(branches(9), ["c", "a", "b"]);
     assert_eq!(branches(2), ["c", "a"]);
+}
+
+fn a_track_is_not_active_once_two_thousand_builds_are_newer(store: &Store) {
+    // With few tracks the newest build of each is looked up, with many the newest builds are read.
+    for more in [0, 300] {
+        let project = store.project(&format!("p{more}"));
+        let record = |n: u32, branch: &str| {
+            let started = format!("2026-01-01T{:02}:{:02}:{:02}Z", n / 3600, n / 60 % 60, n % 60);
+            store.record(said(&project, &started, &format!(r#"{{"branch":"{branch}"}}"#)));
+        };
+        record(0, "old");
+        record(1, "other");
+        for n in 0..2_000 {
+            let branch = if n < more { format!("of {n}") } else { "main".to_owned() };
+            record(2 + n, &branch);
+            let is_active = |branch| {
+                let tracks = store.track_active(project.id, u64::MAX).unwrap();
+                tracks.iter().any(|known| known.track.branch == branch)
+            };
+            match n {
+                1_997 => assert!(is_active("old") && is_active("other")),
+                1_998 => assert!(!is_active("old") && is_active("other")),
+                1_999 => assert!(!is_active("other") && is_active("main")),
+                _ => {}
+            }
+        }
+    }
 }
 
 fn the_newest_builds_of_a_branch_are_found_however_many_tracks_it_has(store: &Store) {

@@ -227,15 +227,16 @@ pub(super) fn with_finished(
 /// Number of a project's newest builds whose tracks are active.
 const ACTIVE: i64 = 2_000;
 
+/// Maximum number of a project's tracks whose newest builds are looked up; of a project with more, the
+/// newest builds are read.
+const FEW: i64 = 300;
+
 pub(super) fn active(conn: &mut Conn, project: ProjectId, limit: u64) -> Outcome<Vec<KnownTrack>> {
-    let keys: Vec<Option<i64>> = build::table
-        .filter(build::project_id.eq(project.0))
-        .order(build::id.desc())
-        .limit(ACTIVE)
-        .select(build::track)
-        .load(conn)?;
-    let mut known = HashSet::new();
-    let mut keys: Vec<i64> = keys.into_iter().flatten().filter(|key| known.insert(*key)).collect();
+    let of_project = track::table.filter(track::project_id.eq(project.0)).select(track::key);
+    let keys: Vec<i64> = of_project.limit(FEW + 1).load(conn)?;
+    let is_few = i64::try_from(keys.len()).is_ok_and(|tracks| tracks <= FEW);
+    let mut keys =
+        if is_few { active_among(conn, project, keys)? } else { active_of_builds(conn, project)? };
     keys.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     let rows: Vec<(i64, TrackRow)> = track::table
         .filter(track::project_id.eq(project.0).and(track::key.eq_any(&keys)))
@@ -243,6 +244,46 @@ pub(super) fn active(conn: &mut Conn, project: ProjectId, limit: u64) -> Outcome
         .load(conn)?;
     let mut found: HashMap<i64, TrackRow> = rows.into_iter().collect();
     keys.iter().filter_map(|key| found.remove(key)).map(KnownTrack::try_from).collect()
+}
+
+/// The active ones of a project's tracks, the one with the newest build first.
+fn active_among(conn: &mut Conn, project: ProjectId, keys: Vec<i64>) -> Outcome<Vec<i64>> {
+    let newest = build::table
+        .filter(build::project_id.eq(project.0).and(build::track.eq(track::key.nullable())))
+        .order(build::id.desc())
+        .select(build::id)
+        .limit(1)
+        .single_value();
+    let newest: Vec<(i64, Option<Id>)> = track::table
+        .filter(track::project_id.eq(project.0).and(track::key.eq_any(keys)))
+        .select((track::key, newest))
+        .load(conn)?;
+    let mut newest: Vec<(Id, i64)> =
+        newest.into_iter().filter_map(|(key, id)| Some((id?, key))).collect();
+    newest.sort_unstable_by_key(|(id, _)| Reverse(id.0));
+    let Some((oldest, _)) = newest.last() else { return Ok(Vec::new()) };
+    // None if all of them are active, as usual.
+    let last_active: Option<Id> = build::table
+        .filter(build::project_id.eq(project.0).and(build::id.gt(*oldest)))
+        .order(build::id.desc())
+        .offset(ACTIVE - 1)
+        .select(build::id)
+        .first(conn)
+        .optional()?;
+    let is_active = |id: &Id| last_active.is_none_or(|last| id.0 >= last.0);
+    Ok(newest.into_iter().filter(|(id, _)| is_active(id)).map(|(_, key)| key).collect())
+}
+
+/// The tracks of a project's newest builds, the one with the newest build first.
+fn active_of_builds(conn: &mut Conn, project: ProjectId) -> Outcome<Vec<i64>> {
+    let keys: Vec<Option<i64>> = build::table
+        .filter(build::project_id.eq(project.0))
+        .order(build::id.desc())
+        .limit(ACTIVE)
+        .select(build::track)
+        .load(conn)?;
+    let mut known = HashSet::new();
+    Ok(keys.into_iter().flatten().filter(|key| known.insert(*key)).collect())
 }
 
 pub(super) fn find(
