@@ -22,8 +22,8 @@ const TIME: Duration = Duration::from_secs(30);
 /// The slowest rate at which a client may read a response, in bytes per second.
 const SLOWEST: u64 = 64 << 10;
 
-/// Maximum size of a piece, in bytes.
-const PIECE: usize = 64 << 10;
+/// Maximum size of a piece, in bytes: each connection keeps a buffer as large as two or three.
+const PIECE: usize = 16 << 10;
 
 /// Makes a long response draw on the budget and splits it into pieces.
 ///

@@ -21,10 +21,10 @@ use crate::store::Store;
 const PROJECTS: u64 = 10_000;
 
 /// Maximum total size of cached builds without their steps, in bytes.
-const BUILD_BYTES: u64 = 2 << 20;
+const BUILD_BYTES: u64 = 1 << 20;
 
 /// Maximum total size of cached bodies, in bytes.
-const BODY_BYTES: u64 = 2 << 20;
+const BODY_BYTES: u64 = 1 << 20;
 
 /// Maximum size of a cached body, in bytes: a few large ones must not evict all others.
 const LONGEST_BODY: usize = 256 << 10;

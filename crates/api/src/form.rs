@@ -117,8 +117,11 @@ pub(crate) fn read(
         (Resource::User(_), _) => Resource::Session,
         (other, _) => other.clone(),
     };
-    let is_issue = matches!(resource, Resource::IssueList(_) | Resource::Issue(..));
-    let document = if is_issue { issue(fields) } else { texts(fields).collect() };
+    let document = match resource {
+        Resource::IssueList(_) | Resource::Issue(..) => issue(fields),
+        Resource::Project(_) => project(fields),
+        _ => texts(fields).collect(),
+    };
     let has_body = match resource {
         Resource::Reparse(..) => false,
         _ => method != Method::Delete,
@@ -131,6 +134,22 @@ pub(crate) fn read(
 fn texts(fields: &Params) -> impl Iterator<Item = (String, Value)> {
     let named = fields.with_prefix("").filter(|(name, _)| !name.starts_with('_'));
     named.map(|(name, value)| (name, Value::String(value)))
+}
+
+/// The document of a project. Without a mainline of its own it has the usual one; the parts of a
+/// variant are lines.
+fn project(fields: &Params) -> Map<String, Value> {
+    let member = |(name, value): (String, Value)| {
+        let value = match (name.as_str(), value.as_str().unwrap_or_default().trim()) {
+            ("mainline", "") => Value::Null,
+            ("variant_by", lines) => {
+                lines.lines().map(str::trim).filter(|line| !line.is_empty()).collect()
+            }
+            _ => value,
+        };
+        (name, value)
+    };
+    texts(fields).map(member).collect()
 }
 
 /// The document of an issue. An empty field says that the issue has none of it.

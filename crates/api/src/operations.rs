@@ -141,6 +141,8 @@ pub(crate) async fn handle(
         // Signing in and out use forms, which are handled before operations.
         Operation::ChangeSession => Err(ApiError::UnsupportedType),
         Operation::ReadAsset(file) => service::asset(file),
+        Operation::ReadRobots => Ok(service::robots()),
+        Operation::ReadFavicon => Ok(service::favicon()),
         Operation::ReadHealth => Ok(service::health(call)),
         Operation::ReadReadiness => service::ready(call).await,
         Operation::ReadMetrics => service::metrics(call),

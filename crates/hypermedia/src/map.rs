@@ -146,6 +146,26 @@ resources! {
         }
     }
 
+    /// What search engines may read.
+    Robots() = ["robots.txt"] in Open() {
+        Get ReadRobots {
+            summary: "Read what search engines may read",
+            right: Right::Open,
+            answers: &[answer(200, "The rules (RFC 9309)")],
+            ..PLAIN
+        }
+    }
+
+    /// The icon that browsers ask for if a page names none.
+    Favicon() = ["favicon.ico"] in Open() {
+        Get ReadFavicon {
+            summary: "Read the server's icon",
+            right: Right::Open,
+            answers: &[answer(200, "The icon, as SVG")],
+            ..PLAIN
+        }
+    }
+
     /// The documentation.
     Docs() = ["docs"] in Server() {
         Get ReadDocs {

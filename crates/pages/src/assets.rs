@@ -64,6 +64,9 @@ const fn hash(text: &str) -> u64 {
 }
 
 impl Asset {
+    /// The server's icon: that of a page without a status.
+    pub const ICON: Self = ICONS[3];
+
     /// Its name, including its hash.
     pub fn name(&self) -> String {
         format!("{}-{:016x}.{}", self.stem, hash(self.text), self.extension)

@@ -15,6 +15,7 @@ use devmason_domain::{Build, Outcome};
 pub use assets::{Asset, look};
 pub use docs::{Doc, DocPage};
 pub use site::Site;
+pub use text::{counted, grouped};
 pub use views::{
     BuildFilter, BuildPage, BuildParts, Builds, ComponentBuilds, ComponentRow, Components,
     DocumentPage, GridPage, History, InsightPage, IssueFields, IssueLine, IssuePage, IssuesPage,

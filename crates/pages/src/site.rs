@@ -37,6 +37,11 @@ impl Site<'_> {
         self.base.location(resource)
     }
 
+    /// The server's address, as clients are told it.
+    pub(crate) fn server(&self) -> String {
+        self.base.href(&Resource::ProjectList).trim_end_matches('/').to_owned()
+    }
+
     pub(crate) fn style(&self) -> String {
         self.to(&Resource::Asset(STYLE.name()))
     }

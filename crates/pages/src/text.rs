@@ -1,7 +1,7 @@
 //! Text from clients: names are cut to fit a page, and only characters allowed in XML are written.
 
 use std::borrow::Cow;
-use std::fmt::{self, Write};
+use std::fmt::{self, Display, Write};
 
 use askama::filters::{Escaper, Html};
 
@@ -29,6 +29,27 @@ pub(crate) fn whole(name: &str) -> Option<Cow<'_, str>> {
     name.chars().nth(NAME)?;
     let fits = name.get(..name.floor_char_boundary(WHOLE))?;
     Some(if fits.len() < name.len() { format!("{fits}\u{2026}").into() } else { name.into() })
+}
+
+/// A number with commas between groups of three digits.
+pub fn grouped(number: impl Display) -> String {
+    let digits = number.to_string();
+    let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+/// `1 build`, `1,200 builds`.
+pub fn counted(number: impl Display, noun: &str) -> String {
+    match grouped(number).as_str() {
+        "1" => format!("1 {noun}"),
+        number => format!("{number} {noun}s"),
+    }
 }
 
 /// Whether XML allows a character at all (XML 1.0, 2.2). Others cannot be written even as
@@ -74,6 +95,15 @@ mod tests {
         assert!(short(&long).ends_with('\u{2026}'));
         assert_eq!(whole(&long).as_deref(), Some(long.as_str()));
         assert!(whole(&"\u{fc}".repeat(1 << 20)).is_some_and(|title| title.len() < WHOLE + 4));
+    }
+
+    #[test]
+    fn numbers_are_grouped_and_nouns_follow_them() {
+        let shown = [0, 1, 999, 1_000, 12_345, 1_234_567].map(grouped);
+        assert_eq!(shown, ["0", "1", "999", "1,000", "12,345", "1,234,567"]);
+        assert_eq!(counted(1, "build"), "1 build");
+        assert_eq!(counted(0, "build"), "0 builds");
+        assert_eq!(counted(2_000, "build"), "2,000 builds");
     }
 
     #[test]

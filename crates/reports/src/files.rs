@@ -307,7 +307,7 @@ impl<'a, B: Bounds> Unpack<'a, B> {
         depth: u32,
     ) -> Result<(), B::Error> {
         let before = self.files.len();
-        let no_directory = || "invalid ZIP archive: the directory at its end is missing".to_owned();
+        let no_directory = || "invalid ZIP archive: its directory cannot be read".to_owned();
         let problem = problem.unwrap_or_else(no_directory);
         let mut members = zip::Members::of(body);
         while let Some(member) = members.next() {

@@ -154,3 +154,21 @@ pub(crate) fn asset(file: &str) -> Result<HttpResponse, ApiError> {
         .insert_header((header::CACHE_CONTROL, "public, max-age=31536000, immutable"))
         .body(asset.text))
 }
+
+/// What search engines may read (RFC 9309): the pages, but not each way to sort and filter them.
+const ROBOTS: &str = "User-agent: *\nDisallow: /api/\nDisallow: /*?\n";
+
+/// How long a browser may keep what has no hash in its name.
+const A_DAY: &str = "public, max-age=86400";
+
+pub(crate) fn robots() -> HttpResponse {
+    let mut answer = HttpResponse::Ok();
+    answer.content_type("text/plain; charset=utf-8").insert_header((header::CACHE_CONTROL, A_DAY));
+    answer.body(ROBOTS)
+}
+
+pub(crate) fn favicon() -> HttpResponse {
+    let mut answer = HttpResponse::Ok();
+    answer.content_type(Asset::ICON.media_type).insert_header((header::CACHE_CONTROL, A_DAY));
+    answer.body(Asset::ICON.text)
+}

@@ -3,7 +3,7 @@
 use actix_web::HttpResponse;
 use devmason_domain::{BuildKey, Slug};
 use devmason_hypermedia::{ListLinks, Resource};
-use devmason_pages::{History, Room, Run, TestRow, Tests};
+use devmason_pages::{History, Room, Run, TestRow, Tests, counted};
 use devmason_repository::TestRun;
 
 use super::{LONGEST, pager};
@@ -38,7 +38,7 @@ pub(crate) async fn list(
         .collect();
     let field = |name| call.params.first(name).unwrap_or_default();
     let (status, text) = (field("status"), field("text"));
-    let pager = pager(call, &list, format!("{} tests in this build", build.tests.total));
+    let pager = pager(call, &list, format!("{} in this build", counted(build.tests.total, "test")));
     call.paged(&etag, &Tests { site, project, build, tests: rows, status, text, pager })
 }
 

@@ -3,7 +3,7 @@
 use actix_web::HttpResponse;
 use devmason_domain::{Slug, Tag};
 use devmason_hypermedia::{BuildsOf, Fields, TagSegment};
-use devmason_pages::{BuildFilter, Builds, Row, Tags};
+use devmason_pages::{BuildFilter, Builds, Row, Tags, counted, grouped};
 
 use super::pager;
 use crate::call::Call;
@@ -26,14 +26,20 @@ pub(crate) async fn builds(call: &Call<'_>, of: ListOf) -> Result<HttpResponse, 
         .filter_map(|(build, _)| Some(Row { project: page.projects.get(&build.project)?, build }))
         .collect();
     let about = if page.count.exact { "" } else { "at least " };
-    let text =
-        format!("page {} of {about}{}, {about}{} builds", pages.page, pages.num_pages, pages.count);
+    let text = format!(
+        "page {} of {about}{}, {about}{}",
+        grouped(pages.page),
+        grouped(pages.num_pages),
+        counted(pages.count, "build")
+    );
     let field = |name| call.params.first(name).unwrap_or_default();
     let filter = BuildFilter {
         state: field("state"),
         tag: field("tag"),
         host: field("host"),
         text: field("text"),
+        track: field("track"),
+        branch: field("branch"),
     };
     let view = Builds {
         site: call.site(),

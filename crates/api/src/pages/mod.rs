@@ -123,6 +123,8 @@ pub(crate) async fn find(
         | Operation::ReadUserObject(_)
         | Operation::ChangeSession
         | Operation::ReadAsset(_)
+        | Operation::ReadRobots
+        | Operation::ReadFavicon
         | Operation::ReadHealth
         | Operation::ReadReadiness
         | Operation::ReadMetrics

@@ -8,7 +8,7 @@ use devmason_domain::{Build, ClientRecord, Project, Slug, TagSet, TestStatus, fu
 use devmason_hypermedia::document::TrackPulse;
 use devmason_hypermedia::{ListLinks, Method, Subject};
 use devmason_pages::{
-    MainlineTrack, Pager, ProjectPage, ProjectParts, ProjectRow, Projects, STRIP, TestLine,
+    MainlineTrack, Pager, ProjectPage, ProjectParts, ProjectRow, Projects, STRIP, TestLine, counted,
 };
 use devmason_repository::{Listing, Repository, TestQuery};
 
@@ -67,8 +67,8 @@ pub(crate) async fn list(call: &Call<'_>) -> Result<HttpResponse, ApiError> {
     }
     let is_whole = !search.is_empty() || red_first;
     let text = match rows.len() {
-        found @ ..=FOUND_SHOWN => format!("{found} projects"),
-        found => format!("first {FOUND_SHOWN} of {found} projects"),
+        found @ ..=FOUND_SHOWN => counted(found, "project"),
+        found => format!("first {FOUND_SHOWN} of {}", counted(found, "project")),
     };
     rows.truncate(FOUND_SHOWN);
     let pager = if is_whole {

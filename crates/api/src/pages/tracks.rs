@@ -3,7 +3,7 @@
 use actix_web::HttpResponse;
 use devmason_domain::{Slug, TrackKey};
 use devmason_hypermedia::{Method, Subject};
-use devmason_pages::{GridPage, TrackPage, TrackTestsPage, TracksPage};
+use devmason_pages::{GridPage, TrackPage, TrackTestsPage, TracksPage, counted};
 
 use super::{LONGEST, pager};
 use crate::call::Call;
@@ -19,7 +19,7 @@ const GRID_TESTS: u64 = 30;
 pub(crate) async fn list(call: &Call<'_>, slug: &Slug) -> Result<HttpResponse, ApiError> {
     let of = tracks::selected(call, slug, LONGEST).await?;
     let pulses: Vec<_> = of.pulses.iter().map(tracks::pulse).collect();
-    let pager = pager(call, &of.list, format!("{} tracks", of.count));
+    let pager = pager(call, &of.list, counted(of.count, "track"));
     let given = |name| call.params.first(name).unwrap_or_default();
     let patterns = (given("branch"), given("variant"));
     call.shown(&TracksPage::new(call.site(), &of.project, &pulses, patterns, pager))
@@ -53,7 +53,7 @@ pub(crate) async fn tests(
         Found::New(found) => found,
     };
     let (document, list) = tracks::tests_of(call, &project, known, LONGEST).await?;
-    let pager = pager(call, &list, format!("{} tests", document.count));
+    let pager = pager(call, &list, counted(document.count, "test"));
     let given = |name| call.params.first(name).unwrap_or_default();
     let chosen = (given("text"), given("only"));
     let page = TrackTestsPage::new(call.site(), (&project, *key), &document.tests, chosen, pager);
@@ -73,7 +73,7 @@ pub(crate) async fn grid(
     let builds = call.params.number("builds", 30, LONGEST)?;
     let most = (CELLS / builds).clamp(1, LONGEST);
     let (document, list) = tracks::grid_of(call, &project, &known, most).await?;
-    let pager = pager(call, &list, format!("{} tests", document.count));
+    let pager = pager(call, &list, counted(document.count, "test"));
     let given = |name| call.params.first(name).unwrap_or_default();
     let chosen = (given("text"), given("only") == "all");
     call.paged(&etag, &GridPage::new(call.site(), (&project, *key), &document, chosen, pager))

@@ -105,23 +105,25 @@ fn what_is_wrong_with_a_project_is_said() {
 fn the_servers_own_names_and_malformed_ones_are_refused() {
     let server =
         Server::with(|settings| settings.public_url = Base::from_public_url("http://h/ci/x"));
-    for path in [
-        "/api",
-        "/builds",
-        "/static",
-        "/robots.txt",
-        "/favicon.ico",
-        "/a.b",
-        "/a%20b",
-        "/ci",
-        "/CI",
-    ] {
+    for path in ["/api", "/builds", "/static", "/a.b", "/a%20b", "/ci", "/CI"] {
         assert_eq!(server.put(path, r#"{"name":"x"}"#).status, 400, "{path}");
         assert_eq!(server.get(path).status, 404, "{path}");
     }
-    for path in ["/users", "/healthz", "/metrics", "/openapi.json", "/docs"] {
+    for path in
+        ["/users", "/healthz", "/metrics", "/openapi.json", "/docs", "/robots.txt", "/favicon.ico"]
+    {
         assert_eq!(server.put(path, r#"{"name":"x"}"#).status, 405, "{path}");
     }
+}
+
+#[test]
+fn search_engines_and_browsers_find_what_they_ask_every_server_for() {
+    let server = Server::new();
+    let robots = server.get("/robots.txt");
+    assert_eq!((robots.status, robots.header("content-type")), (200, "text/plain; charset=utf-8"));
+    assert!(robots.text().starts_with("User-agent: *\n"), "{}", robots.text());
+    let icon = server.get("/favicon.ico");
+    assert_eq!((icon.status, icon.header("content-type")), (200, "image/svg+xml"));
 }
 
 #[test]

@@ -14,7 +14,7 @@ use percent_encoding::NON_ALPHANUMERIC;
 use super::issues::day;
 use crate::Standing;
 use crate::site::Site;
-use crate::text::cut;
+use crate::text::{counted, cut, grouped};
 
 /// Maximum length of a message or a name, in characters, and number of items of a list on a page.
 pub(super) const TEXT: usize = 300;
@@ -133,7 +133,7 @@ impl<'a> Verdict<'a> {
         ];
         let told = classes.into_iter().filter(|(count, _)| *count > 0);
         let counted = told.map(|(count, class)| Count {
-            text: format!("{count} {class}"),
+            text: format!("{} {class}", grouped(count)),
             query: Some(format!("?class={class}{more}")),
         });
         let changes = [
@@ -146,8 +146,8 @@ impl<'a> Verdict<'a> {
             (counts.slower, "slower"),
         ];
         let changed = changes.into_iter().filter(|(count, _)| *count > 0);
-        let changed =
-            changed.map(|(count, word)| Count { text: format!("{count} {word}"), query: None });
+        let changed = changed
+            .map(|(count, word)| Count { text: format!("{} {word}", grouped(count)), query: None });
         let (text, standing) = match of.gate.verdict {
             "pass" => ("Gate passed", Standing::Success),
             "fail" => ("Gate failed", Standing::Failure),
@@ -213,7 +213,11 @@ fn lists<'a>(site: &Site<'_>, project: &Project, of: &'a Findings) -> Vec<Items<
             .map(|(kind, name)| (test(kind, name), Cow::Owned(cut(name, TEXT).into_owned())))
             .collect();
         let more = count.saturating_sub(names.len() as u64);
-        (!names.is_empty()).then(|| Items { title: format!("{count} {title}"), names, more })
+        (!names.is_empty()).then(|| Items {
+            title: format!("{} {title}", grouped(count)),
+            names,
+            more,
+        })
     };
     let fixed = of.fixed.iter().map(|item| (item.kind, item.name.as_str())).collect();
     let slower = of.slower.iter().map(|item| ("test", item.name.as_str())).collect();
@@ -388,10 +392,10 @@ pub(super) fn mark(site: &Site<'_>, project: &Project, fields: &[(&str, &str)]) 
     href + "#new"
 }
 
-/// `3 builds`, `at least 1000 builds`.
+/// `3 builds`, `at least 1,000 builds`.
 fn age(since: &SinceDocument) -> String {
     let at_least = if since.at_least { "at least " } else { "" };
-    format!("{at_least}{} builds", since.builds)
+    format!("{at_least}{}", counted(since.builds, "build"))
 }
 
 /// `flaky in 2 of 97 runs`.

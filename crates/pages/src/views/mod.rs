@@ -25,7 +25,7 @@ use serde_json::value::RawValue;
 
 use crate::Standing;
 use crate::site::{When, duration, micros_of};
-use crate::text::cut;
+use crate::text::{cut, grouped};
 
 pub use build::{BuildPage, BuildParts};
 pub use cases::{History, Run, TestRow, Tests};
@@ -128,7 +128,7 @@ fn counts(build: &Build) -> String {
         (tests.passed, "passed"),
     ];
     let told = counts.iter().filter(|(count, _)| *count > 0);
-    told.map(|(count, word)| format!("{count} {word}")).collect::<Vec<_>>().join(", ")
+    told.map(|(count, word)| format!("{} {word}", grouped(count))).collect::<Vec<_>>().join(", ")
 }
 
 /// How many of the finished builds succeeded, in words; empty if none is finished.

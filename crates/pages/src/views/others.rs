@@ -14,8 +14,8 @@ pub struct Tags<'a> {
     pub site: Site<'a>,
     /// The project.
     pub project: &'a Project,
-    /// Its tags.
-    pub tags: &'a [Tag],
+    /// Its tags, each with its number of builds.
+    pub tags: &'a [(Tag, u64)],
 }
 
 impl Tags<'_> {

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 
 use askama::Template;
-use devmason_domain::{Build, BuildKey, Issue, Project, Step, TestStatus, Track};
+use devmason_domain::{
+    Build, BuildKey, Issue, Project, Reporting, Step, TestStatus, Track, Triage,
+};
 use devmason_hypermedia::document::{Findings, InsightCounts, TrackPulse};
 use devmason_hypermedia::{BuildsOf, Resource};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -15,6 +17,7 @@ use super::{Page, Pager, Row, of_success, pass_rate, tracks, word_of};
 use crate::Standing;
 use crate::plot;
 use crate::site::{Site, When};
+use crate::text::counted;
 
 /// The contents of a strip of builds, in words.
 pub(crate) fn strip_label(builds: &[Build]) -> String {
@@ -60,8 +63,7 @@ struct Failing<'a> {
 impl Failing<'_> {
     fn told(&self) -> String {
         let at_least = if self.is_over { "" } else { "at least " };
-        let builds = if self.builds == 1 { "build" } else { "builds" };
-        format!("{at_least}{} {builds}", self.builds)
+        format!("{at_least}{}", counted(self.builds, "build"))
     }
     fn when(&self) -> When {
         When(self.since.started)
@@ -127,7 +129,7 @@ impl Page for Projects<'_> {
     }
     fn summary(&self) -> String {
         let red = self.rows.iter().filter(|row| row.standing() == Standing::Failure).count();
-        format!("{} projects, {red} failing", self.rows.len())
+        format!("{}, {red} failing", counted(self.rows.len(), "project"))
     }
     fn standing(&self) -> Standing {
         let any = |state| self.rows.iter().any(|row| row.standing() == state);
@@ -163,6 +165,8 @@ pub struct ProjectPage<'a> {
     /// The issues that end soon.
     ending: Vec<Ending<'a>>,
     may_change: bool,
+    /// What a variant consists of, one part a line.
+    variant_by: String,
 }
 
 /// A track of the mainline, with what its newest finished build says.
@@ -251,6 +255,32 @@ pub struct ProjectParts<'a> {
 }
 
 impl<'a> ProjectPage<'a> {
+    const REPORTING: [(Reporting, &'static str); 3] = [
+        (Reporting::Anyone, "anyone"),
+        (Reporting::Authenticated, "users"),
+        (Reporting::Owner, "the owner and administrators"),
+    ];
+    const TRIAGE: [(Triage, &'static str); 2] =
+        [(Triage::Owner, "the owner and administrators"), (Triage::Authenticated, "users")];
+
+    /// Who may post builds.
+    fn reporters(&self) -> &'static str {
+        let of_it = Self::REPORTING.iter().find(|(who, _)| *who == self.project.reporting);
+        of_it.map_or("", |(_, text)| text)
+    }
+
+    /// The badge as other pages show it, for copying.
+    fn badges(&self) -> [(&'static str, String); 3] {
+        let image = self.site.base.href(&self.of.badge());
+        let page = self.site.base.href(&Resource::Project(self.project.slug.clone()));
+        let slug = &self.project.slug;
+        [
+            ("Markdown", format!("[![{slug}]({image})]({page})")),
+            ("HTML", format!("<a href=\"{page}\"><img src=\"{image}\" alt=\"{slug}\"></a>")),
+            ("URL", image),
+        ]
+    }
+
     /// The page of a project.
     ///
     /// # Errors
@@ -284,6 +314,13 @@ impl<'a> ProjectPage<'a> {
                 })
                 .collect(),
             may_change: parts.may_change,
+            variant_by: project
+                .tracking
+                .variant_by
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join("\n"),
             of: BuildsOf::Project(project.slug.clone()),
             rows: builds.iter().take(NEWEST).map(|build| Row { project, build }).collect(),
             steps: Grid::of_steps(&site, project, shown, steps),
@@ -326,12 +363,23 @@ pub struct BuildFilter<'a> {
     pub host: &'a str,
     /// Text that the id contains.
     pub text: &'a str,
+    /// A track, by its key.
+    pub track: &'a str,
+    /// A branch.
+    pub branch: &'a str,
 }
 
-impl BuildFilter<'_> {
+impl<'a> BuildFilter<'a> {
+    /// The conditions that the form does not ask for.
+    fn unasked(&self) -> impl Iterator<Item = (&'static str, &'a str)> {
+        let all = [("track", self.track), ("branch", self.branch)];
+        all.into_iter().filter(|(_, value)| !value.is_empty())
+    }
     /// Whether the filter excludes anything.
     pub fn is_set(&self) -> bool {
-        [self.state, self.tag, self.host, self.text].iter().any(|word| !word.is_empty())
+        [self.state, self.tag, self.host, self.text, self.track, self.branch]
+            .iter()
+            .any(|word| !word.is_empty())
     }
 }
 
@@ -368,7 +416,7 @@ impl Page for Builds<'_> {
     }
     fn summary(&self) -> String {
         let failed = self.rows.iter().filter(|row| row.standing() == Standing::Failure).count();
-        format!("{} builds on this page, {failed} failed", self.rows.len())
+        format!("{} on this page, {failed} failed", counted(self.rows.len(), "build"))
     }
     fn standing(&self) -> Standing {
         let mut all = self.rows.iter().map(Row::standing);

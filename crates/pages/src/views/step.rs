@@ -7,6 +7,7 @@ use super::{Member, Page, members, of_success, rendered};
 use crate::Standing;
 use crate::output::{Part, lines};
 use crate::site::{Site, When, bytes, duration, micros_of};
+use crate::text::{counted, grouped};
 
 /// The room left for outputs.
 #[derive(Debug)]
@@ -86,10 +87,10 @@ pub fn step_html(
         let part = Part::tail(text, if left == 0 { 0 } else { TAIL.0 }, TAIL.1.min(left));
         let raw = site.output(&project.slug, build, nth, path);
         let more = (part.first > 1).then(|| format!("{raw}?format=html&to={}", part.first - 1));
-        let whole = format!("{} lines, {}", part.of, bytes(text.len()));
+        let whole = format!("{}, {}", counted(part.of, "line"), bytes(text.len()));
         let about = if part.first > 1 {
             let shown = (part.of + 1).saturating_sub(part.first);
-            format!("{whole}; last {shown} shown")
+            format!("{whole}; last {} shown", grouped(shown))
         } else {
             whole.clone()
         };

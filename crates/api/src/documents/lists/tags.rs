@@ -15,11 +15,11 @@ const DASHED: usize = 24;
 
 const NO_TAG: ApiError = ApiError::NotFound("tag not found in this project");
 
-/// The tags of a project's builds, with the ETag of the list.
+/// The tags of a project's builds, each with its number of builds, and the ETag of the list.
 pub(crate) async fn known_tags(
     call: &Call<'_>,
     slug: &Slug,
-) -> Result<Found<(String, Project, Vec<Tag>)>, ApiError> {
+) -> Result<Found<(String, Project, Vec<(Tag, u64)>)>, ApiError> {
     let project = call.project(slug).await?;
     let (id, version) = (project.id, project.version);
     let tally = call.ask(move |repository| repository.build_tally(&Scope::Project(id))).await?;
@@ -36,6 +36,7 @@ pub(crate) async fn tags(call: &Call<'_>, slug: &Slug) -> Result<HttpResponse, A
         Found::Ready(answer) => return Ok(answer),
         Found::New(known) => known,
     };
+    let tags: Vec<Tag> = tags.into_iter().map(|(tag, _)| tag).collect();
     let links = call.view().tag_list_links(&project, &tags);
     call.ok(&etag, &TagListDocument { tags: &tags, links })
 }

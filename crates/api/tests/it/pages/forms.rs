@@ -1,5 +1,7 @@
 //! Forms change what their user may change, and nothing else.
 
+use serde_json::json;
+
 use super::browser::{filled, token};
 use crate::*;
 
@@ -65,6 +67,75 @@ fn a_session_reads_and_its_forms_change_what_its_user_may() {
     let password = change("/users/ann", &fields);
     assert_eq!((password.status, password.header("location")), (303, "/api/v1/session"));
     assert_eq!(server.page("/pony", &cookie).status, 401);
+}
+
+#[test]
+fn a_projects_settings_are_a_form_that_says_what_they_are() {
+    let server = Server::new();
+    let ann = server.as_user("ann");
+    ann.send("PUT", "/pony", r#"{"name":"Pony","mainline":"devel","gate":"new:0"}"#);
+    let cookie = server.sign_in("ann");
+    let page = server.page("/pony", &cookie);
+    let text = page.text();
+    for shown in [
+        r#"name="mainline" maxlength="250" value="devel""#,
+        r#"name="gate" value="new:0""#,
+        "\ntags\nclient.job\nclient.arch</textarea>",
+        r#"<option value="anyone" selected>anyone"#,
+    ] {
+        assert!(text.contains(shown), "{shown}: {text}");
+    }
+    let token = token(&page);
+    let change = |fields: &[(&str, &str)]| {
+        let own = [("_token", token.as_str()), ("_method", "PUT"), ("name", "Pony")];
+        server.form("/pony", &cookie, &own.iter().chain(fields).copied().collect::<Vec<_>>())
+    };
+    let settings = || {
+        let project = ann.send("GET", "/pony", "").json();
+        ["reporting", "triage", "mainline", "variant_by", "gate"].map(|of| project[of].clone())
+    };
+    let saved = change(&[
+        ("reporting", "owner"),
+        ("triage", "authenticated"),
+        ("mainline", ""),
+        ("variant_by", "tags:os-*\r\n\r\n client.arch "),
+        ("gate", "new:2"),
+    ]);
+    assert_eq!((saved.status, saved.header("location")), (303, "/pony"));
+    let after = [
+        json!("owner"),
+        json!("authenticated"),
+        json!(null),
+        json!(["tags:os-*", "client.arch"]),
+        json!("new:2"),
+    ];
+    assert_eq!(settings(), after);
+    for (field, value) in [("variant_by", "colour"), ("gate", "new:many"), ("reporting", "all")] {
+        let refused = change(&[(field, value)]);
+        assert_eq!(refused.status, 400, "{field}");
+        assert!(refused.text().contains(field), "{field}: {}", refused.text());
+    }
+    assert_eq!(settings(), after);
+}
+
+#[test]
+fn a_badge_and_the_first_commands_are_there_to_copy_with_this_servers_address() {
+    let server =
+        Server::with(|settings| settings.public_url = Base::from_public_url("https://h/ci"));
+    let empty = server.page("/", "");
+    assert!(empty.text().contains("--server https://h/ci --create"), "{}", empty.text());
+    server.as_user("ann").send("PUT", "/pony", r#"{"name":"Pony","reporting":"owner"}"#);
+    let page = server.page("/pony", "");
+    for command in
+        ["devmason run --server https://h/ci -p pony -- ", "curl https://h/ci/pony/builds "]
+    {
+        assert!(page.text().contains(command), "{command}: {}", page.text());
+    }
+    assert!(page.text().contains("from the owner and administrators only"), "{}", page.text());
+    let copied = "[![pony](https://h/ci/pony/badge.svg)](https://h/ci/pony)";
+    assert!(page.text().contains(copied), "{}", page.text());
+    server.as_user("ann").send("POST", "/pony/builds", r#"{"success":true}"#);
+    assert!(!server.page("/pony", "").text().contains("Report the first build"));
 }
 
 #[test]

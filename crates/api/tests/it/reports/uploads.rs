@@ -215,7 +215,15 @@ fn several_files_come_in_one_archive_compressed_or_not() {
     }
     assert_eq!(post("zstd", b"nothing").status, 400);
     assert_eq!(post("br", &archive).status, 415);
-    assert_eq!(post("", &archive[..700]).status, 400);
+    assert_eq!(post("", &archive[..400]).status, 400);
+    // Cut inside the first member: the build is that member's failure.
+    let answer = post("", &archive[..700]);
+    assert_eq!(answer.status, 201, "{}", answer.text());
+    let build = server.get(answer.header("location")).json();
+    assert_eq!(
+        (&build["success"], names_of_steps(&build)),
+        (&false.into(), vec!["a/unit.xml".to_owned()])
+    );
     // Cut between two members: what is there is kept, but the build is no success.
     let second = archive.windows(6).rposition(|name| name == b"b/more").unwrap();
     let answer = post("", &archive[..second]);

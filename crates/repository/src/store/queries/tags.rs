@@ -14,13 +14,14 @@ use crate::store::fault::Outcome;
 use crate::store::schema::{build_count, sql};
 use crate::{Listed, Listing, Result, Tags, UsedTag};
 
-pub(super) fn list(conn: &mut Conn, project: ProjectId) -> Outcome<Vec<Tag>> {
-    let used: Vec<String> = Sql::<Text>::new(
-        "select tag from build_count where project_id = ? and tag <> '' group by tag having sum(builds) > 0 order by tag limit 10000",
+pub(super) fn list(conn: &mut Conn, project: ProjectId) -> Outcome<Vec<(Tag, u64)>> {
+    let used: Vec<(String, i64)> = Sql::<(Text, BigInt)>::new(
+        "select tag, cast(sum(builds) as bigint) from build_count where project_id = ? and tag <> '' \
+         group by tag having sum(builds) > 0 order by tag limit 10000",
     )
     .bind::<BigInt, _>(project.0)
     .load(conn)?;
-    used.iter().map(|tag| Ok(tag.parse()?)).collect()
+    used.iter().map(|(tag, builds)| Ok((tag.parse()?, builds.unsigned_abs()))).collect()
 }
 
 pub(super) fn known(conn: &mut Conn, project: ProjectId, asked: &[Tag]) -> Outcome<Vec<Tag>> {
@@ -110,7 +111,7 @@ pub(super) fn query(conn: &mut Conn, listing: &Listing) -> Outcome<Listed<UsedTa
 }
 
 impl Tags for Store {
-    fn tag_list(&self, project: ProjectId) -> Result<Vec<Tag>> {
+    fn tag_list(&self, project: ProjectId) -> Result<Vec<(Tag, u64)>> {
         self.read(|conn| list(conn, project))
     }
     fn tag_known(&self, project: ProjectId, tags: &[Tag]) -> Result<Vec<Tag>> {
