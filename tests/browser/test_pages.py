@@ -331,11 +331,11 @@ class SigningIn(Case):
         self.assertEqual(violations(self.driver), [])
         self.one("#name").clear()
         self.one("#name").send_keys("Our okapi")
-        self.follow("form.row[method=post] button")
+        self.follow("form:has(#gate) button")
         self.assertEqual(self.one("h1").text, "Our okapi")
         for typed, then in [("nothing", "/okapi"), ("okapi", "/")]:
             self.open("/okapi")
-            self.one("details summary").click()
+            self.one("details:has(#confirm) summary").click()
             self.one("#confirm").send_keys(typed)
             self.follow("button.danger")
             self.assertEqual(self.driver.current_url, self.server.url + then)
