@@ -120,7 +120,14 @@ impl File {
         let mut any = false;
         for part in files {
             let start = Instant::now();
-            if let Some(problem) = &part.broken {
+            let seen = Seen::of(&part.body);
+            let format = match &seen {
+                Seen::Format(format) => Some(*format),
+                Seen::Foreign(_) | Seen::Nothing => None,
+            };
+            if let Some(problem) = &part.broken
+                && (format.is_none() || part.body.is_empty())
+            {
                 self.kind = Kind::Broken;
                 any = true;
                 let text = format!("cannot read the file: {problem}");
@@ -129,11 +136,6 @@ impl File {
                 self.receipts.push(receipt);
                 continue;
             }
-            let seen = Seen::of(&part.body);
-            let format = match &seen {
-                Seen::Format(format) => Some(*format),
-                Seen::Foreign(_) | Seen::Nothing => None,
-            };
             let mut receipt = build::receipt(part.name.as_deref(), &part.body, format, false);
             if part.files > 1 {
                 receipt.files = Some(part.files as u64);
@@ -150,6 +152,10 @@ impl File {
                         self.kind = Kind::Broken;
                         let text = format!("cannot parse the file: {error}");
                         read.against(Reason { cause: Cause::Cut, line: error.line, text });
+                    }
+                    if let Some(problem) = &part.broken {
+                        let text = format!("cannot read the file to its end: {problem}");
+                        read.against(Reason { cause: Cause::Cut, line: None, text });
                     }
                     self.has_time |= read.suites.iter().any(|suite| suite.started.is_some())
                         || read.cases.iter().any(|case| case.started.is_some());

@@ -76,13 +76,23 @@ fn a_check_says_what_the_receipt_will_and_sends_nothing() {
     write("a.xml", &JUNIT.replace("tests=\"2\"", "tests=\"3\""));
     write("cut.xml", "<testsuite name='s'><testcase name='a'/>\n<testc");
     write("notes.txt", "hello");
+    let mut archive = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_ustar();
+    let inside = "<testsuite name='s'><testcase name='a'/><testcase name='b'/></testsuite>";
+    header.set_size(inside.len() as u64);
+    archive.append_data(&mut header, "in.xml", inside.as_bytes()).unwrap();
+    // After the header of 512 bytes, up to the second case.
+    let archive = archive.into_inner().unwrap();
+    std::fs::write(home.path().join("cut.tar"), &archive[..512 + 45]).unwrap();
 
-    let checked = home.run(at, &["report", "--check", "a.xml", "results", "cut.xml"]);
+    let checked = home.run(at, &["report", "--check", "a.xml", "results", "cut.xml", "cut.tar"]);
     let text = out(&checked);
     for line in [
         "a.xml: junit, 1 passed, 1 failed\n  odd: line 1: the suite",
         "results: allure, 1 passed, 1 failed\n  dropped: 1 other files, such as attachments",
         "cut.xml: junit, 1 passed\n  verdict: line 2: the file is truncated",
+        "cut.tar/in.xml: junit, 1 passed\n  verdict: line 1: the file is truncated",
+        "verdict: cannot read the file to its end: the tar archive is truncated",
     ] {
         assert!(text.contains(line), "{line}: {text}");
     }
