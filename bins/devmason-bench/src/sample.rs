@@ -3,7 +3,7 @@
 
 use anyhow::Result;
 use devmason_domain::{
-    BuildId, ClientRecord, JsonObject, Outcome, ProjectId, Report, Step, Tag, Timestamp,
+    BuildId, ClientRecord, JsonObject, Outcome, ProjectId, Report, Step, StepLog, Tag, Timestamp,
     VariantPart,
 };
 use devmason_repository::{Actor, NewBuild};
@@ -92,6 +92,7 @@ pub(crate) fn build(
             errout: String::new(),
             extras: JsonObject::default(),
             bad_cases: Some(0),
+            log: StepLog::Absent,
         })
     };
     Ok(NewBuild {

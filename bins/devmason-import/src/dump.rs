@@ -4,8 +4,8 @@
 
 use anyhow::{Context, Result};
 use devmason_domain::{
-    BuildId, JsonObject, Outcome, Step, StepName, TestDetails, TestFailure, TestResult, TestStatus,
-    Timestamp, Tracking, Triage, VariantPart,
+    BuildId, JsonObject, Outcome, Step, StepLog, StepName, TestDetails, TestFailure, TestResult,
+    TestStatus, Timestamp, Tracking, Triage, VariantPart,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -234,7 +234,8 @@ impl StepLine {
     pub(crate) fn new(step: &Step) -> Result<Self> {
         Ok(Self {
             name: step.name.to_string(),
-            success: step.success,
+            // A step that runs ends with the dump: nobody can append to its log in another store.
+            success: step.success && !step.is_running(),
             started: step.started.into(),
             finished: step.finished.into(),
             output: step.output.clone(),
@@ -254,6 +255,7 @@ impl StepLine {
             errout: self.errout,
             extras: object(&self.extras),
             bad_cases: self.bad_cases,
+            log: StepLog::Absent,
         })
     }
 }

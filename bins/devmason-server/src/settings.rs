@@ -94,6 +94,10 @@ pub(crate) struct Layer {
     #[arg(long, env = "DEVMASON_MAX_CASES", value_name = "N")]
     max_cases: Option<usize>,
 
+    /// Maximum size of the log of a step, in bytes; of a longer one, the middle is dropped [default: 268435456]
+    #[arg(long, env = "DEVMASON_MAX_LOG_BYTES", value_name = "BYTES")]
+    max_log_bytes: Option<usize>,
+
     /// Maximum number of connections [default: 4096, or fewer if the limit on open files requires it]
     #[arg(long, env = "DEVMASON_MAX_CONNECTIONS", value_name = "N")]
     max_connections: Option<usize>,
@@ -173,6 +177,7 @@ impl Layer {
             max_body_bytes: self.max_body_bytes.or(below.max_body_bytes),
             max_memory_bytes: self.max_memory_bytes.or(below.max_memory_bytes),
             max_cases: self.max_cases.or(below.max_cases),
+            max_log_bytes: self.max_log_bytes.or(below.max_log_bytes),
             max_connections: self.max_connections.or(below.max_connections),
             max_connections_per_address: self
                 .max_connections_per_address
@@ -250,6 +255,7 @@ impl Settings {
         for (name, number) in [
             ("max_memory_bytes", layer.max_memory_bytes),
             ("max_cases", layer.max_cases),
+            ("max_log_bytes", layer.max_log_bytes),
             ("max_connections", layer.max_connections),
             ("max_connections_per_address", layer.max_connections_per_address),
             ("max_watchers", layer.max_watchers),
@@ -294,6 +300,9 @@ impl Settings {
                 max_body_bytes: layer.max_body_bytes.unwrap_or(defaults.max_body_bytes),
                 max_memory_bytes: layer.max_memory_bytes.unwrap_or(defaults.max_memory_bytes),
                 max_cases: layer.max_cases.unwrap_or(defaults.max_cases),
+                max_log_bytes: layer
+                    .max_log_bytes
+                    .map_or(defaults.max_log_bytes, |bytes| bytes as u64),
                 connections: Bound {
                     all: layer.max_connections.unwrap_or(defaults.connections.all),
                     of_address: layer

@@ -335,8 +335,8 @@ pub(crate) struct Patience {
     /// Seconds to wait at the end for the server to accept the remaining reports
     #[arg(long, env = "DEVMASON_WAIT", default_value_t = 5)]
     wait: u64,
-    /// Interval in seconds at which output is sent while a command runs
-    #[arg(long, env = "DEVMASON_INTERVAL", default_value_t = 10)]
+    /// Minimum interval in seconds between two parts of the output that are sent while a command runs
+    #[arg(long, env = "DEVMASON_INTERVAL", default_value_t = 1)]
     interval: u64,
 }
 

@@ -143,6 +143,8 @@ fn together(settings: &Settings, about: &About, files: &[File]) -> Result<Entry,
         }
     };
     Ok(Entry {
+        opens: None,
+        piece: None,
         method: "PUT".to_owned(),
         target: format!("{}?{}", about.build, query.join("&")),
         key: None,

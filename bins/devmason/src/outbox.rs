@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use crate::Problem;
 use crate::settings::Settings;
 use memory::Shared;
-pub(crate) use requests::{build, end, file, step};
+pub(crate) use requests::{build, end, end_step, file, open_step, piece, step};
 pub(crate) use sender::Outcome;
 use sender::Sender;
 
@@ -169,13 +169,9 @@ impl Outbox {
 
     /// Waits until it is done, or until the server has accepted nothing for the maximum waiting time.
     fn wait_for(&self, mut is_done: impl FnMut() -> bool) {
-        let left = || {
-            let spooled = self.session.as_ref().map_or(0, |session| session.waiting() as usize);
-            spooled + self.shared.memory().entries.len()
-        };
         let (mut last, mut since) = (usize::MAX, Instant::now());
         while !is_done() {
-            let now = left();
+            let now = self.waiting();
             if now < last {
                 (last, since) = (now, Instant::now());
             }
@@ -190,6 +186,12 @@ impl Outbox {
             self.shared.more.notify_one();
             std::thread::sleep(ROOM_INTERVAL);
         }
+    }
+
+    /// The number of requests that wait to be sent.
+    pub(crate) fn waiting(&self) -> usize {
+        let spooled = self.session.as_ref().map_or(0, |session| session.waiting() as usize);
+        spooled + self.shared.memory().entries.len()
     }
 
     /// Marks a step as begun, with its end to follow.

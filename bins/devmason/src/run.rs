@@ -1,5 +1,6 @@
 //! `devmason run`: runs a command as a build, or as a step of one.
 
+use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Read, Write};
 use std::os::unix::process::ExitStatusExt;
@@ -20,15 +21,24 @@ use signal_hook::iterator::exfiltrator::WithOrigin;
 use crate::outbox::{self, Outbox};
 use crate::{Problem, say};
 
-/// Flush a part once this much output has accumulated, in bytes.
-const PART_BYTES: usize = 1 << 20;
+/// Send what was written at once if it is this much, in bytes.
+const PIECE_BYTES: usize = 1 << 20;
 
-/// The maximum size of each output in a part, in bytes: escaped as JSON, both grow up to sixfold
-/// and stay below the server's limit on bodies.
-const MOST_OF_PART: usize = 2 << 20;
+/// The maximum size of a piece, in bytes: escaped as JSON, it grows up to sixfold and stays below the
+/// server's limit on bodies.
+const MOST_OF_PIECE: usize = 2 << 20;
 
 /// When this many bytes are waiting, the command's output is blocked.
 const MOST_WRITTEN: usize = 8 << 20;
+
+/// With this many requests waiting to be sent, the server is slow, and pieces become rarer.
+const BUSY: usize = 3;
+
+/// The longest time between two pieces of a command that writes, however slow the server is.
+const RARELY: Duration = Duration::from_secs(10);
+
+/// Entries of one stream that follow each other within this many milliseconds are one.
+const BURST: u64 = 20;
 
 /// How long to wait for output of processes that the command left running.
 const LAST_OUTPUT: Duration = Duration::from_secs(2);
@@ -47,6 +57,8 @@ pub(crate) struct Done {
 
 /// An event while a command runs.
 enum Event {
+    /// Something was written, and nothing waited to be sent.
+    First,
     /// Much output has accumulated.
     Much,
     /// One of its outputs ended.
@@ -55,36 +67,84 @@ enum Event {
     Exited(io::Result<ExitStatus>),
 }
 
-/// Output not yet sent: standard output and standard error.
+/// The names of the streams: standard output and standard error.
+const STREAMS: [&str; 2] = ["out", "err"];
+
+/// A text that was written at once: milliseconds since the start, which stream, and its bytes.
+struct Said {
+    millis: u64,
+    which: usize,
+    bytes: Vec<u8>,
+}
+
+/// Output not yet sent.
 #[derive(Default)]
 struct Written {
-    outputs: [Vec<u8>; 2],
+    said: VecDeque<Said>,
+    /// The bytes in it.
+    bytes: usize,
+    /// The beginning of a character of each stream.
+    partial: [Vec<u8>; 2],
     /// No more output is accepted.
     is_closed: bool,
 }
 
 impl Written {
-    /// Takes complete characters; a partial one stays, unless it is the last.
-    fn take(&mut self, is_last: bool) -> [String; 2] {
-        self.outputs.each_mut().map(|bytes| {
-            let first = bytes.get(..MOST_OF_PART).unwrap_or(bytes);
-            let is_cut = first.len() < bytes.len();
-            let end = if is_last && !is_cut { bytes.len() } else { whole_characters(first) };
-            let rest = bytes.split_off(end);
-            let taken = std::mem::replace(bytes, rest);
-            String::from_utf8(taken)
-                .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
-        })
+    /// Adds what was read. A character that is not whole waits for its rest.
+    fn add(&mut self, millis: u64, which: usize, piece: &[u8]) {
+        let Some(partial) = self.partial.get_mut(which) else { return };
+        let mut bytes = std::mem::take(partial);
+        bytes.extend_from_slice(piece);
+        *partial = bytes.split_off(whole_characters(&bytes));
+        self.push(millis, which, bytes);
     }
 
-    fn longest(&self) -> usize {
-        self.outputs.iter().map(Vec::len).max().unwrap_or(0)
+    fn push(&mut self, millis: u64, which: usize, bytes: Vec<u8>) {
+        if bytes.is_empty() {
+            return;
+        }
+        self.bytes += bytes.len();
+        match self.said.back_mut() {
+            Some(last)
+                if last.which == which
+                    && millis.saturating_sub(last.millis) <= BURST
+                    && last.bytes.len() < PIECE_BYTES =>
+            {
+                last.bytes.extend_from_slice(&bytes);
+            }
+            _ => self.said.push_back(Said { millis, which, bytes }),
+        }
+    }
+
+    /// Nothing more comes: what is left of characters is no text.
+    fn close(&mut self, millis: u64) {
+        self.is_closed = true;
+        for which in 0..STREAMS.len() {
+            let rest = self.partial.get_mut(which).map(std::mem::take).unwrap_or_default();
+            self.push(millis, which, rest);
+        }
+    }
+
+    /// Takes as much as fits into a piece.
+    fn take(&mut self) -> Vec<(u64, &'static str, String)> {
+        let (mut piece, mut bytes) = (Vec::new(), 0);
+        while let Some(said) = self.said.pop_front() {
+            if bytes > 0 && bytes + said.bytes.len() > MOST_OF_PIECE {
+                self.said.push_front(said);
+                break;
+            }
+            bytes += said.bytes.len();
+            self.bytes -= said.bytes.len();
+            let text = String::from_utf8_lossy(&said.bytes).into_owned();
+            piece.push((said.millis, STREAMS.get(said.which).copied().unwrap_or("out"), text));
+        }
+        piece
     }
 }
 
 /// State shared by the reading threads and the reporting one.
-#[derive(Default)]
 struct Shared {
+    begun: Instant,
     written: Mutex<Written>,
     /// Notifies that output was taken.
     room: Condvar,
@@ -95,6 +155,21 @@ struct Shared {
 }
 
 impl Shared {
+    fn new() -> Self {
+        Self {
+            begun: Instant::now(),
+            written: Mutex::default(),
+            room: Condvar::new(),
+            passing: AtomicUsize::new(0),
+            since_end: AtomicUsize::new(0),
+        }
+    }
+
+    /// Milliseconds since the start of the step.
+    fn millis(&self) -> u64 {
+        u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
     /// Whether output of the command itself may still be in a pipe, which has a limited capacity.
     fn is_passing_on(&self) -> bool {
         self.passing.load(Ordering::SeqCst) > 0 && self.since_end.load(Ordering::SeqCst) < PIPE
@@ -133,8 +208,42 @@ pub(crate) fn name_of(command: &[OsString], is_whole: bool) -> String {
     if name.is_empty() { "command".to_owned() } else { name }
 }
 
-/// Runs a command. Its output is passed on immediately and sent in parts while it runs; the last
-/// part has the result. Only the command's own outcome counts: reporting errors do not change it.
+/// Sends what a running step writes.
+struct Log<'a> {
+    outbox: &'a mut Outbox,
+    build: &'a str,
+    /// The step's name in requests.
+    step: String,
+    offset: u64,
+    sent: Instant,
+    interval: Duration,
+}
+
+impl Log<'_> {
+    /// Sends what was written, if anything was.
+    fn send(&mut self, shared: &Shared) -> Result<(), Problem> {
+        let piece = shared.written().take();
+        shared.room.notify_all();
+        if piece.is_empty() {
+            return Ok(());
+        }
+        let entry = outbox::piece(self.build, &self.step, self.offset, &piece)?;
+        self.offset += piece.iter().map(|(_, _, text)| text.len() as u64).sum::<u64>();
+        self.outbox.push(entry);
+        self.sent = Instant::now();
+        Ok(())
+    }
+
+    /// Whether it is time for the next piece. While the server is slow, it gets fewer and larger ones.
+    fn is_due(&self) -> bool {
+        let least =
+            if self.outbox.waiting() > BUSY { self.interval.max(RARELY) } else { self.interval };
+        self.sent.elapsed() >= least
+    }
+}
+
+/// Runs a command as one step. Its output is passed on immediately and sent while it runs. Only the
+/// command's own outcome counts: reporting errors do not change it.
 pub(crate) fn run(
     outbox: &mut Outbox,
     build: &str,
@@ -146,15 +255,6 @@ pub(crate) fn run(
         return Err(Problem::usage("no command given; put it after --"));
     };
     let started = Timestamp::now();
-    let step = |output: [String; 2], success, extras: Value| Step {
-        success,
-        started: Some(started),
-        finished: Some(Timestamp::now()),
-        extras: extras.as_object().cloned().unwrap_or_default(),
-        output: output.first().cloned().unwrap_or_default(),
-        errout: output.get(1).cloned().unwrap_or_default(),
-        ..Step::default()
-    };
     // Before the command starts, so that no signal is missed.
     let signals = SignalsInfo::<WithOrigin>::new(not_ignored());
     let has_ended = Arc::new(AtomicBool::new(false));
@@ -170,15 +270,27 @@ pub(crate) fn run(
             say(&problem);
             // Like a shell: not found, or not executable.
             let code = if error.kind() == io::ErrorKind::NotFound { 127 } else { 126 };
-            let failed = step([String::new(), problem], false, json!({ "exit_code": code }));
-            outbox.push(outbox::step(build, &Step { name: name.to_owned(), ..failed })?);
+            let step = Step {
+                name: name.to_owned(),
+                started: Some(started),
+                finished: Some(Timestamp::now()),
+                errout: problem,
+                extras: json!({ "exit_code": code }).as_object().cloned().unwrap_or_default(),
+                ..Step::default()
+            };
+            outbox.push(outbox::step(build, &step)?);
             return Ok(Done { code });
         }
     };
     if let Ok(signals) = signals {
         forward(signals, child.id(), has_ended.clone());
     }
-    let shared = Arc::<Shared>::default();
+    let step = uuid::Uuid::new_v4().to_string();
+    let opening = json!({
+        "name": name, "state": "running", "started": started.to_rfc3339_utc(),
+    });
+    outbox.push(outbox::open_step(build, &step, &opening)?);
+    let shared = Arc::new(Shared::new());
     let (sender, events) = mpsc::channel();
     pass_on(&mut child, &shared, &sender, &has_ended);
     thread::spawn(move || {
@@ -187,22 +299,10 @@ pub(crate) fn run(
         let _ = sender.send(Event::Exited(status));
     });
 
-    // Takes a part of the output if there is enough.
-    let take = |least: usize| {
-        let mut written = shared.written();
-        let taken = (written.longest() >= least).then(|| written.take(false));
-        shared.room.notify_all();
-        taken
-    };
-    let mut parts = 0u32;
-    let mut push_part = |outbox: &mut Outbox, output| {
-        parts += 1;
-        let of_part = step(output, true, json!({ "part": parts }));
-        let name = format!("{name} (part {parts})");
-        outbox.push(outbox::step(build, &Step { name, ..of_part })?);
-        Ok::<_, Problem>(parts)
-    };
-    let (mut part, mut open, mut exited) = (0, 2, None);
+    // The first piece is sent at once.
+    let sent = Instant::now().checked_sub(interval).unwrap_or_else(Instant::now);
+    let mut log = Log { outbox, build, step, offset: 0, sent, interval };
+    let (mut open, mut exited) = (2, None);
     let mut next = Instant::now() + interval;
     loop {
         let wait = next.saturating_duration_since(Instant::now());
@@ -217,16 +317,14 @@ pub(crate) fn run(
             Err(RecvTimeoutError::Timeout) if exited.is_some() && shared.is_passing_on() => {
                 next = Instant::now() + LAST_OUTPUT;
             }
-            Ok(Event::Much) => {
-                if let Some(output) = take(PART_BYTES) {
-                    part = push_part(outbox, output)?;
-                }
-            }
+            Ok(Event::Much) => log.send(&shared)?,
+            Ok(Event::First) if log.is_due() => log.send(&shared)?,
+            Ok(Event::First) => {}
             Err(RecvTimeoutError::Timeout) if exited.is_none() => {
-                next = Instant::now() + interval;
-                if let Some(output) = take(1) {
-                    part = push_part(outbox, output)?;
+                if log.is_due() {
+                    log.send(&shared)?;
                 }
+                next = Instant::now() + interval;
             }
             Err(_) => break,
         }
@@ -236,20 +334,18 @@ pub(crate) fn run(
         }
     }
     // Processes that the command left running may write more; it is not part of this step.
-    shared.written().is_closed = true;
-    while let Some(output) = take(MOST_OF_PART + 1) {
-        part = push_part(outbox, output)?;
+    shared.written().close(shared.millis());
+    while shared.written().bytes > 0 {
+        log.send(&shared)?;
     }
     let status = exited.and_then(Result::ok);
     let (code, how) = outcome(status);
-    let mut extras = how;
-    if part > 0
-        && let Some(extras) = extras.as_object_mut()
-    {
-        extras.insert("part".to_owned(), json!(part + 1));
+    let mut end = json!({ "success": code == 0, "finished": Timestamp::now().to_rfc3339_utc() });
+    if let (Some(end), Value::Object(how)) = (end.as_object_mut(), how) {
+        end.extend(how);
     }
-    let last = step(shared.written().take(true), code == 0, extras);
-    outbox.push(outbox::step(build, &Step { name: name.to_owned(), ..last })?);
+    let end = outbox::end_step(build, &log.step, &end)?;
+    outbox.push(end);
     Ok(Done { code })
 }
 
@@ -288,18 +384,17 @@ fn pass_on(
                         shared.since_end.fetch_add(count, Ordering::SeqCst);
                     }
                     let mut written = shared.written();
-                    let is_closed = written.is_closed;
-                    let bytes = written.outputs.get_mut(which).filter(|_| !is_closed);
-                    let length = bytes.map_or(0, |bytes| {
-                        bytes.extend_from_slice(piece);
-                        bytes.len()
-                    });
-                    if length >= PART_BYTES {
-                        let _ = sender.send(Event::Much);
+                    let before = written.bytes;
+                    if !written.is_closed {
+                        written.add(shared.millis(), which, piece);
                     }
-                    let is_full = |written: &mut Written| {
-                        !written.is_closed && written.longest() >= MOST_WRITTEN
-                    };
+                    if written.bytes >= PIECE_BYTES {
+                        let _ = sender.send(Event::Much);
+                    } else if before == 0 {
+                        let _ = sender.send(Event::First);
+                    }
+                    let is_full =
+                        |written: &mut Written| !written.is_closed && written.bytes >= MOST_WRITTEN;
                     drop(shared.room.wait_while(written, is_full));
                     // The consumer may have closed it; the build continues.
                     shared.passing.fetch_add(1, Ordering::SeqCst);
@@ -384,10 +479,20 @@ mod tests {
         ] {
             assert_eq!(whole_characters(bytes), end, "{bytes:?}");
         }
-        let outputs = [b"a\xc3".to_vec(), b"b".to_vec()];
-        let mut written = Written { outputs, is_closed: false };
-        assert_eq!(written.take(false), ["a", "b"]);
-        assert_eq!(written.take(true), ["\u{fffd}", ""]);
+        let mut written = Written::default();
+        written.add(1, 0, b"a\xc3");
+        written.add(2, 1, b"b");
+        written.add(50, 0, b"\xbc\xc3");
+        let texts = |piece: Vec<(u64, &'static str, String)>| -> Vec<_> {
+            piece
+                .into_iter()
+                .map(|(millis, stream, text)| format!("{millis} {stream} {text}"))
+                .collect()
+        };
+        assert_eq!(texts(written.take()), ["1 out a", "2 err b", "50 out ü"]);
+        written.close(60);
+        assert_eq!(texts(written.take()), ["60 out \u{fffd}"]);
+        assert_eq!(written.bytes, 0);
     }
 
     #[test]

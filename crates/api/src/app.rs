@@ -10,6 +10,7 @@ use crate::budget::Budget;
 use crate::cache::Cache;
 use crate::connection::{Connections, Counts};
 use crate::live::Live;
+use crate::logs::Logs;
 use crate::metrics::Metrics;
 use crate::recorder::Recorder;
 use crate::settings::Settings;
@@ -38,6 +39,8 @@ pub(crate) struct App {
     pub(crate) watchers: Arc<Counts>,
     /// The running builds that are being watched.
     pub(crate) live: Live,
+    /// The logs that are being followed.
+    pub(crate) logs: Logs,
     /// The server's listening address, for requests that don't name a host.
     pub(crate) address: SocketAddr,
 }
@@ -68,6 +71,7 @@ impl App {
             connections,
             watchers,
             live: Live::new(),
+            logs: Logs::default(),
             address,
         }
     }

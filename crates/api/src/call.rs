@@ -8,7 +8,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName};
 use actix_web::web::{self, Bytes};
 use devmason_domain::{Account, Digest, Project, Slug, Username, Viewer};
-use devmason_hypermedia::{Base, Resource, View, document};
+use devmason_hypermedia::{Base, DocumentError, Resource, View, document};
 use devmason_repository::{Claim, Claimed, Repository};
 use serde::de::DeserializeOwned;
 
@@ -101,6 +101,18 @@ impl Call<'_> {
     pub(crate) async fn document<T: DeserializeOwned + Send + 'static>(
         &self,
     ) -> Result<T, ApiError> {
+        self.parsed(document::parse).await
+    }
+
+    /// The list in the body, like [`Self::document`].
+    pub(crate) async fn list<T: DeserializeOwned + Send + 'static>(&self) -> Result<T, ApiError> {
+        self.parsed(document::parse_list).await
+    }
+
+    async fn parsed<T: Send + 'static>(
+        &self,
+        parse: fn(&[u8]) -> Result<T, DocumentError>,
+    ) -> Result<T, ApiError> {
         let body = self.body().await?;
         let content_type = self.header(header::CONTENT_TYPE).unwrap_or_default();
         let media_type = content_type.split(';').next().unwrap_or_default().trim();
@@ -109,14 +121,14 @@ impl Call<'_> {
             return Err(ApiError::UnsupportedType);
         }
         if body.len() <= SMALL {
-            return Ok(document::parse(body)?);
+            return Ok(parse(body)?);
         }
         let turn = self.body.turn(self.app, body.len()).await?;
         let (body, hold) = (body.clone(), self.body.hold.clone());
         self.off_the_workers(move || {
             let _turn = turn;
             hold.draw_blocking(Lane::Work, document_becomes(&body))?;
-            Ok(document::parse(&body)?)
+            Ok(parse(&body)?)
         })
         .await
     }

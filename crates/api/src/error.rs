@@ -16,6 +16,12 @@ pub(crate) enum ApiError {
     NotFound(&'static str),
     /// A name in the path of a PUT is malformed.
     BadPath(String),
+    /// A piece does not fit at the end of its log, which has so many bytes.
+    LogElsewhere(u64, &'static str),
+    /// The step has ended.
+    StepEnded,
+    /// The log has no such bytes; it has so many.
+    NoSuchBytes(u64),
     /// The document in the body was refused.
     Document(DocumentError),
     /// `where`, `query`, `sort` or `embed` was refused.
@@ -190,6 +196,13 @@ impl ApiError {
             }
             Self::MethodNotAllowed(_) => {
                 plain(S::METHOD_NOT_ALLOWED, "this resource does not support this method")
+            }
+            Self::LogElsewhere(end, problem) => {
+                (S::CONFLICT, (*problem).to_owned(), json!({"upload_offset": end}))
+            }
+            Self::StepEnded => plain(S::GONE, "the step has ended; its log is complete"),
+            Self::NoSuchBytes(length) => {
+                plain(S::RANGE_NOT_SATISFIABLE, &format!("the log has {length} bytes"))
             }
             Self::NotInProgress => plain(S::GONE, "the build is already finished"),
             Self::Conflict(what) => plain(S::CONFLICT, what),

@@ -16,6 +16,7 @@ mod forwarded;
 mod http2;
 mod insight;
 mod live;
+mod logs;
 mod looks;
 mod metrics;
 mod negotiate;
@@ -76,6 +77,7 @@ pub async fn serve(
     shutdown.await;
     // Clients watching a build would not disconnect by themselves.
     app.live.close();
+    app.logs.close();
     handle.stop(true).await;
     upkeep.abort();
     server.await.map_err(std::io::Error::other)?

@@ -5,11 +5,13 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use devmason_domain::{Build, BuildId, Project, ProjectId, State};
+use devmason_domain::{Build, BuildId, Project, ProjectId, State, StepLog};
 use devmason_hypermedia::Base;
 use devmason_pages::{Room, Site};
 use tokio::sync::watch;
 
+use crate::documents::logs::{self, Wanted, window};
+use crate::documents::steps::place;
 use crate::error::ApiError;
 use crate::store::Store;
 
@@ -26,6 +28,9 @@ const BEFORE: u32 = 20;
 
 /// Maximum size of a step's outputs shown, in bytes.
 const OUTPUT: usize = 64 << 10;
+
+/// How much is shown of a log.
+const TAIL: logs::Room = logs::Room { lines: 1000, bytes: OUTPUT as u64 };
 
 /// The parts of a build that can be shown.
 #[derive(Clone, Default)]
@@ -173,16 +178,16 @@ async fn pieces(
         let mut pieces: Vec<Arc<str>> = Vec::new();
         for nth in from..build.steps {
             // A missing step, and those after it, come later.
-            let Some(step) = repository.step_one(&build, nth)? else { break };
-            let (mut room, place) = (Room::new(OUTPUT), nth as usize);
-            let html = devmason_pages::step_html(
-                &site,
-                &project,
-                &build,
-                (place, &step),
-                false,
-                &mut room,
-            );
+            let Some(step) = repository.step_head(&build, nth)? else { break };
+            let (mut room, at) = (Room::new(OUTPUT), (nth as usize, &step));
+            let html = if step.log == StepLog::Absent {
+                devmason_pages::step_html(&site, &project, &build, at, false, &mut room)
+            } else {
+                let place = place(&build, nth);
+                let shown = window(repository, place, &step, None, Wanted::Tail, TAIL)?;
+                let (log, is_open) = ((&shown, None), step.is_running());
+                devmason_pages::log_step_html(&site, &project, &build, at, is_open, log, &mut room)
+            };
             pieces.push(html.unwrap_or_default().into());
         }
         Ok(pieces)

@@ -6,8 +6,8 @@ use devmason_hypermedia::{BuildsOf, Collection, Operation, Stream};
 use crate::call::Call;
 use crate::documents::lists::ListOf;
 use crate::documents::{
-    builds, cases, feeds, insight, issues, lists, outputs, progress, projects, receipts, revisions,
-    service, signatures, tracks, users,
+    builds, cases, feeds, insight, issues, lists, log_search, logs, outputs, progress, projects,
+    receipts, revisions, service, signatures, steps, tracks, users,
 };
 use crate::error::ApiError;
 use crate::negotiate::Format;
@@ -47,6 +47,15 @@ pub(crate) async fn handle(
         Operation::ReadProgress(project, build) => progress::get(call, project, build).await,
         Operation::PostStep(project, build) => progress::post(call, project, build).await,
         Operation::CloseBuild(project, build) => progress::delete(call, project, build).await,
+        Operation::ReadStep(project, build, step) => steps::get(call, project, build, *step).await,
+        Operation::EndStep(project, build, step) => steps::put(call, project, build, *step).await,
+        Operation::ReadStepLog(project, build, step) => {
+            logs::get(call, project, build, *step).await
+        }
+        Operation::AppendToLog(project, build, step) => {
+            logs::post(call, project, build, *step).await
+        }
+        Operation::SearchLogs(project, build) => log_search::get(call, project, build).await,
         Operation::ReadStepOutput(project, build, step) => {
             outputs::get(call, project, build, *step, Stream::Output).await
         }

@@ -296,6 +296,11 @@ impl Params {
         self.with([("after", build.to_string()), ("from", from.to_string())], &["after", "from"])
     }
 
+    /// The query of this list from a place on that its last page told.
+    pub(crate) fn of_from(&self, from: String) -> String {
+        self.with([("from", from)], &["from"])
+    }
+
     /// The query of this document as JSON.
     pub(crate) fn as_json(&self) -> String {
         self.with([("format", "json".to_owned())], &["format"])

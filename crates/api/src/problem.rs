@@ -62,6 +62,15 @@ impl ApiError {
         if let Self::MethodNotAllowed(methods) = self {
             response.insert_header((header::ALLOW, crate::respond::allow(methods)));
         }
+        match self {
+            Self::LogElsewhere(end, _) => {
+                response.insert_header(("Upload-Offset", end.to_string()));
+            }
+            Self::NoSuchBytes(length) => {
+                response.insert_header((header::CONTENT_RANGE, format!("bytes */{length}")));
+            }
+            _ => {}
+        }
         response.insert_header((header::CACHE_CONTROL, "no-store"));
         response
     }

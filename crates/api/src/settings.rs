@@ -22,6 +22,8 @@ pub struct Settings {
     pub max_memory_bytes: usize,
     /// Maximum number of test cases in an upload.
     pub max_cases: usize,
+    /// Maximum size of the log of a step, in bytes: of a longer one, the middle is dropped.
+    pub max_log_bytes: u64,
     /// Maximum number of concurrent connections, in total and per address.
     pub connections: Bound,
     /// Maximum number of clients watching running builds, in total and per address.
@@ -58,6 +60,7 @@ impl Default for Settings {
             max_body_bytes: 32 << 20,
             max_memory_bytes: 256 << 20,
             max_cases: limits::CASES,
+            max_log_bytes: limits::LOG,
             connections: Bound { all: 4096, of_address: 512 },
             watchers: Bound { all: 1024, of_address: 128 },
             hosts: Vec::new(),

@@ -28,6 +28,11 @@ impl Store {
         Self { repository, pulse }
     }
 
+    /// The repository itself, for threads of their own.
+    pub(crate) fn repository(&self) -> &Arc<dyn Repository> {
+        &self.repository
+    }
+
     /// The length of the database's write-ahead log, in bytes, if it has one of its own.
     pub(crate) fn log_bytes(&self) -> Option<u64> {
         self.repository.log_bytes()

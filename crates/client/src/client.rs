@@ -210,6 +210,9 @@ impl Client {
         if let Some(key) = &outgoing.key {
             request = request.header("Idempotency-Key", key);
         }
+        if let Some(offset) = outgoing.offset {
+            request = request.header("Upload-Offset", offset);
+        }
         if outgoing.only_new {
             request = request.header(header::IF_NONE_MATCH, "*");
         } else if let Some(etag) = &outgoing.unless {

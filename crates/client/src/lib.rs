@@ -16,4 +16,4 @@ pub use devmason_domain::Timestamp;
 pub use document::{Document, Link, Report, Step, TestCase};
 pub use error::{Error, Result};
 pub use owner::Owner;
-pub use spool::{About, BegunStep, Entry, Flushed, Session, Spool, end_of_incomplete};
+pub use spool::{About, BegunStep, Entry, Flushed, Session, Spool, end_of_incomplete, number_in};

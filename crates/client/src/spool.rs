@@ -16,12 +16,13 @@ use devmason_domain::{BuildKey, Slug};
 use devmason_hypermedia::Resource;
 use reqwest::Method;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::client::{Answer, Body, Client, Content, Outgoing};
 use crate::error::Error;
 use crate::private;
 
-pub use session::{BegunStep, Session, end_of_incomplete};
+pub use session::{BegunStep, Session, end_of_incomplete, number_in};
 
 /// A session idle for this long is ended as failed, whoever began it.
 const IDLE: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -43,6 +44,12 @@ const REFUSED: &str = "refused";
 
 /// The name of the file that marks a session as having lost a part.
 const INCOMPLETE: &str = "incomplete";
+
+/// The maximum size in bytes of a piece of a log that is joined from several.
+const JOINED: u64 = 1 << 20;
+
+/// The same for its body, where each character may be escaped.
+const JOINED_BODY: usize = 4 << 20;
 
 /// A private directory of queued reports.
 #[derive(Debug, Clone)]
@@ -68,7 +75,8 @@ pub struct About {
     pub create: bool,
 }
 
-/// A request of a session.
+/// A request of a session. The number of a step that it concerns is not known before the step is
+/// opened; until then the path has the step's name, a UUID.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     /// `PUT` of the build, `POST` of a step, or `DELETE` of the progress.
@@ -79,6 +87,12 @@ pub struct Entry {
     pub key: Option<String>,
     /// The media type of its body.
     pub media_type: String,
+    /// The name by which later requests know the step that this one opens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opens: Option<String>,
+    /// Of a piece of a log: the bytes before it, and its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub piece: Option<(u64, u64)>,
     /// Its body.
     #[serde(skip)]
     pub body: Vec<u8>,
@@ -120,7 +134,15 @@ impl Entry {
         let is_file =
             matches!(self.media_type.as_str(), "application/octet-stream" | "application/x-tar");
         let is_progress = path.strip_suffix("/progress") == Some(&about.build);
+        let of_step = self.of_step(about);
+        if self.opens.as_ref().is_some_and(|name| !is_name(name)) {
+            return false;
+        }
         match (self.method.as_str(), &self.key) {
+            ("PUT", None) if of_step.is_some_and(|(_, is_log)| !is_log) => is_json,
+            ("POST", None) if of_step.is_some_and(|(_, is_log)| is_log) => {
+                is_json && self.piece.is_some()
+            }
             ("PUT", None) => {
                 path == about.build && is_plain && (is_file || is_json && query.is_none())
             }
@@ -134,11 +156,55 @@ impl Entry {
         }
     }
 
+    /// The name of the step that it concerns, and whether it concerns the step's log.
+    fn of_step<'a>(&'a self, about: &About) -> Option<(&'a str, bool)> {
+        let rest = self.target.strip_prefix(&about.build)?.strip_prefix("/steps/")?;
+        let (name, is_log) = match rest.strip_suffix("/log") {
+            Some(name) => (name, true),
+            None => (rest, false),
+        };
+        is_name(name).then_some((name, is_log))
+    }
+
+    /// Whether another piece follows this one in the same log, so that one request can send both.
+    fn is_followed_by(&self, other: &Self) -> bool {
+        let (Some((start, length)), Some((next, more))) = (self.piece, other.piece) else {
+            return false;
+        };
+        self.target == other.target
+            && start + length == next
+            && length + more <= JOINED
+            && self.body.len() + other.body.len() <= JOINED_BODY
+    }
+
+    /// Adds the piece that follows. Both bodies are arrays.
+    fn join(&mut self, other: &Self) {
+        let inner = |body: &[u8]| {
+            let body = body.trim_ascii();
+            body.strip_prefix(b"[").and_then(|body| body.strip_suffix(b"]")).map(<[u8]>::to_vec)
+        };
+        let (Some(one), Some(two)) = (inner(&self.body), inner(&other.body)) else { return };
+        let parts: Vec<Vec<u8>> =
+            [one, two].into_iter().filter(|part| !part.trim_ascii().is_empty()).collect();
+        self.body = [b"[".as_slice(), &parts.join(&b','), b"]"].concat();
+        self.piece = match (self.piece, other.piece) {
+            (Some((start, length)), Some((_, more))) => Some((start, length + more)),
+            (piece, _) => piece,
+        };
+    }
+
+    /// The same request, to the step that has this number.
+    fn to_step(mut self, name: &str, number: u32) -> Self {
+        self.target = self.target.replacen(name, &number.to_string(), 1);
+        self
+    }
+
     fn outgoing(self) -> Outgoing {
         let method = Method::from_bytes(self.method.as_bytes()).unwrap_or(Method::GET);
         let content = Content { media_type: self.media_type, body: Body::Bytes(self.body) };
         let new = Outgoing::new(method, self.target);
-        Outgoing { key: self.key, content: Some(content), ..new }
+        let offset = self.piece.map(|(offset, _)| offset);
+        Outgoing { key: self.key, offset, content: Some(content), ..new }
     }
 
     /// Sends it; a response that a devmason server would not give counts as no response.
@@ -147,8 +213,24 @@ impl Entry {
     /// As [`Client::send`].
     pub async fn send(self, client: &Client) -> Result<Answer, Error> {
         let is_end = self.method == "DELETE";
+        let is_piece = self.piece.is_some();
+        let is_step = self.method == "PUT" && self.target.contains("/steps/");
+        let again = self.clone();
         match client.send(&self.outgoing()).await {
             Ok(answer) if answer.location.is_some() => Ok(answer),
+            Ok(answer) if is_piece && answer.status == 204 => Ok(answer),
+            Ok(answer) if is_step && answer.document().is_ok() => Ok(answer),
+            // An earlier piece was lost: this one follows what there is.
+            Err(Error::Refused { status: 409, payload, .. })
+                if again
+                    .piece
+                    .zip(payload.get("upload_offset").and_then(Value::as_u64))
+                    .is_some_and(|((offset, _), end)| end < offset) =>
+            {
+                let end = payload.get("upload_offset").and_then(Value::as_u64).unwrap_or(0);
+                let piece = again.piece.map(|(_, length)| (end, length));
+                client.send(&Self { piece, ..again }.outgoing()).await
+            }
             Ok(answer) => {
                 Err(Error::Garbage(format!("status {} without a Location header", answer.status)))
             }
@@ -159,6 +241,11 @@ impl Entry {
             Err(error) => Err(error),
         }
     }
+}
+
+/// Whether a text is the name of a step.
+fn is_name(text: &str) -> bool {
+    uuid::Uuid::try_parse(text).is_ok_and(|id| id.to_string() == text)
 }
 
 /// The outcome of sending.

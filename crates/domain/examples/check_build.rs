@@ -6,7 +6,8 @@
 use std::error::Error;
 
 use devmason_domain::{
-    BuildId, ClientRecord, JsonObject, Outcome, Report, Step, StepName, Tag, TagSet, Timestamp,
+    BuildId, ClientRecord, JsonObject, Outcome, Report, Step, StepLog, StepName, Tag, TagSet,
+    Timestamp,
 };
 use serde::Deserialize;
 
@@ -58,6 +59,7 @@ fn check(document: Document) -> std::result::Result<Report, Box<dyn Error>> {
         errout: String::new(),
         extras: JsonObject::default(),
         bad_cases: None,
+        log: StepLog::Absent,
     };
     Ok(Report {
         started,

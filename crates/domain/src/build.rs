@@ -189,6 +189,33 @@ pub struct Step {
     /// Number of its test cases that failed or broke. `None` if unknown: its report was cut off, or the
     /// step was stored by a server that did not count them.
     pub bad_cases: Option<u32>,
+    /// Whether it has a log of its own, and whether that may still grow.
+    pub log: StepLog,
+}
+
+impl Step {
+    /// Whether the step is running: its result and its end are not known yet.
+    pub fn is_running(&self) -> bool {
+        self.log == StepLog::Open
+    }
+
+    /// Whether it succeeded, and when it ended; `None` while it runs.
+    pub fn end(&self) -> Option<(bool, Timestamp)> {
+        (!self.is_running()).then_some((self.success, self.finished))
+    }
+}
+
+/// Where the outputs of a step are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum StepLog {
+    /// In the step: it was sent when it had ended.
+    #[default]
+    Absent,
+    /// In its log, which grows while the step runs. Until it ends, the step counts as successful and as
+    /// ended when it started.
+    Open,
+    /// In its log. The step has ended.
+    Closed,
 }
 
 /// A client's description of itself: `host`, `user`, `arch` (strings) and any other members.

@@ -10,6 +10,7 @@ pub mod insight;
 mod issue;
 mod json;
 pub mod limits;
+mod log;
 mod name;
 mod overdue;
 mod page;
@@ -24,7 +25,7 @@ mod track;
 
 pub use account::{Account, AccountId};
 pub use build::{
-    Build, BuildId, ClientRecord, Closing, Outcome, Report, Sender, State, Step, StepName,
+    Build, BuildId, ClientRecord, Closing, Outcome, Report, Sender, State, Step, StepLog, StepName,
 };
 pub use case::{
     Details, TestDetails, TestFailure, TestResult, TestStatus, TestSummary, full_test_name,
@@ -36,6 +37,7 @@ pub use issue::{
     SignatureId, WebAddress,
 };
 pub use json::JsonObject;
+pub use log::{LogEntry, LogStream, Position, in_order, missing};
 pub use name::{BuildKey, Invalid, ProjectName, Slug, Tag, TagSet, Username, split_dashed};
 pub use overdue::{Expected, every};
 pub use page::{PageRequest, Pages};

@@ -36,6 +36,12 @@ pub const EXTRAS: usize = 256 << 10;
 /// the name is cut and a note says so.
 pub const NAME: usize = 4 << 10;
 
+/// Entries of a piece of a log.
+pub const LOG_ENTRIES: usize = 100_000;
+
+/// Bytes of the log of a step, unless configured otherwise.
+pub const LOG: u64 = 256 << 20;
+
 /// Test cases of an upload, unless configured otherwise.
 pub const CASES: usize = 1_000_000;
 
@@ -80,6 +86,7 @@ pub const TABLE: &[(&str, usize)] = &[
     ("bytes of a client record", CLIENT),
     ("bytes of the members that a client adds to a step", EXTRAS),
     ("bytes of a name of a step, suite, class, test case or file", NAME),
+    ("entries of a piece of a log", LOG_ENTRIES),
     ("test cases of an upload", CASES),
     ("bytes of all names of an upload", NAMES),
     ("suites of a report file", SUITES),

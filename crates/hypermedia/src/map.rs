@@ -741,6 +741,7 @@ resources! {
             query: &["report", "started", "name"],
             body: Some("NewStep"),
             answers: &[
+                answer(201, "Opened, as the step is running: `Location` is the step"),
                 answer(204, "Added; `Location` is the build"),
                 STALE,
                 ABSENT,
@@ -795,7 +796,70 @@ resources! {
         }
     }
 
-    /// The standard output of a step; steps are counted from 0.
+    /// A step of a build; steps are counted from 0.
+    Step(project: Slug, build: BuildKey, step: u32) = [project / "builds" / build / "steps" / step] in Step(project, build, step) {
+        Get ReadStep {
+            summary: "Read a step",
+            right: Right::Read,
+            answers: &[document(200, "StepDocument", "The step"), UNCHANGED, ABSENT],
+            ..PLAIN
+        }
+        Put EndStep {
+            summary: "End a running step, with its result and its test cases",
+            right: Right::Continue,
+            body: Some("NewStep"),
+            answers: &[
+                answer(200, "It has ended, or the same document ended it before"),
+                STALE,
+                ABSENT,
+                error(409, "Another document ended the step, or it never ran"),
+            ],
+            ..PLAIN
+        }
+    }
+
+    /// The log of a step.
+    StepLog(project: Slug, build: BuildKey, step: u32) = [project / "builds" / build / "steps" / step / "log"] in StepLog(project, build, step) {
+        Get ReadStepLog {
+            summary: "Read the log of a step: as text, as JSON with times, or followed as server-sent events",
+            right: Right::Read,
+            query: &["stream", "from", "to", "follow"],
+            answers: &[
+                answer(200, "The log"),
+                answer(206, "The bytes that `Range` asks for"),
+                UNCHANGED,
+                ABSENT,
+                error(409, "The step has no log to follow: it was sent when it had ended"),
+                error(416, "The log has no such bytes"),
+            ],
+            ..PLAIN
+        }
+        Post AppendToLog {
+            summary: "Append to the log of a running step, at the offset that `Upload-Offset` says",
+            right: Right::Continue,
+            body: Some("LogPiece"),
+            answers: &[
+                answer(204, "Appended, or there before: `Upload-Offset` is the end of the log"),
+                ABSENT,
+                error(409, "The log ends elsewhere, or has another text there: `Upload-Offset` is its end"),
+                error(410, "The step has ended"),
+            ],
+            ..PLAIN
+        }
+    }
+
+    /// Lines of a build's logs.
+    LogSearch(project: Slug, build: BuildKey) = [project / "builds" / build / "search"] in InBuild(project, build) {
+        Get SearchLogs {
+            summary: "Find lines of the build's logs by their text",
+            right: Right::Read,
+            query: &["log_text", "regex", "of_step", "context", "log_from", "many"],
+            answers: &[document(200, "LogMatches", "The lines"), UNCHANGED, ABSENT],
+            ..PLAIN
+        }
+    }
+
+    /// The standard output of a step.
     StepOutput(project: Slug, build: BuildKey, step: u32) = [project / "builds" / build / "steps" / step / "output"] in InBuild(project, build) {
         Get ReadStepOutput {
             summary: "Read a step's standard output as raw text",

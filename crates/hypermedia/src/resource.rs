@@ -66,6 +66,10 @@ pub enum Place<'a> {
     Build(&'a Slug, &'a BuildKey),
     /// The progress of a build.
     Progress(&'a Slug, &'a BuildKey),
+    /// A step of a build.
+    Step(&'a Slug, &'a BuildKey, &'a u32),
+    /// The log of a step.
+    StepLog(&'a Slug, &'a BuildKey, &'a u32),
     /// Reparses a build's uploads.
     Reparse(&'a Slug, &'a BuildKey),
     /// Any other resource of a build.
@@ -339,7 +343,7 @@ mod tests {
             let tags = TagSegment::new(&tags);
             for resource in [
                 Resource::Project(slug.clone()), Resource::BuildList(slug.clone()), Resource::LatestBuild(slug.clone()),
-                Resource::Build(slug.clone(), key.clone()), Resource::Progress(slug.clone(), key.clone()), Resource::TestList(slug.clone(), key.clone()), Resource::Receipt(slug.clone(), key.clone()), Resource::StepErrout(slug.clone(), key.clone(), 7), Resource::Events(slug.clone(), key.clone()), Resource::Session, Resource::Asset("x.css".to_owned()), Resource::Reparse(slug.clone(), key),
+                Resource::Build(slug.clone(), key.clone()), Resource::Progress(slug.clone(), key.clone()), Resource::TestList(slug.clone(), key.clone()), Resource::Receipt(slug.clone(), key.clone()), Resource::StepErrout(slug.clone(), key.clone(), 7), Resource::Events(slug.clone(), key.clone()), Resource::Step(slug.clone(), key.clone(), 3), Resource::StepLog(slug.clone(), key.clone(), 3), Resource::LogSearch(slug.clone(), key.clone()), Resource::Session, Resource::Asset("x.css".to_owned()), Resource::Reparse(slug.clone(), key),
                 Resource::TestHistory(slug.clone(), tags.as_str().to_owned()), Resource::TagList(slug.clone()),
                 Resource::Tagged(slug.clone(), tags.clone()), Resource::LatestTagged(slug.clone(), tags.clone()),
                 Resource::ProjectBadge(slug.clone()), Resource::TaggedFeed(slug, tags.clone()), Resource::User(user.clone()),

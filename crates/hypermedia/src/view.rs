@@ -42,6 +42,10 @@ pub enum Subject<'a> {
     Build(&'a Project, Option<&'a Build>),
     /// A build's progress.
     Progress(&'a Project, &'a Build),
+    /// A step of a build, and whether it is running.
+    Step(&'a Project, &'a Build, bool),
+    /// The log of a step, and whether it may grow.
+    StepLog(&'a Project, &'a Build, bool),
     /// Reparsing a build's uploads.
     Reparse(&'a Project, &'a Build),
     /// A track of a project.
@@ -123,6 +127,18 @@ impl View<'_> {
                 let open = running && policy.continue_build(viewer, project, build).is_ok();
                 allow(Method::Post, open);
                 allow(Method::Delete, open);
+            }
+            Subject::Step(project, build, is_running) => {
+                allow(
+                    Method::Put,
+                    is_running && policy.continue_build(viewer, project, build).is_ok(),
+                );
+            }
+            Subject::StepLog(project, build, is_running) => {
+                allow(
+                    Method::Post,
+                    is_running && policy.continue_build(viewer, project, build).is_ok(),
+                );
             }
             Subject::Reparse(project, build) => {
                 allow(Method::Post, policy.delete_build(viewer, project, build).is_ok());
@@ -276,6 +292,26 @@ impl View<'_> {
         let mut links = self.page_links(&this, Subject::ReadOnly, list);
         links.push(self.project_link(project));
         links
+    }
+
+    /// The links of a step.
+    pub fn step_links(
+        &self,
+        project: &Project,
+        build: &Build,
+        nth: u32,
+        is_running: bool,
+    ) -> Vec<Link> {
+        let (slug, key) = (|| project.slug.clone(), || build.key());
+        let step = Subject::Step(project, build, is_running);
+        let log = Subject::StepLog(project, build, is_running);
+        vec![
+            self.link("self", &Resource::Step(slug(), key(), nth), step),
+            self.link("log", &Resource::StepLog(slug(), key(), nth), log),
+            self.link("output", &Resource::StepOutput(slug(), key(), nth), Subject::ReadOnly),
+            self.link("errout", &Resource::StepErrout(slug(), key(), nth), Subject::ReadOnly),
+            self.run_link(project, build),
+        ]
     }
 
     /// The links of a build's receipt, including one to reparse its uploads.

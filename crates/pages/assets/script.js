@@ -47,13 +47,146 @@
     target.focus();
   });
   all(".step .out").forEach((out) => { out.scrollTop = out.scrollHeight; });
-  const line = location.hash.length > 1 && document.getElementById(location.hash.slice(1));
   const show = (element) => {
     for (let at = element; at; at = at.parentElement) if (at.tagName === "DETAILS") at.open = true;
     element.scrollIntoView({ block: "center" });
   };
-  if (line) show(line);
-  addEventListener("hashchange", () => { const to = document.getElementById(location.hash.slice(1)); if (to) show(to); });
+  // A line of a log that is not on this page is on another. Only once, whatever the log has.
+  const seek = () => {
+    const to = document.getElementById(location.hash.slice(1));
+    if (to) { show(to); return; }
+    const [, first, number] = /^#step-(\d+)-L(\d+)(?:-L\d+)?$/.exec(location.hash) || [];
+    const build = location.pathname.replace(/\/steps\/.*$/, "");
+    if (!number || new URLSearchParams(location.search).has("sought")) return;
+    location.replace(`${build}/steps/${first}/log?format=html&sought&from=${Math.max(1, number - 20)}${location.hash}`);
+  };
+  // A range of lines: #step-1-L50-L60.
+  const range = () => {
+    const [, step, from, to] = /^#step-(\d+)-L(\d+)-L(\d+)$/.exec(location.hash) || [];
+    if (!from) return false;
+    all(".l.found").forEach((line) => line.classList.remove("found"));
+    for (let at = +from; at <= Math.min(+to, +from + 5000); at++) document.getElementById(`step-${step}-L${at}`)?.classList.add("found");
+    const first = document.getElementById(`step-${step}-L${from}`);
+    if (first) show(first);
+    return Boolean(first);
+  };
+  const arrive = () => { if (location.hash.length > 1 && !range()) seek(); };
+  arrive();
+  addEventListener("hashchange", arrive);
+  // A second number, chosen with Shift, makes a range.
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest(".out.log a.n");
+    const [, step, from] = /^#step-(\d+)-L(\d+)/.exec(location.hash) || [];
+    if (!link || !event.shiftKey || !from) return;
+    const [, of, to] = /^#step-(\d+)-L(\d+)$/.exec(link.hash) || [];
+    if (of !== step) return;
+    event.preventDefault();
+    location.hash = `#step-${step}-L${Math.min(from, to)}-L${Math.max(from, to)}`;
+  });
+
+  // Times of a log: since the start, of day, or none.
+  const times = one("#times");
+  const pad = (number) => String(Math.floor(number)).padStart(2, "0");
+  const since = (ms) => ms >= 3600000 ? `${Math.floor(ms / 3600000)}:${pad(ms / 60000 % 60)}:${pad(ms / 1000 % 60)}` : `${Math.floor(ms / 60000)}:${pad(ms / 1000 % 60)}`;
+  const timed = (mark, started) => { mark.textContent = times && times.value === "at" ? new Date(+started + +mark.dataset.t).toLocaleTimeString() : since(+mark.dataset.t); };
+  if (times) {
+    times.value = localStorage.getItem("times") || "since";
+    const apply = () => {
+      document.body.classList.toggle("no-times", times.value === "off");
+      all(".out.log").forEach((out) => all(".t", out).forEach((mark) => timed(mark, out.dataset.started)));
+    };
+    times.addEventListener("change", () => { localStorage.setItem("times", times.value); apply(); });
+    apply();
+  }
+
+  // A log that grows. What is added looks as the server would write it, but for groups.
+  const follow = (out) => {
+    if (!out || out.isFollowed || !out.dataset.follow) return;
+    out.isFollowed = true;
+    const step = out.dataset.step;
+    let row = null, text = "", style = [], second = -1;
+    // The last line may go on.
+    const last = all(".l", out).at(-1);
+    let number = +(last?.id.split("-L")[1] || 1);
+    last?.remove();
+    const draw = () => {
+      const code = row.lastElementChild;
+      code.replaceChildren();
+      let classes = row.style0;
+      const shown = text.replace(/\r$/, "").split("\r").at(-1);
+      for (const part of shown.split(/(\x1b\[[\d;]*m)/)) {
+        const codes = /^\x1b\[([\d;]*)m$/.exec(part);
+        if (codes) {
+          classes = codes[1].split(";").reduce((all, code) => +code === 0 ? [] : +code === 1 ? [...all, "b"] : /^[39][0-7]$/.test(code) ? [...all.filter((name) => name[0] !== "f"), `f${code % 10}`] : all, classes);
+        } else if (part) {
+          const span = document.createElement("span");
+          span.className = classes.join(" ");
+          span.textContent = part.replace(/\x1b(\[[^@-~]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\))/g, "");
+          code.append(span);
+        }
+      }
+      style = classes;
+    };
+    const begin = (ms) => {
+      row = document.createElement("div");
+      row.className = "l";
+      row.id = `step-${step}-L${number}`;
+      row.style0 = style;
+      const link = document.createElement("a");
+      link.className = "n"; link.href = `#${row.id}`; link.textContent = number;
+      row.append(link);
+      if (Math.floor(ms / 1000) !== second) {
+        second = Math.floor(ms / 1000);
+        const mark = document.createElement("span");
+        mark.className = "t"; mark.dataset.t = ms;
+        timed(mark, out.dataset.started);
+        row.append(mark);
+      }
+      row.append(document.createElement("code"));
+      text = "";
+      out.append(row);
+    };
+    const events = new EventSource(out.dataset.follow);
+    events.addEventListener("log", (event) => {
+      const isAtEnd = out.scrollHeight - out.scrollTop - out.clientHeight < 40;
+      for (const [ms, stream, written] of JSON.parse(event.data)) {
+        const lines = written.split("\n");
+        lines.forEach((part, at) => {
+          if (part || at < lines.length - 1) {
+            if (!row) begin(ms);
+            if (stream === "err") row.classList.add("e");
+            text += part;
+          }
+          if (at < lines.length - 1) { draw(); row = null; number++; }
+        });
+        if (row) draw();
+      }
+      // A page that is open for days does not keep everything.
+      while (out.childElementCount > 5000) out.firstElementChild.remove();
+      if (isAtEnd) out.scrollTop = out.scrollHeight;
+    });
+    events.addEventListener("end", async () => {
+      events.close();
+      delete out.dataset.follow;
+      const details = out.closest("details.step");
+      if (!details) { location.reload(); return; }
+      const answer = await fetch(out.dataset.follow0.replace(/\/log\?.*$/, ""), { headers: { Accept: "application/json" }, credentials: "same-origin" });
+      if (!answer.ok) return;
+      const state = (await answer.json()).success ? "success" : "failure";
+      details.classList.replace("running", state);
+      const mark = one(".state", details);
+      mark.className = `state ${state}`;
+      mark.textContent = state;
+    });
+    out.dataset.follow0 = out.dataset.follow;
+  };
+  // Browsers open few connections to a server: only what is looked at is followed.
+  const followOpen = (root) => all("[data-follow]", root).slice(0, 3).forEach((out) => {
+    const details = out.closest("details.step");
+    if (!details || details.open) follow(out);
+    else details.addEventListener("toggle", () => follow(out), { once: true });
+  });
+  followOpen(document);
   const find = one("#find");
   let found = [], at = -1;
   const step = (by) => {
@@ -88,6 +221,7 @@
       const step = holder.content.firstElementChild;
       if (!step || document.getElementById(step.id)) return;
       one("#steps").append(step);
+      followOpen(step);
       relative();
     });
     events.addEventListener("end", () => { events.close(); location.reload(); });

@@ -3,6 +3,7 @@
 mod assets;
 mod docs;
 mod json;
+mod log;
 mod output;
 mod plot;
 mod site;
@@ -14,15 +15,16 @@ use devmason_domain::{Build, Outcome};
 
 pub use assets::{Asset, look};
 pub use docs::{Doc, DocPage};
+pub use output::plain;
 pub use site::Site;
 pub use text::{counted, grouped};
 pub use views::{
     BuildFilter, BuildPage, BuildParts, Builds, ComponentBuilds, ComponentRow, Components,
     DocumentPage, GridPage, History, InsightPage, IssueFields, IssueLine, IssuePage, IssuesPage,
-    Lines, MainlineTrack, Output, Pager, ProblemPage, ProjectPage, ProjectParts, ProjectRow,
-    Projects, ReceiptPage, Reference, RevisionPage, Room, Row, Run, STRIP, Shown, SignIn,
-    SignaturePage, Tags, TestLine, TestRow, Tests, TrackPage, TrackTestsPage, TracksPage, User,
-    Users, rendered, step_html,
+    Lines, LogPage, LogPart, LogSearchPage, MainlineTrack, Output, Pager, ProblemPage, ProjectPage,
+    ProjectParts, ProjectRow, Projects, ReceiptPage, Reference, RevisionPage, Room, Row, Run,
+    STRIP, Searched, Shown, SignIn, SignaturePage, Tags, TestLine, TestRow, Tests, TrackPage,
+    TrackTestsPage, TracksPage, User, Users, Window, log_step_html, rendered, step_html,
 };
 
 /// Adds a character, escaped for use between tags and in quoted attributes.

@@ -79,42 +79,49 @@ fn start_of_line(text: &str, nth: usize) -> usize {
 
 /// The lines of a part as HTML. `anchor` is the prefix of their ids.
 pub(crate) fn lines(part: Part<'_>, anchor: &str) -> String {
-    let mut html = Screen {
-        html: String::with_capacity(part.text.len() * 2),
-        style: Style::default(),
-        is_open: false,
-    };
+    let mut screen = Screen::default();
+    screen.html.reserve(part.text.len() * 2);
     for (at, line) in part.text.split_inclusive('\n').enumerate() {
         let nth = part.first + at;
-        let line = line.strip_suffix('\n').unwrap_or(line);
-        // After a carriage return, a terminal shows what follows the last one.
-        let line = line.strip_suffix('\r').unwrap_or(line);
-        let line = line.rfind('\r').map_or(line, |at| line.get(at + 1..).unwrap_or_default());
-        let cut = line.len() > LONGEST_LINE;
-        let line = if cut {
-            line.get(..line.floor_char_boundary(LONGEST_LINE)).unwrap_or_default()
-        } else {
-            line
-        };
         let _ = write!(
-            html.html,
+            screen.html,
             "<div class=\"l\" id=\"{anchor}{nth}\"><a class=\"n\" href=\"#{anchor}{nth}\">{nth}</a><code>"
         );
-        html.open();
-        // An escape sequence ends with its line, even if it is incomplete or cut, so that it cannot swallow
-        // what follows.
-        let mut parser = Parser::<Utf8Parser>::new();
-        for byte in line.bytes() {
-            parser.advance(&mut html, byte);
-        }
-        html.close();
-        html.html.push_str(if cut {
-            " <em>(truncated; see the raw output)</em></code></div>"
-        } else {
-            "</code></div>"
-        });
+        screen.line(line.strip_suffix('\n').unwrap_or(line));
+        screen.html.push_str("</code></div>");
     }
-    html.html
+    screen.html
+}
+
+/// A line as a terminal shows it, without its colours.
+pub fn plain(line: &str) -> String {
+    struct Plain(String);
+    impl Perform for Plain {
+        fn print(&mut self, c: char) {
+            self.0.push(c);
+        }
+        fn execute(&mut self, byte: u8) {
+            if byte == b'\t' {
+                self.0.push('\t');
+            }
+        }
+    }
+    let line = last_state(line);
+    if !line.bytes().any(|byte| byte < b' ' && byte != b'\t') {
+        return line.to_owned();
+    }
+    let mut plain = Plain(String::with_capacity(line.len()));
+    let mut parser = Parser::<Utf8Parser>::new();
+    for byte in line.bytes() {
+        parser.advance(&mut plain, byte);
+    }
+    plain.0
+}
+
+/// After a carriage return, a terminal shows what follows the last one.
+fn last_state(line: &str) -> &str {
+    let line = line.strip_suffix('\r').unwrap_or(line);
+    line.rfind('\r').map_or(line, |at| line.get(at + 1..).unwrap_or_default())
 }
 
 /// The style of text.
@@ -215,13 +222,32 @@ fn nearest(colour: &[u16]) -> Option<u8> {
 }
 
 /// Terminal output rendered as HTML.
-struct Screen {
-    html: String,
+#[derive(Default)]
+pub(crate) struct Screen {
+    pub(crate) html: String,
     style: Style,
     is_open: bool,
 }
 
 impl Screen {
+    /// Adds a line, without its line break.
+    pub(crate) fn line(&mut self, line: &str) {
+        let line = last_state(line);
+        let cut = line.len() > LONGEST_LINE;
+        let line = line.get(..line.floor_char_boundary(LONGEST_LINE)).unwrap_or_default();
+        self.open();
+        // An escape sequence ends with its line, even if it is incomplete or cut, so that it cannot swallow
+        // what follows.
+        let mut parser = Parser::<Utf8Parser>::new();
+        for byte in line.bytes() {
+            parser.advance(self, byte);
+        }
+        self.close();
+        if cut {
+            self.html.push_str(" <em>(truncated; see the raw output)</em>");
+        }
+    }
+
     fn open(&mut self) {
         let classes = self.style.classes();
         if !classes.is_empty() {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use devmason_domain::{
-    Counts, Digest, Invalid, JsonObject, Receipt, ReceiptNote, Step, TestDetails, TestResult,
-    Timestamp, limits,
+    Counts, Digest, Invalid, JsonObject, Receipt, ReceiptNote, Step, StepLog, TestDetails,
+    TestResult, Timestamp, limits,
 };
 
 use crate::{Case, Format, NoteKind, Read, Seen};
@@ -122,6 +122,7 @@ impl Read {
                 let summary = &self.tally.summary;
                 u32::try_from(summary.failed + summary.error).unwrap_or(u32::MAX)
             }),
+            log: StepLog::Absent,
         })
     }
 }
@@ -180,5 +181,6 @@ pub fn failed_step(name: &str, why: &str, received: Timestamp) -> Result<Step, I
         errout: String::new(),
         extras: JsonObject::from_members(&[("failure".to_owned(), why)])?,
         bad_cases: None,
+        log: StepLog::Absent,
     })
 }

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use devmason_domain::{
     BuildId, ClientRecord, JsonObject, Outcome, Project, ProjectId, Report, Reporting, Step,
-    Timestamp, Tracking, VariantPart,
+    StepLog, Timestamp, Tracking, VariantPart,
 };
 use devmason_repository::{
     Actor, NewBuild, NewProject, Options, Recorded, Registered, Repository, Scope, TestReport, open,
@@ -78,6 +78,7 @@ fn build(project: ProjectId, n: usize) -> Result<NewBuild, Box<dyn Error>> {
             errout: String::new(),
             extras: JsonObject::default(),
             bad_cases: None,
+            log: StepLog::Absent,
         })
     };
     Ok(NewBuild {

@@ -1,9 +1,11 @@
-//! The stored form of test cases.
+//! The stored form of test cases, and of logs.
 //!
 //! A build's cases are stored as strips: pieces of its list, in order, each packed as columns and
 //! compressed. A strip has a body, which is all that counts, histories and brief lists need, and
 //! the details of those cases that have any. A test is a number here; its name is stored elsewhere,
 //! once.
+//!
+//! The log of a step is stored as pieces, each of which holds what was written, with times and streams.
 //!
 //! Packing and unpacking are pure. Stored bytes that were not made by [`Packer`] give [`Corrupt`],
 //! never a panic, and take no more memory than a strip may.
@@ -11,11 +13,13 @@
 mod body;
 mod bytes;
 mod details;
+mod log;
 
 use devmason_domain::{TestResult, TestStatus};
 
 pub use body::{Body, Packed, unpack};
 pub use details::unpack_details;
+pub use log::{PIECE, log_pieces, pack_log, unpack_log};
 
 /// Maximum number of cases of a strip. A page of cases unpacks one strip or two, so its cost is that
 /// of this many cases, however many a build has.
@@ -27,9 +31,9 @@ pub const DETAILS: usize = 1 << 20;
 /// Identifies a failure, which many cases may share.
 pub type FailureKey = [u8; 16];
 
-/// Bytes that are no strip.
+/// Bytes that are no strip, or no piece of a log.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("a strip of test cases: {0}")]
+#[error("a strip of test cases, or a piece of a log: {0}")]
 pub struct Corrupt(&'static str);
 
 /// A packed piece of a build's list of cases.

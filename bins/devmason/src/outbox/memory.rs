@@ -1,6 +1,6 @@
 //! Requests held in memory because the spool cannot store them.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use devmason_client::Entry;
@@ -14,6 +14,8 @@ pub(super) struct Memory {
     pub(super) entries: VecDeque<Entry>,
     pub(super) bytes: usize,
     pub(super) lost: u32,
+    /// The numbers of the steps that requests in memory opened, by name.
+    pub(super) opened: HashMap<String, u32>,
     /// A part of it was refused.
     pub(super) is_incomplete: bool,
     /// The server refused the build: its parts must not be added to the other build with the same id.

@@ -1,7 +1,7 @@
 //! The parts of a report as requests.
 
 use devmason_client::{Entry, Report, Step};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::Problem;
 
@@ -16,6 +16,29 @@ pub(crate) fn step(build: &str, step: &Step) -> Result<Entry, Problem> {
     Ok(Entry { key, ..entry("POST", progress(build), step)? })
 }
 
+/// A step of it that runs, under a name that later requests use.
+pub(crate) fn open_step(build: &str, step: &str, document: &Value) -> Result<Entry, Problem> {
+    let key = Some(uuid::Uuid::new_v4().to_string());
+    Ok(Entry { key, opens: Some(step.to_owned()), ..entry("POST", progress(build), document)? })
+}
+
+/// What a running step has written, behind so many bytes: milliseconds, stream and text.
+pub(crate) fn piece(
+    build: &str,
+    step: &str,
+    offset: u64,
+    entries: &[(u64, &str, String)],
+) -> Result<Entry, Problem> {
+    let length = entries.iter().map(|(_, _, text)| text.len() as u64).sum();
+    let entry = entry("POST", format!("{build}/steps/{step}/log"), &entries)?;
+    Ok(Entry { piece: Some((offset, length)), ..entry })
+}
+
+/// The end of a running step.
+pub(crate) fn end_step(build: &str, step: &str, document: &Value) -> Result<Entry, Problem> {
+    entry("PUT", format!("{build}/steps/{step}"), document)
+}
+
 /// A report file as a step of it.
 pub(crate) fn file(build: &str, query: &str, body: Vec<u8>) -> Entry {
     Entry {
@@ -23,6 +46,8 @@ pub(crate) fn file(build: &str, query: &str, body: Vec<u8>) -> Entry {
         target: format!("{}{query}", progress(build)),
         key: Some(uuid::Uuid::new_v4().to_string()),
         media_type: "application/octet-stream".to_owned(),
+        opens: None,
+        piece: None,
         body,
     }
 }
@@ -39,5 +64,6 @@ fn progress(build: &str) -> String {
 fn entry(method: &str, target: String, document: &impl serde::Serialize) -> Result<Entry, Problem> {
     let body = serde_json::to_vec(document).map_err(|error| Problem::failed(error.to_string()))?;
     let media_type = "application/json".to_owned();
-    Ok(Entry { method: method.to_owned(), target, key: None, media_type, body })
+    let (opens, piece) = (None, None);
+    Ok(Entry { method: method.to_owned(), target, key: None, media_type, opens, piece, body })
 }

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use devmason_client::{Client, Error, Flushed, Session, Spool, end_of_incomplete};
+use devmason_client::{
+    Client, Entry, Error, Flushed, Session, Spool, end_of_incomplete, number_in,
+};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -113,6 +115,19 @@ impl Sender {
         }
     }
 
+    /// A request in memory, with the number of the step that it concerns. That step may have been opened
+    /// from the spool.
+    fn addressed(&self, mut entry: Entry) -> Result<Entry, &'static str> {
+        let opened = self.shared.memory().opened.clone();
+        for (name, number) in opened {
+            if entry.target.contains(&name) {
+                entry.target = entry.target.replacen(&name, &number.to_string(), 1);
+                return Ok(entry);
+            }
+        }
+        self.own.as_ref().map_or(Ok(entry.clone()), |own| own.addressed(entry))
+    }
+
     async fn flush(&self, flushed: &mut Flushed) -> Result<(), Error> {
         match self.flush_once(flushed).await {
             Err(Error::Refused { status: 404, .. }) if self.project.is_some() => {
@@ -146,13 +161,25 @@ impl Sender {
                 let own = self.own.as_ref().is_some_and(Session::is_incomplete);
                 (first, own || memory.is_incomplete || memory.lost > 0)
             };
-            let (bytes, is_build) = (entry.body.len(), entry.method == "PUT");
+            let (bytes, opens) = (entry.body.len(), entry.opens.clone());
+            let is_build = entry.method == "PUT" && !entry.target.contains("/steps/");
             if is_incomplete && entry.method == "DELETE" {
                 entry.body = end_of_incomplete(entry.body);
             }
             let mut refused = None;
-            match entry.send(&self.client).await {
-                Ok(_) => flushed.sent += 1,
+            let sent = match self.addressed(entry) {
+                Ok(entry) => entry.send(&self.client).await,
+                Err(problem) => Err(Error::Invalid(problem.to_owned())),
+            };
+            match sent {
+                Ok(answer) => {
+                    if let (Some(name), Some(number)) =
+                        (opens, number_in(answer.location.as_deref()))
+                    {
+                        self.shared.memory().opened.insert(name, number);
+                    }
+                    flushed.sent += 1;
+                }
                 Err(error) if error.is_temporary() || error.is_of_access() => return Err(error),
                 Err(error) => refused = Some(error.to_string()),
             }

@@ -69,7 +69,7 @@ fn a_project_that_is_not_there_waits_for_its_registration() {
     let output = home.run(at, &["run", "-p", "zebra", "--", "true"]);
     assert_eq!(code(&output), 0);
     assert!(err(&output).contains("project not found"), "{}", err(&output));
-    assert_eq!(home.waiting(), 3);
+    assert_eq!(home.waiting(), 4);
     // Other builds are unaffected, and report it.
     let other = home.run(at, &["run", "--", "true"]);
     assert!(
@@ -119,7 +119,7 @@ fn what_is_in_memory_when_the_build_is_refused_goes_nowhere() {
     let server = Server::at(&address, &database);
     assert_eq!(code(&owner.run(&address, &["begin", "--id", "7"])), 0);
     drop(server);
-    // The build itself fits into the spool, but its output does not.
+    // The build and its step fit into the spool, but its output does not.
     let script = "head -c 100000 /dev/zero | tr '\\0' x; touch written; exit 3";
     let mut run =
         home.devmason(&address, &["run", "--id", "7", "--wait", "30", "--", "sh", "-c", script]);
@@ -127,7 +127,7 @@ fn what_is_in_memory_when_the_build_is_refused_goes_nowhere() {
     let child = run.spawn().unwrap();
     // That the client waits for room cannot be seen, but there is nothing else that it could do.
     until("the output is written", || home.path().join("written").exists());
-    until("the build is queued", || home.waiting() == 1);
+    until("the build is queued", || home.waiting() == 2);
     let server = Server::at(&address, &database);
     let output = child.wait_with_output().unwrap();
     assert_eq!(code(&output), 3);

@@ -105,7 +105,7 @@ fn what_somebody_reported_is_sent_as_theirs_alone() {
     assert_eq!(code(&run("alice", &["run", "--id", "hers", "--", "true"])), 0);
     let server = Server::at(&address, &database);
     assert_eq!(code(&run("bob", &["run", "--id", "his", "--", "true"])), 0);
-    assert_eq!(home.waiting(), 3);
+    assert_eq!(home.waiting(), 4);
     assert_eq!(code(&run("alice", &["flush"])), 0);
     for (id, user) in [("hers", "alice"), ("his", "bob")] {
         let build = server.get(&format!("/pony/builds/{id}"));
@@ -127,7 +127,7 @@ fn what_a_mistyped_project_leaves_is_said_at_once_listed_and_dropped() {
     assert_eq!(run.stderr(said).status().unwrap().code(), Some(0));
     home.run(at, &["run", "-p", "ponny", "--id", "2", "--", "true"]);
     let listed = out(&home.run(at, &["queue", "list"]));
-    assert!(listed.starts_with(&format!("http://{at}/ponny/builds/1: 3 requests")), "{listed}");
+    assert!(listed.starts_with(&format!("http://{at}/ponny/builds/1: 4 requests")), "{listed}");
     let status: Value = serde_json::from_str(&out(&home.run(at, &["status", "--json"]))).unwrap();
     assert_eq!(
         (&status["queue"][1]["build"], &status["server"]["url"]),

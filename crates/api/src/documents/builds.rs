@@ -94,11 +94,12 @@ async fn look(
     Ok((project, build, steps))
 }
 
-/// The inputs of a build's representation: the build, its project's version, and whether its user
-/// exists.
+/// The inputs of a build's representation: the build, what it and its running steps have written, its
+/// project's version, and whether its user exists.
 pub(crate) fn state(project: &Project, build: &Build) -> [Box<dyn Display>; 4] {
     let credited = build.sender.username().is_some();
-    [Box::new(build.id), Box::new(build.version), Box::new(project.version), Box::new(credited)]
+    let version = format!("{} {}", build.version, build.output_bytes);
+    [Box::new(build.id), Box::new(version), Box::new(project.version), Box::new(credited)]
 }
 
 pub(crate) fn borrowed(state: &[Box<dyn Display>; 4]) -> [&dyn Display; 4] {

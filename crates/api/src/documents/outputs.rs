@@ -6,22 +6,24 @@ use std::time::{Duration, Instant};
 use actix_web::http::header::{self, HeaderName};
 use actix_web::web::Bytes;
 use actix_web::{HttpResponse, http};
-use devmason_domain::{BuildKey, Reading, Slug, State};
+use devmason_domain::{BuildKey, LogStream, Reading, Slug, State, StepLog};
 use devmason_hypermedia::{Base, Stream};
 use devmason_pages::{Lines, Output};
 use futures_util::stream::unfold;
 
 use super::builds::{borrowed, find, state};
+use super::{logs, steps};
 use crate::call::Call;
 use crate::error::ApiError;
 use crate::negotiate::Format;
+use crate::pages;
 
 /// Maximum time between messages to clients that watch a build, so that they know the server is
 /// alive.
-const HEARTBEAT: Duration = Duration::from_secs(15);
+pub(super) const HEARTBEAT: Duration = Duration::from_secs(15);
 
 /// How long a client that needs permission to read may watch before it is authenticated again.
-const LIFETIME: Duration = Duration::from_secs(60);
+pub(super) const LIFETIME: Duration = Duration::from_secs(60);
 
 pub(crate) async fn get(
     call: &Call<'_>,
@@ -30,20 +32,25 @@ pub(crate) async fn get(
     nth: u32,
     stream: Stream,
 ) -> Result<HttpResponse, ApiError> {
-    let (project, build) = find(call, slug, key).await?;
+    let (project, build, step) = steps::find(call, slug, key, nth).await?;
+    if step.log != StepLog::Absent {
+        let stream = match stream {
+            Stream::Output => LogStream::Out,
+            Stream::Errout => LogStream::Err,
+        };
+        return match call.format {
+            Format::Json => logs::output(call, (&project, &build, &step), nth, stream).await,
+            Format::Html => {
+                pages::logs::page(call, (&project, &build, &step), nth, Some(stream)).await
+            }
+        };
+    }
     let state = state(&project, &build);
     let [id, version, rules, credited] = borrowed(&state);
     let etag = call.etag(&[id, version, rules, credited]);
     if let Some(answer) = call.ready(&etag) {
         return Ok(answer);
     }
-    // This step's length is known only once it is read; it is no longer than the build's outputs, and
-    // no longer than a body.
-    let most = usize::try_from(build.output_bytes).unwrap_or(usize::MAX);
-    call.room_for_answer(most.min(call.app.settings.max_body_bytes)).await?;
-    let of = build.clone();
-    let steps = call.ask(move |repository| repository.step_one(&of, nth)).await?;
-    let step = steps.ok_or(ApiError::NotFound("step not found in this build"))?;
     if call.format == Format::Json {
         let text = match stream {
             Stream::Output => step.output,

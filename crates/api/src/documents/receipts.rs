@@ -111,6 +111,9 @@ async fn reread(call: &Call<'_>, build: &Build) -> Result<Reread, ApiError> {
     }
     let old = old
         .ok_or(ApiError::Conflict("the build's uploads are too large to reparse in one request"))?;
+    if old.steps.iter().any(Step::is_running) {
+        return Err(ApiError::Conflict("a step of the build is running; end it first"));
+    }
     let succeeded = old.steps.iter().all(|step| step.success);
     let (mut steps, mut tests, mut receipts) =
         (Pieces::of(old.steps), Pieces::of(old.tests), Pieces::of(old.receipts));

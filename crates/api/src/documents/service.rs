@@ -1,6 +1,6 @@
 //! The server itself: permitted methods, health, metrics, API description.
 
-use super::{builds, issues, lists, tracks};
+use super::{builds, issues, lists, steps, tracks};
 use crate::call::Call;
 use crate::error::ApiError;
 use crate::metrics::Metrics;
@@ -66,6 +66,14 @@ pub(crate) async fn methods(call: &Call<'_>) -> Result<Vec<Method>, ApiError> {
         Place::Progress(slug, key) => {
             let (project, build) = builds::find(call, slug, key).await?;
             view.methods(Subject::Progress(&project, &build))
+        }
+        Place::Step(slug, key, nth) => {
+            let (project, build, step) = steps::find(call, slug, key, *nth).await?;
+            view.methods(Subject::Step(&project, &build, step.is_running()))
+        }
+        Place::StepLog(slug, key, nth) => {
+            let (project, build, step) = steps::find(call, slug, key, *nth).await?;
+            view.methods(Subject::StepLog(&project, &build, step.is_running()))
         }
         Place::Reparse(slug, key) => {
             let (project, build) = builds::find(call, slug, key).await?;

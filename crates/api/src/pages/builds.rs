@@ -1,14 +1,19 @@
 //! The page of a build.
 
+use std::collections::HashMap;
+
 use actix_web::HttpResponse;
 use devmason_domain::query::Selection;
-use devmason_domain::{Build, BuildKey, Slug, State, Step};
+use devmason_domain::{Build, BuildKey, Slug, State, Step, StepLog};
 use devmason_hypermedia::{Method, Resource, Subject};
-use devmason_pages::{BuildPage, BuildParts};
+use devmason_pages::{BuildPage, BuildParts, Window};
 use devmason_repository::{BuildQuery, Named, Repository, Scope, Start};
 
 use super::{Answer, may_triage};
 use crate::call::Call;
+use crate::documents::log_search::first_error;
+use crate::documents::logs::{Room, Wanted, window};
+use crate::documents::steps::place;
 use crate::documents::{builds, insight};
 use crate::error::ApiError;
 
@@ -28,6 +33,7 @@ const LONG: usize = 256 << 10;
 struct Around {
     steps: Vec<Step>,
     is_read: Vec<bool>,
+    logs: HashMap<usize, (Window, Option<u64>)>,
     previous: Option<Build>,
     next: Option<Build>,
     components: Vec<(String, String)>,
@@ -48,6 +54,9 @@ fn shown_steps(repository: &dyn Repository, build: &Build) -> Answer<(Vec<Step>,
     order.sort_by_key(|nth| steps.get(*nth).is_none_or(|step| step.success));
     let mut bytes = 0;
     for nth in order.into_iter().take(READ_ONE_BY_ONE) {
+        if steps.get(nth).is_some_and(|step| step.log != StepLog::Absent) {
+            continue;
+        }
         let Some(step) = repository.step_one(build, u32::try_from(nth).unwrap_or(u32::MAX))? else {
             continue;
         };
@@ -63,6 +72,37 @@ fn shown_steps(repository: &dyn Repository, build: &Build) -> Answer<(Vec<Step>,
     }
     Ok((steps, is_read))
 }
+
+/// How much is shown of a log at first.
+const TAIL: Room = Room { lines: 1000, bytes: 128 << 10 };
+
+/// The ends of the logs of steps, those of failed and running steps first.
+fn logs(
+    repository: &dyn Repository,
+    build: &Build,
+    steps: &[Step],
+) -> Answer<HashMap<usize, (Window, Option<u64>)>> {
+    let mut order: Vec<usize> = (0..steps.len()).collect();
+    order.retain(|nth| steps.get(*nth).is_some_and(|step| step.log != StepLog::Absent));
+    let is_good = |step: &Step| step.success && !step.is_running();
+    order.sort_by_key(|nth| steps.get(*nth).is_none_or(is_good));
+    let mut logs = HashMap::new();
+    for nth in order.into_iter().take(READ_ONE_BY_ONE) {
+        let Some(step) = steps.get(nth) else { continue };
+        let number = u32::try_from(nth).unwrap_or(u32::MAX);
+        let place = place(build, number);
+        let window = window(repository, place, step, None, Wanted::Tail, TAIL)?;
+        let error = match step.success || logs.len() >= ERRORS {
+            true => None,
+            false => first_error(repository, build, number)?,
+        };
+        logs.insert(nth, (window, error));
+    }
+    Ok(logs)
+}
+
+/// In how many logs the first error is sought for a build's page.
+const ERRORS: usize = 3;
 
 /// The neighbour of a build in its project's list.
 fn neighbour(repository: &dyn Repository, of: &Build, start: Start) -> Answer<Option<Build>> {
@@ -81,7 +121,8 @@ fn around(repository: &dyn Repository, build: &Build) -> Answer<Around> {
         components.push((id.to_string(), name));
     }
     let (steps, is_read) = shown_steps(repository, build)?;
-    Ok(Around { previous, next, components, steps, is_read })
+    let logs = logs(repository, build, &steps)?;
+    Ok(Around { previous, next, components, steps, is_read, logs })
 }
 
 /// A build.
@@ -117,6 +158,7 @@ pub(crate) async fn get(
             build: &build,
             steps: &around.steps,
             is_read: &around.is_read,
+            logs: &around.logs,
             insight: &insight,
             previous: around.previous.as_ref(),
             next: around.next.as_ref(),

@@ -7,6 +7,7 @@ pub(crate) mod docs;
 pub(crate) mod insight;
 pub(crate) mod issues;
 pub(crate) mod lists;
+pub(crate) mod logs;
 pub(crate) mod projects;
 pub(crate) mod receipts;
 pub(crate) mod revisions;
@@ -62,6 +63,13 @@ pub(crate) async fn find(
         Operation::ReadIssue(project, issue) => issues::get(call, project, issue).await,
         Operation::ListTests(project, build) => cases::list(call, project, build).await,
         Operation::ReadTestHistory(project, test) => cases::history(call, project, test).await,
+        Operation::ReadStepLog(project, build, step) => {
+            if call.params.first("follow").is_some() {
+                return Ok(None);
+            }
+            logs::get(call, project, build, *step).await
+        }
+        Operation::SearchLogs(project, build) => logs::search(call, project, build).await,
         Operation::ReadReceipt(project, build) => receipts::get(call, project, build).await,
         Operation::Reparse(project, build) => receipts::reparse(call, project, build).await,
         Operation::ListUsers => users::list(call).await,
@@ -81,6 +89,9 @@ pub(crate) async fn find(
         | Operation::ReadProgress(..)
         | Operation::PostStep(..)
         | Operation::CloseBuild(..)
+        | Operation::ReadStep(..)
+        | Operation::EndStep(..)
+        | Operation::AppendToLog(..)
         | Operation::ReadStepOutput(..)
         | Operation::ReadStepErrout(..)
         | Operation::WatchBuild(..)

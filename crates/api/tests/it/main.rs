@@ -28,6 +28,7 @@ mod http2;
 mod incremental;
 mod insight;
 mod lists;
+mod logs;
 mod objects;
 mod pages;
 mod projects;

@@ -43,6 +43,8 @@ pub struct Outgoing {
     pub target: String,
     /// The `Idempotency-Key`.
     pub key: Option<String>,
+    /// The bytes of a log before the piece in the body: sent with `Upload-Offset`.
+    pub offset: Option<u64>,
     /// The content.
     pub content: Option<Content>,
     /// Whether it may only create a resource: sent with `If-None-Match: *`.
@@ -58,6 +60,7 @@ impl Outgoing {
             method,
             target: target.into(),
             key: None,
+            offset: None,
             content: None,
             only_new: false,
             unless: None,

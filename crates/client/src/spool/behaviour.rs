@@ -17,6 +17,8 @@ fn about() -> About {
 
 fn entry(body: &str) -> Entry {
     Entry {
+        opens: None,
+        piece: None,
         method: "POST".to_owned(),
         target: "/p/builds/1/progress".to_owned(),
         key: Some("k".to_owned()),
@@ -123,6 +125,8 @@ fn an_entry_names_only_what_is_queued_for_its_build() {
     let dir = tempfile::tempdir().unwrap();
     let session = Spool::open(dir.path(), 1 << 20).unwrap().begin(about()).unwrap();
     let of = |method: &str, target: &str, key: Option<&str>, media_type: &str| Entry {
+        opens: None,
+        piece: None,
         method: method.to_owned(),
         target: target.to_owned(),
         key: key.map(str::to_owned),
@@ -139,7 +143,20 @@ fn an_entry_names_only_what_is_queued_for_its_build() {
     ] {
         session.push(&good).unwrap();
     }
+    let step = "0b6f1c1a-5b6e-4c5e-9d3e-2f8b7a1c0d4e";
+    let piece = |target: &str| Entry { piece: Some((0, 2)), ..of("POST", target, None, json) };
+    session.push(&piece(&format!("/p/builds/1/steps/{step}/log"))).unwrap();
+    session.push(&of("PUT", &format!("/p/builds/1/steps/{step}"), None, json)).unwrap();
     for bad in [
+        piece("/p/builds/1/steps/0/log"),
+        piece(&format!("/p/builds/2/steps/{step}/log")),
+        piece(&format!("/p/builds/1/steps/{step}/log?x")),
+        of("POST", &format!("/p/builds/1/steps/{step}/log"), None, json),
+        of("PUT", "/p/builds/1/steps/0", None, json),
+        Entry {
+            opens: Some("../x".to_owned()),
+            ..of("POST", "/p/builds/1/progress", Some("k"), json)
+        },
         of("DELETE", "/p", None, json),
         of("DELETE", "/p/builds/1", None, json),
         of("DELETE", "/p/builds/2/progress", None, json),
@@ -185,4 +202,24 @@ fn a_spool_is_its_owners_alone_and_leads_nowhere_else() {
     let path = &session.entries()[0];
     fs::set_permissions(path, fs::Permissions::from_mode(0o644)).unwrap();
     assert!(read_entry(path).is_err());
+}
+
+#[test]
+fn pieces_of_a_log_that_follow_each_other_become_one() {
+    let piece = |offset, text: &str| Entry {
+        piece: Some((offset, text.len() as u64)),
+        body: format!("[[0,\"out\",\"{text}\"]]").into_bytes(),
+        target: "/p/builds/1/steps/x/log".to_owned(),
+        ..entry("")
+    };
+    let mut first = piece(0, "ab");
+    assert!(first.is_followed_by(&piece(2, "c")) && !first.is_followed_by(&piece(3, "c")));
+    let elsewhere = Entry { target: "/p/builds/1/steps/y/log".to_owned(), ..piece(2, "c") };
+    assert!(!first.is_followed_by(&elsewhere) && !first.is_followed_by(&entry("x")));
+    first.join(&piece(2, "c"));
+    first.join(&Entry { body: b"[ ]".to_vec(), ..piece(3, "") });
+    assert_eq!(first.piece, Some((0, 3)));
+    assert_eq!(first.body, br#"[[0,"out","ab"],[0,"out","c"]]"#);
+    assert_eq!(number_in(Some("/x/p/builds/1/steps/17")), Some(17));
+    assert_eq!(number_in(Some("/p/builds/1")), None);
 }

@@ -1,5 +1,6 @@
 //! The queue of one build: its requests, in order.
 
+use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -128,7 +129,8 @@ impl Session {
         let lock = private::touch(&self.dir.join("send.lock"));
         // If another process is currently sending it, that is enough.
         let Some(_lock) = lock.ok().filter(|lock| lock.try_lock().is_ok()) else { return Ok(()) };
-        for path in self.entries() {
+        let mut paths = VecDeque::from(self.entries());
+        while let Some(path) = paths.pop_front() {
             let mut entry = match read_entry(&path) {
                 Ok(entry) if entry.is_of(&self.about) => entry,
                 Ok(_) => {
@@ -141,7 +143,7 @@ impl Session {
                 }
             };
             let is_end = entry.method == "DELETE";
-            let is_build = entry.method == "PUT";
+            let is_build = entry.method == "PUT" && entry.of_step(&self.about).is_none();
             let tried = path.with_extension("tried");
             let is_old = age(&tried).is_some_and(|age| age > KEY_LIFETIME);
             if is_old && entry.key.is_some() && self.is_there(client, &entry).await? {
@@ -158,8 +160,33 @@ impl Session {
             if is_end && self.is_incomplete() {
                 entry.body = end_of_incomplete(entry.body);
             }
+            // Pieces of one log that wait go in few requests.
+            let mut joined = Vec::new();
+            while let Some(next) = paths.front() {
+                match read_entry(next) {
+                    Ok(next) if next.is_of(&self.about) && entry.is_followed_by(&next) => {
+                        entry.join(&next);
+                        joined.extend(paths.pop_front());
+                    }
+                    _ => break,
+                }
+            }
+            let opens = entry.opens.clone();
+            let entry = match self.addressed(entry) {
+                Ok(entry) => entry,
+                Err(problem) => {
+                    for path in std::iter::once(&path).chain(&joined) {
+                        self.put_aside(path, problem, flushed);
+                    }
+                    continue;
+                }
+            };
             match entry.send(client).await {
-                Ok(_) => {
+                Ok(answer) => {
+                    if let Some(name) = opens {
+                        self.opened(&name, answer.location.as_deref());
+                    }
+                    joined.iter().for_each(|path| self.forget(path));
                     flushed.sent += 1;
                     // Before the last request is removed, so that an ended session is cleaned up.
                     if is_end || (is_build && !self.is_open()) {
@@ -180,13 +207,47 @@ impl Session {
                     self.put_all_aside(&error.to_string());
                     return Err(error);
                 }
-                Err(error) => self.put_aside(&path, &error.to_string(), flushed),
+                Err(error) => {
+                    for path in std::iter::once(&path).chain(&joined) {
+                        self.put_aside(path, &error.to_string(), flushed);
+                    }
+                }
             }
         }
         if self.is_ended() && self.entries().is_empty() {
             let _ = fs::remove_dir_all(&self.dir);
         }
         Ok(())
+    }
+
+    /// A request with the number of the step that it concerns.
+    ///
+    /// # Errors
+    /// The step was not opened.
+    pub fn addressed(&self, entry: Entry) -> Result<Entry, &'static str> {
+        let Some((name, _)) = entry.of_step(&self.about) else { return Ok(entry) };
+        let name = name.to_owned();
+        match self.number_of(&name) {
+            Some(number) => Ok(entry.to_step(&name, number)),
+            None => Err("its step was not opened"),
+        }
+    }
+
+    fn number_of(&self, name: &str) -> Option<u32> {
+        let text = private::read(&self.dir.join(format!("{name}.opened"))).ok()?;
+        String::from_utf8(text).ok()?.trim().parse().ok()
+    }
+
+    /// Records the number of the step that the server opened.
+    fn opened(&self, name: &str, location: Option<&str>) {
+        let number = number_in(location);
+        // If it cannot be written, what follows is put aside, and the build is no success.
+        if let Some(number) = number {
+            let _ = write_whole(
+                &self.dir.join(format!("{name}.opened")),
+                &[number.to_string().as_bytes()],
+            );
+        }
     }
 
     /// Whether more may come, as recorded at the beginning of the session.
@@ -319,6 +380,8 @@ impl Session {
         let is_closed = self.dir.join(CLOSED).exists() || self.is_ended();
         if is_begun && !is_closed && self.is_dead() {
             let end = Entry {
+                opens: None,
+                piece: None,
                 method: "DELETE".to_owned(),
                 target: format!("{}/progress", self.about.build),
                 key: None,
@@ -411,4 +474,9 @@ pub fn end_of_incomplete(body: Vec<u8>) -> Vec<u8> {
 pub struct BegunStep {
     pub(super) path: PathBuf,
     pub(super) _lock: File,
+}
+
+/// The number of the step at the end of a location.
+pub fn number_in(location: Option<&str>) -> Option<u32> {
+    location?.rsplit_once("/steps/")?.1.parse().ok()
 }

@@ -4,9 +4,8 @@ use std::borrow::Cow;
 
 use devmason_domain::gate::Gate;
 use devmason_domain::{
-    ClientRecord, Closing, Digest, Invalid, JsonObject, MAX_PASSWORD_BYTES, Outcome, PlainText,
-    ProjectName, Report, Reporting, Step, StepName, Tag, TagSet, TestResult, Timestamp, Triage,
-    VariantPart, is_branch, limits,
+    ClientRecord, Closing, Digest, JsonObject, MAX_PASSWORD_BYTES, Outcome, PlainText, ProjectName,
+    Report, Reporting, Tag, TagSet, TestResult, Timestamp, Triage, VariantPart, is_branch, limits,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Error as _, IgnoredAny, MapAccess};
@@ -16,9 +15,9 @@ use uuid::Uuid;
 
 use super::bounded::{Bounded, Distinct};
 use super::fingerprint::Fingerprint;
-use super::incoming_cases::{IncomingTest, ReadTest};
+use super::incoming_step::IncomingStep;
 use super::read::{DocumentError, Name, Open, open};
-use super::shape::{self, BODY, Text};
+use super::shape::{self, Text};
 
 /// A build: either complete, or to be reported step by step.
 #[derive(Deserialize, JsonSchema)]
@@ -106,14 +105,7 @@ impl IncomingBuild {
         let steps = self.steps();
         hash.number(steps.len());
         for step in steps {
-            hash.text(step.name.as_ref().map_or("", StepName::as_str)).flag(step.success);
-            hash.time(step.started).time(step.finished);
-            hash.text(step.output.as_deref().unwrap_or_default())
-                .text(step.errout.as_deref().unwrap_or_default());
-            hash.members(&step.extras);
-            for test in &step.tests {
-                hash.test(test);
-            }
+            step.hash(&mut hash);
         }
         let components = self.components.as_ref().map_or(&[][..], |components| &components.0);
         hash.number(components.len());
@@ -217,101 +209,6 @@ impl Open for IncomingClient {
 impl<'de> Deserialize<'de> for IncomingClient {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         open(deserializer)
-    }
-}
-
-/// A step of a build. Other members are stored with it.
-#[derive(Default, JsonSchema)]
-#[schemars(rename = "NewStep")]
-#[schemars(extend("maxProperties" = limits::MEMBERS, "additionalProperties" = true))]
-pub struct IncomingStep {
-    #[schemars(required, with = "Text<{ limits::NAME }>")]
-    name: Option<StepName>,
-    #[schemars(required)]
-    success: Option<bool>,
-    #[schemars(with = "Option<shape::Date>")]
-    started: Option<Timestamp>,
-    #[schemars(with = "Option<shape::Date>")]
-    finished: Option<Timestamp>,
-    #[schemars(with = "Option<Text<BODY>>")]
-    output: Option<String>,
-    #[schemars(with = "Option<Text<BODY>>")]
-    errout: Option<String>,
-    #[schemars(with = "Option<Bounded<IncomingTest, { limits::CASES }>>")]
-    tests: Vec<TestResult>,
-    #[schemars(skip)]
-    bad_cases: u32,
-    #[schemars(skip)]
-    extras: Vec<(String, Box<RawValue>)>,
-}
-
-impl Open for IncomingStep {
-    const EXPECTING: &'static str = "an object, a build step";
-    fn take<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<bool, A::Error> {
-        match name {
-            "name" => self.name = map.next_value()?,
-            "success" => self.success = map.next_value()?,
-            "started" => self.started = map.next_value()?,
-            "finished" => self.finished = map.next_value()?,
-            "output" => self.output = map.next_value()?,
-            "errout" => self.errout = map.next_value()?,
-            "tests" => {
-                let tests: Bounded<ReadTest, { limits::CASES }> =
-                    map.next_value::<Option<_>>()?.unwrap_or_default();
-                self.tests = tests.0.into_iter().map(|test| test.0).collect();
-            }
-            _ => return Ok(false),
-        }
-        Ok(true)
-    }
-    fn keep(&mut self, name: String, value: Box<RawValue>) {
-        self.extras.push((name, value));
-    }
-}
-
-impl<'de> Deserialize<'de> for IncomingStep {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        open(deserializer)
-    }
-}
-
-/// Number of cases that failed or broke.
-fn bad_cases(tests: &[TestResult]) -> u32 {
-    let bad = tests.iter().filter(|test| test.status.is_bad()).count();
-    u32::try_from(bad).unwrap_or(u32::MAX)
-}
-
-impl IncomingStep {
-    /// Removes and returns its test cases, in order.
-    pub fn take_tests(&mut self) -> Vec<TestResult> {
-        let tests = std::mem::take(&mut self.tests);
-        self.bad_cases = bad_cases(&tests);
-        tests
-    }
-
-    /// Converts the document, received at this time, to a step.
-    ///
-    /// # Errors
-    /// `name` or `success` is missing.
-    pub fn into_step(self, received: Timestamp) -> Result<Step, DocumentError> {
-        let required = |field| DocumentError::new(field, "required");
-        let extras: usize =
-            self.extras.iter().map(|(name, raw)| name.len() + raw.get().len()).sum();
-        if extras > limits::EXTRAS {
-            let problem = format!("the additional members exceed {} bytes", limits::EXTRAS);
-            return Err(DocumentError::new("", problem));
-        }
-        Ok(Step {
-            name: self.name.ok_or_else(|| required("name"))?,
-            success: self.success.ok_or_else(|| required("success"))?,
-            started: self.started.unwrap_or(received),
-            finished: self.finished.unwrap_or(received),
-            output: self.output.unwrap_or_default(),
-            errout: self.errout.unwrap_or_default(),
-            extras: JsonObject::from_members(&self.extras)
-                .map_err(|Invalid(problem)| DocumentError::new("", problem))?,
-            bad_cases: Some(self.bad_cases.max(bad_cases(&self.tests))),
-        })
     }
 }
 

@@ -303,7 +303,7 @@ impl<'a> BuildObject<'a> {
     }
 }
 
-/// A step. It never changes, so both its creation and its last change are when it ended.
+/// A step. Both its creation and its last change are when it ended, or else when it started.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "StepObject")]
 pub struct StepObject<'a> {
@@ -312,13 +312,13 @@ pub struct StepObject<'a> {
     project: &'a str,
     position: u32,
     name: &'a str,
-    success: bool,
+    success: Option<bool>,
     #[serde(serialize_with = "utc")]
     #[schemars(with = "shape::Utc")]
     started: Timestamp,
-    #[serde(serialize_with = "utc")]
-    #[schemars(with = "shape::Utc")]
-    finished: Timestamp,
+    #[serde(serialize_with = "maybe_utc")]
+    #[schemars(with = "Option<shape::Utc>")]
+    finished: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "&str")]
     output: Option<&'a str>,
@@ -353,9 +353,9 @@ impl<'a> StepObject<'a> {
             project: project.slug.as_str(),
             position,
             name: of.name.as_str(),
-            success: of.success,
+            success: of.end().map(|(success, _)| success),
             started: of.started,
-            finished: of.finished,
+            finished: of.end().map(|(_, at)| at),
             output: with_outputs.then_some(of.output.as_str()),
             errout: with_outputs.then_some(of.errout.as_str()),
             extras: &of.extras,

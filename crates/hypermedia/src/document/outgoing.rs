@@ -2,7 +2,9 @@
 
 use std::str::FromStr;
 
-use devmason_domain::{Account, Build, JsonObject, Outcome, Project, Step, Tag, Tracking};
+use devmason_domain::{
+    Account, Build, JsonObject, LogEntry, Outcome, Project, State, Step, StepLog, Tag, Tracking,
+};
 use schemars::JsonSchema;
 use serde::ser::{Error as _, SerializeMap};
 use serde::{Serialize, Serializer};
@@ -184,7 +186,7 @@ pub enum Results<'a> {
 impl Serialize for Results<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
-            Self::Steps(steps) => serializer.collect_seq(steps.iter().map(StepDocument)),
+            Self::Steps(steps) => serializer.collect_seq(steps.iter().map(StepMembers::from)),
             Self::Written(written) => written.serialize(serializer),
             Self::LeftOut => serializer.serialize_none(),
         }
@@ -204,7 +206,7 @@ pub fn written_steps(steps: &[Step]) -> serde_json::Result<Box<RawValue>> {
 /// # Errors
 /// As [`written_steps`].
 pub fn written_step(step: &Step) -> serde_json::Result<Vec<u8>> {
-    serde_json::to_vec(&StepDocument(step))
+    serde_json::to_vec(&StepMembers::from(step))
 }
 
 /// A build document split into two parts, between which its steps go, separated by commas.
@@ -239,11 +241,17 @@ fn raw<S: Serializer>(object: &JsonObject) -> Result<&RawValue, S::Error> {
 #[schemars(rename = "Step")]
 pub(super) struct StepMembers<'a> {
     name: &'a str,
-    success: bool,
+    /// Whether a step with a log runs; absent for one that was sent when it had ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "shape::StepState")]
+    state: Option<&'static str>,
+    /// Null while the step is running.
+    success: Option<bool>,
     #[schemars(with = "shape::Date")]
     started: String,
-    #[schemars(with = "shape::Date")]
-    finished: String,
+    /// Null while the step is running.
+    #[schemars(with = "Option<shape::Date>")]
+    finished: Option<String>,
     output: &'a str,
     errout: &'a str,
     #[serde(flatten)]
@@ -251,22 +259,52 @@ pub(super) struct StepMembers<'a> {
     extras: Extras<'a>,
 }
 
-struct StepDocument<'a>(&'a Step);
-
-impl Serialize for StepDocument<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let step = self.0;
-        StepMembers {
+impl<'a> From<&'a Step> for StepMembers<'a> {
+    fn from(step: &'a Step) -> Self {
+        let end = step.end();
+        Self {
             name: step.name.as_str(),
-            success: step.success,
+            state: match step.log {
+                StepLog::Absent => None,
+                StepLog::Open => Some(State::Running.as_str()),
+                StepLog::Closed => Some(State::Finished.as_str()),
+            },
+            success: end.map(|(success, _)| success),
             started: step.started.to_rfc2822(),
-            finished: step.finished.to_rfc2822(),
+            finished: end.map(|(_, at)| at.to_rfc2822()),
             output: &step.output,
             errout: &step.errout,
             extras: Extras(&step.extras),
         }
-        .serialize(serializer)
     }
+}
+
+/// A step by itself. What it links to tells where its log is.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "StepDocument")]
+pub struct StepDocument<'a> {
+    #[serde(flatten)]
+    step: StepMembers<'a>,
+    links: Vec<Link>,
+}
+
+impl<'a> StepDocument<'a> {
+    /// A step with its links.
+    pub fn new(step: &'a Step, links: Vec<Link>) -> Self {
+        Self { step: step.into(), links }
+    }
+}
+
+/// Entries of a log as JSON: arrays of milliseconds, stream and text, with commas between.
+///
+/// # Errors
+/// None that an entry could cause.
+pub fn written_entries(entries: &[LogEntry]) -> serde_json::Result<String> {
+    let entries = entries.iter().map(|entry| (entry.millis, entry.stream.as_str(), &entry.text));
+    let mut text = serde_json::to_string(&entries.collect::<Vec<_>>())?;
+    text.pop();
+    text.remove(0);
+    Ok(text)
 }
 
 /// Additional members from the client, each as sent.

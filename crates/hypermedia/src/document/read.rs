@@ -41,13 +41,28 @@ impl DocumentError {
 /// # Errors
 /// Anything other than JSON of the document's shape; the error has the path of the invalid member.
 pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, DocumentError> {
+    parse_as(body, ('{', "object"))
+}
+
+/// Parses a document that is a list.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_list<T: DeserializeOwned>(body: &[u8]) -> Result<T, DocumentError> {
+    parse_as(body, ('[', "array"))
+}
+
+fn parse_as<T: DeserializeOwned>(
+    body: &[u8],
+    (begin, kind): (char, &str),
+) -> Result<T, DocumentError> {
     let text = std::str::from_utf8(body).map_err(|error| {
         DocumentError::new("", format!("the body is not UTF-8 (byte {})", error.valid_up_to()))
     })?;
     // serde would also accept an array, as an object's members in order.
-    if !text.trim_ascii_start().starts_with('{') && serde_json::from_str::<IgnoredAny>(text).is_ok()
-    {
-        return Err(DocumentError::new("", "the body is not a JSON object"));
+    let is_other = !text.trim_ascii_start().starts_with(begin);
+    if is_other && serde_json::from_str::<IgnoredAny>(text).is_ok() {
+        return Err(DocumentError::new("", format!("the body is not a JSON {kind}")));
     }
     // Tracking the path makes parsing a third slower, so a document is parsed with it only after it
     // failed.

@@ -13,6 +13,7 @@ pub fn schemas() -> Map<String, Value> {
     let mut sent = generator(Contract::Deserialize);
     sent.subschema_for::<IncomingBuild>();
     sent.subschema_for::<IncomingStep>();
+    sent.subschema_for::<IncomingLog>();
     sent.subschema_for::<IncomingClosing>();
     sent.subschema_for::<IncomingProject>();
     sent.subschema_for::<IncomingUser>();
@@ -34,6 +35,8 @@ pub fn schemas() -> Map<String, Value> {
     let mut got = generator(Contract::Serialize);
     got.subschema_for::<BuildListDocument<'_>>();
     got.subschema_for::<ProjectListDocument<'_>>();
+    got.subschema_for::<StepDocument<'_>>();
+    got.subschema_for::<LogMatchesDocument>();
     got.subschema_for::<UserListDocument<'_>>();
     got.subschema_for::<TagListDocument<'_>>();
     got.subschema_for::<TestListDocument<'_>>();

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use devmason_domain::insight::Class;
-use devmason_domain::{IssueState, Reporting, State, TestStatus, Triage, limits};
+use devmason_domain::{IssueState, LogStream, Reporting, State, TestStatus, Triage, limits};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::bounded::{Bounded, Distinct};
@@ -61,6 +61,10 @@ shapes! {
     Verdict = {"enum": ["pass", "fail", "undecided"]};
     /// The state of a build.
     BuildState = {"enum": [(State::Running.as_str()), (State::Finished.as_str())]};
+    /// The state of a step.
+    StepState = {"enum": [(State::Running.as_str()), (State::Finished.as_str())]};
+    /// A stream of a log.
+    StreamName = {"enum": [(LogStream::Out.as_str()), (LogStream::Err.as_str())]};
     /// Who may report to a project.
     Who = {"enum": (Reporting::ALL.map(Reporting::as_str))};
     /// Who may write the issues of a project.

@@ -196,6 +196,7 @@ fn a_page_has_a_bound_whatever_it_shows() {
         errout: output.to_owned(),
         extras: JsonObject::from_stored(format!(r#"{{"x":"{}"}}"#, big)),
         bad_cases: None,
+        log: devmason_domain::StepLog::Absent,
     };
     let ansi = format!("\x1b[1;2;3;4;9;7m{}", "\x1b[41m\x1b[42m".repeat(450));
     let test = |n: usize| TestResult {
@@ -269,12 +270,14 @@ fn a_page_has_a_bound_whatever_it_shows() {
     for output in ["x", "\n\n\n\n", ansi.as_str(), &"\n".repeat(1000)] {
         let steps: Vec<Step> = (0..300).map(|n| step(n, output)).collect();
         let of = insight(20, &full_test_name(&test(0).suite, &name), &big);
+        let logs = std::collections::HashMap::new();
         let page = BuildPage::new(
             site(),
             BuildParts {
                 project: &project,
                 build: &builds[0],
                 steps: &steps,
+                logs: &logs,
                 is_read: &[true; 300],
                 insight: &of,
                 previous: None,

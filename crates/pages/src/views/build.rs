@@ -1,11 +1,13 @@
 //! A build.
 
+use std::collections::HashMap;
+
 use askama::Template;
-use devmason_domain::{Build, Project, Step};
+use devmason_domain::{Build, Project, Step, StepLog};
 use devmason_hypermedia::document::InsightDocument;
 
-use super::step::{Room, step_html, unread_step_html};
-use super::{Member, Page, Shown, counts, insight_html, members};
+use super::step::{Room, log_step_html, step_html, unread_log_html, unread_step_html};
+use super::{Member, Page, Shown, Window, counts, insight_html, members};
 use crate::Standing;
 use crate::site::{Site, When, duration, micros_of};
 
@@ -20,6 +22,8 @@ pub struct BuildParts<'a> {
     pub steps: &'a [Step],
     /// For each step, whether its outputs were read.
     pub is_read: &'a [bool],
+    /// The ends of the logs of steps, by position, with the lines of their first errors.
+    pub logs: &'a HashMap<usize, (Window, Option<u64>)>,
     /// Its failures, compared with a baseline.
     pub insight: &'a InsightDocument,
     /// The previous build.
@@ -87,8 +91,15 @@ impl<'a> BuildPage<'a> {
         let (mut shown, mut bytes) = (Vec::with_capacity(order.len()), 0);
         for nth in order {
             let Some(step) = steps.get(nth) else { continue };
-            let html = if parts.is_read.get(nth) == Some(&true) {
-                let is_open = first_failed == Some(nth);
+            let is_open = first_failed == Some(nth) || step.is_running();
+            let html = if let Some((window, error)) =
+                parts.logs.get(&nth).filter(|_| room.is_left() || is_open)
+            {
+                let log = (window, *error);
+                log_step_html(&site, project, build, (nth, step), is_open, log, &mut room)?
+            } else if step.log != StepLog::Absent {
+                unread_log_html(&site, project, build, (nth, step))?
+            } else if parts.is_read.get(nth) == Some(&true) {
                 step_html(&site, project, build, (nth, step), is_open, &mut room)?
             } else {
                 unread_step_html(&site, project, build, (nth, step))?

@@ -8,6 +8,7 @@ mod findings;
 mod grid;
 mod insight;
 mod issues;
+mod log;
 mod others;
 mod project;
 mod receipt;
@@ -33,6 +34,7 @@ pub use grid::TestLine;
 use insight::insight_html;
 pub use insight::{InsightPage, Shown};
 pub use issues::{IssueFields, IssueLine, IssuePage, IssuesPage};
+pub use log::{LogPage, LogPart, LogSearchPage, Searched, Window};
 pub use others::{
     ComponentBuilds, ComponentRow, Components, DocumentPage, ProblemPage, SignIn, Tags, User, Users,
 };
@@ -44,7 +46,7 @@ pub use receipt::ReceiptPage;
 pub use reference::Reference;
 pub use revision::RevisionPage;
 pub use signature::SignaturePage;
-pub use step::{Lines, Output, Room, step_html};
+pub use step::{Lines, Output, Room, log_step_html, step_html};
 pub use tracks::{GridPage, TrackPage, TrackTestsPage, TracksPage};
 
 /// A page's metadata, for browsers and for sites that show links to it.
@@ -139,6 +141,10 @@ fn pass_rate(builds: &[Build]) -> String {
     });
     let rate = (passed * 100_usize).checked_div(all);
     rate.map(|rate| format!("{rate}% of {all}")).unwrap_or_default()
+}
+
+fn of_step(step: &Step) -> Standing {
+    step.end().map_or(Standing::Running, |(success, _)| of_success(success))
 }
 
 fn of_success(success: bool) -> Standing {

@@ -3,8 +3,9 @@
 use askama::Template;
 use devmason_domain::{Build, Project, Step, Timestamp};
 
-use super::{Member, Page, members, of_success, rendered};
+use super::{Member, Page, Window, members, of_step, rendered};
 use crate::Standing;
+use crate::log::log_lines;
 use crate::output::{Part, lines};
 use crate::site::{Site, When, bytes, duration, micros_of};
 use crate::text::{counted, grouped};
@@ -38,6 +39,8 @@ struct Stream {
     raw: String,
     more: Option<String>,
     id: String,
+    /// Where to follow it while it grows.
+    follow: Option<String>,
     lines: String,
 }
 
@@ -54,6 +57,10 @@ struct StepPart<'a> {
     started: When,
     extras: Vec<Member>,
     streams: Vec<Stream>,
+    /// The page of its log.
+    log: Option<String>,
+    /// The line with its first error.
+    error: Option<(u64, String)>,
 }
 
 /// The two outputs of a step: their names in URIs, their labels and their line prefixes.
@@ -101,12 +108,80 @@ pub fn step_html(
             whole,
             about,
             raw: format!("{raw}?format=raw"),
+            follow: None,
             more,
             id: format!("step-{nth}-{path}"),
             lines,
         });
     }
     rendered(&StepPart::new(build, (nth, step), is_open, streams))
+}
+
+/// A step with a log as HTML: its last lines, and where its first error is.
+///
+/// # Errors
+/// As [`rendered`].
+pub fn log_step_html(
+    site: &Site<'_>,
+    project: &Project,
+    build: &Build,
+    (nth, step): (usize, &Step),
+    is_open: bool,
+    (window, first_error): (&Window, Option<u64>),
+    room: &mut Room,
+) -> Result<String, std::fmt::Error> {
+    let log = site.output(&project.slug, build, nth, "log");
+    let whole = counted(usize::try_from(window.of).unwrap_or(usize::MAX), "line");
+    let about = if window.first > 1 && window.last > 0 {
+        format!("{whole}; last {} shown", grouped(window.last + 1 - window.first))
+    } else {
+        whole.clone()
+    };
+    let lines = log_lines(window, u32::try_from(nth).unwrap_or(u32::MAX));
+    room.take(lines.len());
+    let stream = Stream {
+        name: "Log",
+        whole,
+        about,
+        raw: format!("{log}?format=raw"),
+        follow: step.is_running().then(|| format!("{log}?follow&from={}", window.last.max(1))),
+        more: (window.first > 1 && window.last > 0)
+            .then(|| format!("{log}?format=html&to={}", window.first - 1)),
+        id: format!("step-{nth}-log"),
+        lines,
+    };
+    let mut part = StepPart::new(build, (nth, step), is_open, vec![stream]);
+    part.error = first_error.map(|line| {
+        let here = (window.first..=window.last).contains(&line);
+        let from = line.saturating_sub(20).max(1);
+        let page = if here { String::new() } else { format!("{log}?format=html&from={from}") };
+        (line, format!("{page}#step-{nth}-L{line}"))
+    });
+    part.log = Some(format!("{log}?format=html"));
+    rendered(&part)
+}
+
+/// A step whose log was not read: only links to it.
+pub(super) fn unread_log_html(
+    site: &Site<'_>,
+    project: &Project,
+    build: &Build,
+    (nth, step): (usize, &Step),
+) -> Result<String, std::fmt::Error> {
+    let log = site.output(&project.slug, build, nth, "log");
+    let stream = Stream {
+        name: "Log",
+        whole: String::new(),
+        about: "not loaded".to_owned(),
+        raw: format!("{log}?format=raw"),
+        more: Some(format!("{log}?format=html&to={}", u32::MAX)),
+        id: format!("step-{nth}-log"),
+        follow: None,
+        lines: String::new(),
+    };
+    let mut part = StepPart::new(build, (nth, step), false, vec![stream]);
+    part.log = Some(format!("{log}?format=html"));
+    rendered(&part)
 }
 
 /// A step whose outputs were not read: only links to them.
@@ -126,6 +201,7 @@ pub(super) fn unread_step_html(
             whole: String::new(),
             about,
             raw: format!("{raw}?format=raw"),
+            follow: None,
             more,
             id,
             lines: String::new(),
@@ -141,17 +217,20 @@ impl<'a> StepPart<'a> {
         is_open: bool,
         streams: Vec<Stream>,
     ) -> Self {
-        let micros = step.finished.micros().saturating_sub(step.started.micros());
+        let end = if step.is_running() { Timestamp::now() } else { step.finished };
+        let micros = end.micros().saturating_sub(step.started.micros());
         Self {
             step,
             nth,
-            standing: of_success(step.success),
+            standing: of_step(step),
             is_open,
             took: duration(u64::try_from(micros).unwrap_or(0)),
             bar: bar(build, step),
             started: When(step.started),
             extras: members(&step.extras),
             streams,
+            log: None,
+            error: None,
         }
     }
 }
@@ -166,7 +245,8 @@ fn bar(build: &Build, step: &Step) -> (u64, u64) {
         u64::try_from(i128::from(micros.max(0)) * 1000 / i128::from(all)).unwrap_or(0).min(1000)
     };
     let start = thousandths(step.started.micros().saturating_sub(from)).min(995);
-    let length = thousandths(step.finished.micros().saturating_sub(step.started.micros()));
+    let end = if step.is_running() { until } else { step.finished.micros() };
+    let length = thousandths(end.saturating_sub(step.started.micros()));
     (start, length.clamp(5, 1000 - start))
 }
 
@@ -245,6 +325,6 @@ impl Page for Output<'_> {
         format!("{} of {}", self.name, self.step.name)
     }
     fn standing(&self) -> Standing {
-        of_success(self.step.success)
+        of_step(self.step)
     }
 }

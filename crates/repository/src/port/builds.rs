@@ -73,6 +73,8 @@ pub struct NewStep {
 pub enum Appended {
     /// It was added as the build's last step.
     Done,
+    /// It was added as a running step, at this position. What its claim says ends with that position.
+    Opened(u32),
     /// The build is already finished.
     Finished,
     /// The build would exceed the limit on steps or on output.
@@ -161,6 +163,10 @@ pub struct Count {
     pub exact: bool,
 }
 
+/// How much of a log, in bytes, becomes the outputs of a step: as much as a step could have that is sent
+/// with its outputs.
+pub const WHOLE_LOG: u64 = 32 << 20;
+
 /// Builds and their steps.
 pub trait Builds {
     /// The number of concurrent writers this store benefits from.
@@ -169,7 +175,8 @@ pub trait Builds {
     fn build_record_many(&self, builds: &[NewBuild]) -> Result<Vec<Recorded>>;
     /// Adds a batch of steps to running builds atomically, in the order given.
     fn step_append_many(&self, steps: &[NewStep]) -> Result<Vec<Appended>>;
-    /// Closes an incremental build. Values missing in `closing` are derived from the steps; without
+    /// Closes an incremental build, and with it the steps that are running: as failed, unless `closing`
+    /// says that the build succeeded. Values missing in `closing` are derived from the steps; without
     /// steps, the build succeeded and finished at `now`.
     fn build_close(
         &self,
@@ -190,8 +197,11 @@ pub trait Builds {
     /// The steps of each of these builds, up to the count recorded in the build; `None` if the build
     /// has been deleted since it was read.
     fn step_list(&self, builds: &[Build]) -> Result<Vec<Option<Vec<Step>>>>;
-    /// The step at this position of a build.
+    /// The step at this position of a build. If its log is longer than [`WHOLE_LOG`], its outputs end
+    /// before, and say so.
     fn step_one(&self, build: &Build, nth: u32) -> Result<Option<Step>>;
+    /// The same, without the outputs that its log has.
+    fn step_head(&self, build: &Build, nth: u32) -> Result<Option<Step>>;
     /// The first thousand steps of each of these builds, without their outputs. Deleted builds have
     /// none.
     fn step_outline(&self, builds: &[Build]) -> Result<Vec<Vec<Step>>>;

@@ -5,6 +5,7 @@ mod cases;
 mod claims;
 mod components;
 mod issues;
+mod logs;
 mod projects;
 mod queries;
 mod sessions;
@@ -20,6 +21,7 @@ pub use cases::*;
 pub use claims::*;
 pub use components::*;
 pub use issues::*;
+pub use logs::*;
 pub use projects::*;
 pub use queries::*;
 pub use sessions::*;
@@ -34,6 +36,7 @@ pub use users::*;
 pub trait Repository:
     Projects
     + Builds
+    + Logs
     + Tests
     + Uploads
     + Tags
@@ -53,6 +56,7 @@ pub trait Repository:
 impl<T> Repository for T where
     T: Projects
         + Builds
+        + Logs
         + Tests
         + Uploads
         + Tags

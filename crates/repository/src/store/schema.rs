@@ -135,6 +135,25 @@ diesel::table! {
         packed -> SmallInt,
         receipt -> Nullable<Text>,
         bad_cases -> Nullable<Integer>,
+        log -> SmallInt,
+        digest -> Nullable<Binary>,
+    }
+}
+
+diesel::table! {
+    log_piece (project_id, build_id, position, start) {
+        project_id -> BigInt,
+        build_id -> crate::store::schema::sql::Uuid,
+        position -> Integer,
+        start -> BigInt,
+        start_line -> BigInt,
+        start_out -> BigInt,
+        start_out_line -> BigInt,
+        past -> BigInt,
+        past_line -> BigInt,
+        past_out -> BigInt,
+        past_out_line -> BigInt,
+        body -> Binary,
     }
 }
 

@@ -14,6 +14,7 @@ mod cases;
 mod components;
 mod issues;
 mod lists;
+mod logs;
 mod others;
 mod parity;
 mod plans;
@@ -119,6 +120,7 @@ fn step(name: &str, success: bool) -> Step {
         errout: String::new(),
         extras: JsonObject::default(),
         bad_cases: Some(0),
+        log: devmason_domain::StepLog::Absent,
     }
 }
 

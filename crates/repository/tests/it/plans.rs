@@ -33,6 +33,7 @@ fn hot_queries_are_answered_by_their_indexes(backend: Backend) {
     let store = Store::new(backend);
     let Filled { alice, kernels, projects, one, issue } = filled(&store);
     let kernel = &kernels[0];
+    let logged = logs::filled(&store, projects.last().unwrap());
     store.database.analyze();
     let project = projects.last().unwrap();
     let one = store.find(project, one.id);
@@ -256,6 +257,32 @@ fn hot_queries_are_answered_by_their_indexes(backend: Backend) {
             &["step_pkey"],
             &["SEARCH step USING INDEX step_1 (project_id=? AND build_id=?)"],
             || drop(store.steps(&one)),
+        ),
+        hot(
+            "the state of a log",
+            &["step_pkey", "log_piece_pkey"],
+            &[
+                "SEARCH step USING INDEX step_1 (project_id=? AND build_id=? AND position=?)",
+                "SEARCH log_piece USING INDEX log_piece_1 (project_id=? AND build_id=? AND position=?)",
+            ],
+            || assert!(store.log_state(logged.place).unwrap().is_some()),
+        ),
+        hot(
+            "the end of a log",
+            &["log_piece_pkey"],
+            &[
+                "SEARCH log_piece USING INDEX log_piece_1 (project_id=? AND build_id=? AND position=? AND start>?)",
+            ],
+            || drop(store.log_read(logged.place, Seek::Byte(None, 9_999)).unwrap()),
+        ),
+        hot(
+            "what the running steps of a build have written",
+            &["step_open", "log_piece_pkey"],
+            &[
+                "SEARCH step USING COVERING INDEX step_open (project_id=? AND build_id=?)",
+                "SEARCH p USING INDEX log_piece_1 (project_id=? AND build_id=? AND position=?)",
+            ],
+            || assert!(store.log_growing(project.id, logged.place.build).unwrap() > 0),
         ),
         hot(
             "the first page",

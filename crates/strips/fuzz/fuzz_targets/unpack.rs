@@ -1,7 +1,7 @@
-//! Unpacks arbitrary bytes as the body and as the details of a strip.
+//! Unpacks arbitrary bytes as the body and as the details of a strip, and as a piece of a log.
 #![no_main]
 
-use devmason_strips::{unpack, unpack_details};
+use devmason_strips::{pack_log, unpack, unpack_details, unpack_log};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -19,5 +19,8 @@ fuzz_target!(|bytes: &[u8]| {
             assert_eq!(body.cases().count(), body.len());
         }
         let _ = unpack_details(stored);
+        if let Ok(entries) = unpack_log(stored) {
+            assert_eq!(unpack_log(&pack_log(&entries)), Ok(entries));
+        }
     }
 });

@@ -8,7 +8,7 @@ use diesel::sql_types::{Array, BigInt, Binary, Bool, Integer, Nullable, SmallInt
 
 use super::Conn;
 use super::queries::{
-    Insert, Sql, bad_cases, host_key, joined_components, joined_tags, output_bytes,
+    Insert, Sql, bad_cases, host_key, joined_components, joined_tags, log_number, output_bytes,
 };
 use crate::NewStep;
 use crate::store::columns::{At, Id, plain};
@@ -205,9 +205,9 @@ pub(super) fn insert_builds(conn: &mut Conn, inserts: &[Insert<'_>]) -> Outcome<
 const APPEND_STEPS: &str = "
 with incoming as (
     select n.*, row_number() over (partition by project_id, build_id order by ord) as nth
-    from unnest(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    from unnest(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
         as n (project_id, build_id, ord, name, success, started, started_offset, finished, finished_offset,
-              output, errout, extras, packed, receipt, bytes, bad_cases)
+              output, errout, extras, packed, receipt, bytes, bad_cases, log)
 ), added as (
     select project_id, build_id, count(*)::int as steps, (count(*) filter (where not success))::int as failed,
            sum(bytes)::bigint as bytes
@@ -228,9 +228,10 @@ with incoming as (
     returning build.project_id, build.id, build.sender_id, build.steps - added.steps as base
 ), s as (
     insert into step (project_id, build_id, position, name, success, started, started_offset, finished,
-                      finished_offset, output, errout, extras, packed, receipt, bad_cases)
+                      finished_offset, output, errout, extras, packed, receipt, bad_cases, log)
     select n.project_id, n.build_id, b.base + n.nth - 1, n.name, n.success, n.started, n.started_offset,
-           n.finished, n.finished_offset, n.output, n.errout, n.extras, n.packed, n.receipt, n.bad_cases
+           n.finished, n.finished_offset, n.output, n.errout, n.extras, n.packed, n.receipt, n.bad_cases,
+           n.log
     from incoming n join b on b.project_id = n.project_id and b.id = n.build_id
 ), c as (
     insert into build_count (project_id, tag, shard, builds, changes)
@@ -267,6 +268,7 @@ pub(super) fn append_steps(
         .bind::<Array<Nullable<Text>>, _>(column!(new, |n| n.test_report.document.as_deref()))
         .bind::<Array<BigInt>, _>(column!(new, |n| output_bytes(std::slice::from_ref(&n.step))))
         .bind::<Array<Nullable<Integer>>, _>(column!(new, |n| bad_cases(&n.step)))
+        .bind::<Array<SmallInt>, _>(column!(new, |n| log_number(n.step.log)))
         .bind::<Integer, _>(limits::BUILD_STEPS as i32)
         .bind::<BigInt, _>(limits::OUTPUTS as i64)
         .load(conn)?;

@@ -42,6 +42,7 @@ fn store(url: &str, options: &Options) -> Result<queries::Store> {
     // Writers have their own connections, so that slow reads do not delay reports.
     let (epoch, trouble) = (queries::Epoch::default(), Arc::<queries::Trouble>::default());
     Ok(queries::Store {
+        url: url.to_owned(),
         glance: Glance,
         readers: queries::Pool::new(
             url,

@@ -1,5 +1,7 @@
 //! PostgreSQL specifics: whole batches in one statement, array binds, row locks.
 
+use std::time::{Duration, Instant};
+
 use devmason_domain::{BuildId, ProjectId, SignatureKey, Tag};
 use diesel::prelude::*;
 use diesel::result::QueryResult;
@@ -8,10 +10,11 @@ use diesel::sql_types::{Array, BigInt, Binary, Bool, SmallInt, Text};
 use super::Conn;
 use super::ingest::column;
 pub(super) use super::ingest::{append_steps, insert_builds};
-use super::queries::{FailureRow, Met, NameRow, Sql};
+use super::queries::{FailureRow, Met, NameRow, Sql, Store};
 use crate::store::columns::Id;
-use crate::store::fault::Outcome;
+use crate::store::fault::{Fault, Outcome};
 use crate::store::schema::sql;
+use crate::{LogListener, Result, StepPlace};
 
 /// Two writers keep PostgreSQL busy while one of them waits for its commit; in measurements a third
 /// added nothing.
@@ -186,6 +189,79 @@ pub(super) fn insert_sightings(
     .bind::<Array<BigInt>, _>(signatures.iter().map(|key| key.0).collect::<Vec<_>>())
     .execute(conn)?;
     Ok(())
+}
+
+/// The channel on which servers tell each other which logs have grown.
+const LOGS: &str = "devmason_log";
+
+/// Tells all servers that these logs have grown, once the transaction commits. As it tells each once,
+/// a batch costs one statement.
+pub(super) fn tell_logs(conn: &mut Conn, places: &[StepPlace]) -> Outcome<()> {
+    if places.is_empty() {
+        return Ok(());
+    }
+    let name = |place: &StepPlace| format!("{} {} {}", place.project.0, place.build, place.step);
+    let names: Vec<String> = places.iter().map(name).collect();
+    // Not the rows but their number, because `pg_notify` returns nothing that could be read.
+    Sql::<BigInt>::new("select count(pg_notify(?, n)) from unnest(?) as n")
+        .bind::<Text, _>(LOGS)
+        .bind::<Array<Text>, _>(names)
+        .get_result::<i64>(conn)?;
+    Ok(())
+}
+
+/// Listens on a connection of its own.
+pub(super) fn listen_to_logs(store: &Store) -> Result<Option<Box<dyn LogListener>>> {
+    let mut conn = super::connect(&store.url, super::Role::Pulse)?;
+    let listens = Sql::<()>::new("listen devmason_log").execute(&mut conn);
+    listens.map_err(|error| Fault::from(error).into_error())?;
+    Ok(Some(Box::new(Listener { conn, is_new: true, pinged: Instant::now() })))
+}
+
+struct Listener {
+    conn: Conn,
+    /// Whether nothing is known of what happened before.
+    is_new: bool,
+    pinged: Instant,
+}
+
+/// How often the socket is looked at. This asks no server.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// How often the connection is checked: a server that vanished sends no news.
+const CHECK: Duration = Duration::from_secs(10);
+
+fn parsed(payload: &str) -> Option<StepPlace> {
+    let mut words = payload.split(' ');
+    let project = ProjectId(words.next()?.parse().ok()?);
+    let build = BuildId(words.next()?.parse().ok()?);
+    Some(StepPlace { project, build, step: words.next()?.parse().ok()? })
+}
+
+impl LogListener for Listener {
+    fn news(&mut self, wait: Duration) -> Result<Vec<Option<StepPlace>>> {
+        if std::mem::take(&mut self.is_new) {
+            return Ok(vec![None]);
+        }
+        let end = Instant::now() + wait;
+        let failed = |error| Fault::from(error).into_error();
+        loop {
+            let news: Vec<_> = self
+                .conn
+                .notifications_iter()
+                .map(|news| news.map(|news| parsed(&news.payload)))
+                .collect::<QueryResult<_>>()
+                .map_err(failed)?;
+            if !news.is_empty() || Instant::now() >= end {
+                return Ok(news);
+            }
+            if self.pinged.elapsed() >= CHECK {
+                self.pinged = Instant::now();
+                ping(&mut self.conn).map_err(failed)?;
+            }
+            std::thread::sleep(LOOK);
+        }
+    }
 }
 
 pub(super) fn builds_with_tags(

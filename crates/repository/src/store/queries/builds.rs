@@ -1,12 +1,12 @@
 //! Single builds: storing, extending, reading and deleting.
 
 use devmason_domain::query::Selection;
-use devmason_domain::{Build, BuildId, BuildKey, Closing, ProjectId, Step, Timestamp};
+use devmason_domain::{Build, BuildId, BuildKey, Closing, ProjectId, State, Step, Timestamp};
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
 
 use super::rows::{Joined, builds, domain, there};
-use super::{Conn, Store, cases, counts, lists, next, record, steps, tuned, uploads};
+use super::{Conn, Store, cases, counts, lists, logs, next, record, steps, tuned, uploads};
 use crate::store::columns::{At, Id, instant};
 use crate::store::fault::Outcome;
 use crate::store::schema::{build, build_component, build_tag, step};
@@ -44,6 +44,9 @@ pub(super) fn close(
             Closed::Gone
         });
     };
+    let (success, end) = (closing.success.unwrap_or(false), closing.finished.unwrap_or(now));
+    let ended = logs::end_all(conn, project, id, success, end)?;
+    let failed = failed + if success { 0 } else { ended };
     let latest: Option<(At, i16)> = step::table
         .filter(step::project_id.eq(project.0).and(step::build_id.eq(Id(id.0))))
         .order((step::finished.desc(), step::position.desc()))
@@ -59,6 +62,7 @@ pub(super) fn close(
     diesel::update(running())
         .set((
             build::success.eq(closing.success.unwrap_or(failed == 0)),
+            build::failed_steps.eq(failed),
             build::finished.eq(At(finished.micros())),
             build::finished_offset.eq(finished.offset_minutes()),
             build::updated_at.eq(At(now.micros())),
@@ -74,11 +78,21 @@ pub(super) fn find(conn: &mut Conn, project: ProjectId, key: &BuildKey) -> Outco
         let row: Option<Joined> = builds!().filter(filter).first(conn).optional()?;
         // A build with a chosen key is found only by that key.
         if let Some(row) = row.filter(|row| row.0.key.is_none()) {
-            return domain(row).map(Some);
+            return grown(conn, row).map(Some);
         }
     }
     let filter = build::project_id.eq(project.0).and(build::key.eq(key.as_str()));
-    builds!().filter(filter).first(conn).optional()?.map(domain).transpose()
+    let row: Option<Joined> = builds!().filter(filter).first(conn).optional()?;
+    row.map(|row| grown(conn, row)).transpose()
+}
+
+/// A build, whose outputs include what its running steps have written so far.
+fn grown(conn: &mut Conn, row: Joined) -> Outcome<Build> {
+    let mut build = domain(row)?;
+    if build.outcome.state() == State::Running {
+        build.output_bytes += logs::growing(conn, build.project, build.id)?;
+    }
+    Ok(build)
 }
 
 pub(super) fn delete(
@@ -107,6 +121,7 @@ pub(super) fn delete(
     let of_it =
         build_component::project_id.eq(project.0).and(build_component::build_id.eq(Id(id.0)));
     diesel::delete(build_component::table.filter(of_it)).execute(conn)?;
+    logs::remove(conn, project, id)?;
     cases::remove(conn, project, id)?;
     uploads::remove(conn, project, id)?;
     let tags: Vec<&str> = tags.split(';').filter(|tag| !tag.is_empty()).collect();
@@ -173,6 +188,9 @@ impl Builds for Store {
         self.read(|conn| steps::steps(conn, of))
     }
     fn step_one(&self, of: &Build, nth: u32) -> Result<Option<Step>> {
+        self.read(|conn| steps::step_whole(conn, of, nth))
+    }
+    fn step_head(&self, of: &Build, nth: u32) -> Result<Option<Step>> {
         self.read(|conn| steps::step_at(conn, of, nth))
     }
     fn step_outline(&self, of: &[Build]) -> Result<Vec<Vec<Step>>> {

@@ -53,6 +53,14 @@ pub(super) fn once<T>(
     Ok(created)
 }
 
+/// Changes what a repetition of a request is told.
+pub(super) fn tell(conn: &mut Conn, made: &Claim, outcome: &str) -> Outcome<()> {
+    diesel::update(claim::table.find(made.scope.0.as_slice()))
+        .set(claim::outcome.eq(outcome))
+        .execute(conn)?;
+    Ok(())
+}
+
 /// Releases the key of a request that failed after claiming it.
 pub(super) fn withdraw(conn: &mut Conn, made: &Claim) -> Outcome<()> {
     diesel::delete(claim::table.find(made.scope.0.as_slice())).execute(conn)?;

@@ -9,6 +9,7 @@ mod counts;
 mod filter;
 mod issues;
 mod lists;
+mod logs;
 mod narrow;
 mod objects;
 mod pool;
@@ -41,6 +42,8 @@ pub(super) use components::are_there;
 #[allow(unused_imports, reason = "only SQLite counts row by row")]
 pub(super) use counts::bump;
 pub(super) use lists::Met;
+#[allow(unused_imports, reason = "PostgreSQL binds the columns of several steps")]
+pub(super) use logs::number as log_number;
 pub(super) use pool::{Epoch, Pool, Trouble, establish};
 pub(super) use record::{Insert, host_key, joined_components, joined_tags};
 pub(super) use sql::Sql;
@@ -61,6 +64,9 @@ fn next(column: &str) -> SqlLiteral<BigInt> {
 
 /// The store: connections for reading and for writing.
 pub(super) struct Store {
+    /// Where the database is, for connections outside of the pools.
+    #[allow(dead_code, reason = "only PostgreSQL has a connection outside of them")]
+    pub(super) url: String,
     pub(super) readers: Pool,
     pub(super) writers: Pool,
     /// One connection for the liveness check, independent of the other pools.

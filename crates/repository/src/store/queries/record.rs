@@ -14,7 +14,7 @@ use super::{Conn, claims, components, tuned, users};
 use crate::store::columns::Id;
 use crate::store::fault::Outcome;
 use crate::store::schema::{build, project};
-use crate::{Appended, NewBuild, NewStep, PackedCases, Piece, Recorded};
+use crate::{Appended, Claimed, NewBuild, NewStep, PackedCases, Piece, Recorded};
 
 /// A build to insert, with its sender resolved.
 pub(in super::super) struct Insert<'a> {
@@ -195,16 +195,50 @@ pub(super) fn append_many(
         }
         result.push(outcome);
     }
-    place_steps(conn, &mut parts)?;
+    if new.iter().any(|step| step.step.is_running() || step.test_report.upload.is_some()) {
+        place_steps(conn, &mut parts)?;
+        opened(conn, new, &parts, &mut result)?;
+    }
     super::cases::add(conn, &parts)?;
     Ok(result)
 }
 
-/// Sets the position of each added step in its build, where an upload needs it.
-fn place_steps(conn: &mut Conn, parts: &mut [Part<'_>]) -> Outcome<()> {
-    if parts.iter().all(|part| part.report.upload.is_none()) {
-        return Ok(());
+/// Says where the steps were opened, also to those who asked for the same again.
+fn opened(
+    conn: &mut Conn,
+    new: &[NewStep],
+    parts: &[Part<'_>],
+    result: &mut [Appended],
+) -> Outcome<()> {
+    let mut places = parts.iter().map(|part| part.steps.first);
+    let mut told: HashMap<Digest, String> = HashMap::new();
+    for (step, outcome) in new.iter().zip(result) {
+        match (&*outcome, &step.claim) {
+            (Appended::Done, claim) => {
+                let position = places.next().unwrap_or_default();
+                if !step.step.is_running() {
+                    continue;
+                }
+                *outcome = Appended::Opened(position);
+                if let Some(claim) = claim {
+                    let told_them = format!("{}{position}", claim.outcome);
+                    claims::tell(conn, claim, &told_them)?;
+                    told.insert(claim.scope, told_them);
+                }
+            }
+            (Appended::Claimed(Claimed::Replayed(_)), Some(claim)) => {
+                if let Some(told) = told.get(&claim.scope) {
+                    *outcome = Appended::Claimed(Claimed::Replayed(told.clone()));
+                }
+            }
+            _ => {}
+        }
     }
+    Ok(())
+}
+
+/// Sets the position of each added step in its build.
+fn place_steps(conn: &mut Conn, parts: &mut [Part<'_>]) -> Outcome<()> {
     // From the end: the last step of the batch is the last of its build.
     let mut left: HashMap<(ProjectId, BuildId), i32> = HashMap::new();
     for part in parts.iter_mut().rev() {

@@ -2,18 +2,18 @@
 
 use std::collections::HashMap;
 
-use devmason_domain::{Build, BuildId, JsonObject, ProjectId, Step, StepName};
+use devmason_domain::{Build, BuildId, JsonObject, ProjectId, Step, StepLog, StepName};
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary, Bool, Integer, Nullable, SmallInt, Text};
 
 use super::filter::{Columns, bounds};
 use super::narrow::place;
-use super::{Conn, Db, Sql, tuned};
+use super::{Conn, Db, Sql, logs, tuned};
 use crate::store::columns::{At, Id, instant};
 use crate::store::fault::{Fault, Outcome};
 use crate::store::packed::{Packed, unpack};
 use crate::store::schema::{build, project, sql, step};
-use crate::{Listed, Listing, PlacedStep};
+use crate::{Listed, Listing, PlacedStep, StepPlace, WHOLE_LOG};
 
 /// The approximate size of a step without its texts, in bytes.
 const STEP: usize = 128;
@@ -34,8 +34,8 @@ pub(in super::super) fn bad_cases(step: &Step) -> Option<i32> {
 
 const INSERT_STEP: &str = "
 insert into step (project_id, build_id, position, name, success, started, started_offset, finished,
-                  finished_offset, output, errout, extras, packed, receipt, bad_cases)
-values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+                  finished_offset, output, errout, extras, packed, receipt, bad_cases, log)
+values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 
 /// Stores a step at a position of its build.
 pub(in super::super) fn insert_step(
@@ -63,6 +63,7 @@ pub(in super::super) fn insert_step(
         .bind::<SmallInt, _>(packed.flags)
         .bind::<Nullable<Text>, _>(receipt)
         .bind::<Nullable<Integer>, _>(bad_cases(step))
+        .bind::<SmallInt, _>(logs::number(step.log))
         .execute(conn)?;
     Ok(())
 }
@@ -83,6 +84,7 @@ struct StepRow {
     extras: String,
     packed: i16,
     bad_cases: Option<i32>,
+    log: i16,
 }
 
 impl TryFrom<StepRow> for Step {
@@ -98,6 +100,7 @@ impl TryFrom<StepRow> for Step {
             errout,
             extras: JsonObject::from_stored(row.extras),
             bad_cases: row.bad_cases.map(i32::unsigned_abs),
+            log: logs::step_log(row.log)?,
         })
     }
 }
@@ -134,9 +137,22 @@ pub(super) fn steps(conn: &mut Conn, of: &[Build]) -> Outcome<Vec<Option<Vec<Ste
             if rows.len() as u64 != u64::from(build.steps) {
                 return Ok(None);
             }
-            rows.into_iter().map(Step::try_from).collect::<Outcome<_>>().map(Some)
+            let each = (0..).zip(rows).map(|(nth, row)| {
+                let step = Step::try_from(row)?;
+                with_outputs(conn, build, nth, step)
+            });
+            each.collect::<Outcome<_>>().map(Some)
         })
         .collect()
+}
+
+/// A step with its outputs, which may be in its log.
+fn with_outputs(conn: &mut Conn, of: &Build, nth: u32, mut step: Step) -> Outcome<Step> {
+    if step.log != StepLog::Absent {
+        let place = StepPlace { project: of.project, build: of.id, step: nth };
+        (step.output, step.errout) = logs::outputs(conn, place, WHOLE_LOG)?;
+    }
+    Ok(step)
 }
 
 /// Fields of steps, over `step join project`.
@@ -147,9 +163,9 @@ const STEP_COLUMNS: Columns = Columns {
         ("project", "project.slug_key"),
         ("position", "step.position"),
         ("name", "step.name"),
-        ("success", "step.success"),
+        ("success", "(case when step.log = 1 then null else step.success end)"),
         ("started", "step.started"),
-        ("finished", "step.finished"),
+        ("finished", "(case when step.log = 1 then null else step.finished end)"),
     ],
     folded: &["project"],
     sets: &[],
@@ -174,6 +190,7 @@ struct PlacedRow {
     finished_offset: i16,
     extras: String,
     bad_cases: Option<i32>,
+    log: i16,
 }
 
 impl PlacedRow {
@@ -187,6 +204,7 @@ impl PlacedRow {
             errout: String::new(),
             extras: JsonObject::from_stored(self.extras),
             bad_cases: self.bad_cases.map(i32::unsigned_abs),
+            log: logs::step_log(self.log)?,
         })
     }
 
@@ -201,6 +219,12 @@ impl PlacedRow {
             step: self.step()?,
         })
     }
+}
+
+/// The step at a position, with its outputs.
+pub(super) fn step_whole(conn: &mut Conn, of: &Build, nth: u32) -> Outcome<Option<Step>> {
+    let step = step_at(conn, of, nth)?;
+    step.map(|step| with_outputs(conn, of, nth, step)).transpose()
 }
 
 pub(super) fn step_at(conn: &mut Conn, of: &Build, nth: u32) -> Outcome<Option<Step>> {

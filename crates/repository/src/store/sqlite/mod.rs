@@ -54,6 +54,7 @@ fn store(path: &str, options: &Options) -> Result<queries::Store> {
     let (epoch, trouble) = (queries::Epoch::default(), Arc::<queries::Trouble>::default());
     let reader = Role::Reader { timeout: options.query_timeout };
     Ok(queries::Store {
+        url: path.to_owned(),
         glance: Glance::open(path, reader)?,
         readers: queries::Pool::new(
             path,

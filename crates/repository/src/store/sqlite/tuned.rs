@@ -10,14 +10,14 @@ use diesel::sql_types::{BigInt, Binary, Bool, Integer, Nullable, SmallInt, Text}
 
 use super::Conn;
 use super::queries::{
-    FailureRow, Insert, Met, NameRow, Sql, are_there, bump, host_key, insert_step,
+    FailureRow, Insert, Met, NameRow, Sql, Store, are_there, bump, host_key, insert_step,
     joined_components, joined_tags, output_bytes, remember,
 };
-use crate::NewStep;
 use crate::store::clock::is_over;
 use crate::store::columns::{At, Id};
 use crate::store::fault::{Fault, Outcome};
 use crate::store::schema::{build_component, build_tag, project, sql};
+use crate::{LogListener, NewStep, Result, StepPlace};
 
 /// SQLite has one writer at a time.
 pub(super) const WRITERS: usize = 1;
@@ -315,6 +315,15 @@ pub(super) fn append_steps(
         bump(conn, project.0, std::iter::empty(), *sender, 0)?;
     }
     Ok(appended.into_keys().collect())
+}
+
+/// Only this process appends, or another whose news can only be found by looking.
+pub(super) fn tell_logs(_: &mut Conn, _: &[StepPlace]) -> Outcome<()> {
+    Ok(())
+}
+
+pub(super) fn listen_to_logs(_: &Store) -> Result<Option<Box<dyn LogListener>>> {
+    Ok(None)
 }
 
 /// Leapfrog: each tag in turn seeks the first build at or beyond the candidate; when all tags

@@ -1,10 +1,12 @@
 //! Storing the result of reparsing a build's uploads.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
-use devmason_domain::{Build, Outcome as Ended};
+use devmason_domain::{Build, Outcome as Ended, Step, StepLog};
 use diesel::prelude::*;
 
+use super::super::logs;
 use super::steps::{insert_step, output_bytes};
 use super::stored::{Part, list, number};
 use super::{Conn, cases, counts, next};
@@ -23,24 +25,34 @@ fn places_of_documents(uploads: &[KeptUpload], steps: u32) -> Vec<u32> {
     (0..steps).filter(|nth| !is_of(*nth)).collect()
 }
 
-/// The receipts of steps that came as documents, by their positions after reparsing.
-fn moved_documents(conn: &mut Conn, of: &Build, new: &Reread) -> Outcome<HashMap<u32, String>> {
+/// The positions of steps that came as documents, before and after reparsing.
+fn moved_documents(conn: &mut Conn, of: &Build, new: &Reread) -> Outcome<Vec<(u32, u32)>> {
     // An upload that was not reparsed keeps its steps, like a document.
     let mut uploads = list(conn, of.project, of.id)?;
     uploads.retain(|upload| new.uploads.iter().any(|again| again.nth == upload.nth));
     let old = places_of_documents(&uploads, of.steps);
-    let known: Vec<(i32, Option<String>)> = step::table
-        .filter(step::project_id.eq(of.project.0).and(step::build_id.eq(Id(of.id.0))))
-        .filter(step::receipt.is_not_null())
-        .select((step::position, step::receipt))
-        .load(conn)?;
-    let mut known: HashMap<u32, String> = known
-        .into_iter()
-        .filter_map(|(place, receipt)| Some((place.unsigned_abs(), receipt?)))
-        .collect();
     let steps = u32::try_from(new.steps.len()).unwrap_or(u32::MAX);
-    let moved = old.into_iter().zip(places_of_documents(&new.uploads, steps));
-    Ok(moved.filter_map(|(from, to)| Some((to, known.remove(&from)?))).collect())
+    Ok(old.into_iter().zip(places_of_documents(&new.uploads, steps)).collect())
+}
+
+/// What a step's document left beside the step: its receipt, and the fingerprint of its end.
+type Beside = (Option<String>, Option<Vec<u8>>);
+
+fn beside_documents(
+    conn: &mut Conn,
+    of: &Build,
+    moved: &[(u32, u32)],
+) -> Outcome<HashMap<u32, Beside>> {
+    let known: Vec<(i32, Option<String>, Option<Vec<u8>>)> = step::table
+        .filter(step::project_id.eq(of.project.0).and(step::build_id.eq(Id(of.id.0))))
+        .filter(step::receipt.is_not_null().or(step::digest.is_not_null()))
+        .select((step::position, step::receipt, step::digest))
+        .load(conn)?;
+    let mut known: HashMap<u32, Beside> = known
+        .into_iter()
+        .map(|(place, receipt, digest)| (place.unsigned_abs(), (receipt, digest)))
+        .collect();
+    Ok(moved.iter().filter_map(|(from, to)| Some((*to, known.remove(from)?))).collect())
 }
 
 /// Replaces what a build's uploads were parsed into.
@@ -73,15 +85,26 @@ pub(super) fn reread(
     if let (Ended::Finished { .. }, Some(success)) = (of.outcome, new.success) {
         diesel::update(this()).set(build::success.eq(success)).execute(conn)?;
     }
-    let mut documents = moved_documents(conn, of, new)?;
+    let moved = moved_documents(conn, of, new)?;
+    let mut documents = beside_documents(conn, of, &moved)?;
+    logs::move_all(conn, of, &moved)?;
     diesel::delete(step::table.filter(step::project_id.eq(project).and(step::build_id.eq(id))))
         .execute(conn)?;
     cases::remove(conn, of.project, of.id)?;
     let receipts = receipt::project_id.eq(project).and(receipt::build_id.eq(id));
     diesel::delete(receipt::table.filter(receipts)).execute(conn)?;
     for (place, step) in (0..).zip(&new.steps) {
-        let receipt = documents.remove(&place);
-        insert_step(conn, of.project, of.id, number(place), step, receipt.as_deref())?;
+        let (receipt, digest) = documents.remove(&place).unwrap_or_default();
+        // What its log has stays there.
+        let logged = || Step { output: String::new(), errout: String::new(), ..step.clone() };
+        let step =
+            if step.log == StepLog::Absent { Cow::Borrowed(step) } else { Cow::Owned(logged()) };
+        insert_step(conn, of.project, of.id, number(place), &step, receipt.as_deref())?;
+        if let Some(digest) = digest {
+            diesel::update(step::table.find((project, id, number(place))))
+                .set(step::digest.eq(digest))
+                .execute(conn)?;
+        }
     }
     let steps = Piece { first: 0, count: u32::try_from(new.steps.len()).unwrap_or(u32::MAX) };
     let part =
