@@ -93,7 +93,7 @@ pub(super) fn run_build(
     name: Option<String>,
     id: Option<String>,
     reports: &Reports<'_>,
-    patience: Patience,
+    (patience, has_terminal): (Patience, bool),
     command: &[OsString],
 ) -> u8 {
     let begun = about(settings, id.as_deref()).and_then(|about| {
@@ -108,7 +108,7 @@ pub(super) fn run_build(
     let name = name.unwrap_or_else(|| run::name_of(command, settings.whole_command));
     let since = std::time::SystemTime::now();
     let before = reports.gate.map(|_| files::Before::of(reports.patterns));
-    match run::run(&mut outbox, &about.build, &name, command, patience.interval()) {
+    match run::run(&mut outbox, &about.build, &name, command, patience.interval(), has_terminal) {
         Ok(done) => {
             for (query, body) in files::written(reports.patterns, since) {
                 outbox.push(outbox::file(&about.build, &query, body));
@@ -144,7 +144,7 @@ pub(super) fn run_step(
     settings: &Settings,
     build: &str,
     name: &str,
-    patience: Patience,
+    (patience, has_terminal): (Patience, bool),
     command: &[OsString],
 ) -> u8 {
     let (mut outbox, about) = match resume(settings, build, patience) {
@@ -152,7 +152,8 @@ pub(super) fn run_step(
         Err(problem) => return run_unreported(&problem.text, command),
     };
     let begun = outbox.begin_step();
-    let done = run::run(&mut outbox, &about.build, name, command, patience.interval());
+    let done =
+        run::run(&mut outbox, &about.build, name, command, patience.interval(), has_terminal);
     outbox.end_step(begun);
     match done {
         Ok(done) => {

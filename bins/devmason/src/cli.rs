@@ -1,6 +1,7 @@
 //! The command line.
 
 use std::ffi::OsString;
+use std::io::IsTerminal;
 use std::time::Duration;
 
 use clap::builder::Resettable;
@@ -67,6 +68,8 @@ pub(crate) enum Command {
         #[arg(long, value_name = "RULES", num_args = 0..=1, require_equals = true, default_missing_value = "")]
         gate: Option<String>,
         #[command(flatten)]
+        terminal: Terminal,
+        #[command(flatten)]
         patience: Patience,
         /// The command
         #[arg(last = true, required = true)]
@@ -99,6 +102,8 @@ pub(crate) enum Command {
         /// File with the step's output; - for standard input
         #[arg(long, conflicts_with = "command", value_name = "FILE")]
         output: Option<String>,
+        #[command(flatten)]
+        terminal: Terminal,
         #[command(flatten)]
         patience: Patience,
         /// The command
@@ -328,6 +333,24 @@ pub(crate) enum Queue {
 
 /// Longer than anybody waits, in seconds.
 pub(crate) const YEAR: u64 = 365 * 86_400;
+
+/// Whether a command gets a terminal.
+#[derive(clap::Args, Clone, Copy)]
+pub(crate) struct Terminal {
+    /// Give the command a terminal, on which it shows colours and progress; its two outputs are then one. The default
+    /// where standard output is a terminal
+    #[arg(long, overrides_with = "no_pty")]
+    pty: bool,
+    /// Give the command no terminal
+    #[arg(long)]
+    no_pty: bool,
+}
+
+impl Terminal {
+    pub(crate) fn is_wanted(self) -> bool {
+        self.pty || (!self.no_pty && std::io::stdout().is_terminal())
+    }
+}
 
 /// How long and how often.
 #[derive(clap::Args, Clone, Copy)]

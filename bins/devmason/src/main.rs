@@ -130,14 +130,14 @@ fn not_understood(error: &clap::Error) -> u8 {
 
 fn act(settings: &Settings, command: Command) -> Result<u8, Problem> {
     match command {
-        Command::Run { name, id, report, gate, patience, command } => {
+        Command::Run { name, id, report, gate, terminal, patience, command } => {
             let gate = gate.as_deref().map(gate::checked).transpose()?;
             let reports = building::Reports { patterns: &report, gate };
-            Ok(run_build(settings, name, id, &reports, patience, &command))
+            Ok(run_build(settings, name, id, &reports, (patience, terminal.is_wanted()), &command))
         }
         Command::Begin { id, patience } => begin(settings, id, patience),
-        Command::Step { build, name, patience, command, .. } if !command.is_empty() => {
-            Ok(run_step(settings, &build, &name, patience, &command))
+        Command::Step { build, name, terminal, patience, command, .. } if !command.is_empty() => {
+            Ok(run_step(settings, &build, &name, (patience, terminal.is_wanted()), &command))
         }
         Command::Step { build, .. } | Command::End { build, .. } if build.is_empty() => {
             say("not reported: no build was begun");

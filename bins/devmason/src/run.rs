@@ -1,6 +1,8 @@
 //! `devmason run`: runs a command as a build, or as a step of one.
 
-use std::collections::VecDeque;
+mod terminal;
+mod written;
+
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Read, Write};
 use std::os::unix::process::ExitStatusExt;
@@ -14,19 +16,17 @@ use std::time::{Duration, Instant};
 
 use devmason_client::{Step, Timestamp};
 use serde_json::{Value, json};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH};
 use signal_hook::iterator::SignalsInfo;
 use signal_hook::iterator::exfiltrator::WithOrigin;
 
 use crate::outbox::{self, Outbox};
 use crate::{Problem, say};
+use terminal::Terminal;
+use written::Written;
 
 /// Send what was written at once if it is this much, in bytes.
 const PIECE_BYTES: usize = 1 << 20;
-
-/// The maximum size of a piece, in bytes: escaped as JSON, it grows up to sixfold and stays below the
-/// server's limit on bodies.
-const MOST_OF_PIECE: usize = 2 << 20;
 
 /// When this many bytes are waiting, the command's output is blocked.
 const MOST_WRITTEN: usize = 8 << 20;
@@ -36,9 +36,6 @@ const BUSY: usize = 3;
 
 /// The longest time between two pieces of a command that writes, however slow the server is.
 const RARELY: Duration = Duration::from_secs(10);
-
-/// Entries of one stream that follow each other within this many milliseconds are one.
-const BURST: u64 = 20;
 
 /// How long to wait for output of processes that the command left running.
 const LAST_OUTPUT: Duration = Duration::from_secs(2);
@@ -65,81 +62,6 @@ enum Event {
     Ended,
     /// The command exited.
     Exited(io::Result<ExitStatus>),
-}
-
-/// The names of the streams: standard output and standard error.
-const STREAMS: [&str; 2] = ["out", "err"];
-
-/// A text that was written at once: milliseconds since the start, which stream, and its bytes.
-struct Said {
-    millis: u64,
-    which: usize,
-    bytes: Vec<u8>,
-}
-
-/// Output not yet sent.
-#[derive(Default)]
-struct Written {
-    said: VecDeque<Said>,
-    /// The bytes in it.
-    bytes: usize,
-    /// The beginning of a character of each stream.
-    partial: [Vec<u8>; 2],
-    /// No more output is accepted.
-    is_closed: bool,
-}
-
-impl Written {
-    /// Adds what was read. A character that is not whole waits for its rest.
-    fn add(&mut self, millis: u64, which: usize, piece: &[u8]) {
-        let Some(partial) = self.partial.get_mut(which) else { return };
-        let mut bytes = std::mem::take(partial);
-        bytes.extend_from_slice(piece);
-        *partial = bytes.split_off(whole_characters(&bytes));
-        self.push(millis, which, bytes);
-    }
-
-    fn push(&mut self, millis: u64, which: usize, bytes: Vec<u8>) {
-        if bytes.is_empty() {
-            return;
-        }
-        self.bytes += bytes.len();
-        match self.said.back_mut() {
-            Some(last)
-                if last.which == which
-                    && millis.saturating_sub(last.millis) <= BURST
-                    && last.bytes.len() < PIECE_BYTES =>
-            {
-                last.bytes.extend_from_slice(&bytes);
-            }
-            _ => self.said.push_back(Said { millis, which, bytes }),
-        }
-    }
-
-    /// Nothing more comes: what is left of characters is no text.
-    fn close(&mut self, millis: u64) {
-        self.is_closed = true;
-        for which in 0..STREAMS.len() {
-            let rest = self.partial.get_mut(which).map(std::mem::take).unwrap_or_default();
-            self.push(millis, which, rest);
-        }
-    }
-
-    /// Takes as much as fits into a piece.
-    fn take(&mut self) -> Vec<(u64, &'static str, String)> {
-        let (mut piece, mut bytes) = (Vec::new(), 0);
-        while let Some(said) = self.said.pop_front() {
-            if bytes > 0 && bytes + said.bytes.len() > MOST_OF_PIECE {
-                self.said.push_front(said);
-                break;
-            }
-            bytes += said.bytes.len();
-            self.bytes -= said.bytes.len();
-            let text = String::from_utf8_lossy(&said.bytes).into_owned();
-            piece.push((said.millis, STREAMS.get(said.which).copied().unwrap_or("out"), text));
-        }
-        piece
-    }
 }
 
 /// State shared by the reading threads and the reporting one.
@@ -178,21 +100,6 @@ impl Shared {
     fn written(&self) -> MutexGuard<'_, Written> {
         self.written.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// The length of the complete characters: an incomplete UTF-8 character at the end has up to three
-/// bytes.
-fn whole_characters(bytes: &[u8]) -> usize {
-    let start = bytes.len().saturating_sub(3);
-    let tail = bytes.get(start..).unwrap_or_default();
-    let lead = tail.iter().rposition(|byte| *byte >= 0xC0);
-    let Some(at) = lead else { return bytes.len() };
-    let length = match tail.get(at) {
-        Some(0xF0..) => 4,
-        Some(0xE0..) => 3,
-        _ => 2,
-    };
-    if tail.len() - at < length { start + at } else { bytes.len() }
 }
 
 /// The name of a command's step: its program only, as arguments may be secret; or the whole command
@@ -250,6 +157,7 @@ pub(crate) fn run(
     name: &str,
     command: &[OsString],
     interval: Duration,
+    has_terminal: bool,
 ) -> Result<Done, Problem> {
     let [program, arguments @ ..] = command else {
         return Err(Problem::usage("no command given; put it after --"));
@@ -258,13 +166,18 @@ pub(crate) fn run(
     // Before the command starts, so that no signal is missed.
     let signals = SignalsInfo::<WithOrigin>::new(not_ignored());
     let has_ended = Arc::new(AtomicBool::new(false));
-    let spawn =
-        |mut command: Command| command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let spawn = |mut command: Command| {
+        if has_terminal {
+            return Terminal::start(command).map(|(terminal, child)| (child, Some(terminal)));
+        }
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+        Ok((child, None))
+    };
     let spawned = spawn(direct(program, arguments)).or_else(|error| {
         if is_script(&error) { spawn(script(program, arguments)) } else { Err(error) }
     });
-    let mut child = match spawned {
-        Ok(child) => child,
+    let (mut child, terminal) = match spawned {
+        Ok(spawned) => spawned,
         Err(error) => {
             let problem = format!("{}: {error}", program.display());
             say(&problem);
@@ -283,7 +196,7 @@ pub(crate) fn run(
         }
     };
     if let Ok(signals) = signals {
-        forward(signals, child.id(), has_ended.clone());
+        forward(signals, child.id(), has_ended.clone(), terminal.as_ref());
     }
     let step = uuid::Uuid::new_v4().to_string();
     let opening = json!({
@@ -292,7 +205,12 @@ pub(crate) fn run(
     outbox.push(outbox::open_step(build, &step, &opening)?);
     let shared = Arc::new(Shared::new());
     let (sender, events) = mpsc::channel();
-    pass_on(&mut child, &shared, &sender, &has_ended);
+    shared.written().is_of_terminal = has_terminal;
+    let outputs = match &terminal {
+        Some(terminal) => [Some(terminal.reader()), None],
+        None => pipes(&mut child),
+    };
+    pass_on(outputs, &shared, &sender, &has_ended);
     thread::spawn(move || {
         let status = child.wait();
         has_ended.store(true, Ordering::SeqCst);
@@ -333,6 +251,8 @@ pub(crate) fn run(
             break;
         }
     }
+    // From here on, this process's terminal is its own again.
+    drop(terminal);
     // Processes that the command left running may write more; it is not part of this step.
     shared.written().close(shared.millis());
     while shared.written().bytes > 0 {
@@ -363,16 +283,23 @@ fn outcome(status: Option<ExitStatus>) -> (u8, Value) {
     }
 }
 
-/// Starts two threads: each reads one output of the command, passes it on and keeps it.
+type Pipe = Box<dyn Read + Send>;
+
+/// Standard output and standard error of a command.
+fn pipes(child: &mut Child) -> [Option<Pipe>; 2] {
+    let out = child.stdout.take().map(|pipe| Box::new(pipe) as Pipe);
+    [out, child.stderr.take().map(|pipe| Box::new(pipe) as Pipe)]
+}
+
+/// Starts two threads: each reads one output of the command, passes it on and keeps it. A terminal has
+/// one output.
 fn pass_on(
-    child: &mut Child,
+    outputs: [Option<Pipe>; 2],
     shared: &Arc<Shared>,
     sender: &mpsc::Sender<Event>,
     has_ended: &Arc<AtomicBool>,
 ) {
-    let out = child.stdout.take().map(|pipe| Box::new(pipe) as Box<dyn Read + Send>);
-    let err = child.stderr.take().map(|pipe| Box::new(pipe) as Box<dyn Read + Send>);
-    for (which, pipe) in [out, err].into_iter().enumerate() {
+    for (which, pipe) in outputs.into_iter().enumerate() {
         let (shared, sender, has_ended) = (shared.clone(), sender.clone(), has_ended.clone());
         thread::spawn(move || {
             if let Some(mut pipe) = pipe {
@@ -437,15 +364,25 @@ fn not_ignored() -> Vec<i32> {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
-    let all = [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2];
+    let all = [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH];
     all.into_iter().filter(|signal| mask & (1 << (signal - 1)) == 0).collect()
 }
 
 /// Forwards signals sent to this process. Signals from the terminal reach the command by
 /// themselves.
-fn forward(mut signals: SignalsInfo<WithOrigin>, child: u32, has_ended: Arc<AtomicBool>) {
+fn forward(
+    mut signals: SignalsInfo<WithOrigin>,
+    child: u32,
+    has_ended: Arc<AtomicBool>,
+    terminal: Option<&Terminal>,
+) {
+    let pty = terminal.map(Terminal::handle);
     thread::spawn(move || {
         for origin in signals.forever() {
+            if origin.signal == SIGWINCH {
+                pty.iter().for_each(|pty| terminal::resize(pty));
+                continue;
+            }
             if has_ended.load(Ordering::SeqCst) {
                 // Only the report is still pending. It is queued, so the process may be ended.
                 let _ = signal_hook::low_level::emulate_default_handler(origin.signal);
@@ -463,37 +400,6 @@ fn forward(mut signals: SignalsInfo<WithOrigin>, child: u32, has_ended: Arc<Atom
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn parts_end_with_whole_characters() {
-        for (bytes, end) in [
-            (&b"abc"[..], 3),
-            ("ü".as_bytes(), 2),
-            (&"aü".as_bytes()[..2], 1),
-            (&"a\u{1F600}".as_bytes()[..4], 1),
-            ("a\u{1F600}".as_bytes(), 5),
-            (&"a€".as_bytes()[..3], 1),
-            // Invalid bytes are not waited for.
-            (b"a\x80\x80", 3),
-            (b"", 0),
-        ] {
-            assert_eq!(whole_characters(bytes), end, "{bytes:?}");
-        }
-        let mut written = Written::default();
-        written.add(1, 0, b"a\xc3");
-        written.add(2, 1, b"b");
-        written.add(50, 0, b"\xbc\xc3");
-        let texts = |piece: Vec<(u64, &'static str, String)>| -> Vec<_> {
-            piece
-                .into_iter()
-                .map(|(millis, stream, text)| format!("{millis} {stream} {text}"))
-                .collect()
-        };
-        assert_eq!(texts(written.take()), ["1 out a", "2 err b", "50 out ü"]);
-        written.close(60);
-        assert_eq!(texts(written.take()), ["60 out \u{fffd}"]);
-        assert_eq!(written.bytes, 0);
-    }
 
     #[test]
     fn a_command_names_its_step() {

@@ -194,7 +194,7 @@ impl Entry {
     }
 
     /// The same request, to the step that has this number.
-    fn to_step(mut self, name: &str, number: u32) -> Self {
+    fn with_step(mut self, name: &str, number: u32) -> Self {
         self.target = self.target.replacen(name, &number.to_string(), 1);
         self
     }

@@ -151,3 +151,50 @@ fn output_that_is_no_text_and_output_that_nobody_reads_do_no_harm() {
     assert!(whole.starts_with("a\u{fffd}b\0cxxx"), "{}", &whole[..20]);
     assert_eq!(whole.matches('x').count(), 3_000_000);
 }
+
+#[test]
+fn a_command_gets_a_terminal_where_it_is_asked_for() {
+    let (home, database) = (Home::new(), database());
+    let server = Server::new(&database);
+    let script =
+        "test -t 1 && echo tty; stty -F /dev/tty size; echo err >&2; printf 'a\\nb\\rc\\n'; exit 4";
+    let run = |flag: &str| {
+        let mut run = home.devmason(
+            &server.address,
+            &["run", "--id", &flag[2..], flag, "--", "sh", "-c", script],
+        );
+        let output = run.stdin(Stdio::null()).output().unwrap();
+        assert_eq!(code(&output), 4, "{}", err(&output));
+        let step = server.get(&format!("/pony/builds/{}", &flag[2..]))["results"][0].clone();
+        (step["output"].clone(), step["errout"].clone())
+    };
+    assert_eq!(run("--pty"), ("tty\n24 80\nerr\na\nb\rc\n".into(), "".into()));
+    let (output, errout) = run("--no-pty");
+    assert_eq!(output, "a\nb\rc\n");
+    assert!(errout.as_str().unwrap().ends_with("err\n"), "{errout}");
+}
+
+#[test]
+fn keys_reach_a_command_on_a_terminal_and_its_settings_come_back() {
+    let (home, database) = (Home::new(), database());
+    let server = Server::new(&database);
+    let (terminal, side) = pty_process::blocking::open().unwrap();
+    terminal.resize(pty_process::Size::new(33, 111)).unwrap();
+    let before = rustix::termios::tcgetattr(&terminal).unwrap();
+    let script = "stty size; read word; echo got $word; exec sleep 60";
+    let run = home.devmason(&server.address, &["run", "--id", "1", "--", "sh", "-c", script]);
+    let mut child = pty_process::blocking::Command::from(run).spawn(side).unwrap();
+    let output = || match server.builds().as_slice() {
+        [_] => server.get("/pony/builds/1")["results"][0]["output"].clone(),
+        _ => Value::Null,
+    };
+    until("the command has begun", || output() == "33 111\n");
+    (&terminal).write_all(b"hello\r").unwrap();
+    until("it has read a word", || output() == "33 111\nhello\ngot hello\n");
+    assert_ne!(rustix::termios::tcgetattr(&terminal).unwrap().local_modes, before.local_modes);
+    // Ctrl-C is a key for the command, not a signal for the one that reports it.
+    (&terminal).write_all(b"\x03").unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert_eq!(rustix::termios::tcgetattr(&terminal).unwrap().local_modes, before.local_modes);
+    assert_eq!(server.build()["results"][0]["signal"], 2);
+}

@@ -228,7 +228,7 @@ impl Session {
         let Some((name, _)) = entry.of_step(&self.about) else { return Ok(entry) };
         let name = name.to_owned();
         match self.number_of(&name) {
-            Some(number) => Ok(entry.to_step(&name, number)),
+            Some(number) => Ok(entry.with_step(&name, number)),
             None => Err("its step was not opened"),
         }
     }
