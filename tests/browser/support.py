@@ -33,9 +33,9 @@ class Server:
                 return
         raise RuntimeError("the server did not start")
 
-    def send(self, method, path, document=None, user="ann"):
+    def send(self, method, path, document=None, user="ann", **more):
         """Sends a document as a user with the password NAME-pw; returns Location and response."""
-        headers = {"Content-Type": "application/json"}
+        headers = {"Content-Type": "application/json", **more}
         if user:
             headers["Authorization"] = "Basic " + base64.b64encode(f"{user}:{user}-pw".encode()).decode()
         body = None if document is None else json.dumps(document).encode()
@@ -43,6 +43,11 @@ class Server:
         with urllib.request.urlopen(request) as answer:
             text = answer.read()
             return answer.headers.get("Location"), json.loads(text) if text else None
+
+    def log(self, step, offset, *entries):
+        """Appends to the log of a step; returns its end."""
+        self.send("POST", step + "/log", list(entries), **{"Upload-Offset": str(offset)})
+        return offset + sum(len(text.encode()) for _, _, text in entries)
 
     def close(self):
         self.process.terminate()

@@ -73,6 +73,7 @@ class Everywhere(Case):
         return [
             "/", "/?order=red", "/pony", "/pony/builds", "/pony/builds?state=failure&page=1", self.latest, self.latest + "/tests",
             self.latest + "/tests?status=failed,error", self.latest + "/receipt", self.latest + "/steps/2/output",
+            self.latest + "/steps/2/log", self.latest + "/search?text=legs", self.latest + "/search",
             "/pony/tests/pony%3A%3Awalk%3A%3Akeeps%20its%20balance%20on%204%20legs", "/pony/tags", "/pony/tags/main",
             "/zebra", "/users", "/users/ann", "/users/ann/builds", "/api/v1/session", "/api/v1/components",
             *self.explained(),
@@ -286,6 +287,58 @@ class Live(Case):
         self.server.send("DELETE", progress, {"success": False})
         self.wait(lambda: "Failed in second" in self.one(".verdict").text)
         self.assertIsNone(self.driver.execute_script("return window.hacked ?? null"))
+        self.assertEqual(errors(self.driver), [])
+
+
+class Logs(Case):
+    def begin(self):
+        progress, _ = self.server.send("POST", "/pony/builds", {"incremental": True})
+        step, _ = self.server.send("POST", progress, {"name": "make", "state": "running"})
+        return progress.removesuffix("/progress"), step
+
+    def test_a_log_grows_on_the_page_of_its_build_and_on_its_own(self):
+        build, step = self.begin()
+        end = self.server.log(step, 0, [0, "out", "first\n"])
+        for path in [build, step + "/log"]:
+            with self.subTest(path=path):
+                self.open(path)
+                self.wait(lambda: "first" in self.one(".out.log").text)
+                self.driver.execute_script("window.same = true")
+                end = self.server.log(step, end, [1500, "err", f"\x1b[31mred\x1b[0m {EVIL}\npart"])
+                self.wait(lambda: "part" in self.one(".out.log").text)
+                end = self.server.log(step, end, [2500, "out", " of a line\n10%\r100%\n"])
+                self.wait(lambda: "part of a line" in self.one(".out.log").text)
+                self.wait(lambda: "100%" in self.one(".out.log").text)
+                self.assertNotIn("10%\n", self.one(".out.log").text)
+                self.assertIn(EVIL, self.one(".out.log").text)
+                self.assertTrue(self.all(".out.log .l.e .f1"))
+                self.assertEqual(violations(self.driver), [])
+                self.assertTrue(self.driver.execute_script("return window.same"))
+        numbers = [int(number.text.lstrip("! ")) for number in self.all(".out.log a.n")]
+        self.assertEqual(numbers, list(range(1, len(numbers) + 1)))
+        self.server.send("PUT", step, {"success": False})
+        self.wait(lambda: self.one("main .state").text == "failure")
+        self.assertIsNone(self.driver.execute_script("return window.hacked ?? null"))
+        self.assertEqual(errors(self.driver), [])
+
+    def test_a_line_of_a_long_log_is_linked_to_wherever_it_is(self):
+        build, step = self.begin()
+        lines = [f"::group::part {nth}\nline {nth}\n::endgroup::\n" for nth in range(1, 5001)]
+        self.server.log(step, 0, [0, "out", "".join(lines)], [1, "err", "error: the last one\n"])
+        self.server.send("PUT", step, {"success": False})
+        self.open(build + "#step-0-L6001")
+        self.wait(lambda: "/steps/0/log" in self.driver.current_url)
+        self.assertTrue(self.wait(lambda: self.one("#step-0-L6001")).is_displayed())
+        self.open(step + "/log?from=5999#step-0-L6001-L6003")
+        self.wait(lambda: len(self.all(".l.found")) == 3)
+        self.open(step + "/log")
+        self.assertTrue(self.one("#step-0-L15001").is_displayed())
+        self.one("#text").send_keys("LINE 4321")
+        self.follow("form[action$='/search'] button")
+        self.assertEqual(len(self.all(".match")), 1)
+        self.follow(".match h2 a")
+        self.assertTrue(self.one("#step-0-L12962").is_displayed())
+        self.assertEqual(violations(self.driver), [])
         self.assertEqual(errors(self.driver), [])
 
 

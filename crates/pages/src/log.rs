@@ -105,25 +105,31 @@ impl State {
         let text: String = parts.iter().map(|(_, text)| *text).collect();
         let number = self.number;
         self.number += 1;
-        let mark = mark(&text);
+        // A group that cannot be opened or closed is shown as the line that it is.
+        let mark = mark(&text).filter(|mark| match mark {
+            Mark::Start(_) => self.depth < DEPTH,
+            Mark::End => self.depth > 0,
+        });
         match &mark {
-            Some(Mark::Start(_)) if self.depth < DEPTH => {
+            Some(Mark::Start(_)) => {
                 self.depth += 1;
                 html.html.push_str("<details class=\"group\" open><summary>");
             }
-            Some(Mark::End) if self.depth > 0 => {
+            Some(Mark::End) => {
                 self.depth -= 1;
                 html.html.push_str("</details>");
             }
-            _ => {}
+            None => {}
         }
         let is_err = parts.iter().any(|(stream, _)| *stream == LogStream::Err);
         let anchor = format!("step-{}-L{number}", self.step);
         let class = if is_err { "l e" } else { "l" };
-        let _ = write!(
-            html.html,
-            "<div class=\"{class}\" id=\"{anchor}\"><a class=\"n\" href=\"#{anchor}\">{number}</a>"
-        );
+        let _ = write!(html.html, "<div class=\"{class}\" id=\"{anchor}\">");
+        // The head of a group is a button, which may not have a link in it.
+        let _ = match &mark {
+            Some(Mark::Start(_)) => write!(html.html, "<span class=\"n\">{number}</span>"),
+            _ => write!(html.html, "<a class=\"n\" href=\"#{anchor}\">{number}</a>"),
+        };
         // Only where a second begins: most lines come in bursts.
         let second = millis / 1000;
         if self.second != Some(second) {
@@ -134,7 +140,7 @@ impl State {
         html.html.push_str("<code>");
         match mark {
             Some(Mark::Start(title)) => {
-                title.chars().for_each(|c| crate::escape(&mut html.html, c));
+                html.line(&title);
                 html.html.push_str("</code></div></summary>");
             }
             Some(Mark::End) => html.html.push_str("</code></div>"),
@@ -154,5 +160,73 @@ fn since(millis: u64) -> String {
         format!("{hours}:{minutes:02}:{seconds:02}")
     } else {
         format!("{minutes}:{seconds:02}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(parts: &[(u64, LogStream, &str)]) -> String {
+        let entry = |(millis, stream, text): &(u64, LogStream, &str)| {
+            LogPart::Entry(LogEntry { millis: *millis, stream: *stream, text: (*text).to_owned() })
+        };
+        let parts = parts.iter().map(entry).collect();
+        log_lines(&Window { parts, first: 1, ..Window::default() }, 0)
+    }
+
+    #[test]
+    fn lines_are_put_together_from_both_streams_with_the_time_of_their_beginning() {
+        let html = shown(&[
+            (0, LogStream::Out, "a"),
+            (900, LogStream::Err, "b\nc\n"),
+            (61_000, LogStream::Out, "d"),
+        ]);
+        assert_eq!(
+            html,
+            "<div class=\"l e\" id=\"step-0-L1\"><a class=\"n\" href=\"#step-0-L1\">1</a>\
+             <span class=\"t\" data-t=\"0\">0:00</span><code>ab</code></div>\
+             <div class=\"l e\" id=\"step-0-L2\"><a class=\"n\" href=\"#step-0-L2\">2</a><code>c</code></div>\
+             <div class=\"l\" id=\"step-0-L3\"><a class=\"n\" href=\"#step-0-L3\">3</a>\
+             <span class=\"t\" data-t=\"61000\">1:01</span><code>d</code></div>"
+        );
+    }
+
+    #[test]
+    fn groups_of_ci_systems_fold_and_are_closed_whatever_was_written() {
+        for text in [
+            "::group::a\nx\n::endgroup::\n".to_owned(),
+            "##[group]a\nx\n##[endgroup]\n".to_owned(),
+            "\u{1b}[0Ksection_start:1:s[collapsed=true]\r\u{1b}[0Ka\nx\n\u{1b}[0Ksection_end:1:s\r\u{1b}[0K\n"
+                .to_owned(),
+        ] {
+            let html = shown(&[(0, LogStream::Out, &text)]);
+            assert!(html.contains("<code>a</code></div></summary>"), "{html}");
+            assert!(html.contains("<code>x</code>"), "{html}");
+            assert_eq!((html.matches("<details").count(), html.matches("</details>").count()), (1, 1));
+        }
+        let odd = format!("::endgroup::\n{}", "::group::<b>\u{202e}\n".repeat(9));
+        let html = shown(&[(0, LogStream::Out, &odd)]);
+        for (open, close) in
+            [("<details", "</details>"), ("<summary", "</summary>"), ("<div", "</div>")]
+        {
+            assert_eq!(html.matches(open).count(), html.matches(close).count(), "{html}");
+        }
+        assert_eq!(html.matches("<details").count(), DEPTH);
+        assert!(!html.contains("<b>") && !html.contains('\u{202e}'));
+    }
+
+    #[test]
+    fn what_was_dropped_is_said_and_lines_go_on_behind_it() {
+        let parts = vec![
+            LogPart::Entry(LogEntry { millis: 0, stream: LogStream::Out, text: "a\nb".to_owned() }),
+            LogPart::Gap { text: "\n[<left out>]\n".to_owned(), next: 90 },
+            LogPart::Entry(LogEntry { millis: 0, stream: LogStream::Out, text: "c\n".to_owned() }),
+        ];
+        let html = log_lines(&Window { parts, first: 1, ..Window::default() }, 0);
+        assert!(
+            html.contains("[&lt;left out&gt;]") && html.contains("id=\"step-0-L90\""),
+            "{html}"
+        );
     }
 }
