@@ -60,6 +60,27 @@ def test_a_build_is_reported_step_by_step(client: devmason.Client) -> None:
     assert (document["state"], document["success"]) == ("finished", False)
 
 
+def test_a_step_that_runs_has_a_log_that_grows(server: Server) -> None:
+    # Of every other request the answer is lost.
+    client = devmason.Client(unreliable(server), "alice", "secret")
+    with client.begin("pony") as running:
+        with running.open("deploy", shell="sh") as step:
+            step.write("one \U0001f40e\n")
+            step.write("two\n", "err")
+            step.write("three\udc80\n")
+            document = client.get(step.url)
+            assert (document["state"], document["success"], document["shell"]) == ("running", None, "sh")
+            assert (document["output"], document["errout"]) == ("one \U0001f40e\nthree?\n", "two\n")
+        failing = running.open("check")
+        failing.end(False, [devmason.Test(name="x", status="failed")], exit_code=2)
+        with pytest.raises(RuntimeError), running.open("broken"):
+            raise RuntimeError
+    build = client.get(running.build)
+    results = [(step["name"], step["success"]) for step in build["results"]]
+    assert results == [("deploy", True), ("check", False), ("broken", False)]
+    assert (build["results"][1]["exit_code"], build["tests"]["failed"]) == (2, 1)
+
+
 def test_another_process_goes_on_with_a_build(server: Server, client: devmason.Client) -> None:
     begun = client.begin("pony", id="ci-7")
     running = devmason.Client(server.url, "alice", "secret").running(begun.build.url)

@@ -6,7 +6,7 @@
 """
 
 from ._version import __version__
-from .client import BuildRef, Client, Running
+from .client import BuildRef, Client, Running, RunningStep
 from .errors import (
     AuthenticationFailed,
     ConnectionFailed,
@@ -33,6 +33,7 @@ __all__ = [
     "ProtocolError",
     "RequestRefused",
     "Running",
+    "RunningStep",
     "ServerUnavailable",
     "SpoolError",
     "Status",

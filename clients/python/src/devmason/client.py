@@ -8,7 +8,7 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timezone
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
@@ -16,7 +16,7 @@ from typing import Any, Optional, Union
 from urllib.parse import quote, urlencode, urlsplit
 
 from .errors import DevmasonError, ProtocolError, RequestRefused
-from .model import Build, Document, Step, clean, date
+from .model import Build, Document, Step, Test, clean, date
 from .transport import Answer, Request, Transport
 
 #: A report file: its path, or its contents.
@@ -238,6 +238,15 @@ class Running:
         request.headers["Idempotency-Key"] = step.id
         self._send(request)
 
+    def open(self, name: str, started: Optional[datetime] = None, **extras: Any) -> RunningStep:
+        """Open a step that runs: its output and its end follow. ``extras`` are members of your own."""
+        started = started or datetime.now(timezone.utc)
+        body: Document = {**extras, "name": name, "state": "running", "started": date(started)}
+        request = _json("POST", self._progress, body)
+        request.headers["Idempotency-Key"] = str(uuid.uuid4())
+        answer = self._client._transport.send(request, self._client._deadline())
+        return RunningStep(self._client, self._client._transport.at(answer.location()), started)
+
     def upload(self, file: ReportFile, name: Optional[str] = None) -> None:
         """Add the output of a test tool as a step."""
         body, name = _file(file, name)
@@ -278,7 +287,7 @@ class Running:
         return self._client._transport.send(request, self._client._deadline())
 
 
-def _json(method: str, url: str, body: Document) -> Request:
+def _json(method: str, url: str, body: Any) -> Request:
     text = json.dumps(clean(body), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return Request(method, url, text.encode(), {"Content-Type": "application/json"})
 
@@ -303,3 +312,60 @@ def _with_query(url: str, query: Sequence[tuple[str, Union[str, int]]]) -> str:
     if not query:
         return url
     return f"{url}{'&' if '?' in url else '?'}{urlencode(query, quote_via=quote)}"
+
+
+class RunningStep:
+    """A step that runs: its log grows, and people can follow it. As a context manager it ends itself.
+
+    An exception that leaves the ``with`` block makes the step a failed one.
+    """
+
+    def __init__(self, client: Client, url: str, started: datetime) -> None:
+        self._client = client
+        self._started = started
+        self._written = 0
+        #: The step's URL.
+        self.url = url
+
+    def __repr__(self) -> str:
+        return f"RunningStep({self.url!r})"
+
+    def write(self, text: str, stream: str = "out") -> None:
+        """Append to the log; ``stream`` is ``out`` or ``err``. Each call is a request."""
+        # A lone surrogate, as of a file name that is no text, cannot be sent.
+        text = text.encode(errors="replace").decode()
+        since = (datetime.now(timezone.utc) - self._started).total_seconds()
+        request = _json("POST", self.url + "/log", [[max(0, int(since * 1000)), stream, text]])
+        request.headers["Upload-Offset"] = str(self._written)
+        self._client._transport.send(request, self._client._deadline())
+        self._written += len(text.encode())
+
+    def end(
+        self,
+        success: bool,
+        tests: Sequence[Test] = (),
+        finished: Optional[datetime] = None,
+        **extras: Any,
+    ) -> None:
+        """End the step. ``extras`` replace the members that it was opened with."""
+        finished = finished or datetime.now(timezone.utc)
+        body: Document = {**extras, "success": success, "finished": date(finished)}
+        if tests:
+            body["tests"] = [test.document() for test in tests]
+        self._client._transport.send(_json("PUT", self.url, body), self._client._deadline())
+
+    def __enter__(self) -> RunningStep:
+        return self
+
+    def __exit__(
+        self,
+        kind: Optional[type[BaseException]],
+        error: Optional[BaseException],
+        traceback: Optional[TracebackType],
+    ) -> None:
+        if error is None:
+            self.end(success=True)
+            return
+        # The caller must see the error of the block.
+        with contextlib.suppress(DevmasonError):
+            self.end(success=False)
