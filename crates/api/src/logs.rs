@@ -254,26 +254,27 @@ pub(crate) async fn news(
 /// The events that pieces become for somebody who has this many bytes of the log.
 pub(crate) fn events(pieces: Vec<LogPiece>, had: u64) -> impl Iterator<Item = Grown> {
     pieces.into_iter().filter_map(move |piece| {
-        let mut start = piece.start;
+        let (mut at, mut start) = (piece.start, None);
         let mut entries = Vec::new();
         for mut entry in piece.entries {
-            let mut end = start;
-            end += &entry;
-            if end.bytes <= had {
-                start = end;
+            let before = at;
+            at += &entry;
+            if at.bytes <= had {
                 continue;
             }
-            // A client appends whole entries, but a piece that was sent again may be cut anywhere.
-            if let Some(cut) = had.checked_sub(start.bytes).filter(|cut| *cut > 0) {
-                let at = entry.text.floor_char_boundary(cut as usize);
-                let rest = entry.text.split_off(at);
-                start += &entry;
+            if start.is_none() {
+                // A client may have a part of an entry, but never a part of a character.
+                let mut here = before;
+                let cut = usize::try_from(had.saturating_sub(before.bytes)).unwrap_or(0);
+                let rest = entry.text.split_off(entry.text.floor_char_boundary(cut));
+                here += &entry;
                 entry.text = rest;
+                start = Some(here);
             }
             entries.push(entry);
         }
         let entries = entries.into();
-        (start.bytes < piece.end.bytes).then_some(Grown { start, end: piece.end, entries })
+        start.map(|start| Grown { start, end: piece.end, entries })
     })
 }
 

@@ -154,7 +154,13 @@ fn a_log_that_became_too_long_says_what_it_lacks() {
     assert_eq!(log("").header("content-length"), whole.len().to_string());
     assert_eq!(log("?from=100").text(), format!("{:099}\n", 99));
     assert_eq!(log("?from=1&to=1").text(), format!("{:099}\n", 0));
-    assert_eq!(log("?from=50&to=60").text(), "");
+    // Lines that were dropped are not answered with others.
+    let lacking = "\n[8000 bytes with 80 line breaks are left out: the log is too long]\n";
+    assert_eq!(log("?from=50&to=60").text(), lacking);
+    assert!(log("?from=50").text().starts_with(lacking));
+    assert_eq!(log("?stream=err&format=json").json(), json!([]));
+    let page = log("?format=html&from=50").text();
+    assert!(page.contains("are left out") && page.contains("id=\"step-0-L91\""), "{page}");
     let tail = server.request("GET", &format!("{step}/log")).header("Range", "bytes=-100");
     assert_eq!(server.send(tail).text(), format!("{:099}\n", 99));
     let page = log("?format=html&from=1").text();
@@ -425,4 +431,73 @@ fn the_page_of_a_failed_step_begins_at_its_first_error() {
     let build = server.get(&format!("{}?format=html", progress.replace("/progress", ""))).text();
     assert!(build.contains("First error: line 5002") || build.contains("First error: line 5,002"));
     assert!(build.contains("id=\"step-0-L10003\""));
+}
+
+#[test]
+fn a_search_shows_the_surroundings_of_each_line_on_every_page_of_it() {
+    let server = Server::with(|settings| settings.max_log_bytes = 100);
+    let (progress, step) = begun(&server);
+    let mut offset = 0;
+    for nth in 1..=6 {
+        let text = format!("line{nth:04}\n");
+        append(&server, &step, offset, &json!([[nth, "out", text]]));
+        offset += 9;
+    }
+    let build = progress.replace("/progress", "");
+    let search = |query: &str| server.get(&format!("{build}/search?{query}")).json();
+    let numbers = |lines: &Value| -> Vec<u64> {
+        lines.as_array().unwrap().iter().map(|line| line["number"].as_u64().unwrap()).collect()
+    };
+    let shown = |found: &Value| -> Vec<(u64, Vec<u64>, Vec<u64>)> {
+        let lines = found["matches"].as_array().unwrap().iter();
+        let each = lines.map(|line| {
+            (line["number"].as_u64().unwrap(), numbers(&line["before"]), numbers(&line["after"]))
+        });
+        each.collect()
+    };
+    let first = search("text=line&per_page=3");
+    assert_eq!(
+        shown(&first),
+        [(1, vec![], vec![2, 3]), (2, vec![1], vec![3, 4]), (3, vec![1, 2], vec![4, 5])]
+    );
+    let second = search("text=line&per_page=3&from=0:4");
+    assert_eq!(
+        shown(&second),
+        [(4, vec![2, 3], vec![5, 6]), (5, vec![3, 4], vec![6]), (6, vec![4, 5], vec![])]
+    );
+
+    // Behind a dropped part, a line has other surroundings, and text before it is not joined with it.
+    for nth in 7..=30 {
+        let text = format!("word{nth:04}|");
+        append(&server, &step, offset, &json!([[nth, "out", text]]));
+        offset += 9;
+    }
+    assert_eq!(shown(&search("text=word0007")), []);
+    assert_eq!(shown(&search("text=line0005")), [(5, vec![3, 4], vec![6])]);
+    assert_eq!(search("text=word0030")["matches"][0]["before"], json!([]));
+}
+
+#[test]
+fn pages_of_odd_logs_show_what_there_is() {
+    let server = Server::new();
+    let (_, step) = begun(&server);
+    append(&server, &step, 0, &json!([[0, "out", "abc"]]));
+    append(&server, &step, 3, &json!([[0, "err", "x\n"]]));
+    let page = |query: &str| server.get(&format!("{step}/log?format=html&{query}"));
+    assert!(
+        page("stream=out").text().contains("lines 1 to 1 of 1"),
+        "{}",
+        page("stream=out").text()
+    );
+    assert_eq!(page("from=18446744073709551615").status, 200);
+    // A line without an end, longer than a page and written bit by bit.
+    let dots: Vec<Value> = (0..300).map(|nth| json!([nth, "out", ".".repeat(1000)])).collect();
+    append(&server, &step, 5, &json!(dots));
+    assert!(page("").text().contains("id=\"step-0-L2\""));
+    // From within a character, all of it is sent, and all that follows.
+    append(&server, &step, 300_005, &json!([[0, "out", "é"], [0, "out", "abcdef"]]));
+    server.put(&step, r#"{"success":true}"#);
+    let follow = server.request("GET", &format!("{step}/log?follow"));
+    let text = follow.header("Last-Event-ID", "300006").send().text();
+    assert!(text.contains("é") && text.contains("\"abcdef\""), "{text}");
 }

@@ -38,27 +38,25 @@ pub struct Window {
 }
 
 impl Window {
-    /// Drops the first line, which is not whole.
+    /// Drops the first line, which is not whole, unless there is no other.
     pub fn drop_partial_line(&mut self) {
-        let has_more = self.parts.iter().any(|part| match part {
-            LogPart::Entry(entry) => {
-                entry.text.find('\n').is_some_and(|at| at + 1 < entry.text.len())
-            }
-            LogPart::Gap { .. } => true,
-        });
-        if !has_more && self.parts.len() < 2 {
+        let break_in = |part: &LogPart| match part {
+            LogPart::Entry(entry) => entry.text.find('\n').map(|at| (at + 1, entry.text.len())),
+            LogPart::Gap { .. } => Some((0, 1)),
+        };
+        let first =
+            self.parts.iter().enumerate().find_map(|(nth, part)| Some((nth, break_in(part)?)));
+        let Some((nth, (behind, length))) = first else { return };
+        if behind == length && nth + 1 == self.parts.len() {
             return;
         }
-        while let Some(LogPart::Entry(entry)) = self.parts.first_mut() {
-            if let Some(at) = entry.text.find('\n') {
-                entry.text.drain(..=at);
-                self.first += 1;
-                if entry.text.is_empty() {
-                    self.parts.remove(0);
-                }
-                return;
+        self.parts.drain(..nth);
+        if let Some(LogPart::Entry(entry)) = self.parts.first_mut() {
+            entry.text.drain(..behind);
+            self.first += 1;
+            if entry.text.is_empty() {
+                self.parts.remove(0);
             }
-            self.parts.remove(0);
         }
     }
 

@@ -100,6 +100,11 @@ impl Search {
         };
         for nth in steps {
             let first = if nth == self.from.0 { self.from.1 } else { 1 };
+            // The first step makes progress, whatever came before.
+            if nth > self.from.0 && Instant::now() >= end {
+                findings.next = Some((nth, first));
+                break;
+            }
             let Some(step) = repository.step_head(build, nth)? else { continue };
             let name = step.name.to_string();
             let mut scan = Scan::new(self, nth, &name, first, end);
@@ -114,7 +119,7 @@ impl Search {
                 }
             } else {
                 let place = StepPlace { project: build.project, build: build.id, step: nth };
-                read(repository, place, first, &mut scan, &mut findings)?;
+                read(repository, place, &mut scan, &mut findings)?;
             }
             scan.end(&mut findings);
             if findings.next.is_some() {
@@ -125,31 +130,38 @@ impl Search {
     }
 }
 
-/// Feeds the pieces of a log from a line on.
+/// Feeds the pieces of a log, from some lines before the first one on.
 fn read(
     repository: &dyn Repository,
     place: StepPlace,
-    first: u64,
     scan: &mut Scan<'_>,
     findings: &mut Findings,
 ) -> Result<()> {
-    let mut seek = Seek::Line(None, first - 1);
-    let mut is_first = true;
+    let before = (scan.first - 1).saturating_sub(scan.search.context as u64);
+    let mut seek = Seek::Line(None, before);
+    let mut past = None;
     loop {
         let pieces = repository.log_read(place, seek)?;
         let Some(last) = pieces.last() else { return Ok(()) };
         seek = Seek::Byte(None, last.end.bytes);
         for piece in &pieces {
-            // A dropped part has its lines, too.
-            if is_first || piece.start.breaks > scan.breaks {
-                scan.skip_to(piece.start.breaks);
+            match past {
+                None => scan.breaks = piece.start.breaks,
+                // What was dropped parts lines and their surroundings.
+                Some(past) if piece.start.bytes > past => scan.part(piece.start.breaks, findings),
+                Some(_) => {}
             }
-            is_first = false;
+            past = Some(piece.end.bytes);
             for entry in &piece.entries {
                 scan.feed(&entry.text, findings);
-                if findings.next.is_some() {
+                if scan.is_done(findings) {
                     return Ok(());
                 }
+            }
+            // A very long line makes progress at its end only.
+            if Instant::now() >= scan.end && scan.breaks >= scan.first && findings.next.is_none() {
+                findings.next = Some((scan.step, scan.breaks + 1));
+                return Ok(());
             }
         }
     }
@@ -166,7 +178,8 @@ struct Scan<'a> {
     breaks: u64,
     line: String,
     before: VecDeque<Line>,
-    is_late: bool,
+    /// How many found lines get no more lines after them.
+    parted: usize,
 }
 
 impl<'a> Scan<'a> {
@@ -180,14 +193,35 @@ impl<'a> Scan<'a> {
             breaks: 0,
             line: String::new(),
             before: VecDeque::new(),
-            is_late: false,
+            parted: 0,
         }
     }
 
-    fn skip_to(&mut self, breaks: u64) {
+    /// Goes on behind a dropped part, before which so many line breaks came.
+    fn part(&mut self, breaks: u64, findings: &mut Findings) {
+        if !self.line.is_empty() {
+            self.whole(findings);
+        }
         self.breaks = breaks;
-        self.line.clear();
         self.before.clear();
+        self.parted = findings.lines.len();
+    }
+
+    /// The found lines that lack lines after them.
+    fn open<'f>(
+        &self,
+        findings: &'f mut Findings,
+    ) -> impl Iterator<Item = &'f mut Found> + use<'f> {
+        let (step, context) = (self.step, self.search.context);
+        let kept = findings.lines.len().saturating_sub(self.parted);
+        // Only the last few can.
+        let last = findings.lines.iter_mut().rev().take(context.min(kept));
+        last.filter(move |found| found.step == step && found.after.len() < context)
+    }
+
+    /// Whether the search stops here: no line can be added, and none lacks its surroundings.
+    fn is_done(&self, findings: &mut Findings) -> bool {
+        findings.next.is_some() && self.open(findings).next().is_none()
     }
 
     fn feed(&mut self, text: &str, findings: &mut Findings) {
@@ -200,7 +234,7 @@ impl<'a> Scan<'a> {
             self.line.push_str(body.get(..body.floor_char_boundary(room)).unwrap_or_default());
             if is_whole {
                 self.whole(findings);
-                if findings.next.is_some() {
+                if self.is_done(findings) {
                     return;
                 }
             }
@@ -209,7 +243,7 @@ impl<'a> Scan<'a> {
 
     /// The log has ended, maybe within a line.
     fn end(&mut self, findings: &mut Findings) {
-        if !self.line.is_empty() && findings.next.is_none() {
+        if !self.line.is_empty() && !self.is_done(findings) {
             self.whole(findings);
         }
     }
@@ -218,30 +252,23 @@ impl<'a> Scan<'a> {
         let number = self.breaks + 1;
         self.breaks = number;
         let line = std::mem::take(&mut self.line);
-        if self.search.context == 0 && number < self.first {
+        let context = self.search.context;
+        if number + (context as u64) < self.first {
             return;
-        }
-        if number.is_multiple_of(1024) && Instant::now() >= self.end {
-            self.is_late = true;
         }
         let text = plain(&line);
         let found = self.search.matcher.0.find(text.as_bytes()).map(|found| found.range());
-        let is_found = number >= self.first && found.is_some();
+        let is_found = number >= self.first && found.is_some() && findings.next.is_none();
         let is_full = findings.lines.len() >= self.search.most;
-        if number >= self.first
-            && ((is_found && is_full) || self.is_late)
-            && findings.next.is_none()
-        {
+        let is_late = number.is_multiple_of(1024) && Instant::now() >= self.end;
+        if number >= self.first && findings.next.is_none() && ((is_found && is_full) || is_late) {
+            // Lines that were found before it still get theirs after them.
             findings.next = Some((self.step, number));
-            return;
         }
+        let is_found = is_found && findings.next.is_none();
         let shown = shown(&text, found.filter(|_| is_found));
-        let context = self.search.context;
-        // Only the last few can lack lines.
-        for found in findings.lines.iter_mut().rev().take(context) {
-            if found.step == self.step && found.after.len() < context {
-                found.after.push((number, shown.clone()));
-            }
+        for found in self.open(findings) {
+            found.after.push((number, shown.clone()));
         }
         if is_found {
             findings.lines.push(Found {

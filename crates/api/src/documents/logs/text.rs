@@ -89,6 +89,8 @@ pub(crate) struct Text {
     step: Step,
     stream: Option<LogStream>,
     end: Position,
+    /// What was dropped of it: from here to there.
+    gap: Option<(Position, Position)>,
     spans: Vec<Span>,
 }
 
@@ -107,6 +109,7 @@ impl Text {
             step: step.clone(),
             stream,
             end: Position::default(),
+            gap: None,
             spans: Vec::new(),
         };
         if step.log == StepLog::Absent {
@@ -124,19 +127,18 @@ impl Text {
             .await?;
         this.end = state.map(|state| state.end).unwrap_or_default();
         let end = this.end.bytes_of(stream);
-        this.spans = match gap {
-            None => vec![Span::Log(0, end)],
-            Some((from, to)) => {
-                let bytes = missing(from, to, stream).unwrap_or_default().into_bytes();
-                let millis = call.ask(move |repository| millis_at(repository, place, to)).await?;
-                let stream = stream.unwrap_or(LogStream::Out);
-                vec![
-                    Span::Log(0, from.bytes_of(this.stream)),
-                    Span::Given(Part { millis, stream, bytes }),
-                    Span::Log(to.bytes_of(this.stream), end),
-                ]
-            }
+        this.gap = gap;
+        let Some((from, to)) = gap else {
+            this.spans.push(Span::Log(0, end));
+            return Ok(this);
         };
+        this.spans.push(Span::Log(0, from.bytes_of(stream)));
+        if let Some(text) = missing(from, to, stream) {
+            let millis = call.ask(move |repository| millis_at(repository, place, to)).await?;
+            let stream = stream.unwrap_or(LogStream::Out);
+            this.spans.push(Span::Given(Part { millis, stream, bytes: text.into_bytes() }));
+        }
+        this.spans.push(Span::Log(to.bytes_of(stream), end));
         Ok(this)
     }
 
@@ -167,8 +169,12 @@ impl Text {
             Some(last) => self.byte_of_line(call, last).await?,
             None => self.end.bytes_of(self.stream),
         };
+        // What stands for dropped lines is among those that any of them is.
+        let lacks_some = self.gap.is_some_and(|(before, behind)| {
+            let [before, behind] = [before, behind].map(|at| at.breaks_of(self.stream));
+            first <= behind.max(before + 1) && last.is_none_or(|last| last > before)
+        });
         let mut parts = Vec::new();
-        let mut past = 0;
         for span in &self.spans {
             match span {
                 Span::Log(low, high) => {
@@ -176,10 +182,8 @@ impl Text {
                     if low < high {
                         parts.push(Span::Log(low, high));
                     }
-                    past = past.max(high);
                 }
-                // It stands where the dropped part was.
-                Span::Given(_) if from <= past && until > past => parts.push(span.clone()),
+                Span::Given(_) if lacks_some => parts.push(span.clone()),
                 Span::Given(_) => {}
             }
         }
@@ -270,21 +274,20 @@ impl Text {
                 let mut parts = Vec::new();
                 let mut at = from;
                 for piece in pieces {
-                    let start = piece.start.bytes_of(stream);
                     // What comes next was dropped meanwhile, or is not asked for.
-                    if start > at && start >= until {
+                    if piece.start.bytes_of(stream) > at || at >= until {
                         break;
                     }
-                    parts.extend(within(piece, stream, from, until));
-                    at = at.max(start);
+                    let end = piece.end.bytes_of(stream).min(until);
+                    parts.extend(within(piece, stream, at, until));
+                    at = at.max(end);
                 }
-                let read: u64 = parts.iter().map(|part: &Part| part.bytes.len() as u64).sum();
-                if read == 0 {
+                if at == from {
                     // The log was deleted, or dropped here: the response breaks off visibly.
                     return Err(ApiError::NotFound("the log is gone"));
                 }
-                if from + read < until {
-                    spans.push_front(Span::Log(from + read, until));
+                if at < until {
+                    spans.push_front(Span::Log(at, until));
                 }
                 Ok(Some((parts, spans)))
             }

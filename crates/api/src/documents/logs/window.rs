@@ -83,13 +83,13 @@ pub(crate) fn window(
     }
     let end = repository.log_state(place)?.map(|state| state.end).unwrap_or_default();
     let bytes = end.bytes_of(stream);
-    let of = end.breaks_of(stream) + u64::from(has_open_line(repository, place, stream, bytes)?);
+    let of = end.breaks_of(stream) + u64::from(!begins_line(repository, place, stream, bytes)?);
     let line = |breaks| byte_of_line(repository, place, stream, breaks, end);
     let (from, until) = match wanted {
         Wanted::From(first) => {
-            let first = first.max(1);
-            let from = line(first - 1)?;
-            (from, line(first - 1 + room.lines)?)
+            let from = line(first.max(1) - 1)?;
+            let until = line((first.max(1) - 1).saturating_add(room.lines))?;
+            (from, until.min(from + room.bytes))
         }
         Wanted::To(_) | Wanted::Tail => {
             let last = if let Wanted::To(last) = wanted { last.min(of) } else { of };
@@ -97,24 +97,41 @@ pub(crate) fn window(
             (line(last.saturating_sub(room.lines))?.max(until.saturating_sub(room.bytes)), until)
         }
     };
-    let until =
-        if matches!(wanted, Wanted::From(_)) { until.min(from + room.bytes) } else { until };
     let mut window = read(repository, place, stream, (from, until), bytes)?;
     window.of = of;
+    // Lines that were dropped are asked for, and others shown.
+    if let (Wanted::From(first), Some((before, behind))) = (wanted, repository.log_gap(place)?)
+        && first > before.breaks_of(stream)
+        && first <= behind.breaks_of(stream)
+        && let Some(text) = missing(before, behind, stream)
+    {
+        window.parts.insert(0, LogPart::Gap { text, next: window.first });
+        window.first = first;
+    }
     Ok(window)
 }
 
-/// Whether the last line has no line break.
-fn has_open_line(
+/// Whether a line begins behind so many bytes of the stream.
+fn begins_line(
     repository: &dyn Repository,
     place: StepPlace,
     stream: Option<LogStream>,
     bytes: u64,
 ) -> Result<bool> {
-    let Some(last) = bytes.checked_sub(1) else { return Ok(false) };
-    let pieces = repository.log_read(place, Seek::Byte(stream, last))?;
-    let text = pieces.last().and_then(|piece| texts(piece, stream).last());
-    Ok(text.is_some_and(|text| !text.ends_with('\n')))
+    let Some(last) = bytes.checked_sub(1) else { return Ok(true) };
+    for piece in repository.log_read(place, Seek::Byte(stream, last))? {
+        let mut at = piece.start.bytes_of(stream);
+        for text in texts(&piece, stream) {
+            if let Some(offset) = last.checked_sub(at)
+                && let Some(byte) =
+                    text.as_bytes().get(usize::try_from(offset).unwrap_or(usize::MAX))
+            {
+                return Ok(*byte == b'\n');
+            }
+            at += text.len() as u64;
+        }
+    }
+    Ok(true)
 }
 
 /// Whole lines between two places, in bytes of the stream. A line that is longer than there is room for
@@ -128,8 +145,7 @@ fn read(
 ) -> Result<Window> {
     let mut window = Window::default();
     let (mut at, mut before, mut is_started) = (from, None::<Position>, false);
-    // Whether the first line begins here, which the byte before it tells.
-    let mut is_within = false;
+    let is_within = !begins_line(repository, place, stream, from)?;
     while at < until {
         let start = at;
         for piece in repository.log_read(place, Seek::Byte(stream, at))? {
@@ -153,7 +169,6 @@ fn read(
                     let head = entry.text.get(..cut(low)).unwrap_or_default();
                     window.first = line + breaks(head);
                     is_started = true;
-                    is_within = from > 0 && !head.is_empty() && !head.ends_with('\n');
                 }
                 let text = entry.text.get(cut(low)..cut(high)).unwrap_or_default();
                 if !text.is_empty() {
@@ -189,7 +204,7 @@ fn of_entries(entries: Vec<LogEntry>, wanted: Wanted, room: Room) -> Window {
     let is_open = entries.last().is_some_and(|entry| !entry.text.ends_with('\n'));
     let of = total + u64::from(is_open);
     let (first, last) = match wanted {
-        Wanted::From(first) => (first.max(1), first.max(1) + room.lines - 1),
+        Wanted::From(first) => (first.max(1), first.max(1).saturating_add(room.lines - 1)),
         Wanted::To(last) => (last.min(of).saturating_sub(room.lines) + 1, last.min(of)),
         Wanted::Tail => (of.saturating_sub(room.lines) + 1, of),
     };

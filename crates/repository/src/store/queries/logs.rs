@@ -294,35 +294,36 @@ fn state(conn: &mut Conn, place: StepPlace) -> Outcome<Option<LogState>> {
 }
 
 /// The part of a log's middle that was dropped. There is one at most: the pieces before it and those
-/// behind it follow each other.
+/// behind it follow each other. One statement, as pieces may be dropped at any time; it reads what is
+/// beside the bodies, not the bodies.
 fn gap(conn: &mut Conn, place: StepPlace) -> Outcome<Option<(Position, Position)>> {
-    // This reads what is beside the bodies of the pieces, not the bodies.
-    let gap: Option<(i64, i64)> = Sql::<(BigInt, BigInt)>::new(
-        "select past, next from ( \
-             select past, lead(start) over (order by start) as next from log_piece \
-             where project_id = ? and build_id = ? and position = ?) as piece \
-         where next > past order by past limit 1",
+    type Columns = (BigInt, BigInt, BigInt, BigInt, BigInt, BigInt, BigInt, BigInt);
+    type Row = (i64, i64, i64, i64, i64, i64, i64, i64);
+    let gap: Option<Row> = Sql::<Columns>::new(
+        "select past, past_line, past_out, past_out_line, start, start_line, start_out, start_out_line from ( \
+             select lag(past) over pieces as past, lag(past_line) over pieces as past_line, \
+                    lag(past_out) over pieces as past_out, lag(past_out_line) over pieces as past_out_line, \
+                    start, start_line, start_out, start_out_line \
+             from log_piece where project_id = ? and build_id = ? and position = ? \
+             window pieces as (order by start)) as piece \
+         where start > past order by start limit 1",
     )
     .bind::<BigInt, _>(place.project.0)
     .bind::<sql::Uuid, _>(Id(place.build.0))
     .bind::<Integer, _>(position(place.step))
     .get_result(conn)
     .optional()?;
-    let Some((past, next)) = gap else { return Ok(None) };
-    let before: Bounds = pieces_of!(place)
-        .filter(log_piece::start.lt(past))
-        .order(log_piece::start.desc())
-        .select(Bounds::as_select())
-        .first(conn)?;
-    let behind: Bounds = pieces_of!(place)
-        .filter(log_piece::start.eq(next))
-        .select(Bounds::as_select())
-        .first(conn)?;
-    Ok(Some((before.end(), behind.start())))
+    let position = |bytes: i64, breaks: i64, out_bytes: i64, out_breaks: i64| Position {
+        bytes: bytes.unsigned_abs(),
+        breaks: breaks.unsigned_abs(),
+        out_bytes: out_bytes.unsigned_abs(),
+        out_breaks: out_breaks.unsigned_abs(),
+    };
+    Ok(gap.map(|(a, b, c, d, e, f, g, h)| (position(a, b, c, d), position(e, f, g, h))))
 }
 
 /// The start of the piece from which on to read.
-fn floor(conn: &mut Conn, place: StepPlace, from: Seek) -> Outcome<i64> {
+fn floor(conn: &mut Conn, place: StepPlace, from: Seek) -> Outcome<Option<i64>> {
     let all = pieces_of!(place).order(log_piece::start.desc()).select(log_piece::start);
     let found: Option<i64> = match from {
         Seek::Byte(None, bytes) => all.filter(log_piece::start.le(signed(bytes))),
@@ -343,17 +344,27 @@ fn floor(conn: &mut Conn, place: StepPlace, from: Seek) -> Outcome<i64> {
     }
     .first(conn)
     .optional()?;
-    Ok(found.unwrap_or(0))
+    Ok(found)
 }
 
+/// How often a piece is sought again that was joined with others, or dropped, before it was read.
+const AGAIN: usize = 9;
+
 fn read(conn: &mut Conn, place: StepPlace, from: Seek) -> Outcome<Vec<LogPiece>> {
-    let start = floor(conn, place, from)?;
-    let rows: Vec<(Bounds, Vec<u8>)> = pieces_of!(place)
-        .filter(log_piece::start.ge(start))
-        .order(log_piece::start)
-        .limit(READ)
-        .select((Bounds::as_select(), log_piece::body))
-        .load(conn)?;
+    let mut rows: Vec<(Bounds, Vec<u8>)> = Vec::new();
+    for _ in 0..AGAIN {
+        let start = floor(conn, place, from)?;
+        rows = pieces_of!(place)
+            .filter(log_piece::start.ge(start.unwrap_or(0)))
+            .order(log_piece::start)
+            .limit(READ)
+            .select((Bounds::as_select(), log_piece::body))
+            .load(conn)?;
+        let found = rows.first().map(|(bounds, _)| bounds.start);
+        if start.is_none() || found == start {
+            break;
+        }
+    }
     let mut pieces = Vec::with_capacity(rows.len());
     for (bounds, body) in rows {
         let is_before = match from {
