@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use actix_web::http::header::{self, HeaderName};
 use actix_web::web::Bytes;
-use actix_web::{HttpResponse, http};
+use actix_web::{HttpResponse, HttpResponseBuilder, http};
 use devmason_domain::{BuildKey, LogStream, Reading, Slug, State, StepLog};
 use devmason_hypermedia::{Base, Stream};
 use devmason_pages::{Lines, Output};
@@ -68,6 +68,18 @@ pub(crate) async fn get(
     call.paged(&etag, &page)
 }
 
+/// The head of a stream of events.
+pub(super) fn event_stream() -> HttpResponseBuilder {
+    let mut answer = HttpResponse::Ok();
+    answer
+        .insert_header((header::CONTENT_TYPE, "text/event-stream"))
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        // Events must not be delayed by a compressor or a proxy.
+        .insert_header((header::CONTENT_ENCODING, "identity"))
+        .insert_header(("X-Accel-Buffering", "no"));
+    answer
+}
+
 pub(crate) async fn events(
     call: &Call<'_>,
     slug: &Slug,
@@ -80,13 +92,7 @@ pub(crate) async fn events(
         Some(had) => had,
         None => u32::try_from(call.params.count("from")?.unwrap_or(0)).unwrap_or(u32::MAX),
     };
-    let mut answer = HttpResponse::Ok();
-    answer
-        .insert_header((header::CONTENT_TYPE, "text/event-stream"))
-        .insert_header((header::CACHE_CONTROL, "no-store"))
-        // Events must not be delayed by a compressor or a proxy.
-        .insert_header((header::CONTENT_ENCODING, "identity"))
-        .insert_header(("X-Accel-Buffering", "no"));
+    let mut answer = event_stream();
     if build.outcome.state() == State::Finished {
         return Ok(answer.body("event: end\ndata:\n\n"));
     }

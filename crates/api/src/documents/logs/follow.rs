@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Instant;
 
-use actix_web::http::header::{self, HeaderName};
+use actix_web::http::header::HeaderName;
 use actix_web::web::Bytes;
 use actix_web::{HttpResponse, http};
 use devmason_domain::{Build, LogEntry, LogStream, Reading, Step, StepLog};
@@ -15,7 +15,7 @@ use futures_util::stream::unfold;
 use serde_json::json;
 use tokio::sync::watch;
 
-use super::super::outputs::{HEARTBEAT, LIFETIME};
+use super::super::outputs::{HEARTBEAT, LIFETIME, event_stream};
 use super::super::steps::place;
 use super::lines;
 use crate::call::Call;
@@ -59,13 +59,7 @@ pub(super) async fn events(
         (None, Some(first)) => first_byte(call, place, first).await?,
         (None, None) => 0,
     };
-    let mut answer = HttpResponse::Ok();
-    answer
-        .insert_header((header::CONTENT_TYPE, "text/event-stream"))
-        .insert_header((header::CACHE_CONTROL, "no-store"))
-        // Events must not be delayed by a compressor or a proxy.
-        .insert_header((header::CONTENT_ENCODING, "identity"))
-        .insert_header(("X-Accel-Buffering", "no"));
+    let mut answer = event_stream();
     if call.request.method() == http::Method::HEAD {
         return Ok(answer.finish());
     }
