@@ -63,7 +63,7 @@ pub fn log_pieces(entries: impl IntoIterator<Item = LogEntry>) -> Vec<Vec<LogEnt
                 piece.push(entry);
                 break;
             }
-            // A full piece ends with a line, if an entry does; a long entry fills several.
+            // An entry that fits into a piece stays whole; a longer one fills this piece and others.
             let room = if entry.text.len() > PIECE { PIECE - bytes } else { 0 };
             let rest = entry.text.split_off(entry.text.floor_char_boundary(room));
             let LogEntry { millis, stream, text } = entry;

@@ -60,7 +60,6 @@ pub(crate) async fn post(
         }
         Logged::Closed => Err(ApiError::StepEnded),
         Logged::Gone => Err(ApiError::NotFound("step not found in this build")),
-        Logged::Unclear => Err(ApiError::Overloaded),
     }
 }
 
@@ -150,7 +149,7 @@ async fn send(
     response.insert_header((header::CONTENT_TYPE, "text/plain; charset=utf-8"));
     response.insert_header((header::ACCEPT_RANGES, "bytes"));
     let length = spans.iter().map(Span::len).sum();
-    Ok(text.send(call, response, spans, length, |text| Ok(text.into())))
+    Ok(text.send(call, response, spans, length))
 }
 
 /// The headers of any representation of a log.

@@ -47,8 +47,6 @@ pub enum Logged {
     Closed,
     /// The build has no such step.
     Gone,
-    /// Another server appended at the same time, or the store failed; retry.
-    Unclear,
 }
 
 /// The state of a log.

@@ -10,7 +10,7 @@ use actix_web::web::Bytes;
 use actix_web::{HttpResponse, http};
 use devmason_domain::{Build, LogEntry, LogStream, Reading, Step, StepLog};
 use devmason_hypermedia::document::written_entries;
-use devmason_repository::{Seek, StepPlace};
+use devmason_repository::StepPlace;
 use futures_util::stream::unfold;
 use serde_json::json;
 use tokio::sync::watch;
@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use super::super::outputs::{HEARTBEAT, LIFETIME, event_stream};
 use super::super::steps::place;
 use super::lines;
+use super::window::byte_of_line;
 use crate::call::Call;
 use crate::error::ApiError;
 use crate::logs::{Followed, Grown, events as grown, news};
@@ -92,35 +93,14 @@ pub(super) async fn events(
     Ok(answer.streaming(Box::pin(events)))
 }
 
-/// The bytes before a line, as near as the pieces of the log tell: the client may get lines before it.
+/// The bytes before a line.
 async fn first_byte(call: &Call<'_>, place: StepPlace, first: u64) -> Result<u64, ApiError> {
-    let seek = Seek::Line(None, first.saturating_sub(1));
-    let (found, state) = call
-        .ask(move |repository| {
-            Ok((repository.log_read(place, seek)?, repository.log_state(place)?))
-        })
-        .await?;
-    let Some(piece) = found.first() else {
-        return Ok(state.map_or(0, |state| state.end.bytes));
-    };
-    let (mut at, mut left) =
-        (piece.start.bytes, first.saturating_sub(1).saturating_sub(piece.start.breaks));
-    for entry in &piece.entries {
-        for (nth, _) in entry.text.match_indices('\n') {
-            if left == 0 {
-                return Ok(at);
-            }
-            left -= 1;
-            if left == 0 {
-                return Ok(at + nth as u64 + 1);
-            }
-        }
-        if left == 0 {
-            break;
-        }
-        at += entry.text.len() as u64;
-    }
-    Ok(at)
+    let breaks = first.saturating_sub(1);
+    call.ask(move |repository| {
+        let end = repository.log_state(place)?.map(|state| state.end).unwrap_or_default();
+        byte_of_line(repository, place, None, breaks, end)
+    })
+    .await
 }
 
 impl Follower {

@@ -203,14 +203,13 @@ impl Text {
         mut response: HttpResponseBuilder,
         spans: Vec<Span>,
         length: u64,
-        written: impl Fn(Vec<u8>) -> Result<Bytes, ApiError> + 'static,
     ) -> HttpResponse {
         if *call.request.method() == http::Method::HEAD {
             return response.body(BoxBody::new(Unsent(length)));
         }
-        let bytes = self.entries(call, spans).map(move |entries| {
-            let parts = entries?;
-            written(parts.into_iter().flat_map(|part| part.bytes).collect())
+        let bytes = self.entries(call, spans).map(|parts| {
+            let bytes: Vec<u8> = parts?.into_iter().flat_map(|part| part.bytes).collect();
+            Ok(Bytes::from(bytes))
         });
         let deadline = call.body.deadline(length);
         let bytes = bytes.map(move |bytes| {
