@@ -1,7 +1,6 @@
 //! Test cases: how fast reports arrive, how much they take, how fast they are read again.
 
 use std::path::Path;
-use std::process::Command;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -218,12 +217,8 @@ impl Bench {
             conn.execute_batch("pragma wal_checkpoint(truncate)")?;
             return Ok(std::fs::metadata(path)?.len() as f64);
         }
-        let output = Command::new(self.cluster.program("psql"))
-            .args(["-At", "-c", "vacuum", "-c", "select pg_database_size(current_database())", url])
-            .output()?;
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let size = text.lines().last().and_then(|line| line.parse().ok());
-        size.with_context(|| format!("psql: {}", String::from_utf8_lossy(&output.stderr)))
+        self.cluster.sql(url, "vacuum");
+        self.number(url, "select pg_database_size(current_database())")
     }
 
     /// Pages of cases of a large and a small build, and of a test's history in a large and a small

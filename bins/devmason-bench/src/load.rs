@@ -17,6 +17,8 @@ pub(crate) enum Pace {
     /// A fixed rate per second, regardless of response times. A request's time counts from when it was
     /// due, so waiting for an earlier slow response is included.
     Fixed(f64),
+    /// Each request once, in the order of its connection's list, at a fixed rate or as a closed loop.
+    InOrder(Option<f64>),
 }
 
 /// The result of a load run.
@@ -97,9 +99,16 @@ pub(crate) fn run_from(
                 let client = Client { socket, buffer: Vec::with_capacity(64 << 10) };
                 let due = match pace {
                     Pace::Closed => None,
-                    Pace::Fixed(rate) => Some((nth as f64 / rate, connections as f64 / rate)),
+                    Pace::InOrder(rate) => rate,
+                    Pace::Fixed(rate) => Some(rate),
                 };
-                tokio::task::spawn_local(client.send_all(list, nth, due, start, time))
+                let due = due.map(|rate| (nth as f64 / rate, connections as f64 / rate));
+                // Connections start at different requests.
+                let (first, count) = match pace {
+                    Pace::InOrder(_) => (0, list.len()),
+                    Pace::Closed | Pace::Fixed(_) => (nth * 7 % list.len(), usize::MAX),
+                };
+                tokio::task::spawn_local(client.send_all(list, (first, count), due, start, time))
             })
             .collect();
         let mut outcome = Outcome::default();
@@ -116,6 +125,46 @@ pub(crate) fn run_from(
     })
 }
 
+/// Watchers that each read one endless response, such as a stream of events, until the time is up;
+/// returns the number of bytes of all.
+pub(crate) fn follow(
+    address: &str,
+    request: &[u8],
+    watchers: usize,
+    time: Duration,
+) -> Result<u64> {
+    let address: SocketAddr = address.parse().map_err(Error::other)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let local = tokio::task::LocalSet::new();
+    local.block_on(&runtime, async {
+        let tasks: Vec<_> = (0..watchers)
+            .map(|_| {
+                let request = request.to_vec();
+                tokio::task::spawn_local(async move {
+                    let mut socket = TcpStream::connect(address).await?;
+                    socket.write_all(&request).await?;
+                    let (mut buffer, mut bytes) = (vec![0; 64 << 10], 0);
+                    let end = tokio::time::Instant::now() + time;
+                    while let Ok(read) =
+                        tokio::time::timeout_at(end, socket.read(&mut buffer)).await
+                    {
+                        match read? {
+                            0 => return Err(Error::other("the server closed the connection")),
+                            n => bytes += n as u64,
+                        }
+                    }
+                    Ok(bytes)
+                })
+            })
+            .collect();
+        let mut bytes = 0;
+        for task in tasks {
+            bytes += task.await.map_err(Error::other)??;
+        }
+        Ok(bytes)
+    })
+}
+
 struct Client {
     socket: TcpStream,
     buffer: Vec<u8>,
@@ -125,18 +174,17 @@ impl Client {
     async fn send_all(
         mut self,
         list: Rc<Vec<Vec<u8>>>,
-        nth: usize,
+        (first, count): (usize, usize),
         due: Option<(f64, f64)>,
         start: Instant,
         time: Duration,
     ) -> Result<(Vec<u32>, u64)> {
         let (mut micros, mut refused) = (Vec::new(), 0);
-        // Connections start at different requests.
-        for (sent, request) in list.iter().cycle().skip(nth * 7 % list.len()).enumerate() {
+        for (sent, request) in list.iter().cycle().skip(first).take(count).enumerate() {
             let began = match due {
                 None => Instant::now(),
-                Some((first, every)) => {
-                    let at = start + Duration::from_secs_f64(first + every * sent as f64);
+                Some((delay, every)) => {
+                    let at = start + Duration::from_secs_f64(delay + every * sent as f64);
                     tokio::time::sleep_until(at.into()).await;
                     at
                 }

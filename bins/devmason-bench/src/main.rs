@@ -40,11 +40,11 @@ struct Cli {
     #[arg(long, default_value_t = 2)]
     seconds: u64,
 
-    /// Groups of scenarios to run: ingest, sqlite, append, reads, scale, scale-sqlite, tail, memory, bulk, project, reports, cases; also attacks, which is not run by default
+    /// Groups of scenarios to run: ingest, sqlite, append, reads, scale, scale-sqlite, tail, memory, bulk, project, reports, cases, logs; also attacks, which is not run by default
     #[arg(
         long,
         value_delimiter = ',',
-        default_value = "ingest,sqlite,append,reads,tail,project,memory,bulk,reports,cases,scale,scale-sqlite"
+        default_value = "ingest,sqlite,append,reads,tail,project,memory,bulk,reports,cases,logs,scale,scale-sqlite"
     )]
     only: Vec<String>,
 
@@ -124,6 +124,11 @@ fn measure(cli: Cli) -> Result<()> {
             "cases" => {
                 let mut both = bench.cases(Kind::Sqlite)?;
                 both.extend(bench.cases(Kind::Postgres)?);
+                both
+            }
+            "logs" => {
+                let mut both = bench.logs(Kind::Sqlite)?;
+                both.extend(bench.logs(Kind::Postgres)?);
                 both
             }
             "scale" => bench.scale(&cli.sizes, Kind::Postgres)?,

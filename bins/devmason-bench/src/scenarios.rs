@@ -1,5 +1,6 @@
 //! The measurements, each with its yardstick in the same rounds.
 
+mod logs;
 mod memory;
 mod parsing;
 mod reads;
@@ -10,7 +11,7 @@ use std::process::Command;
 use std::rc::Rc;
 use std::time::Duration;
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use devmason_test_support::Cluster;
 
 use crate::fill::{self, Spread, slug};
@@ -151,6 +152,14 @@ impl Bench {
 
     fn pgbench(&self, url: &str, script: &str, clients: usize) -> Result<f64> {
         yardstick::pgbench(&self.cluster, url, script, clients, self.time)
+    }
+
+    /// The number that a query returns from PostgreSQL.
+    pub(crate) fn number(&self, url: &str, query: &str) -> Result<f64> {
+        let output =
+            Command::new(self.cluster.program("psql")).args(["-At", "-c", query, url]).output()?;
+        let number = String::from_utf8_lossy(&output.stdout).trim().parse();
+        number.with_context(|| format!("psql: {}", String::from_utf8_lossy(&output.stderr)))
     }
 
     /// A bare server that returns the same response as ours to this path.

@@ -69,6 +69,13 @@ impl Server {
         let kib: f64 = line.split_whitespace().nth(1).context("no RSS")?.parse()?;
         Ok(kib / 1024.0)
     }
+
+    /// The number of bytes that the process has had written to disk since it started.
+    pub(crate) fn written(&self) -> Result<f64> {
+        let text = std::fs::read_to_string(format!("/proc/{}/io", self.child.id()))?;
+        let line = text.lines().find_map(|line| line.strip_prefix("write_bytes: "));
+        Ok(line.context("no count of written bytes")?.parse()?)
+    }
 }
 
 impl Drop for Server {

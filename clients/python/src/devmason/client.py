@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any, Optional, Union
 from urllib.parse import quote, urlencode, urlsplit
 
-from .errors import DevmasonError, ProtocolError, RequestRefused
+from .errors import DevmasonError, NotFound, ProtocolError, RequestRefused
 from .model import Build, Document, Step, Test, clean, date
 from .transport import Answer, Request, Transport
 
@@ -97,6 +97,39 @@ class Client:
         # A server other than devmason might answer 200 to anything.
         answer.location()
         return BuildRef(id, url)
+
+    def complete(self, project: str, id: str, document: Document) -> BuildRef:
+        """Store a complete build with one step that may have been begun under this id.
+
+        The step that runs gets its end and its cases; what it wrote is in its log. Doing it again has
+        no further effect.
+        """
+        deadline = self._deadline()
+        url = self._build_url(project, id, deadline)
+        try:
+            begun = self._document(url, deadline)
+        except NotFound:
+            return self.put(project, id, document)
+        progress = self._find_link(begun, "progress")
+        step = dict(document["results"][0])
+        if begun["results"]:
+            running = begun["results"][0]
+            log = RunningStep(self, f"{url}/steps/0", datetime.fromisoformat(step["started"]))
+            for stream, member in (("out", "output"), ("err", "errout")):
+                text = step.pop(member)
+                # It may be there, from an attempt whose response was lost.
+                if text and running["state"] == "running" and not running[member].endswith(text):
+                    log.seek_end()
+                    log.write(text, stream)
+            self._transport.send(_json("PUT", log.url, step), deadline)
+        elif progress is not None:
+            request = _json("POST", progress, step)
+            request.headers["Idempotency-Key"] = f"{id}/0"
+            self._transport.send(request, deadline)
+        if progress is None:
+            return BuildRef(id, url)
+        finished = datetime.fromisoformat(document["finished"])
+        return Running(self, BuildRef(id, url), progress).end(document["success"], finished)
 
     def begin(
         self,
@@ -339,6 +372,12 @@ class RunningStep:
         request.headers["Upload-Offset"] = str(self._written)
         self._client._transport.send(request, self._client._deadline())
         self._written += len(text.encode())
+
+    def seek_end(self) -> None:
+        """Go on where the log ends on the server, for example after another process wrote to it."""
+        request = Request("HEAD", self.url + "/log")
+        answer = self._client._transport.send(request, self._client._deadline())
+        self._written = int(answer.headers["Upload-Offset"])
 
     def end(
         self,

@@ -20,9 +20,8 @@ from django.test.runner import (
 )
 from django.utils.version import get_version
 
-from .model import Step
 from .settings import NAMES, Settings, load
-from .unittest_result import Collector, buffered, collecting, report_run
+from .unittest_result import Collector, ReportedRun, buffered, collecting
 
 
 class DevmasonRemoteTestResult(RemoteTestResult):
@@ -74,22 +73,18 @@ class DevmasonRunner(DiscoverRunner):
         """Run the tests, report them, and return the number of failures."""
         import django
 
-        step = Step("django", success=False)
+        version = get_version(django.VERSION)
+        reported = ReportedRun(_settings(), "django", self._devmason_collector, django=version)
         try:
             failures = super().run_tests(*arguments, **named)
-            step.success = not failures
+            reported.step.success = not failures
             return failures
         except BaseException:
             # Ctrl-C, or databases that could not be created: the results so far are reported.
-            step.errout = traceback.format_exc()
+            reported.step.errout = traceback.format_exc()
             raise
         finally:
-            report_run(
-                _settings(),
-                self._devmason_collector,
-                step,
-                django=get_version(django.VERSION),
-            )
+            reported.end()
 
 
 def _settings() -> Settings:

@@ -42,10 +42,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=[],
         help="tag of the build; repeatable",
     )
+    group.addoption(
+        "--devmason-live",
+        action="store_true",
+        default=False,
+        help="show the session on the server while it runs; a thread sends each test that ended",
+    )
     # There is no option for the URL: a checkout must not decide where credentials from the environment
     # are sent.
     parser.addini("devmason", "report each session, like --devmason", "bool", default=False)
     parser.addini("devmason_project", "the project to report to", default="")
+    parser.addini("devmason_live", "show sessions while they run", "bool", default=False)
     parser.addini("devmason_tags", "tags of the builds, one per line", "linelist", default=[])
 
 
@@ -107,12 +114,14 @@ class _ReportedSession(_FailureTypes):
     """A session that is reported when it ends."""
 
     def __init__(self, config: pytest.Config) -> None:
-        from .model import now
+        from .live import Live
+        from .model import new_id, now
         from .pytest_cases import CaseCollector
         from .settings import load
 
         self.broken = False
         self._config = config
+        self._id = new_id()
         self._started = now()
         self._session: Optional[pytest.Session] = None
         self._errors: list[str] = []
@@ -121,12 +130,15 @@ class _ReportedSession(_FailureTypes):
             defaults={"DEVMASON_PROJECT": config.getini("devmason_project")},
             project=config.option.devmason_project,
             tags=[*config.getini("devmason_tags"), *config.option.devmason_tag],
+            live=config.option.devmason_live or config.getini("devmason_live"),
         )
+        self._live = Live(self._settings, self._cases.tests, self._head)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection(self, session: pytest.Session) -> None:
         # Sessions that only print something, such as --fixtures, don't get here.
         self._session = session
+        self._live.start()
 
     @_guarded
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
@@ -151,12 +163,11 @@ class _ReportedSession(_FailureTypes):
             return
         from .reporter import report
 
-        report(self._settings, self._build(self._session))
+        report(self._settings, self._build(self._session), self._live)
 
     def _build(self, session: pytest.Session) -> Build:
-        from .facts import client_record
         from .limits import cut
-        from .model import Build, Step, now
+        from .model import now
 
         exit_code = int(session.exitstatus)
         tests = self._cases.finish()
@@ -164,21 +175,25 @@ class _ReportedSession(_FailureTypes):
         for test in tests:
             counts[test.status] += 1
         summary = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
-        finished = now()
-        step = Step(
-            name="pytest",
-            success=exit_code == 0,
-            started=self._started,
-            finished=finished,
-            output=f"{summary or 'no tests'}\n",
-            errout=cut("".join(self._errors)),
-            tests=tests,
-            extras={"exit_code": exit_code},
-        )
+        build = self._head()
+        step = build.results[0]
+        build.success = step.success = exit_code == 0
+        build.finished = step.finished = now()
+        step.output = f"{summary or 'no tests'}\n"
+        step.errout = cut("".join(self._errors))
+        step.tests = tests
+        step.extras = {"exit_code": exit_code}
+        return build
+
+    def _head(self) -> Build:
+        """Return the build without a result."""
+        from .facts import client_record
+        from .model import Build, Step
+
         return Build(
-            success=exit_code == 0,
+            id=self._id,
+            success=False,
             started=self._started,
-            finished=finished,
             tags=list(self._settings.tags),
             client=dict(
                 client_record(
@@ -188,5 +203,5 @@ class _ReportedSession(_FailureTypes):
                     runner="pytest",
                 )
             ),
-            results=[step],
+            results=[Step("pytest", success=False, started=self._started)],
         )

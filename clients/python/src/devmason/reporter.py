@@ -6,12 +6,14 @@ import contextlib
 import sys
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Callable, Optional, TypeVar
 
 from . import limits
-from .client import Client
+from .client import BuildRef, Client
 from .errors import ConnectionFailed, DevmasonError, SpoolError
+from .live import Live
 from .model import Build
 from .settings import Settings
 from .spool import Report, Spool
@@ -27,8 +29,10 @@ def warn(message: str) -> None:
         print(f"devmason: {line}", file=sys.stderr, flush=True)
 
 
-def report(settings: Settings, build: Build) -> bool:
+def report(settings: Settings, build: Build, live: Optional[Live] = None) -> bool:
     """Report a build and print its URL; on failure, queue it for the next run.
+
+    If ``live`` has begun the build, this ends it.
 
     Return whether it was sent. This takes ``settings.timeout`` seconds at most and never raises.
     The remaining time is used to send reports queued by earlier runs.
@@ -39,19 +43,24 @@ def report(settings: Settings, build: Build) -> bool:
             return False
         for problem in settings.problems:
             warn(problem)
-        return _report(settings, Report(settings.url, settings.project, build.id, limits.fit(build)))
+        return _report(settings, Report(settings.url, settings.project, build.id, limits.fit(build)), live)
     except Exception as error:
         warn(f"not reported: {type(error).__name__}: {error}")
         return False
 
 
-def _report(settings: Settings, report: Report) -> bool:
+def _report(settings: Settings, report: Report, live: Optional[Live]) -> bool:
     deadline = time.monotonic() + settings.timeout
     spool = None if settings.spool is None else Spool(settings.spool)
     reason = "interrupted"
     try:
         client = _client(settings)
-        build = _within(deadline, lambda: client.put(report.project, report.id, report.document))
+        if live is not None:
+            try:
+                live.stop(deadline)
+            finally:
+                report = replace(report, begun=live.has_begun)
+        build = _within(deadline, lambda: _send(client, report))
     except DevmasonError as error:
         if error.is_permanent:
             _reject(spool, report, error)
@@ -160,7 +169,7 @@ def flush(
         try:
             client = client or _client(settings)
             until = time.monotonic() + settings.timeout if deadline is None else deadline
-            _within(until, _put(client, report))
+            _within(until, partial(_send, client, report))
         except DevmasonError as error:
             if error.is_permanent:
                 spool.reject(path, _reason(error))
@@ -176,8 +185,9 @@ def flush(
     return flushed
 
 
-def _put(client: Client, report: Report) -> Callable[[], object]:
-    return lambda: client.put(report.project, report.id, report.document)
+def _send(client: Client, report: Report) -> BuildRef:
+    send = client.complete if report.begun else client.put
+    return send(report.project, report.id, report.document)
 
 
 def _client(settings: Settings) -> Client:

@@ -29,7 +29,11 @@ NAMES = {
     "tags": ("DEVMASON_TAGS",),
     "timeout": ("DEVMASON_TIMEOUT",),
     "spool": ("DEVMASON_SPOOL",),
+    "live": ("DEVMASON_LIVE",),
 }
+
+#: The texts of a setting that is on or off.
+_FLAGS = dict.fromkeys(("1", "true", "yes", "on"), True) | dict.fromkeys(("0", "false", "no", "off"), False)
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,8 @@ class Settings:
     timeout: float = TIMEOUT
     #: The spool directory; None if there is no place for one.
     spool: Optional[Path] = None
+    #: Whether people can watch the run: a thread reports it while it goes on.
+    live: bool = False
     #: Problems with settings that were ignored, one line each.
     problems: tuple[str, ...] = ()
 
@@ -74,8 +80,9 @@ def load(
     defaults: Optional[Mapping[str, str]] = None,
     project: Optional[str] = None,
     tags: Iterable[str] = (),
+    live: bool = False,
 ) -> Settings:
-    """Load the settings. ``project`` and ``tags`` come from a command line."""
+    """Load the settings. ``project``, ``tags`` and ``live`` come from a command line."""
     environ = os.environ if environ is None else environ
     sources = (environ, defaults or {})
     found: dict[str, str] = {}
@@ -97,6 +104,7 @@ def load(
         tags=_tags(all_tags, problems),
         timeout=_timeout(found.get("timeout"), problems),
         spool=_spool(found.get("spool"), environ),
+        live=live or _flag("DEVMASON_LIVE", found.get("live"), problems),
         problems=tuple(problems),
     )
 
@@ -143,6 +151,13 @@ def _timeout(text: Optional[str], problems: list[str]) -> float:
         return seconds
     problems.append(f"DEVMASON_TIMEOUT is not a number of seconds: {text!r}; using {TIMEOUT:g}")
     return TIMEOUT
+
+
+def _flag(name: str, text: Optional[str], problems: list[str]) -> bool:
+    meaning = (text or "0").lower()
+    if meaning not in _FLAGS:
+        problems.append(f"{name} is neither 1 nor 0: {text!r}; using 0")
+    return _FLAGS.get(meaning, False)
 
 
 def _spool(text: Optional[str], environ: Mapping[str, str]) -> Optional[Path]:

@@ -38,6 +38,8 @@ class Report:
     project: str
     id: str
     document: Document
+    #: Whether the server may have the build already, as one that runs.
+    begun: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,7 @@ class Spool:
                 "project": report.project,
                 "id": report.id,
                 "document": report.document,
+                "begun": report.begun,
             }
         )
         if not _is_named(report):
@@ -218,7 +221,13 @@ def _encode(document: dict[str, Any]) -> bytes:
 def _decode(content: bytes) -> Optional[Report]:
     try:
         entry = json.loads(content)
-        report = Report(entry["server"], entry["project"], entry["id"], entry["document"])
+        report = Report(
+            entry["server"],
+            entry["project"],
+            entry["id"],
+            entry["document"],
+            entry.get("begun") is True,
+        )
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
     texts = (report.server, report.project, report.id)

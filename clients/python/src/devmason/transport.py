@@ -165,7 +165,9 @@ class Transport:
                 with error:
                     raise _refusal(error, _read(error, deadline)) from None
             with response:
-                return Answer(response.status, response.headers, _read(response, deadline))
+                # The length of a response to HEAD is that of what GET would return.
+                body = b"" if request.method == "HEAD" else _read(response, deadline)
+                return Answer(response.status, response.headers, body)
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise _connection_failed(error) from error
 

@@ -10,9 +10,8 @@ import traceback
 import unittest
 from typing import Any, Optional
 
-from .model import Step
 from .settings import Settings, load
-from .unittest_result import Collector, collecting, report_run
+from .unittest_result import Collector, ReportedRun, collecting
 
 
 class DevmasonTestRunner(unittest.TextTestRunner):
@@ -27,19 +26,19 @@ class DevmasonTestRunner(unittest.TextTestRunner):
         collector = Collector()
         runner: Any = self
         base = runner.resultclass
-        step = Step("unittest", success=False)
+        reported = ReportedRun(self._settings or load(), "unittest", collector)
         runner.resultclass = collecting(base, collector)
         try:
             result = super().run(test)
-            step.success = result.wasSuccessful()
+            reported.step.success = result.wasSuccessful()
             return result
         except BaseException:
             # Ctrl-C, or a result that broke: the results so far are reported.
-            step.errout = traceback.format_exc()
+            reported.step.errout = traceback.format_exc()
             raise
         finally:
             runner.resultclass = base
-            report_run(self._settings or load(), collector, step)
+            reported.end()
 
 
 def main() -> None:

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Optional, Union
 
 from .facts import client_record
 from .limits import cut
-from .model import Build, Failure, Status, Step, Test, now
+from .live import Live
+from .model import Build, Failure, Status, Step, Test, new_id, now
 from .reporter import report, warn
 from .settings import Settings
 
@@ -193,41 +194,55 @@ def buffered(result: unittest.TestResult) -> tuple[str, str]:
     return texts[0], texts[1]
 
 
-def report_run(settings: Settings, collector: Collector, step: Step, **members: Optional[str]) -> None:
-    """Report a run as a build with one step. Never raises.
+class ReportedRun:
+    """A run that is reported as a build with one step, when it ends or while it goes on. Never raises.
 
     ``members`` are additional members of its client record.
     """
-    try:
-        report(settings, _build(settings, collector, step, members))
-    except Exception as error:
-        warn(f"not reported: {type(error).__name__}: {error}")
 
+    def __init__(self, settings: Settings, name: str, collector: Collector, **members: Optional[str]) -> None:
+        self._settings = settings
+        self._collector = collector
+        self._members = members
+        self._id = new_id()
+        #: The step, which fails unless something says otherwise.
+        self.step = Step(name, success=False)
+        self._live = Live(settings, collector.tests, self._build).start()
 
-def _build(settings: Settings, collector: Collector, step: Step, members: dict[str, Optional[str]]) -> Build:
-    step.finished = now()
-    step.tests = collector.tests
-    counts = dict.fromkeys(("passed", "skipped", "failed", "error"), 0)
-    for test in step.tests:
-        counts[test.status] += 1
-    summary = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
-    step.output = f"{summary or 'no tests'}\n"
-    return Build(
-        success=step.success,
-        started=step.started,
-        finished=step.finished,
-        tags=list(settings.tags),
-        client=dict(
-            client_record(
-                environ=None,
-                directory=Path.cwd(),
-                user=settings.username,
-                runner=step.name,
-                **members,
-            )
-        ),
-        results=[step],
-    )
+    def end(self) -> None:
+        """Report the run."""
+        try:
+            step = self.step
+            step.finished = now()
+            step.tests = self._collector.tests
+            counts = dict.fromkeys(("passed", "skipped", "failed", "error"), 0)
+            for test in step.tests:
+                counts[test.status] += 1
+            summary = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
+            step.output = f"{summary or 'no tests'}\n"
+            report(self._settings, self._build(), self._live)
+        except Exception as error:
+            warn(f"not reported: {type(error).__name__}: {error}")
+
+    def _build(self) -> Build:
+        settings, step = self._settings, self.step
+        return Build(
+            id=self._id,
+            success=step.success,
+            started=step.started,
+            finished=step.finished,
+            tags=list(settings.tags),
+            client=dict(
+                client_record(
+                    environ=None,
+                    directory=Path.cwd(),
+                    user=settings.username,
+                    runner=step.name,
+                    **self._members,
+                )
+            ),
+            results=[step],
+        )
 
 
 def _test(case: _Open) -> Test:
