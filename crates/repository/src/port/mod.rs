@@ -4,6 +4,7 @@ mod builds;
 mod cases;
 mod claims;
 mod components;
+mod foreign;
 mod issues;
 mod logs;
 mod projects;
@@ -20,6 +21,7 @@ pub use builds::*;
 pub use cases::*;
 pub use claims::*;
 pub use components::*;
+pub use foreign::*;
 pub use issues::*;
 pub use logs::*;
 pub use projects::*;
@@ -36,6 +38,7 @@ pub use users::*;
 pub trait Repository:
     Projects
     + Builds
+    + Foreign
     + Logs
     + Tests
     + Uploads
@@ -56,6 +59,7 @@ pub trait Repository:
 impl<T> Repository for T where
     T: Projects
         + Builds
+        + Foreign
         + Logs
         + Tests
         + Uploads

@@ -158,6 +158,18 @@ diesel::table! {
 }
 
 diesel::table! {
+    foreign_build (number) {
+        number -> BigInt,
+        project_id -> BigInt,
+        protocol -> Text,
+        key -> Binary,
+        nth -> Integer,
+        build_id -> crate::store::schema::sql::Uuid,
+        ends -> Nullable<crate::store::schema::sql::Instant>,
+    }
+}
+
+diesel::table! {
     test (project_id, id) {
         id -> BigInt,
         project_id -> BigInt,

@@ -12,6 +12,7 @@ use uuid::Uuid;
 mod builds;
 mod cases;
 mod components;
+mod foreign;
 mod issues;
 mod lists;
 mod logs;

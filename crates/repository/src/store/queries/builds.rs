@@ -6,7 +6,9 @@ use diesel::prelude::*;
 use diesel::sql_types::Bool;
 
 use super::rows::{Joined, builds, domain, there};
-use super::{Conn, Store, cases, counts, lists, logs, next, record, steps, tuned, uploads};
+use super::{
+    Conn, Store, cases, counts, foreign, lists, logs, next, record, steps, tuned, uploads,
+};
 use crate::store::columns::{At, Id, instant};
 use crate::store::fault::Outcome;
 use crate::store::schema::{build, build_component, build_tag, step};
@@ -124,6 +126,7 @@ pub(super) fn delete(
     logs::remove(conn, project, id)?;
     cases::remove(conn, project, id)?;
     uploads::remove(conn, project, id)?;
+    foreign::remove(conn, project, id)?;
     let tags: Vec<&str> = tags.split(';').filter(|tag| !tag.is_empty()).collect();
     for tag in &tags {
         diesel::delete(build_tag::table.find((project.0, tag, Id(id.0)))).execute(conn)?;

@@ -7,6 +7,7 @@ mod claims;
 mod components;
 mod counts;
 mod filter;
+mod foreign;
 mod issues;
 mod lists;
 mod logs;

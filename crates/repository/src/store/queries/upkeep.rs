@@ -75,6 +75,8 @@ pub(super) fn purge(conn: &mut Conn, now: Timestamp, kept: Retention) -> Outcome
              (select project_id, build_id, position from step where project_id = ? limit {PIECE})",
         "delete from log_piece where (project_id, build_id, position, start) in
              (select project_id, build_id, position, start from log_piece where project_id = ? limit {LARGE_PIECE})",
+        "delete from foreign_build where number in
+             (select number from foreign_build where project_id = ? limit {PIECE})",
         "delete from sighting where (signature, credited, project_id, build_id) in
              (select signature, credited, project_id, build_id from sighting where project_id = ? limit {PIECE})",
         "delete from unsigned_build where (project_id, build_id) in

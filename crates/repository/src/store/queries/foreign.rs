@@ -1,0 +1,188 @@
+//! Builds that clients of other systems report.
+
+use devmason_domain::{
+    Build, BuildId, ClientRecord, Origin, ProjectId, Sender, Timestamp, Track, TrackParts,
+    VariantPart,
+};
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Binary, Integer, Nullable, Text};
+
+use super::rows::there;
+use super::{Conn, Sql, Store, counts, next, remember};
+use crate::store::columns::{At, Id, instant};
+use crate::store::fault::{Fault, Outcome};
+use crate::store::schema::{build, foreign_build, sql};
+use crate::{Foreign, ForeignBuild, ForeignKey, Result};
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = foreign_build)]
+struct Row {
+    number: i64,
+    project_id: i64,
+    build_id: Id,
+    nth: i32,
+    ends: Option<At>,
+}
+
+fn found(row: Row) -> Outcome<ForeignBuild> {
+    Ok(ForeignBuild {
+        number: row.number,
+        project: ProjectId(row.project_id),
+        build: BuildId(row.build_id.0),
+        nth: row.nth.unsigned_abs(),
+        ends: row.ends.map(|at| instant(at, 0)).transpose()?,
+    })
+}
+
+fn newest(conn: &mut Conn, key: &ForeignKey) -> Outcome<Option<ForeignBuild>> {
+    let row: Option<Row> = foreign_build::table
+        .filter(foreign_build::project_id.eq(key.project.0))
+        .filter(foreign_build::protocol.eq(key.protocol))
+        .filter(foreign_build::key.eq(key.key.0.as_slice()))
+        .order(foreign_build::nth.desc())
+        .select(Row::as_select())
+        .first(conn)
+        .optional()?;
+    row.map(found).transpose()
+}
+
+fn numbered(conn: &mut Conn, number: i64) -> Outcome<Option<ForeignBuild>> {
+    let row: Option<Row> =
+        foreign_build::table.find(number).select(Row::as_select()).first(conn).optional()?;
+    row.map(found).transpose()
+}
+
+fn add(
+    conn: &mut Conn,
+    key: &ForeignKey,
+    nth: u32,
+    id: BuildId,
+    ends: Timestamp,
+) -> Outcome<ForeignBuild> {
+    Sql::<()>::new(
+        "insert into foreign_build (project_id, protocol, key, nth, build_id, ends) \
+         values (?, ?, ?, ?, ?, ?) on conflict do nothing",
+    )
+    .bind::<BigInt, _>(key.project.0)
+    .bind::<Text, _>(key.protocol)
+    .bind::<Binary, _>(key.key.0.as_slice())
+    .bind::<Integer, _>(i32::try_from(nth).unwrap_or(i32::MAX))
+    .bind::<sql::Uuid, _>(Id(id.0))
+    .bind::<Nullable<sql::Instant>, _>(Some(At(ends.micros())))
+    .execute(conn)?;
+    newest(conn, key)?.ok_or_else(|| Fault::Corrupt("a build's key is missing".into()))
+}
+
+fn overdue(conn: &mut Conn, now: Timestamp, limit: u32) -> Outcome<Vec<ForeignBuild>> {
+    let rows: Vec<Row> = foreign_build::table
+        .filter(foreign_build::ends.lt(At(now.micros())))
+        .order(foreign_build::ends)
+        .limit(limit.into())
+        .select(Row::as_select())
+        .load(conn)?;
+    rows.into_iter().map(found).collect()
+}
+
+/// Opens a finished build again, as [`super::builds::close`] closes it.
+fn reopen(conn: &mut Conn, project: ProjectId, id: BuildId, now: Timestamp) -> Outcome<bool> {
+    let this = build::project_id.eq(project.0).and(build::id.eq(Id(id.0)));
+    let sender: Option<Option<i64>> =
+        diesel::update(build::table.filter(this.and(build::finished.is_not_null())))
+            .set((
+                build::version.eq(next("build.version")),
+                build::success.eq(None::<bool>),
+                build::finished.eq(None::<At>),
+                build::finished_offset.eq(None::<i16>),
+                build::updated_at.eq(At(now.micros())),
+            ))
+            .returning(build::sender_id)
+            .get_result(conn)
+            .optional()?;
+    match sender {
+        Some(sender) => {
+            counts::bump(conn, project.0, std::iter::empty(), sender, 0)?;
+            Ok(true)
+        }
+        None => Ok(there(conn, project, id)?.is_some()),
+    }
+}
+
+fn amend(
+    conn: &mut Conn,
+    of: &Build,
+    client: &ClientRecord,
+    variant_by: &[VariantPart],
+    now: Timestamp,
+) -> Outcome<bool> {
+    let is_credited = matches!(of.sender, Sender::Account(..));
+    let (key, origin) = (of.key(), Origin::from(client));
+    let parts = TrackParts { client, tags: &of.tags, key: key.as_str(), is_credited };
+    let track = Track::of(parts, &origin, variant_by);
+    remember(conn, of.project.0, &track)?;
+    let host = client.host_key().map(|host| host.replace('\0', "\u{fffd}"));
+    let this = build::project_id.eq(of.project.0).and(build::id.eq(Id(of.id.0)));
+    let sender: Option<Option<i64>> =
+        diesel::update(build::table.filter(this.and(build::version.eq(of.version))))
+            .set((
+                build::version.eq(next("build.version")),
+                build::client.eq(client.0.as_str()),
+                build::host.eq(host),
+                build::track.eq(track.key().0),
+                build::revision.eq(origin.revision),
+                build::updated_at.eq(At(now.micros())),
+            ))
+            .returning(build::sender_id)
+            .get_result(conn)
+            .optional()?;
+    let Some(sender) = sender else { return Ok(false) };
+    counts::bump(conn, of.project.0, std::iter::empty(), sender, 0)?;
+    Ok(true)
+}
+
+/// Forgets what a build was called; for a build that is deleted.
+pub(super) fn remove(conn: &mut Conn, project: ProjectId, id: BuildId) -> Outcome<()> {
+    let of_it = foreign_build::project_id.eq(project.0).and(foreign_build::build_id.eq(Id(id.0)));
+    diesel::delete(foreign_build::table.filter(of_it)).execute(conn)?;
+    Ok(())
+}
+
+impl Foreign for Store {
+    fn foreign_newest(&self, key: &ForeignKey) -> Result<Option<ForeignBuild>> {
+        self.read(|conn| newest(conn, key))
+    }
+    fn foreign_numbered(&self, number: i64) -> Result<Option<ForeignBuild>> {
+        self.read(|conn| numbered(conn, number))
+    }
+    fn foreign_add(
+        &self,
+        key: &ForeignKey,
+        nth: u32,
+        build: BuildId,
+        ends: Timestamp,
+    ) -> Result<ForeignBuild> {
+        self.write(|conn| add(conn, key, nth, build, ends))
+    }
+    fn foreign_heard(&self, number: i64, ends: Option<Timestamp>) -> Result<()> {
+        self.write(|conn| {
+            diesel::update(foreign_build::table.find(number))
+                .set(foreign_build::ends.eq(ends.map(|at| At(at.micros()))))
+                .execute(conn)?;
+            Ok(())
+        })
+    }
+    fn foreign_overdue(&self, now: Timestamp, limit: u32) -> Result<Vec<ForeignBuild>> {
+        self.read(|conn| overdue(conn, now, limit))
+    }
+    fn build_reopen(&self, project: ProjectId, id: BuildId, now: Timestamp) -> Result<bool> {
+        self.write(|conn| reopen(conn, project, id, now))
+    }
+    fn build_amend(
+        &self,
+        build: &Build,
+        client: &ClientRecord,
+        variant_by: &[VariantPart],
+        now: Timestamp,
+    ) -> Result<bool> {
+        self.write(|conn| amend(conn, build, client, variant_by, now))
+    }
+}

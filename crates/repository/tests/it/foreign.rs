@@ -1,0 +1,121 @@
+//! Builds that clients of other systems report.
+
+use crate::*;
+
+conformance!(
+    a_key_leads_to_its_newest_build,
+    first_parts_at_once_are_one_build,
+    a_build_of_which_nothing_is_heard_is_found_when_its_time_has_come,
+    a_finished_build_is_opened_again,
+    a_client_record_is_replaced_with_what_follows_from_it,
+    a_deleted_build_is_forgotten_under_its_key,
+);
+
+fn key(project: &Project, name: u8) -> ForeignKey {
+    ForeignKey { project: project.id, protocol: "test", key: Digest([name; 32]) }
+}
+
+fn added(store: &Store, key: &ForeignKey, nth: u32, ends: &str) -> ForeignBuild {
+    let new = running(&store.project_find(&"p".parse().unwrap()).unwrap().unwrap());
+    let id = new.id;
+    assert_eq!(store.record(new), Recorded::New);
+    store.foreign_add(key, nth, id, at(ends)).unwrap()
+}
+
+const SOON: &str = "2026-01-01T01:00:00Z";
+
+fn a_key_leads_to_its_newest_build(store: &Store) {
+    let project = store.project("p");
+    let key = key(&project, 1);
+    assert_eq!(store.foreign_newest(&key).unwrap(), None);
+    let first = added(store, &key, 1, SOON);
+    assert_eq!((first.nth, first.ends), (1, Some(at(SOON))));
+    assert_eq!(store.foreign_newest(&key).unwrap(), Some(first.clone()));
+    let second = added(store, &key, 2, SOON);
+    assert!(second.number > first.number);
+    assert_eq!(store.foreign_newest(&key).unwrap(), Some(second));
+    assert_eq!(store.foreign_numbered(first.number).unwrap(), Some(first));
+    let other = ForeignKey { protocol: "other", ..key };
+    assert_eq!(store.foreign_newest(&other).unwrap(), None);
+}
+
+fn first_parts_at_once_are_one_build(store: &Store) {
+    let project = store.project("p");
+    let key = key(&project, 1);
+    let first = added(store, &key, 1, SOON);
+    assert_eq!(added(store, &key, 1, "2027-01-01T00:00:00Z"), first);
+}
+
+fn a_build_of_which_nothing_is_heard_is_found_when_its_time_has_come(store: &Store) {
+    let project = store.project("p");
+    let early = added(store, &key(&project, 1), 1, "2026-01-01T00:01:00Z");
+    let late = added(store, &key(&project, 2), 1, "2026-01-01T00:02:00Z");
+    let overdue = |now: &str, limit| store.foreign_overdue(at(now), limit).unwrap();
+    assert_eq!(overdue("2026-01-01T00:00:30Z", 9), []);
+    assert_eq!(overdue("2026-01-01T00:03:00Z", 9), [early.clone(), late.clone()]);
+    assert_eq!(overdue("2026-01-01T00:03:00Z", 1), [early.clone()]);
+    store.foreign_heard(early.number, Some(at("2026-01-01T00:09:00Z"))).unwrap();
+    store.foreign_heard(late.number, None).unwrap();
+    assert_eq!(overdue("2026-01-01T00:03:00Z", 9), []);
+    assert_eq!(overdue("2026-01-01T00:10:00Z", 9).len(), 1);
+}
+
+fn a_finished_build_is_opened_again(store: &Store) {
+    let project = store.project("p");
+    let new = build(&project, "2026-01-01T00:00:00Z", &["t"]);
+    let id = new.id;
+    store.record(new);
+    let before = store.find(&project, id);
+    assert!(store.build_reopen(project.id, id, Timestamp::now()).unwrap());
+    let open = store.find(&project, id);
+    assert_eq!(open.outcome, Outcome::Running);
+    assert!(open.version > before.version);
+    let late = NewStep {
+        project: project.id,
+        build: id,
+        step: step("late", false),
+        test_report: TestReport::default(),
+        claim: None,
+    };
+    assert_eq!(store.step_append_many(&[late]).unwrap(), [Appended::Done]);
+    let now = Timestamp::now();
+    assert_eq!(store.build_close(project.id, id, Closing::default(), now).unwrap(), Closed::Done);
+    let closed = store.find(&project, id);
+    assert!(matches!(closed.outcome, Outcome::Finished { success: false, .. }));
+    let nobody = BuildId::assign(now, now);
+    assert!(!store.build_reopen(project.id, nobody, now).unwrap());
+}
+
+fn a_client_record_is_replaced_with_what_follows_from_it(store: &Store) {
+    let project = store.project("p");
+    let new = running(&project);
+    let id = new.id;
+    store.record(new);
+    let seen = store.find(&project, id);
+    let commit = "1f0c2a9b7d7f4e5f8f7a6c5b4d3e2f1a0b9c8d7e";
+    let record = format!(r#"{{"host":"lab-7","arch":"x86_64","commit":"{commit}"}}"#);
+    let record = ClientRecord(JsonObject::from_stored(record));
+    let amend = || {
+        let by = &project.tracking.variant_by;
+        store.build_amend(&seen, &record, by, Timestamp::now()).unwrap()
+    };
+    assert!(amend());
+    let amended = store.find(&project, id);
+    assert_eq!(amended.client, record);
+    assert_eq!(amended.revision.as_deref(), Some(commit));
+    assert_ne!(amended.track, seen.track);
+    assert_eq!(amended.client.host_key().as_deref(), Some("lab-7"));
+    assert!(!amend(), "another change came first");
+}
+
+fn a_deleted_build_is_forgotten_under_its_key(store: &Store) {
+    let project = store.project("p");
+    let one = added(store, &key(&project, 1), 1, SOON);
+    let other = added(store, &key(&project, 2), 1, SOON);
+    store.build_delete(project.id, one.build, None).unwrap();
+    assert_eq!(store.foreign_numbered(one.number).unwrap(), None);
+    store.project_delete(project.id, None).unwrap();
+    let keep = Retention { micros: 1_000_000_000, bytes: u64::MAX };
+    while store.purge(Timestamp::now(), keep).unwrap() {}
+    assert_eq!(store.foreign_numbered(other.number).unwrap(), None);
+}
