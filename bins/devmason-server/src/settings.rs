@@ -98,6 +98,10 @@ pub(crate) struct Layer {
     #[arg(long, env = "DEVMASON_MAX_LOG_BYTES", value_name = "BYTES")]
     max_log_bytes: Option<usize>,
 
+    /// Minutes after its last part until a build ends that a client of another system reports without an end [default: 60]
+    #[arg(long, env = "DEVMASON_SILENCE_MINUTES", value_name = "MINUTES")]
+    silence_minutes: Option<u32>,
+
     /// Maximum number of connections [default: 4096, or fewer if the limit on open files requires it]
     #[arg(long, env = "DEVMASON_MAX_CONNECTIONS", value_name = "N")]
     max_connections: Option<usize>,
@@ -178,6 +182,7 @@ impl Layer {
             max_memory_bytes: self.max_memory_bytes.or(below.max_memory_bytes),
             max_cases: self.max_cases.or(below.max_cases),
             max_log_bytes: self.max_log_bytes.or(below.max_log_bytes),
+            silence_minutes: self.silence_minutes.or(below.silence_minutes),
             max_connections: self.max_connections.or(below.max_connections),
             max_connections_per_address: self
                 .max_connections_per_address
@@ -266,6 +271,7 @@ impl Settings {
         if let Some(host) = layer.hosts.iter().find(|host| !is_host(host)) {
             bail!("hosts: '{host}' is not a valid host name");
         }
+        positive("silence_minutes", layer.silence_minutes.map(u64::from))?;
         positive("pool_size", layer.pool_size.map(u64::from))?;
         positive("query_timeout", layer.query_timeout.map(u64::from))?;
         if layer.query_timeout.is_some_and(|seconds| seconds > 86_400) {
@@ -303,6 +309,7 @@ impl Settings {
                 max_log_bytes: layer
                     .max_log_bytes
                     .map_or(defaults.max_log_bytes, |bytes| bytes as u64),
+                silence_minutes: layer.silence_minutes.unwrap_or(defaults.silence_minutes),
                 connections: Bound {
                     all: layer.max_connections.unwrap_or(defaults.connections.all),
                     of_address: layer

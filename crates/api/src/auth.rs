@@ -78,6 +78,9 @@ struct Credentials {
 }
 
 /// Parses an `Authorization` header. An empty one is ignored, because the original client sends it.
+///
+/// Clients that were made for other servers send a key, as `Bearer KEY`, `token KEY` or
+/// `Token token="KEY"`. It is `user:password`, or the base64 of that, and means the same as HTTP Basic.
 fn credentials(header: Option<&HeaderValue>) -> Result<Option<Credentials>, ApiError> {
     let Some(header) = header.filter(|value| !value.as_bytes().trim_ascii().is_empty()) else {
         return Ok(None);
@@ -85,13 +88,22 @@ fn credentials(header: Option<&HeaderValue>) -> Result<Option<Credentials>, ApiE
     let malformed = || ApiError::BadCredentials("the Authorization header is not valid HTTP Basic");
     let (scheme, encoded) =
         header.to_str().ok().and_then(|text| text.trim().split_once(' ')).ok_or_else(malformed)?;
-    if !scheme.eq_ignore_ascii_case("basic") {
-        return Err(malformed());
-    }
-    let decoded = base64::engine::general_purpose::STANDARD
-        .decode(encoded.trim())
-        .map_err(|_| malformed())?;
-    let decoded = String::from_utf8(decoded).map_err(|_| malformed())?;
+    let decode = |encoded: &str| {
+        let decoded = base64::engine::general_purpose::STANDARD.decode(encoded).ok()?;
+        String::from_utf8(decoded).ok().filter(|text| text.contains(':'))
+    };
+    let decoded = match scheme.to_ascii_lowercase().as_str() {
+        "basic" => decode(encoded.trim()).ok_or_else(malformed)?,
+        "bearer" | "token" => {
+            let key = encoded.trim();
+            let key = key.strip_prefix("token=").unwrap_or(key).trim_matches('"');
+            let key = if key.contains(':') { Some(key.to_owned()) } else { decode(key) };
+            key.ok_or(ApiError::BadCredentials(
+                "the key in the Authorization header must be user:password, or the base64 of that",
+            ))?
+        }
+        _ => return Err(malformed()),
+    };
     let (username, password) = decoded.split_once(':').ok_or_else(malformed)?;
     let username = username.parse().map_err(|_| ApiError::BadCredentials("invalid username"))?;
     Ok(Some(Credentials { username, password: password.to_owned() }))

@@ -35,6 +35,7 @@ mod store;
 mod stream;
 mod turns;
 mod upload;
+mod wire;
 
 use std::future::Future;
 use std::net::TcpListener;
@@ -50,6 +51,7 @@ pub use devmason_hypermedia::Base;
 pub use ipnet::IpNet;
 pub use openapi::document as openapi;
 pub use settings::{Bound, Settings, Uploads};
+pub use wire::silence::end_silent_builds;
 
 /// How often deleted and expired data is looked for.
 const UPKEEP: Duration = Duration::from_secs(5);
@@ -120,6 +122,15 @@ async fn keep_up(app: web::Data<App>) {
                     Ok(false) => {}
                     Err(error) => {
                         tracing::warn!(error = %error.log(), "builds of an older version were not prepared");
+                    }
+                }
+                let overdue =
+                    |repository: &dyn Repository| end_silent_builds(repository, Timestamp::now());
+                match app.store.run(overdue).await {
+                    Ok(true) => continue,
+                    Ok(false) => {}
+                    Err(error) => {
+                        tracing::warn!(error = %error.log(), "silent builds were not ended");
                     }
                 }
                 if let Err(error) = app.store.run(|repository| repository.tidy()).await {

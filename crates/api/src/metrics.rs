@@ -1,5 +1,8 @@
 //! Metrics for Prometheus.
 
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
+
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -19,11 +22,24 @@ pub(crate) struct ResourceLabels {
     pub(crate) resource: &'static str,
 }
 
+/// The maximum number of clients of other systems that are counted apart.
+const CLIENTS: usize = 100;
+
+/// A client of another system.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct ClientLabels {
+    pub(crate) protocol: &'static str,
+    /// Its name and version, as it gives them.
+    pub(crate) client: String,
+}
+
 /// All metrics.
 pub(crate) struct Metrics {
     registry: Registry,
     pub(crate) requests: Family<RequestLabels, Counter>,
     pub(crate) duration: Family<ResourceLabels, Histogram>,
+    foreign: Family<ClientLabels, Counter>,
+    clients: Mutex<HashSet<ClientLabels>>,
     pub(crate) builds: Counter,
     pub(crate) steps: Counter,
     pub(crate) queued: Gauge,
@@ -45,6 +61,8 @@ impl Default for Metrics {
                     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0,
                 ])
             }),
+            foreign: Family::default(),
+            clients: Mutex::default(),
             builds: Counter::default(),
             steps: Counter::default(),
             queued: Gauge::default(),
@@ -60,6 +78,11 @@ impl Default for Metrics {
             "Response time",
             Unit::Seconds,
             metrics.duration.clone(),
+        );
+        registry.register(
+            "foreign_requests",
+            "Requests of clients made for other systems",
+            metrics.foreign.clone(),
         );
         registry.register("builds_recorded", "Builds stored", metrics.builds.clone());
         registry.register("steps_appended", "Steps added to running builds", metrics.steps.clone());
@@ -91,6 +114,22 @@ impl Default for Metrics {
 }
 
 impl Metrics {
+    /// Counts a request of a client made for another system. Beyond a number of clients they share a
+    /// label, so that nobody can flood the metrics with names.
+    pub(crate) fn client(&self, mut labels: ClientLabels) {
+        labels.client.retain(|c| c.is_ascii_alphanumeric() || "._-/+".contains(c));
+        labels.client.truncate(60);
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        if !clients.contains(&labels) {
+            if clients.len() == CLIENTS {
+                "other".clone_into(&mut labels.client);
+            } else {
+                clients.insert(labels.clone());
+            }
+        }
+        self.foreign.get_or_create(&labels).inc();
+    }
+
     /// The media type of the output of `encode`.
     pub(crate) const CONTENT_TYPE: &'static str =
         "application/openmetrics-text; version=1.0.0; charset=utf-8";

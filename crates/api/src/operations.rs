@@ -11,6 +11,7 @@ use crate::documents::{
 };
 use crate::error::ApiError;
 use crate::negotiate::Format;
+use crate::wire::{buildkite, ctest};
 use crate::{objects, pages};
 
 /// The table of handlers, one for each operation of the map.
@@ -145,6 +146,11 @@ pub(crate) async fn handle(
         Operation::ReadTrackObject(id) => objects::get(call, Tracks, id).await,
         Operation::ListUserObjects => objects::lists::list(call, Users).await,
         Operation::ReadUserObject(id) => objects::get(call, Users, id).await,
+
+        Operation::TakeSubmission => ctest::put(call).await,
+        Operation::AnnounceSubmission => ctest::post(call).await,
+        Operation::FindSubmission => ctest::summary(call).await,
+        Operation::PostBatch(project) => buildkite::post(call, project).await,
 
         Operation::ReadSession => service::session(call),
         // Signing in and out use forms, which are handled before operations.

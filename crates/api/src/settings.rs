@@ -24,6 +24,9 @@ pub struct Settings {
     pub max_cases: usize,
     /// Maximum size of the log of a step, in bytes: of a longer one, the middle is dropped.
     pub max_log_bytes: u64,
+    /// How many minutes after its last part a build ends that a client of another system reports, if that
+    /// client does not end it.
+    pub silence_minutes: u32,
     /// Maximum number of concurrent connections, in total and per address.
     pub connections: Bound,
     /// Maximum number of clients watching running builds, in total and per address.
@@ -61,6 +64,7 @@ impl Default for Settings {
             max_memory_bytes: 256 << 20,
             max_cases: limits::CASES,
             max_log_bytes: limits::LOG,
+            silence_minutes: 60,
             connections: Bound { all: 4096, of_address: 512 },
             watchers: Bound { all: 1024, of_address: 128 },
             hosts: Vec::new(),

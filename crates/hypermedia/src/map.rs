@@ -611,6 +611,46 @@ resources! {
         }
     }
 
+    /// Where CTest submits to, as to CDash.
+    Submission() = ["submit.php"] in Foreign() {
+        Put TakeSubmission {
+            summary: "Take a file from CTest, as CDash does; see docs/migrating.md",
+            right: Right::Report,
+            query: &["project", "site", "build", "stamp", "subproject", "FileName", "MD5", "buildid", "type", "filename", "md5"],
+            answers: &[
+                answer(200, "Taken: XML with the build's number"),
+                ABSENT,
+                error(409, "Another build has the key that this one would get"),
+                TOO_LARGE,
+                error(415, "The file is none of CTest's"),
+            ],
+            ..PLAIN
+        }
+        Post AnnounceSubmission {
+            summary: "Hear from CTest that a file follows",
+            right: Right::Report,
+            answers: &[
+                answer(200, "The build's number, and whether the file is wanted"),
+                ABSENT,
+                error(409, "Another build has the key that this one would get"),
+                TOO_LARGE,
+                NOT_JSON,
+            ],
+            ..PLAIN
+        }
+    }
+
+    /// Where CTest's users look for a build by its number, as at CDash.
+    SubmissionSummary() = ["buildSummary.php"] in Server() {
+        Get FindSubmission {
+            summary: "Redirect to a build that CTest submitted",
+            right: Right::Read,
+            query: &["buildid"],
+            answers: &[REDIRECT, ABSENT],
+            ..PLAIN
+        }
+    }
+
     // Any other first segment is a project's name, so these rows come last.
 
     /// A project.
@@ -684,6 +724,22 @@ resources! {
                 TAKEN,
                 KEY_REUSED,
             ],
+        }
+    }
+
+    /// Where the collectors of Buildkite Test Engine send batches of test cases.
+    BuildkiteUploads(project: Slug) = [project / "buildkite" / "v1" / "uploads"] in Foreign() {
+        Post PostBatch {
+            summary: "Take a batch of test cases from a collector of Buildkite Test Engine; see docs/migrating.md",
+            right: Right::Report,
+            answers: &[
+                answer(202, "Taken"),
+                ABSENT,
+                error(409, "Another build has the key that this one would get"),
+                TOO_LARGE,
+                error(415, "Neither JSON nor a form, or a report in a format that is not read here"),
+            ],
+            ..PLAIN
         }
     }
 

@@ -46,6 +46,8 @@ pub enum Place<'a> {
     Open,
     /// Always exists, for anyone who may read.
     Server,
+    /// Always exists, for clients of other systems.
+    Foreign,
     /// A browser session.
     Session,
     /// A project.

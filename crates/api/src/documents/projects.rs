@@ -82,7 +82,7 @@ pub(crate) async fn put(call: &Call<'_>, slug: &Slug) -> Result<HttpResponse, Ap
 
 /// Whether an unknown user has been created since authentication, as when a user's first requests
 /// arrive together.
-async fn is_user_by_now(call: &Call<'_>) -> Result<bool, ApiError> {
+pub(crate) async fn is_user_by_now(call: &Call<'_>) -> Result<bool, ApiError> {
     let Viewer::Stranger(username) = call.viewer().clone() else { return Ok(false) };
     Ok(call.ask(move |repository| repository.user_find(&username)).await?.is_some())
 }

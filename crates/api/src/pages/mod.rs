@@ -132,6 +132,10 @@ pub(crate) async fn find(
         | Operation::ReadTagObject(_)
         | Operation::ListUserObjects
         | Operation::ReadUserObject(_)
+        | Operation::TakeSubmission
+        | Operation::AnnounceSubmission
+        | Operation::FindSubmission
+        | Operation::PostBatch(_)
         | Operation::ChangeSession
         | Operation::ReadAsset(_)
         | Operation::ReadRobots

@@ -35,6 +35,7 @@ mod projects;
 mod reports;
 mod users;
 mod wild;
+mod wire;
 
 struct Server {
     address: String,

@@ -1,6 +1,8 @@
 //! Builds that clients of other systems report, under keys of those systems.
 
-use devmason_domain::{Build, BuildId, ClientRecord, Digest, ProjectId, Timestamp, VariantPart};
+use devmason_domain::{
+    Build, BuildId, ClientRecord, Digest, Project, ProjectId, Timestamp, VariantPart,
+};
 
 use crate::Result;
 
@@ -32,10 +34,12 @@ pub struct ForeignBuild {
 
 /// Builds that clients of other systems report.
 pub trait Foreign {
-    /// The newest build under a key.
-    fn foreign_newest(&self, key: &ForeignKey) -> Result<Option<ForeignBuild>>;
+    /// The builds under a key, newest run first, and at most this many.
+    fn foreign_runs(&self, key: &ForeignKey, limit: u32) -> Result<Vec<ForeignBuild>>;
     /// The build with a number.
     fn foreign_numbered(&self, number: i64) -> Result<Option<ForeignBuild>>;
+    /// Its project and the build itself; `None` if it was deleted.
+    fn foreign_held(&self, foreign: &ForeignBuild) -> Result<Option<(Project, Build)>>;
     /// Puts a build under a key as its nth run; if another one is there already, returns that.
     fn foreign_add(
         &self,
@@ -48,6 +52,8 @@ pub trait Foreign {
     fn foreign_heard(&self, number: i64, ends: Option<Timestamp>) -> Result<()>;
     /// Builds whose time has come, longest ago first, and at most this many.
     fn foreign_overdue(&self, now: Timestamp, limit: u32) -> Result<Vec<ForeignBuild>>;
+    /// Adds the receipts of files of which nothing else is stored.
+    fn receipt_add(&self, project: ProjectId, build: BuildId, receipts: &[String]) -> Result<()>;
     /// Opens a finished build again. Returns whether it exists.
     fn build_reopen(&self, project: ProjectId, id: BuildId, now: Timestamp) -> Result<bool>;
     /// Replaces the client record of a build, and what follows from it, if the build has not changed

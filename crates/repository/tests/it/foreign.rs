@@ -3,7 +3,7 @@
 use crate::*;
 
 conformance!(
-    a_key_leads_to_its_newest_build,
+    a_key_leads_to_its_runs,
     first_parts_at_once_are_one_build,
     a_build_of_which_nothing_is_heard_is_found_when_its_time_has_come,
     a_finished_build_is_opened_again,
@@ -24,19 +24,20 @@ fn added(store: &Store, key: &ForeignKey, nth: u32, ends: &str) -> ForeignBuild 
 
 const SOON: &str = "2026-01-01T01:00:00Z";
 
-fn a_key_leads_to_its_newest_build(store: &Store) {
+fn a_key_leads_to_its_runs(store: &Store) {
     let project = store.project("p");
     let key = key(&project, 1);
-    assert_eq!(store.foreign_newest(&key).unwrap(), None);
+    assert_eq!(store.foreign_runs(&key, 9).unwrap(), []);
     let first = added(store, &key, 1, SOON);
     assert_eq!((first.nth, first.ends), (1, Some(at(SOON))));
-    assert_eq!(store.foreign_newest(&key).unwrap(), Some(first.clone()));
+    assert_eq!(store.foreign_runs(&key, 9).unwrap(), [first.clone()]);
     let second = added(store, &key, 2, SOON);
     assert!(second.number > first.number);
-    assert_eq!(store.foreign_newest(&key).unwrap(), Some(second));
+    assert_eq!(store.foreign_runs(&key, 1).unwrap(), [second.clone()]);
+    assert_eq!(store.foreign_runs(&key, 9).unwrap(), [second, first.clone()]);
     assert_eq!(store.foreign_numbered(first.number).unwrap(), Some(first));
     let other = ForeignKey { protocol: "other", ..key };
-    assert_eq!(store.foreign_newest(&other).unwrap(), None);
+    assert_eq!(store.foreign_runs(&other, 9).unwrap(), []);
 }
 
 fn first_parts_at_once_are_one_build(store: &Store) {

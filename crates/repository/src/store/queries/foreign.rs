@@ -1,18 +1,19 @@
 //! Builds that clients of other systems report.
 
 use devmason_domain::{
-    Build, BuildId, ClientRecord, Origin, ProjectId, Sender, Timestamp, Track, TrackParts,
+    Build, BuildId, ClientRecord, Origin, Project, ProjectId, Sender, Timestamp, Track, TrackParts,
     VariantPart,
 };
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary, Integer, Nullable, Text};
 
-use super::rows::there;
-use super::{Conn, Sql, Store, counts, next, remember};
+use super::rows::{Joined, builds, domain, there};
+use super::uploads::Part;
+use super::{Conn, Sql, Store, cases, counts, next, projects, remember};
 use crate::store::columns::{At, Id, instant};
 use crate::store::fault::{Fault, Outcome};
 use crate::store::schema::{build, foreign_build, sql};
-use crate::{Foreign, ForeignBuild, ForeignKey, Result};
+use crate::{Foreign, ForeignBuild, ForeignKey, PackedCases, Piece, Result, TestReport};
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = foreign_build)]
@@ -34,16 +35,16 @@ fn found(row: Row) -> Outcome<ForeignBuild> {
     })
 }
 
-fn newest(conn: &mut Conn, key: &ForeignKey) -> Outcome<Option<ForeignBuild>> {
-    let row: Option<Row> = foreign_build::table
+fn runs(conn: &mut Conn, key: &ForeignKey, limit: u32) -> Outcome<Vec<ForeignBuild>> {
+    let rows: Vec<Row> = foreign_build::table
         .filter(foreign_build::project_id.eq(key.project.0))
         .filter(foreign_build::protocol.eq(key.protocol))
         .filter(foreign_build::key.eq(key.key.0.as_slice()))
         .order(foreign_build::nth.desc())
+        .limit(limit.into())
         .select(Row::as_select())
-        .first(conn)
-        .optional()?;
-    row.map(found).transpose()
+        .load(conn)?;
+    rows.into_iter().map(found).collect()
 }
 
 fn numbered(conn: &mut Conn, number: i64) -> Outcome<Option<ForeignBuild>> {
@@ -70,7 +71,8 @@ fn add(
     .bind::<sql::Uuid, _>(Id(id.0))
     .bind::<Nullable<sql::Instant>, _>(Some(At(ends.micros())))
     .execute(conn)?;
-    newest(conn, key)?.ok_or_else(|| Fault::Corrupt("a build's key is missing".into()))
+    let newest = runs(conn, key, 1)?.pop();
+    newest.ok_or_else(|| Fault::Corrupt("a build's key is missing".into()))
 }
 
 fn overdue(conn: &mut Conn, now: Timestamp, limit: u32) -> Outcome<Vec<ForeignBuild>> {
@@ -81,6 +83,34 @@ fn overdue(conn: &mut Conn, now: Timestamp, limit: u32) -> Outcome<Vec<ForeignBu
         .select(Row::as_select())
         .load(conn)?;
     rows.into_iter().map(found).collect()
+}
+
+fn held(conn: &mut Conn, foreign: &ForeignBuild) -> Outcome<Option<(Project, Build)>> {
+    let project = projects::by_id(conn, &[foreign.project])?.pop();
+    let filter = build::project_id.eq(foreign.project.0).and(build::id.eq(Id(foreign.build.0)));
+    let row: Option<Joined> = builds!().filter(filter).first(conn).optional()?;
+    Ok(project.zip(row.map(domain).transpose()?))
+}
+
+fn add_receipts(
+    conn: &mut Conn,
+    project: ProjectId,
+    id: BuildId,
+    receipts: &[String],
+) -> Outcome<()> {
+    let this = build::project_id.eq(project.0).and(build::id.eq(Id(id.0)));
+    // Locks the row, so that the receipts get numbers of their own.
+    let sender: Option<Option<i64>> = diesel::update(build::table.filter(this))
+        .set(build::version.eq(next("build.version")))
+        .returning(build::sender_id)
+        .get_result(conn)
+        .optional()?;
+    let Some(sender) = sender else { return Ok(()) };
+    let report = TestReport { receipts: receipts.to_vec(), ..TestReport::default() };
+    let cases = PackedCases::default();
+    let steps = Piece::default();
+    cases::add(conn, &[Part { project, build: id, report: &report, cases: &cases, steps }])?;
+    counts::bump(conn, project.0, std::iter::empty(), sender, 0)
 }
 
 /// Opens a finished build again, as [`super::builds::close`] closes it.
@@ -147,11 +177,17 @@ pub(super) fn remove(conn: &mut Conn, project: ProjectId, id: BuildId) -> Outcom
 }
 
 impl Foreign for Store {
-    fn foreign_newest(&self, key: &ForeignKey) -> Result<Option<ForeignBuild>> {
-        self.read(|conn| newest(conn, key))
+    fn foreign_runs(&self, key: &ForeignKey, limit: u32) -> Result<Vec<ForeignBuild>> {
+        self.read(|conn| runs(conn, key, limit))
     }
     fn foreign_numbered(&self, number: i64) -> Result<Option<ForeignBuild>> {
         self.read(|conn| numbered(conn, number))
+    }
+    fn foreign_held(&self, foreign: &ForeignBuild) -> Result<Option<(Project, Build)>> {
+        self.read(|conn| held(conn, foreign))
+    }
+    fn receipt_add(&self, project: ProjectId, build: BuildId, receipts: &[String]) -> Result<()> {
+        self.write(|conn| add_receipts(conn, project, build, receipts))
     }
     fn foreign_add(
         &self,

@@ -1,0 +1,388 @@
+//! Requests of clients that were made for other servers: what all of their protocols stand on.
+//!
+//! A protocol knows its build by a key of its own. Its first part begins the build, later ones add
+//! steps to it, also after its end, and the same part again changes nothing. A build of which nothing
+//! is heard for long ends by itself.
+
+pub(crate) mod buildkite;
+pub(crate) mod ctest;
+pub(crate) mod silence;
+
+use std::collections::HashSet;
+
+use actix_web::http::header;
+use devmason_domain::{
+    Build, BuildKey, Closing, Digest, JsonObject, Outcome, Project, Receipt, Report, Slug, State,
+    TagSet, Timestamp, Tracking, limits,
+};
+use devmason_domain::{ClientRecord, Viewer};
+use devmason_repository::{
+    Appended, Claim, Closed, ForeignBuild, ForeignKey, NewBuild, NewProject, NewStep, Recorded,
+    Registered, TestReport,
+};
+use devmason_wire::{Part, WireError};
+use serde_json::value::RawValue;
+
+use crate::budget::Lane;
+use crate::call::Call;
+use crate::documents::projects::is_user_by_now;
+use crate::error::ApiError;
+use crate::metrics::ClientLabels;
+use crate::upload;
+
+/// Memory for a part that is read, as a multiple of its length.
+const HELD: usize = 8;
+
+/// The number of runs under one key that are searched for a part.
+const RUNS: u32 = 10;
+
+/// How often a change of a client record is tried while others change the build.
+const TRIES: u32 = 5;
+
+/// The member of a client record that says that a build ended because nothing was heard of it.
+pub(crate) const SILENT: &str = "ended_by";
+
+impl From<WireError> for ApiError {
+    fn from(error: WireError) -> Self {
+        match error {
+            WireError::Bad { name, problem } => Self::BadValue { name, problem },
+            WireError::UnknownFormat(problem) => Self::NotAReport { problem },
+        }
+    }
+}
+
+/// A build that a client of another system reports.
+pub(crate) struct Held {
+    pub(crate) project: Project,
+    pub(crate) foreign: ForeignBuild,
+    pub(crate) build: Build,
+}
+
+/// Counts a request by its protocol and its client: what the request says of it, else its user agent.
+pub(crate) fn count(call: &Call<'_>, protocol: &'static str, client: Option<&str>) {
+    let agent = || call.header(header::USER_AGENT)?.split([' ', ';', '(']).next();
+    let client = client.or_else(agent).unwrap_or_default().to_owned();
+    call.app.metrics.client(ClientLabels { protocol, client });
+}
+
+/// The project with this name, registered if this client may do that. Characters that are not allowed
+/// in a project's name become `-`.
+pub(crate) async fn project(call: &Call<'_>, name: &str) -> Result<Project, ApiError> {
+    let fit = |c: char| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' };
+    let mut slug: String = name.trim().chars().map(fit).collect();
+    slug.truncate(100);
+    let invalid = |problem| ApiError::BadValue { name: "project", problem };
+    let slug: Slug = slug.parse().map_err(|error: devmason_domain::Invalid| invalid(error.0))?;
+    if devmason_hypermedia::RESERVED.iter().any(|own| own.eq_ignore_ascii_case(slug.as_str())) {
+        return Err(invalid(format!("the name '{}' is reserved by this server", slug.as_str())));
+    }
+    let project = match call.find_project(&slug).await? {
+        Some(project) => project,
+        None => return register(call, slug, name).await,
+    };
+    call.app.settings.policy.report(call.viewer(), &project)?;
+    Ok(project)
+}
+
+async fn register(call: &Call<'_>, slug: Slug, name: &str) -> Result<Project, ApiError> {
+    call.app.settings.policy.register_project(call.viewer())?;
+    let invalid =
+        |error: devmason_domain::Invalid| ApiError::BadValue { name: "project", problem: error.0 };
+    let new = NewProject {
+        name: name.trim().parse().or_else(|_| slug.as_str().parse()).map_err(invalid)?,
+        slug,
+        reporting: call.app.settings.reporting,
+        tracking: Tracking::default(),
+        owner: call.caller.actor()?,
+    };
+    let registered = call.ask(move |repository| repository.project_register(&new)).await?;
+    match registered {
+        // A new user is known from now on, which the credentials must be compared with.
+        Registered::New(_) if matches!(call.viewer(), Viewer::Stranger(_)) => Err(ApiError::Raced),
+        Registered::New(project) => {
+            call.app.settings.policy.report(call.viewer(), &project)?;
+            Ok(*project)
+        }
+        Registered::Exists | Registered::UsernameTaken | Registered::NoOwner => {
+            Err(ApiError::Raced)
+        }
+    }
+}
+
+/// Runs what reads a body, off the workers that serve connections.
+pub(crate) async fn read<T: Send + 'static>(
+    call: &Call<'_>,
+    read: impl FnOnce(&[u8]) -> Result<T, WireError> + Send + 'static,
+) -> Result<T, ApiError> {
+    let body = call.body().await?.clone();
+    let turn = call.body.turn(call.app, body.len()).await?;
+    let hold = call.body.hold.clone();
+    call.off_the_workers(move || {
+        let _turn = turn;
+        hold.draw_blocking(Lane::Work, body.len().saturating_mul(HELD))?;
+        Ok(read(&body)?)
+    })
+    .await
+}
+
+/// The newest build under a key, if this client may continue it.
+pub(crate) async fn find(
+    call: &Call<'_>,
+    project: &Project,
+    protocol: &'static str,
+    key: Digest,
+) -> Result<Option<Held>, ApiError> {
+    let key = ForeignKey { project: project.id, protocol, key };
+    let found = call
+        .ask(move |repository| {
+            let Some(foreign) = repository.foreign_runs(&key, 1)?.pop() else { return Ok(None) };
+            let held = repository.foreign_held(&foreign)?;
+            Ok(held.map(|(_, build)| (foreign, build)))
+        })
+        .await?;
+    let Some((foreign, build)) = found else { return Ok(None) };
+    may_continue(call, project, &build).await?;
+    Ok(Some(Held { project: project.clone(), foreign, build }))
+}
+
+/// Fails if this client may not continue a build.
+pub(crate) async fn may_continue(
+    call: &Call<'_>,
+    project: &Project,
+    build: &Build,
+) -> Result<(), ApiError> {
+    match call.app.settings.policy.continue_build(call.viewer(), project, build) {
+        // A request that arrived at the same time has created the user, and begun the build.
+        Err(_) if is_user_by_now(call).await? => Err(ApiError::Raced),
+        may => Ok(may?),
+    }
+}
+
+/// Begins the nth build under a key. Requests that arrive at the same time begin the same one.
+pub(crate) async fn begin(
+    call: &Call<'_>,
+    project: &Project,
+    (protocol, key, nth): (&'static str, Digest, u32),
+    part: &Part,
+) -> Result<Held, ApiError> {
+    let short: String = key.short();
+    let invalid = |error: devmason_domain::Invalid| ApiError::Unwritable(error.0);
+    let build_key: BuildKey = format!("{protocol}-{short}-{nth}").parse().map_err(invalid)?;
+    let received = Timestamp::now();
+    let started = part.step.as_ref().map_or(received, |step| step.started.min(received));
+    let mut tags = part.tags.clone();
+    tags.truncate(limits::TAGS);
+    let new = NewBuild {
+        project: project.id,
+        id: devmason_domain::BuildId::assign(started, received),
+        key: Some(build_key.clone()),
+        sender: call.caller.actor()?,
+        report: Report {
+            started,
+            received,
+            outcome: Outcome::Running,
+            tags: TagSet::new(tags).map_err(invalid)?,
+            client: merged(&ClientRecord::default(), &part.client).unwrap_or_default(),
+            steps: Vec::new(),
+            digest: Some(Digest::of_parts([protocol.as_bytes(), &key.0, &nth.to_le_bytes()])),
+        },
+        variant_by: project.tracking.variant_by.clone(),
+        components: Vec::new(),
+        test_report: TestReport::default(),
+        claim: None,
+    };
+    let recorded = call.app.recorder.record(new, 0, call.body.hold.clone());
+    match call.app.store.patiently(recorded).await?? {
+        Recorded::New => {
+            call.app.metrics.builds.inc();
+        }
+        Recorded::Known => {}
+        Recorded::Differs => {
+            return Err(ApiError::Conflict("another build has the key that this one would get"));
+        }
+        Recorded::NoProject | Recorded::UsernameTaken => return Err(ApiError::Raced),
+        Recorded::NoComponent | Recorded::Clash | Recorded::Claimed(_) => {
+            return Err(ApiError::Overloaded);
+        }
+    }
+    let key = ForeignKey { project: project.id, protocol, key };
+    let (id, ends) = (project.id, silence::end(call.app, received));
+    let (foreign, build) = call
+        .ask(move |repository| {
+            let Some(build) = repository.build_find(id, &build_key)? else { return Ok(None) };
+            Ok(Some((repository.foreign_add(&key, nth, build.id, ends)?, build)))
+        })
+        .await?
+        .ok_or(ApiError::Raced)?;
+    Ok(Held { project: project.clone(), foreign, build })
+}
+
+/// The newest run under a key that has a part with these bytes already.
+pub(crate) async fn run_with(
+    call: &Call<'_>,
+    (project, protocol, key): (&Project, &'static str, Digest),
+    part: &Part,
+) -> Result<Option<ForeignBuild>, ApiError> {
+    let key = ForeignKey { project: project.id, protocol, key };
+    let runs = call.ask(move |repository| repository.foreign_runs(&key, RUNS)).await?;
+    for run in runs {
+        if has(call, &run, part).await? {
+            return Ok(Some(run));
+        }
+    }
+    Ok(None)
+}
+
+/// Whether a build has a part with these bytes already.
+pub(crate) async fn has(
+    call: &Call<'_>,
+    foreign: &ForeignBuild,
+    part: &Part,
+) -> Result<bool, ApiError> {
+    let (project, build) = (foreign.project, foreign.build);
+    let receipts =
+        call.ask(move |repository| repository.receipt_list(project, build, u32::MAX)).await?;
+    let is_same = |text: &String| {
+        let known = serde_json::from_str::<Receipt>(text).ok();
+        known.is_some_and(|known| known.digest == part.receipt.digest)
+    };
+    Ok(receipts.files.iter().any(is_same))
+}
+
+/// Adds a part to a build, and says that the build was heard of. A finished build is finished again
+/// afterwards if `stays_finished`; else it runs until its end or until nothing is heard of it.
+pub(crate) async fn add(
+    call: &Call<'_>,
+    held: &mut Held,
+    part: Part,
+    stays_finished: bool,
+) -> Result<(), ApiError> {
+    upload::not_too_many(call, part.tests.len())?;
+    amend(call, held, &part.client).await?;
+    let was_finished = held.build.outcome.state() == State::Finished;
+    let (project, build, number) = (held.build.project, held.build.id, held.foreign.number);
+    let now = Timestamp::now();
+    let ends = (!was_finished || !stays_finished).then(|| silence::end(call.app, now));
+    let receipts = vec![upload::written(&part.receipt)];
+    match part.step {
+        None => {
+            call.ask(move |repository| repository.receipt_add(project, build, &receipts)).await?;
+        }
+        Some(step) => {
+            let digest = part.receipt.digest.unwrap_or_default();
+            let claim = Claim {
+                scope: Digest::of_parts([
+                    b"part".as_slice(),
+                    &number.to_le_bytes(),
+                    digest.as_bytes(),
+                ]),
+                body: Digest::of(digest.as_bytes()),
+                outcome: String::new(),
+            };
+            let mut test_report =
+                TestReport { receipts, tests: part.tests.into(), ..TestReport::default() };
+            upload::pack(call, project, &mut test_report).await?;
+            if was_finished {
+                call.ask(move |repository| repository.build_reopen(project, build, now)).await?;
+            }
+            let new = NewStep { project, build, step, test_report, claim: Some(claim) };
+            append(call, new).await?;
+        }
+    }
+    if was_finished && stays_finished {
+        close(call, held, None).await?;
+    }
+    call.ask(move |repository| repository.foreign_heard(number, ends)).await
+}
+
+async fn append(call: &Call<'_>, new: NewStep) -> Result<(), ApiError> {
+    let bytes = call.received().len();
+    let appended = call.app.recorder.append(new, bytes, call.body.hold.clone());
+    match call.app.store.patiently(appended).await?? {
+        Appended::Done | Appended::Opened(_) => {
+            call.app.metrics.steps.inc();
+            Ok(())
+        }
+        // The same part arrived at the same time.
+        Appended::Claimed(_) => Ok(()),
+        Appended::Full => Err(ApiError::TooMuch {
+            problem: format!(
+                "a build is limited to {} steps and {} bytes of output",
+                limits::BUILD_STEPS,
+                limits::OUTPUTS
+            ),
+        }),
+        // It ended in the meantime: another attempt opens it again.
+        Appended::Finished | Appended::Gone => Err(ApiError::Raced),
+        Appended::Unclear => Err(ApiError::Overloaded),
+    }
+}
+
+/// Ends a build, at this time or when its last step ended.
+pub(crate) async fn close(
+    call: &Call<'_>,
+    held: &Held,
+    finished: Option<Timestamp>,
+) -> Result<(), ApiError> {
+    let (project, build) = (held.build.project, held.build.id);
+    let closing = Closing { finished, ..Closing::default() };
+    let close = move |repository: &dyn devmason_repository::Repository| {
+        repository.build_close(project, build, closing, Timestamp::now())
+    };
+    match call.ask(close).await? {
+        Closed::Done | Closed::Finished => Ok(()),
+        Closed::Gone => Err(ApiError::Raced),
+    }
+}
+
+/// Adds members that a client record lacks, and takes back that the build ended in silence.
+async fn amend(
+    call: &Call<'_>,
+    held: &mut Held,
+    members: &[(String, String)],
+) -> Result<(), ApiError> {
+    for _ in 0..TRIES {
+        let Some(client) = merged(&held.build.client, members) else { return Ok(()) };
+        let (build, by) = (held.build.clone(), held.project.tracking.variant_by.clone());
+        let foreign = held.foreign.clone();
+        let amended = call
+            .ask(move |repository| {
+                let done = repository.build_amend(&build, &client, &by, Timestamp::now())?;
+                Ok((done, repository.foreign_held(&foreign)?))
+            })
+            .await?;
+        let (done, Some((_, build))) = amended else { return Err(ApiError::Raced) };
+        held.build = build;
+        if done {
+            return Ok(());
+        }
+    }
+    Err(ApiError::Overloaded)
+}
+
+/// A client record with members that it lacks; `None` if it would not change.
+fn merged(record: &ClientRecord, members: &[(String, String)]) -> Option<ClientRecord> {
+    let mut all = record.0.members().unwrap_or_default();
+    let before = all.len();
+    all.retain(|(name, _)| name != SILENT);
+    let mut is_changed = all.len() != before;
+    let mut known: HashSet<String> = all.iter().map(|(name, _)| name.clone()).collect();
+    let mut bytes: usize = all.iter().map(|(name, value)| name.len() + value.get().len() + 4).sum();
+    for (name, value) in members {
+        let mut value = value.clone();
+        limits::cut(&mut value, limits::NAME);
+        let fits = bytes + name.len() + value.len() * 2 + 8 < limits::CLIENT;
+        if !fits || all.len() == limits::MEMBERS || !known.insert(name.clone()) {
+            continue;
+        }
+        let Ok(value) = serde_json::value::to_raw_value(&value) else { continue };
+        bytes += name.len() + value.get().len() + 4;
+        all.push((name.clone(), value));
+        is_changed = true;
+    }
+    is_changed.then(|| record_of(&all))
+}
+
+fn record_of(members: &[(String, Box<RawValue>)]) -> ClientRecord {
+    ClientRecord(JsonObject::from_members(members).unwrap_or_default())
+}

@@ -1,0 +1,92 @@
+//! Batches of test cases from the collectors of Buildkite Test Engine.
+
+use actix_web::HttpResponse;
+use actix_web::http::header;
+use actix_web::web::Bytes;
+use devmason_domain::{Digest, Slug, Timestamp};
+use devmason_hypermedia::Resource;
+use devmason_wire::WireError;
+use devmason_wire::buildkite::{Batch, Field, PROTOCOL, read, read_form};
+use serde_json::json;
+
+use super::{add, begin, find, has};
+use crate::call::Call;
+use crate::error::ApiError;
+
+/// The maximum number of fields in a form.
+const FIELDS: usize = 1_000;
+
+pub(crate) async fn post(call: &Call<'_>, slug: &Slug) -> Result<HttpResponse, ApiError> {
+    super::count(call, PROTOCOL, None);
+    let project = super::project(call, slug.as_str()).await?;
+    let received = Timestamp::now();
+    let content_type = call.header(header::CONTENT_TYPE).unwrap_or_default().to_owned();
+    let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let Batch { key, mut part } = match media_type.as_str() {
+        "application/json" => super::read(call, move |body| read(body, received)).await?,
+        "multipart/form-data" => {
+            let fields = fields(&content_type, call.body().await?.clone()).await?;
+            super::read(call, move |_| {
+                let fields: Vec<Field<'_>> = fields.iter().map(Owned::borrowed).collect();
+                read_form(&fields, received)
+            })
+            .await?
+        }
+        _ => return Err(ApiError::UnsupportedType),
+    };
+    let client = [("run".to_owned(), key.clone())];
+    part.client.extend(client);
+    let key = Digest::of(key.as_bytes());
+    let mut held = match find(call, &project, PROTOCOL, key).await? {
+        Some(held) => held,
+        None => begin(call, &project, (PROTOCOL, key, 1), &part).await?,
+    };
+    let cases = part.tests.len();
+    let is_new = !has(call, &held.foreign, &part).await?;
+    let digest = part.receipt.digest.clone().unwrap_or_default();
+    if is_new {
+        add(call, &mut held, part, false).await?;
+    }
+    let build = Resource::Build(project.slug.clone(), held.build.key());
+    Ok(HttpResponse::Accepted().json(json!({
+        "id": digest.trim_start_matches("sha256:"),
+        "run_id": held.build.key().as_str(),
+        "queued": if is_new { cases } else { 0 },
+        "skipped": if is_new { 0 } else { cases },
+        "errors": [],
+        "run_url": call.base.href(&build),
+    })))
+}
+
+struct Owned {
+    name: String,
+    file: Option<String>,
+    value: Bytes,
+}
+
+impl Owned {
+    fn borrowed(&self) -> Field<'_> {
+        Field { name: &self.name, file: self.file.as_deref(), value: &self.value }
+    }
+}
+
+async fn fields(content_type: &str, body: Bytes) -> Result<Vec<Owned>, ApiError> {
+    let no_form = |error: multer::Error| {
+        WireError::bad("body", format!("invalid multipart/form-data: {error}"))
+    };
+    let boundary = multer::parse_boundary(content_type).map_err(no_form)?;
+    let stream = futures_util::stream::iter([Ok::<_, std::convert::Infallible>(body)]);
+    let mut form = multer::Multipart::new(stream, boundary);
+    let mut fields = Vec::new();
+    while let Some(field) = form.next_field().await.map_err(no_form)? {
+        if fields.len() == FIELDS {
+            return Err(WireError::bad("body", format!("more than {FIELDS} fields")).into());
+        }
+        fields.push(Owned {
+            name: field.name().unwrap_or_default().to_owned(),
+            file: field.file_name().map(str::to_owned),
+            value: field.bytes().await.map_err(no_form)?,
+        });
+    }
+    Ok(fields)
+}
