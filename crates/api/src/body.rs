@@ -11,7 +11,7 @@ use actix_web::dev::Payload;
 use actix_web::http::header;
 use actix_web::web::{Bytes, BytesMut};
 use devmason_reports::files::{self, Bounds};
-use futures_util::StreamExt;
+use futures_util::{Stream, StreamExt};
 
 use crate::answer::Deadline;
 use crate::app::App;
@@ -158,6 +158,36 @@ impl Body {
         };
         *self.payload.borrow_mut() = Some(payload);
         received.map(|()| body.freeze())
+    }
+
+    /// The body as it arrives, for what is read through and not kept. It may be as long as it likes.
+    ///
+    /// # Errors
+    /// The body is compressed, or was received already.
+    pub(crate) fn chunks(
+        &self,
+        request: &HttpRequest,
+    ) -> Result<impl Stream<Item = std::io::Result<Bytes>> + Send + use<>, ApiError> {
+        if request.headers().contains_key(header::CONTENT_ENCODING) {
+            return Err(ApiError::UnsupportedCoding);
+        }
+        let mut payload = self.payload.borrow_mut().take().ok_or(ApiError::Raced)?;
+        // The payload belongs to this thread, and what reads forms wants to be free to move.
+        let (sender, mut receiver) = tokio::sync::mpsc::channel(1);
+        actix_web::rt::spawn(async move {
+            loop {
+                let chunk = match tokio::time::timeout(PAUSE, payload.next()).await {
+                    Ok(None) => break,
+                    Ok(Some(chunk)) => chunk.map_err(std::io::Error::other),
+                    Err(_) => Err(std::io::Error::other("timed out waiting for the body")),
+                };
+                let is_last = chunk.is_err();
+                if sender.send(chunk).await.is_err() || is_last {
+                    break;
+                }
+            }
+        });
+        Ok(futures_util::stream::poll_fn(move |context| receiver.poll_recv(context)))
     }
 
     /// Reads and drops the rest of the body for a limited time; returns whether it reached the end.

@@ -73,6 +73,7 @@ pub async fn serve(
         Err(error) => tracing::warn!(error = %error.log(), "cannot determine the latest build"),
     }
     let upkeep = tokio::spawn(keep_up(app.clone()));
+    let launches = tokio::spawn(wire::reportportal::make::keep_making(app.clone()));
     let server = server::run(listener, app.clone())?;
     let handle = server.handle();
     let server = tokio::spawn(server);
@@ -82,6 +83,7 @@ pub async fn serve(
     app.logs.close();
     handle.stop(true).await;
     upkeep.abort();
+    launches.abort();
     server.await.map_err(std::io::Error::other)?
 }
 
@@ -124,8 +126,10 @@ async fn keep_up(app: web::Data<App>) {
                         tracing::warn!(error = %error.log(), "builds of an older version were not prepared");
                     }
                 }
-                let overdue =
-                    |repository: &dyn Repository| end_silent_builds(repository, Timestamp::now());
+                let most = app.settings.max_cases;
+                let overdue = move |repository: &dyn Repository| {
+                    end_silent_builds(repository, Timestamp::now(), most)
+                };
                 match app.store.run(overdue).await {
                     Ok(true) => continue,
                     Ok(false) => {}

@@ -11,7 +11,7 @@ use crate::documents::{
 };
 use crate::error::ApiError;
 use crate::negotiate::Format;
-use crate::wire::{buildkite, ctest};
+use crate::wire::{buildkite, ctest, reportportal};
 use crate::{objects, pages};
 
 /// The table of handlers, one for each operation of the map.
@@ -150,6 +150,34 @@ pub(crate) async fn handle(
         Operation::TakeSubmission => ctest::put(call).await,
         Operation::AnnounceSubmission => ctest::post(call).await,
         Operation::FindSubmission => ctest::summary(call).await,
+        Operation::ReadAgentInfo => Ok(reportportal::info()),
+        Operation::ReadAgentSettings(_, project) => reportportal::settings(call, project).await,
+        Operation::FindLaunches(_, project) => reportportal::list_launches(call, project).await,
+        Operation::StartLaunch(_, project) => reportportal::start_launch(call, project).await,
+        Operation::MergeLaunches(_, project) => reportportal::merge_launches(call, project).await,
+        Operation::ReadLaunch(_, project, launch) => {
+            reportportal::read_launch(call, project, launch).await
+        }
+        Operation::FinishLaunch(_, project, launch) | Operation::StopLaunch(_, project, launch) => {
+            reportportal::change_launch(call, (project, launch), true).await
+        }
+        Operation::UpdateLaunch(_, project, launch) => {
+            reportportal::change_launch(call, (project, launch), false).await
+        }
+        Operation::StartItem(_, project) => reportportal::start_item(call, project, None).await,
+        Operation::StartItemWithin(_, project, parent) => {
+            reportportal::start_item(call, project, Some(parent)).await
+        }
+        Operation::ReadItem(_, project, item) => reportportal::read_item(call, project, item).await,
+        Operation::FinishItem(_, project, item) => {
+            reportportal::change_item(call, (project, item), true).await
+        }
+        Operation::UpdateItem(_, project, item) => {
+            reportportal::change_item(call, (project, item), false).await
+        }
+        Operation::AddLogs(_, project) | Operation::AddLog(_, project) => {
+            reportportal::post_logs(call, project).await
+        }
         Operation::PostBatch(project) => buildkite::post(call, project).await,
 
         Operation::ReadSession => service::session(call),

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use devmason_domain::ProjectId;
 use devmason_repository::{
-    Appended, Error, Logged, NewBuild, NewPiece, NewStep, Recorded, Repository,
+    Appended, Error, Logged, NewBuild, NewEvent, NewPiece, NewStep, Recorded, Repository, Told,
 };
 use tokio::sync::oneshot;
 
@@ -45,6 +45,7 @@ enum Work {
     Build(Box<NewBuild>, Reply<Recorded>),
     Step(Box<NewStep>, Reply<Appended>),
     Piece(Box<NewPiece>, Reply<Logged>),
+    Event(Box<NewEvent>, Reply<Told>),
 }
 
 impl Work {
@@ -53,6 +54,7 @@ impl Work {
             Self::Build(build, _) => build.project,
             Self::Step(step, _) => step.project,
             Self::Piece(piece, _) => piece.place.project,
+            Self::Event(event, _) => event.project,
         }
     }
 
@@ -63,6 +65,7 @@ impl Work {
             Self::Build(_, reply) => drop(reply.send(Err(Arc::new(error)))),
             Self::Step(_, reply) => drop(reply.send(Err(Arc::new(error)))),
             Self::Piece(_, reply) => drop(reply.send(Err(Arc::new(error)))),
+            Self::Event(_, reply) => drop(reply.send(Err(Arc::new(error)))),
         }
     }
 
@@ -72,6 +75,7 @@ impl Work {
             Self::Build(_, reply) => reply.is_closed(),
             Self::Step(_, reply) => reply.is_closed(),
             Self::Piece(_, reply) => reply.is_closed(),
+            Self::Event(_, reply) => reply.is_closed(),
         }
     }
 }
@@ -167,6 +171,17 @@ impl Recorder {
         self.queue(Work::Piece(Box::new(piece), reply), bytes, hold, answer).await
     }
 
+    /// Keeps what a client said, which was received as this many bytes.
+    pub(crate) async fn event(
+        &self,
+        event: NewEvent,
+        bytes: usize,
+        hold: Hold,
+    ) -> Result<Told, ApiError> {
+        let (reply, answer) = oneshot::channel();
+        self.queue(Work::Event(Box::new(event), reply), bytes, hold, answer).await
+    }
+
     async fn queue<T>(
         &self,
         work: Work,
@@ -246,11 +261,13 @@ impl Shared {
         let mut builds = Works::default();
         let mut steps = Works::default();
         let mut pieces = Works::default();
+        let mut events = Works::default();
         for Waiting { work, ticket } in batch {
             match work {
                 Work::Build(build, reply) => builds.push(*build, reply, ticket),
                 Work::Step(step, reply) => steps.push(*step, reply, ticket),
                 Work::Piece(piece, reply) => pieces.push(*piece, reply, ticket),
+                Work::Event(event, reply) => events.push(*event, reply, ticket),
             }
         }
         let project_of = |build: &NewBuild| build.project;
@@ -265,6 +282,10 @@ impl Shared {
         let locked = pieces.store(&project_of, &|pieces| repository.log_append_many(pieces));
         came_through &= locked.is_empty();
         self.put_back(locked, |piece, reply| Work::Piece(Box::new(piece), reply));
+        let project_of = |event: &NewEvent| event.project;
+        let locked = events.store(&project_of, &|events| repository.event_append_many(events));
+        came_through &= locked.is_empty();
+        self.put_back(locked, |event, reply| Work::Event(Box::new(event), reply));
         // A project that was tried separately is treated normally again.
         if let (true, Some(project)) = (came_through, first) {
             let mut queue = self.lock();

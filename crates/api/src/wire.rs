@@ -6,6 +6,7 @@
 
 pub(crate) mod buildkite;
 pub(crate) mod ctest;
+pub(crate) mod reportportal;
 pub(crate) mod silence;
 
 use std::collections::HashSet;
@@ -158,6 +159,12 @@ pub(crate) async fn may_continue(
     }
 }
 
+/// The id in URIs of the nth build under a key.
+fn key_of(protocol: &str, key: Digest, nth: u32) -> Result<BuildKey, ApiError> {
+    let text = format!("{protocol}-{}-{nth}", key.short());
+    text.parse().map_err(|error: devmason_domain::Invalid| ApiError::Unwritable(error.0))
+}
+
 /// Begins the nth build under a key. Requests that arrive at the same time begin the same one.
 pub(crate) async fn begin(
     call: &Call<'_>,
@@ -165,9 +172,8 @@ pub(crate) async fn begin(
     (protocol, key, nth): (&'static str, Digest, u32),
     part: &Part,
 ) -> Result<Held, ApiError> {
-    let short: String = key.short();
     let invalid = |error: devmason_domain::Invalid| ApiError::Unwritable(error.0);
-    let build_key: BuildKey = format!("{protocol}-{short}-{nth}").parse().map_err(invalid)?;
+    let build_key = key_of(protocol, key, nth)?;
     let received = Timestamp::now();
     let started = part.step.as_ref().map_or(received, |step| step.started.min(received));
     let mut tags = part.tags.clone();

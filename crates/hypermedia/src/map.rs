@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::operation::{Answer, Description, Right, answer, document, error};
 use crate::resource::resources;
-use crate::{Collection, TagSegment};
+use crate::{AgentVersion, Collection, TagSegment};
 
 /// An operation without parameters or body.
 const PLAIN: Description =
@@ -611,12 +611,171 @@ resources! {
         }
     }
 
+    // What the agents of ReportPortal use. A collection of the query API above wins over a project of
+    // its name.
+
+    /// The version that agents of ReportPortal are told.
+    AgentInfo() = ["api" / "info"] in Open() {
+        Get ReadAgentInfo {
+            summary: "Read the version that ReportPortal's agents ask for",
+            right: Right::Open,
+            answers: &[answer(200, "The version")],
+            ..PLAIN
+        }
+    }
+
+    /// The settings that agents of ReportPortal ask for.
+    AgentSettings(version: AgentVersion, project: String) = ["api" / version / project / "settings"] in Foreign() {
+        Get ReadAgentSettings {
+            summary: "Read the settings that ReportPortal's agents ask for",
+            right: Right::Read,
+            answers: &[answer(200, "The settings"), ABSENT],
+            ..PLAIN
+        }
+    }
+
+    /// The launches of a project, for agents of ReportPortal.
+    Launches(version: AgentVersion, project: String) = ["api" / version / project / "launch"] in Foreign() {
+        Get FindLaunches {
+            summary: "Find launches by their ids",
+            right: Right::Report,
+            query: &["filter.in.uuid"],
+            answers: &[answer(200, "A page of launches"), ABSENT],
+            ..PLAIN
+        }
+        Post StartLaunch {
+            summary: "Start a launch from an agent of ReportPortal; see docs/migrating.md",
+            right: Right::Report,
+            answers: &[answer(201, "Started: its id"), ABSENT, error(409, "Another build has the key that this one would get"), TOO_LARGE, NOT_JSON],
+            ..PLAIN
+        }
+    }
+
+    /// Merges launches.
+    LaunchMerge(version: AgentVersion, project: String) = ["api" / version / project / "launch" / "merge"] in Foreign() {
+        Post MergeLaunches {
+            summary: "Answer a request to merge launches; nothing is merged",
+            right: Right::Report,
+            answers: &[answer(200, "The first launch"), ABSENT, error(409, "Another build has the key that this one would get"), TOO_LARGE, NOT_JSON],
+            ..PLAIN
+        }
+    }
+
+    /// A launch by its id.
+    LaunchById(version: AgentVersion, project: String, launch: String) = ["api" / version / project / "launch" / "uuid" / launch] in Foreign() {
+        Get ReadLaunch {
+            summary: "Find a launch by its id",
+            right: Right::Report,
+            answers: &[answer(200, "The launch"), ABSENT],
+            ..PLAIN
+        }
+    }
+
+    /// Where a launch is told to finish.
+    LaunchFinish(version: AgentVersion, project: String, launch: String) = ["api" / version / project / "launch" / launch / "finish"] in Foreign() {
+        Put FinishLaunch {
+            summary: "End a launch",
+            right: Right::Report,
+            answers: &[answer(200, "Done"), ABSENT, error(409, "Another build has the key that this one would get"), TOO_LARGE, NOT_JSON],
+            ..PLAIN
+        }
+    }
+
+    /// Where a launch is told to stop.
+    LaunchStop(version: AgentVersion, project: String, launch: String) = ["api" / version / project / "launch" / launch / "stop"] in Foreign() {
+        Put StopLaunch {
+            summary: "End a launch before all of it has run",
+            right: Right::Report,
+            answers: &[answer(200, "Done"), ABSENT, error(409, "Another build has the key that this one would get"), TOO_LARGE, NOT_JSON],
+            ..PLAIN
+        }
+    }
+
+    /// Where a launch is told to update.
+    LaunchUpdate(version: AgentVersion, project: String, launch: String) = ["api" / version / project / "launch" / launch / "update"] in Foreign() {
+        Put UpdateLaunch {
+            summary: "Say something of a launch",
+            right: Right::Report,
+            answers: &[answer(200, "Done"), ABSENT, error(409, "Another build has the key that this one would get"), TOO_LARGE, NOT_JSON],
+            ..PLAIN
+        }
+    }
+
+    /// The items of launches.
+    LaunchItems(version: AgentVersion, project: String) = ["api" / version / project / "item"] in Foreign() {
+        Post StartItem {
+            summary: "Start an item of a launch",
+            right: Right::Report,
+            answers: &[answer(201, "Started: its id"), ABSENT, error(409, "Another build has the key that this one would get"), TOO_LARGE, NOT_JSON],
+            ..PLAIN
+        }
+    }
+
+    /// An item by its id.
+    LaunchItemById(version: AgentVersion, project: String, item: String) = ["api" / version / project / "item" / "uuid" / item] in Foreign() {
+        Get ReadItem {
+            summary: "Find an item by its id",
+            right: Right::Report,
+            answers: &[answer(200, "The item"), ABSENT],
+            ..PLAIN
+        }
+    }
+
+    /// An item of a launch.
+    LaunchItem(version: AgentVersion, project: String, item: String) = ["api" / version / project / "item" / item] in Foreign() {
+        Post StartItemWithin {
+            summary: "Start an item within this one",
+            right: Right::Report,
+            answers: &[answer(201, "Started: its id"), ABSENT, error(409, "Another build has the key that this one would get"), TOO_LARGE, NOT_JSON],
+            ..PLAIN
+        }
+        Put FinishItem {
+            summary: "End an item",
+            right: Right::Report,
+            answers: &[answer(200, "Done"), ABSENT, error(409, "Another build has the key that this one would get"), TOO_LARGE, NOT_JSON],
+            ..PLAIN
+        }
+    }
+
+    /// Where something is said of an item.
+    LaunchItemUpdate(version: AgentVersion, project: String, item: String) = ["api" / version / project / "item" / item / "update"] in Foreign() {
+        Put UpdateItem {
+            summary: "Say something of an item",
+            right: Right::Report,
+            answers: &[answer(200, "Done"), ABSENT, error(409, "Another build has the key that this one would get"), TOO_LARGE, NOT_JSON],
+            ..PLAIN
+        }
+    }
+
+    /// The logs of launches and items.
+    LaunchLog(version: AgentVersion, project: String) = ["api" / version / project / "log"] in Foreign() {
+        Post AddLogs {
+            summary: "Add logs to a launch and its items",
+            right: Right::Report,
+            answers: &[answer(201, "Added"), ABSENT, error(409, "Another build has the key that this one would get"), TOO_LARGE, NOT_JSON],
+            ..PLAIN
+        }
+    }
+
+    /// The same, for one entry.
+    LaunchLogEntry(version: AgentVersion, project: String) = ["api" / version / project / "log" / "entry"] in Foreign() {
+        Post AddLog {
+            summary: "Add a log entry to a launch or an item",
+            right: Right::Report,
+            answers: &[answer(201, "Added"), ABSENT, error(409, "Another build has the key that this one would get"), TOO_LARGE, NOT_JSON],
+            ..PLAIN
+        }
+    }
+
     /// Where CTest submits to, as to CDash.
     Submission() = ["submit.php"] in Foreign() {
         Put TakeSubmission {
             summary: "Take a file from CTest, as CDash does; see docs/migrating.md",
             right: Right::Report,
-            query: &["project", "site", "build", "stamp", "subproject", "FileName", "MD5", "buildid", "type", "filename", "md5"],
+            query: &[
+                "of_project", "site", "of_build", "stamp", "subproject", "FileName", "MD5", "buildid",
+                "upload_type", "filename", "md5",
+            ],
             answers: &[
                 answer(200, "Taken: XML with the build's number"),
                 ABSENT,

@@ -9,6 +9,7 @@ use devmason_domain::{BuildKey, Slug, TrackKey, Username};
 use percent_encoding::percent_decode_str;
 use uuid::Uuid;
 
+pub use self::segment::AgentVersion;
 pub(crate) use self::segment::{Segment, append};
 use crate::{Collection, Resource, TagSegment};
 

@@ -3,6 +3,7 @@
 pub mod buildkite;
 pub mod ctest;
 mod part;
+pub mod reportportal;
 mod xml;
 
 pub use part::{Part, tag};

@@ -1,1 +1,2 @@
+drop table foreign_event;
 drop table foreign_build;

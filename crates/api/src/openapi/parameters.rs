@@ -95,8 +95,27 @@ pub(super) fn parameters() -> Value {
         "to": query("to", json!({"type": "integer", "minimum": 0}), "For a page of output or a log: its last line"),
         "next": query("next", text(), "Where to redirect after signing in or out"),
     });
-    if let (Value::Object(all), Value::Object(others)) = (&mut all, others) {
-        all.extend(others);
+    let of_other_systems = json!({
+        "of_project": query("project", text(), "The project; characters that its name must not have become `-`"),
+        "site": query("site", text(), "The machine, as its owner calls it"),
+        "of_build": query("build", text(), "The name of the build"),
+        "stamp": query("stamp", text(), "When the build began, and its group: `YYYYMMDD-HHMM-Group`"),
+        "subproject": query("subproject", text(), "The part of the project that the file is about"),
+        "FileName": query("FileName", text(), "The name of the file: `site___build___stamp___XML___file`"),
+        "MD5": query("MD5", text(), "The MD5 of the body"),
+        "md5": query("md5", text(), "The MD5 of the body, if no project is named"),
+        "buildid": query("buildid", text(), "The number of the build, from an earlier answer"),
+        "upload_type": query("type", text(), "The type of a file of which only the build's number is said"),
+        "filename": query("filename", text(), "Its name"),
+        "filter.in.uuid": query("filter.in.uuid", text(), "The ids of launches, separated by commas"),
+        "version": path("version", "^v[12]$"),
+        "launch": {"name": "launch", "in": "path", "required": true, "schema": bounded(100), "description": "The id of a launch"},
+        "item": {"name": "item", "in": "path", "required": true, "schema": bounded(100), "description": "The id of an item"},
+    });
+    for more in [others, of_other_systems] {
+        if let (Value::Object(all), Value::Object(more)) = (&mut all, more) {
+            all.extend(more);
+        }
     }
     all
 }

@@ -136,6 +136,22 @@ pub(crate) async fn find(
         | Operation::AnnounceSubmission
         | Operation::FindSubmission
         | Operation::PostBatch(_)
+        | Operation::ReadAgentInfo
+        | Operation::ReadAgentSettings(..)
+        | Operation::FindLaunches(..)
+        | Operation::StartLaunch(..)
+        | Operation::MergeLaunches(..)
+        | Operation::ReadLaunch(..)
+        | Operation::FinishLaunch(..)
+        | Operation::StopLaunch(..)
+        | Operation::UpdateLaunch(..)
+        | Operation::StartItem(..)
+        | Operation::StartItemWithin(..)
+        | Operation::ReadItem(..)
+        | Operation::FinishItem(..)
+        | Operation::UpdateItem(..)
+        | Operation::AddLogs(..)
+        | Operation::AddLog(..)
         | Operation::ChangeSession
         | Operation::ReadAsset(_)
         | Operation::ReadRobots

@@ -6,6 +6,7 @@ use crate::*;
 
 mod buildkite;
 mod ctest;
+mod reportportal;
 
 /// The servers on which these stories are told.
 fn on_both(tell: impl Fn(&Server)) {
@@ -78,7 +79,7 @@ fn a_build_of_which_nothing_is_heard_ends_and_is_opened_again() {
             0,
         );
         let repository = open(&server.database.url, &Options::default()).unwrap();
-        assert!(!devmason_api::end_silent_builds(&*repository, hence.unwrap()).unwrap());
+        assert!(!devmason_api::end_silent_builds(&*repository, hence.unwrap(), 1_000_000).unwrap());
         let build = &builds(server, "pony")[0];
         assert_eq!((&build["state"], &build["success"]), (&json!("finished"), &json!(true)));
         assert_eq!(build["client"]["ended_by"], "silence");

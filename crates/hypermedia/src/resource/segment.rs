@@ -110,6 +110,32 @@ impl Segment for u32 {
     }
 }
 
+/// A version of the API that agents of ReportPortal use; here both are the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum AgentVersion {
+    /// Of old agents, and of those that answer one request at a time.
+    V1,
+    /// Of the others.
+    V2,
+}
+
+impl Segment for AgentVersion {
+    fn read(text: &str) -> Result<Self, PathError> {
+        match text {
+            "v1" => Ok(Self::V1),
+            "v2" => Ok(Self::V2),
+            _ => Err(PathError::NotFound),
+        }
+    }
+    fn text(&self) -> Cow<'_, str> {
+        match self {
+            Self::V1 => "v1",
+            Self::V2 => "v2",
+        }
+        .into()
+    }
+}
+
 fn malformed(invalid: Invalid) -> PathError {
     PathError::Malformed(invalid.0)
 }

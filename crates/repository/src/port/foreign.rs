@@ -30,7 +30,64 @@ pub struct ForeignBuild {
     pub nth: u32,
     /// When it ends unless something is heard of it; `None` if it has ended as its client said.
     pub ends: Option<Timestamp>,
+    /// The number of events that were kept of it; 0 if it is not made of events.
+    pub events: u32,
 }
+
+/// What a client said of a build that can only be made of all that is said of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewEvent {
+    /// The build's project.
+    pub project: ProjectId,
+    /// The build.
+    pub build: BuildId,
+    /// The digest of the request: the same request again is the same event.
+    pub digest: Digest,
+    /// The item that it starts, by which it can be found.
+    pub item: Option<String>,
+    /// When it was received.
+    pub received: Timestamp,
+    /// Opaque to the store.
+    pub body: Vec<u8>,
+    /// Whether the client says that the build ends.
+    pub is_last: bool,
+    /// When the build ends unless something is heard of it.
+    pub ends: Timestamp,
+}
+
+/// The outcome of keeping an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Told {
+    /// It is kept, or was already: the build, which has this event as its nth.
+    Kept {
+        /// The build.
+        foreign: ForeignBuild,
+        /// The number of events of the build.
+        events: u32,
+        /// Whether the client has said that the build ends.
+        is_over: bool,
+    },
+    /// The build does not exist.
+    Gone,
+    /// The build has as many events as it may have.
+    Full,
+}
+
+/// A build with events of which it has not been made yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unmade {
+    /// The build.
+    pub foreign: ForeignBuild,
+    /// The number of its events.
+    pub events: u32,
+    /// Of how many of them it was made.
+    pub made_of: u32,
+    /// Whether the client has said that it ends.
+    pub is_over: bool,
+}
+
+/// The most events of a build.
+pub const EVENTS: u32 = 2_000_000;
 
 /// Builds that clients of other systems report.
 pub trait Foreign {
@@ -54,6 +111,18 @@ pub trait Foreign {
     fn foreign_overdue(&self, now: Timestamp, limit: u32) -> Result<Vec<ForeignBuild>>;
     /// Adds the receipts of files of which nothing else is stored.
     fn receipt_add(&self, project: ProjectId, build: BuildId, receipts: &[String]) -> Result<()>;
+    /// Keeps a batch of events atomically, in the order given.
+    fn event_append_many(&self, events: &[NewEvent]) -> Result<Vec<Told>>;
+    /// All events of a build that are still kept, in order, and whether some are no longer kept.
+    fn event_list(&self, project: ProjectId, build: BuildId) -> Result<(Vec<Vec<u8>>, bool)>;
+    /// The build whose event starts this item, and which event that is.
+    fn event_find(&self, project: ProjectId, item: &str) -> Result<Option<(ForeignBuild, u32)>>;
+    /// The item that the nth event of a build starts.
+    fn event_item(&self, foreign: &ForeignBuild, nth: u32) -> Result<Option<String>>;
+    /// Builds with events of which they have not been made yet, and at most this many.
+    fn foreign_unmade(&self, limit: u32) -> Result<Vec<Unmade>>;
+    /// Notes of how many events a build was made, and when it ends unless something is heard of it.
+    fn foreign_made(&self, number: i64, of: u32, ends: Option<Timestamp>) -> Result<()>;
     /// Opens a finished build again. Returns whether it exists.
     fn build_reopen(&self, project: ProjectId, id: BuildId, now: Timestamp) -> Result<bool>;
     /// Replaces the client record of a build, and what follows from it, if the build has not changed

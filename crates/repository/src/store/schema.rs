@@ -166,6 +166,22 @@ diesel::table! {
         nth -> Integer,
         build_id -> crate::store::schema::sql::Uuid,
         ends -> Nullable<crate::store::schema::sql::Instant>,
+        events -> Integer,
+        made_of -> Integer,
+        is_over -> Bool,
+    }
+}
+
+diesel::table! {
+    foreign_event (project_id, build_id, nth) {
+        project_id -> BigInt,
+        build_id -> crate::store::schema::sql::Uuid,
+        nth -> Integer,
+        digest -> Binary,
+        item -> Nullable<Text>,
+        received -> crate::store::schema::sql::Instant,
+        body -> Binary,
+        packed -> SmallInt,
     }
 }
 

@@ -1,5 +1,7 @@
 //! Builds that clients of other systems report.
 
+mod events;
+
 use devmason_domain::{
     Build, BuildId, ClientRecord, Origin, Project, ProjectId, Sender, Timestamp, Track, TrackParts,
     VariantPart,
@@ -13,7 +15,12 @@ use super::{Conn, Sql, Store, cases, counts, next, projects, remember};
 use crate::store::columns::{At, Id, instant};
 use crate::store::fault::{Fault, Outcome};
 use crate::store::schema::{build, foreign_build, sql};
-use crate::{Foreign, ForeignBuild, ForeignKey, PackedCases, Piece, Result, TestReport};
+use crate::{
+    Foreign, ForeignBuild, ForeignKey, NewEvent, PackedCases, Piece, Result, TestReport, Told,
+    Unmade,
+};
+
+pub(super) use events::forget_before;
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = foreign_build)]
@@ -23,6 +30,7 @@ struct Row {
     build_id: Id,
     nth: i32,
     ends: Option<At>,
+    events: i32,
 }
 
 fn found(row: Row) -> Outcome<ForeignBuild> {
@@ -32,6 +40,7 @@ fn found(row: Row) -> Outcome<ForeignBuild> {
         build: BuildId(row.build_id.0),
         nth: row.nth.unsigned_abs(),
         ends: row.ends.map(|at| instant(at, 0)).transpose()?,
+        events: row.events.unsigned_abs(),
     })
 }
 
@@ -173,7 +182,7 @@ fn amend(
 pub(super) fn remove(conn: &mut Conn, project: ProjectId, id: BuildId) -> Outcome<()> {
     let of_it = foreign_build::project_id.eq(project.0).and(foreign_build::build_id.eq(Id(id.0)));
     diesel::delete(foreign_build::table.filter(of_it)).execute(conn)?;
-    Ok(())
+    events::remove(conn, project, id)
 }
 
 impl Foreign for Store {
@@ -208,6 +217,24 @@ impl Foreign for Store {
     }
     fn foreign_overdue(&self, now: Timestamp, limit: u32) -> Result<Vec<ForeignBuild>> {
         self.read(|conn| overdue(conn, now, limit))
+    }
+    fn event_append_many(&self, new: &[NewEvent]) -> Result<Vec<Told>> {
+        self.write(|conn| events::append_many(conn, new))
+    }
+    fn event_list(&self, project: ProjectId, build: BuildId) -> Result<(Vec<Vec<u8>>, bool)> {
+        self.read(|conn| events::list(conn, project, build))
+    }
+    fn event_find(&self, project: ProjectId, item: &str) -> Result<Option<(ForeignBuild, u32)>> {
+        self.read(|conn| events::find(conn, project, item))
+    }
+    fn event_item(&self, foreign: &ForeignBuild, nth: u32) -> Result<Option<String>> {
+        self.read(|conn| events::item(conn, foreign, nth))
+    }
+    fn foreign_unmade(&self, limit: u32) -> Result<Vec<Unmade>> {
+        self.read(|conn| events::unmade(conn, limit))
+    }
+    fn foreign_made(&self, number: i64, of: u32, ends: Option<Timestamp>) -> Result<()> {
+        self.write(|conn| events::made(conn, number, of, ends))
     }
     fn build_reopen(&self, project: ProjectId, id: BuildId, now: Timestamp) -> Result<bool> {
         self.write(|conn| reopen(conn, project, id, now))

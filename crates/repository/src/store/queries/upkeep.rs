@@ -4,7 +4,7 @@ use devmason_domain::Timestamp;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary};
 
-use super::{Conn, Sql, Store, counts, tuned, uploads};
+use super::{Conn, Sql, Store, counts, foreign, tuned, uploads};
 use crate::store::columns::{At, instant};
 use crate::store::fault::Outcome;
 use crate::store::schema::build_count;
@@ -68,6 +68,7 @@ pub(super) fn purge(conn: &mut Conn, now: Timestamp, kept: Retention) -> Outcome
         let oldest = At(now.micros().saturating_sub(kept.micros));
         return Ok(uploads::forget_before(conn, oldest, LARGE_PIECE)?
             || uploads::forget_beyond(conn, kept.bytes, LARGE_PIECE)?
+            || foreign::forget_before(conn, oldest, PIECE)?
             || expired > 0);
     };
     for piece in [
@@ -75,6 +76,8 @@ pub(super) fn purge(conn: &mut Conn, now: Timestamp, kept: Retention) -> Outcome
              (select project_id, build_id, position from step where project_id = ? limit {PIECE})",
         "delete from log_piece where (project_id, build_id, position, start) in
              (select project_id, build_id, position, start from log_piece where project_id = ? limit {LARGE_PIECE})",
+        "delete from foreign_event where (project_id, build_id, nth) in
+             (select project_id, build_id, nth from foreign_event where project_id = ? limit {PIECE})",
         "delete from foreign_build where number in
              (select number from foreign_build where project_id = ? limit {PIECE})",
         "delete from sighting where (signature, credited, project_id, build_id) in

@@ -1,0 +1,241 @@
+//! Agents of ReportPortal.
+
+use super::*;
+
+const OF: &str = "/api/v2/pony";
+
+fn post(server: &Server, path: &str, body: Value) -> Answer {
+    server.post(&format!("{OF}{path}"), &body.to_string())
+}
+
+fn put(server: &Server, path: &str, body: Value) -> Answer {
+    server.put(&format!("{OF}{path}"), &body.to_string())
+}
+
+fn id(answer: &Answer) -> String {
+    assert_eq!(answer.status, 201, "{}", answer.text());
+    answer.json()["id"].as_str().unwrap().to_owned()
+}
+
+fn launch(server: &Server) -> String {
+    let attributes = json!([{"key": "machine", "value": "x86_64", "system": true}, {"key": "team", "value": "a"}]);
+    let start = json!({"name": "unit", "startTime": "1795629920000", "attributes": attributes, "mode": "DEFAULT"});
+    id(&post(server, "/launch", start))
+}
+
+fn item(server: &Server, launch: &str, parent: Option<&str>, name: &str, kind: &str) -> String {
+    let start =
+        json!({"name": name, "type": kind, "launchUuid": launch, "startTime": "1795629921000"});
+    let path = parent.map_or("/item".to_owned(), |parent| format!("/item/{parent}"));
+    id(&post(server, &path, start))
+}
+
+fn end(server: &Server, launch: &str, item: &str, status: &str) {
+    let end = json!({"launchUuid": launch, "status": status, "endTime": "1795629922000"});
+    let ended = put(server, &format!("/item/{item}"), end);
+    assert_eq!(ended.status, 200, "{}", ended.text());
+    assert!(ended.json()["message"].is_string());
+}
+
+fn finish(server: &Server, launch: &str) -> Value {
+    let ended =
+        put(server, &format!("/launch/{launch}/finish"), json!({"endTime": "1795629930000"}));
+    assert_eq!(ended.status, 200, "{}", ended.text());
+    ended.json()
+}
+
+fn log(server: &Server, launch: &str, item: &str, message: &str) {
+    let entry = json!({"launchUuid": launch, "itemUuid": item, "time": "1795629921500", "level": "ERROR", "message": message});
+    id(&post(server, "/log", entry));
+}
+
+fn cases(server: &Server, build: &Value) -> Value {
+    server.get(&format!("/pony/builds/{}/tests", build["id"].as_str().unwrap())).json()["tests"]
+        .clone()
+}
+
+#[test]
+fn a_launch_is_a_build_with_its_tests() {
+    on_both(|server| {
+        assert_eq!(server.get("/api/info").json()["build"]["version"], "5.13.3");
+        let launch = launch(server);
+        assert_eq!(server.get(&format!("{OF}/settings")).status, 200);
+        let suite = item(server, &launch, None, "module", "SUITE");
+        let test = item(server, &launch, Some(&suite), "test_a", "STEP");
+        log(server, &launch, &test, "AssertionError: no");
+        let [running] = builds(server, "pony").try_into().unwrap();
+        assert_eq!((&running["state"], &running["tags"]), (&json!("running"), &json!(["team:a"])));
+        assert_eq!(
+            (&running["client"]["arch"], &running["client"]["launch"]),
+            (&json!("x86_64"), &json!("unit"))
+        );
+        end(server, &launch, &test, "FAILED");
+        end(server, &launch, &suite, "failed");
+        let ended = finish(server, &launch);
+        let [build] = builds(server, "pony").try_into().unwrap();
+        assert_eq!((&build["state"], &build["success"]), (&json!("finished"), &json!(false)));
+        assert!(ended["link"].as_str().unwrap().ends_with(build["id"].as_str().unwrap()));
+        assert_eq!(names(&build), ["unit"]);
+        let cases = cases(server, &build);
+        assert_eq!(cases[0]["full_name"], "module::test_a");
+        assert_eq!(cases[0]["failure"]["message"], "AssertionError: no");
+        assert_eq!(cases[0]["stdout"], "AssertionError: no\n");
+        assert_eq!(cases[0]["duration"], 1.0);
+        let path = format!("/pony/builds/{}/receipt", build["id"].as_str().unwrap());
+        let receipt = server.get(&path).json();
+        assert_eq!(receipt["uploads"][0]["tests"]["failed"], 1, "{receipt}");
+        assert_eq!(receipt["uploads"].as_array().unwrap().len(), 1);
+    });
+}
+
+#[test]
+fn a_build_is_finished_only_when_all_has_ended_and_takes_what_comes_later() {
+    on_both(|server| {
+        let launch = launch(server);
+        let test = item(server, &launch, None, "test_a", "STEP");
+        finish(server, &launch);
+        assert_eq!(builds(server, "pony")[0]["state"], "running");
+        end(server, &launch, &test, "failed");
+        let [build] = builds(server, "pony").try_into().unwrap();
+        assert_eq!((&build["state"], &build["tests"]["failed"]), (&json!("finished"), &json!(1)));
+        assert_eq!(cases(server, &build)[0]["stdout"], "");
+        // Why it failed is said last.
+        log(server, &launch, &test, "boom");
+        let [build] = builds(server, "pony").try_into().unwrap();
+        assert_eq!((&build["state"], &build["tests"]["total"]), (&json!("finished"), &json!(1)));
+        assert_eq!(cases(server, &build)[0]["failure"]["message"], "boom");
+        // An item that starts late opens it again.
+        let late = item(server, &launch, None, "test_b", "STEP");
+        assert_eq!(builds(server, "pony")[0]["state"], "running");
+        end(server, &launch, &late, "passed");
+        let [build] = builds(server, "pony").try_into().unwrap();
+        assert_eq!((&build["state"], &build["tests"]["total"]), (&json!("finished"), &json!(2)));
+    });
+}
+
+#[test]
+fn a_request_that_is_sent_again_is_one() {
+    on_both(|server| {
+        let (one, other) = (launch(server), launch(server));
+        assert_eq!(one, other);
+        let (a, b) = (item(server, &one, None, "t", "STEP"), item(server, &one, None, "t", "STEP"));
+        assert_eq!(a, b);
+        for _ in 0..2 {
+            log(server, &one, &a, "boom");
+            end(server, &one, &a, "failed");
+            finish(server, &one);
+        }
+        let [build] = builds(server, "pony").try_into().unwrap();
+        assert_eq!(build["tests"]["total"], 1);
+        assert_eq!(cases(server, &build)[0]["stdout"], "boom\n");
+        let mine = json!({"name": "l", "startTime": "1", "uuid": "My-Own-Id"});
+        assert_eq!(id(&post(server, "/launch", mine)), "My-Own-Id");
+        let found = server.get(&format!("{OF}/launch/uuid/My-Own-Id")).json();
+        let listed =
+            server.get(&format!("/api/v1/pony/launch?filter.in.uuid={one},My-Own-Id")).json();
+        assert_eq!(listed["page"]["totalElements"], 2);
+        assert_eq!(listed["content"][1]["id"], found["id"]);
+    });
+}
+
+#[test]
+fn an_item_that_never_ends_is_broken_when_nothing_is_heard() {
+    on_both(|server| {
+        let launch = launch(server);
+        let good = item(server, &launch, None, "good", "STEP");
+        end(server, &launch, &good, "passed");
+        item(server, &launch, None, "hangs", "STEP");
+        let hence = devmason_domain::Timestamp::now().micros() + 3_601_000_000;
+        let hence = devmason_domain::Timestamp::from_parts(hence, 0).unwrap();
+        let repository = open(&server.database.url, &Options::default()).unwrap();
+        devmason_api::end_silent_builds(&*repository, hence, 1_000_000).unwrap();
+        let [build] = builds(server, "pony").try_into().unwrap();
+        assert_eq!((&build["state"], &build["success"]), (&json!("finished"), &json!(false)));
+        assert_eq!((&build["tests"]["passed"], &build["tests"]["error"]), (&json!(1), &json!(1)));
+        assert_eq!(build["client"]["ended_by"], "silence");
+    });
+}
+
+#[test]
+fn logs_come_with_files_that_have_no_place() {
+    on_both(|server| {
+        let launch = launch(server);
+        let test = item(server, &launch, None, "t", "STEP");
+        let entries = json!([
+            {"launchUuid": launch, "itemUuid": test, "time": "1", "level": "INFO", "message": "one"},
+            {"launchUuid": launch, "itemUuid": test, "time": "2", "level": "INFO", "message": "two", "file": {"name": "a.png"}},
+        ]);
+        // As JavaScript's client sends it: a blank line before the JSON, a boundary of digits, plain names.
+        let form = format!(
+            "--123\r\nContent-Disposition: form-data; name=\"json_request_part\"\r\nContent-Type: application/json\r\n\r\n\n{entries}\r\n\
+             --123\r\nContent-Disposition: form-data; name=\"file\"; filename=a.png\r\nContent-Type: image/png\r\n\r\n\u{1}\u{2}\u{3}\r\n--123--\r\n"
+        );
+        let request = server.request("POST", &format!("{OF}/log"));
+        let request = request.header("Content-Type", "multipart/form-data; boundary=123");
+        let sent = server.send(request.body(form.as_bytes()));
+        assert_eq!(sent.status, 201, "{}", sent.text());
+        assert_eq!(sent.json()["responses"].as_array().unwrap().len(), 2);
+        end(server, &launch, &test, "passed");
+        finish(server, &launch);
+        let [build] = builds(server, "pony").try_into().unwrap();
+        let stdout = cases(server, &build)[0]["stdout"].as_str().unwrap().to_owned();
+        assert!(stdout.starts_with("one\ntwo [the file 'a.png', 3 bytes, sha256:"), "{stdout}");
+        let path = format!("/pony/builds/{}/receipt", build["id"].as_str().unwrap());
+        assert_eq!(server.get(&path).json()["uploads"][0]["notes"][0]["kind"], "dropped");
+    });
+}
+
+#[test]
+fn a_file_may_be_longer_than_any_body() {
+    let server = Server::with(|settings| settings.max_body_bytes = 10_000);
+    let launch = launch(&server);
+    let entries =
+        json!([{"launchUuid": launch, "time": "1", "message": "m", "file": {"name": "f"}}]);
+    let form = format!(
+        "--b\r\nContent-Disposition: form-data; name=\"json_request_part\"\r\n\r\n{entries}\r\n\
+         --b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"f\"\r\n\r\n{}\r\n--b--\r\n",
+        "x".repeat(100_000)
+    );
+    let request = server.request("POST", &format!("{OF}/log"));
+    let request = request.header("Content-Type", "multipart/form-data; boundary=b");
+    assert_eq!(server.send(request.body(form.as_bytes())).status, 201);
+}
+
+#[test]
+fn what_is_not_there_is_told() {
+    let server = Server::new();
+    let start = json!({"name": "t", "type": "STEP", "launchUuid": "nobody"});
+    assert_eq!(post(&server, "/item", start).status, 404);
+    assert_eq!(put(&server, "/launch/nobody/finish", json!({})).status, 404);
+    assert_eq!(put(&server, "/item/nobody", json!({})).status, 404);
+    assert_eq!(post(&server, "/log", json!({"message": "m"})).status, 400);
+    let launch = launch(&server);
+    assert_eq!(post(&server, "/item", json!({"launchUuid": launch})).status, 400);
+    assert_eq!(server.get("/api/v3/pony/settings").status, 404);
+    assert_eq!(server.get("/api/v1/components/launch").status, 404);
+    let request = server.request("PUT", &format!("{OF}/launch/{launch}/finish"));
+    let other = request.header("Authorization", "Bearer bob:bob-pw").json("{}");
+    assert_eq!(
+        server.send(other).status,
+        200,
+        "anybody may continue what nobody in particular began"
+    );
+    let mine = server.request("POST", &format!("{OF}/launch"));
+    let mine = mine.header("Authorization", "Bearer alice:alice-pw");
+    let mine = id(&server.send(mine.json(r#"{"name":"l","startTime":"7"}"#)));
+    assert_eq!(put(&server, &format!("/launch/{mine}/finish"), json!({})).status, 401);
+}
+
+#[test]
+fn an_item_is_found_without_its_launch_and_changed_by_its_number() {
+    let server = Server::new();
+    let launch = launch(&server);
+    let test = item(&server, &launch, None, "t", "STEP");
+    let number = server.get(&format!("/api/v1/pony/item/uuid/{test}")).json()["id"].clone();
+    let update = json!({"description": "said later", "attributes": [{"key": "k", "value": "v"}]});
+    assert_eq!(put(&server, &format!("/item/{number}/update"), update).status, 200);
+    assert_eq!(put(&server, &format!("/item/{test}"), json!({"status": "failed"})).status, 200);
+    finish(&server, &launch);
+    let [build] = builds(&server, "pony").try_into().unwrap();
+    assert_eq!(cases(&server, &build)[0]["failure"]["message"], "said later");
+}
