@@ -403,7 +403,10 @@ fn outcome(tree: &Tree, at: usize) -> (TestStatus, Option<TestFailure>) {
     if text.trim().is_empty() {
         return (status, status.is_bad().then(TestFailure::default));
     }
-    let mut message = text.trim().lines().next().unwrap_or_default().to_owned();
+    // pytest marks the lines that say why.
+    let marked = text.lines().find_map(|line| line.strip_prefix("E  ")).map(str::trim);
+    let first = || text.trim().lines().next().unwrap_or_default();
+    let mut message = marked.filter(|line| !line.is_empty()).unwrap_or_else(first).to_owned();
     limits::cut(&mut message, 8 << 10);
     let kind = None;
     (status, Some(TestFailure { kind, message: Some(message), text: Some(text) }))

@@ -129,6 +129,12 @@ fn another_attempt_is_the_same_case() {
     let [failed] =
         of(vec![attempt("a", "failed", true), attempt("b", "failed", false)]).try_into().unwrap();
     assert_eq!((failed.status, failed.details.retries), (TestStatus::Failed, 1));
+    let mut pytest =
+        vec![launch(json!({"name": "l"})), start("t", None, json!({"name": "t", "type": "STEP"}))];
+    pytest.push(log(Some("t"), "ERROR", "self = <x>\n\n>   assert v == 1\nE   AssertionError: no"));
+    pytest.push(end("t", json!({"status": "failed"})));
+    let failure = done(pytest).part.tests[0].failure.clone().unwrap();
+    assert_eq!(failure.message.as_deref(), Some("AssertionError: no"));
     // Two tests of one name that nobody repeated.
     assert_eq!(of(vec![attempt("a", "passed", false), attempt("b", "passed", false)]).len(), 2);
     let named = vec![
