@@ -11,7 +11,7 @@ use crate::documents::{
 };
 use crate::error::ApiError;
 use crate::negotiate::Format;
-use crate::wire::{buildkite, ctest, reportportal};
+use crate::wire::{buildkite, ctest, pony, reportportal};
 use crate::{objects, pages};
 
 /// The table of handlers, one for each operation of the map.
@@ -178,6 +178,8 @@ pub(crate) async fn handle(
         Operation::AddLogs(_, project) | Operation::AddLog(_, project) => {
             reportportal::post_logs(call, project).await
         }
+        Operation::CallPony => pony::call(call).await,
+        Operation::UploadPony => pony::upload(call).await,
         Operation::PostBatch(project) => buildkite::post(call, project).await,
 
         Operation::ReadSession => service::session(call),

@@ -6,6 +6,7 @@
 
 pub(crate) mod buildkite;
 pub(crate) mod ctest;
+pub(crate) mod pony;
 pub(crate) mod reportportal;
 pub(crate) mod silence;
 

@@ -810,6 +810,32 @@ resources! {
         }
     }
 
+    /// Where pony-build's client calls.
+    PonyCalls() = ["xmlrpc"] in Foreign() {
+        Post CallPony {
+            summary: "Answer a call of pony-build's client; see docs/migrating.md",
+            right: Right::Report,
+            answers: &[
+                answer(200, "The response, or a fault"),
+                ABSENT,
+                error(409, "Another build has the key that this one would get"),
+                TOO_LARGE,
+            ],
+            ..PLAIN
+        }
+    }
+
+    /// Where pony-build's client sends files.
+    PonyUploads() = ["upload"] in Foreign() {
+        Post UploadPony {
+            summary: "Take a file from pony-build's client, which has no place here",
+            right: Right::Report,
+            query: &["filename", "description", "auth_key"],
+            answers: &[answer(200, "It is named in the receipt"), ABSENT, TOO_LARGE],
+            ..PLAIN
+        }
+    }
+
     // Any other first segment is a project's name, so these rows come last.
 
     /// A project.

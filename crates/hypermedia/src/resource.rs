@@ -14,7 +14,7 @@ pub(crate) use self::segment::{Segment, append};
 use crate::{Collection, Resource, TagSegment};
 
 /// Reserved first segments, which no project may have as its name.
-pub const RESERVED: [&str; 11] = [
+pub const RESERVED: [&str; 13] = [
     "users",
     "api",
     "builds",
@@ -23,6 +23,8 @@ pub const RESERVED: [&str; 11] = [
     "readyz",
     "metrics",
     "docs",
+    "xmlrpc",
+    "upload",
     "openapi.json",
     "favicon.ico",
     "robots.txt",

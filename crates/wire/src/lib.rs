@@ -3,6 +3,7 @@
 pub mod buildkite;
 pub mod ctest;
 mod part;
+pub mod pony;
 pub mod reportportal;
 mod xml;
 

@@ -28,7 +28,7 @@ pub struct Part {
 
 impl Part {
     /// A part of which nothing was read yet.
-    pub(crate) fn new(file: Option<&str>, format: &str, body: &[u8]) -> Self {
+    pub fn new(file: Option<&str>, format: &str, body: &[u8]) -> Self {
         let mut file = file.map(str::to_owned);
         if let Some(name) = &mut file {
             limits::cut(name, limits::NAME);
@@ -45,7 +45,7 @@ impl Part {
     }
 
     /// Notes something that has no place here.
-    pub(crate) fn dropped(&mut self, what: impl Into<String>) {
+    pub fn dropped(&mut self, what: impl Into<String>) {
         self.receipt.note("dropped", what);
     }
 

@@ -106,6 +106,8 @@ pub(super) fn parameters() -> Value {
         "md5": query("md5", text(), "The MD5 of the body, if no project is named"),
         "buildid": query("buildid", text(), "The number of the build, from an earlier answer"),
         "upload_type": query("type", text(), "The type of a file of which only the build's number is said"),
+        "description": query("description", text(), "What the file is"),
+        "auth_key": query("auth_key", text(), "What the answer to `add_results` gave to permit it"),
         "filename": query("filename", text(), "Its name"),
         "filter.in.uuid": query("filter.in.uuid", text(), "The ids of launches, separated by commas"),
         "version": path("version", "^v[12]$"),

@@ -136,6 +136,8 @@ pub(crate) async fn find(
         | Operation::AnnounceSubmission
         | Operation::FindSubmission
         | Operation::PostBatch(_)
+        | Operation::CallPony
+        | Operation::UploadPony
         | Operation::ReadAgentInfo
         | Operation::ReadAgentSettings(..)
         | Operation::FindLaunches(..)

@@ -6,6 +6,7 @@ use crate::*;
 
 mod buildkite;
 mod ctest;
+mod pony;
 mod reportportal;
 
 /// The servers on which these stories are told.

@@ -73,6 +73,12 @@ pub fn schemas() -> Map<String, Value> {
         objects.insert(format!("{name}s"), ObjectList::<()>::schema(many, &object));
     }
     all.extend(got.take_definitions(true));
+    // `fields` leaves out all members but those that it names.
+    for chosen in ["Insight", "Revision"] {
+        if let Some(Value::Object(schema)) = all.get_mut(chosen) {
+            schema.remove("required");
+        }
+    }
     all.extend(objects);
     all
 }
