@@ -96,7 +96,7 @@ fn credentials(header: Option<&HeaderValue>) -> Result<Option<Credentials>, ApiE
         "basic" => decode(encoded.trim()).ok_or_else(malformed)?,
         "bearer" | "token" => {
             let key = encoded.trim();
-            let key = key.strip_prefix("token=").unwrap_or(key).trim_matches('"');
+            let key = key.strip_prefix("token=").map_or(key, |key| key.trim_matches('"'));
             let key = if key.contains(':') { Some(key.to_owned()) } else { decode(key) };
             key.ok_or(ApiError::BadCredentials(
                 "the key in the Authorization header must be user:password, or the base64 of that",

@@ -11,7 +11,7 @@ use crate::documents::{
 };
 use crate::error::ApiError;
 use crate::negotiate::Format;
-use crate::wire::{buildkite, ctest, pony, reportportal};
+use crate::wire::{buildkite, codecov, ctest, pony, reportportal, squad};
 use crate::{objects, pages};
 
 /// The table of handlers, one for each operation of the map.
@@ -178,6 +178,11 @@ pub(crate) async fn handle(
         Operation::AddLogs(_, project) | Operation::AddLog(_, project) => {
             reportportal::post_logs(call, project).await
         }
+        Operation::SubmitSquad(group, project, build, environment) => {
+            squad::post(call, (group, project, build, environment)).await
+        }
+        Operation::AnnounceResults => codecov::post(call).await,
+        Operation::PutResults(project, token) => codecov::put(call, project, token).await,
         Operation::CallPony => pony::call(call).await,
         Operation::UploadPony => pony::upload(call).await,
         Operation::PostBatch(project) => buildkite::post(call, project).await,

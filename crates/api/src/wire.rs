@@ -5,25 +5,24 @@
 //! is heard for long ends by itself.
 
 pub(crate) mod buildkite;
+pub(crate) mod codecov;
 pub(crate) mod ctest;
+mod form;
 pub(crate) mod pony;
 pub(crate) mod reportportal;
 pub(crate) mod silence;
-
-use std::collections::HashSet;
+pub(crate) mod squad;
 
 use actix_web::http::header;
 use devmason_domain::{
-    Build, BuildKey, Closing, Digest, JsonObject, Outcome, Project, Receipt, Report, Slug, State,
-    TagSet, Timestamp, Tracking, limits,
+    Build, BuildKey, ClientRecord, Closing, Digest, Outcome, Project, Receipt, Report, Slug, State,
+    TagSet, Timestamp, Tracking, Viewer, limits,
 };
-use devmason_domain::{ClientRecord, Viewer};
 use devmason_repository::{
-    Appended, Claim, Closed, ForeignBuild, ForeignKey, NewBuild, NewProject, NewStep, Recorded,
-    Registered, TestReport,
+    Appended, Claim, Closed, ForeignBuild, ForeignKey, Later, NewBuild, NewProject, NewStep,
+    Recorded, Registered, Repository, TestReport,
 };
 use devmason_wire::{Part, WireError};
-use serde_json::value::RawValue;
 
 use crate::budget::Lane;
 use crate::call::Call;
@@ -37,9 +36,6 @@ const HELD: usize = 8;
 
 /// The number of runs under one key that are searched for a part.
 const RUNS: u32 = 10;
-
-/// How often a change of a client record is tried while others change the build.
-const TRIES: u32 = 5;
 
 /// The member of a client record that says that a build ended because nothing was heard of it.
 pub(crate) const SILENT: &str = "ended_by";
@@ -67,46 +63,76 @@ pub(crate) fn count(call: &Call<'_>, protocol: &'static str, client: Option<&str
     call.app.metrics.client(ClientLabels { protocol, client });
 }
 
-/// The project with this name, registered if this client may do that. Characters that are not allowed
-/// in a project's name become `-`.
-pub(crate) async fn project(call: &Call<'_>, name: &str) -> Result<Project, ApiError> {
+/// A project to report to, which need not exist yet.
+pub(crate) struct Named {
+    slug: Slug,
+    name: String,
+    there: Option<Project>,
+}
+
+/// The project with this name, if this client may report to it, or register it. Characters that are not
+/// allowed in a project's name become `-`.
+pub(crate) async fn permitted(call: &Call<'_>, name: &str) -> Result<Named, ApiError> {
     let fit = |c: char| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' };
     let mut slug: String = name.trim().chars().map(fit).collect();
     slug.truncate(100);
+    if !slug.is_empty() && slug.chars().all(|c| c == '-') {
+        // Names in other scripts would all be one.
+        slug = format!("project-{}", &Digest::of(name.trim().as_bytes()).short()[..8]);
+    }
     let invalid = |problem| ApiError::BadValue { name: "project", problem };
     let slug: Slug = slug.parse().map_err(|error: devmason_domain::Invalid| invalid(error.0))?;
     if devmason_hypermedia::RESERVED.iter().any(|own| own.eq_ignore_ascii_case(slug.as_str())) {
         return Err(invalid(format!("the name '{}' is reserved by this server", slug.as_str())));
     }
-    let project = match call.find_project(&slug).await? {
-        Some(project) => project,
-        None => return register(call, slug, name).await,
-    };
-    call.app.settings.policy.report(call.viewer(), &project)?;
-    Ok(project)
+    let policy = &call.app.settings.policy;
+    let there = call.find_project(&slug).await?;
+    match &there {
+        Some(project) => policy.report(call.viewer(), project)?,
+        None => policy.register_project(call.viewer())?,
+    }
+    Ok(Named { slug, name: name.trim().to_owned(), there })
 }
 
-async fn register(call: &Call<'_>, slug: Slug, name: &str) -> Result<Project, ApiError> {
-    call.app.settings.policy.register_project(call.viewer())?;
-    let invalid =
-        |error: devmason_domain::Invalid| ApiError::BadValue { name: "project", problem: error.0 };
-    let new = NewProject {
-        name: name.trim().parse().or_else(|_| slug.as_str().parse()).map_err(invalid)?,
-        slug,
-        reporting: call.app.settings.reporting,
-        tracking: Tracking::default(),
-        owner: call.caller.actor()?,
-    };
-    let registered = call.ask(move |repository| repository.project_register(&new)).await?;
-    match registered {
-        // A new user is known from now on, which the credentials must be compared with.
-        Registered::New(_) if matches!(call.viewer(), Viewer::Stranger(_)) => Err(ApiError::Raced),
-        Registered::New(project) => {
-            call.app.settings.policy.report(call.viewer(), &project)?;
-            Ok(*project)
+/// The same; it must exist.
+pub(crate) async fn project(call: &Call<'_>, name: &str) -> Result<Project, ApiError> {
+    permitted(call, name).await?.there.ok_or(ApiError::NotFound("project not found"))
+}
+
+impl Named {
+    /// The project, if it exists.
+    pub(crate) fn there(self) -> Option<Project> {
+        self.there
+    }
+
+    /// The project, registered if it does not exist: call this once the report is known to be good.
+    pub(crate) async fn registered(self, call: &Call<'_>) -> Result<Project, ApiError> {
+        if let Some(project) = self.there {
+            return Ok(project);
         }
-        Registered::Exists | Registered::UsernameTaken | Registered::NoOwner => {
-            Err(ApiError::Raced)
+        let invalid = |error: devmason_domain::Invalid| ApiError::BadValue {
+            name: "project",
+            problem: error.0,
+        };
+        let new = NewProject {
+            name: self.name.parse().or_else(|_| self.slug.as_str().parse()).map_err(invalid)?,
+            slug: self.slug,
+            reporting: call.app.settings.reporting,
+            tracking: Tracking::default(),
+            owner: call.caller.actor()?,
+        };
+        match call.ask(move |repository| repository.project_register(&new)).await? {
+            // A new user is known from now on, which the credentials must be compared with.
+            Registered::New(_) if matches!(call.viewer(), Viewer::Stranger(_)) => {
+                Err(ApiError::Raced)
+            }
+            Registered::New(project) => {
+                call.app.settings.policy.report(call.viewer(), &project)?;
+                Ok(*project)
+            }
+            Registered::Exists | Registered::UsernameTaken | Registered::NoOwner => {
+                Err(ApiError::Raced)
+            }
         }
     }
 }
@@ -166,6 +192,12 @@ fn key_of(protocol: &str, key: Digest, nth: u32) -> Result<BuildKey, ApiError> {
     text.parse().map_err(|error: devmason_domain::Invalid| ApiError::Unwritable(error.0))
 }
 
+fn client(part: &Part) -> ClientRecord {
+    let said: Vec<_> =
+        part.client.iter().map(|(name, value)| (name.clone(), Some(value.clone()))).collect();
+    ClientRecord::default().with(&said).unwrap_or_default()
+}
+
 /// Begins the nth build under a key. Requests that arrive at the same time begin the same one.
 pub(crate) async fn begin(
     call: &Call<'_>,
@@ -189,7 +221,7 @@ pub(crate) async fn begin(
             received,
             outcome: Outcome::Running,
             tags: TagSet::new(tags).map_err(invalid)?,
-            client: merged(&ClientRecord::default(), &part.client).unwrap_or_default(),
+            client: client(part),
             steps: Vec::new(),
             digest: Some(Digest::of_parts([protocol.as_bytes(), &key.0, &nth.to_le_bytes()])),
         },
@@ -261,22 +293,27 @@ pub(crate) async fn has(
 pub(crate) async fn add(
     call: &Call<'_>,
     held: &mut Held,
-    part: Part,
+    mut part: Part,
     stays_finished: bool,
 ) -> Result<(), ApiError> {
     upload::not_too_many(call, part.tests.len())?;
-    amend(call, held, &part.client).await?;
-    let was_finished = held.build.outcome.state() == State::Finished;
     let (project, build, number) = (held.build.project, held.build.id, held.foreign.number);
     let now = Timestamp::now();
-    let ends = (!was_finished || !stays_finished).then(|| silence::end(call.app, now));
-    let receipts = vec![upload::written(&part.receipt)];
+    let ends = silence::end(call.app, now);
+    // First, so that a build that is opened here ends even if this server does not come to it.
+    call.ask(move |repository| repository.foreign_heard(number, Some(ends))).await?;
+    tell(call, held, &mut part).await?;
+    let was_finished = held.build.outcome.state() == State::Finished;
+    let receipt = upload::written(&part.receipt);
+    let digest = part.receipt.digest.unwrap_or_default();
     match part.step {
         None => {
-            call.ask(move |repository| repository.receipt_add(project, build, &receipts)).await?;
+            let add = move |repository: &dyn Repository| {
+                repository.receipt_add(project, build, &receipt, &digest)
+            };
+            call.ask(add).await?;
         }
         Some(step) => {
-            let digest = part.receipt.digest.unwrap_or_default();
             let claim = Claim {
                 scope: Digest::of_parts([
                     b"part".as_slice(),
@@ -286,8 +323,11 @@ pub(crate) async fn add(
                 body: Digest::of(digest.as_bytes()),
                 outcome: String::new(),
             };
-            let mut test_report =
-                TestReport { receipts, tests: part.tests.into(), ..TestReport::default() };
+            let mut test_report = TestReport {
+                receipts: vec![receipt],
+                tests: part.tests.into(),
+                ..TestReport::default()
+            };
             upload::pack(call, project, &mut test_report).await?;
             if was_finished {
                 call.ask(move |repository| repository.build_reopen(project, build, now)).await?;
@@ -298,8 +338,9 @@ pub(crate) async fn add(
     }
     if was_finished && stays_finished {
         close(call, held, None).await?;
+        call.ask(move |repository| repository.foreign_heard(number, None)).await?;
     }
-    call.ask(move |repository| repository.foreign_heard(number, ends)).await
+    Ok(())
 }
 
 async fn append(call: &Call<'_>, new: NewStep) -> Result<(), ApiError> {
@@ -333,7 +374,7 @@ pub(crate) async fn close(
 ) -> Result<(), ApiError> {
     let (project, build) = (held.build.project, held.build.id);
     let closing = Closing { finished, ..Closing::default() };
-    let close = move |repository: &dyn devmason_repository::Repository| {
+    let close = move |repository: &dyn Repository| {
         repository.build_close(project, build, closing, Timestamp::now())
     };
     match call.ask(close).await? {
@@ -342,54 +383,24 @@ pub(crate) async fn close(
     }
 }
 
-/// Adds members that a client record lacks, and takes back that the build ended in silence.
-async fn amend(
-    call: &Call<'_>,
-    held: &mut Held,
-    members: &[(String, String)],
-) -> Result<(), ApiError> {
-    for _ in 0..TRIES {
-        let Some(client) = merged(&held.build.client, members) else { return Ok(()) };
-        let (build, by) = (held.build.clone(), held.project.tracking.variant_by.clone());
-        let foreign = held.foreign.clone();
-        let amended = call
-            .ask(move |repository| {
-                let done = repository.build_amend(&build, &client, &by, Timestamp::now())?;
-                Ok((done, repository.foreign_held(&foreign)?))
-            })
-            .await?;
-        let (done, Some((_, build))) = amended else { return Err(ApiError::Raced) };
-        held.build = build;
-        if done {
-            return Ok(());
-        }
+/// Adds to a build what a part says of it, and takes back that it ended in silence.
+pub(crate) async fn tell(call: &Call<'_>, held: &Held, part: &mut Part) -> Result<(), ApiError> {
+    let new = part.tags.iter().filter(|tag| !held.build.tags.as_slice().contains(tag)).count();
+    if new + held.build.tags.as_slice().len() > limits::TAGS {
+        part.dropped(format!("tags beyond {}", limits::TAGS));
     }
-    Err(ApiError::Overloaded)
+    let later = later(&held.project, part);
+    let (project, build) = (held.build.project, held.build.id);
+    let now = Timestamp::now();
+    call.ask(move |repository| repository.build_tell(project, build, &later, now)).await.map(drop)
 }
 
-/// A client record with members that it lacks; `None` if it would not change.
-fn merged(record: &ClientRecord, members: &[(String, String)]) -> Option<ClientRecord> {
-    let mut all = record.0.members().unwrap_or_default();
-    let before = all.len();
-    all.retain(|(name, _)| name != SILENT);
-    let mut is_changed = all.len() != before;
-    let mut known: HashSet<String> = all.iter().map(|(name, _)| name.clone()).collect();
-    let mut bytes: usize = all.iter().map(|(name, value)| name.len() + value.get().len() + 4).sum();
-    for (name, value) in members {
-        let mut value = value.clone();
-        limits::cut(&mut value, limits::NAME);
-        let fits = bytes + name.len() + value.len() * 2 + 8 < limits::CLIENT;
-        if !fits || all.len() == limits::MEMBERS || !known.insert(name.clone()) {
-            continue;
-        }
-        let Ok(value) = serde_json::value::to_raw_value(&value) else { continue };
-        bytes += name.len() + value.get().len() + 4;
-        all.push((name.clone(), value));
-        is_changed = true;
+/// What a part says of its build.
+fn later(project: &Project, part: &Part) -> Later {
+    let said = part.client.iter().map(|(name, value)| (name.clone(), Some(value.clone())));
+    Later {
+        members: std::iter::once((SILENT.to_owned(), None)).chain(said).collect(),
+        tags: part.tags.clone(),
+        variant_by: project.tracking.variant_by.clone(),
     }
-    is_changed.then(|| record_of(&all))
-}
-
-fn record_of(members: &[(String, Box<RawValue>)]) -> ClientRecord {
-    ClientRecord(JsonObject::from_members(members).unwrap_or_default())
 }

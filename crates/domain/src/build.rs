@@ -223,6 +223,34 @@ pub enum StepLog {
 pub struct ClientRecord(pub JsonObject);
 
 impl ClientRecord {
+    /// A record with members that it lacks, and without those that get no value; `None` if that is the
+    /// same. Members beyond the limits are left out.
+    pub fn with(&self, members: &[(String, Option<String>)]) -> Option<Self> {
+        let mut all = self.0.members().unwrap_or_default();
+        let before = all.len();
+        all.retain(|(known, _)| {
+            !members.iter().any(|(name, value)| value.is_none() && name == known)
+        });
+        let mut is_changed = all.len() != before;
+        let size = |name: &str, value: &str| name.len() + value.len() + 8;
+        let mut bytes: usize = all.iter().map(|(name, value)| size(name, value.get())).sum();
+        for (name, value) in members {
+            let Some(value) = value else { continue };
+            let mut value = value.clone();
+            limits::cut(&mut value, limits::MEMBER_NAME);
+            let Ok(value) = serde_json::value::to_raw_value(&value) else { continue };
+            let is_there = all.iter().any(|(known, _)| known == name);
+            bytes += if is_there { 0 } else { size(name, value.get()) };
+            if is_there || bytes > limits::CLIENT || all.len() >= limits::MEMBERS {
+                continue;
+            }
+            all.push((name.clone(), value));
+            is_changed = true;
+        }
+        let record = is_changed.then(|| JsonObject::from_members(&all).ok()).flatten();
+        record.map(Self)
+    }
+
     /// Length of the indexed prefix of the host name, in characters. An index entry has a limited size.
     pub const HOST_CHARS: usize = 100;
 

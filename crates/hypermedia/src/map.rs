@@ -810,6 +810,52 @@ resources! {
         }
     }
 
+    /// Where squad-client submits to.
+    SquadSubmission(group: String, project: String, build: String, environment: String)
+        = ["api" / "submit" / group / project / build / environment] in Foreign() {
+        Post SubmitSquad {
+            summary: "Take a submission of squad-client; see docs/migrating.md",
+            right: Right::Report,
+            answers: &[
+                answer(201, "Stored: the number of the run"),
+                ABSENT,
+                error(409, "Another build has the key that this one would get"),
+                TOO_LARGE,
+            ],
+            ..PLAIN
+        }
+    }
+
+    /// Where codecov-cli says that test results follow.
+    CodecovUploads() = ["upload" / "test_results" / "v1"] in Foreign() {
+        Post AnnounceResults {
+            summary: "Hear from codecov-cli what test results are about; see docs/migrating.md",
+            right: Right::Report,
+            answers: &[
+                answer(200, "Where the files go"),
+                ABSENT,
+                error(409, "Another build has the key that this one would get"),
+                TOO_LARGE,
+            ],
+            ..PLAIN
+        }
+    }
+
+    /// Where codecov-cli sends the files, without credentials.
+    CodecovFiles(project: Slug, token: String) = ["upload" / "test_results" / "v1" / project / token] in Foreign() {
+        Put PutResults {
+            summary: "Take test results from codecov-cli, at an address that only it knows",
+            right: Right::Open,
+            answers: &[
+                answer(200, "Stored"),
+                ABSENT,
+                TOO_LARGE,
+                error(415, "A file is no report that is read here"),
+            ],
+            ..PLAIN
+        }
+    }
+
     /// Where pony-build's client calls.
     PonyCalls() = ["xmlrpc"] in Foreign() {
         Post CallPony {

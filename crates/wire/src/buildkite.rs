@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use devmason_domain::{
-    Details, Receipt, TestDetails, TestFailure, TestResult, TestStatus, Timestamp,
+    Details, Digest, Receipt, TestDetails, TestFailure, TestResult, TestStatus, Timestamp, limits,
 };
 use devmason_reports::{Format, Read, build};
-use serde::Deserialize;
 use serde_json::Value;
 
+use crate::json::lenient;
 use crate::part::Draft;
-use crate::{Part, WireError, tag};
+use crate::{Field, Part, WireError, tag};
 
 /// The name of the protocol.
 pub const PROTOCOL: &str = "buildkite";
@@ -24,76 +24,35 @@ pub struct Batch {
     pub part: Part,
 }
 
-/// A field of a form.
-#[derive(Debug, Clone, Copy)]
-pub struct Field<'a> {
-    /// Its name.
-    pub name: &'a str,
-    /// Its name as a file, if it is one.
-    pub file: Option<&'a str>,
-    /// Its value.
-    pub value: &'a [u8],
-}
-
-#[derive(Deserialize)]
-struct Document {
-    format: Option<String>,
-    run_env: BTreeMap<String, Value>,
-    #[serde(default)]
-    tags: Option<BTreeMap<String, Value>>,
-    data: Vec<Test>,
-}
-
-#[derive(Deserialize)]
-struct Test {
-    scope: Option<String>,
-    name: Option<String>,
-    location: Option<String>,
-    file_name: Option<String>,
-    result: Option<String>,
-    failure_reason: Option<String>,
-    #[serde(default)]
-    failure_expanded: Option<Vec<Expanded>>,
-    history: Option<History>,
-}
-
-#[derive(Deserialize)]
-struct Expanded {
-    #[serde(default)]
-    expanded: Option<Vec<String>>,
-    #[serde(default)]
-    backtrace: Option<Vec<String>>,
-}
-
-#[derive(Deserialize)]
-struct History {
-    duration: Option<f64>,
-    #[serde(default)]
-    children: Option<Vec<serde::de::IgnoredAny>>,
-}
-
 /// Reads a batch in JSON.
 ///
 /// # Errors
 /// It is no such document, or `run_env.key` is missing.
 pub fn read(body: &[u8], received: Timestamp) -> Result<Batch, WireError> {
-    let document: Document =
-        serde_json::from_slice(body).map_err(|error| WireError::bad("body", error.to_string()))?;
-    if document.format.as_deref().is_some_and(|format| format != "json") {
+    let document: Value = lenient(body)?;
+    let object = |name: &str| match document.get(name) {
+        Some(Value::Object(members)) => members.clone().into_iter().collect(),
+        _ => BTreeMap::new(),
+    };
+    if document.get("format").is_some_and(|format| !format.is_null() && *format != "json") {
         return Err(WireError::bad("format", "must be 'json' in a JSON document"));
     }
     let mut part = Part::new(None, PROTOCOL, body);
-    let key = run(&document.run_env, document.tags.unwrap_or_default(), &mut part)?;
+    let run_env = object("run_env");
+    let key = run(&run_env, object("tags"), &mut part)?;
+    let data = document.get("data").and_then(Value::as_array);
+    let data = data.ok_or_else(|| WireError::bad("data", "must be a list of test cases"))?;
     let mut spans = 0;
-    let mut tests = Vec::with_capacity(document.data.len());
-    for test in document.data {
-        spans += test.history.as_ref().map_or(0, |h| h.children.as_ref().map_or(0, Vec::len));
+    let mut tests = Vec::with_capacity(data.len());
+    for test in data {
+        let children = test.get("history").and_then(|history| history.get("children"));
+        spans += children.and_then(Value::as_array).map_or(0, Vec::len);
         tests.push(result(test, &mut part.receipt));
     }
     if spans > 0 {
         part.dropped(format!("{spans} spans within test cases have no place here"));
     }
-    let name = text(document.run_env.get("test_runner")).unwrap_or_else(|| "tests".to_owned());
+    let name = text(run_env.get("test_runner")).unwrap_or_else(|| "tests".to_owned());
     let draft = Draft {
         name: &name,
         success: tests.iter().all(|test| !test.status.is_bad()),
@@ -124,10 +83,16 @@ pub fn read_form(fields: &[Field<'_>], received: Timestamp) -> Result<Batch, Wir
             tags.insert(name.to_owned(), value());
         } else if field.name == "format" {
             format = Some(String::from_utf8_lossy(field.value).into_owned());
+        } else if field.name == "data" && data.is_some() {
+            return Err(WireError::bad("data", "came twice: send a request for each file"));
         } else if field.name == "data" {
             data = Some(field);
         }
     }
+    // The same file from another job of the run is another batch.
+    let said =
+        Digest::of_parts(fields.iter().flat_map(|field| [field.name.as_bytes(), field.value]));
+    let said = Some(format!("sha256:{said}"));
     let data = data.ok_or_else(|| WireError::bad("data", "is missing"))?;
     match format.as_deref() {
         Some("junit") => {}
@@ -139,7 +104,7 @@ pub fn read_form(fields: &[Field<'_>], received: Timestamp) -> Result<Batch, Wir
             let of_file = Part::new(data.file, PROTOCOL, data.value).receipt;
             batch.part.receipt.file = of_file.file;
             batch.part.receipt.bytes = of_file.bytes;
-            batch.part.receipt.digest = of_file.digest;
+            batch.part.receipt.digest = said;
             return Ok(batch);
         }
         other => {
@@ -155,6 +120,7 @@ pub fn read_form(fields: &[Field<'_>], received: Timestamp) -> Result<Batch, Wir
         .map_err(|error| WireError::bad("data", error.to_string()))?;
     build::receive(&mut part.receipt, &read, std::time::Duration::ZERO);
     part.receipt.seconds = None;
+    part.receipt.digest = said;
     let invalid = |error: devmason_domain::Invalid| WireError::bad("data", error.0);
     let step = read.step(None, None, received).map_err(invalid)?;
     part.with_step(step, read.take_results());
@@ -176,7 +142,8 @@ fn run(
     tags: BTreeMap<String, Value>,
     part: &mut Part,
 ) -> Result<String, WireError> {
-    let key = text(run_env.get("key"));
+    let is_key = |value: &&Value| value.is_string() || value.is_number();
+    let key = text(run_env.get("key").filter(is_key));
     let key = key.ok_or_else(|| WireError::bad("run_env.key", "is missing: it names the run"))?;
     for (name, value) in run_env {
         let Some(value) = text(Some(value)) else { continue };
@@ -199,8 +166,10 @@ fn run(
     Ok(key)
 }
 
-fn result(test: Test, receipt: &mut Receipt) -> TestResult {
-    let status = match test.result.as_deref() {
+/// A test case. One odd value must not cost the whole batch.
+fn result(test: &Value, receipt: &mut Receipt) -> TestResult {
+    let of = |name: &str| text(test.get(name));
+    let status = match of("result").as_deref() {
         Some("passed") => TestStatus::Passed,
         Some("failed") => TestStatus::Failed,
         Some("skipped" | "pending" | "todo") => TestStatus::Skipped,
@@ -212,29 +181,44 @@ fn result(test: Test, receipt: &mut Receipt) -> TestResult {
         }
     };
     let mut lines = Vec::new();
-    for expanded in test.failure_expanded.into_iter().flatten() {
-        lines.extend(expanded.expanded.into_iter().flatten());
-        lines.extend(expanded.backtrace.into_iter().flatten());
+    let expanded = test.get("failure_expanded").and_then(Value::as_array);
+    for one in expanded.into_iter().flatten() {
+        for member in ["expanded", "backtrace"] {
+            match one.get(member) {
+                Some(Value::Array(all)) => {
+                    lines.extend(all.iter().filter_map(|one| text(Some(one))))
+                }
+                other => lines.extend(text(other)),
+            }
+        }
     }
-    let failure = (status.is_bad() || test.failure_reason.is_some()).then(|| TestFailure {
+    let reason = of("failure_reason");
+    let failure = (status.is_bad() || reason.is_some()).then(|| TestFailure {
         kind: None,
-        message: test.failure_reason,
+        message: reason,
         text: (!lines.is_empty()).then(|| lines.join("\n")),
     });
-    let place = test.location.as_deref().and_then(|place| place.rsplit_once(':'));
+    let location = of("location");
+    let place = location.as_deref().and_then(|place| place.rsplit_once(':'));
     let line = place.and_then(|(_, line)| line.parse().ok());
     let file = place.filter(|_| line.is_some()).map(|(file, _)| file.to_owned());
     let mut details = TestDetails::NONE;
-    details.file = file.or(test.file_name);
+    details.file = file.or(of("file_name"));
     details.line = line;
-    let micros = test.history.and_then(|history| history.duration);
-    let micros = micros.filter(|seconds| seconds.is_finite() && *seconds >= 0.0);
+    let seconds = test.get("history").and_then(|history| text(history.get("duration")));
+    let seconds = seconds.and_then(|seconds| seconds.parse::<f64>().ok());
+    let seconds = seconds.filter(|seconds| seconds.is_finite() && *seconds >= 0.0);
+    let named = |name: &str| {
+        let mut name = of(name).unwrap_or_default();
+        limits::cut(&mut name, limits::NAME);
+        name
+    };
     let details: Details = details.into();
     TestResult {
-        suite: test.scope.unwrap_or_default().into(),
-        name: test.name.unwrap_or_default(),
+        suite: named("scope").into(),
+        name: named("name"),
         status,
-        micros: micros.map(|seconds| (seconds * 1e6) as u64),
+        micros: seconds.map(|seconds| (seconds * 1e6) as u64),
         failure,
         details,
     }

@@ -1,10 +1,13 @@
 #![doc = include_str!("../README.md")]
 
 pub mod buildkite;
+pub mod codecov;
 pub mod ctest;
+mod json;
 mod part;
 pub mod pony;
 pub mod reportportal;
+pub mod squad;
 mod xml;
 
 pub use part::{Part, tag};
@@ -30,4 +33,15 @@ impl WireError {
     pub fn bad(name: &'static str, problem: impl Into<String>) -> Self {
         Self::Bad { name, problem: problem.into() }
     }
+}
+
+/// A field of a form.
+#[derive(Debug, Clone, Copy)]
+pub struct Field<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Its name as a file, if it is one.
+    pub file: Option<&'a str>,
+    /// Its value.
+    pub value: &'a [u8],
 }

@@ -15,6 +15,7 @@ pub const PROTOCOL: &str = "pony-build";
 
 /// A call.
 #[derive(Debug, Clone, PartialEq)]
+#[allow(clippy::large_enum_variant, reason = "there is one at a time")]
 pub enum Call {
     /// May the client build?
     Check(Client),

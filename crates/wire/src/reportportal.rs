@@ -13,6 +13,7 @@ pub use derive::{Derived, derive};
 pub use said::{Entry, launch_of, uuid_of};
 
 use crate::WireError;
+use crate::json::lenient;
 
 /// The name of the protocol.
 pub const PROTOCOL: &str = "reportportal";
@@ -146,7 +147,8 @@ pub struct End {
     pub issue: Option<String>,
 }
 
-/// The document in a body; an empty object if there is none.
+/// The document in a body; an empty object if there is none. What is no text, such as half of a character
+/// that JavaScript cut in two, becomes U+FFFD: nobody would hear of a refusal.
 ///
 /// # Errors
 /// The body is no JSON.
@@ -154,7 +156,18 @@ pub fn document(body: &[u8]) -> Result<Value, WireError> {
     if body.trim_ascii().is_empty() {
         return Ok(Value::Object(serde_json::Map::new()));
     }
-    serde_json::from_slice(body).map_err(|error| WireError::bad("body", error.to_string()))
+    lenient(body)
+}
+
+/// The same; it must be an object.
+///
+/// # Errors
+/// The body is no JSON object.
+pub fn object(body: &[u8]) -> Result<Value, WireError> {
+    match document(body)? {
+        object @ Value::Object(_) => Ok(object),
+        _ => Err(WireError::bad("body", "must be a JSON object")),
+    }
 }
 
 #[cfg(test)]

@@ -15,6 +15,8 @@ create table foreign_build (
     -- How many requests are kept of it, and of how many of them the build has been made.
     events     integer not null default 0,
     made_of    integer not null default 0,
+    -- Their size.
+    bytes      integer not null default 0,
     -- Whether its client has said that it ends.
     is_over    integer not null default 0
 ) strict;

@@ -111,6 +111,9 @@ pub(super) fn parameters() -> Value {
         "filename": query("filename", text(), "Its name"),
         "filter.in.uuid": query("filter.in.uuid", text(), "The ids of launches, separated by commas"),
         "version": path("version", "^v[12]$"),
+        "group": {"name": "group", "in": "path", "required": true, "schema": bounded(100), "description": "The group of the project"},
+        "environment": {"name": "environment", "in": "path", "required": true, "schema": bounded(100), "description": "Where it ran"},
+        "token": {"name": "token", "in": "path", "required": true, "schema": bounded(100), "description": "What the answer to the announcement gave"},
         "launch": {"name": "launch", "in": "path", "required": true, "schema": bounded(100), "description": "The id of a launch"},
         "item": {"name": "item", "in": "path", "required": true, "schema": bounded(100), "description": "The id of an item"},
     });

@@ -136,6 +136,9 @@ pub(crate) async fn find(
         | Operation::AnnounceSubmission
         | Operation::FindSubmission
         | Operation::PostBatch(_)
+        | Operation::SubmitSquad(..)
+        | Operation::AnnounceResults
+        | Operation::PutResults(..)
         | Operation::CallPony
         | Operation::UploadPony
         | Operation::ReadAgentInfo

@@ -2,23 +2,20 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::header;
-use actix_web::web::Bytes;
 use devmason_domain::{Digest, Slug, Timestamp};
 use devmason_hypermedia::Resource;
-use devmason_wire::WireError;
-use devmason_wire::buildkite::{Batch, Field, PROTOCOL, read, read_form};
+use devmason_wire::Field;
+use devmason_wire::buildkite::{Batch, PROTOCOL, read, read_form};
 use serde_json::json;
 
+use super::form::{Owned, fields};
 use super::{add, begin, find, has};
 use crate::call::Call;
 use crate::error::ApiError;
 
-/// The maximum number of fields in a form.
-const FIELDS: usize = 1_000;
-
 pub(crate) async fn post(call: &Call<'_>, slug: &Slug) -> Result<HttpResponse, ApiError> {
     super::count(call, PROTOCOL, None);
-    let project = super::project(call, slug.as_str()).await?;
+    let project = super::permitted(call, slug.as_str()).await?;
     let received = Timestamp::now();
     let content_type = call.header(header::CONTENT_TYPE).unwrap_or_default().to_owned();
     let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
@@ -34,6 +31,7 @@ pub(crate) async fn post(call: &Call<'_>, slug: &Slug) -> Result<HttpResponse, A
         }
         _ => return Err(ApiError::UnsupportedType),
     };
+    let project = project.registered(call).await?;
     let client = [("run".to_owned(), key.clone())];
     part.client.extend(client);
     let key = Digest::of(key.as_bytes());
@@ -56,37 +54,4 @@ pub(crate) async fn post(call: &Call<'_>, slug: &Slug) -> Result<HttpResponse, A
         "errors": [],
         "run_url": call.base.href(&build),
     })))
-}
-
-struct Owned {
-    name: String,
-    file: Option<String>,
-    value: Bytes,
-}
-
-impl Owned {
-    fn borrowed(&self) -> Field<'_> {
-        Field { name: &self.name, file: self.file.as_deref(), value: &self.value }
-    }
-}
-
-async fn fields(content_type: &str, body: Bytes) -> Result<Vec<Owned>, ApiError> {
-    let no_form = |error: multer::Error| {
-        WireError::bad("body", format!("invalid multipart/form-data: {error}"))
-    };
-    let boundary = multer::parse_boundary(content_type).map_err(no_form)?;
-    let stream = futures_util::stream::iter([Ok::<_, std::convert::Infallible>(body)]);
-    let mut form = multer::Multipart::new(stream, boundary);
-    let mut fields = Vec::new();
-    while let Some(field) = form.next_field().await.map_err(no_form)? {
-        if fields.len() == FIELDS {
-            return Err(WireError::bad("body", format!("more than {FIELDS} fields")).into());
-        }
-        fields.push(Owned {
-            name: field.name().unwrap_or_default().to_owned(),
-            file: field.file_name().map(str::to_owned),
-            value: field.bytes().await.map_err(no_form)?,
-        });
-    }
-    Ok(fields)
 }

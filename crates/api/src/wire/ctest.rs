@@ -23,7 +23,7 @@ pub(crate) async fn put(call: &Call<'_>) -> Result<HttpResponse, ApiError> {
     if let (None, Some(number)) = (params.first("project"), number) {
         return put_upload(call, number).await;
     }
-    let project = super::project(call, required(params, "project")?).await?;
+    let project = super::permitted(call, required(params, "project")?).await?;
     let received = Timestamp::now();
     let name = params.first("FileName").map(str::to_owned);
     let base_name = name.as_deref().and_then(|name| name.rsplit("___").next()).map(str::to_owned);
@@ -42,9 +42,16 @@ pub(crate) async fn put(call: &Call<'_>) -> Result<HttpResponse, ApiError> {
     let identity = identity
         .or(file.identity.clone())
         .or(name.as_deref().map(Identity::of_file_name).unwrap_or_default());
+    if file.build_number.is_none() {
+        identity.key()?;
+    }
+    let project = project.registered(call).await?;
     let found = match (identity.key(), &file.build_number) {
         (Err(_), Some(number)) => {
             let held = numbered(call, number).await?;
+            if held.project.id != project.id {
+                return Err(NONE);
+            }
             may_continue(call, &held.project, &held.build).await?;
             Some(held)
         }
@@ -63,7 +70,7 @@ pub(crate) async fn put(call: &Call<'_>) -> Result<HttpResponse, ApiError> {
     }
     let begin_nth =
         async |nth| begin(call, &project, (PROTOCOL, identity.key()?, nth), &part).await;
-    let mut held = match found {
+    let held = match found {
         None => begin_nth(1).await?,
         Some(held) if kind == Kind::Done => held,
         Some(held) if is_another_run(call, &held, &part).await? => {
@@ -71,8 +78,9 @@ pub(crate) async fn put(call: &Call<'_>) -> Result<HttpResponse, ApiError> {
         }
         Some(held) => held,
     };
+    let mut held = held;
     if kind == Kind::Done {
-        end(call, &held, ended).await?;
+        end(call, &held, &mut part, ended).await?;
     } else {
         let stays_finished = has_ended(&held);
         add(call, &mut held, part, stays_finished).await?;
@@ -132,8 +140,17 @@ async fn is_another_run(call: &Call<'_>, held: &Held, part: &Part) -> Result<boo
     Ok(steps.into_iter().flatten().any(|known| known.name == step.name))
 }
 
-async fn end(call: &Call<'_>, held: &Held, ended: Option<Timestamp>) -> Result<(), ApiError> {
+async fn end(
+    call: &Call<'_>,
+    held: &Held,
+    part: &mut Part,
+    ended: Option<Timestamp>,
+) -> Result<(), ApiError> {
     let (project, build, number) = (held.build.project, held.build.id, held.foreign.number);
+    let ends = super::silence::end(call.app, Timestamp::now());
+    // First, so that the build ends even if this server does not come to it.
+    call.ask(move |repository| repository.foreign_heard(number, Some(ends))).await?;
+    super::tell(call, held, part).await?;
     if held.build.outcome.state() == State::Finished {
         let now = Timestamp::now();
         call.ask(move |repository| repository.build_reopen(project, build, now)).await?;
@@ -148,13 +165,17 @@ fn answer(run: &ForeignBuild) -> HttpResponse {
     HttpResponse::Ok().content_type("text/xml").body(taken(run.number))
 }
 
-/// The build with a number, which this client may continue.
+const NONE: ApiError = ApiError::NotFound("no build has this number");
+
+/// The build with a number.
 async fn numbered(call: &Call<'_>, number: &str) -> Result<Held, ApiError> {
-    const NONE: ApiError = ApiError::NotFound("no build has this number");
     let number: i64 = number.trim().parse().map_err(|_| NONE)?;
     let found = call
         .ask(move |repository| {
-            let Some(foreign) = repository.foreign_numbered(number)? else { return Ok(None) };
+            let found = repository.foreign_numbered(number)?;
+            let Some(foreign) = found.filter(|found| found.protocol == PROTOCOL) else {
+                return Ok(None);
+            };
             let held = repository.foreign_held(&foreign)?;
             Ok(held.map(|(project, build)| Held { project, foreign, build }))
         })
@@ -167,10 +188,11 @@ pub(crate) async fn post(call: &Call<'_>) -> Result<HttpResponse, ApiError> {
     super::count(call, PROTOCOL, None);
     let body = call.body().await?.clone();
     let params = Params::read(&String::from_utf8_lossy(&body))?;
-    let project = super::project(call, required(&params, "project")?).await?;
+    let project = super::permitted(call, required(&params, "project")?).await?;
     let said = |name: &str| params.first(name).unwrap_or_default().to_owned();
     let identity = Identity { site: said("site"), build: said("build"), stamp: said("stamp") };
     let key = identity.key()?;
+    let project = project.registered(call).await?;
     let held = match find(call, &project, PROTOCOL, key).await? {
         Some(held) => held,
         None => {

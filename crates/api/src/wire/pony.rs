@@ -50,7 +50,9 @@ fn said(text: String) -> HttpResponse {
 
 /// Whether the client should build: if there is no such build, or it failed, or it is a day old.
 async fn check(call: &Call<'_>, client: &Client) -> Result<(bool, &'static str), ApiError> {
-    let project = super::project(call, &client.package).await?;
+    let Some(project) = super::permitted(call, &client.package).await?.there() else {
+        return Ok((true, "there is no such project yet"));
+    };
     let (project, client) = (project.id, client.clone());
     let newest = move |repository: &dyn Repository| {
         let query = BuildQuery {
@@ -84,7 +86,8 @@ fn is_like(build: &Build, client: &Client) -> bool {
 
 /// Stores a build; returns its key and what permits uploads to it.
 async fn add(call: &Call<'_>, results: Results) -> Result<(String, String), ApiError> {
-    let project = super::project(call, &results.client.package).await?;
+    let project = super::permitted(call, &results.client.package).await?;
+    let project = project.registered(call).await?;
     let digest = results.part.receipt.digest.clone().unwrap_or_default();
     let key = Digest::of(digest.as_bytes());
     // The same call again is the same build.

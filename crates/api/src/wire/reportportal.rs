@@ -8,11 +8,11 @@ pub(crate) mod make;
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use devmason_domain::{Build, BuildKey, Digest, Project, Timestamp};
+use devmason_domain::{Build, BuildKey, Digest, Project, State, Timestamp};
 use devmason_hypermedia::Resource;
-use devmason_repository::{EVENTS, ForeignBuild, ForeignKey, NewEvent, Told};
+use devmason_repository::{EVENT_BYTES, EVENTS, ForeignBuild, ForeignKey, NewEvent, Told};
 use devmason_wire::reportportal::{
-    End, Event, Launch, PROTOCOL, Start, VERSION, derive, document, launch_of, uuid_of,
+    End, Event, Launch, PROTOCOL, Start, VERSION, derive, launch_of, object, uuid_of,
 };
 use serde_json::{Value, json};
 
@@ -26,7 +26,11 @@ pub(crate) use logs::post as post_logs;
 const ID: usize = 100;
 
 /// Up to this many events, a build is made anew before a request is answered that comes after its end.
-const AT_ONCE: u32 = 5_000;
+const AT_ONCE: u32 = 1_000;
+
+/// A start that comes again within so many microseconds, without an id of its own, is a retry of a
+/// request whose answer was lost.
+const RETRIED: i64 = 30_000_000;
 
 /// Items of a launch are numbered by its number and their place in it.
 const ITEMS: i64 = EVENTS.next_power_of_two() as i64;
@@ -97,13 +101,14 @@ async fn launch_of_item(
     Ok(Running { project, build })
 }
 
-/// Keeps an event. If the launch is over, its build is made anew.
+/// Keeps an event. If the launch is over, its build is made anew. Returns the build, and when the same
+/// request came before.
 async fn tell(
     call: &Call<'_>,
     of: &Running,
     event: &Event,
     (digest, item): (Digest, Option<String>),
-) -> Result<ForeignBuild, ApiError> {
+) -> Result<(ForeignBuild, Option<Timestamp>), ApiError> {
     let body =
         serde_json::to_vec(event).map_err(|error| ApiError::Unwritable(error.to_string()))?;
     let received = Timestamp::now();
@@ -115,23 +120,44 @@ async fn tell(
         item,
         received,
         body,
+        is_bulk: matches!(event, Event::Logs(_)),
         is_last: matches!(event, Event::LaunchEnd(_)),
         ends: silence::end(call.app, received),
     };
     let told = call.app.recorder.event(new, bytes, call.body.hold.clone());
     match call.app.store.patiently(told).await?? {
-        Told::Kept { foreign, events, is_over } => {
+        Told::Kept { foreign, events, is_over, before } => {
             if is_over && events <= AT_ONCE {
                 make::now(call, foreign.clone()).await?;
             }
-            Ok(foreign)
+            Ok((foreign, before))
         }
         Told::Gone => Err(NO_LAUNCH),
         Told::Full => {
-            let problem = format!("a launch is limited to {EVENTS} requests");
+            let problem = format!(
+                "a launch is limited to {EVENTS} requests, and to {EVENT_BYTES} bytes of logs"
+            );
             Err(ApiError::TooMuch { problem })
         }
     }
+}
+
+/// A digest that no other request has: what is said twice is the same.
+fn fresh() -> Digest {
+    Digest::of(uuid::Uuid::new_v4().as_bytes())
+}
+
+fn is_recent(at: Timestamp) -> bool {
+    Timestamp::now().micros() - at.micros() < RETRIED
+}
+
+/// What the event is called that starts a launch, and the one that ends an item.
+fn starts(launch: &str) -> String {
+    format!("launch {launch}")
+}
+
+fn ends(item: &str) -> String {
+    format!("end of {item}")
 }
 
 /// A digest of a request: what it is about, and its body.
@@ -141,20 +167,35 @@ fn digest(what: &str, body: &[u8]) -> Digest {
 
 pub(crate) async fn start_launch(call: &Call<'_>, project: &str) -> Result<HttpResponse, ApiError> {
     super::count(call, PROTOCOL, None);
-    let project = super::project(call, project).await?;
+    let project = super::permitted(call, project).await?;
     let body = call.body().await?.clone();
-    let said = document(&body)?;
+    let said = object(&body)?;
     let request = digest("launch", &body);
-    let uuid = id(uuid_of(&said), || request)?;
+    let given = uuid_of(&said);
+    let mut uuid = id(given.clone(), || request)?;
     let event = Event::Launch(Launch::read(&said));
     let start = derive(vec![event.clone()], false, Timestamp::now())?;
-    let key = key(&uuid);
-    let held = match super::find(call, &project, PROTOCOL, key).await? {
-        Some(held) => held,
-        None => begin(call, &project, (PROTOCOL, key, 1), &start.part).await?,
+    let project = project.registered(call).await?;
+    let found = super::find(call, &project, PROTOCOL, key(&uuid)).await;
+    // The same request again is a retry, unless it comes late or that launch has ended.
+    let is_retry = |held: &Held| {
+        given.is_some()
+            || (is_recent(held.build.received) && held.build.outcome.state() == State::Running)
+    };
+    let held = match found {
+        Ok(Some(held)) if is_retry(&held) => held,
+        Ok(None) => begin(call, &project, (PROTOCOL, key(&uuid), 1), &start.part).await?,
+        // Another one, perhaps of another user.
+        Ok(Some(_)) | Err(ApiError::Refused(_)) if given.is_none() => {
+            uuid = uuid::Uuid::new_v4().to_string();
+            begin(call, &project, (PROTOCOL, key(&uuid), 1), &start.part).await?
+        }
+        Ok(Some(held)) => held,
+        Err(error) => return Err(error),
     };
     let Held { project, build, .. } = held;
-    let foreign = tell(call, &Running { project, build }, &event, (request, None)).await?;
+    let running = Running { project, build };
+    let (foreign, _) = tell(call, &running, &event, (request, Some(starts(&uuid)))).await?;
     Ok(HttpResponse::Created().json(json!({"id": uuid, "number": foreign.number})))
 }
 
@@ -166,7 +207,7 @@ pub(crate) async fn change_launch(
 ) -> Result<HttpResponse, ApiError> {
     let project = super::project(call, project).await?;
     let body = call.body().await?.clone();
-    let mut said = Launch::read(&document(&body)?);
+    let mut said = Launch::read(&object(&body)?);
     let of = launch(call, project, uuid).await?;
     let event = if is_over {
         Event::LaunchEnd(said)
@@ -175,8 +216,7 @@ pub(crate) async fn change_launch(
         said.at = None;
         Event::Launch(said)
     };
-    let what = if is_over { "finish" } else { "update" };
-    let foreign = tell(call, &of, &event, (digest(what, &body), None)).await?;
+    let (foreign, _) = tell(call, &of, &event, (fresh(), None)).await?;
     let link = call.base.href(&Resource::Build(of.project.slug.clone(), of.build.key()));
     Ok(HttpResponse::Ok().json(json!({
         "id": uuid, "number": foreign.number, "link": link,
@@ -191,16 +231,28 @@ pub(crate) async fn start_item(
 ) -> Result<HttpResponse, ApiError> {
     let project = super::project(call, project).await?;
     let body = call.body().await?.clone();
-    let said = document(&body)?;
+    let said = object(&body)?;
     let of = match launch_of(&said) {
         Some(uuid) => launch(call, project, &uuid).await?,
         None => launch_of_item(call, project, parent.unwrap_or_default()).await?,
     };
     let request = digest(&format!("item {}", parent.unwrap_or_default()), &body);
-    let uuid =
-        id(uuid_of(&said), || Digest::of_parts([of.build.id.0.as_bytes().as_slice(), &request.0]))?;
-    let start = Start::read(&said, uuid.clone(), parent.map(str::to_owned))?;
-    tell(call, &of, &Event::Start(start), (request, Some(uuid.clone()))).await?;
+    let given = uuid_of(&said);
+    let mut uuid =
+        id(given.clone(), || Digest::of_parts([of.build.id.0.as_bytes().as_slice(), &request.0]))?;
+    let start = |uuid: &str| Start::read(&said, uuid.to_owned(), parent.map(str::to_owned));
+    let event = Event::Start(start(&uuid)?);
+    let (_, before) = tell(call, &of, &event, (request, Some(uuid.clone()))).await?;
+    if let (Some(before), None) = (before, &given) {
+        // The same request again is a retry, unless it comes late or that item has ended.
+        let (project, end) = (of.project.id, ends(&uuid));
+        let ended = call.ask(move |repository| repository.event_find(project, &end)).await?;
+        if ended.is_some() || !is_recent(before) {
+            uuid = uuid::Uuid::new_v4().to_string();
+            let event = Event::Start(start(&uuid)?);
+            tell(call, &of, &event, (fresh(), Some(uuid.clone()))).await?;
+        }
+    }
     Ok(HttpResponse::Created().json(json!({"id": uuid})))
 }
 
@@ -212,15 +264,14 @@ pub(crate) async fn change_item(
 ) -> Result<HttpResponse, ApiError> {
     let project = super::project(call, project).await?;
     let body = call.body().await?.clone();
-    let said = document(&body)?;
+    let said = object(&body)?;
     let item = if is_over { item.to_owned() } else { item_numbered(call, item).await? };
     let of = match launch_of(&said) {
         Some(uuid) => launch(call, project, &uuid).await?,
         None => launch_of_item(call, project, &item).await?,
     };
     let event = Event::End(End::read(&said, item.clone(), is_over));
-    let what = format!("{} {item}", if is_over { "end" } else { "update" });
-    tell(call, &of, &event, (digest(&what, &body), None)).await?;
+    tell(call, &of, &event, (fresh(), is_over.then(|| ends(&item)))).await?;
     let message = format!("item {item} was updated");
     Ok(HttpResponse::Ok().json(json!({"message": message})))
 }
@@ -298,14 +349,24 @@ pub(crate) async fn merge_launches(
     call: &Call<'_>,
     project: &str,
 ) -> Result<HttpResponse, ApiError> {
-    super::project(call, project).await?;
-    let said = document(call.body().await?)?;
+    let project = super::project(call, project).await?;
+    let said = object(call.body().await?)?;
     let first = said["launches"].as_array().and_then(|all| all.first());
     let number = first.and_then(Value::as_i64).ok_or(NO_LAUNCH)?;
-    let found = call.ask(move |repository| repository.foreign_numbered(number)).await?;
-    let foreign = found.ok_or(NO_LAUNCH)?;
+    let found = call
+        .ask(move |repository| {
+            let found = repository.foreign_numbered(number)?;
+            let is_ours =
+                |found: &ForeignBuild| found.project == project.id && found.protocol == PROTOCOL;
+            let Some(foreign) = found.filter(is_ours) else { return Ok(None) };
+            let start = repository.event_item(&foreign, 0)?;
+            Ok(start.map(|start| (foreign, start)))
+        })
+        .await?;
+    let (foreign, start) = found.ok_or(NO_LAUNCH)?;
+    let uuid = start.trim_start_matches(starts("").as_str());
     Ok(HttpResponse::build(StatusCode::OK).json(json!({
-        "id": foreign.number, "uuid": foreign.build.to_string(), "number": foreign.number,
+        "id": foreign.number, "uuid": uuid, "number": foreign.number,
         "message": "nothing is merged here: each launch is a build of its own",
     })))
 }

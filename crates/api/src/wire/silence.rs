@@ -1,10 +1,10 @@
 //! Builds of which nothing is heard: their clients never say that they end, or were killed.
 
-use devmason_domain::{Build, ClientRecord, Closing, State, Timestamp};
-use devmason_repository::{ForeignBuild, Repository, Result};
+use devmason_domain::{Closing, State, Timestamp};
+use devmason_repository::{ForeignBuild, Later, Repository, Result};
 
+use super::SILENT;
 use super::reportportal::make;
-use super::{SILENT, record_of};
 use crate::app::App;
 
 /// The most builds that end at once.
@@ -27,27 +27,15 @@ pub fn end_silent_builds(
     most_cases: usize,
 ) -> Result<bool> {
     let overdue = repository.foreign_overdue(now, AT_ONCE)?;
+    let mut ended = 0;
     for foreign in &overdue {
-        end_one(repository, foreign, now, most_cases)?;
+        match end_one(repository, foreign, now, most_cases) {
+            Ok(()) => ended += 1,
+            // One build must not keep the others from ending.
+            Err(error) => tracing::warn!(error = %error.chain(), "a silent build was not ended"),
+        }
     }
-    Ok(overdue.len() as u32 == AT_ONCE)
-}
-
-/// Notes in a build that it ended because nothing was heard of it.
-pub(super) fn mark(repository: &dyn Repository, foreign: &ForeignBuild) -> Result<()> {
-    let Some((project, build)) = repository.foreign_held(foreign)? else { return Ok(()) };
-    let client = with_mark(&build);
-    repository.build_amend(&build, &client, &project.tracking.variant_by, Timestamp::now())?;
-    Ok(())
-}
-
-fn with_mark(build: &Build) -> ClientRecord {
-    let mut members = build.client.0.members().unwrap_or_default();
-    members.retain(|(name, _)| name != SILENT);
-    if let Ok(silence) = serde_json::value::to_raw_value("silence") {
-        members.push((SILENT.to_owned(), silence));
-    }
-    record_of(&members)
+    Ok(ended == AT_ONCE)
 }
 
 fn end_one(
@@ -56,17 +44,20 @@ fn end_one(
     now: Timestamp,
     most_cases: usize,
 ) -> Result<()> {
-    if foreign.events > 0 {
-        return make::end(repository, foreign, most_cases);
+    if foreign.events > 0 && !make::make(repository, foreign, true, most_cases)? {
+        return Ok(());
     }
-    let held = repository.foreign_held(foreign)?;
-    let is_running = |build: &Build| build.outcome.state() == State::Running;
-    if let Some((project, build)) = held.filter(|(_, build)| is_running(build)) {
-        let client = with_mark(&build);
-        // Something was heard of it just now.
-        if !repository.build_amend(&build, &client, &project.tracking.variant_by, now)? {
-            return Ok(());
-        }
+    let Some((project, build)) = repository.foreign_held(foreign)? else { return Ok(()) };
+    let is_running = build.outcome.state() == State::Running;
+    if is_running || foreign.events > 0 {
+        let later = Later {
+            members: vec![(SILENT.to_owned(), Some("silence".to_owned()))],
+            tags: Vec::new(),
+            variant_by: project.tracking.variant_by,
+        };
+        repository.build_tell(build.project, build.id, &later, now)?;
+    }
+    if is_running {
         repository.build_close(build.project, build.id, Closing::default(), now)?;
     }
     repository.foreign_heard(foreign.number, None)

@@ -8,6 +8,7 @@ mod buildkite;
 mod ctest;
 mod pony;
 mod reportportal;
+mod small;
 
 /// The servers on which these stories are told.
 fn on_both(tell: impl Fn(&Server)) {
@@ -47,6 +48,11 @@ fn a_key_means_the_same_as_basic_authentication() {
     ] {
         assert_eq!(with(&key), 200, "{key}");
     }
+    let quoted =
+        server.request("PUT", "/quoted").header("Authorization", "Bearer quo:pass\"word\"");
+    assert_eq!(server.send(quoted.json(r#"{"name":"q"}"#)).status, 201);
+    let basic = server.request("PUT", "/quoted").basic("quo", "pass\"word\"");
+    assert_eq!(server.send(basic.json(r#"{"name":"q"}"#)).status, 200);
     for key in ["Bearer secret", "Token token=\"\"", "Bearer alice:wrong", "Digest x"] {
         assert_eq!(with(key), 401, "{key}");
     }

@@ -1,8 +1,6 @@
 //! Builds that clients of other systems report, under keys of those systems.
 
-use devmason_domain::{
-    Build, BuildId, ClientRecord, Digest, Project, ProjectId, Timestamp, VariantPart,
-};
+use devmason_domain::{Build, BuildId, Digest, Project, ProjectId, Tag, Timestamp, VariantPart};
 
 use crate::Result;
 
@@ -24,6 +22,8 @@ pub struct ForeignBuild {
     pub number: i64,
     /// Its project.
     pub project: ProjectId,
+    /// The protocol that its client speaks.
+    pub protocol: String,
     /// The build.
     pub build: BuildId,
     /// Which run under its key it is, from 1.
@@ -49,6 +49,8 @@ pub struct NewEvent {
     pub received: Timestamp,
     /// Opaque to the store.
     pub body: Vec<u8>,
+    /// Whether it counts against [`EVENT_BYTES`]: without it, the build would only lack texts.
+    pub is_bulk: bool,
     /// Whether the client says that the build ends.
     pub is_last: bool,
     /// When the build ends unless something is heard of it.
@@ -66,6 +68,8 @@ pub enum Told {
         events: u32,
         /// Whether the client has said that the build ends.
         is_over: bool,
+        /// When the same request came before, if it did.
+        before: Option<Timestamp>,
     },
     /// The build does not exist.
     Gone,
@@ -89,6 +93,20 @@ pub struct Unmade {
 /// The most events of a build.
 pub const EVENTS: u32 = 2_000_000;
 
+/// The most bytes of the events of a build, of those that count.
+pub const EVENT_BYTES: u64 = 64 << 20;
+
+/// What is said of a build after it was begun.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Later {
+    /// Members of its client record: those that it lacks are added, those without a value removed.
+    pub members: Vec<(String, Option<String>)>,
+    /// Tags that it may lack. Beyond [`devmason_domain::limits::TAGS`], they are left out.
+    pub tags: Vec<Tag>,
+    /// What a variant consists of in its project.
+    pub variant_by: Vec<VariantPart>,
+}
+
 /// Builds that clients of other systems report.
 pub trait Foreign {
     /// The builds under a key, newest run first, and at most this many.
@@ -109,8 +127,15 @@ pub trait Foreign {
     fn foreign_heard(&self, number: i64, ends: Option<Timestamp>) -> Result<()>;
     /// Builds whose time has come, longest ago first, and at most this many.
     fn foreign_overdue(&self, now: Timestamp, limit: u32) -> Result<Vec<ForeignBuild>>;
-    /// Adds the receipts of files of which nothing else is stored.
-    fn receipt_add(&self, project: ProjectId, build: BuildId, receipts: &[String]) -> Result<()>;
+    /// Adds the receipt of a file of which nothing else is stored, unless the build has one that contains
+    /// this text.
+    fn receipt_add(
+        &self,
+        project: ProjectId,
+        build: BuildId,
+        receipt: &str,
+        unless: &str,
+    ) -> Result<()>;
     /// Keeps a batch of events atomically, in the order given.
     fn event_append_many(&self, events: &[NewEvent]) -> Result<Vec<Told>>;
     /// All events of a build that are still kept, in order, and whether some are no longer kept.
@@ -125,13 +150,13 @@ pub trait Foreign {
     fn foreign_made(&self, number: i64, of: u32, ends: Option<Timestamp>) -> Result<()>;
     /// Opens a finished build again. Returns whether it exists.
     fn build_reopen(&self, project: ProjectId, id: BuildId, now: Timestamp) -> Result<bool>;
-    /// Replaces the client record of a build, and what follows from it, if the build has not changed
-    /// since it was read. Returns whether it was replaced.
-    fn build_amend(
+    /// Adds to a build what is said of it later, and changes what follows from that. Returns whether
+    /// anything changed.
+    fn build_tell(
         &self,
-        build: &Build,
-        client: &ClientRecord,
-        variant_by: &[VariantPart],
+        project: ProjectId,
+        id: BuildId,
+        later: &Later,
         now: Timestamp,
     ) -> Result<bool>;
 }

@@ -168,6 +168,7 @@ diesel::table! {
         ends -> Nullable<crate::store::schema::sql::Instant>,
         events -> Integer,
         made_of -> Integer,
+        bytes -> BigInt,
         is_over -> Bool,
     }
 }

@@ -7,7 +7,7 @@ conformance!(
     first_parts_at_once_are_one_build,
     a_build_of_which_nothing_is_heard_is_found_when_its_time_has_come,
     a_finished_build_is_opened_again,
-    a_client_record_is_replaced_with_what_follows_from_it,
+    what_is_said_later_is_added_with_what_follows_from_it,
     a_deleted_build_is_forgotten_under_its_key,
     events_are_kept_in_order_and_once,
     a_build_is_unmade_until_it_was_made_of_all_events,
@@ -90,26 +90,45 @@ fn a_finished_build_is_opened_again(store: &Store) {
     assert!(!store.build_reopen(project.id, nobody, now).unwrap());
 }
 
-fn a_client_record_is_replaced_with_what_follows_from_it(store: &Store) {
+fn what_is_said_later_is_added_with_what_follows_from_it(store: &Store) {
     let project = store.project("p");
-    let new = running(&project);
+    let new = NewBuild {
+        report: Report { tags: tags(&["a"]), ..running(&project).report },
+        ..running(&project)
+    };
     let id = new.id;
     store.record(new);
     let seen = store.find(&project, id);
     let commit = "1f0c2a9b7d7f4e5f8f7a6c5b4d3e2f1a0b9c8d7e";
-    let record = format!(r#"{{"host":"lab-7","arch":"x86_64","commit":"{commit}"}}"#);
-    let record = ClientRecord(JsonObject::from_stored(record));
-    let amend = || {
-        let by = &project.tracking.variant_by;
-        store.build_amend(&seen, &record, by, Timestamp::now()).unwrap()
+    let said = |name: &str, value: &str| (name.to_owned(), Some(value.to_owned()));
+    let later = Later {
+        members: vec![said("host", "lab-7"), said("commit", commit), ("gone".to_owned(), None)],
+        tags: vec!["a".parse().unwrap(), "b".parse().unwrap()],
+        variant_by: project.tracking.variant_by.clone(),
     };
-    assert!(amend());
-    let amended = store.find(&project, id);
-    assert_eq!(amended.client, record);
-    assert_eq!(amended.revision.as_deref(), Some(commit));
-    assert_ne!(amended.track, seen.track);
-    assert_eq!(amended.client.host_key().as_deref(), Some("lab-7"));
-    assert!(!amend(), "another change came first");
+    let tell = |later: &Later| store.build_tell(project.id, id, later, Timestamp::now()).unwrap();
+    assert!(tell(&later));
+    let told = store.find(&project, id);
+    assert_eq!(
+        (told.client.host_key().as_deref(), told.revision.as_deref()),
+        (Some("lab-7"), Some(commit))
+    );
+    assert_ne!(told.track, seen.track);
+    assert_eq!(told.tags, tags(&["a", "b"]));
+    let tagged = |tag: &str| Scope::Tagged(project.id, vec![tag.parse().unwrap()]);
+    assert_eq!(store.page(&tagged("b"), Start::Offset(0), 9), [id]);
+    let members = |scope: &Scope| store.build_tally(scope).unwrap().members;
+    assert_eq!(
+        [members(&tagged("a")), members(&tagged("b")), members(&Scope::Project(project.id))],
+        [1, 1, 1]
+    );
+    assert!(!tell(&later), "nothing is new");
+    assert_eq!(store.find(&project, id).version, told.version);
+    let gone = Later { members: vec![("host".to_owned(), None)], ..Later::default() };
+    assert!(tell(&gone));
+    assert_eq!(store.find(&project, id).client.host_key(), None);
+    store.build_delete(project.id, id, None).unwrap();
+    assert_eq!(members(&tagged("b")), 0);
 }
 
 fn a_deleted_build_is_forgotten_under_its_key(store: &Store) {
@@ -132,6 +151,7 @@ fn event(of: &ForeignBuild, what: u8) -> NewEvent {
         item: Some(format!("item {what}")),
         received: at("2026-01-01T00:00:00Z"),
         body: vec![what; 500],
+        is_bulk: false,
         is_last: false,
         ends: at(SOON),
     }
@@ -155,6 +175,11 @@ fn events_are_kept_in_order_and_once(store: &Store) {
     assert_eq!(told(store, &batch), [(1, false), (1, false), (2, false), (2, false)]);
     let last = NewEvent { is_last: true, ..event(&one, 3) };
     assert_eq!(told(store, &[last, event(&one, 1)]), [(3, true), (3, true)]);
+    let again = store.event_append_many(&[event(&one, 1)]).unwrap().remove(0);
+    let came = at("2026-01-01T00:00:00Z");
+    assert!(matches!(again, Told::Kept { before: Some(before), .. } if before == came));
+    let long = NewEvent { is_bulk: true, body: vec![b'x'; EVENT_BYTES as usize], ..event(&one, 9) };
+    assert_eq!(store.event_append_many(&[long]).unwrap(), [Told::Full]);
     let bodies = |of: &ForeignBuild| store.event_list(of.project, of.build).unwrap();
     assert_eq!(bodies(&one), ([2u8, 1, 3].map(|what| vec![what; 500]).to_vec(), false));
     assert_eq!(bodies(&other).0.len(), 1);
@@ -192,9 +217,19 @@ fn events_are_forgotten_with_time_and_with_their_build(store: &Store) {
     let other = added(store, &key(&project, 2), 1, SOON);
     let later = NewEvent { received: Timestamp::now(), ..event(&one, 2) };
     told(store, &[event(&one, 1), later, event(&other, 1)]);
-    let keep = Retention { micros: 3_600_000_000, bytes: u64::MAX };
-    while store.purge(Timestamp::now(), keep).unwrap() {}
-    assert_eq!(store.event_list(project.id, one.build).unwrap(), (vec![vec![2; 500]], true));
+    // Even if no report file is kept.
+    let purge = || {
+        let none = Retention { micros: 0, bytes: u64::MAX };
+        while store.purge(Timestamp::now(), none).unwrap() {}
+    };
+    let list = |of: &ForeignBuild| store.event_list(project.id, of.build).unwrap();
+    purge();
+    assert_eq!((list(&one).0.len(), list(&one).1), (2, false), "the build may still need them");
+    store.foreign_made(one.number, 2, None).unwrap();
+    store.foreign_made(other.number, 1, None).unwrap();
+    purge();
+    assert_eq!(list(&one), (vec![vec![2; 500]], true));
+    assert_eq!(list(&other), (vec![], true));
     store.build_delete(project.id, one.build, None).unwrap();
-    assert_eq!(store.event_list(project.id, one.build).unwrap(), (vec![], false));
+    assert_eq!(list(&one), (vec![], false));
 }

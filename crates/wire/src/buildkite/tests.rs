@@ -58,3 +58,38 @@ fn a_form_has_a_report_file() {
     let form = [field("format", b"junit".as_slice()), field("data", junit)];
     assert!(read_form(&form, Timestamp::now()).unwrap_err().to_string().contains("run_env.key"));
 }
+
+#[test]
+fn one_odd_value_does_not_cost_the_batch() {
+    let odd = r#"{"run_env": {"key": 7}, "data": [{"name": 5, "result": "failed", "failure_reason": ["a"],
+        "failure_expanded": [null, {"expanded": "line"}], "history": {"duration": "0.1"}}, 3, {"name": "\\ud83d", "result": "passed"}]}"#;
+    let Batch { key, part } = read(odd.replace("\\\\", "\\").as_bytes(), Timestamp::now()).unwrap();
+    assert_eq!((key.as_str(), part.tests.len()), ("7", 3));
+    assert_eq!((part.tests[0].name.as_str(), part.tests[0].micros), ("5", Some(100_000)));
+    assert_eq!(part.tests[0].failure.as_ref().unwrap().text.as_deref(), Some("line"));
+    assert_eq!(part.tests[2].name, "\u{fffd}");
+    assert!(read(br#"{"run_env": {"key": {}}, "data": []}"#, Timestamp::now()).is_err());
+}
+
+#[test]
+fn the_same_file_of_another_job_is_another_batch() {
+    let junit = b"<testsuite name='s'><testcase name='a'/></testsuite>".as_slice();
+    let field = |name, value| Field { name, file: None, value };
+    let of = |job: &'static [u8]| {
+        let form = [
+            field("format", b"junit".as_slice()),
+            field("data", junit),
+            field("run_env[key]", b"k"),
+            field("run_env[job_id]", job),
+        ];
+        read_form(&form, Timestamp::now()).unwrap().part.receipt.digest
+    };
+    assert_ne!(of(b"1"), of(b"2"));
+    let twice = [
+        field("format", b"junit".as_slice()),
+        field("data", junit),
+        field("data", junit),
+        field("run_env[key]", b"k"),
+    ];
+    assert!(read_form(&twice, Timestamp::now()).is_err());
+}

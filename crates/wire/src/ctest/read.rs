@@ -98,9 +98,12 @@ pub fn read(body: &[u8], name: Option<&str>, received: Timestamp) -> Result<File
     };
     match kind {
         Kind::Configure => {
-            let status = said.text("ConfigureStatus").and_then(|status| status.trim().parse().ok());
-            let mut draft = drafted(status.unwrap_or(0) == 0, said.take("Log"), String::new());
-            draft.extras.extend(member("exit_code", &status.unwrap_or(0i64)));
+            let status = said.text("ConfigureStatus").map_or("0", str::trim).to_owned();
+            let mut draft = drafted(status == "0", said.take("Log"), String::new());
+            draft.extras.extend(match status.parse::<i64>() {
+                Ok(status) => member("exit_code", &status),
+                Err(_) => member("exit_code", &status),
+            });
             draft.extras.extend(command(&said, "ConfigureCommand"));
             file.part.with_step(draft.step(&[])?, Vec::new());
         }
@@ -166,25 +169,36 @@ fn kind(text: &str) -> Result<Kind, WireError> {
     if root != "Site" {
         return Kind::of_element(root).ok_or_else(unknown);
     }
-    // Processing instructions may contain anything but their end.
-    let behind = text.find("<Site").and_then(|at| text.get(at + 1..)).unwrap_or_default();
-    let child = text_root(behind.find('>').and_then(|at| behind.get(at + 1..)).unwrap_or_default());
-    child.and_then(Kind::of_element).ok_or_else(unknown)
+    // Its children may begin with others, such as Subproject.
+    let mut rest = text.find("<Site").and_then(|at| text.get(at + 5..)).unwrap_or_default();
+    while let Some((name, behind)) = next_element(rest) {
+        if let Some(kind) = Kind::of_element(name) {
+            return Ok(kind);
+        }
+        rest = behind;
+    }
+    Err(unknown())
 }
 
 /// The name of the first element.
 fn text_root(text: &str) -> Option<&str> {
+    next_element(text).map(|(name, _)| name)
+}
+
+/// The name of the next element that starts, and what is behind its name.
+fn next_element(text: &str) -> Option<(&str, &str)> {
     let mut rest = text;
     loop {
-        let at = rest.find('<')?;
-        rest = rest.get(at + 1..)?;
+        rest = rest.get(rest.find('<')? + 1..)?;
+        // Processing instructions may contain anything but their end.
         let skipped = match rest.as_bytes().first()? {
             b'?' => rest.find("?>").map(|end| end + 2),
             b'!' if rest.starts_with("!--") => rest.find("-->").map(|end| end + 3),
-            b'!' => rest.find('>').map(|end| end + 1),
+            b'!' if rest.starts_with("![CDATA[") => rest.find("]]>").map(|end| end + 3),
+            b'!' | b'/' => rest.find('>').map(|end| end + 1),
             _ => {
-                let end = rest.find(|c: char| c.is_whitespace() || c == '>' || c == '/');
-                return rest.get(..end?);
+                let end = rest.find(|c: char| c.is_whitespace() || c == '>' || c == '/')?;
+                return Some((rest.get(..end)?, rest.get(end..)?));
             }
         };
         rest = rest.get(skipped?..)?;

@@ -34,6 +34,14 @@ fn the_configuration_is_a_step() {
 }
 
 #[test]
+fn a_status_that_is_no_number_is_a_failure() {
+    let file = of("<Configure><ConfigureStatus>failed</ConfigureStatus></Configure>");
+    assert!(!file.part.step.unwrap().success);
+    let file = of("<Subproject name=\"s\"><Label>l</Label></Subproject><Build></Build>");
+    assert_eq!(file.kind, Kind::Build);
+}
+
+#[test]
 fn a_compilation_fails_by_an_error_and_not_by_a_warning() {
     let warning = "<Warning><Text>a.c:3: warning: w</Text><SourceFile>a.c</SourceFile>
         <SourceLineNumber>3</SourceLineNumber><PreContext>before</PreContext></Warning>";

@@ -1,6 +1,8 @@
 //! The build of a launch's events.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use devmason_domain::{
     Details, Receipt, TestDetails, TestFailure, TestResult, TestStatus, Timestamp, limits,
@@ -40,12 +42,15 @@ impl Item {
         self.start.kind.starts_with("BEFORE_") || self.start.kind.starts_with("AFTER_")
     }
 
-    fn status(&self) -> Option<TestStatus> {
+    /// What its end says; `None` while it runs.
+    fn said(&self) -> Option<Said> {
         Some(match self.end.as_ref()?.status.as_deref() {
-            Some("failed") => TestStatus::Failed,
-            Some("skipped") => TestStatus::Skipped,
-            Some("stopped" | "interrupted" | "cancelled") => TestStatus::Error,
-            _ => TestStatus::Passed,
+            None | Some("") => Said::Nothing,
+            Some("passed" | "info" | "warn") => Said::Status(TestStatus::Passed),
+            Some("failed") => Said::Status(TestStatus::Failed),
+            Some("skipped") => Said::Status(TestStatus::Skipped),
+            Some("stopped" | "interrupted" | "cancelled") => Said::Status(TestStatus::Error),
+            Some(_) => Said::Unknown,
         })
     }
 
@@ -59,6 +64,14 @@ impl Item {
     }
 }
 
+/// What the end of an item says of its status.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Said {
+    Nothing,
+    Status(TestStatus),
+    Unknown,
+}
+
 /// All items of a launch, in the order of their starts.
 struct Tree {
     items: Vec<Item>,
@@ -66,6 +79,10 @@ struct Tree {
     launch: Launch,
     launch_logs: Vec<Entry>,
     launch_end: Option<Launch>,
+    /// The number of ends of items that never started, and of starts of items that had started.
+    lost: (usize, usize),
+    /// The suite of what is within each item that has children.
+    suites: HashMap<usize, Arc<str>>,
 }
 
 impl Tree {
@@ -76,6 +93,8 @@ impl Tree {
             launch: Launch::default(),
             launch_logs: Vec::new(),
             launch_end: None,
+            lost: (0, 0),
+            suites: HashMap::new(),
         };
         // Nothing is in order but the starts: what is said of an item may come before.
         let (mut ends, mut logs) = (Vec::new(), Vec::new());
@@ -87,7 +106,9 @@ impl Tree {
                     tree.launch_end.iter_mut().for_each(|end| merge(end, launch.clone()));
                 }
                 Event::Start(start) => {
-                    if !tree.by_id.contains_key(&start.item) {
+                    if tree.by_id.contains_key(&start.item) {
+                        tree.lost.1 += 1;
+                    } else {
                         tree.by_id.insert(start.item.clone(), tree.items.len());
                         tree.items.push(Item { start, ..Item::default() });
                     }
@@ -99,6 +120,7 @@ impl Tree {
         for end in ends {
             let Some(item) = tree.by_id.get(&end.item).and_then(|at| tree.items.get_mut(*at))
             else {
+                tree.lost.0 += usize::from(end.is_over);
                 continue;
             };
             match &mut item.end {
@@ -122,13 +144,62 @@ impl Tree {
         for at in 0..tree.items.len() {
             let parent = tree.items[at].start.parent.as_ref();
             let parent = parent.and_then(|parent| tree.by_id.get(parent)).copied();
-            // A parent starts before its children: anything else would be a circle.
-            if let Some(parent) = parent.filter(|parent| *parent < at) {
+            // Parents may start after their children, but an item is not within itself.
+            if let Some(parent) = parent
+                && parent != at
+                && !tree.around(parent).any(|around| around == at)
+            {
                 tree.items[at].parent = Some(parent);
                 tree.items[parent].children.push(at);
             }
         }
+        tree.name_suites();
         tree
+    }
+
+    /// Names what is within each item that has children, the outermost first.
+    fn name_suites(&mut self) {
+        let outermost = (0..self.items.len()).filter(|at| self.items[*at].parent.is_none());
+        let mut left: Vec<(usize, Arc<str>)> = outermost.map(|at| (at, "".into())).collect();
+        while let Some((at, within)) = left.pop() {
+            let item = &self.items[at];
+            if item.children.is_empty() {
+                continue;
+            }
+            let mut suite = within.to_string();
+            if !suite.is_empty() && suite.len() < limits::NAME {
+                suite += " / ";
+            }
+            if suite.len() < limits::NAME {
+                suite += &item.start.name;
+            }
+            limits::cut(&mut suite, limits::NAME);
+            let suite: Arc<str> = if *suite == *within { within } else { suite.into() };
+            left.extend(item.children.iter().map(|child| (*child, suite.clone())));
+            self.suites.insert(at, suite);
+        }
+    }
+
+    /// The status of an item that has ended. Without one of its own, it is that of its steps.
+    fn status(&self, at: usize) -> Option<TestStatus> {
+        Some(match self.items[at].said()? {
+            Said::Status(status) => status,
+            Said::Unknown => TestStatus::Error,
+            Said::Nothing => {
+                let steps =
+                    self.items[at].children.iter().filter_map(|child| self.said_within(*child));
+                steps.max_by_key(|status| severity(*status)).unwrap_or(TestStatus::Passed)
+            }
+        })
+    }
+
+    /// What a step within a test says; one level is enough, as agents give their steps a status.
+    fn said_within(&self, at: usize) -> Option<TestStatus> {
+        match self.items[at].said()? {
+            Said::Status(status) if status.is_bad() => Some(status),
+            Said::Unknown => Some(TestStatus::Error),
+            Said::Status(_) | Said::Nothing => None,
+        }
     }
 
     fn has_tests_within(&self, at: usize) -> bool {
@@ -144,7 +215,7 @@ impl Tree {
         }
         if item.is_hook() {
             // Nothing else would say why the tests behind it did not run.
-            return item.status().is_some_and(TestStatus::is_bad);
+            return self.status(at).is_some_and(TestStatus::is_bad);
         }
         !matches!(item.start.kind.as_str(), "SUITE" | "STORY") && !self.has_tests_within(at)
     }
@@ -158,32 +229,61 @@ impl Tree {
         std::iter::successors(self.items[at].parent, |at| self.items[*at].parent)
     }
 
-    fn suite(&self, at: usize) -> String {
-        let mut names: Vec<&str> =
-            self.around(at).map(|at| self.items[at].start.name.as_str()).collect();
-        names.reverse();
-        let mut suite = names.join(" / ");
-        limits::cut(&mut suite, limits::NAME);
-        suite
+    fn suite(&self, at: usize) -> Arc<str> {
+        let around = self.items[at].parent.and_then(|parent| self.suites.get(&parent));
+        around.cloned().unwrap_or_default()
     }
 
     /// All logs of an item and of the steps within it, in order of time.
-    fn logs(&self, at: usize) -> Vec<Entry> {
-        let mut all = self.items[at].logs.clone();
+    fn logs(&self, at: usize) -> Vec<Line<'_>> {
+        let mut all: Vec<Line<'_>> = self.items[at].logs.iter().map(Line::of).collect();
         let mut left: Vec<usize> = self.items[at].children.clone();
         while let Some(child) = left.pop() {
             let item = &self.items[child];
             let status = item.end.as_ref().and_then(|end| end.status.as_deref());
-            all.push(Entry {
-                at: item.start.at,
-                message: format!("{} [{}]", item.start.name, status.unwrap_or("running")),
-                ..Entry::default()
-            });
-            all.extend(item.logs.iter().cloned());
+            let head = format!("{} [{}]", item.start.name, status.unwrap_or("running"));
+            all.push(Line { at: item.start.at, level: "", message: head.into(), file: None });
+            all.extend(item.logs.iter().map(Line::of));
             left.extend(&item.children);
         }
-        all.sort_by_key(|entry| entry.at);
+        all.sort_by_key(|line| line.at);
         all
+    }
+}
+
+/// A line of a test's output.
+struct Line<'t> {
+    at: Option<i64>,
+    level: &'t str,
+    message: Cow<'t, str>,
+    file: Option<&'t str>,
+}
+
+impl<'t> Line<'t> {
+    fn of(entry: &'t Entry) -> Self {
+        let (message, file) = (entry.message.as_str().into(), entry.file.as_deref());
+        Self { at: entry.at, level: &entry.level, message, file }
+    }
+
+    fn write(&self, into: &mut String) {
+        into.push_str(self.message.trim_end());
+        if let Some(file) = self.file {
+            into.push_str(" [");
+            into.push_str(file);
+            into.push(']');
+        }
+        into.push('\n');
+    }
+}
+
+/// How bad a status is.
+fn severity(status: TestStatus) -> u8 {
+    match status {
+        TestStatus::Passed => 0,
+        TestStatus::Skipped => 1,
+        TestStatus::Flaky => 2,
+        TestStatus::Failed => 3,
+        TestStatus::Error => 4,
     }
 }
 
@@ -235,11 +335,22 @@ pub fn derive(
         part.receipt.note("verdict", text);
     }
     let tests = cases(&tree, is_final);
+    note_odd(&mut part.receipt, &tree);
     files(&mut part.receipt, &tree);
     let status = tree.launch_end.as_ref().and_then(|end| end.status.as_deref());
-    let ended_badly = matches!(status, Some("failed" | "stopped" | "interrupted" | "cancelled"));
+    let is_good = |status: &str| matches!(status, "passed" | "skipped" | "info" | "warn" | "");
+    let ended_badly = status.is_some_and(|status| !is_good(status));
+    // A suite may fail without any test that did: what prepares its tests may be broken.
+    let has_bad_test = tests.iter().any(|test| test.status.is_bad());
+    let is_around = |at: &usize| !tree.items[*at].start.is_nested && !tree.is_test(*at);
+    let mut around_tests = (0..tree.items.len()).filter(is_around);
+    let broken = around_tests.find(|at| !has_bad_test && tree.said_within(*at).is_some());
+    if let Some(at) = broken {
+        let name = &tree.items[at].start.name;
+        part.receipt.note("verdict", format!("'{name}' failed, and none of its tests did"));
+    }
     let is_broken = is_final && !is_complete;
-    let success = !ended_badly && !is_broken && !tests.iter().any(|test| test.status.is_bad());
+    let success = !ended_badly && !is_broken && broken.is_none() && !has_bad_test;
     let draft = Draft {
         name: if name.trim().is_empty() { "launch" } else { &name },
         success,
@@ -251,6 +362,21 @@ pub fn derive(
     };
     part.with_step(draft.step(&tests)?, tests);
     Ok(Derived { part, is_complete, finished, success })
+}
+
+/// Notes statuses that are not known, and what is said of items that are not there.
+fn note_odd(receipt: &mut Receipt, tree: &Tree) {
+    let unknown = tree.items.iter().filter(|item| item.said() == Some(Said::Unknown)).count();
+    if unknown > 0 {
+        receipt.note("guessed", format!("{unknown} unknown statuses were counted as errors"));
+    }
+    let (ends, starts) = tree.lost;
+    if ends > 0 {
+        receipt.note("dropped", format!("{ends} ends of items that never started"));
+    }
+    if starts > 0 {
+        receipt.note("doubled", format!("{starts} items started again under the same id"));
+    }
 }
 
 /// What is said of the launch itself.
@@ -351,9 +477,7 @@ fn case(tree: &Tree, attempts: &[usize]) -> TestResult {
     let mut details = TestDetails::NONE;
     details.retries = u32::try_from(attempts.len().saturating_sub(1)).unwrap_or(u32::MAX);
     for (at, _) in &each {
-        for entry in tree.logs(*at) {
-            details.stdout += &line(&entry);
-        }
+        tree.logs(*at).iter().for_each(|line| line.write(&mut details.stdout));
     }
     details.properties = properties(item);
     if let Some((file, number)) = item.start.code_ref.as_deref().and_then(|at| at.rsplit_once(':'))
@@ -366,7 +490,7 @@ fn case(tree: &Tree, attempts: &[usize]) -> TestResult {
     let micros = ended.zip(item.start.at).map(|(end, start)| end.saturating_sub(start));
     let details: Details = details.into();
     TestResult {
-        suite: tree.suite(last).into(),
+        suite: tree.suite(last),
         name: item.start.name.clone(),
         status,
         micros: micros.and_then(|micros| u64::try_from(micros).ok()),
@@ -378,7 +502,7 @@ fn case(tree: &Tree, attempts: &[usize]) -> TestResult {
 /// The status of one attempt, and why it failed or was skipped.
 fn outcome(tree: &Tree, at: usize) -> (TestStatus, Option<TestFailure>) {
     let item = &tree.items[at];
-    let Some(status) = item.status() else {
+    let Some(status) = tree.status(at) else {
         let message = Some("interrupted before it ended".to_owned());
         return (TestStatus::Error, Some(TestFailure { message, ..TestFailure::default() }));
     };
@@ -388,12 +512,11 @@ fn outcome(tree: &Tree, at: usize) -> (TestStatus, Option<TestFailure>) {
     if status == TestStatus::Passed {
         return (status, None);
     }
-    let is_why = |entry: &Entry| matches!(entry.level.as_str(), "ERROR" | "FATAL");
     let logs = tree.logs(at);
     let why: Vec<&str> = logs
         .iter()
-        .filter(|entry| status.is_bad() && is_why(entry))
-        .map(|entry| entry.message.trim_end())
+        .filter(|line| status.is_bad() && matches!(line.level, "ERROR" | "FATAL"))
+        .map(|line| line.message.trim_end())
         .filter(|message| !message.is_empty())
         .collect();
     let end = item.end.as_ref();
@@ -434,8 +557,9 @@ fn properties(item: &Item) -> Vec<(String, String)> {
 }
 
 fn line(entry: &Entry) -> String {
-    let file = entry.file.as_ref().map(|file| format!(" [{file}]")).unwrap_or_default();
-    format!("{}{file}\n", entry.message.trim_end())
+    let mut text = String::new();
+    Line::of(entry).write(&mut text);
+    text
 }
 
 /// The logs of the launch and of suites.

@@ -36,10 +36,13 @@ fn get<'v>(value: &'v Value, names: &[&str]) -> Option<&'v Value> {
 fn text(value: &Value, names: &[&str]) -> Option<String> {
     let mut text = match get(value, names)? {
         Value::String(text) => text.clone(),
-        Value::Array(_) | Value::Object(_) => return None,
         other => other.to_string(),
     };
+    let bytes = text.len();
     limits::cut(&mut text, TEXT);
+    if text.len() < bytes {
+        text += &format!("\n[cut here: {bytes} bytes]\n");
+    }
     Some(text)
 }
 
@@ -47,6 +50,7 @@ fn flag(value: &Value, names: &[&str]) -> Option<bool> {
     match get(value, names)? {
         Value::Bool(flag) => Some(*flag),
         Value::String(text) => Some(text.eq_ignore_ascii_case("true")),
+        Value::Number(number) => Some(number.as_f64() != Some(0.0)),
         _ => None,
     }
 }
@@ -75,7 +79,7 @@ fn attributes(value: &Value) -> Vec<Attribute> {
 }
 
 fn status(value: &Value) -> Option<String> {
-    text(value, &["status"]).map(|status| status.to_lowercase())
+    text(value, &["status"]).map(|status| status.trim().to_lowercase())
 }
 
 impl Launch {

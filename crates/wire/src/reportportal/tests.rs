@@ -196,3 +196,61 @@ fn a_file_is_named_and_a_circle_of_parents_ends() {
     assert_eq!(derived.part.tests.len(), 2);
     assert!(derived.part.receipt.notes[0].text.contains("a.png"));
 }
+
+#[test]
+fn what_is_not_known_to_be_good_is_bad() {
+    let with = |status: Value| {
+        done(vec![
+            launch(json!({"name": "l"})),
+            start("t", None, json!({"name": "t", "type": "STEP"})),
+            end("t", json!({"status": status})),
+            over(),
+        ])
+    };
+    for status in [json!("FAIL"), json!("broken"), json!(5), json!([])] {
+        let derived = with(status.clone());
+        assert_eq!(
+            (derived.success, derived.part.tests[0].status),
+            (false, TestStatus::Error),
+            "{status}"
+        );
+        assert_eq!(derived.part.receipt.notes[0].kind, "guessed");
+    }
+    assert_eq!(with(json!(" Failed ")).part.tests[0].status, TestStatus::Failed);
+    assert!(with(json!("")).success && with(Value::Null).success);
+    let nested = done(vec![
+        launch(json!({"name": "l"})),
+        start("t", None, json!({"name": "t", "type": "STEP"})),
+        start("n", Some("t"), json!({"name": "n", "type": "STEP", "hasStats": 0})),
+        end("n", json!({"status": "failed"})),
+        end("t", json!({})),
+    ]);
+    assert_eq!((nested.part.tests.len(), nested.part.tests[0].status), (1, TestStatus::Failed));
+}
+
+#[test]
+fn a_suite_that_failed_without_a_test_fails_the_launch() {
+    let derived = done(vec![
+        launch(json!({"name": "l"})),
+        start("s", None, json!({"name": "s", "type": "SUITE"})),
+        start("t", Some("s"), json!({"name": "t", "type": "STEP"})),
+        end("t", json!({"status": "passed"})),
+        end("s", json!({"status": "failed"})),
+        over(),
+    ]);
+    assert!(!derived.success);
+    assert!(derived.part.receipt.notes[0].text.contains("'s' failed"));
+}
+
+#[test]
+fn a_child_may_start_before_its_parent() {
+    let derived = done(vec![
+        launch(json!({"name": "l"})),
+        start("t", Some("s"), json!({"name": "t", "type": "STEP"})),
+        start("s", None, json!({"name": "s", "type": "SUITE"})),
+        end("t", json!({"status": "passed"})),
+        end("nobody", json!({})),
+    ]);
+    assert_eq!(&*derived.part.tests[0].suite, "s");
+    assert!(derived.part.receipt.notes[0].text.contains("never started"));
+}

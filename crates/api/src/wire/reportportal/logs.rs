@@ -44,18 +44,36 @@ pub(crate) async fn post(call: &Call<'_>, project: &str) -> Result<HttpResponse,
         let problem = format!("more than {ENTRIES} log entries");
         return Err(ApiError::TooMuch { problem });
     }
-    let first = all.first().ok_or_else(|| WireError::bad(ENTRIES_PART, "has no entries"))?;
-    let entries: Vec<Entry> = all.iter().map(|one| with_file(Entry::read(one), &files)).collect();
-    let of: Running = match (launch_of(first), entries.iter().find_map(|entry| entry.item.as_ref()))
-    {
-        (Some(uuid), _) => launch(call, project, &uuid).await?,
-        (None, Some(item)) => launch_of_item(call, project, item).await?,
-        (None, None) => {
-            let problem = "is missing: the entry names neither a launch nor an item";
-            return Err(WireError::bad("launchUuid", problem).into());
+    if all.is_empty() {
+        return Err(WireError::bad(ENTRIES_PART, "has no entries").into());
+    }
+    // A request has the entries of one launch, but nothing says that it must.
+    let mut of_launches: Vec<(Option<String>, Vec<Entry>)> = Vec::new();
+    let mut left = files;
+    for one in &all {
+        let (uuid, entry) = (launch_of(one), with_file(Entry::read(one), &mut left));
+        match of_launches.iter_mut().find(|(known, _)| *known == uuid) {
+            Some((_, entries)) => entries.push(entry),
+            None => of_launches.push((uuid, vec![entry])),
         }
-    };
-    tell(call, &of, &Event::Logs(entries), (request, None)).await?;
+    }
+    if let Some((_, entries)) = of_launches.first_mut() {
+        let unnamed = |file: Sent| Entry { file: Some(file.words()), ..Entry::default() };
+        entries.extend(left.into_iter().map(unnamed));
+    }
+    for (nth, (uuid, entries)) in of_launches.into_iter().enumerate() {
+        let item = entries.iter().find_map(|entry| entry.item.clone());
+        let of: Running = match (uuid, item) {
+            (Some(uuid), _) => launch(call, project.clone(), &uuid).await?,
+            (None, Some(item)) => launch_of_item(call, project.clone(), &item).await?,
+            (None, None) => {
+                let problem = "is missing: the entry names neither a launch nor an item";
+                return Err(WireError::bad("launchUuid", problem).into());
+            }
+        };
+        let part = Digest::of_parts([request.0.as_slice(), &nth.to_le_bytes()]);
+        tell(call, &of, &Event::Logs(entries), (part, None)).await?;
+    }
     let answer = |nth: usize| {
         let id = Digest::of_parts([request.0.as_slice(), &nth.to_le_bytes()]);
         json!({"id": id.short()})
@@ -67,13 +85,20 @@ pub(crate) async fn post(call: &Call<'_>, project: &str) -> Result<HttpResponse,
     Ok(HttpResponse::Created().json(answer(0)))
 }
 
-fn with_file(mut entry: Entry, files: &[Sent]) -> Entry {
+impl Sent {
+    fn words(&self) -> String {
+        format!("the file '{}', {} bytes, sha256:{},", self.name, self.bytes, self.digest)
+    }
+}
+
+/// An entry with what its file was. Some clients neither quote nor escape names, so that one of them may
+/// arrive changed: then it is the next file of no other entry.
+fn with_file(mut entry: Entry, left: &mut Vec<Sent>) -> Entry {
     if let Some(name) = &entry.file {
-        let sent = files.iter().find(|file| file.name == *name);
-        entry.file = Some(match sent {
-            Some(file) => {
-                format!("the file '{name}', {} bytes, sha256:{},", file.bytes, file.digest)
-            }
+        let at = left.iter().position(|file| file.name == *name);
+        let at = at.or_else(|| (!left.is_empty()).then_some(0));
+        entry.file = Some(match at {
+            Some(at) => Sent { name: name.clone(), ..left.remove(at) }.words(),
             None => format!("the file '{name}', which did not come,"),
         });
     }
@@ -88,7 +113,8 @@ async fn form(call: &Call<'_>, content_type: &str) -> Result<(Digest, Value, Vec
     let boundary = multer::parse_boundary(content_type).map_err(no_form)?;
     let limit = call.app.settings.max_body_bytes;
     let mut form = multer::Multipart::new(call.body.chunks(call.request)?, boundary);
-    let (mut entries, mut files) = (None, Vec::new());
+    let (mut entries, mut files) = (Vec::new(), Vec::new());
+    let mut has_entries = false;
     let mut request = Sha256::new();
     while let Some(mut field) = form.next_field().await.map_err(no_form)? {
         let name = field.name().unwrap_or_default().to_owned();
@@ -108,7 +134,11 @@ async fn form(call: &Call<'_>, content_type: &str) -> Result<(Digest, Value, Vec
         let sum = Digest(sum.finalize().into());
         request.update(sum.0);
         if name == ENTRIES_PART {
-            entries = Some(document(&text)?);
+            has_entries = true;
+            match document(&text)? {
+                Value::Array(more) => entries.extend(more),
+                one => entries.push(one),
+            }
         } else {
             let name = file.unwrap_or(name);
             files.push(Sent { name, bytes, digest: sum.to_string() });
@@ -117,6 +147,8 @@ async fn form(call: &Call<'_>, content_type: &str) -> Result<(Digest, Value, Vec
             return Err(WireError::bad("body", format!("more than {ENTRIES} files")).into());
         }
     }
-    let entries = entries.ok_or_else(|| WireError::bad(ENTRIES_PART, "is missing"))?;
-    Ok((Digest(request.finalize().into()), entries, files))
+    if !has_entries {
+        return Err(WireError::bad(ENTRIES_PART, "is missing").into());
+    }
+    Ok((Digest(request.finalize().into()), Value::Array(entries), files))
 }

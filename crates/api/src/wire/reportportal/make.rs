@@ -3,17 +3,17 @@
 use std::time::Duration;
 
 use actix_web::web;
-use devmason_domain::{Closing, State, Timestamp};
+use devmason_domain::{Closing, Receipt, State, Timestamp};
 use devmason_repository::{
     Error, ForeignBuild, Repository, Reread, Result, TestReport, Unmade, Updated,
 };
-use devmason_wire::reportportal::{Event, derive};
+use devmason_wire::reportportal::{Event, PROTOCOL, derive};
 
 use crate::app::App;
 use crate::call::Call;
 use crate::error::ApiError;
 use crate::upload::written;
-use crate::wire::{merged, silence};
+use crate::wire::later;
 
 /// How often builds are made of events that have come, if there were enough of them.
 const SOON: Duration = Duration::from_secs(1);
@@ -30,9 +30,13 @@ pub(super) async fn now(
     foreign: ForeignBuild,
 ) -> std::result::Result<(), ApiError> {
     let most = call.app.settings.max_cases;
-    let made = call.ask(move |repository| make(repository, &foreign, false, most)).await;
-    match made {
-        // Others make it at the same time; one of them makes it of all.
+    let turn = call.app.budget.turn(call.client).await?;
+    let make = move |repository: &dyn Repository| {
+        let _turn = turn;
+        make(repository, &foreign, false, most)
+    };
+    match call.ask(make).await {
+        // Others make it at the same time, and one of them of all; else it is made soon.
         Ok(_) | Err(ApiError::Store(_)) => Ok(()),
         Err(error) => Err(error),
     }
@@ -47,8 +51,10 @@ pub(crate) async fn keep_making(app: web::Data<App>) {
         let (is_later, most) = (turns.is_multiple_of(LATER), app.settings.max_cases);
         let turn = move |repository: &dyn Repository| {
             for unmade in repository.foreign_unmade(TURN)? {
-                if is_later || is_due(&unmade) {
-                    make(repository, &unmade.foreign, false, most)?;
+                let is_due = is_later || is_due(&unmade);
+                // One launch must not keep the others waiting.
+                if is_due && let Err(error) = make(repository, &unmade.foreign, false, most) {
+                    tracing::warn!(error = %error.chain(), "a launch was not made into a build");
                 }
             }
             Ok(())
@@ -78,9 +84,16 @@ pub(crate) fn make(
     let of = u32::try_from(bodies.len()).unwrap_or(u32::MAX);
     if lacks_some {
         // What came first is no longer kept, so the build stays as it is.
-        let text = r#"{"format":"reportportal","recognized":"as the request says","notes":[{"line":null,"kind":"dropped","text":"a part came after the time for which parts are kept"}],"notes_total":1}"#;
-        repository.receipt_add(foreign.project, foreign.build, &[text.to_owned()])?;
-        repository.foreign_made(foreign.number, u32::MAX, None)?;
+        let mut receipt = Receipt {
+            format: Some(PROTOCOL.to_owned()),
+            recognized: Receipt::AS_SAID.to_owned(),
+            ..Receipt::default()
+        };
+        receipt.note("dropped", "a part came after the time for which parts are kept");
+        let receipt = written(&receipt);
+        repository.receipt_add(foreign.project, foreign.build, &receipt, "")?;
+        let events = repository.foreign_numbered(foreign.number)?.map_or(0, |found| found.events);
+        repository.foreign_made(foreign.number, events, None)?;
         return Ok(true);
     }
     let corrupt = |error: String| Error::Corrupt(format!("an event of a launch: {error}").into());
@@ -93,19 +106,15 @@ pub(crate) fn make(
         derive(events, is_final, build.received).map_err(|error| corrupt(error.to_string()))?;
     let mut part = derived.part;
     part.receipt.bytes = Some(bytes as u64);
-    let missing = part.tags.iter().filter(|tag| !build.tags.as_slice().contains(tag)).count();
-    if missing > 0 {
-        part.receipt.note("dropped", format!("{missing} attributes came too late to be tags"));
-    }
     if part.tests.len() > most_cases {
         let dropped = part.tests.len() - most_cases;
         part.receipt.note("dropped", format!("{dropped} test cases beyond {most_cases}"));
         part.tests.truncate(most_cases);
     }
-    if let Some(client) = merged(&build.client, &part.client) {
-        repository.build_amend(&build, &client, &project.tracking.variant_by, now)?;
+    let said = later(&project, &part);
+    if repository.build_tell(build.project, build.id, &said, now)? {
         match repository.foreign_held(foreign)? {
-            Some((_, amended)) => build = amended,
+            Some((_, told)) => build = told,
             None => return Ok(true),
         }
     }
@@ -138,16 +147,4 @@ pub(crate) fn make(
     let until = if ends { None } else { foreign.ends };
     repository.foreign_made(foreign.number, of, until)?;
     Ok(true)
-}
-
-/// Ends a launch of which nothing was heard.
-pub(crate) fn end(
-    repository: &dyn Repository,
-    foreign: &ForeignBuild,
-    most_cases: usize,
-) -> Result<()> {
-    if make(repository, foreign, true, most_cases)? {
-        silence::mark(repository, foreign)?;
-    }
-    Ok(())
 }

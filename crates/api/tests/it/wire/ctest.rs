@@ -199,3 +199,70 @@ fn who_began_a_build_continues_it() {
     assert_eq!(send(Some("alice"), DONE), 200);
     assert_eq!(builds(&server, "pony")[0]["client"]["host"], "s");
 }
+
+#[test]
+fn a_file_of_a_subproject_is_told_apart_and_its_name_is_a_tag() {
+    on_both(|server| {
+        let site = "<Site BuildName=\"gcc\" BuildStamp=\"20261125-1805-E\" Name=\"lab-7\">";
+        let file = |name: &str| {
+            format!(
+                "{site}<Subproject name=\"{name}\"><Label>{name}</Label></Subproject><Configure><Log>{name}</Log></Configure></Site>"
+            )
+        };
+        for name in ["core", "gui"] {
+            let path = format!(
+                "/submit.php?project=pony&site=lab-7&build=gcc&stamp=20261125-1805-E&subproject={name}"
+            );
+            let sent = server.send(server.request("PUT", &path).body(file(name).as_bytes()));
+            assert_eq!(sent.status, 200, "{}", sent.text());
+        }
+        let [build] = builds(server, "pony").try_into().unwrap();
+        assert_eq!(names(&build), ["configure (core)", "configure (gui)"]);
+        assert_eq!(build["tags"], json!(["E", "core", "gcc", "gui"]));
+        assert_eq!(server.get("/pony/tags/gui").json()["count"], 1);
+    });
+}
+
+#[test]
+fn the_end_takes_back_that_a_build_ended_in_silence() {
+    let server = Server::new();
+    assert_eq!(submit(&server, "pony", "E", CONFIGURE).status, 200);
+    let hence = devmason_domain::Timestamp::now().micros() + 3_601_000_000;
+    let hence = devmason_domain::Timestamp::from_parts(hence, 0).unwrap();
+    let repository = open(&server.database.url, &Options::default()).unwrap();
+    devmason_api::end_silent_builds(&*repository, hence, 1).unwrap();
+    assert_eq!(submit(&server, "pony", "E", DONE).status, 200);
+    let [build] = builds(&server, "pony").try_into().unwrap();
+    assert_eq!((&build["state"], &build["client"]["ended_by"]), (&json!("finished"), &Value::Null));
+    // So another configuration is that of another run.
+    assert_eq!(submit(&server, "pony", "E", &CONFIGURE.replace("Done", "Again")).status, 200);
+    assert_eq!(builds(&server, "pony").len(), 2);
+}
+
+#[test]
+fn a_number_leads_only_to_builds_of_ctest_in_the_project_that_is_named() {
+    let server = Server::new();
+    let first = submit(&server, "pony", "E", CONFIGURE);
+    let ended = DONE.replace("<buildId>", &format!("<buildId>{}", number(&first)));
+    let elsewhere = server.request("PUT", "/submit.php?project=other").body(ended.as_bytes());
+    assert_eq!(server.send(elsewhere).status, 404);
+    assert_eq!(builds(&server, "pony")[0]["state"], "running");
+    let launch = server.post("/api/v2/pony/launch", r#"{"name":"l","startTime":"1"}"#).json();
+    let path = format!("/submit.php?buildid={}&filename=x", launch["number"]);
+    assert_eq!(server.send(server.request("PUT", &path).body(b"x")).status, 404);
+}
+
+#[test]
+fn a_report_that_is_refused_registers_no_project() {
+    let server = Server::new();
+    assert_eq!(submit(&server, "ghost", "E", "<html/>").status, 415);
+    assert_eq!(server.post("/api/v2/ghost/launch", "{").status, 400);
+    assert_eq!(server.post("/api/v2/ghost/launch", "[1]").status, 400);
+    assert_eq!(server.get("/api/v2/ghost/launch?filter.in.uuid=x").status, 404);
+    assert_eq!(server.post("/ghost/buildkite/v1/uploads", "{}").status, 400);
+    assert_eq!(server.get("/ghost").status, 404);
+    // Names in other scripts do not fall together.
+    assert_eq!(submit(&server, "%E6%97%A5", "E", CONFIGURE).status, 200);
+    assert_eq!(submit(&server, "%E6%9C%AC", "E", CONFIGURE).status, 200);
+    assert_eq!(server.get("/").json()["projects"].as_array().unwrap().len(), 2);
+}

@@ -128,6 +128,13 @@ fn a_request_that_is_sent_again_is_one() {
         let [build] = builds(server, "pony").try_into().unwrap();
         assert_eq!(build["tests"]["total"], 1);
         assert_eq!(cases(server, &build)[0]["stdout"], "boom\n");
+        // The last word counts, also if it was said before.
+        end(server, &one, &a, "passed");
+        end(server, &one, &a, "failed");
+        assert_eq!(builds(server, "pony")[0]["tests"]["failed"], 1);
+        // That item and that launch have ended: this is another one.
+        assert_ne!(launch(server), one);
+        assert_ne!(item(server, &one, None, "t", "STEP"), a);
         let mine = json!({"name": "l", "startTime": "1", "uuid": "My-Own-Id"});
         assert_eq!(id(&post(server, "/launch", mine)), "My-Own-Id");
         let found = server.get(&format!("{OF}/launch/uuid/My-Own-Id")).json();
@@ -208,8 +215,11 @@ fn what_is_not_there_is_told() {
     assert_eq!(post(&server, "/item", start).status, 404);
     assert_eq!(put(&server, "/launch/nobody/finish", json!({})).status, 404);
     assert_eq!(put(&server, "/item/nobody", json!({})).status, 404);
-    assert_eq!(post(&server, "/log", json!({"message": "m"})).status, 400);
+    assert_eq!(post(&server, "/log", json!({"message": "m"})).status, 404);
     let launch = launch(&server);
+    assert_eq!(post(&server, "/log", json!({"message": "m"})).status, 400);
+    let start = json!({"name": "t", "type": "STEP", "launchUuid": "nobody"});
+    assert_eq!(post(&server, "/item", start).status, 404);
     assert_eq!(post(&server, "/item", json!({"launchUuid": launch})).status, 400);
     assert_eq!(server.get("/api/v3/pony/settings").status, 404);
     assert_eq!(server.get("/api/v1/components/launch").status, 404);
@@ -238,4 +248,55 @@ fn an_item_is_found_without_its_launch_and_changed_by_its_number() {
     finish(&server, &launch);
     let [build] = builds(&server, "pony").try_into().unwrap();
     assert_eq!(cases(&server, &build)[0]["failure"]["message"], "said later");
+}
+
+#[test]
+fn a_launch_of_which_nothing_is_kept_any_more_stays_as_it_is() {
+    on_both(|server| {
+        let launch = launch(server);
+        let test = item(server, &launch, None, "t", "STEP");
+        end(server, &launch, &test, "failed");
+        finish(server, &launch);
+        let repository = open(&server.database.url, &Options::default()).unwrap();
+        let hence = devmason_domain::Timestamp::now().micros() + 90_000_000_000;
+        let hence = devmason_domain::Timestamp::from_parts(hence, 0).unwrap();
+        let none = devmason_repository::Retention { micros: 0, bytes: u64::MAX };
+        while repository.purge(hence, none).unwrap() {}
+        log(server, &launch, &test, "late");
+        let [build] = builds(server, "pony").try_into().unwrap();
+        assert_eq!((&build["state"], &build["tests"]["failed"]), (&json!("finished"), &json!(1)));
+        let path = format!("/pony/builds/{}/receipt", build["id"].as_str().unwrap());
+        let receipt = server.get(&path).json();
+        assert_eq!(receipt["uploads"][1]["notes"][0]["kind"], "dropped", "{receipt}");
+    });
+}
+
+#[test]
+fn merging_tells_nothing_of_other_projects() {
+    let server = Server::new();
+    let one = launch(&server);
+    let number = server.get(&format!("{OF}/launch/uuid/{one}")).json()["id"].clone();
+    let merged = post(&server, "/launch/merge", json!({"launches": [number]}));
+    assert_eq!(merged.json()["uuid"], json!(one), "{}", merged.text());
+    server.project("other");
+    let body = json!({"launches": [number]}).to_string();
+    assert_eq!(server.post("/api/v2/other/launch/merge", &body).status, 404);
+}
+
+#[test]
+fn a_request_may_have_logs_of_several_launches_and_half_a_character() {
+    let server = Server::new();
+    let (one, two) =
+        (launch(&server), id(&post(&server, "/launch", json!({"name": "two", "startTime": "5"}))));
+    let body = format!(
+        r#"[{{"launchUuid":"{one}","message":"of one \ud83d","time":"1"}},{{"launchUuid":"{two}","message":"of two","time":"2"}}]"#
+    );
+    assert_eq!(server.post(&format!("{OF}/log"), &body).status, 201);
+    finish(&server, &one);
+    finish(&server, &two);
+    let [second, first] = builds(&server, "pony").try_into().unwrap();
+    let outputs = [&first, &second].map(|build| build["results"][0]["output"].clone());
+    let mut outputs = outputs.map(|text| text.as_str().unwrap().to_owned());
+    outputs.sort();
+    assert_eq!(outputs, ["of one \u{fffd}\n", "of two\n"]);
 }

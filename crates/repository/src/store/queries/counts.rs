@@ -24,22 +24,32 @@ pub(in super::super) fn bump<'a>(
     builds: i64,
 ) -> Outcome<()> {
     for tag in std::iter::once("").chain(tags) {
-        let statement = format!(
-            "insert into build_count (project_id, tag, shard, builds, changes, created_at, updated_at) \
+        bump_tag(conn, project, tag, builds)?;
+    }
+    bump_sender(conn, project, sender, builds)
+}
+
+/// Updates the counts of one tag of a project; the empty one stands for all builds.
+pub(super) fn bump_tag(conn: &mut Conn, project: i64, tag: &str, builds: i64) -> Outcome<()> {
+    let statement = format!(
+        "insert into build_count (project_id, tag, shard, builds, changes, created_at, updated_at) \
              values (?, ?, {}, ?, {}, {now}, {now}) \
              on conflict (project_id, tag, shard) do update \
              set builds = build_count.builds + excluded.builds, changes = {}, updated_at = excluded.updated_at",
-            tuned::SHARD,
-            tuned::next("0"),
-            tuned::next("build_count.changes"),
-            now = tuned::NOW
-        );
-        Sql::<()>::new(statement)
-            .bind::<BigInt, _>(project)
-            .bind::<Text, _>(tag)
-            .bind::<BigInt, _>(builds)
-            .execute(conn)?;
-    }
+        tuned::SHARD,
+        tuned::next("0"),
+        tuned::next("build_count.changes"),
+        now = tuned::NOW
+    );
+    Sql::<()>::new(statement)
+        .bind::<BigInt, _>(project)
+        .bind::<Text, _>(tag)
+        .bind::<BigInt, _>(builds)
+        .execute(conn)?;
+    Ok(())
+}
+
+fn bump_sender(conn: &mut Conn, project: i64, sender: Option<i64>, builds: i64) -> Outcome<()> {
     if let Some(sender) = sender {
         let statement = format!(
             "insert into sender_count (sender_id, project_id, shard, builds, changes) values (?, ?, {}, ?, {}) \

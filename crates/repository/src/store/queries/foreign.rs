@@ -3,21 +3,21 @@
 mod events;
 
 use devmason_domain::{
-    Build, BuildId, ClientRecord, Origin, Project, ProjectId, Sender, Timestamp, Track, TrackParts,
-    VariantPart,
+    Build, BuildId, ClientRecord, JsonObject, Origin, Project, ProjectId, Tag, TagSet, Timestamp,
+    Track, TrackParts, limits,
 };
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary, Integer, Nullable, Text};
 
-use super::rows::{Joined, builds, domain, there};
+use super::rows::{Joined, builds, domain, tags, there};
 use super::uploads::Part;
 use super::{Conn, Sql, Store, cases, counts, next, projects, remember};
 use crate::store::columns::{At, Id, instant};
 use crate::store::fault::{Fault, Outcome};
-use crate::store::schema::{build, foreign_build, sql};
+use crate::store::schema::{build, build_tag, foreign_build, receipt, sql};
 use crate::{
-    Foreign, ForeignBuild, ForeignKey, NewEvent, PackedCases, Piece, Result, TestReport, Told,
-    Unmade,
+    Foreign, ForeignBuild, ForeignKey, Later, NewEvent, PackedCases, Piece, Result, TestReport,
+    Told, Unmade,
 };
 
 pub(super) use events::forget_before;
@@ -27,6 +27,7 @@ pub(super) use events::forget_before;
 struct Row {
     number: i64,
     project_id: i64,
+    protocol: String,
     build_id: Id,
     nth: i32,
     ends: Option<At>,
@@ -37,6 +38,7 @@ fn found(row: Row) -> Outcome<ForeignBuild> {
     Ok(ForeignBuild {
         number: row.number,
         project: ProjectId(row.project_id),
+        protocol: row.protocol,
         build: BuildId(row.build_id.0),
         nth: row.nth.unsigned_abs(),
         ends: row.ends.map(|at| instant(at, 0)).transpose()?,
@@ -101,21 +103,29 @@ fn held(conn: &mut Conn, foreign: &ForeignBuild) -> Outcome<Option<(Project, Bui
     Ok(project.zip(row.map(domain).transpose()?))
 }
 
-fn add_receipts(
+fn add_receipt(
     conn: &mut Conn,
     project: ProjectId,
     id: BuildId,
-    receipts: &[String],
+    receipt: &str,
+    unless: &str,
 ) -> Outcome<()> {
     let this = build::project_id.eq(project.0).and(build::id.eq(Id(id.0)));
-    // Locks the row, so that the receipts get numbers of their own.
+    // Locks the row, so that the receipt gets a number of its own.
     let sender: Option<Option<i64>> = diesel::update(build::table.filter(this))
         .set(build::version.eq(next("build.version")))
         .returning(build::sender_id)
         .get_result(conn)
         .optional()?;
     let Some(sender) = sender else { return Ok(()) };
-    let report = TestReport { receipts: receipts.to_vec(), ..TestReport::default() };
+    let known: Vec<String> = receipt::table
+        .filter(receipt::project_id.eq(project.0).and(receipt::build_id.eq(Id(id.0))))
+        .select(receipt::document)
+        .load(conn)?;
+    if !unless.is_empty() && known.iter().any(|known| known.contains(unless)) {
+        return Ok(());
+    }
+    let report = TestReport { receipts: vec![receipt.to_owned()], ..TestReport::default() };
     let cases = PackedCases::default();
     let steps = Piece::default();
     cases::add(conn, &[Part { project, build: id, report: &report, cases: &cases, steps }])?;
@@ -146,36 +156,75 @@ fn reopen(conn: &mut Conn, project: ProjectId, id: BuildId, now: Timestamp) -> O
     }
 }
 
-fn amend(
+fn tell(
     conn: &mut Conn,
-    of: &Build,
-    client: &ClientRecord,
-    variant_by: &[VariantPart],
+    project: ProjectId,
+    id: BuildId,
+    later: &Later,
     now: Timestamp,
 ) -> Outcome<bool> {
-    let is_credited = matches!(of.sender, Sender::Account(..));
-    let (key, origin) = (of.key(), Origin::from(client));
-    let parts = TrackParts { client, tags: &of.tags, key: key.as_str(), is_credited };
-    let track = Track::of(parts, &origin, variant_by);
-    remember(conn, of.project.0, &track)?;
+    let this = || {
+        let this = build::project_id.eq(project.0).and(build::id.eq(Id(id.0)));
+        build::table.filter(this)
+    };
+    // Most parts say nothing new, and then nobody waits for the row.
+    let as_it_is: Option<(String, String)> =
+        this().select((build::client, build::tags)).first(conn).optional()?;
+    let Some((client, joined)) = as_it_is else { return Ok(false) };
+    let client = ClientRecord(JsonObject::from_stored(client));
+    if client.with(&later.members).is_none() && new_tags(&tags(&joined)?, &later.tags).is_empty() {
+        return Ok(false);
+    }
+    let held: (String, String, Option<i64>, Option<String>) = diesel::update(this())
+        .set((build::version.eq(next("build.version")), build::updated_at.eq(At(now.micros()))))
+        .returning((build::client, build::tags, build::sender_id, build::key))
+        .get_result(conn)?;
+    let (client, joined, sender, key) = held;
+    let client = ClientRecord(JsonObject::from_stored(client));
+    let client = client.with(&later.members).unwrap_or(client);
+    let known = tags(&joined)?;
+    let added = new_tags(&known, &later.tags);
+    let all = TagSet::new(known.iter().cloned().chain(added.iter().cloned()).collect())?;
+    let (key, origin) = (key.unwrap_or_else(|| id.to_string()), Origin::from(&client));
+    let is_credited = sender.is_some();
+    let parts = TrackParts { client: &client, tags: &all, key: &key, is_credited };
+    let track = Track::of(parts, &origin, &later.variant_by);
+    remember(conn, project.0, &track)?;
     let host = client.host_key().map(|host| host.replace('\0', "\u{fffd}"));
-    let this = build::project_id.eq(of.project.0).and(build::id.eq(Id(of.id.0)));
-    let sender: Option<Option<i64>> =
-        diesel::update(build::table.filter(this.and(build::version.eq(of.version))))
-            .set((
-                build::version.eq(next("build.version")),
-                build::client.eq(client.0.as_str()),
-                build::host.eq(host),
-                build::track.eq(track.key().0),
-                build::revision.eq(origin.revision),
-                build::updated_at.eq(At(now.micros())),
+    let joined: Vec<&str> = all.iter().map(Tag::as_str).collect();
+    diesel::update(this())
+        .set((
+            build::client.eq(client.0.as_str()),
+            build::tags.eq(joined.join(";")),
+            build::host.eq(host),
+            build::track.eq(track.key().0),
+            build::revision.eq(origin.revision),
+        ))
+        .execute(conn)?;
+    for tag in &added {
+        diesel::insert_into(build_tag::table)
+            .values((
+                build_tag::project_id.eq(project.0),
+                build_tag::tag.eq(tag.as_str()),
+                build_tag::build_id.eq(Id(id.0)),
             ))
-            .returning(build::sender_id)
-            .get_result(conn)
-            .optional()?;
-    let Some(sender) = sender else { return Ok(false) };
-    counts::bump(conn, of.project.0, std::iter::empty(), sender, 0)?;
+            .execute(conn)?;
+        counts::bump_tag(conn, project.0, tag.as_str(), 1)?;
+    }
+    counts::bump(conn, project.0, known.iter().map(Tag::as_str), sender, 0)?;
     Ok(true)
+}
+
+/// The tags that a build lacks and may still get.
+fn new_tags(known: &TagSet, said: &[Tag]) -> Vec<Tag> {
+    let mut added: Vec<Tag> = Vec::new();
+    for tag in said {
+        let is_new = !known.as_slice().contains(tag) && !added.contains(tag);
+        if is_new && known.as_slice().len() + added.len() < limits::TAGS {
+            added.push(tag.clone());
+        }
+    }
+    added
 }
 
 /// Forgets what a build was called; for a build that is deleted.
@@ -195,8 +244,14 @@ impl Foreign for Store {
     fn foreign_held(&self, foreign: &ForeignBuild) -> Result<Option<(Project, Build)>> {
         self.read(|conn| held(conn, foreign))
     }
-    fn receipt_add(&self, project: ProjectId, build: BuildId, receipts: &[String]) -> Result<()> {
-        self.write(|conn| add_receipts(conn, project, build, receipts))
+    fn receipt_add(
+        &self,
+        project: ProjectId,
+        build: BuildId,
+        receipt: &str,
+        unless: &str,
+    ) -> Result<()> {
+        self.write(|conn| add_receipt(conn, project, build, receipt, unless))
     }
     fn foreign_add(
         &self,
@@ -239,13 +294,13 @@ impl Foreign for Store {
     fn build_reopen(&self, project: ProjectId, id: BuildId, now: Timestamp) -> Result<bool> {
         self.write(|conn| reopen(conn, project, id, now))
     }
-    fn build_amend(
+    fn build_tell(
         &self,
-        build: &Build,
-        client: &ClientRecord,
-        variant_by: &[VariantPart],
+        project: ProjectId,
+        id: BuildId,
+        later: &Later,
         now: Timestamp,
     ) -> Result<bool> {
-        self.write(|conn| amend(conn, build, client, variant_by, now))
+        self.write(|conn| tell(conn, project, id, later, now))
     }
 }

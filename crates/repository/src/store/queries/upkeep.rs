@@ -17,6 +17,9 @@ const LONG_LOG: u64 = 16 << 20;
 /// The number of rows removed per transaction: about 10 ms, so that no one waits long for it.
 const PIECE: i64 = 500;
 
+/// What clients of other systems say last may come late, but hardly after so many microseconds.
+const DAY: i64 = 86_400_000_000;
+
 /// The same for rows that may be as large as a request body.
 const LARGE_PIECE: i64 = 20;
 
@@ -68,7 +71,7 @@ pub(super) fn purge(conn: &mut Conn, now: Timestamp, kept: Retention) -> Outcome
         let oldest = At(now.micros().saturating_sub(kept.micros));
         return Ok(uploads::forget_before(conn, oldest, LARGE_PIECE)?
             || uploads::forget_beyond(conn, kept.bytes, LARGE_PIECE)?
-            || foreign::forget_before(conn, oldest, PIECE)?
+            || foreign::forget_before(conn, At(oldest.0.min(now.micros() - DAY)), PIECE)?
             || expired > 0);
     };
     for piece in [

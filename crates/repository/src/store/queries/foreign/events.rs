@@ -7,16 +7,17 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary, Integer, Nullable, SmallInt, Text};
 
 use super::{Conn, Row, Sql, found};
-use crate::store::columns::{At, Id};
+use crate::store::columns::{At, Id, instant};
 use crate::store::fault::Outcome;
 use crate::store::packed::{pack_bytes, unpack_bytes};
 use crate::store::schema::{foreign_build, foreign_event, sql};
-use crate::{EVENTS, ForeignBuild, NewEvent, Told, Unmade};
+use crate::{EVENT_BYTES, EVENTS, ForeignBuild, NewEvent, Told, Unmade};
 
 /// A build's row while events are added to it.
 struct Counted {
     foreign: ForeignBuild,
     events: i32,
+    bytes: i64,
     is_over: bool,
 }
 
@@ -30,14 +31,19 @@ pub(super) fn append_many(conn: &mut Conn, new: &[NewEvent]) -> Outcome<Vec<Told
     let mut counted: HashMap<(i64, uuid::Uuid), Counted> = HashMap::new();
     for ((project, id), ends) in of_builds {
         let this = foreign_build::project_id.eq(project).and(foreign_build::build_id.eq(Id(id)));
-        let row: Option<(Row, i32, bool)> = diesel::update(foreign_build::table.filter(this))
+        let row: Option<(Row, i32, i64, bool)> = diesel::update(foreign_build::table.filter(this))
             .set(foreign_build::ends.eq(Some(At(ends.micros()))))
-            .returning((Row::as_select(), foreign_build::events, foreign_build::is_over))
+            .returning((
+                Row::as_select(),
+                foreign_build::events,
+                foreign_build::bytes,
+                foreign_build::is_over,
+            ))
             .get_result(conn)
             .optional()?;
-        if let Some((row, events, is_over)) = row {
+        if let Some((row, events, bytes, is_over)) = row {
             let foreign = found(row)?;
-            counted.insert((project, id), Counted { foreign, events, is_over });
+            counted.insert((project, id), Counted { foreign, events, bytes, is_over });
         }
     }
     let mut outcomes = Vec::with_capacity(new.len());
@@ -46,23 +52,33 @@ pub(super) fn append_many(conn: &mut Conn, new: &[NewEvent]) -> Outcome<Vec<Told
             outcomes.push(Told::Gone);
             continue;
         };
-        if of.events.unsigned_abs() >= EVENTS {
+        let bytes = of.bytes.saturating_add(event.body.len() as i64);
+        let is_too_long = event.is_bulk && bytes.unsigned_abs() > EVENT_BYTES;
+        if is_too_long || of.events.unsigned_abs() >= EVENTS {
             outcomes.push(Told::Full);
             continue;
         }
-        if insert(conn, event, of.events)? {
-            of.events += 1;
-        }
+        let before = if insert(conn, event, of.events)? {
+            (of.events, of.bytes) = (of.events + 1, bytes);
+            None
+        } else {
+            came_before(conn, event)?
+        };
         of.is_over |= event.is_last;
         outcomes.push(Told::Kept {
             foreign: of.foreign.clone(),
             events: of.events.unsigned_abs(),
             is_over: of.is_over,
+            before,
         });
     }
-    for Counted { foreign, events, is_over } in counted.values() {
+    for Counted { foreign, events, bytes, is_over } in counted.values() {
         diesel::update(foreign_build::table.find(foreign.number))
-            .set((foreign_build::events.eq(events), foreign_build::is_over.eq(is_over)))
+            .set((
+                foreign_build::events.eq(events),
+                foreign_build::bytes.eq(bytes),
+                foreign_build::is_over.eq(is_over),
+            ))
             .execute(conn)?;
     }
     Ok(outcomes)
@@ -89,6 +105,18 @@ fn insert(conn: &mut Conn, event: &NewEvent, nth: i32) -> Outcome<bool> {
     Ok(inserted > 0)
 }
 
+/// When the same request came before.
+fn came_before(conn: &mut Conn, event: &NewEvent) -> Outcome<Option<Timestamp>> {
+    let received: Option<At> = foreign_event::table
+        .filter(foreign_event::project_id.eq(event.project.0))
+        .filter(foreign_event::build_id.eq(Id(event.build.0)))
+        .filter(foreign_event::digest.eq(event.digest.0.as_slice()))
+        .select(foreign_event::received)
+        .first(conn)
+        .optional()?;
+    received.map(|at| instant(at, 0)).transpose()
+}
+
 pub(super) fn list(
     conn: &mut Conn,
     project: ProjectId,
@@ -100,7 +128,12 @@ pub(super) fn list(
         .order(foreign_event::nth)
         .select((foreign_event::nth, foreign_event::body, foreign_event::packed))
         .load(conn)?;
-    let lacks_some = rows.first().is_some_and(|(nth, ..)| *nth > 0);
+    let this = foreign_build::project_id.eq(project.0).and(foreign_build::build_id.eq(Id(id.0)));
+    let events: Option<i32> =
+        foreign_build::table.filter(this).select(foreign_build::events).first(conn).optional()?;
+    // Without a snapshot, more may have come since the list was read, but they are its last.
+    let is_first = |nth: i32| rows.first().is_some_and(|(first, ..)| *first == nth);
+    let lacks_some = events.is_some_and(|events| events > 0) && !is_first(0);
     let bodies = rows.into_iter().map(|(_, body, packed)| unpack_bytes(body, packed != 0));
     Ok((bodies.collect::<Outcome<_>>()?, lacks_some))
 }
@@ -175,7 +208,10 @@ pub(super) fn remove(conn: &mut Conn, project: ProjectId, id: BuildId) -> Outcom
 pub(in super::super) fn forget_before(conn: &mut Conn, oldest: At, piece: i64) -> Outcome<bool> {
     let statement = format!(
         "delete from foreign_event where (project_id, build_id, nth) in \
-         (select project_id, build_id, nth from foreign_event where received < ? order by received limit {piece})"
+         (select e.project_id, e.build_id, e.nth from foreign_event e \
+          join foreign_build b on b.project_id = e.project_id and b.build_id = e.build_id \
+          where e.received < ? and b.ends is null and b.made_of >= b.events \
+          order by e.received limit {piece})"
     );
     let removed = Sql::<()>::new(statement).bind::<sql::Instant, _>(oldest).execute(conn)?;
     Ok(removed > 0)
