@@ -78,6 +78,8 @@ pub(crate) fn run_from(
     time: Duration,
 ) -> Result<Outcome> {
     let address: SocketAddr = address.parse().map_err(Error::other)?;
+    // All of them, however long that takes.
+    let time = if matches!(pace, Pace::InOrder(None)) { Duration::MAX } else { time };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let local = tokio::task::LocalSet::new();
     local.block_on(&runtime, async {

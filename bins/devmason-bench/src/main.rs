@@ -40,11 +40,11 @@ struct Cli {
     #[arg(long, default_value_t = 2)]
     seconds: u64,
 
-    /// Groups of scenarios to run: ingest, sqlite, append, reads, scale, scale-sqlite, tail, memory, bulk, project, reports, cases, logs; also attacks, which is not run by default
+    /// Groups of scenarios to run: ingest, sqlite, append, reads, scale, scale-sqlite, tail, memory, bulk, project, reports, cases, logs, foreign; also attacks, which is not run by default
     #[arg(
         long,
         value_delimiter = ',',
-        default_value = "ingest,sqlite,append,reads,tail,project,memory,bulk,reports,cases,logs,scale,scale-sqlite"
+        default_value = "ingest,sqlite,append,reads,tail,project,memory,bulk,reports,cases,logs,foreign,scale,scale-sqlite"
     )]
     only: Vec<String>,
 
@@ -131,6 +131,7 @@ fn measure(cli: Cli) -> Result<()> {
                 both.extend(bench.logs(Kind::Postgres)?);
                 both
             }
+            "foreign" => vec![bench.launch(Kind::Sqlite)?, bench.launch(Kind::Postgres)?],
             "scale" => bench.scale(&cli.sizes, Kind::Postgres)?,
             "scale-sqlite" => bench.scale(&cli.sizes, Kind::Sqlite)?,
             other => return Err(anyhow!("unknown group '{other}'")),

@@ -1,5 +1,6 @@
 //! The measurements, each with its yardstick in the same rounds.
 
+mod foreign;
 mod logs;
 mod memory;
 mod parsing;

@@ -14,8 +14,34 @@ conformance!(
     events_are_forgotten_with_time_and_with_their_build,
 );
 
-fn key(project: &Project, name: u8) -> ForeignKey {
+pub(crate) fn key(project: &Project, name: u8) -> ForeignKey {
     ForeignKey { project: project.id, protocol: "test", key: Digest([name; 32]) }
+}
+
+/// Builds under two hundred keys, each with events; returns one of them.
+pub(crate) fn filled(store: &Store, project: &Project) -> ForeignBuild {
+    let begun = |name: u8| {
+        let new = running(project);
+        let id = new.id;
+        assert_eq!(store.record(new), Recorded::New);
+        let ends = Timestamp::from_parts(at(SOON).micros() + i64::from(name) * 1_000_000, 0);
+        let mut build = store.foreign_add(&key(project, name), 1, id, ends.unwrap()).unwrap();
+        for run in 2..20 {
+            build = store.foreign_add(&key(project, name), run, id, ends.unwrap()).unwrap();
+        }
+        let events: Vec<_> = (0..30).map(|what| event(&build, what)).collect();
+        // The item is that of one launch.
+        let only = |at: NewEvent| NewEvent { item: at.item.filter(|_| name == 7), ..at };
+        store.event_append_many(&events.into_iter().map(only).collect::<Vec<_>>()).unwrap();
+        if name > 0 {
+            for number in build.number - 18..=build.number {
+                store.foreign_made(number, 30, Some(ends.unwrap())).unwrap();
+            }
+        }
+        build
+    };
+    let all: Vec<_> = (0..200).map(begun).collect();
+    all.last().unwrap().clone()
 }
 
 fn added(store: &Store, key: &ForeignKey, nth: u32, ends: &str) -> ForeignBuild {

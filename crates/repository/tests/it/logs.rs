@@ -102,7 +102,8 @@ fn many_pieces(store: &Store, project: &Project) -> NewPiece {
 
 /// Many logs, and a piece of one.
 pub(crate) fn filled(store: &Store, project: &Project) -> NewPiece {
-    (0..20).map(|_| many_pieces(store, project)).next_back().unwrap()
+    let all: Vec<_> = (0..20).map(|_| many_pieces(store, project)).collect();
+    all.last().unwrap().clone()
 }
 
 fn a_log_is_what_was_appended_to_it(store: &Store) {

@@ -34,6 +34,7 @@ fn hot_queries_are_answered_by_their_indexes(backend: Backend) {
     let Filled { alice, kernels, projects, one, issue } = filled(&store);
     let kernel = &kernels[0];
     let logged = logs::filled(&store, projects.last().unwrap());
+    let launch = foreign::filled(&store, projects.last().unwrap());
     store.database.analyze();
     let project = projects.last().unwrap();
     let one = store.find(project, one.id);
@@ -395,6 +396,36 @@ fn hot_queries_are_answered_by_their_indexes(backend: Backend) {
             drop(store.test_query(&Listing { selection, offset: 0, limit: 20 }).unwrap());
         }),
         hot(
+            "the runs under a key of another system",
+            &["foreign_build_by_key"],
+            &["foreign_build_by_key (project_id=? AND protocol=? AND key=?)"],
+            || assert_eq!(store.foreign_runs(&foreign::key(project, 7), 9).unwrap().len(), 9),
+        ),
+        hot(
+            "what clients of other systems are silent about",
+            &["foreign_build_ends"],
+            &["foreign_build_ends (ends<?)"],
+            || drop(store.foreign_overdue(at("2026-01-01T00:00:10Z"), 9).unwrap()),
+        ),
+        hot(
+            "launches of which builds are to be made",
+            &["foreign_build_unmade"],
+            &["foreign_build_unmade"],
+            || drop(store.foreign_unmade(9).unwrap()),
+        ),
+        hot(
+            "the events of a launch",
+            &["foreign_event_pkey"],
+            &["foreign_event_1 (project_id=? AND build_id=?)"],
+            || drop(store.event_list(project.id, launch.build).unwrap()),
+        ),
+        hot(
+            "the launch of an item",
+            &["foreign_event_by_item"],
+            &["foreign_event_by_item (project_id=? AND item=?)"],
+            || assert!(store.event_find(project.id, "item 7").unwrap().is_some()),
+        ),
+        hot(
             "a build by its id alone",
             &["build_by_id"],
             &["USING INDEX build_by_id (id=?)"],
@@ -422,9 +453,17 @@ fn hot_queries_are_answered_by_their_indexes(backend: Backend) {
             assert!(plans.contains(index), "{what}: {index} in\n{plans}");
         }
         // Full scans of small tables, such as projects and users, are fine.
-        for table in
-            ["build", "step", "build_tag", "build_count", "build_component", "strip", "test"]
-        {
+        for table in [
+            "build",
+            "step",
+            "build_tag",
+            "build_count",
+            "build_component",
+            "strip",
+            "test",
+            "foreign_build",
+            "foreign_event",
+        ] {
             // The count of all builds is the sum over all projects.
             if (what, table) == (&"the builds of all projects", "build_count") {
                 continue;

@@ -67,9 +67,9 @@ fn literal(backend: Backend, value: &str) -> String {
         };
     }
     if let Some(items) = value.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-        // Sixteen bytes are a key.
+        // Sixteen bytes are a key, and thirty-two a digest.
         let bytes: Option<Vec<u8>> = items.split(", ").map(|item| item.parse().ok()).collect();
-        if let Some(bytes) = bytes.filter(|bytes| bytes.len() == 16) {
+        if let Some(bytes) = bytes.filter(|bytes| matches!(bytes.len(), 16 | 32)) {
             let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
             return match backend {
                 Backend::Postgres => format!("'\\x{hex}'::bytea"),
