@@ -1,10 +1,11 @@
 //! What ReportPortal's agents send: launches, items within items, and logs, in any order.
 //!
 //! What a launch is can be said only when all of it is there: a log that comes after an item's end may
-//! say why it failed. So each request is an [`Event`], and [`derive`] makes the build of all of them.
+//! say why it failed. So each request is an [`Event`], and [`derive()`] makes the build of all of them.
 
 mod derive;
 mod said;
+mod tree;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
