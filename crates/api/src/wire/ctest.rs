@@ -70,7 +70,7 @@ pub(crate) async fn put(call: &Call<'_>) -> Result<HttpResponse, ApiError> {
     }
     let begin_nth =
         async |nth| begin(call, &project, (PROTOCOL, identity.key()?, nth), &part).await;
-    let held = match found {
+    let mut held = match found {
         None => begin_nth(1).await?,
         Some(held) if kind == Kind::Done => held,
         Some(held) if is_another_run(call, &held, &part).await? => {
@@ -78,7 +78,6 @@ pub(crate) async fn put(call: &Call<'_>) -> Result<HttpResponse, ApiError> {
         }
         Some(held) => held,
     };
-    let mut held = held;
     if kind == Kind::Done {
         end(call, &held, &mut part, ended).await?;
     } else {
