@@ -151,7 +151,7 @@ pub(crate) async fn handle(
         Operation::AnnounceSubmission => ctest::post(call).await,
         Operation::FindSubmission => ctest::summary(call).await,
         Operation::ReadAgentInfo => Ok(reportportal::info()),
-        Operation::ReadAgentSettings(_, project) => reportportal::settings(call, project).await,
+        Operation::ReadAgentSettings(..) => Ok(reportportal::settings(call)),
         Operation::FindLaunches(_, project) => reportportal::list_launches(call, project).await,
         Operation::StartLaunch(_, project) => reportportal::start_launch(call, project).await,
         Operation::MergeLaunches(_, project) => reportportal::merge_launches(call, project).await,

@@ -192,12 +192,6 @@ fn key_of(protocol: &str, key: Digest, nth: u32) -> Result<BuildKey, ApiError> {
     text.parse().map_err(|error: devmason_domain::Invalid| ApiError::Unwritable(error.0))
 }
 
-fn client(part: &Part) -> ClientRecord {
-    let said: Vec<_> =
-        part.client.iter().map(|(name, value)| (name.clone(), Some(value.clone()))).collect();
-    ClientRecord::default().with(&said).unwrap_or_default()
-}
-
 /// Begins the nth build under a key. Requests that arrive at the same time begin the same one.
 pub(crate) async fn begin(
     call: &Call<'_>,
@@ -221,7 +215,7 @@ pub(crate) async fn begin(
             received,
             outcome: Outcome::Running,
             tags: TagSet::new(tags).map_err(invalid)?,
-            client: client(part),
+            client: ClientRecord::default().with(&later(project, part).members).unwrap_or_default(),
             steps: Vec::new(),
             digest: Some(Digest::of_parts([protocol.as_bytes(), &key.0, &nth.to_le_bytes()])),
         },
@@ -292,7 +286,7 @@ pub(crate) async fn has(
 /// afterwards if `stays_finished`; else it runs until its end or until nothing is heard of it.
 pub(crate) async fn add(
     call: &Call<'_>,
-    held: &mut Held,
+    held: &Held,
     mut part: Part,
     stays_finished: bool,
 ) -> Result<(), ApiError> {
@@ -308,8 +302,10 @@ pub(crate) async fn add(
     let digest = part.receipt.digest.unwrap_or_default();
     match part.step {
         None => {
+            // As a member: notes may name the digests of files, too.
+            let same = format!("\"digest\":\"{digest}\"");
             let add = move |repository: &dyn Repository| {
-                repository.receipt_add(project, build, &receipt, &digest)
+                repository.receipt_add(project, build, &receipt, &same)
             };
             call.ask(add).await?;
         }

@@ -45,8 +45,6 @@ pub struct Results {
     pub client: Client,
     /// Whether the build succeeded, as the client says.
     pub success: bool,
-    /// When it began: its durations before it was received.
-    pub started: Timestamp,
     /// When it was received.
     pub finished: Timestamp,
     /// Its steps, each a part of its own; the first one has what is said of the build.
@@ -137,7 +135,7 @@ fn build(
         Timestamp::from_parts(received.micros().saturating_sub(micros(seconds)), 0)
             .unwrap_or(received)
     };
-    let (started, mut left) = (back(whole), whole);
+    let mut left = whole;
     let mut parts = Vec::with_capacity(results.len());
     for (nth, result) in results.iter().enumerate() {
         if nth >= limits::STEPS {
@@ -166,7 +164,7 @@ fn build(
         Some(Value::Bool(success)) => *success,
         other => seconds(other) > 0.0,
     };
-    Ok(Results { client, success, started, finished: received, parts, part })
+    Ok(Results { client, success, finished: received, parts, part })
 }
 
 fn is_negative(value: Option<&Value>) -> bool {

@@ -35,7 +35,7 @@ pub(crate) async fn post(call: &Call<'_>, slug: &Slug) -> Result<HttpResponse, A
     let client = [("run".to_owned(), key.clone())];
     part.client.extend(client);
     let key = Digest::of(key.as_bytes());
-    let mut held = match find(call, &project, PROTOCOL, key).await? {
+    let held = match find(call, &project, PROTOCOL, key).await? {
         Some(held) => held,
         None => begin(call, &project, (PROTOCOL, key, 1), &part).await?,
     };
@@ -43,7 +43,7 @@ pub(crate) async fn post(call: &Call<'_>, slug: &Slug) -> Result<HttpResponse, A
     let is_new = !has(call, &held.foreign, &part).await?;
     let digest = part.receipt.digest.clone().unwrap_or_default();
     if is_new {
-        add(call, &mut held, part, false).await?;
+        add(call, &held, part, false).await?;
     }
     let build = Resource::Build(project.slug.clone(), held.build.key());
     Ok(HttpResponse::Accepted().json(json!({

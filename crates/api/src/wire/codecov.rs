@@ -59,18 +59,10 @@ pub(crate) async fn put(
     let (foreign, project, build) = found.ok_or(UNKNOWN)?;
     let (received, limit) = (Timestamp::now(), call.app.settings.max_body_bytes);
     let parts = super::read(call, move |body| files(body, limit, received)).await?;
-    let mut held = Held { project, foreign, build };
+    let held = Held { project, foreign, build };
     for part in parts {
         if !has(call, &held.foreign, &part).await? {
-            add(call, &mut held, part, false).await?;
-            held.build = call
-                .ask({
-                    let foreign = held.foreign.clone();
-                    move |repository| repository.foreign_held(&foreign)
-                })
-                .await?
-                .ok_or(UNKNOWN)?
-                .1;
+            add(call, &held, part, false).await?;
         }
     }
     // An upload is whole: more may come, and opens the build again.

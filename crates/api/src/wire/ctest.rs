@@ -2,7 +2,7 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::{StatusCode, header};
-use devmason_domain::{Digest, State, Timestamp};
+use devmason_domain::{State, Timestamp};
 use devmason_hypermedia::Resource;
 use devmason_repository::ForeignBuild;
 use devmason_wire::ctest::{File, Identity, Kind, PROTOCOL, read, taken};
@@ -70,7 +70,7 @@ pub(crate) async fn put(call: &Call<'_>) -> Result<HttpResponse, ApiError> {
     }
     let begin_nth =
         async |nth| begin(call, &project, (PROTOCOL, identity.key()?, nth), &part).await;
-    let mut held = match found {
+    let held = match found {
         None => begin_nth(1).await?,
         Some(held) if kind == Kind::Done => held,
         Some(held) if is_another_run(call, &held, &part).await? => {
@@ -81,19 +81,15 @@ pub(crate) async fn put(call: &Call<'_>) -> Result<HttpResponse, ApiError> {
     if kind == Kind::Done {
         end(call, &held, &mut part, ended).await?;
     } else {
-        let stays_finished = has_ended(&held);
-        add(call, &mut held, part, stays_finished).await?;
+        add(call, &held, part, has_ended(&held)).await?;
     }
     Ok(answer(&held.foreign))
 }
 
 /// Whether the client has said that the build ended.
 fn has_ended(held: &Held) -> bool {
-    held.foreign.ends.is_none() && held.build.outcome.state() == State::Finished && !is_silent(held)
-}
-
-fn is_silent(held: &Held) -> bool {
-    held.build.client.0.member_text(super::SILENT).is_some()
+    let is_silent = held.build.client.0.member_text(super::SILENT).is_some();
+    held.foreign.ends.is_none() && held.build.outcome.state() == State::Finished && !is_silent
 }
 
 fn required<'p>(params: &'p Params, name: &'static str) -> Result<&'p str, ApiError> {
@@ -211,7 +207,7 @@ pub(crate) async fn post(call: &Call<'_>) -> Result<HttpResponse, ApiError> {
 /// Takes a file for which there is no place: its receipt says so.
 async fn put_upload(call: &Call<'_>, number: &str) -> Result<HttpResponse, ApiError> {
     super::count(call, PROTOCOL, None);
-    let mut held = numbered(call, number).await?;
+    let held = numbered(call, number).await?;
     call.app.settings.policy.report(call.viewer(), &held.project)?;
     may_continue(call, &held.project, &held.build).await?;
     let body = call.body().await?;
@@ -223,17 +219,10 @@ async fn put_upload(call: &Call<'_>, number: &str) -> Result<HttpResponse, ApiEr
     }
     let kind = call.params.first("type").unwrap_or("file");
     let name = call.params.first("filename").unwrap_or("file");
-    let mut part = Part::default();
-    part.receipt.file = Some(name.to_owned());
-    part.receipt.format = Some(PROTOCOL.to_owned());
-    part.receipt.recognized = devmason_domain::Receipt::AS_SAID.to_owned();
-    part.receipt.bytes = Some(body.len() as u64);
-    part.receipt.digest = Some(format!("sha256:{}", Digest::of(body)));
-    let text = format!("'{name}' ({kind}), {} bytes, has no place here", body.len());
-    part.receipt.note("dropped", text);
+    let mut part = Part::new(Some(name), PROTOCOL, body);
+    part.dropped(format!("'{name}' ({kind}), {} bytes, has no place here", body.len()));
     if !has(call, &held.foreign, &part).await? {
-        let stays = has_ended(&held);
-        add(call, &mut held, part, stays).await?;
+        add(call, &held, part, has_ended(&held)).await?;
     }
     Ok(HttpResponse::Ok().json(json!({"status": 0})))
 }

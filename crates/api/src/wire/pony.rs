@@ -145,7 +145,7 @@ async fn fill(call: &Call<'_>, held: Held, results: Results) -> Result<Held, Api
     Ok(held)
 }
 
-/// What permits uploads to a build: only who sent it knows it.
+/// What names a build for uploads. It permits nothing that its sender may not do anyway.
 fn authority(held: &Held) -> String {
     format!("{}-{}", held.foreign.number, held.foreign.build.0.simple())
 }
@@ -161,14 +161,15 @@ pub(crate) async fn upload(call: &Call<'_>) -> Result<HttpResponse, ApiError> {
     let id = Uuid::try_parse(id).map_err(|_| UNKNOWN)?;
     let found = call
         .ask(move |repository| match repository.foreign_numbered(number)? {
-            Some(foreign) if foreign.build.0 == id => {
+            Some(foreign) if foreign.build.0 == id && foreign.protocol == PROTOCOL => {
                 let held = repository.foreign_held(&foreign)?;
                 Ok(held.map(|(project, build)| Held { project, foreign, build }))
             }
             _ => Ok(None),
         })
         .await?;
-    let mut held = found.ok_or(UNKNOWN)?;
+    let held = found.ok_or(UNKNOWN)?;
+    call.app.settings.policy.report(call.viewer(), &held.project)?;
     may_continue(call, &held.project, &held.build).await?;
     let name = params.first("filename").unwrap_or("file").to_owned();
     let about = params.first("description").unwrap_or_default().to_owned();
@@ -180,7 +181,7 @@ pub(crate) async fn upload(call: &Call<'_>) -> Result<HttpResponse, ApiError> {
     })
     .await?;
     if !has(call, &held.foreign, &part).await? {
-        super::add(call, &mut held, part, true).await?;
+        super::add(call, &held, part, true).await?;
     }
     Ok(HttpResponse::Ok().content_type("text/plain").body("dropped: see the build's receipt\n"))
 }

@@ -42,10 +42,9 @@ pub(crate) fn info() -> HttpResponse {
     HttpResponse::Ok().json(json!({"build": {"version": VERSION, "name": "devmason"}}))
 }
 
-pub(crate) async fn settings(call: &Call<'_>, project: &str) -> Result<HttpResponse, ApiError> {
+pub(crate) fn settings(call: &Call<'_>) -> HttpResponse {
     super::count(call, PROTOCOL, None);
-    let _ = project;
-    Ok(HttpResponse::Ok().json(json!({"subTypes": {}})))
+    HttpResponse::Ok().json(json!({"subTypes": {}}))
 }
 
 /// A launch that this client may continue.

@@ -35,12 +35,12 @@ pub(crate) async fn post(
     })
     .await?;
     let project = project.registered(call).await?;
-    let (mut held, is_new) = match find(call, &project, PROTOCOL, key).await? {
+    let (held, is_new) = match find(call, &project, PROTOCOL, key).await? {
         Some(held) => (held, false),
         None => (begin(call, &project, (PROTOCOL, key, 1), &part).await?, true),
     };
     if !has(call, &held.foreign, &part).await? {
-        add(call, &mut held, part, !is_new).await?;
+        add(call, &held, part, !is_new).await?;
     }
     if is_new {
         close(call, &held, None).await?;

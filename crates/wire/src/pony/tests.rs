@@ -26,10 +26,10 @@ fn results_are_a_build_with_its_steps() {
     let received = Timestamp::now();
     let Call::Add(build) = read(ADD.as_bytes(), received).unwrap() else { unreachable!() };
     assert_eq!((build.client.package.as_str(), build.success), ("pony", false));
-    assert_eq!(received.micros() - build.started.micros(), 3_500_000);
     assert_eq!(build.part.tags[0].as_str(), "a_b");
     assert!(build.part.client.contains(&("host".to_owned(), "lab".to_owned())));
     let steps: Vec<_> = build.parts.into_iter().map(|part| part.step.unwrap()).collect();
+    assert_eq!(received.micros() - steps[0].started.micros(), 3_500_000);
     assert_eq!((steps[0].name.as_str(), steps[0].success), ("checkout", true));
     assert_eq!(steps[0].output, "red \u{1b}[31m <&>");
     assert_eq!(steps[0].extras.member_text("status").as_deref(), Some("0"));

@@ -148,6 +148,9 @@ fn a_file_without_a_place_is_named_in_the_receipt() {
             "/submit.php?type=GcovTar&filename=parts.tar&buildid={}",
             answer["buildid"].as_str().unwrap()
         );
+        // Another part names the same bytes.
+        let upload = "<Site Name=\"lab-7\"><Upload><File filename=\"p\"><Content encoding=\"base64\">AHRhcg==</Content></File></Upload></Site>";
+        assert_eq!(submit(server, "pony", "E", upload).status, 200);
         for _ in 0..2 {
             let sent = server.send(server.request("PUT", &path).body(b"\x00tar"));
             assert_eq!((sent.status, sent.json()), (200, json!({"status": 0})));
@@ -156,7 +159,7 @@ fn a_file_without_a_place_is_named_in_the_receipt() {
         let receipt =
             server.get(&format!("/pony/builds/{}/receipt", build["id"].as_str().unwrap()));
         let receipt = receipt.json();
-        let [_, dropped] = receipt["uploads"].as_array().unwrap().as_slice() else {
+        let [_, _, dropped] = receipt["uploads"].as_array().unwrap().as_slice() else {
             panic!("{receipt}")
         };
         assert_eq!((&dropped["file"], &dropped["bytes"]), (&json!("parts.tar"), &json!(4)));

@@ -116,3 +116,15 @@ fn what_is_wrong_is_a_fault() {
     let closed = Server::of(Registration::Closed, Reading::Open, &[]);
     assert_eq!(call(&closed, "check_should_build", &[&info(true)]).status, 401);
 }
+
+#[test]
+fn who_may_not_report_any_more_may_not_upload_either() {
+    let server = Server::new();
+    let alice = server.as_user("alice");
+    assert_eq!(alice.send("PUT", "/pony", r#"{"name":"pony"}"#).status, 201);
+    let said = add(&server, true);
+    let owner = alice.send("PUT", "/pony", r#"{"name":"pony","reporting":"owner"}"#);
+    assert_eq!(owner.status, 200);
+    let path = format!("/upload?filename=a.txt&auth_key={}", said[1]);
+    assert_eq!(server.send(server.request("POST", &path).body(b"bytes")).status, 401);
+}
