@@ -191,7 +191,7 @@ impl Bench {
                 let tests: Vec<TestResult> = (0..OF_BUILD).map(|at| make(n, at)).collect();
                 let text: String = tests.iter().map(|test| test.details.stdout.as_str()).collect();
                 outputs.push(zstd::bulk::compress(text.as_bytes(), 3)?.len());
-                let packed = repository.test_pack(project, &tests)?;
+                let packed = repository.test_pack(project, &tests.into())?;
                 store(&*repository, &[build(project, n, packed)?])?;
             }
             drop(repository);
@@ -230,7 +230,7 @@ impl Bench {
         let mut ids = Vec::new();
         for (n, cases) in [1_000, 100_000].into_iter().enumerate() {
             let tests: Vec<TestResult> = (0..cases).map(|at| case(n, at)).collect();
-            let new = build(project, n, repository.test_pack(project, &tests)?)?;
+            let new = build(project, n, repository.test_pack(project, &tests.into())?)?;
             ids.push(new.id);
             store(&*repository, &[new])?;
         }
@@ -258,7 +258,7 @@ impl Bench {
             // Each test fails in one of a hundred builds, so that none fails for long.
             let packed = (0..100).map(|seed| {
                 let tests: Vec<TestResult> = (0..OF_BUILD).map(|at| case(seed, at)).collect();
-                Ok(repository.test_pack(project, &tests)?)
+                Ok(repository.test_pack(project, &tests.into())?)
             });
             let packed = packed.collect::<Result<Vec<PackedCases>>>()?;
             let of_build = |n: usize| packed.get(n % packed.len()).cloned().unwrap_or_default();

@@ -47,10 +47,7 @@ impl<'a> Batch<'a> {
         let outputs = build.report.steps.iter().map(|step| step.output.len() + step.errout.len());
         self.bytes += outputs.sum::<usize>();
         if let Cases::Given(tests) = &build.test_report.tests {
-            let sizes = tests
-                .iter()
-                .map(|test| 200 + test.details.stdout.len() + test.details.stderr.len());
-            self.bytes += sizes.sum::<usize>();
+            self.bytes += tests.bytes();
         }
         self.builds.push(build);
         self.changed.push(changed);

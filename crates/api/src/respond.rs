@@ -44,7 +44,14 @@ pub(crate) fn allow(methods: &[Method]) -> String {
 }
 
 fn json(document: &impl Serialize) -> Result<Vec<u8>, ApiError> {
-    serde_json::to_vec(document).map_err(|error| ApiError::Unwritable(error.to_string()))
+    json_about(document, 1 << 10)
+}
+
+/// The same, for a document of about this size: growing to it would copy it again and again.
+fn json_about(document: &impl Serialize, bytes: usize) -> Result<Vec<u8>, ApiError> {
+    let mut json = Vec::with_capacity(bytes);
+    let written = serde_json::to_writer(&mut json, document);
+    written.map(|()| json).map_err(|error| ApiError::Unwritable(error.to_string()))
 }
 
 /// The ETag of an object in the query API, without quotes; the same for all clients.
@@ -253,7 +260,17 @@ impl Call<'_> {
         etag: &str,
         document: &impl Serialize,
     ) -> Result<HttpResponse, ApiError> {
-        let mut body = self.represented(document)?;
+        self.ok_about(etag, document, 1 << 10)
+    }
+
+    /// The same, of about this size in bytes.
+    pub(crate) fn ok_about(
+        &self,
+        etag: &str,
+        document: &impl Serialize,
+        bytes: usize,
+    ) -> Result<HttpResponse, ApiError> {
+        let mut body = self.formatted(json_about(document, bytes)?)?;
         body.shrink_to_fit();
         let body = Bytes::from(body);
         if self.format == Format::Json {

@@ -9,6 +9,9 @@ pub struct Base {
     prefix: String,
 }
 
+/// The length of most paths, in bytes.
+const PATH: usize = 96;
+
 impl Base {
     /// A server at this origin (scheme and authority, without a path).
     pub fn new(origin: impl Into<String>, prefix: &str) -> Self {
@@ -59,7 +62,12 @@ impl Base {
 
     /// A resource's full URL.
     pub fn href(&self, resource: &Resource) -> String {
-        format!("{}{}{}", self.origin, self.prefix, resource.path())
+        // A page of builds has hundreds.
+        let mut href = String::with_capacity(self.origin.len() + self.prefix.len() + PATH);
+        href.push_str(&self.origin);
+        href.push_str(&self.prefix);
+        resource.append_path(&mut href);
+        href
     }
 }
 

@@ -137,7 +137,7 @@ macro_rules! append_segment {
         $path.push_str(concat!("/", $text))
     };
     ($path:ident, $name:ident) => {
-        $crate::resource::append(&mut $path, $name)
+        $crate::resource::append($path, $name)
     };
 }
 pub(crate) use append_segment;
@@ -197,12 +197,17 @@ macro_rules! places {
             /// Its path within the server.
             pub fn path(&self) -> String {
                 let mut path = String::new();
+                self.append_path(&mut path);
+                path
+            }
+
+            /// Appends its path within the server.
+            pub(crate) fn append_path(&self, path: &mut String) {
                 match self {
                     $(Self::$name $(($($field),+))? => {
                         $($crate::resource::append_segment!(path, $segment);)+
                     })+
                 }
-                path
             }
 
             /// The pattern of its path, as used in `/openapi.json` and the metrics.

@@ -7,6 +7,9 @@ use crate::Corrupt;
 /// Favours speed: on strips, higher levels save little more.
 const LEVEL: i32 = 3;
 
+/// For bytes that are soon read back and dropped.
+const BRIEF: i32 = 1;
+
 /// A number in as few bytes as it needs: seven bits each, the least first (LEB128).
 pub(crate) fn put(out: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
@@ -33,7 +36,16 @@ const ZSTD: u8 = 1;
 /// The stored form of the bytes: version, how they are written, their length, and they themselves,
 /// compressed where that makes them shorter.
 pub(crate) fn compress(version: u8, bytes: &[u8]) -> Vec<u8> {
-    let packed = zstd::bulk::compress(bytes, LEVEL).ok();
+    compress_at(LEVEL, version, bytes)
+}
+
+/// As [`compress`], in less time.
+pub(crate) fn compress_briefly(version: u8, bytes: &[u8]) -> Vec<u8> {
+    compress_at(BRIEF, version, bytes)
+}
+
+fn compress_at(level: i32, version: u8, bytes: &[u8]) -> Vec<u8> {
+    let packed = zstd::bulk::compress(bytes, level).ok();
     let packed = packed.filter(|packed| packed.len() < bytes.len());
     let mut out = vec![version, if packed.is_some() { ZSTD } else { PLAIN }];
     put(&mut out, bytes.len() as u64);

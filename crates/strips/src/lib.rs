@@ -14,12 +14,14 @@ mod body;
 mod bytes;
 mod details;
 mod log;
+mod waiting;
 
 use devmason_domain::{TestResult, TestStatus};
 
 pub use body::{Body, Packed, unpack};
 pub use details::unpack_details;
 pub use log::{PIECE, log_pieces, pack_log, unpack_log};
+pub use waiting::WaitingCases;
 
 /// Maximum number of cases of a strip. A page of cases unpacks one strip or two, so its cost is that
 /// of this many cases, however many a build has.
@@ -124,7 +126,7 @@ mod tests {
             })
     }
 
-    fn case() -> impl Strategy<Value = (i64, TestResult, Option<FailureKey>)> {
+    pub(crate) fn case() -> impl Strategy<Value = (i64, TestResult, Option<FailureKey>)> {
         let micros = prop_oneof![
             any::<Option<u64>>(),
             (0..9u64).prop_map(|n| Some(n * 1000)),

@@ -23,6 +23,9 @@ pub(crate) use tags::{known_tags, tagged, tags};
 /// last was given up; together they take about 0.2 s.
 const LATEST_SEARCHES: usize = 20;
 
+/// The usual size of a build in a list without its outputs, in bytes.
+const BUILD_BYTES: usize = 2 << 10;
+
 const NO_BUILD: ApiError = ApiError::NotFound("no builds yet");
 
 /// A page of a list of builds.
@@ -36,7 +39,7 @@ pub(crate) async fn list(call: &Call<'_>, of: ListOf) -> Result<HttpResponse, Ap
         .builds
         .iter()
         .filter_map(|(build, steps)| {
-            let results = steps.as_deref().map_or(Results::LeftOut, Results::Written);
+            let results = steps.as_ref().map_or(Results::LeftOut, paging::Steps::results);
             let project = page.projects.get(&build.project)?;
             let links = if fields.has("links") {
                 call.view().build_links(project, build)
@@ -46,8 +49,14 @@ pub(crate) async fn list(call: &Call<'_>, of: ListOf) -> Result<HttpResponse, Ap
             Some(BuildDocument { build, results, links, fields })
         })
         .collect();
+    let outputs = if fields.has("results") {
+        page.builds.iter().map(|(build, _)| build.output_bytes).sum()
+    } else {
+        0
+    };
+    let about = usize::try_from(outputs).unwrap_or(0) + page.builds.len() * BUILD_BYTES;
     let page = ListPage::new(pages, page.count.exact, of.links(call, &list));
-    call.ok(&etag, &BuildListDocument { tags: of.tags(), builds, page })
+    call.ok_about(&etag, &BuildListDocument { tags: of.tags(), builds, page }, about)
 }
 
 /// Redirects to the latest build of a list.

@@ -1,7 +1,8 @@
 //! A report file of an upload.
 
-use devmason_domain::{Receipt, TestResult};
+use devmason_domain::Receipt;
 use devmason_reports::{Read, Seen};
+use devmason_repository::WaitingCases;
 
 /// A report file.
 pub(super) struct File {
@@ -14,7 +15,7 @@ pub(super) struct File {
     /// Why nothing of it could be unpacked, if so; this fails the build.
     pub(super) broken: Option<String>,
     /// Its test cases.
-    pub(super) results: Vec<TestResult>,
+    pub(super) results: WaitingCases,
     /// Its receipt.
     pub(super) receipt: Receipt,
 }

@@ -3,11 +3,13 @@
 use std::time::Instant;
 
 use actix_web::web;
-use devmason_domain::{TestResult, limits};
+use devmason_domain::limits;
 use devmason_reports::files::{Gathered, Named};
 use devmason_reports::{
     Case, Cause, Fault, Format, Note, NoteKind, Read, ReadError, Reason, Seen, Sink, Suite, build,
 };
+
+use devmason_repository::WaitingCases;
 
 use super::file::File;
 use crate::budget::{Hold, Lane};
@@ -30,18 +32,20 @@ pub(super) struct Bounds<'a> {
 }
 
 /// Bytes drawn at once for parsed data.
-pub(super) const DRAWN_AT_ONCE: usize = 1 << 20;
+pub(super) const DRAWN_AT_ONCE: usize = 256 << 10;
 
-/// Additional memory for storing a case, in bytes: the keys of its rows.
-pub(super) const STORED_CASE: usize = 100;
+/// Additional memory for storing a case, in bytes: its place in a strip.
+pub(super) const STORED_CASE: usize = 16;
 
 /// A report being parsed within limits.
 pub(super) struct Bounded<'a, 'b> {
     pub(super) read: Read,
-    pub(super) results: Vec<TestResult>,
+    pub(super) results: WaitingCases,
     pub(super) as_results: build::Results,
     pub(super) bounds: &'a mut Bounds<'b>,
     pub(super) suites: usize,
+    /// The size that the results have had at most, in bytes.
+    pub(super) most: usize,
     /// Bytes not yet drawn.
     pub(super) undrawn: usize,
     /// The suites of the last case, shared by cases in the same suite.
@@ -92,10 +96,11 @@ impl Sink for Bounded<'_, '_> {
         })?;
         let own = if is_shared { 0 } else { own };
         self.read.tally.add(&case);
-        let texts = case.bytes() - size_of::<Case>();
-        self.grow(size_of::<TestResult>() + texts + own + STORED_CASE)?;
         self.results.push(self.as_results.of(case));
-        Ok(())
+        let bytes = self.results.bytes() + self.results.len() * STORED_CASE;
+        let more = bytes.saturating_sub(self.most);
+        self.most += more;
+        self.grow(own + more)
     }
 
     fn note(&mut self, note: Note) {
@@ -177,12 +182,13 @@ pub(super) fn file(
         (_, Some(problem)) => {
             let text = format!("cannot read the file: {problem}");
             receipt.note(NoteKind::Verdict.as_str(), text.as_str());
-            let results = Vec::new();
+            let results = WaitingCases::default();
             return Ok(File { name, seen, read: None, broken: Some(text), results, receipt });
         }
         (None, None) => {
             build::leave_out(&mut receipt, &seen);
-            return Ok(File { broken: None, name, seen, read: None, results: Vec::new(), receipt });
+            let results = WaitingCases::default();
+            return Ok(File { broken: None, name, seen, read: None, results, receipt });
         }
     };
     if format.is_held() {
@@ -192,10 +198,11 @@ pub(super) fn file(
     }
     let mut sink = Bounded {
         read: Read::of(format),
-        results: Vec::new(),
+        results: WaitingCases::default(),
         as_results: build::Results::default(),
         bounds,
         suites: 0,
+        most: 0,
         undrawn: 0,
         last: None,
     };
@@ -217,8 +224,7 @@ pub(super) fn file(
         }
         parsed => parsed,
     };
-    let (read, mut results) = (sink.read, sink.results);
-    results.shrink_to_fit();
+    let (read, results) = (sink.read, sink.results);
     if let Err(error) = parsed {
         match error.fault {
             Fault::Broken => {}

@@ -1,8 +1,11 @@
 //! Receiving an upload, and reading a stored one again.
 
+use std::collections::HashSet;
+use std::hash::{BuildHasher as _, RandomState};
+
 use actix_web::http::header;
 use actix_web::web;
-use devmason_domain::{Step, TestResult, Timestamp, limits};
+use devmason_domain::{Step, TestResult, Timestamp, full_test_name, limits};
 use devmason_reports::files::{Unpack, gather};
 use devmason_reports::{Format, NoteKind, Read, Seen};
 use devmason_repository::KeptUpload;
@@ -139,7 +142,7 @@ impl Source {
             .into_iter()
             .map(|gathered| file(gathered, (self.asked, is_alone), &mut bounds))
             .collect::<Result<Vec<_>, _>>()?;
-        let files = told_apart(files);
+        let files = told_apart(files)?;
         if files.iter().all(|file| file.read.is_none() && file.broken.is_none()) {
             let seen = files.first().map_or(Seen::Nothing, |file| file.seen.clone());
             return Err(if is_alone {
@@ -152,27 +155,37 @@ impl Source {
     }
 }
 
+/// Cases that were folded here and cannot be unfolded.
+fn unreadable(error: impl std::fmt::Display) -> ApiError {
+    ApiError::Unwritable(error.to_string())
+}
+
 /// Notes in a file's receipt if one of its tests has the same name as a test in an earlier file.
-fn told_apart(mut files: Vec<File>) -> Vec<File> {
+fn told_apart(mut files: Vec<File>) -> Result<Vec<File>, ApiError> {
     if files.len() < 2 {
-        return files;
+        return Ok(files);
     }
-    let mut before: std::collections::HashSet<(std::sync::Arc<str>, String)> = Default::default();
+    // Hashes, as the names of a million tests take too much memory.
+    let (key, mut before) = (RandomState::new(), HashSet::new());
     for file in &mut files {
-        let doubled = file
-            .results
-            .iter()
-            .find(|result| before.contains(&(result.suite.clone(), result.name.clone())));
-        if let Some(doubled) = doubled {
-            let name = devmason_domain::full_test_name(&doubled.suite, &doubled.name);
+        let (mut doubled, mut own) = (None, HashSet::new());
+        for piece in file.results.pieces() {
+            for result in piece.map_err(unreadable)?.iter() {
+                let hash = key.hash_one((&*result.suite, &result.name));
+                if doubled.is_none() && before.contains(&hash) {
+                    doubled = Some(full_test_name(&result.suite, &result.name));
+                }
+                own.insert(hash);
+            }
+        }
+        if let Some(name) = doubled {
             let text =
                 format!("'{name}', and possibly other tests, also appear in an earlier file");
             file.receipt.note(NoteKind::Doubled.as_str(), text);
         }
-        before
-            .extend(file.results.iter().map(|result| (result.suite.clone(), result.name.clone())));
+        before.extend(own);
     }
-    files
+    Ok(files)
 }
 
 /// The result of reparsing a kept upload.
@@ -203,5 +216,9 @@ pub(crate) async fn read_again(
         Err(error) => return Err(error),
     };
     let steps = if kept.one_step { vec![upload.step(&params)?] } else { upload.steps(&params)? };
-    Ok(Again { steps, tests: upload.take_tests(), receipts: upload.receipts() })
+    let mut tests = Vec::new();
+    for piece in upload.take_tests().pieces() {
+        tests.extend(piece.map_err(unreadable)?.into_owned());
+    }
+    Ok(Again { steps, tests, receipts: upload.receipts() })
 }

@@ -2,10 +2,10 @@
 
 use actix_web::http::header;
 use devmason_domain::{
-    ClientRecord, Digest, JsonObject, Outcome, Report, Step, Tag, TagSet, TestResult, Timestamp,
+    ClientRecord, Digest, JsonObject, Outcome, Report, Step, Tag, TagSet, Timestamp,
 };
 use devmason_reports::{Read, build};
-use devmason_repository::{RawBody, RawUpload, TestReport};
+use devmason_repository::{RawBody, RawUpload, TestReport, WaitingCases};
 use serde_json::Value;
 
 use super::file::File;
@@ -27,11 +27,10 @@ impl Upload {
     }
 
     /// Removes and returns the test cases of all files.
-    pub(super) fn take_tests(&mut self) -> Vec<TestResult> {
-        // The cases of a single file are moved, not copied.
-        let mut files = self.files.iter_mut().map(|file| std::mem::take(&mut file.results));
-        let mut all = files.next().unwrap_or_default();
-        files.for_each(|mut results| all.append(&mut results));
+    pub(super) fn take_tests(&mut self) -> WaitingCases {
+        let mut all = WaitingCases::default();
+        let files = self.files.iter_mut().map(|file| std::mem::take(&mut file.results));
+        files.for_each(|results| all.append(results));
         all
     }
 

@@ -7,25 +7,33 @@ use devmason_domain::{
 };
 use devmason_strips::{FailureKey, Strip};
 
+pub use devmason_strips::WaitingCases;
+
 use crate::Result;
 
 /// The test cases of a report, in order.
 #[derive(Debug, Clone)]
 pub enum Cases {
     /// As they were reported. The store packs them first.
-    Given(Vec<TestResult>),
+    Given(WaitingCases),
     /// Packed by [`Tests::test_pack`] for the report's project.
     Packed(PackedCases),
 }
 
 impl Default for Cases {
     fn default() -> Self {
-        Self::Given(Vec::new())
+        Self::Given(WaitingCases::default())
     }
 }
 
 impl From<Vec<TestResult>> for Cases {
     fn from(tests: Vec<TestResult>) -> Self {
+        Self::Given(tests.into())
+    }
+}
+
+impl From<WaitingCases> for Cases {
+    fn from(tests: WaitingCases) -> Self {
         Self::Given(tests)
     }
 }
@@ -157,7 +165,7 @@ pub trait Tests {
     /// Packs cases for storage. This stores the names that the project lacks, and many failures at
     /// once; builds and steps do it for cases that are not packed yet, and whatever is stored with
     /// them waits for it.
-    fn test_pack(&self, project: ProjectId, tests: &[TestResult]) -> Result<PackedCases>;
+    fn test_pack(&self, project: ProjectId, tests: &WaitingCases) -> Result<PackedCases>;
     /// A part of a build's cases, in order.
     fn test_list(&self, query: &TestQuery) -> Result<Vec<PlacedTest>>;
     /// The statuses of the tests with these full names in a build; of a test that ran more than once,

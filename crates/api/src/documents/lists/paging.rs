@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use devmason_domain::query::Selection;
-use devmason_domain::{Build, BuildId, PageRequest, Pages, Project, ProjectId};
-use devmason_hypermedia::document::written_steps;
+use devmason_domain::{Build, BuildId, PageRequest, Pages, Project, ProjectId, Step};
+use devmason_hypermedia::document::{Results, written_steps};
 use devmason_hypermedia::{Fields, ListLinks};
 use devmason_repository::{BuildQuery, Count, Repository, Scope, Start};
 use serde_json::value::RawValue;
@@ -25,9 +25,29 @@ pub(in crate::documents) const PAGE_BYTES: u64 = 32 << 20;
 
 const NO_PAGE: ApiError = ApiError::NotFound("page not found");
 
-/// A build with its steps, if they are requested and not too long. They are serialized here, off
-/// the workers that serve connections.
-type WithSteps = (Build, Option<Box<RawValue>>);
+/// Maximum size of outputs on a page, in bytes, that is serialized with the page. That saves a copy, but
+/// keeps a worker from its other connections meanwhile.
+const SERIALIZED_AT_ONCE: u64 = 512 << 10;
+
+/// The steps of a build.
+pub(crate) enum Steps {
+    /// As they were read.
+    Read(Vec<Step>),
+    /// Already serialized, off the workers that serve connections.
+    Written(Box<RawValue>),
+}
+
+impl Steps {
+    pub(super) fn results(&self) -> Results<'_> {
+        match self {
+            Self::Read(steps) => Results::Steps(steps),
+            Self::Written(written) => Results::Written(written),
+        }
+    }
+}
+
+/// A build with its steps, if they are requested and not too long.
+type WithSteps = (Build, Option<Steps>);
 
 /// The data from the store for a page of builds.
 pub(crate) struct Page {
@@ -238,10 +258,14 @@ fn with_steps(
     drawn(hold, bytes)?;
     let steps = repository.step_list(&builds)?;
     let with_steps = builds.into_iter().zip(steps).filter_map(|(build, steps)| {
-        let written = written_steps(&steps?).map_err(|error| {
+        let steps = steps?;
+        if bytes <= SERIALIZED_AT_ONCE {
+            return Some(Ok((build, Some(Steps::Read(steps)))));
+        }
+        let written = written_steps(&steps).map_err(|error| {
             devmason_repository::Error::Corrupt(format!("a step: {error}").into())
         });
-        Some(written.map(|written| (build, Some(written))))
+        Some(written.map(|written| (build, Some(Steps::Written(written)))))
     });
     with_steps.collect()
 }

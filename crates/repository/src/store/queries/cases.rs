@@ -9,7 +9,8 @@ mod unpacked;
 
 use std::collections::HashMap;
 
-use devmason_domain::{BuildId, ProjectId, TestResult, TestStatus};
+use devmason_domain::{BuildId, ProjectId, TestStatus};
+use devmason_strips::WaitingCases;
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 use sha2::{Digest as _, Sha256};
@@ -55,7 +56,7 @@ pub(super) fn remove(conn: &mut Conn, project: ProjectId, id: BuildId) -> Outcom
 }
 
 impl Tests for Store {
-    fn test_pack(&self, project: ProjectId, tests: &[TestResult]) -> Result<PackedCases> {
+    fn test_pack(&self, project: ProjectId, tests: &WaitingCases) -> Result<PackedCases> {
         pack::pack(self, project, tests)
     }
     fn test_list(&self, query: &TestQuery) -> Result<Vec<crate::PlacedTest>> {

@@ -4,12 +4,12 @@ use devmason_domain::{
     Account, AccountId, Build, BuildId, ClientRecord, Digest, JsonObject, Outcome as Ended,
     PasswordHash, ProjectId, Sender, TagSet, TestSummary, Track,
 };
-use diesel::expression::SqlLiteral;
 use diesel::prelude::*;
 use diesel::sql_types::{Nullable, Text};
 use uuid::Uuid;
 
-use super::Conn;
+use super::sql::Expr;
+use super::{Conn, Sql};
 use crate::store::columns::{At, Id, instant};
 use crate::store::fault::{Fault, Outcome};
 use crate::store::schema::{account, build, project};
@@ -97,10 +97,9 @@ pub(super) fn tags(joined: &str) -> Outcome<TagSet> {
 }
 
 /// A column of a build's track. Not a join, so that a count of builds does not read tracks.
-pub(super) fn of_track(column: &str) -> SqlLiteral<Nullable<Text>> {
-    diesel::dsl::sql(&format!(
-        "(select t.{column} from track t where t.project_id = build.project_id and t.key = build.track)"
-    ))
+pub(super) fn of_track(column: &'static str) -> Expr<Nullable<Text>> {
+    let of_it = " from track t where t.project_id = build.project_id and t.key = build.track)";
+    Expr(Sql::new("(select t.").text(column).text(of_it))
 }
 
 /// The columns of [`Joined`], of `build left join account`.

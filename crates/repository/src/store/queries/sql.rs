@@ -4,6 +4,10 @@ use std::borrow::Cow;
 use std::marker::PhantomData;
 
 use diesel::RunQueryDsl;
+use diesel::expression::{
+    AppearsOnTable, Expression, SelectableExpression, TypedExpressionType, ValidGrouping,
+    is_aggregate,
+};
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::result::QueryResult;
 use diesel::serialize::ToSql;
@@ -103,3 +107,31 @@ impl<ST> Query for Sql<'_, ST> {
 }
 
 impl<ST> RunQueryDsl<Conn> for Sql<'_, ST> {}
+
+/// An expression in a query that Diesel builds.
+///
+/// Unlike `diesel::dsl::sql`, it lets the query stay prepared: a database would otherwise plan it anew
+/// each time, which takes longer than reading a page.
+pub(super) struct Expr<ST>(pub(super) Sql<'static, ST>);
+
+impl<ST: TypedExpressionType> Expression for Expr<ST> {
+    type SqlType = ST;
+}
+
+impl<S, ST> AppearsOnTable<S> for Expr<ST> where Self: Expression {}
+impl<S, ST> SelectableExpression<S> for Expr<ST> where Self: Expression {}
+
+impl<G, ST> ValidGrouping<G> for Expr<ST> {
+    type IsAggregate = is_aggregate::No;
+}
+
+impl<ST> QueryId for Expr<ST> {
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl<ST> QueryFragment<Db> for Expr<ST> {
+    fn walk_ast<'b>(&'b self, pass: AstPass<'_, 'b, Db>) -> QueryResult<()> {
+        self.0.walk_ast(pass)
+    }
+}

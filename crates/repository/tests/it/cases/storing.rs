@@ -107,7 +107,7 @@ fn cases_may_be_packed_before_they_are_stored(store: &Store) {
         result("s", "b", TestStatus::Failed),
         result("s", "a", TestStatus::Flaky),
     ];
-    let packed = store.test_pack(project.id, &tests).unwrap();
+    let packed = store.test_pack(project.id, &tests.clone().into()).unwrap();
     assert_eq!((packed.len(), Cases::Packed(packed.clone()).len()), (3, 3));
     for started in ["2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"] {
         let mut new = build(&project, started, &[]);
@@ -119,7 +119,7 @@ fn cases_may_be_packed_before_they_are_stored(store: &Store) {
     }
     // A project that is deleted gets no names any more.
     store.project_delete(gone.id, None).unwrap();
-    let packed = store.test_pack(gone.id, &tests).unwrap();
+    let packed = store.test_pack(gone.id, &tests.clone().into()).unwrap();
     assert!(packed.is_empty());
     let mut new = build(&gone, "2026-01-01T00:00:00Z", &[]);
     new.test_report.tests = tests.into();

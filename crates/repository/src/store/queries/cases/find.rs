@@ -10,6 +10,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool};
 
 use super::super::filter::bounds;
+use super::super::sql::Expr;
 use super::evaluate::{Case, Field, Values, by_keys};
 use super::names::{self, names};
 use super::narrow::place;
@@ -257,7 +258,7 @@ fn strips(
     }
     if narrowed.only_bad {
         // Written into the statement, so that the partial index is used.
-        strips = strips.filter(diesel::dsl::sql::<Bool>("strip.bad > 0"));
+        strips = strips.filter(Expr::<Bool>(Sql::new("strip.bad > 0")));
     }
     let head = (
         strip::project_id,

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use devmason_domain::{ProjectId, TestResult, TestSummary};
-use devmason_strips::{Packer, Strip};
+use devmason_strips::{Packer, Strip, WaitingCases};
 use diesel::prelude::*;
 
 use super::names::{hold, numbers};
@@ -28,17 +28,24 @@ fn json(value: &impl serde::Serialize) -> Outcome<String> {
 
 /// Packs the cases of a report. What it stores is committed before the report is: names, because
 /// their numbers are packed, and failures that are too many to be stored with the report.
-pub(super) fn pack(store: &Store, project: ProjectId, tests: &[TestResult]) -> Result<PackedCases> {
+pub(super) fn pack(store: &Store, project: ProjectId, tests: &WaitingCases) -> Result<PackedCases> {
     let epoch = store.readers.epoch();
-    let Some(numbers) = numbers(store, project, tests, epoch)? else {
-        // The report is about to be refused.
-        return Ok(PackedCases::default());
-    };
-    let mut summary = TestSummary::default();
-    summary.add(tests);
-    let mut signatures = Signatures::default();
-    let (strips, failures) = strips(&numbers, tests, &mut signatures).map_err(Fault::into_error)?;
-    let failures = missing(store, project, failures)?;
+    let (mut packer, mut summary) = (Packer::default(), TestSummary::default());
+    let mut texts = Texts::default();
+    // A piece at a time, so that the cases are never in memory all at once.
+    for piece in tests.pieces() {
+        let piece = piece.map_err(Fault::from).map_err(Fault::into_error)?;
+        let Some(numbers) = numbers(store, project, &piece, epoch)? else {
+            // The report is about to be refused.
+            return Ok(PackedCases::default());
+        };
+        summary.add(&piece);
+        for (number, test) in numbers.iter().zip(piece.iter()) {
+            let failure = texts.failure(test).map_err(Fault::into_error)?;
+            packer.push(*number, test, failure.as_ref());
+        }
+    }
+    let failures = missing(store, project, texts.in_order())?;
     let failures = if failures.len() > ROWS {
         for piece in failures.chunks(ROWS) {
             let rows: Vec<_> =
@@ -51,38 +58,40 @@ pub(super) fn pack(store: &Store, project: ProjectId, tests: &[TestResult]) -> R
     } else {
         failures
     };
-    Ok(PackedCases { summary, strips, signatures: signatures.found(), failures, epoch })
+    let (strips, signatures) = (packer.finish(), texts.signatures.found());
+    Ok(PackedCases { summary, strips, signatures, failures, epoch })
 }
 
-/// Strips of cases, and their failures in the order of their keys.
-fn strips(
-    numbers: &[i64],
-    tests: &[TestResult],
-    signatures: &mut Signatures,
-) -> Outcome<(Vec<Strip>, Vec<PackedFailure>)> {
-    let mut packer = Packer::default();
-    let mut failures: HashMap<TextKey, PackedFailure> = HashMap::new();
-    for (number, test) in numbers.iter().zip(tests) {
-        let Some(failure) = &test.failure else {
-            packer.push(*number, test, None);
-            continue;
-        };
+/// The failures of a report, each once.
+#[derive(Default)]
+struct Texts {
+    failures: HashMap<TextKey, PackedFailure>,
+    signatures: Signatures,
+}
+
+impl Texts {
+    /// The key of a test's failure, if it has one.
+    fn failure(&mut self, test: &TestResult) -> Outcome<Option<TextKey>> {
+        let Some(failure) = &test.failure else { return Ok(None) };
         let text = json(failure)?;
         let key = key(&text);
-        packer.push(*number, test, Some(&key));
         if test.status.is_bad() {
-            signatures.look_at(key, failure);
+            self.signatures.look_at(key, failure);
         }
-        failures.entry(key).or_insert_with(|| {
+        self.failures.entry(key).or_insert_with(|| {
             let body = compress(&text);
             let is_packed = matches!(body, Cow::Owned(_));
             PackedFailure { key, body: body.into_owned(), is_packed }
         });
+        Ok(Some(key))
     }
-    // In the order of their keys, so that two writers with the same ones cannot deadlock.
-    let mut failures: Vec<PackedFailure> = failures.into_values().collect();
-    failures.sort_unstable_by_key(|failure| failure.key);
-    Ok((packer.finish(), failures))
+
+    /// In the order of their keys, so that two writers with the same ones cannot deadlock.
+    fn in_order(&mut self) -> Vec<PackedFailure> {
+        let mut failures: Vec<_> = std::mem::take(&mut self.failures).into_values().collect();
+        failures.sort_unstable_by_key(|failure| failure.key);
+        failures
+    }
 }
 
 /// The failures that are not stored yet.

@@ -4,10 +4,10 @@ use std::collections::{HashMap, HashSet};
 
 use devmason_domain::{BuildId, ProjectId, TestDetails, TestFailure, TestResult, TestStatus};
 use devmason_strips::{FailureKey, Packed, unpack, unpack_details};
-use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary, Nullable, Text};
 
+use super::super::sql::Expr;
 use super::names::{self, names};
 use super::{Conn, Db, FULL_NAME, Fault, Id, Outcome, ROWS, Sql, TextKey, key, rows, tuned};
 use crate::store::clock;
@@ -357,11 +357,10 @@ fn candidates(
     (build, nth): (Id, i32),
     many: i64,
 ) -> Outcome<Vec<Candidate>> {
-    let body = sql::<Nullable<Binary>>("case when strip.low <= ")
-        .bind::<BigInt, _>(test)
-        .sql(" and strip.high >= ")
-        .bind::<BigInt, _>(test)
-        .sql(" then strip.body end");
+    let body = Sql::<Nullable<Binary>>::new(
+        "case when strip.low <= ? and strip.high >= ? then strip.body end",
+    );
+    let body = Expr(body.bind::<BigInt, _>(test).bind::<BigInt, _>(test));
     Ok(strip::table
         .filter(strip::project_id.eq(project.0).and(strip::build_id.le(build)))
         .filter(strip::build_id.lt(build).or(strip::nth.lt(nth)))
