@@ -7,6 +7,7 @@ use actix_web::HttpRequest;
 use actix_web::http::header::{HOST, ORIGIN};
 use devmason_hypermedia::Base;
 
+use crate::call::Call;
 use crate::settings::Settings;
 
 /// A request's time of arrival, its client, and the server's address as seen by that client.
@@ -22,6 +23,11 @@ pub(crate) struct Origin {
 }
 
 impl Origin {
+    /// Where a request comes from, for credentials that are found in its body.
+    pub(crate) fn of(call: &Call<'_>) -> Self {
+        Self { arrived: call.arrived, client: call.client, base: call.base.clone(), host: None }
+    }
+
     /// Whether the server serves the requested host.
     pub(crate) fn is_served(&self, settings: &Settings) -> bool {
         if settings.hosts.is_empty() {

@@ -73,7 +73,7 @@ pub async fn serve(
         Err(error) => tracing::warn!(error = %error.log(), "cannot determine the latest build"),
     }
     let upkeep = tokio::spawn(keep_up(app.clone()));
-    let launches = tokio::spawn(wire::reportportal::make::keep_making(app.clone()));
+    let launches = tokio::spawn(wire::make::keep_making(app.clone()));
     let server = server::run(listener, app.clone())?;
     let handle = server.handle();
     let server = tokio::spawn(server);

@@ -11,7 +11,7 @@ use crate::documents::{
 };
 use crate::error::ApiError;
 use crate::negotiate::Format;
-use crate::wire::{buildkite, codecov, ctest, pony, reportportal, squad};
+use crate::wire::{buildkite, codecov, ctest, dci, pony, reportportal, squad, testomat};
 use crate::{objects, pages};
 
 /// The table of handlers, one for each operation of the map.
@@ -178,9 +178,34 @@ pub(crate) async fn handle(
         Operation::AddLogs(_, project) | Operation::AddLog(_, project) => {
             reportportal::post_logs(call, project).await
         }
+        Operation::ListTopics => dci::topics::list(call).await,
+        Operation::CreateTopic => dci::topics::post(call).await,
+        Operation::ReadTopic(topic) => dci::topics::get(call, topic).await,
+        Operation::ListTopicComponents(topic) => dci::components::list(call, topic).await,
+        Operation::ListRemoteCis => dci::remotecis::list(call).await,
+        Operation::CreateRemoteCi => dci::remotecis::post(call).await,
+        Operation::ReadRemoteCi(remoteci) => dci::remotecis::get(call, remoteci).await,
+        Operation::ListJobs => dci::jobs::list(call).await,
+        Operation::CreateJob => dci::jobs::post(call).await,
+        Operation::ReadJob(job) => dci::jobs::get(call, job).await,
+        Operation::ChangeJob(job) => dci::jobs::put(call, job).await,
+        Operation::DeleteJob(job) => dci::jobs::delete(call, job).await,
+        Operation::ListJobStates(job) => dci::jobs::list_states(call, job).await,
+        Operation::ListJobFiles(job) => dci::jobs::list_files(call, job).await,
+        Operation::ListJobResults(job) => dci::jobs::list_results(call, job).await,
+        Operation::AddJobNumber(job) => dci::jobs::post_number(call, job).await,
+        Operation::RemoveJobNumber(job) => dci::jobs::delete_number(call, job).await,
+        Operation::AddJobState => dci::jobs::post_state(call).await,
+        Operation::ReadJobState(state) => dci::jobs::get_state(call, state).await,
+        Operation::AddJobFile => dci::files::post(call).await,
+        Operation::ReadJobFile(file) => dci::files::get(call, file).await,
+        Operation::ReadJobFileContent(file) => dci::files::content(call, file).await,
         Operation::SubmitSquad(group, project, build, environment) => {
             squad::post(call, (group, project, build, environment)).await
         }
+        Operation::BeginTestomatRun => testomat::post(call).await,
+        Operation::ChangeTestomatRun(run) => testomat::put(call, run).await,
+        Operation::AddTestomatTests(run) => testomat::post_tests(call, run).await,
         Operation::AnnounceResults => codecov::post(call).await,
         Operation::PutResults(project, token) => codecov::put(call, project, token).await,
         Operation::CallPony => pony::call(call).await,

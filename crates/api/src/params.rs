@@ -34,7 +34,7 @@ fn bad(name: &'static str, problem: impl Into<String>) -> ApiError {
 }
 
 /// Quotes a text as a value of the query language.
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('"', "\"\""))
 }
 

@@ -7,11 +7,15 @@
 pub(crate) mod buildkite;
 pub(crate) mod codecov;
 pub(crate) mod ctest;
+pub(crate) mod dci;
 mod form;
+pub(crate) mod make;
 pub(crate) mod pony;
 pub(crate) mod reportportal;
 pub(crate) mod silence;
 pub(crate) mod squad;
+pub(crate) mod testomat;
+mod told;
 
 use actix_web::http::header;
 use devmason_domain::{
@@ -70,9 +74,8 @@ pub(crate) struct Named {
     there: Option<Project>,
 }
 
-/// The project with this name, if this client may report to it, or register it. Characters that are not
-/// allowed in a project's name become `-`.
-pub(crate) async fn permitted(call: &Call<'_>, name: &str) -> Result<Named, ApiError> {
+/// What a project with this name is called in URIs: other characters become `-`. It need not be valid.
+pub(crate) fn slug_of(name: &str) -> String {
     let fit = |c: char| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' };
     let mut slug: String = name.trim().chars().map(fit).collect();
     slug.truncate(100);
@@ -80,8 +83,14 @@ pub(crate) async fn permitted(call: &Call<'_>, name: &str) -> Result<Named, ApiE
         // Names in other scripts would all be one.
         slug = format!("project-{}", &Digest::of(name.trim().as_bytes()).short()[..8]);
     }
+    slug
+}
+
+/// The project with this name, if this client may report to it, or register it.
+pub(crate) async fn permitted(call: &Call<'_>, name: &str) -> Result<Named, ApiError> {
     let invalid = |problem| ApiError::BadValue { name: "project", problem };
-    let slug: Slug = slug.parse().map_err(|error: devmason_domain::Invalid| invalid(error.0))?;
+    let slug = slug_of(name).parse();
+    let slug: Slug = slug.map_err(|error: devmason_domain::Invalid| invalid(error.0))?;
     if devmason_hypermedia::RESERVED.iter().any(|own| own.eq_ignore_ascii_case(slug.as_str())) {
         return Err(invalid(format!("the name '{}' is reserved by this server", slug.as_str())));
     }
@@ -100,6 +109,11 @@ pub(crate) async fn project(call: &Call<'_>, name: &str) -> Result<Project, ApiE
 }
 
 impl Named {
+    /// What it is called in URIs.
+    pub(crate) fn slug(&self) -> &Slug {
+        &self.slug
+    }
+
     /// The project, if it exists.
     pub(crate) fn there(self) -> Option<Project> {
         self.there
@@ -196,8 +210,19 @@ fn key_of(protocol: &str, key: Digest, nth: u32) -> Result<BuildKey, ApiError> {
 pub(crate) async fn begin(
     call: &Call<'_>,
     project: &Project,
+    key: (&'static str, Digest, u32),
+    part: &Part,
+) -> Result<Held, ApiError> {
+    begin_with(call, project, key, part, Vec::new()).await
+}
+
+/// As [`begin`], for a build that tests these components, which exist.
+pub(crate) async fn begin_with(
+    call: &Call<'_>,
+    project: &Project,
     (protocol, key, nth): (&'static str, Digest, u32),
     part: &Part,
+    components: Vec<uuid::Uuid>,
 ) -> Result<Held, ApiError> {
     let invalid = |error: devmason_domain::Invalid| ApiError::Unwritable(error.0);
     let build_key = key_of(protocol, key, nth)?;
@@ -220,7 +245,7 @@ pub(crate) async fn begin(
             digest: Some(Digest::of_parts([protocol.as_bytes(), &key.0, &nth.to_le_bytes()])),
         },
         variant_by: project.tracking.variant_by.clone(),
-        components: Vec::new(),
+        components,
         test_report: TestReport::default(),
         claim: None,
     };

@@ -611,6 +611,212 @@ resources! {
         }
     }
 
+    // What DCI's agents and commands use beside the components above. An id in these paths is what the
+    // answers say.
+
+    /// The topics of DCI, which are projects.
+    Topics() = ["api" / "v1" / "topics"] in Foreign() {
+        Get ListTopics {
+            summary: "List projects as the topics of DCI",
+            right: Right::Read,
+            query: &["where", "sort", "limit", "offset"],
+            answers: &[answer(200, "A part of the list")],
+            ..PLAIN
+        }
+        Post CreateTopic {
+            summary: "Register a project as a topic of DCI; see docs/migrating.md",
+            right: Right::Report,
+            answers: &[answer(201, "Registered"), error(409, "The name is taken"), TOO_LARGE],
+            ..PLAIN
+        }
+    }
+
+    /// A topic.
+    Topic(topic: String) = ["api" / "v1" / "topics" / topic] in Foreign() {
+        Get ReadTopic {
+            summary: "Read a project as a topic of DCI",
+            right: Right::Read,
+            answers: &[answer(200, "The topic"), ABSENT],
+            ..PLAIN
+        }
+    }
+
+    /// The components of a topic.
+    TopicComponents(topic: String) = ["api" / "v1" / "topics" / topic / "components"] in Foreign() {
+        Get ListTopicComponents {
+            summary: "List the components of a topic, in DCI's words",
+            right: Right::Read,
+            query: &["where", "sort", "limit", "offset"],
+            answers: &[answer(200, "A part of the list"), ABSENT],
+            ..PLAIN
+        }
+    }
+
+    /// The labs of DCI.
+    RemoteCis() = ["api" / "v1" / "remotecis"] in Foreign() {
+        Get ListRemoteCis {
+            summary: "List the labs that were registered",
+            right: Right::Read,
+            query: &["where", "sort", "limit", "offset"],
+            answers: &[answer(200, "A part of the list")],
+            ..PLAIN
+        }
+        Post CreateRemoteCi {
+            summary: "Register a lab, whose name is the host of its builds",
+            right: Right::Report,
+            answers: &[answer(201, "Registered"), error(409, "The name is taken"), TOO_LARGE],
+            ..PLAIN
+        }
+    }
+
+    /// A lab.
+    RemoteCi(remoteci: String) = ["api" / "v1" / "remotecis" / remoteci] in Foreign() {
+        Get ReadRemoteCi {
+            summary: "Read a lab",
+            right: Right::Read,
+            answers: &[answer(200, "The lab"), ABSENT],
+            ..PLAIN
+        }
+    }
+
+    /// The jobs of DCI, which are builds.
+    Jobs() = ["api" / "v1" / "jobs"] in Foreign() {
+        Get ListJobs {
+            summary: "List the jobs of DCI, newest first",
+            right: Right::Read,
+            query: &["where", "sort", "limit", "offset"],
+            answers: &[answer(200, "A part of the list")],
+            ..PLAIN
+        }
+        Post CreateJob {
+            summary: "Begin a job; see docs/migrating.md",
+            right: Right::Report,
+            answers: &[answer(201, "Begun"), TOO_LARGE],
+            ..PLAIN
+        }
+    }
+
+    /// A job.
+    Job(job: String) = ["api" / "v1" / "jobs" / job] in Foreign() {
+        Get ReadJob {
+            summary: "Read a job",
+            right: Right::Read,
+            answers: &[answer(200, "The job"), ABSENT],
+            ..PLAIN
+        }
+        Put ChangeJob {
+            summary: "Say something of a job",
+            right: Right::Report,
+            answers: &[answer(200, "The job"), ABSENT, STALE, TOO_LARGE],
+            ..PLAIN
+        }
+        Delete DeleteJob {
+            summary: "Delete a job with its build",
+            right: Right::Report,
+            answers: &[answer(204, "Done"), ABSENT, STALE],
+            ..PLAIN
+        }
+    }
+
+    /// The states that a job entered.
+    JobStatesOf(job: String) = ["api" / "v1" / "jobs" / job / "jobstates"] in Foreign() {
+        Get ListJobStates {
+            summary: "List the states that a job entered",
+            right: Right::Read,
+            query: &["where", "sort", "limit", "offset"],
+            answers: &[answer(200, "A part of the list"), ABSENT],
+            ..PLAIN
+        }
+    }
+
+    /// The files of a job.
+    JobFilesOf(job: String) = ["api" / "v1" / "jobs" / job / "files"] in Foreign() {
+        Get ListJobFiles {
+            summary: "List the files of a job",
+            right: Right::Read,
+            query: &["where", "sort", "limit", "offset"],
+            answers: &[answer(200, "A part of the list"), ABSENT],
+            ..PLAIN
+        }
+    }
+
+    /// The counts of a job's tests.
+    JobResults(job: String) = ["api" / "v1" / "jobs" / job / "results"] in Foreign() {
+        Get ListJobResults {
+            summary: "List the counts of the tests in a job's files",
+            right: Right::Read,
+            query: &["where", "sort", "limit", "offset"],
+            answers: &[answer(200, "A part of the list"), ABSENT],
+            ..PLAIN
+        }
+    }
+
+    /// The numbers of a job.
+    JobNumbers(job: String) = ["api" / "v1" / "jobs" / job / "kv"] in Foreign() {
+        Post AddJobNumber {
+            summary: "Keep a number of a job under a name",
+            right: Right::Report,
+            answers: &[answer(201, "Kept"), ABSENT, TOO_LARGE],
+            ..PLAIN
+        }
+        Delete RemoveJobNumber {
+            summary: "Take back a number of a job",
+            right: Right::Report,
+            answers: &[answer(204, "Done"), ABSENT, TOO_LARGE],
+            ..PLAIN
+        }
+    }
+
+    /// The states of jobs.
+    JobStates() = ["api" / "v1" / "jobstates"] in Foreign() {
+        Post AddJobState {
+            summary: "Enter a state; the last ends the job",
+            right: Right::Report,
+            answers: &[answer(201, "Entered"), ABSENT, TOO_LARGE],
+            ..PLAIN
+        }
+    }
+
+    /// A state of a job.
+    JobState(job_state: String) = ["api" / "v1" / "jobstates" / job_state] in Foreign() {
+        Get ReadJobState {
+            summary: "Read a state of a job",
+            right: Right::Read,
+            answers: &[answer(200, "The state"), ABSENT],
+            ..PLAIN
+        }
+    }
+
+    /// The files of jobs.
+    JobFiles() = ["api" / "v1" / "files"] in Foreign() {
+        Post AddJobFile {
+            summary: "Take a file of a job, which headers name; reports of tests are read",
+            right: Right::Report,
+            answers: &[answer(201, "Kept"), ABSENT, TOO_LARGE],
+            ..PLAIN
+        }
+    }
+
+    /// A file of a job.
+    JobFile(job_file: String) = ["api" / "v1" / "files" / job_file] in Foreign() {
+        Get ReadJobFile {
+            summary: "Read what is known of a file",
+            right: Right::Read,
+            answers: &[answer(200, "The file"), ABSENT],
+            ..PLAIN
+        }
+    }
+
+    /// What a file of a job says.
+    JobFileContent(job_file: String) = ["api" / "v1" / "files" / job_file / "content"] in Foreign() {
+        Get ReadJobFileContent {
+            summary: "Read a file of a job, if it is a text",
+            right: Right::Read,
+            answers: &[answer(200, "Its text"), ABSENT],
+            ..PLAIN
+        }
+    }
+
     // What the agents of ReportPortal use. A collection of the query API above wins over a project of
     // its name.
 
@@ -822,6 +1028,41 @@ resources! {
                 error(409, "Another build has the key that this one would get"),
                 TOO_LARGE,
             ],
+            ..PLAIN
+        }
+    }
+
+    /// Where Testomat.io's reporter begins a run.
+    TestomatRuns() = ["api" / "reporter"] in Foreign() {
+        Post BeginTestomatRun {
+            summary: "Begin a run of Testomat.io's reporter, whose key is in the body; see docs/migrating.md",
+            right: Right::Open,
+            answers: &[
+                answer(200, "Its id, and where it is"),
+                error(403, "Not permitted"),
+                error(409, "Another build has the key that this one would get"),
+                TOO_LARGE,
+            ],
+            ..PLAIN
+        }
+    }
+
+    /// A run of Testomat.io's reporter.
+    TestomatRun(run: String) = ["api" / "reporter" / run] in Foreign() {
+        Put ChangeTestomatRun {
+            summary: "Say something of a run, or end it",
+            right: Right::Open,
+            answers: &[answer(200, "Done"), error(403, "Not permitted"), ABSENT, TOO_LARGE],
+            ..PLAIN
+        }
+    }
+
+    /// Where Testomat.io's reporter sends tests.
+    TestomatTests(run: String) = ["api" / "reporter" / run / "testrun"] in Foreign() {
+        Post AddTestomatTests {
+            summary: "Take tests of a run",
+            right: Right::Open,
+            answers: &[answer(200, "Kept"), error(403, "Not permitted"), ABSENT, TOO_LARGE],
             ..PLAIN
         }
     }

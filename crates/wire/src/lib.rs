@@ -3,13 +3,17 @@
 pub mod buildkite;
 pub mod codecov;
 pub mod ctest;
+pub mod dci;
+mod derived;
 mod json;
 mod part;
 pub mod pony;
 pub mod reportportal;
 pub mod squad;
+pub mod testomat;
 mod xml;
 
+pub use derived::{Derived, derive};
 pub use part::{Part, tag};
 
 /// A request that cannot be read, and why.

@@ -44,6 +44,16 @@ impl Part {
         Self { receipt, ..Self::default() }
     }
 
+    /// A part that is made of several requests, or of none.
+    pub(crate) fn unread(format: &str) -> Self {
+        let receipt = Receipt {
+            format: Some(format.to_owned()),
+            recognized: Receipt::AS_SAID.to_owned(),
+            ..Receipt::default()
+        };
+        Self { receipt, ..Self::default() }
+    }
+
     /// Notes something that has no place here.
     pub fn dropped(&mut self, what: impl Into<String>) {
         self.receipt.note("dropped", what);

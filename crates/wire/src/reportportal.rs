@@ -10,7 +10,7 @@ mod tree;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub use derive::{Derived, derive};
+pub use derive::derive;
 pub use said::{Entry, launch_of, uuid_of};
 
 use crate::WireError;

@@ -51,7 +51,7 @@ fn type_object(of: &ComponentType) -> ComponentTypeObject<'_> {
     ComponentTypeObject::new(of, type_etag(of))
 }
 
-fn component_etag(of: &Component) -> String {
+pub(crate) fn component_etag(of: &Component) -> String {
     object_etag("component", &[&of.id, &of.version])
 }
 
@@ -233,6 +233,15 @@ pub(crate) async fn creator(
         Collection::Components => Ok(component(call, id).await?.creator),
         _ => get(call, collection, id).await.map(|_| None),
     }
+}
+
+/// The build with this id, in any project.
+pub(crate) async fn build(call: &Call<'_>, id: &str) -> Result<Option<(Build, Project)>, ApiError> {
+    let Ok(id) = Uuid::try_parse(id) else { return Ok(None) };
+    let (listed, mut projects) =
+        builds(call, None, only("id", Kind::Uuid, Value::Uuid(id))).await?;
+    let build = listed.items.into_iter().next();
+    Ok(build.and_then(|build| projects.remove(&build.project).map(|project| (build, project))))
 }
 
 /// A listing of the single object whose field has this value.

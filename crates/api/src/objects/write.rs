@@ -14,12 +14,16 @@ use super::{
 use crate::call::Call;
 use crate::error::ApiError;
 use crate::respond::no_content;
+use crate::wire::dci::components as dci;
 
 pub(crate) async fn create(
     call: &Call<'_>,
     collection: Collection,
 ) -> Result<HttpResponse, ApiError> {
     call.app.settings.policy.create_component(call.viewer())?;
+    if collection == Collection::Components && dci::is_ours(call.body().await?) {
+        return dci::post(call).await;
+    }
     let id = fresh_uuid();
     let path = collection.object(id.to_string()).path();
     let claim = call.claim(collection.plural(), StatusCode::CREATED, path).await?;

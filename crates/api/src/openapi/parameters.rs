@@ -115,6 +115,12 @@ pub(super) fn parameters() -> Value {
         "environment": {"name": "environment", "in": "path", "required": true, "schema": bounded(100), "description": "Where it ran"},
         "token": {"name": "token", "in": "path", "required": true, "schema": bounded(100), "description": "What the answer to the announcement gave"},
         "launch": {"name": "launch", "in": "path", "required": true, "schema": bounded(100), "description": "The id of a launch"},
+        "run": {"name": "run", "in": "path", "required": true, "schema": bounded(100), "description": "The id of a run"},
+        "topic": {"name": "topic", "in": "path", "required": true, "schema": bounded(100), "description": "The id of a topic"},
+        "remoteci": {"name": "remoteci", "in": "path", "required": true, "schema": bounded(255), "description": "The id or name of a lab"},
+        "job": {"name": "job", "in": "path", "required": true, "schema": bounded(100), "description": "The id of a job"},
+        "job_state": {"name": "job_state", "in": "path", "required": true, "schema": bounded(100), "description": "The id of a state of a job"},
+        "job_file": {"name": "job_file", "in": "path", "required": true, "schema": bounded(100), "description": "The id of a file of a job"},
         "item": {"name": "item", "in": "path", "required": true, "schema": bounded(100), "description": "The id of an item"},
     });
     for more in [others, of_other_systems] {

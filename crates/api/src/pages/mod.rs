@@ -136,7 +136,32 @@ pub(crate) async fn find(
         | Operation::AnnounceSubmission
         | Operation::FindSubmission
         | Operation::PostBatch(_)
+        | Operation::ListTopics
+        | Operation::CreateTopic
+        | Operation::ReadTopic(..)
+        | Operation::ListTopicComponents(..)
+        | Operation::ListRemoteCis
+        | Operation::CreateRemoteCi
+        | Operation::ReadRemoteCi(..)
+        | Operation::ListJobs
+        | Operation::CreateJob
+        | Operation::ReadJob(..)
+        | Operation::ChangeJob(..)
+        | Operation::DeleteJob(..)
+        | Operation::ListJobStates(..)
+        | Operation::ListJobFiles(..)
+        | Operation::ListJobResults(..)
+        | Operation::AddJobNumber(..)
+        | Operation::RemoveJobNumber(..)
+        | Operation::AddJobState
+        | Operation::ReadJobState(..)
+        | Operation::AddJobFile
+        | Operation::ReadJobFile(..)
+        | Operation::ReadJobFileContent(..)
         | Operation::SubmitSquad(..)
+        | Operation::BeginTestomatRun
+        | Operation::ChangeTestomatRun(..)
+        | Operation::AddTestomatTests(..)
         | Operation::AnnounceResults
         | Operation::PutResults(..)
         | Operation::CallPony

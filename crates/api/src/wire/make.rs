@@ -1,13 +1,13 @@
-//! Makes builds of the events of their launches.
+//! Makes builds of all that their clients said of them.
 
 use std::time::Duration;
 
 use actix_web::web;
-use devmason_domain::{Closing, Receipt, State, Timestamp};
+use devmason_domain::{Build, Closing, Receipt, State, Step, TestResult, Timestamp, limits};
 use devmason_repository::{
-    Error, ForeignBuild, Repository, Reread, Result, TestReport, Unmade, Updated,
+    Cases, Error, ForeignBuild, Repository, Reread, Result, TestReport, Unmade, Updated,
 };
-use devmason_wire::reportportal::{Event, PROTOCOL, derive};
+use devmason_wire::{Derived, Part, derive};
 
 use crate::app::App;
 use crate::call::Call;
@@ -25,7 +25,7 @@ const LATER: u32 = 30;
 const TURN: u32 = 20;
 
 /// Makes a build before its request is answered.
-pub(super) async fn now(
+pub(crate) async fn now(
     call: &Call<'_>,
     foreign: ForeignBuild,
 ) -> std::result::Result<(), ApiError> {
@@ -54,13 +54,13 @@ pub(crate) async fn keep_making(app: web::Data<App>) {
                 let is_due = is_later || is_due(&unmade);
                 // One launch must not keep the others waiting.
                 if is_due && let Err(error) = make(repository, &unmade.foreign, false, most) {
-                    tracing::warn!(error = %error.chain(), "a launch was not made into a build");
+                    tracing::warn!(error = %error.chain(), "a build was not made of what its client said");
                 }
             }
             Ok(())
         };
         if let Err(error) = app.store.run(turn).await {
-            tracing::warn!(error = %error.log(), "launches were not made into builds");
+            tracing::warn!(error = %error.log(), "builds were not made of what their clients said");
         }
     }
 }
@@ -85,7 +85,7 @@ pub(crate) fn make(
     if lacks_some {
         // What came first is no longer kept, so the build stays as it is.
         let mut receipt = Receipt {
-            format: Some(PROTOCOL.to_owned()),
+            format: Some(foreign.protocol.clone()),
             recognized: Receipt::AS_SAID.to_owned(),
             ..Receipt::default()
         };
@@ -96,22 +96,14 @@ pub(crate) fn make(
         repository.foreign_made(foreign.number, events, None)?;
         return Ok(true);
     }
-    let corrupt = |error: String| Error::Corrupt(format!("an event of a launch: {error}").into());
-    let events = bodies.iter().map(|body| serde_json::from_slice::<Event>(body));
-    let events = events.collect::<std::result::Result<Vec<_>, _>>();
-    let events = events.map_err(|error| corrupt(error.to_string()))?;
+    let corrupt = |error: String| Error::Corrupt(format!("what a client said: {error}").into());
     let bytes: usize = bodies.iter().map(Vec::len).sum();
+    let derived = derive(&foreign.protocol, &bodies, is_final, build.received);
+    let mut derived = derived.map_err(|error| corrupt(error.to_string()))?;
     drop(bodies);
-    let derived =
-        derive(events, is_final, build.received).map_err(|error| corrupt(error.to_string()))?;
-    let mut part = derived.part;
-    part.receipt.bytes = Some(bytes as u64);
-    if part.tests.len() > most_cases {
-        let dropped = part.tests.len() - most_cases;
-        part.receipt.note("dropped", format!("{dropped} test cases beyond {most_cases}"));
-        part.tests.truncate(most_cases);
-    }
-    let said = later(&project, &part);
+    derived.part.receipt.bytes = Some(bytes as u64);
+    let mut said = later(&project, &derived.part);
+    said.members.extend(changed(&build, &derived));
     if repository.build_tell(build.project, build.id, &said, now)? {
         match repository.foreign_held(foreign)? {
             Some((_, told)) => build = told,
@@ -124,17 +116,10 @@ pub(crate) fn make(
         repository.build_reopen(build.project, build.id, now)?;
         return make(repository, foreign, is_final, most_cases);
     }
-    let tests =
-        devmason_repository::Cases::Packed(repository.test_pack(build.project, &part.tests)?);
-    let report =
-        TestReport { tests, receipts: vec![written(&part.receipt)], ..TestReport::default() };
-    let new = Reread {
-        steps: part.step.into_iter().collect(),
-        report,
-        uploads: Vec::new(),
-        success: Some(derived.success),
-        now,
-    };
+    let (steps, tests, receipts) = whole(derived.part, derived.more, most_cases);
+    let tests = Cases::Packed(repository.test_pack(build.project, &tests.into())?);
+    let report = TestReport { tests, receipts, ..TestReport::default() };
+    let new = Reread { steps, report, uploads: Vec::new(), success: Some(derived.success), now };
     match repository.build_reread(&build, &new)? {
         Updated::Done(()) => {}
         Updated::Stale => return Ok(false),
@@ -147,4 +132,37 @@ pub(crate) fn make(
     let until = if ends { None } else { foreign.ends };
     repository.foreign_made(foreign.number, of, until)?;
     Ok(true)
+}
+
+/// The members of the client record that are another now: what is said last counts.
+fn changed(build: &Build, derived: &Derived) -> Vec<(String, Option<String>)> {
+    let gone = derived.forgotten.iter().map(|name| (name.clone(), None));
+    let differs = |(name, value): &&(String, String)| {
+        let mut value = value.clone();
+        limits::cut(&mut value, limits::MEMBER_NAME);
+        build.client.0.member_text(name).is_some_and(|known| known != value)
+    };
+    let others = derived.part.client.iter().filter(differs).map(|(name, _)| (name.clone(), None));
+    gone.chain(others).collect()
+}
+
+/// The steps, cases and receipts of all parts, with no more cases than a build may have.
+fn whole(
+    part: Part,
+    more: Vec<Part>,
+    most_cases: usize,
+) -> (Vec<Step>, Vec<TestResult>, Vec<String>) {
+    let (mut steps, mut tests, mut receipts) = (Vec::new(), Vec::new(), Vec::new());
+    for mut part in std::iter::once(part).chain(more) {
+        let left = most_cases - tests.len();
+        if part.tests.len() > left {
+            let dropped = part.tests.len() - left;
+            part.receipt.note("dropped", format!("{dropped} test cases beyond {most_cases}"));
+            part.tests.truncate(left);
+        }
+        steps.extend(part.step);
+        tests.append(&mut part.tests);
+        receipts.push(written(&part.receipt));
+    }
+    (steps, tests, receipts)
 }

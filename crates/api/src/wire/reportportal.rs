@@ -4,19 +4,19 @@
 //! ended, again when something comes afterwards, and from time to time while it runs.
 
 mod logs;
-pub(crate) mod make;
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use devmason_domain::{Build, BuildKey, Digest, Project, State, Timestamp};
+use devmason_domain::{BuildKey, Digest, Project, State, Timestamp};
 use devmason_hypermedia::Resource;
-use devmason_repository::{EVENT_BYTES, EVENTS, ForeignBuild, ForeignKey, NewEvent, Told};
+use devmason_repository::{EVENTS, ForeignBuild, ForeignKey};
 use devmason_wire::reportportal::{
     End, Event, Launch, PROTOCOL, Start, VERSION, derive, launch_of, object, uuid_of,
 };
 use serde_json::{Value, json};
 
-use super::{Held, begin, key_of, may_continue, silence};
+use super::told::{self, Running, Said};
+use super::{Held, begin, key_of, may_continue};
 use crate::call::Call;
 use crate::error::ApiError;
 
@@ -24,9 +24,6 @@ pub(crate) use logs::post as post_logs;
 
 /// The longest id that a client may bring, in bytes.
 const ID: usize = 100;
-
-/// Up to this many events, a build is made anew before a request is answered that comes after its end.
-const AT_ONCE: u32 = 1_000;
 
 /// A start that comes again within so many microseconds, without an id of its own, is a retry of a
 /// request whose answer was lost.
@@ -45,12 +42,6 @@ pub(crate) fn info() -> HttpResponse {
 pub(crate) fn settings(call: &Call<'_>) -> HttpResponse {
     super::count(call, PROTOCOL, None);
     HttpResponse::Ok().json(json!({"subTypes": {}}))
-}
-
-/// A launch that this client may continue.
-struct Running {
-    project: Project,
-    build: Build,
 }
 
 fn id(given: Option<String>, otherwise: impl FnOnce() -> Digest) -> Result<String, ApiError> {
@@ -100,45 +91,22 @@ async fn launch_of_item(
     Ok(Running { project, build })
 }
 
-/// Keeps an event. If the launch is over, its build is made anew. Returns the build, and when the same
-/// request came before.
+/// Keeps an event. Returns the build, and when the same request came before.
 async fn tell(
     call: &Call<'_>,
     of: &Running,
     event: &Event,
     (digest, item): (Digest, Option<String>),
 ) -> Result<(ForeignBuild, Option<Timestamp>), ApiError> {
-    let body =
-        serde_json::to_vec(event).map_err(|error| ApiError::Unwritable(error.to_string()))?;
-    let received = Timestamp::now();
-    let bytes = body.len();
-    let new = NewEvent {
-        project: of.project.id,
-        build: of.build.id,
+    let said = Said {
         digest,
         item,
-        received,
-        body,
         is_bulk: matches!(event, Event::Logs(_)),
         is_last: matches!(event, Event::LaunchEnd(_)),
-        ends: silence::end(call.app, received),
+        at_once: false,
     };
-    let told = call.app.recorder.event(new, bytes, call.body.hold.clone());
-    match call.app.store.patiently(told).await?? {
-        Told::Kept { foreign, events, is_over, before } => {
-            if is_over && events <= AT_ONCE {
-                make::now(call, foreign.clone()).await?;
-            }
-            Ok((foreign, before))
-        }
-        Told::Gone => Err(NO_LAUNCH),
-        Told::Full => {
-            let problem = format!(
-                "a launch is limited to {EVENTS} requests, and to {EVENT_BYTES} bytes of logs"
-            );
-            Err(ApiError::TooMuch { problem })
-        }
-    }
+    let (foreign, before, _) = told::tell(call, of, event, said, NO_LAUNCH).await?;
+    Ok((foreign, before))
 }
 
 /// A digest that no other request has: what is said twice is the same.

@@ -3,8 +3,7 @@
 use devmason_domain::{Closing, State, Timestamp};
 use devmason_repository::{ForeignBuild, Later, Repository, Result};
 
-use super::SILENT;
-use super::reportportal::make;
+use super::{SILENT, make};
 use crate::app::App;
 
 /// The most builds that end at once.

@@ -6,6 +6,7 @@ use crate::*;
 
 mod buildkite;
 mod ctest;
+mod dci;
 mod pony;
 mod reportportal;
 mod small;

@@ -2,7 +2,9 @@
 
 use devmason_domain::{Build, BuildId, Digest, Project, ProjectId, Tag, Timestamp, VariantPart};
 
-use crate::Result;
+use uuid::Uuid;
+
+use crate::{Named, Result};
 
 /// What a client of another system calls a build.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,6 +109,41 @@ pub struct Later {
     pub variant_by: Vec<VariantPart>,
 }
 
+/// A kind of what clients of another system register there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ForeignKind {
+    /// The protocol that the clients speak.
+    pub protocol: &'static str,
+    /// What they call it.
+    pub kind: &'static str,
+}
+
+/// What a client of another system registers there and the model has no place for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewForeignObject {
+    /// Its kind.
+    pub of: ForeignKind,
+    /// Its name, unique for its kind.
+    pub name: String,
+    /// What the client says of it, as JSON; opaque to the store.
+    pub body: String,
+    /// When it was registered.
+    pub created_at: Timestamp,
+}
+
+/// The same, stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForeignObject {
+    /// Its id.
+    pub id: Uuid,
+    /// Its name.
+    pub name: String,
+    /// What the client said of it, as JSON.
+    pub body: String,
+    /// When it was registered.
+    pub created_at: Timestamp,
+}
+
 /// Builds that clients of other systems report.
 pub trait Foreign {
     /// The builds under a key, newest run first, and at most this many.
@@ -148,6 +185,13 @@ pub trait Foreign {
     fn foreign_unmade(&self, limit: u32) -> Result<Vec<Unmade>>;
     /// Notes of how many events a build was made, and when it ends unless something is heard of it.
     fn foreign_made(&self, number: i64, of: u32, ends: Option<Timestamp>) -> Result<()>;
+    /// Stores an object, unless there is one of its kind and name. Returns the one that is there, and
+    /// whether it is new.
+    fn foreign_object_add(&self, new: &NewForeignObject) -> Result<(ForeignObject, bool)>;
+    /// The object of a kind with this id or name.
+    fn foreign_object_find(&self, of: ForeignKind, named: &Named) -> Result<Option<ForeignObject>>;
+    /// The objects of a kind in the order of their names, and at most this many.
+    fn foreign_object_list(&self, of: ForeignKind, limit: u32) -> Result<Vec<ForeignObject>>;
     /// Opens a finished build again. Returns whether it exists.
     fn build_reopen(&self, project: ProjectId, id: BuildId, now: Timestamp) -> Result<bool>;
     /// Adds to a build what is said of it later, and changes what follows from that. Returns whether

@@ -187,6 +187,17 @@ diesel::table! {
 }
 
 diesel::table! {
+    foreign_object (id) {
+        id -> crate::store::schema::sql::Uuid,
+        protocol -> Text,
+        kind -> Text,
+        name -> Text,
+        body -> Text,
+        created_at -> crate::store::schema::sql::Instant,
+    }
+}
+
+diesel::table! {
     test (project_id, id) {
         id -> BigInt,
         project_id -> BigInt,

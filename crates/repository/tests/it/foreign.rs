@@ -12,6 +12,7 @@ conformance!(
     events_are_kept_in_order_and_once,
     a_build_is_unmade_until_it_was_made_of_all_events,
     events_are_forgotten_with_time_and_with_their_build,
+    an_object_is_registered_once_and_found_by_id_and_name,
 );
 
 pub(crate) fn key(project: &Project, name: u8) -> ForeignKey {
@@ -258,4 +259,36 @@ fn events_are_forgotten_with_time_and_with_their_build(store: &Store) {
     assert_eq!(list(&other), (vec![], true));
     store.build_delete(project.id, one.build, None).unwrap();
     assert_eq!(list(&one), (vec![], false));
+}
+
+fn an_object_is_registered_once_and_found_by_id_and_name(store: &Store) {
+    let labs = ForeignKind { protocol: "test", kind: "lab" };
+    let new = |of, name: &str, body: &str| NewForeignObject {
+        of,
+        name: name.to_owned(),
+        body: body.to_owned(),
+        created_at: at(SOON),
+    };
+    let (lab, is_new) = store.foreign_object_add(&new(labs, "lab-7", "{}")).unwrap();
+    assert!(is_new);
+    assert_eq!((lab.name.as_str(), lab.body.as_str(), lab.created_at), ("lab-7", "{}", at(SOON)));
+    let again = store.foreign_object_add(&new(labs, "lab-7", "{\"a\":1}")).unwrap();
+    assert_eq!(again, (lab.clone(), false));
+    for named in [Named::Id(lab.id), Named::Name("lab-7".into())] {
+        assert_eq!(store.foreign_object_find(labs, &named).unwrap(), Some(lab.clone()));
+    }
+    // Another kind, and another protocol, have names of their own.
+    for of in [ForeignKind { kind: "topic", ..labs }, ForeignKind { protocol: "other", ..labs }] {
+        assert_eq!(store.foreign_object_find(of, &Named::Id(lab.id)).unwrap(), None);
+        assert!(store.foreign_object_add(&new(of, "lab-7", "{}")).unwrap().1);
+    }
+    store.foreign_object_add(&new(labs, "a", "{}")).unwrap();
+    let names = |limit| -> Vec<String> {
+        let labs = store.foreign_object_list(labs, limit).unwrap();
+        labs.into_iter().map(|lab| lab.name).collect()
+    };
+    assert_eq!(
+        (names(9), names(1)),
+        (vec!["a".to_owned(), "lab-7".to_owned()], vec!["a".to_owned()])
+    );
 }

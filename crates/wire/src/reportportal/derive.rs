@@ -9,23 +9,10 @@ use devmason_domain::{
 use super::tree::{Item, Line, Said, Tree};
 use super::{Attribute, Entry, Event, PROTOCOL};
 use crate::part::Draft;
-use crate::{Part, WireError, tag};
+use crate::{Derived, Part, WireError, tag};
 
 /// The most files that the receipt names.
 const FILES: u64 = 100;
-
-/// The build of a launch.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Derived {
-    /// The step, its cases, the receipt, and what is said of the build.
-    pub part: Part,
-    /// Whether the launch and all its items have ended.
-    pub is_complete: bool,
-    /// When it ended.
-    pub finished: Timestamp,
-    /// Whether all went well.
-    pub success: bool,
-}
 
 /// Makes the build of a launch. If `is_final`, nothing follows: what still runs was interrupted.
 ///
@@ -37,12 +24,7 @@ pub fn derive(
     received: Timestamp,
 ) -> Result<Derived, WireError> {
     let tree = Tree::of(events);
-    let mut part = Part::new(None, PROTOCOL, &[]);
-    part.receipt = Receipt {
-        format: part.receipt.format,
-        recognized: part.receipt.recognized,
-        ..Receipt::default()
-    };
+    let mut part = Part::unread(PROTOCOL);
     let name = tree.launch.name.clone().unwrap_or_else(|| "launch".to_owned());
     let mut attributes = tree.launch.attributes.clone();
     attributes.extend(tree.launch_end.iter().flat_map(|end| end.attributes.clone()));
@@ -86,7 +68,8 @@ pub fn derive(
         extras: Vec::new(),
     };
     part.with_step(draft.step(&tests)?, tests);
-    Ok(Derived { part, is_complete, finished, success })
+    let (more, forgotten) = (Vec::new(), Vec::new());
+    Ok(Derived { part, more, forgotten, is_complete, finished, success })
 }
 
 /// Notes statuses that are not known, and what is said of items that are not there.

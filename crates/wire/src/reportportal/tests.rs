@@ -4,6 +4,7 @@ use devmason_domain::{TestResult, TestStatus, Timestamp};
 use serde_json::json;
 
 use super::*;
+use crate::Derived;
 
 fn launch(value: Value) -> Event {
     Event::Launch(Launch::read(&value))

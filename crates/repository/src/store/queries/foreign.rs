@@ -1,6 +1,7 @@
 //! Builds that clients of other systems report.
 
 mod events;
+mod objects;
 
 use devmason_domain::{
     Build, BuildId, ClientRecord, JsonObject, Origin, Project, ProjectId, Tag, TagSet, Timestamp,
@@ -16,8 +17,8 @@ use crate::store::columns::{At, Id, instant};
 use crate::store::fault::{Fault, Outcome};
 use crate::store::schema::{build, build_tag, foreign_build, receipt, sql};
 use crate::{
-    Foreign, ForeignBuild, ForeignKey, Later, NewEvent, PackedCases, Piece, Result, TestReport,
-    Told, Unmade,
+    Foreign, ForeignBuild, ForeignKey, ForeignKind, ForeignObject, Later, Named, NewEvent,
+    NewForeignObject, PackedCases, Piece, Result, TestReport, Told, Unmade,
 };
 
 pub(super) use events::forget_before;
@@ -290,6 +291,15 @@ impl Foreign for Store {
     }
     fn foreign_made(&self, number: i64, of: u32, ends: Option<Timestamp>) -> Result<()> {
         self.write(|conn| events::made(conn, number, of, ends))
+    }
+    fn foreign_object_add(&self, new: &NewForeignObject) -> Result<(ForeignObject, bool)> {
+        self.write(|conn| objects::add(conn, new))
+    }
+    fn foreign_object_find(&self, of: ForeignKind, named: &Named) -> Result<Option<ForeignObject>> {
+        self.read(|conn| objects::find(conn, of, named))
+    }
+    fn foreign_object_list(&self, of: ForeignKind, limit: u32) -> Result<Vec<ForeignObject>> {
+        self.read(|conn| objects::list(conn, of, limit))
     }
     fn build_reopen(&self, project: ProjectId, id: BuildId, now: Timestamp) -> Result<bool> {
         self.write(|conn| reopen(conn, project, id, now))

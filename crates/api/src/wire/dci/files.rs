@@ -1,0 +1,90 @@
+//! Files of jobs.
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderName};
+use devmason_domain::Timestamp;
+use devmason_wire::dci::{Event, File, Sent};
+use md5::{Digest as _, Md5};
+
+use super::jobs::part;
+use super::{Known, add, find, one};
+use crate::call::Call;
+use crate::error::ApiError;
+use crate::wire;
+
+const NO_FILE: ApiError = ApiError::NotFound("file not found");
+
+/// Takes a file: its name, type and job are in headers.
+pub(crate) async fn post(call: &Call<'_>) -> Result<HttpResponse, ApiError> {
+    let said = |name: &'static str| {
+        let text = call.header(HeaderName::from_static(name)).map(str::trim);
+        text.filter(|text| !text.is_empty())
+    };
+    let missing = |name| ApiError::BadValue { name, problem: "the header is missing".to_owned() };
+    let name = said("dci-name").ok_or_else(|| missing("DCI-NAME"))?.to_owned();
+    let state = match said("dci-jobstate-id") {
+        Some(id) => Some(part(id).ok_or_else(no_state)?),
+        None => None,
+    };
+    let job = match (said("dci-job-id"), state) {
+        (Some(job), _) => job,
+        (None, Some((job, _))) => job,
+        (None, None) => return Err(missing("DCI-JOB-ID")),
+    };
+    let of = find(call, job).await?;
+    wire::may_continue(call, &of.running.project, &of.running.build).await?;
+    let state = match state {
+        Some((job, nth)) if job == of.id() => Some(nth as usize),
+        Some(_) => return Err(no_state()),
+        None => None,
+    };
+    if state.is_some_and(|nth| !of.job.states.iter().any(|state| state.nth == nth)) {
+        return Err(no_state());
+    }
+    let mime = said("dci-mime").or_else(|| call.header(header::CONTENT_TYPE));
+    let mime = mime.unwrap_or("text/plain").to_owned();
+    let body = call.body().await?.clone();
+    if let Some(given) = said("dci-md5") {
+        let own: String = Md5::digest(&body).iter().map(|byte| format!("{byte:02x}")).collect();
+        if !own.eq_ignore_ascii_case(given) {
+            let problem = format!("the body has the digest {own}");
+            return Err(ApiError::BadValue { name: "DCI-MD5", problem });
+        }
+    }
+    let sent = Sent::new(&name, &mime, state, &body);
+    let event = Event::File(sent, Timestamp::now().into());
+    let events = add(call, &of.running, &event, false).await?;
+    let (of, nth) = (find(call, &of.id()).await?, events.saturating_sub(1));
+    let file = of.job.files.iter().find(|file| file.nth == nth as usize).ok_or(NO_FILE)?;
+    let document = of.job.file_document(&of.id(), file, of.received());
+    Ok(one(StatusCode::CREATED, "file", document))
+}
+
+fn no_state() -> ApiError {
+    let problem = "the job has no such state".to_owned();
+    ApiError::BadValue { name: "DCI-JOBSTATE-ID", problem }
+}
+
+/// The file with this id, and its job.
+async fn file(call: &Call<'_>, id: &str) -> Result<(Known, File), ApiError> {
+    let (job, nth) = part(id).ok_or(NO_FILE)?;
+    let of = find(call, job).await?;
+    let found = of.job.files.iter().find(|file| file.nth == nth as usize).cloned();
+    found.map(|file| (of, file)).ok_or(NO_FILE)
+}
+
+pub(crate) async fn get(call: &Call<'_>, id: &str) -> Result<HttpResponse, ApiError> {
+    let (of, file) = file(call, id).await?;
+    Ok(one(StatusCode::OK, "file", of.job.file_document(&of.id(), &file, of.received())))
+}
+
+/// What a file says. Never as a page: a browser must not run what somebody sent.
+pub(crate) async fn content(call: &Call<'_>, id: &str) -> Result<HttpResponse, ApiError> {
+    let (_, file) = file(call, id).await?;
+    let text = file.sent.text.ok_or(ApiError::NotFound("only texts are kept of files"))?;
+    Ok(HttpResponse::Ok()
+        .content_type("text/plain; charset=utf-8")
+        .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .body(text))
+}
