@@ -32,6 +32,10 @@ const BUILDS: [&str; 15] = [
 const OBJECTS: [&str; 6] = ["limit", "offset", "where", "query", "sort", "embed"];
 
 const ABSENT: Answer = error(404, "Not found, or the page does not exist");
+// The key of some clients is in the body, so nothing is known of them before it is read.
+const BAD_KEY: Answer = error(401, "Wrong credentials, or none where they are required");
+const GUESSED: Answer = error(429, "Too many wrong passwords; see `Retry-After`");
+const NOT_PERMITTED: Answer = error(403, "Not permitted");
 const REDIRECT: Answer = answer(302, "The build, at `Location`");
 const UNCHANGED: Answer =
     answer(304, "Not modified: `If-None-Match` has the ETag of the representation");
@@ -1039,7 +1043,7 @@ resources! {
             right: Right::Open,
             answers: &[
                 answer(200, "Its id, and where it is"),
-                error(403, "Not permitted"),
+                BAD_KEY, GUESSED, NOT_PERMITTED,
                 error(409, "Another build has the key that this one would get"),
                 TOO_LARGE,
             ],
@@ -1052,7 +1056,7 @@ resources! {
         Put ChangeTestomatRun {
             summary: "Say something of a run, or end it",
             right: Right::Open,
-            answers: &[answer(200, "Done"), error(403, "Not permitted"), ABSENT, TOO_LARGE],
+            answers: &[answer(200, "Done"), BAD_KEY, GUESSED, NOT_PERMITTED, ABSENT, TOO_LARGE],
             ..PLAIN
         }
     }
@@ -1062,7 +1066,7 @@ resources! {
         Post AddTestomatTests {
             summary: "Take tests of a run",
             right: Right::Open,
-            answers: &[answer(200, "Kept"), error(403, "Not permitted"), ABSENT, TOO_LARGE],
+            answers: &[answer(200, "Kept"), BAD_KEY, GUESSED, NOT_PERMITTED, ABSENT, TOO_LARGE],
             ..PLAIN
         }
     }

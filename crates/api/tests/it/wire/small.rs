@@ -70,3 +70,68 @@ fn test_results_of_codecov_come_to_an_address_that_only_the_client_knows() {
         assert_eq!(anonymous.status, 401, "alice began this build");
     });
 }
+
+#[test]
+fn a_run_of_testomat_begins_takes_tests_and_ends() {
+    on_both(|server| {
+        let send = |method: &str, path: &str, mut body: Value| {
+            body["api_key"] = json!("pony/alice:alice-pw");
+            server.send(
+                server.request(method, &format!("/api/reporter{path}")).json(body.to_string()),
+            )
+        };
+        let begun =
+            send("POST", "", json!({"title": "nightly", "env": "arm", "label": "daily,ui"}));
+        assert_eq!(begun.status, 200, "{}", begun.text());
+        let uid = begun.json()["uid"].as_str().unwrap().to_owned();
+        let batch = json!({"batch_index": 1, "tests": [
+            {"title": "passes", "suite_title": "s", "status": "passed", "run_time": 2},
+            {"title": "fails", "suite_title": "s", "status": "failed", "message": "no", "stack": "at x"}]});
+        for _ in 0..2 {
+            assert_eq!(send("POST", &format!("/{uid}/testrun"), batch.clone()).status, 200);
+        }
+        let [build] = builds(server, "pony").try_into().unwrap();
+        assert_eq!((&build["state"], &build["tests"]["total"]), (&json!("running"), &json!(2)));
+        let end = json!({"status_event": "fail", "duration": 1});
+        assert_eq!(send("PUT", &format!("/{uid}"), end).status, 200);
+        // A test whose files were sent first comes after the end, alone.
+        let late = json!({"title": "late", "status": "skipped"});
+        assert_eq!(send("POST", &format!("/{uid}/testrun"), late).status, 200);
+        let [build] = builds(server, "pony").try_into().unwrap();
+        assert_eq!((&build["state"], &build["success"]), (&json!("finished"), &json!(false)));
+        assert_eq!(
+            (&build["tests"]["total"], &build["tags"]),
+            (&json!(3), &json!(["daily", "ui"]))
+        );
+        assert_eq!(
+            (&build["client"]["title"], &build["client"]["environment"]),
+            (&json!("nightly"), &json!("arm"))
+        );
+        assert!(begun.json()["url"].as_str().unwrap().ends_with(build["id"].as_str().unwrap()));
+        // Reporters that share a run begin it together.
+        let shared = || send("POST", "", json!({"title": "shared", "shared_run": true})).json();
+        assert_eq!(shared(), shared());
+        assert_eq!(builds(server, "pony").len(), 2);
+        assert_eq!(send("POST", "/unknown/testrun", batch).status, 404);
+    });
+}
+
+#[test]
+fn a_key_in_a_body_is_a_key() {
+    let closed = Server::of(Registration::Closed, Reading::Open, &[]);
+    let open = Server::new();
+    let begin = |server: &Server, key: &str| {
+        let body = json!({"api_key": key, "title": "t"}).to_string();
+        server.send(server.request("POST", "/api/reporter").json(body)).status
+    };
+    assert_eq!(begin(&open, "pony/alice:alice-pw"), 200);
+    assert_eq!(begin(&open, "pony/alice:wrong"), 401);
+    assert_eq!(begin(&open, "alice:alice-pw"), 400);
+    // Without a user, as any anonymous sender.
+    assert_eq!(begin(&open, "pony"), 200);
+    assert_eq!(begin(&closed, "pony"), 401);
+    let owned =
+        open.as_user("alice").send("PUT", "/owned", r#"{"name":"o","reporting":"authenticated"}"#);
+    assert_eq!(owned.status, 201);
+    assert_eq!((begin(&open, "owned"), begin(&open, "owned/alice:alice-pw")), (401, 200));
+}

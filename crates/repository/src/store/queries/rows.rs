@@ -168,3 +168,15 @@ impl TryFrom<AccountRow> for Account {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use diesel::query_builder::QueryFragment;
+
+    #[test]
+    fn queries_of_builds_stay_prepared() {
+        let backend = super::super::Db::default();
+        assert!(builds!().is_safe_to_cache_prepared(&backend).unwrap());
+    }
+}
