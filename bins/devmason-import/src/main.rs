@@ -5,6 +5,7 @@ mod batch;
 mod dump;
 mod export;
 mod lines;
+mod peers;
 mod server;
 mod trees;
 
@@ -67,6 +68,37 @@ enum Command {
         /// Files and directories
         #[arg(required = true)]
         paths: Vec<PathBuf>,
+    },
+    /// Import directories of Allure results, one build per directory
+    Allure {
+        /// Project; created if it does not exist
+        #[arg(long, short = 'p')]
+        project: Slug,
+        /// Tag for each build; repeatable
+        #[arg(long, short = 't')]
+        tag: Vec<Tag>,
+        /// Directories
+        #[arg(required = true)]
+        paths: Vec<PathBuf>,
+    },
+    /// Import what another system holds, over its HTTP API: one build per run
+    ///
+    /// Set the username and password in DEVMASON_USER and DEVMASON_PASSWORD; for a key that is sent as Bearer,
+    /// such as ReportPortal's, DEVMASON_PASSWORD alone.
+    From {
+        /// The system
+        system: peers::System,
+        /// URL of the server; for Jenkins, of the job
+        url: String,
+        /// Project here; created if it does not exist
+        #[arg(long, short = 'p')]
+        project: Slug,
+        /// Project there; for DCI, a topic [default for DCI: all]
+        #[arg(long)]
+        from: Option<String>,
+        /// Number of days to import, up to today; CDash only
+        #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=36500))]
+        days: u32,
     },
     /// Import the builds of a running server over HTTP
     Server {
@@ -138,6 +170,14 @@ fn act(cli: &Cli) -> Result<Counts> {
         }
         Command::Reports { project, tag, paths } => {
             trees::import(repository, project, tag, paths, cli)
+        }
+        Command::Allure { project, tag, paths } => {
+            trees::import_allure(repository, project, tag, paths, cli)
+        }
+        Command::From { system, url, project, from, days } => {
+            let wanted =
+                peers::Wanted { system: *system, url, project, of: from.as_deref(), days: *days };
+            peers::import(repository, &wanted, cli)
         }
         Command::Server { url, project } => server::import(repository, url, project, cli),
     }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use devmason_domain::{
     BuildId, ClientRecord, Digest, JsonObject, Outcome, Project, Report, Slug, Tag, TagSet,
     Timestamp,
@@ -64,20 +64,82 @@ pub(crate) fn import(
     Ok(batch.counts)
 }
 
+pub(crate) fn import_allure(
+    repository: &dyn Repository,
+    project: &Slug,
+    tags: &[Tag],
+    paths: &[PathBuf],
+    cli: &Cli,
+) -> Result<Counts> {
+    let project = crate::project(repository, project)?;
+    let tags = TagSet::new(tags.to_vec()).context("tag")?;
+    let bar = crate::bar(cli, None);
+    let mut batch = Batch::new(repository);
+    for path in paths {
+        match read_allure(&project, &tags, path) {
+            Ok(build) => batch.push(build)?,
+            Err(problem) => {
+                say(&format!("{} skipped: {problem:#}", path.display()));
+                batch.counts.bad += 1;
+            }
+        }
+        bar.inc(1);
+    }
+    batch.store()?;
+    bar.finish_and_clear();
+    Ok(batch.counts)
+}
+
+/// A directory of Allure results as a build. Its files are one report: each is a test, or what prepares
+/// some.
+fn read_allure(project: &Project, tags: &TagSet, path: &Path) -> Result<NewBuild> {
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(path)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.ends_with("-result.json") || name.ends_with("-container.json") {
+            names.push(entry.path());
+        }
+    }
+    names.sort();
+    let (mut body, mut modified) = (Vec::new(), None);
+    for name in &names {
+        let file = std::fs::read(name).with_context(|| name.display().to_string())?;
+        body.extend(file);
+        body.push(b'\n');
+        modified = modified.max(Timestamp::of_system(std::fs::metadata(name)?.modified()?));
+    }
+    if names.is_empty() {
+        bail!("no Allure results: no files named *-result.json");
+    }
+    let name = path.to_string_lossy();
+    of_body(project, tags, (&name, &body), Some(Format::Allure), modified)
+}
+
 /// A file as a build. Without a time in the report, the file's own time is used, so that each
 /// import gives the same build.
 fn read(project: &Project, tags: &TagSet, path: &Path) -> Result<NewBuild> {
     let body = std::fs::read(path)?;
-    let start = Instant::now();
+    let modified = Timestamp::of_system(std::fs::metadata(path)?.modified()?);
     let format = Format::recognize(&body);
     let name = path.to_string_lossy().into_owned();
-    let mut receipt = build::receipt(Some(&name), &body, format, false);
-    let mut read = Read::from_bytes(&body, format)?;
+    of_body(project, tags, (&name, &body), format, modified)
+}
+
+fn of_body(
+    project: &Project,
+    tags: &TagSet,
+    (name, body): (&str, &[u8]),
+    format: Option<Format>,
+    modified: Option<Timestamp>,
+) -> Result<NewBuild> {
+    let start = Instant::now();
+    let mut receipt = build::receipt(Some(name), body, format, false);
+    let mut read = Read::from_bytes(body, format)?;
     build::receive(&mut receipt, &read, start.elapsed());
-    let modified = Timestamp::of_system(std::fs::metadata(path)?.modified()?);
     let step =
-        read.step(Some(&name), None, modified.context("the file has no modification time")?)?;
-    let digest = Digest::of_parts([name.as_bytes(), &body]);
+        read.step(Some(name), None, modified.context("the file has no modification time")?)?;
+    let digest = Digest::of_parts([name.as_bytes(), body]);
     let host =
         read.host().map(|host| serde_json::value::to_raw_value(&Value::String(host.to_owned())));
     let members: Vec<_> =

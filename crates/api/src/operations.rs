@@ -11,7 +11,7 @@ use crate::documents::{
 };
 use crate::error::ApiError;
 use crate::negotiate::Format;
-use crate::wire::{buildkite, codecov, ctest, dci, pony, reportportal, squad, testomat};
+use crate::wire::{buildkite, codecov, ctest, dci, pony, reportportal, resultsdb, squad, testomat};
 use crate::{objects, pages};
 
 /// The table of handlers, one for each operation of the map.
@@ -202,6 +202,11 @@ pub(crate) async fn handle(
         Operation::ReadJobFileContent(file) => dci::files::content(call, file).await,
         Operation::SubmitSquad(group, project, build, environment) => {
             squad::post(call, (group, project, build, environment)).await
+        }
+        Operation::AddResult => resultsdb::post(call, resultsdb::PROJECT).await,
+        Operation::AddProjectResult(project) => resultsdb::post(call, project.as_str()).await,
+        Operation::AddResultGroup | Operation::AddProjectResultGroup(_) => {
+            resultsdb::post_group(call).await
         }
         Operation::BeginTestomatRun => testomat::post(call).await,
         Operation::ChangeTestomatRun(run) => testomat::put(call, run).await,

@@ -12,12 +12,13 @@ mod form;
 pub(crate) mod make;
 pub(crate) mod pony;
 pub(crate) mod reportportal;
+pub(crate) mod resultsdb;
 pub(crate) mod silence;
 pub(crate) mod squad;
 pub(crate) mod testomat;
 mod told;
 
-use actix_web::http::header;
+use actix_web::http::header::{self, HeaderValue};
 use devmason_domain::{
     Build, BuildKey, ClientRecord, Closing, Digest, Outcome, Project, Receipt, Report, Slug, State,
     TagSet, Timestamp, Tracking, Viewer, limits,
@@ -28,10 +29,12 @@ use devmason_repository::{
 };
 use devmason_wire::{Part, WireError};
 
+use crate::auth::{Caller, authenticate};
 use crate::budget::Lane;
 use crate::call::Call;
 use crate::documents::projects::is_user_by_now;
 use crate::error::ApiError;
+use crate::forwarded::Origin;
 use crate::metrics::ClientLabels;
 use crate::upload;
 
@@ -65,6 +68,14 @@ pub(crate) fn count(call: &Call<'_>, protocol: &'static str, client: Option<&str
     let agent = || call.header(header::USER_AGENT)?.split([' ', ';', '(']).next();
     let client = client.or_else(agent).unwrap_or_default().to_owned();
     call.app.metrics.client(ClientLabels { protocol, client });
+}
+
+/// The sender of a request whose key is in its body.
+async fn caller_with(call: &Call<'_>, key: Option<&str>) -> Result<Caller, ApiError> {
+    let header = key.map(|key| HeaderValue::from_str(&format!("Bearer {key}")));
+    let odd = |_| ApiError::BadCredentials("the key has characters that no key has");
+    let header = header.transpose().map_err(odd)?;
+    authenticate(&call.app.door(), header.as_ref(), &Origin::of(call)).await
 }
 
 /// A project to report to, which need not exist yet.

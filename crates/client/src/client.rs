@@ -23,7 +23,7 @@ pub use reqwest::Method;
 /// A username and password.
 #[derive(Clone)]
 pub struct Credentials {
-    /// The username.
+    /// The username. If it is empty, the password is a key, which is sent as `Bearer`.
     pub user: String,
     /// The password.
     pub password: String,
@@ -65,6 +65,8 @@ pub struct Client {
     server: String,
     credentials: Option<Credentials>,
     retry: Retry,
+    /// Whether the server may be of another kind.
+    is_foreign: bool,
 }
 
 /// The maximum time of a request, from its start to the end of the response.
@@ -103,12 +105,20 @@ impl Client {
             .build()
             .map_err(|error| Error::Invalid(format!("cannot create the HTTP client: {error}")))?;
         let server = server.trim_end_matches('/').to_owned();
-        Ok(Self { http, server, credentials, retry: Retry::default() })
+        Ok(Self { http, server, credentials, retry: Retry::default(), is_foreign: false })
     }
 
     /// The same with different retry settings.
     pub fn with_retry(mut self, retry: Retry) -> Self {
         self.retry = retry;
+        self
+    }
+
+    /// The same for a server of another kind: what it refuses is refused, although it does not say so in
+    /// a document of ours.
+    #[must_use]
+    pub fn of_another_kind(mut self) -> Self {
+        self.is_foreign = true;
         self
     }
 
@@ -192,6 +202,13 @@ impl Client {
                 408 | 425 | 429 | 500..=599 => {
                     Err((Error::Failed { status, message: message(&body, status) }, asked))
                 }
+                400..=499 if self.is_foreign => {
+                    let message = message(&body, status);
+                    Err((
+                        Error::Refused { status, message, payload: serde_json::Value::Null },
+                        None,
+                    ))
+                }
                 _ => Err((refused(status, &body, location.as_deref()), None)),
             };
         }
@@ -205,7 +222,10 @@ impl Client {
             .request(outgoing.method.clone(), url)
             .header(header::ACCEPT, "application/json");
         if let Some(Credentials { user, password }) = self.credentials.as_ref().filter(|_| is_own) {
-            request = request.basic_auth(user, Some(password));
+            request = match user.as_str() {
+                "" => request.bearer_auth(password),
+                user => request.basic_auth(user, Some(password)),
+            };
         }
         if let Some(key) = &outgoing.key {
             request = request.header("Idempotency-Key", key);

@@ -32,9 +32,6 @@ const BUILDS: [&str; 15] = [
 const OBJECTS: [&str; 6] = ["limit", "offset", "where", "query", "sort", "embed"];
 
 const ABSENT: Answer = error(404, "Not found, or the page does not exist");
-// The key of some clients is in the body, so nothing is known of them before it is read.
-const BAD_KEY: Answer = error(401, "Wrong credentials, or none where they are required");
-const GUESSED: Answer = error(429, "Too many wrong passwords; see `Retry-After`");
 const NOT_PERMITTED: Answer = error(403, "Not permitted");
 const REDIRECT: Answer = answer(302, "The build, at `Location`");
 const UNCHANGED: Answer =
@@ -1036,14 +1033,66 @@ resources! {
         }
     }
 
+    /// Where clients of ResultsDB send results of the project `resultsdb`.
+    Results() = ["api" / "v2.0" / "results"] in Foreign() {
+        Post AddResult {
+            summary: "Take a result from a client of ResultsDB; see docs/migrating.md",
+            right: Right::SignIn,
+            answers: &[
+                answer(201, "Stored: its build, and the build's number"),
+                NOT_PERMITTED,
+                ABSENT,
+                error(409, "Another build has the key that this one would get"),
+                TOO_LARGE,
+            ],
+            ..PLAIN
+        }
+    }
+
+    /// Where they register groups of results.
+    ResultGroups() = ["api" / "v2.0" / "groups"] in Foreign() {
+        Post AddResultGroup {
+            summary: "Keep what a client of ResultsDB says of a group of results",
+            right: Right::SignIn,
+            answers: &[answer(201, "Kept"), NOT_PERMITTED, TOO_LARGE],
+            ..PLAIN
+        }
+    }
+
+    /// Where clients of ResultsDB send results of a project.
+    ProjectResults(project: Slug) = [project / "resultsdb" / "v2.0" / "results"] in Foreign() {
+        Post AddProjectResult {
+            summary: "Take a result from a client of ResultsDB",
+            right: Right::SignIn,
+            answers: &[
+                answer(201, "Stored: its build, and the build's number"),
+                NOT_PERMITTED,
+                ABSENT,
+                error(409, "Another build has the key that this one would get"),
+                TOO_LARGE,
+            ],
+            ..PLAIN
+        }
+    }
+
+    /// Where they register groups of results.
+    ProjectResultGroups(project: Slug) = [project / "resultsdb" / "v2.0" / "groups"] in Foreign() {
+        Post AddProjectResultGroup {
+            summary: "Keep what a client of ResultsDB says of a group of results",
+            right: Right::SignIn,
+            answers: &[answer(201, "Kept"), NOT_PERMITTED, TOO_LARGE],
+            ..PLAIN
+        }
+    }
+
     /// Where Testomat.io's reporter begins a run.
     TestomatRuns() = ["api" / "reporter"] in Foreign() {
         Post BeginTestomatRun {
             summary: "Begin a run of Testomat.io's reporter, whose key is in the body; see docs/migrating.md",
-            right: Right::Open,
+            right: Right::SignIn,
             answers: &[
                 answer(200, "Its id, and where it is"),
-                BAD_KEY, GUESSED, NOT_PERMITTED,
+                NOT_PERMITTED,
                 error(409, "Another build has the key that this one would get"),
                 TOO_LARGE,
             ],
@@ -1055,8 +1104,8 @@ resources! {
     TestomatRun(run: String) = ["api" / "reporter" / run] in Foreign() {
         Put ChangeTestomatRun {
             summary: "Say something of a run, or end it",
-            right: Right::Open,
-            answers: &[answer(200, "Done"), BAD_KEY, GUESSED, NOT_PERMITTED, ABSENT, TOO_LARGE],
+            right: Right::SignIn,
+            answers: &[answer(200, "Done"), NOT_PERMITTED, ABSENT, TOO_LARGE],
             ..PLAIN
         }
     }
@@ -1065,8 +1114,8 @@ resources! {
     TestomatTests(run: String) = ["api" / "reporter" / run / "testrun"] in Foreign() {
         Post AddTestomatTests {
             summary: "Take tests of a run",
-            right: Right::Open,
-            answers: &[answer(200, "Kept"), BAD_KEY, GUESSED, NOT_PERMITTED, ABSENT, TOO_LARGE],
+            right: Right::SignIn,
+            answers: &[answer(200, "Kept"), NOT_PERMITTED, ABSENT, TOO_LARGE],
             ..PLAIN
         }
     }

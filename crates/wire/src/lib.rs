@@ -9,6 +9,7 @@ mod json;
 mod part;
 pub mod pony;
 pub mod reportportal;
+pub mod resultsdb;
 pub mod squad;
 pub mod testomat;
 mod xml;

@@ -2,6 +2,8 @@
 //! reports and lines.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
+mod peers;
+
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::net::TcpListener;

@@ -159,6 +159,10 @@ pub(crate) async fn find(
         | Operation::ReadJobFile(..)
         | Operation::ReadJobFileContent(..)
         | Operation::SubmitSquad(..)
+        | Operation::AddResult
+        | Operation::AddProjectResult(..)
+        | Operation::AddResultGroup
+        | Operation::AddProjectResultGroup(..)
         | Operation::BeginTestomatRun
         | Operation::ChangeTestomatRun(..)
         | Operation::AddTestomatTests(..)

@@ -70,6 +70,9 @@ async fn known(call: &Call<'_>, project: Project, build: Build) -> Result<Known,
         return Err(NO_JOB);
     }
     let (of, id) = (project.id, build.id);
+    let bytes = call.ask(move |repository| repository.event_bytes(of, id)).await?;
+    // As bytes and as values.
+    call.room_for_answer(usize::try_from(bytes).unwrap_or(usize::MAX).saturating_mul(2)).await?;
     let (bodies, lacks_some) = call.ask(move |repository| repository.event_list(of, id)).await?;
     if bodies.is_empty() || lacks_some {
         return Err(NO_JOB);

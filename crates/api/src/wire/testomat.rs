@@ -1,7 +1,6 @@
 //! Runs of Testomat.io's reporter. Its key is in the body.
 
 use actix_web::HttpResponse;
-use actix_web::http::header::HeaderValue;
 use devmason_domain::{Closing, Digest, State, Timestamp};
 use devmason_hypermedia::Resource;
 use devmason_repository::Repository;
@@ -9,30 +8,16 @@ use devmason_wire::testomat::{PROTOCOL, Said, read, tests};
 use serde_json::json;
 
 use super::{Held, add, begin, find, has, tell};
-use crate::auth::{Caller, authenticate};
 use crate::call::Call;
 use crate::error::ApiError;
-use crate::forwarded::Origin;
 
 const NO_RUN: ApiError = ApiError::NotFound("run not found");
-
-/// The sender of a request, from the key in its body.
-async fn caller(call: &Call<'_>, said: &Said) -> Result<Caller, ApiError> {
-    let header = match &said.credentials {
-        Some(credentials) => Some(
-            HeaderValue::from_str(&format!("Bearer {credentials}"))
-                .map_err(|_| ApiError::BadCredentials("the key has characters that no key has"))?,
-        ),
-        None => None,
-    };
-    authenticate(&call.app.door(), header.as_ref(), &Origin::of(call)).await
-}
 
 /// Begins a run. Reporters that share one begin it together, by its title.
 pub(crate) async fn post(call: &Call<'_>) -> Result<HttpResponse, ApiError> {
     super::count(call, PROTOCOL, None);
     let said = super::read(call, read).await?;
-    let caller = caller(call, &said).await?;
+    let caller = super::caller_with(call, said.credentials.as_deref()).await?;
     let call = &Call { caller: &caller, ..*call };
     let project = super::permitted(call, &said.project).await?.registered(call).await?;
     let uid = match &said.shared {
@@ -62,7 +47,7 @@ async fn run(call: &Call<'_>, said: &Said, uid: &str) -> Result<Held, ApiError> 
 /// Takes tests of a run, also after its end.
 pub(crate) async fn post_tests(call: &Call<'_>, uid: &str) -> Result<HttpResponse, ApiError> {
     let said = super::read(call, read).await?;
-    let caller = caller(call, &said).await?;
+    let caller = super::caller_with(call, said.credentials.as_deref()).await?;
     let call = &Call { caller: &caller, ..*call };
     let held = run(call, &said, uid).await?;
     let received = Timestamp::now();
@@ -76,7 +61,7 @@ pub(crate) async fn post_tests(call: &Call<'_>, uid: &str) -> Result<HttpRespons
 /// Says something of a run, or ends it.
 pub(crate) async fn put(call: &Call<'_>, uid: &str) -> Result<HttpResponse, ApiError> {
     let mut said = super::read(call, read).await?;
-    let caller = caller(call, &said).await?;
+    let caller = super::caller_with(call, said.credentials.as_deref()).await?;
     let call = &Call { caller: &caller, ..*call };
     let held = run(call, &said, uid).await?;
     tell(call, &held, &mut said.part).await?;

@@ -177,6 +177,8 @@ pub trait Foreign {
     fn event_append_many(&self, events: &[NewEvent]) -> Result<Vec<Told>>;
     /// All events of a build that are still kept, in order, and whether some are no longer kept.
     fn event_list(&self, project: ProjectId, build: BuildId) -> Result<(Vec<Vec<u8>>, bool)>;
+    /// The size of a build's events in bytes, as they were sent.
+    fn event_bytes(&self, project: ProjectId, build: BuildId) -> Result<u64>;
     /// The build whose event starts this item, and which event that is.
     fn event_find(&self, project: ProjectId, item: &str) -> Result<Option<(ForeignBuild, u32)>>;
     /// The item that the nth event of a build starts.

@@ -210,6 +210,7 @@ fn events_are_kept_in_order_and_once(store: &Store) {
     let bodies = |of: &ForeignBuild| store.event_list(of.project, of.build).unwrap();
     assert_eq!(bodies(&one), ([2u8, 1, 3].map(|what| vec![what; 500]).to_vec(), false));
     assert_eq!(bodies(&other).0.len(), 1);
+    assert_eq!(store.event_bytes(project.id, one.build).unwrap(), 1_500);
     let (found, nth) = store.event_find(project.id, "item 1").unwrap().unwrap();
     assert_eq!((found.number, nth), (one.number, 1));
     assert_eq!(store.event_item(&found, 1).unwrap().as_deref(), Some("item 1"));

@@ -396,6 +396,16 @@ fn hot_queries_are_answered_by_their_indexes(backend: Backend) {
             drop(store.test_query(&Listing { selection, offset: 0, limit: 20 }).unwrap());
         }),
         hot(
+            "the numbers of tests by their names",
+            &["Index Cond: (project_id = "],
+            &["test_2 (project_id=? AND key=?)"],
+            || {
+                let names: Vec<String> = (0..10).map(|n| format!("s::test {n}")).collect();
+                let build = BuildId::assign(Timestamp::now(), Timestamp::now());
+                drop(store.test_statuses(project.id, build, &names).unwrap());
+            },
+        ),
+        hot(
             "the runs under a key of another system",
             &["foreign_build_by_key"],
             &["foreign_build_by_key (project_id=? AND protocol=? AND key=?)"],

@@ -17,7 +17,7 @@ const LABS: ForeignKind = ForeignKind { protocol: PROTOCOL, kind: "remoteci" };
 const LISTED: u32 = 1_000;
 
 /// The longest text of what is said of an object, in bytes.
-pub(super) const SAID: usize = 64 << 10;
+pub(in crate::wire) const SAID: usize = 64 << 10;
 
 /// The lab with this id or name.
 pub(super) async fn find(call: &Call<'_>, id: &str) -> Result<Option<ForeignObject>, ApiError> {

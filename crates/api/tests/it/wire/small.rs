@@ -135,3 +135,57 @@ fn a_key_in_a_body_is_a_key() {
     assert_eq!(owned.status, 201);
     assert_eq!((begin(&open, "owned"), begin(&open, "owned/alice:alice-pw")), (401, 200));
 }
+
+#[test]
+fn results_of_resultsdb_are_cases_of_the_build_of_their_group() {
+    on_both(|server| {
+        let send = |path: &str, body: &Value| {
+            let request = server.request("POST", path).basic("alice", "alice-pw");
+            server.send(request.json(body.to_string()))
+        };
+        let group = json!({"uuid": "g-1", "description": "nightly", "ref_url": "http://x/1", "_auth_token": null});
+        assert_eq!(send("/pony/resultsdb/v2.0/groups", &group).status, 201);
+        let result = |name: &str, outcome: &str| json!({"testcase": name, "outcome": outcome, "groups": ["g-1"], "note": "why", "ref_url": "http://x/2", "data": {"item": "pony-1.0", "type": "koji_build", "arch": "arm"}});
+        let first = send("/pony/resultsdb/v2.0/results", &result("dist.lint", "PASSED"));
+        assert_eq!(
+            (first.status, first.json()["outcome"].clone()),
+            (201, json!("PASSED")),
+            "{}",
+            first.text()
+        );
+        for _ in 0..2 {
+            assert_eq!(
+                send("/pony/resultsdb/v2.0/results", &result("dist.install", "FAILED")).status,
+                201
+            );
+        }
+        assert_eq!(
+            send("/pony/resultsdb/v2.0/results", &result("dist.slow", "RUNNING")).status,
+            201
+        );
+        let [build] = builds(server, "pony").try_into().unwrap();
+        assert_eq!((&build["tests"]["passed"], &build["tests"]["failed"]), (&json!(1), &json!(1)));
+        let client = &build["client"];
+        assert_eq!(
+            (&client["description"], &client["item"]),
+            (&json!("nightly"), &json!("pony-1.0"))
+        );
+        assert_eq!((&client["group"], &client["arch"]), (&json!("g-1"), &json!("arm")));
+        let receipt =
+            server.get(&format!("/pony/builds/{}/receipt", build["id"].as_str().unwrap()));
+        assert!(receipt.text().contains("'dist.slow' is RUNNING"), "{}", receipt.text());
+        // Another item is another build; without a project in the URL, it is in one of this name.
+        let alone = json!({"testcase": "a", "outcome": "PASSED", "data": {"item": "x"}});
+        assert_eq!(send("/api/v2.0/results", &alone).status, 201);
+        assert_eq!(builds(server, "resultsdb").len(), 1);
+        assert_eq!(
+            send("/api/v2.0/results", &json!({"testcase": "a"})).json()["payload"]["field"],
+            "outcome"
+        );
+        let wrong = json!({"testcase": "a", "outcome": "PASSED", "_auth_token": "alice:wrong"});
+        assert_eq!(
+            server.send(server.request("POST", "/api/v2.0/results").json(wrong.to_string())).status,
+            401
+        );
+    });
+}

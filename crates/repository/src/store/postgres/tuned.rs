@@ -13,7 +13,7 @@ pub(super) use super::ingest::{append_steps, insert_builds};
 use super::queries::{FailureRow, Met, NameRow, Sql, Store};
 use crate::store::columns::Id;
 use crate::store::fault::{Fault, Outcome};
-use crate::store::schema::sql;
+use crate::store::schema::{sql, test};
 use crate::{LogListener, Result, StepPlace};
 
 /// Two writers keep PostgreSQL busy while one of them waits for its commit; in measurements a third
@@ -130,6 +130,17 @@ pub(super) fn write<T>(
     change: impl FnOnce(&mut Conn) -> Outcome<T>,
 ) -> Outcome<T> {
     conn.transaction(change)
+}
+
+/// The numbers of a project's tests with these keys.
+pub(super) fn test_numbers(
+    conn: &mut Conn,
+    project: ProjectId,
+    keys: &[[u8; 16]],
+) -> Outcome<Vec<(Vec<u8>, i64)>> {
+    let keys = keys.iter().map(<[u8; 16]>::as_slice);
+    let these = test::project_id.eq(project.0).and(test::key.eq_any(keys));
+    Ok(test::table.filter(these).select((test::key, test::id)).load(conn)?)
 }
 
 /// Appends names that a project lacks; their numbers follow the greatest one. The project's row is

@@ -280,6 +280,9 @@ impl Foreign for Store {
     fn event_list(&self, project: ProjectId, build: BuildId) -> Result<(Vec<Vec<u8>>, bool)> {
         self.read(|conn| events::list(conn, project, build))
     }
+    fn event_bytes(&self, project: ProjectId, build: BuildId) -> Result<u64> {
+        self.read(|conn| events::bytes(conn, project, build))
+    }
     fn event_find(&self, project: ProjectId, item: &str) -> Result<Option<(ForeignBuild, u32)>> {
         self.read(|conn| events::find(conn, project, item))
     }

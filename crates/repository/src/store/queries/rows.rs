@@ -170,13 +170,19 @@ impl TryFrom<AccountRow> for Account {
 }
 
 #[cfg(test)]
+fn stays_prepared() -> QueryResult<bool> {
+    use diesel::query_builder::QueryFragment;
+    let stays = |query: &dyn QueryFragment<super::Db>| {
+        query.is_safe_to_cache_prepared(&super::Db::default())
+    };
+    stays(&builds!())
+}
+
+#[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
-    use diesel::query_builder::QueryFragment;
-
     #[test]
     fn queries_of_builds_stay_prepared() {
-        let backend = super::super::Db::default();
-        assert!(builds!().is_safe_to_cache_prepared(&backend).unwrap());
+        assert!(super::stays_prepared().unwrap());
     }
 }

@@ -62,7 +62,7 @@ impl<'a, ST> Sql<'a, ST> {
 
     /// Disables the prepared-statement cache: clients create an unlimited number of different
     /// statements.
-    pub(super) fn once(mut self) -> Self {
+    pub(in super::super) fn once(mut self) -> Self {
         self.once = true;
         self
     }

@@ -216,6 +216,28 @@ fn insert_build(conn: &mut Conn, insert: &Insert<'_>) -> Outcome<bool> {
 }
 
 /// Appends names that a project lacks; their numbers follow the greatest one.
+/// The numbers of a project's tests with these keys.
+///
+/// `key in (...)` would go through all names of the project: SQLite takes them for few. The order of a
+/// cross join is kept.
+pub(super) fn test_numbers(
+    conn: &mut Conn,
+    project: ProjectId,
+    keys: &[[u8; 16]],
+) -> Outcome<Vec<(Vec<u8>, i64)>> {
+    if keys.is_empty() {
+        return Ok(Vec::new());
+    }
+    let text = format!(
+        "with wanted (key) as (values (?){}) select t.key, t.id from wanted \
+         cross join test t on t.project_id = ? and t.key = wanted.key",
+        ", (?)".repeat(keys.len() - 1)
+    );
+    let query = Sql::<(Binary, BigInt)>::new(text).once();
+    let query = keys.iter().fold(query, |query, key| query.bind::<Binary, _>(key.as_slice()));
+    Ok(query.bind::<BigInt, _>(project.0).load(conn)?)
+}
+
 pub(super) fn insert_test_names(
     conn: &mut Conn,
     project: ProjectId,

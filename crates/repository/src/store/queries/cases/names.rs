@@ -189,11 +189,7 @@ pub(super) fn look_up(
     project: ProjectId,
     keys: &[TextKey],
 ) -> Outcome<HashMap<TextKey, i64>> {
-    let keys = keys.iter().map(<[u8; 16]>::as_slice);
-    let rows: Vec<(Vec<u8>, i64)> = test::table
-        .filter(test::project_id.eq(project.0).and(test::key.eq_any(keys)))
-        .select((test::key, test::id))
-        .load(conn)?;
+    let rows = tuned::test_numbers(conn, project, keys)?;
     let keyed = rows.into_iter().filter_map(|(key, id)| Some((key.try_into().ok()?, id)));
     Ok(keyed.collect())
 }

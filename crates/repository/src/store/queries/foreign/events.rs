@@ -138,6 +138,15 @@ pub(super) fn list(
     Ok((bodies.collect::<Outcome<_>>()?, lacks_some))
 }
 
+pub(super) fn bytes(conn: &mut Conn, project: ProjectId, id: BuildId) -> Outcome<u64> {
+    let bytes: Option<i64> = foreign_build::table
+        .filter(foreign_build::project_id.eq(project.0).and(foreign_build::build_id.eq(Id(id.0))))
+        .select(foreign_build::bytes)
+        .first(conn)
+        .optional()?;
+    Ok(bytes.unwrap_or(0).unsigned_abs())
+}
+
 pub(super) fn find(
     conn: &mut Conn,
     project: ProjectId,

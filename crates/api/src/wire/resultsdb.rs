@@ -1,0 +1,93 @@
+//! Results from clients of ResultsDB.
+
+use actix_web::HttpResponse;
+use devmason_domain::{Digest, Timestamp, Viewer, limits};
+use devmason_hypermedia::Resource;
+use devmason_repository::{ForeignKind, Named, NewForeignObject};
+use devmason_wire::resultsdb::{PROTOCOL, Said, read};
+use serde_json::{Map, Value, json};
+
+use super::dci::remotecis::SAID;
+use super::{add, begin, find, has};
+use crate::call::Call;
+use crate::error::ApiError;
+
+/// The project of those who name none in their URL.
+pub(crate) const PROJECT: &str = "resultsdb";
+
+const GROUPS: ForeignKind = ForeignKind { protocol: PROTOCOL, kind: "group" };
+
+/// Takes a result.
+pub(crate) async fn post(call: &Call<'_>, project: &str) -> Result<HttpResponse, ApiError> {
+    super::count(call, PROTOCOL, None);
+    let received = Timestamp::now();
+    let Said { key, credentials, mut part, said } =
+        super::read(call, move |body| read(body, received)).await?;
+    let caller = match credentials {
+        Some(key) if matches!(call.viewer(), Viewer::Anonymous) => {
+            Some(super::caller_with(call, Some(&key)).await?)
+        }
+        _ => None,
+    };
+    let call = &match &caller {
+        Some(caller) => Call { caller, ..*call },
+        None => Call { ..*call },
+    };
+    if let Some((_, group)) = part.client.iter().find(|(name, _)| name == "group") {
+        let said = of_group(call, group).await?;
+        part.client.extend(said);
+    }
+    let project = super::permitted(call, project).await?.registered(call).await?;
+    let key = Digest::of(key.as_bytes());
+    let held = match find(call, &project, PROTOCOL, key).await? {
+        Some(held) => held,
+        None => begin(call, &project, (PROTOCOL, key, 1), &part).await?,
+    };
+    if !has(call, &held.foreign, &part).await? {
+        add(call, &held, part, false).await?;
+    }
+    let build = Resource::Build(project.slug.clone(), held.build.key());
+    let mut answer = Map::new();
+    answer.extend(said);
+    answer.insert("id".to_owned(), json!(held.foreign.number));
+    answer.insert("href".to_owned(), json!(call.base.href(&build)));
+    answer.insert("submit_time".to_owned(), json!(received.to_rfc3339_utc()));
+    Ok(HttpResponse::Created().json(Value::Object(answer)))
+}
+
+/// What was said of a group.
+async fn of_group(call: &Call<'_>, group: &str) -> Result<Vec<(String, String)>, ApiError> {
+    let named = Named::Name(group.to_owned());
+    let found = call.ask(move |repository| repository.foreign_object_find(GROUPS, &named)).await?;
+    let said = found.and_then(|found| serde_json::from_str::<Value>(&found.body).ok());
+    let said = said.unwrap_or_default();
+    let of = |name: &str, of: &str| Some((name.to_owned(), said.get(of)?.as_str()?.to_owned()));
+    Ok([of("description", "description"), of("job_url", "ref_url")].into_iter().flatten().collect())
+}
+
+/// Keeps what is said of a group, until its first result. What is said later of the same is left out.
+pub(crate) async fn post_group(call: &Call<'_>) -> Result<HttpResponse, ApiError> {
+    let mut said = devmason_wire::dci::object(call.body().await?)?;
+    let key = said.remove("_auth_token").and_then(|key| key.as_str().map(str::to_owned));
+    let caller = match key {
+        Some(key) if matches!(call.viewer(), Viewer::Anonymous) => {
+            Some(super::caller_with(call, Some(&key)).await?)
+        }
+        _ => None,
+    };
+    let viewer = caller.as_ref().map_or(call.viewer(), |caller| &caller.viewer);
+    call.app.settings.policy.create_component(viewer)?;
+    let given = said.get("uuid").and_then(Value::as_str).filter(|id| !id.is_empty());
+    let id = given.map_or_else(|| uuid::Uuid::new_v4().to_string(), str::to_owned);
+    let body = Value::Object(said.clone()).to_string();
+    if id.len() > limits::NAME || body.len() > SAID || body.contains("\\u0000") {
+        let problem =
+            format!("must be at most {SAID} bytes of text, with a uuid of {}", limits::NAME);
+        return Err(ApiError::BadValue { name: "body", problem });
+    }
+    let (name, created_at) = (id.clone(), Timestamp::now());
+    let new = NewForeignObject { of: GROUPS, name, body, created_at };
+    call.ask(move |repository| repository.foreign_object_add(&new)).await?;
+    said.insert("uuid".to_owned(), json!(id));
+    Ok(HttpResponse::Created().json(Value::Object(said)))
+}
