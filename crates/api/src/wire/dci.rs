@@ -150,7 +150,10 @@ fn says(member: Option<&Value>, wanted: &str) -> bool {
         None | Some(Value::Null) => false,
         Some(Value::String(text)) => text == wanted,
         Some(Value::Array(all)) => all.iter().any(|one| says(Some(one), wanted)),
-        Some(other) => other.to_string() == wanted,
+        Some(other) => {
+            let written = other.to_string();
+            written == wanted
+        }
     }
 }
 
