@@ -139,8 +139,9 @@ impl Peer<'_> {
         let system = self.wanted.system.to_possible_value();
         let system = system.as_ref().map_or("", |value| value.get_name());
         let server = self.client.inner().server();
-        let digest =
-            Digest::of_parts([system, server, self.wanted.of.unwrap_or_default(), &run.id]);
+        // A job of DCI is the same in whichever list; elsewhere, numbers are those of a project.
+        let of = self.wanted.of.filter(|_| self.wanted.system != System::Dci).unwrap_or_default();
+        let digest = Digest::of_parts([system, server, of, &run.id]);
         let key = format!("{system}-{}", digest.short());
         let derived = run.derived;
         let (mut client, mut tags) = (BTreeMap::new(), Vec::new());

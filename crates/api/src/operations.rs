@@ -205,8 +205,9 @@ pub(crate) async fn handle(
         }
         Operation::AddResult => resultsdb::post(call, resultsdb::PROJECT).await,
         Operation::AddProjectResult(project) => resultsdb::post(call, project.as_str()).await,
-        Operation::AddResultGroup | Operation::AddProjectResultGroup(_) => {
-            resultsdb::post_group(call).await
+        Operation::AddResultGroup => resultsdb::post_group(call, resultsdb::PROJECT).await,
+        Operation::AddProjectResultGroup(project) => {
+            resultsdb::post_group(call, project.as_str()).await
         }
         Operation::BeginTestomatRun => testomat::post(call).await,
         Operation::ChangeTestomatRun(run) => testomat::put(call, run).await,

@@ -70,12 +70,12 @@ pub(crate) fn count(call: &Call<'_>, protocol: &'static str, client: Option<&str
     call.app.metrics.client(ClientLabels { protocol, client });
 }
 
-/// The sender of a request whose key is in its body.
-async fn caller_with(call: &Call<'_>, key: Option<&str>) -> Result<Caller, ApiError> {
-    let header = key.map(|key| HeaderValue::from_str(&format!("Bearer {key}")));
+/// The sender of a request whose key is in its body; `None` if it has none there.
+async fn caller_with(call: &Call<'_>, key: Option<&str>) -> Result<Option<Caller>, ApiError> {
+    let Some(key) = key else { return Ok(None) };
     let odd = |_| ApiError::BadCredentials("the key has characters that no key has");
-    let header = header.transpose().map_err(odd)?;
-    authenticate(&call.app.door(), header.as_ref(), &Origin::of(call)).await
+    let header = HeaderValue::from_str(&format!("Bearer {key}")).map_err(odd)?;
+    authenticate(&call.app.door(), Some(&header), &Origin::of(call)).await.map(Some)
 }
 
 /// A project to report to, which need not exist yet.
@@ -120,11 +120,6 @@ pub(crate) async fn project(call: &Call<'_>, name: &str) -> Result<Project, ApiE
 }
 
 impl Named {
-    /// What it is called in URIs.
-    pub(crate) fn slug(&self) -> &Slug {
-        &self.slug
-    }
-
     /// The project, if it exists.
     pub(crate) fn there(self) -> Option<Project> {
         self.there

@@ -23,6 +23,15 @@ pub const PROTOCOL: &str = "dci";
 pub const STATES: [&str; 8] =
     ["new", "pre-run", "running", "post-run", "success", "failure", "error", "killed"];
 
+/// The longest text that is said of a job, and what is said of it at once, in bytes.
+pub const TEXT: usize = 64 << 10;
+
+/// The longest key of a number, in bytes.
+pub const KEY: usize = 255;
+
+/// The most test cases of a job. Its reports are read again whenever something is said of it.
+pub const CASES: usize = 100_000;
+
 /// Whether a job ends in this state.
 pub fn is_last(status: &str) -> bool {
     STATES.iter().position(|known| *known == status).is_some_and(|at| at >= 4)
@@ -105,9 +114,16 @@ impl Sent {
     }
 
     /// Whether it is a report of tests.
-    fn is_report(&self) -> bool {
+    pub fn is_report(&self) -> bool {
         self.mime == "application/junit"
     }
+}
+
+/// The number of test cases in a report, if it can be read.
+pub fn count(report: &[u8]) -> usize {
+    let mut counted = derive::Bounded::default();
+    let _ = devmason_reports::read_slice(devmason_reports::Format::Junit, report, &mut counted);
+    counted.cases
 }
 
 /// Reads the object in a request.
@@ -144,6 +160,13 @@ pub fn entered(said: &Map<String, Value>) -> Result<Entered, WireError> {
         let problem = format!("must be one of: {}", STATES.join(", "));
         return Err(WireError::bad("status", problem));
     }
-    let comment = said.get("comment").and_then(Value::as_str).map(str::to_owned);
+    let comment = match said.get("comment") {
+        None | Some(Value::Null) => None,
+        Some(Value::String(comment)) if comment.len() <= TEXT => Some(comment.clone()),
+        Some(_) => {
+            let problem = format!("must be a text of at most {TEXT} bytes");
+            return Err(WireError::bad("comment", problem));
+        }
+    };
     Ok(Entered { status, comment })
 }

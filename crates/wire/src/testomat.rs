@@ -74,7 +74,10 @@ pub fn read(body: &[u8]) -> Result<Said, WireError> {
 pub fn tests(body: &[u8], received: Timestamp) -> Result<Part, WireError> {
     let said: Map<String, Value> = lenient(body)?;
     let all: Vec<&Map<String, Value>> = match said.get("tests") {
-        Some(Value::Array(all)) => all.iter().filter_map(Value::as_object).collect(),
+        Some(Value::Array(all)) => {
+            let all: Option<Vec<_>> = all.iter().map(Value::as_object).collect();
+            all.ok_or_else(|| WireError::bad("tests", "must be a list of tests"))?
+        }
         None | Some(Value::Null) if said.contains_key("title") => vec![&said],
         _ => return Err(WireError::bad("tests", "must be a list of tests")),
     };
@@ -103,6 +106,25 @@ pub fn tests(body: &[u8], received: Timestamp) -> Result<Part, WireError> {
         extras: Vec::new(),
     };
     part.with_step(draft.step(&tests)?, tests);
+    Ok(part)
+}
+
+/// A step that says that the run failed, although no test did.
+///
+/// # Errors
+/// None.
+pub fn failed(received: Timestamp) -> Result<Part, WireError> {
+    let mut part = Part::new(None, PROTOCOL, b"the run failed");
+    let draft = Draft {
+        name: "run",
+        success: false,
+        started: received,
+        finished: received,
+        output: "The reporter says that the run failed.".to_owned(),
+        errout: String::new(),
+        extras: Vec::new(),
+    };
+    part.with_step(draft.step(&[])?, Vec::new());
     Ok(part)
 }
 

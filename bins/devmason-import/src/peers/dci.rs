@@ -13,7 +13,8 @@ const PAGE: u64 = 50;
 pub(super) fn import(peer: &mut Peer<'_>) -> Result<()> {
     let topic = match peer.wanted.of {
         Some(name) => {
-            let topics = peer.get(&format!("/api/v1/topics?where=name:{}", quoted(name)))?;
+            let topics =
+                peer.get(&format!("/api/v1/topics?where=name:{}&limit=1&offset=0", quoted(name)))?;
             let topic = list(&topics, "topics").next().and_then(|topic| text(topic, "id"));
             format!(
                 "&where=topic_id:{}",
@@ -33,11 +34,26 @@ pub(super) fn import(peer: &mut Peer<'_>) -> Result<()> {
             let run = run(peer, &id, job);
             peer.push(&id, run)?;
         }
-        if (jobs.len() as u64) < PAGE {
+        from += PAGE;
+        let count = page.get("_meta").and_then(|meta| meta.get("count")).and_then(Value::as_u64);
+        if count.map_or((jobs.len() as u64) < PAGE, |count| from >= count) {
             return Ok(());
         }
-        from += PAGE;
         counted(from / PAGE)?;
+    }
+}
+
+/// All parts of a list.
+fn all(peer: &Peer<'_>, path: &str, name: &str) -> Result<Vec<Value>> {
+    let mut found = Vec::new();
+    loop {
+        let from = found.len();
+        let page = peer.get(&format!("{path}?limit={PAGE}&offset={from}&sort=created_at"))?;
+        found.extend(list(&page, name).cloned());
+        if ((found.len() - from) as u64) < PAGE {
+            return Ok(found);
+        }
+        counted(from as u64)?;
     }
 }
 
@@ -61,9 +77,9 @@ fn run(peer: &Peer<'_>, id: &str, job: &Value) -> Result<Option<Run>> {
         let key = text(number, "key").unwrap_or_default();
         events.push(Event::Number(key, value, started.into()));
     }
-    let states = peer.get(&format!("/api/v1/jobs/{id}/jobstates?limit=1000&sort=created_at"))?;
+    let states = all(peer, &format!("/api/v1/jobs/{id}/jobstates"), "jobstates")?;
     let mut places = Map::new();
-    for state in list(&states, "jobstates") {
+    for state in &states {
         let entered = Entered {
             status: text(state, "status").context("a state without a status")?,
             comment: text(state, "comment"),
@@ -71,8 +87,7 @@ fn run(peer: &Peer<'_>, id: &str, job: &Value) -> Result<Option<Run>> {
         places.extend(text(state, "id").map(|id| (id, Value::from(events.len()))));
         events.push(Event::State(entered, At::from(time(state).unwrap_or(started))));
     }
-    let files = peer.get(&format!("/api/v1/jobs/{id}/files?limit=1000&sort=created_at"))?;
-    for file in list(&files, "files") {
+    for file in &all(peer, &format!("/api/v1/jobs/{id}/files"), "files")? {
         let at = At::from(time(file).unwrap_or(started));
         let (file_id, name) = (text(file, "id").unwrap_or_default(), text(file, "name"));
         let mime = text(file, "mime").unwrap_or_default();

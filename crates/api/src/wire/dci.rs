@@ -90,15 +90,21 @@ async fn find(call: &Call<'_>, id: &str) -> Result<Known, ApiError> {
 
 /// Keeps an event of a job; the number of its events.
 async fn add(call: &Call<'_>, of: &Running, event: &Event, is_last: bool) -> Result<u32, ApiError> {
-    let said = Said {
-        digest: Digest::of(Uuid::new_v4().as_bytes()),
-        item: None,
-        is_bulk: matches!(event, Event::File(..)),
-        is_last,
-        at_once: true,
-    };
-    let (_, _, events) = tell(call, of, event, said, NO_JOB).await?;
-    Ok(events)
+    let digest = Digest::of(Uuid::new_v4().as_bytes());
+    Ok(add_once(call, of, event, is_last, digest).await?.unwrap_or_default())
+}
+
+/// The same; `None` if there is one with this digest already.
+async fn add_once(
+    call: &Call<'_>,
+    of: &Running,
+    event: &Event,
+    is_last: bool,
+    digest: Digest,
+) -> Result<Option<u32>, ApiError> {
+    let said = Said { digest, item: None, is_bulk: true, is_last, at_once: true };
+    let (_, before, events) = tell(call, of, event, said, NO_JOB).await?;
+    Ok(before.is_none().then_some(events))
 }
 
 fn one(status: StatusCode, name: &str, document: impl Into<Value>) -> HttpResponse {

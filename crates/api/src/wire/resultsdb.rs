@@ -1,7 +1,7 @@
 //! Results from clients of ResultsDB.
 
 use actix_web::HttpResponse;
-use devmason_domain::{Digest, Timestamp, Viewer, limits};
+use devmason_domain::{Digest, Timestamp, limits};
 use devmason_hypermedia::Resource;
 use devmason_repository::{ForeignKind, Named, NewForeignObject};
 use devmason_wire::resultsdb::{PROTOCOL, Said, read};
@@ -23,18 +23,10 @@ pub(crate) async fn post(call: &Call<'_>, project: &str) -> Result<HttpResponse,
     let received = Timestamp::now();
     let Said { key, credentials, mut part, said } =
         super::read(call, move |body| read(body, received)).await?;
-    let caller = match credentials {
-        Some(key) if matches!(call.viewer(), Viewer::Anonymous) => {
-            Some(super::caller_with(call, Some(&key)).await?)
-        }
-        _ => None,
-    };
-    let call = &match &caller {
-        Some(caller) => Call { caller, ..*call },
-        None => Call { ..*call },
-    };
+    let caller = super::caller_with(call, credentials.as_deref()).await?;
+    let call = &Call { caller: caller.as_ref().unwrap_or(call.caller), ..*call };
     if let Some((_, group)) = part.client.iter().find(|(name, _)| name == "group") {
-        let said = of_group(call, group).await?;
+        let said = of_group(call, project, group).await?;
         part.client.extend(said);
     }
     let project = super::permitted(call, project).await?.registered(call).await?;
@@ -55,9 +47,18 @@ pub(crate) async fn post(call: &Call<'_>, project: &str) -> Result<HttpResponse,
     Ok(HttpResponse::Created().json(Value::Object(answer)))
 }
 
+/// What a group is called in the store: groups of different projects may have the same id.
+fn name_of(project: &str, group: &str) -> String {
+    format!("{}/{group}", super::slug_of(project).to_ascii_lowercase())
+}
+
 /// What was said of a group.
-async fn of_group(call: &Call<'_>, group: &str) -> Result<Vec<(String, String)>, ApiError> {
-    let named = Named::Name(group.to_owned());
+async fn of_group(
+    call: &Call<'_>,
+    project: &str,
+    group: &str,
+) -> Result<Vec<(String, String)>, ApiError> {
+    let named = Named::Name(name_of(project, group));
     let found = call.ask(move |repository| repository.foreign_object_find(GROUPS, &named)).await?;
     let said = found.and_then(|found| serde_json::from_str::<Value>(&found.body).ok());
     let said = said.unwrap_or_default();
@@ -65,29 +66,27 @@ async fn of_group(call: &Call<'_>, group: &str) -> Result<Vec<(String, String)>,
     Ok([of("description", "description"), of("job_url", "ref_url")].into_iter().flatten().collect())
 }
 
-/// Keeps what is said of a group, until its first result. What is said later of the same is left out.
-pub(crate) async fn post_group(call: &Call<'_>) -> Result<HttpResponse, ApiError> {
+/// Keeps what is said of a group, until its first result. What is said first of a group stays.
+pub(crate) async fn post_group(call: &Call<'_>, project: &str) -> Result<HttpResponse, ApiError> {
     let mut said = devmason_wire::dci::object(call.body().await?)?;
-    let key = said.remove("_auth_token").and_then(|key| key.as_str().map(str::to_owned));
-    let caller = match key {
-        Some(key) if matches!(call.viewer(), Viewer::Anonymous) => {
-            Some(super::caller_with(call, Some(&key)).await?)
-        }
-        _ => None,
+    let key = said.remove("_auth_token");
+    let caller = super::caller_with(call, key.as_ref().and_then(Value::as_str)).await?;
+    let call = &Call { caller: caller.as_ref().unwrap_or(call.caller), ..*call };
+    super::permitted(call, project).await?;
+    let id = match said.get("uuid") {
+        None | Some(Value::Null) => uuid::Uuid::new_v4().to_string(),
+        Some(_) => devmason_wire::dci::text(&said, "uuid")?,
     };
-    let viewer = caller.as_ref().map_or(call.viewer(), |caller| &caller.viewer);
-    call.app.settings.policy.create_component(viewer)?;
-    let given = said.get("uuid").and_then(Value::as_str).filter(|id| !id.is_empty());
-    let id = given.map_or_else(|| uuid::Uuid::new_v4().to_string(), str::to_owned);
-    let body = Value::Object(said.clone()).to_string();
+    said.insert("uuid".to_owned(), json!(id));
+    let body = Value::Object(said).to_string();
     if id.len() > limits::NAME || body.len() > SAID || body.contains("\\u0000") {
         let problem =
             format!("must be at most {SAID} bytes of text, with a uuid of {}", limits::NAME);
         return Err(ApiError::BadValue { name: "body", problem });
     }
-    let (name, created_at) = (id.clone(), Timestamp::now());
+    let (name, created_at) = (name_of(project, &id), Timestamp::now());
     let new = NewForeignObject { of: GROUPS, name, body, created_at };
-    call.ask(move |repository| repository.foreign_object_add(&new)).await?;
-    said.insert("uuid".to_owned(), json!(id));
-    Ok(HttpResponse::Created().json(Value::Object(said)))
+    let (kept, _) = call.ask(move |repository| repository.foreign_object_add(&new)).await?;
+    let kept: Value = serde_json::from_str(&kept.body).unwrap_or_default();
+    Ok(HttpResponse::Created().json(kept))
 }

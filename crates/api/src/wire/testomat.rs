@@ -1,13 +1,12 @@
 //! Runs of Testomat.io's reporter. Its key is in the body.
 
 use actix_web::HttpResponse;
-use devmason_domain::{Closing, Digest, State, Timestamp};
+use devmason_domain::{Digest, State, Timestamp};
 use devmason_hypermedia::Resource;
-use devmason_repository::Repository;
-use devmason_wire::testomat::{PROTOCOL, Said, read, tests};
+use devmason_wire::testomat::{PROTOCOL, Said, failed, read, tests};
 use serde_json::json;
 
-use super::{Held, add, begin, find, has, tell};
+use super::{Held, add, begin, close, find, has, tell};
 use crate::call::Call;
 use crate::error::ApiError;
 
@@ -18,7 +17,7 @@ pub(crate) async fn post(call: &Call<'_>) -> Result<HttpResponse, ApiError> {
     super::count(call, PROTOCOL, None);
     let said = super::read(call, read).await?;
     let caller = super::caller_with(call, said.credentials.as_deref()).await?;
-    let call = &Call { caller: &caller, ..*call };
+    let call = &Call { caller: caller.as_ref().unwrap_or(call.caller), ..*call };
     let project = super::permitted(call, &said.project).await?.registered(call).await?;
     let uid = match &said.shared {
         Some(title) => Digest::of_parts([PROTOCOL, title.as_str()]).short(),
@@ -48,7 +47,7 @@ async fn run(call: &Call<'_>, said: &Said, uid: &str) -> Result<Held, ApiError> 
 pub(crate) async fn post_tests(call: &Call<'_>, uid: &str) -> Result<HttpResponse, ApiError> {
     let said = super::read(call, read).await?;
     let caller = super::caller_with(call, said.credentials.as_deref()).await?;
-    let call = &Call { caller: &caller, ..*call };
+    let call = &Call { caller: caller.as_ref().unwrap_or(call.caller), ..*call };
     let held = run(call, &said, uid).await?;
     let received = Timestamp::now();
     let part = super::read(call, move |body| tests(body, received)).await?;
@@ -62,20 +61,20 @@ pub(crate) async fn post_tests(call: &Call<'_>, uid: &str) -> Result<HttpRespons
 pub(crate) async fn put(call: &Call<'_>, uid: &str) -> Result<HttpResponse, ApiError> {
     let mut said = super::read(call, read).await?;
     let caller = super::caller_with(call, said.credentials.as_deref()).await?;
-    let call = &Call { caller: &caller, ..*call };
+    let call = &Call { caller: caller.as_ref().unwrap_or(call.caller), ..*call };
     let held = run(call, &said, uid).await?;
     tell(call, &held, &mut said.part).await?;
-    if let Some(has_failed) = said.end
-        && held.build.outcome.state() == State::Running
-    {
-        let (project, build, number) = (held.build.project, held.build.id, held.foreign.number);
-        // A run may fail without any test that did. That it passed is what its tests say.
-        let closing = Closing { success: has_failed.then_some(false), ..Closing::default() };
-        let end = move |repository: &dyn Repository| {
-            repository.build_close(project, build, closing, Timestamp::now())?;
-            repository.foreign_heard(number, None)
-        };
-        call.ask(end).await?;
+    if said.end == Some(true) && held.build.failed_steps == 0 {
+        // A run may fail without any test that did, and later tests must not undo that.
+        let part = failed(Timestamp::now())?;
+        if !has(call, &held.foreign, &part).await? {
+            add(call, &held, part, true).await?;
+        }
+    }
+    if said.end.is_some() && held.build.outcome.state() == State::Running {
+        close(call, &held, None).await?;
+        let number = held.foreign.number;
+        call.ask(move |repository| repository.foreign_heard(number, None)).await?;
     }
     Ok(answer(call, &held, uid))
 }

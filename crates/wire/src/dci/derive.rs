@@ -1,11 +1,13 @@
 //! The build of a job's events.
 
 use devmason_domain::{Timestamp, limits};
-use devmason_reports::{Format, Read, build};
+use devmason_reports::{
+    Case, Format, Note, Read, ReadError, Reason, Sink, Suite, build, read_slice,
+};
 use serde_json::Value;
 
 use super::job::File;
-use super::{Event, Job, PROTOCOL, is_last};
+use super::{CASES, Event, Job, PROTOCOL, is_last};
 use crate::part::{Draft, member};
 use crate::{Derived, Part, WireError, tag};
 
@@ -31,8 +33,11 @@ pub fn derive(
         let finished = ends.get(nth).copied().or(last).unwrap_or(started);
         more.push(entered(state, &files, (started, finished))?);
     }
+    let mut cases = 0;
     for file in &job.files {
-        more.push(sent(&job, file, received)?);
+        let part = sent(&job, file, received, CASES - cases)?;
+        cases += part.tests.len();
+        more.push(part);
     }
     let last = job.states.last();
     let is_complete = last.is_some_and(|state| is_last(&state.entered.status));
@@ -47,26 +52,32 @@ pub fn derive(
     if is_final && !is_complete {
         part.receipt.note("verdict", "the job never ended");
     }
-    let forgotten = job.forgotten.iter().map(|key| member_of(key)).collect();
+    let is_said = |name: &str| part.client.iter().any(|(said, _)| said == name);
+    let texts = TEXTS.iter().map(|(name, _)| (*name).to_owned());
+    let all =
+        texts.chain(["data".to_owned()]).chain(job.forgotten.iter().map(|key| member_of(key)));
+    let forgotten = all.filter(|name| !is_said(name)).collect();
     Ok(Derived { part, more, forgotten, is_complete, finished, success })
 }
+
+/// Members of the client record, and what is said of a job.
+const TEXTS: [(&str, &str); 10] = [
+    ("job", "name"),
+    ("comment", "comment"),
+    ("url", "url"),
+    ("configuration", "configuration"),
+    ("previous_job", "previous_job_id"),
+    ("status_reason", "status_reason"),
+    ("topic", "topic_id"),
+    ("host", "remoteci"),
+    ("team", "team_id"),
+    ("pipeline", "pipeline_id"),
+];
 
 /// What is said of the job itself.
 fn about(job: &Job) -> Part {
     let mut part = Part::unread(PROTOCOL);
-    let texts = [
-        ("job", "name"),
-        ("comment", "comment"),
-        ("url", "url"),
-        ("configuration", "configuration"),
-        ("previous_job", "previous_job_id"),
-        ("status_reason", "status_reason"),
-        ("topic", "topic_id"),
-        ("host", "remoteci"),
-        ("team", "team_id"),
-        ("pipeline", "pipeline_id"),
-    ];
-    for (name, of) in texts {
+    for (name, of) in TEXTS {
         let text = job.text(of).map(|text| (name.to_owned(), text.to_owned()));
         part.client.extend(text);
     }
@@ -126,7 +137,7 @@ fn entered(
 }
 
 /// A file: the tests that it reports, or what became of it.
-fn sent(job: &Job, file: &File, received: Timestamp) -> Result<Part, WireError> {
+fn sent(job: &Job, file: &File, received: Timestamp, most_cases: usize) -> Result<Part, WireError> {
     let sent = &file.sent;
     let mut part = Part::unread(PROTOCOL);
     let mut name = sent.name.clone();
@@ -136,7 +147,7 @@ fn sent(job: &Job, file: &File, received: Timestamp) -> Result<Part, WireError> 
     part.receipt.digest = Some(format!("sha256:{}", sent.sha256));
     let at = file.at.time(received);
     match &sent.text {
-        Some(text) if sent.is_report() => match report(text) {
+        Some(text) if sent.is_report() => match report(text, most_cases) {
             Ok(mut read) => {
                 let step = read.step(Some(&sent.name), None, at);
                 let step = step.map_err(|error| WireError::bad("DCI-NAME", error.0))?;
@@ -175,9 +186,41 @@ fn sent(job: &Job, file: &File, received: Timestamp) -> Result<Part, WireError> 
 }
 
 /// The cases of a file that says it is JUnit.
-fn report(text: &str) -> Result<Read, String> {
+fn report(text: &str, most: usize) -> Result<Read, String> {
+    let mut counted = Bounded { most, ..Bounded::default() };
+    // Before its cases are kept: a short text may have very many.
+    if read_slice(Format::Junit, text.as_bytes(), &mut counted).is_err() && counted.cases > most {
+        return Err(format!("a job may have at most {CASES} test cases in all"));
+    }
     Read::from_bytes(text.as_bytes(), Some(Format::Junit))
         .map_err(|error| format!("cannot parse the file: {error}"))
+}
+
+/// Counts the cases of a report, and keeps none.
+pub(super) struct Bounded {
+    pub(super) cases: usize,
+    most: usize,
+}
+
+impl Default for Bounded {
+    fn default() -> Self {
+        Self { cases: 0, most: CASES }
+    }
+}
+
+impl Sink for Bounded {
+    fn suite(&mut self, _: Suite) -> Result<(), ReadError> {
+        Ok(())
+    }
+    fn case(&mut self, _: Case) -> Result<(), ReadError> {
+        self.cases += 1;
+        if self.cases > self.most {
+            return Err(ReadError::too_much("too many test cases"));
+        }
+        Ok(())
+    }
+    fn note(&mut self, _: Note) {}
+    fn against(&mut self, _: Reason) {}
 }
 
 #[cfg(test)]

@@ -82,7 +82,9 @@ impl Job {
         for (name, value) in said {
             // A status that is set is a state like any other.
             if name == "status" {
-                if let Value::String(status) = value {
+                if let Value::String(status) = value
+                    && status != self.status()
+                {
                     let entered = Entered { status, comment: None };
                     self.states.push(State { nth, entered, at });
                 }

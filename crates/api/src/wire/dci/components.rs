@@ -54,9 +54,9 @@ pub(crate) async fn post(call: &Call<'_>) -> Result<HttpResponse, ApiError> {
     }
     let mut rest = said.clone();
     OWN.iter().for_each(|name| drop(rest.remove(*name)));
-    let text = |name: &'static str| {
-        let text = said.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
-        text.map(|text| text.parse().map_err(invalid(name))).transpose()
+    let text = |name: &'static str| match said.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(_) => dci::text(&said, name)?.parse().map(Some).map_err(invalid(name)),
     };
     let details = ComponentDetails {
         url: text("url")?,

@@ -4,7 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName};
 use devmason_domain::Timestamp;
-use devmason_wire::dci::{Event, File, Sent};
+use devmason_wire::dci::{CASES, Event, File, Sent, count};
 use md5::{Digest as _, Md5};
 
 use super::jobs::part;
@@ -18,16 +18,22 @@ const NO_FILE: ApiError = ApiError::NotFound("file not found");
 /// Takes a file: its name, type and job are in headers.
 pub(crate) async fn post(call: &Call<'_>) -> Result<HttpResponse, ApiError> {
     let said = |name: &'static str| {
-        let text = call.header(HeaderName::from_static(name)).map(str::trim);
-        text.filter(|text| !text.is_empty())
+        let value = call.request.headers().get(HeaderName::from_static(name))?.as_bytes();
+        // Python sends what is no ASCII as Latin-1.
+        let text = match std::str::from_utf8(value) {
+            Ok(text) => text.to_owned(),
+            Err(_) => value.iter().copied().map(char::from).collect(),
+        };
+        Some(text.trim().to_owned()).filter(|text| !text.is_empty())
     };
     let missing = |name| ApiError::BadValue { name, problem: "the header is missing".to_owned() };
-    let name = said("dci-name").ok_or_else(|| missing("DCI-NAME"))?.to_owned();
-    let state = match said("dci-jobstate-id") {
+    let name = said("dci-name").ok_or_else(|| missing("DCI-NAME"))?;
+    let (state, job) = (said("dci-jobstate-id"), said("dci-job-id"));
+    let state = match &state {
         Some(id) => Some(part(id).ok_or_else(no_state)?),
         None => None,
     };
-    let job = match (said("dci-job-id"), state) {
+    let job = match (job.as_deref(), state) {
         (Some(job), _) => job,
         (None, Some((job, _))) => job,
         (None, None) => return Err(missing("DCI-JOB-ID")),
@@ -42,17 +48,28 @@ pub(crate) async fn post(call: &Call<'_>) -> Result<HttpResponse, ApiError> {
     if state.is_some_and(|nth| !of.job.states.iter().any(|state| state.nth == nth)) {
         return Err(no_state());
     }
-    let mime = said("dci-mime").or_else(|| call.header(header::CONTENT_TYPE));
-    let mime = mime.unwrap_or("text/plain").to_owned();
+    let mime = said("dci-mime").or_else(|| call.header(header::CONTENT_TYPE).map(str::to_owned));
+    let mime = mime.unwrap_or_else(|| "text/plain".to_owned());
     let body = call.body().await?.clone();
     if let Some(given) = said("dci-md5") {
         let own: String = Md5::digest(&body).iter().map(|byte| format!("{byte:02x}")).collect();
-        if !own.eq_ignore_ascii_case(given) {
+        if !own.eq_ignore_ascii_case(&given) {
             let problem = format!("the body has the digest {own}");
             return Err(ApiError::BadValue { name: "DCI-MD5", problem });
         }
     }
-    let sent = Sent::new(&name, &mime, state, &body);
+    let turn = call.body.turn(call.app, body.len()).await?;
+    let read = move || {
+        let _turn = turn;
+        let sent = Sent::new(&name, &mime, state, &body);
+        let cases = if sent.is_report() { count(&body) } else { 0 };
+        Ok((sent, cases))
+    };
+    let (sent, cases) = call.off_the_workers(read).await?;
+    if cases > CASES {
+        let problem = format!("a job may have at most {CASES} test cases");
+        return Err(ApiError::TooMuch { problem });
+    }
     let event = Event::File(sent, Timestamp::now().into());
     let events = add(call, &of.running, &event, false).await?;
     let (of, nth) = (find(call, &of.id()).await?, events.saturating_sub(1));

@@ -11,7 +11,8 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::{
-    Known, NO_JOB, Running, add, conditions, find, known, listed, must_have_seen, one, page,
+    Known, NO_JOB, Running, add, add_once, conditions, find, known, listed, must_have_seen, one,
+    page,
 };
 use crate::call::Call;
 use crate::error::ApiError;
@@ -31,6 +32,10 @@ fn said(body: &[u8]) -> Result<Map<String, Value>, ApiError> {
     OWN.iter().for_each(|name| drop(said.remove(*name)));
     if let Some(Value::String(_)) = said.get("status") {
         dci::entered(&said)?;
+    }
+    if json!(said).to_string().len() > dci::TEXT {
+        let problem = format!("what is said of a job has more than {} bytes", dci::TEXT);
+        return Err(ApiError::BadValue { name: "body", problem });
     }
     if said.get("tags").is_some_and(|tags| !tags.is_array() && !tags.is_null()) {
         let problem = "must be a list of texts".to_owned();
@@ -116,7 +121,10 @@ pub(crate) async fn put(call: &Call<'_>, id: &str) -> Result<HttpResponse, ApiEr
     }
     let status = said.get("status").and_then(Value::as_str).is_some_and(is_last);
     let event = Event::Job(said, Timestamp::now().into());
-    add(call, &of.running, &event, status).await?;
+    // Of two who have seen the same, one is first.
+    let digest = Digest::of_parts(["change of", &of.etag()]);
+    let changed = add_once(call, &of.running, &event, status, digest).await?;
+    changed.ok_or(ApiError::PreconditionFailed)?;
     get(call, id).await
 }
 
@@ -170,9 +178,11 @@ pub(crate) async fn list(call: &Call<'_>) -> Result<HttpResponse, ApiError> {
     let mut documents = Vec::new();
     for build in found.items {
         let Some(project) = projects.get(&build.project) else { continue };
-        // Others may have keys like these.
-        if let Ok(of) = known(call, project.clone(), build).await {
-            documents.push(of.document());
+        match known(call, project.clone(), build).await {
+            Ok(of) => documents.push(of.document()),
+            // A build with a key like these, or one of which nothing is kept any more.
+            Err(ApiError::NotFound(_)) => {}
+            Err(error) => return Err(error),
         }
     }
     Ok(page("jobs", documents, found.count))
@@ -254,8 +264,9 @@ pub(crate) async fn list_results(call: &Call<'_>, id: &str) -> Result<HttpRespon
 /// Keeps a number of a job under a name.
 pub(crate) async fn post_number(call: &Call<'_>, id: &str) -> Result<HttpResponse, ApiError> {
     let (of, key, value) = number(call, id).await?;
-    if !(value.is_number() || value.is_string()) {
-        let problem = "must be a number".to_owned();
+    let is_short = value.as_str().is_some_and(|text| text.len() <= dci::TEXT);
+    if !value.is_number() && !is_short {
+        let problem = format!("must be a number, or a text of at most {} bytes", dci::TEXT);
         return Err(ApiError::BadValue { name: "value", problem });
     }
     let event = Event::Number(key.clone(), value.clone(), Timestamp::now().into());
@@ -280,5 +291,10 @@ async fn number(call: &Call<'_>, id: &str) -> Result<(Known, String, Value), Api
     wire::may_continue(call, &of.running.project, &of.running.build).await?;
     let said = dci::object(call.body().await?)?;
     let value = said.get("value").cloned().unwrap_or(Value::Null);
-    Ok((of, dci::text(&said, "key")?, value))
+    let key = dci::text(&said, "key")?;
+    if key.len() > dci::KEY || key.contains('\0') {
+        let problem = format!("must be at most {} bytes long", dci::KEY);
+        return Err(ApiError::BadValue { name: "key", problem });
+    }
+    Ok((of, key, value))
 }

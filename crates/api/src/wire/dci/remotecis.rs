@@ -21,8 +21,12 @@ pub(in crate::wire) const SAID: usize = 64 << 10;
 
 /// The lab with this id or name.
 pub(super) async fn find(call: &Call<'_>, id: &str) -> Result<Option<ForeignObject>, ApiError> {
-    let named = Named::from(id);
-    call.ask(move |repository| repository.foreign_object_find(LABS, &named)).await
+    let (named, name) = (Named::from(id), Named::Name(id.to_owned()));
+    call.ask(move |repository| match repository.foreign_object_find(LABS, &named)? {
+        None => repository.foreign_object_find(LABS, &name),
+        found => Ok(found),
+    })
+    .await
 }
 
 /// A registered object, with what was said of it.

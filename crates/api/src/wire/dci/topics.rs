@@ -15,9 +15,14 @@ use crate::wire;
 
 const TOPICS: ForeignKind = ForeignKind { protocol: PROTOCOL, kind: "topic" };
 
+/// What a topic is called in the store: another project may get its name later.
+fn name_of(project: &Project) -> String {
+    project.id.0.to_string()
+}
+
 /// A topic, with what was said of it when it was registered here.
 async fn document(call: &Call<'_>, project: &Project) -> Result<Map<String, Value>, ApiError> {
-    let named = Named::Name(project.slug.as_str().to_ascii_lowercase());
+    let named = Named::Name(name_of(project));
     let said = call.ask(move |repository| repository.foreign_object_find(TOPICS, &named)).await?;
     let said = said.and_then(|said| serde_json::from_str(&said.body).ok());
     let mut document: Map<String, Value> = said.unwrap_or_default();
@@ -43,18 +48,24 @@ pub(crate) async fn post(call: &Call<'_>) -> Result<HttpResponse, ApiError> {
     wire::count(call, PROTOCOL, call.header(super::CLIENT));
     let (name, said) = named(call.body().await?)?;
     let permitted = wire::permitted(call, &name).await?;
+    let project = match permitted.there() {
+        Some(project) => {
+            // What is said of a topic is said of its project.
+            call.app.settings.policy.change_project(call.viewer(), &project)?;
+            project
+        }
+        None => wire::permitted(call, &name).await?.registered(call).await?,
+    };
     let new = NewForeignObject {
         of: TOPICS,
-        name: permitted.slug().as_str().to_ascii_lowercase(),
+        name: name_of(&project),
         body: json!(said).to_string().replace("\\u0000", "\u{fffd}"),
         created_at: Timestamp::now(),
     };
-    let project = permitted.registered(call).await?;
-    let (_, is_new) = call.ask(move |repository| repository.foreign_object_add(&new)).await?;
-    if !is_new {
-        return Err(ApiError::Conflict("this name is already taken"));
+    match call.ask(move |repository| repository.foreign_object_add(&new)).await? {
+        (_, true) => Ok(one(StatusCode::CREATED, "topic", document(call, &project).await?)),
+        (_, false) => Err(ApiError::Conflict("this name is already taken")),
     }
-    Ok(one(StatusCode::CREATED, "topic", document(call, &project).await?))
 }
 
 /// The project of a topic's id or name.

@@ -264,3 +264,69 @@ fn a_job_that_names_what_is_not_there_is_refused() {
     let [build] = builds(&server, "OCP-4-12").try_into().unwrap();
     assert_eq!((&build["success"], &build["client"]["status"]), (&json!(false), &json!("success")));
 }
+
+#[test]
+fn of_two_who_have_seen_the_same_job_one_changes_it() {
+    on_both(|server| {
+        let lab = Lab { server, user: "alice" };
+        let job = lab.made("jobs", "job", &lab.ready());
+        let (path, etag) =
+            (format!("jobs/{}", job["id"].as_str().unwrap()), job["etag"].as_str().unwrap());
+        let put = |n: usize| {
+            let body = json!({"comment": format!("{n}")}).to_string();
+            lab.send("PUT", &path, &[("If-match", etag)], body.as_bytes()).status
+        };
+        let put = &put;
+        let statuses: Vec<u16> = std::thread::scope(|scope| {
+            let puts: Vec<_> = (0..6).map(|n| scope.spawn(move || put(n))).collect();
+            puts.into_iter().map(|put| put.join().unwrap()).collect()
+        });
+        assert_eq!(statuses.iter().filter(|status| **status == 200).count(), 1, "{statuses:?}");
+        assert_eq!(statuses.iter().filter(|status| **status == 412).count(), 5, "{statuses:?}");
+        // What is taken back is gone from the build, too.
+        let etag = lab.get(&path)["job"]["etag"].as_str().unwrap().to_owned();
+        let back = json!({"comment": null}).to_string();
+        assert_eq!(lab.send("PUT", &path, &[("If-match", &etag)], back.as_bytes()).status, 200);
+        assert_eq!(builds(server, "OCP-4-12")[0]["client"]["comment"], Value::Null);
+    });
+}
+
+#[test]
+fn what_is_said_of_a_job_is_bounded() {
+    let server = Server::new();
+    let lab = Lab { server: &server, user: "alice" };
+    let wanted = lab.ready();
+    let job = lab.made("jobs", "job", &wanted);
+    let many =
+        format!("<testsuite name='s'>{}</testsuite>", "<testcase name='a'/>".repeat(100_001));
+    assert_eq!(lab.file(&job, None, "r.xml", "application/junit", many.as_bytes()).status, 413);
+    let long = "x".repeat(70_000);
+    let state = json!({"job_id": job["id"], "status": "running", "comment": long});
+    assert_eq!(lab.json("POST", "jobstates", &state).json()["payload"]["field"], "comment");
+    let mut wrong = wanted.clone();
+    wrong["comment"] = json!(long);
+    assert_eq!(lab.json("POST", "jobs", &wrong).status, 400);
+    let kv = format!("jobs/{}/kv", job["id"].as_str().unwrap());
+    assert_eq!(
+        lab.json("POST", &kv, &json!({"key": long, "value": 1})).json()["payload"]["field"],
+        "key"
+    );
+    // A name that is no ASCII is a name.
+    let put = lab.file(&job, None, "pr\u{fc}fung", "text/plain", b"x");
+    assert_eq!((put.status, put.json()["file"]["name"].clone()), (201, json!("pr\u{fc}fung")));
+}
+
+#[test]
+fn what_is_said_of_a_topic_is_said_by_who_may_change_its_project() {
+    let server = Server::new();
+    let (alice, mallory) =
+        (Lab { server: &server, user: "alice" }, Lab { server: &server, user: "mallory" });
+    assert_eq!(server.as_user("alice").send("PUT", "/own", r#"{"name":"own"}"#).status, 201);
+    let topic = json!({"name": "own", "data": {"registry": "x"}});
+    assert_eq!(mallory.json("POST", "topics", &topic).status, 403);
+    assert_eq!(alice.json("POST", "topics", &topic).status, 201);
+    assert_eq!(server.as_user("alice").send("DELETE", "/own", "").status, 204);
+    // A project that gets the name later has nothing of it.
+    assert_eq!(mallory.json("POST", "topics", &json!({"name": "own"})).status, 201);
+    assert_eq!(mallory.get("topics/own")["topic"]["data"], json!({}));
+}

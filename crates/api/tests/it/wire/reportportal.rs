@@ -300,3 +300,74 @@ fn a_request_may_have_logs_of_several_launches_and_half_a_character() {
     outputs.sort();
     assert_eq!(outputs, ["of one \u{fffd}\n", "of two\n"]);
 }
+
+/// A form of logs, as the agents send them: a list of entries, then their files.
+fn logs(server: &Server, entries: &Value, files: &[(&str, &str)]) -> Answer {
+    let mut form = format!(
+        "--b\r\nContent-Disposition: form-data; name=\"json_request_part\"\r\nContent-Type: application/json\r\n\r\n{entries}\r\n"
+    );
+    for (name, text) in files {
+        form += &format!(
+            "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\nContent-Type: image/png\r\n\r\n{text}\r\n"
+        );
+    }
+    form += "--b--\r\n";
+    let request = server.request("POST", &format!("{OF}/log"));
+    server.send(
+        request.header("Content-Type", "multipart/form-data; boundary=b").body(form.as_bytes()),
+    )
+}
+
+#[test]
+fn what_the_agents_of_java_and_of_dotnet_document_is_read() {
+    on_both(|server| {
+        // Java's brings ids of its own, sends times with microseconds, and logs as a form.
+        let launch = uuid::Uuid::new_v4().to_string();
+        let start = json!({"uuid": launch, "name": "JUnit", "startTime": "2026-11-25T18:03:22.152021Z", "mode": "DEFAULT", "rerun": false,
+            "attributes": [{"key": "agent", "value": "agent-java-junit5|5.4.0", "system": true}, {"key": null, "value": "smoke", "system": false}]});
+        assert_eq!(id(&post(server, "/launch", start)), launch);
+        let item = |parent: Option<&str>, uuid: &str, name: &str, kind: &str| {
+            let start = json!({"uuid": uuid, "launchUuid": launch, "name": name, "type": kind, "startTime": "2026-11-25T18:03:22.200000Z",
+                "codeRef": format!("org.example.CartTest.{name}"), "testCaseId": format!("org.example.CartTest.{name}[]"), "hasStats": true, "retry": false, "parameters": [{"key": "n", "value": "1"}]});
+            id(&post(
+                server,
+                &parent.map_or("/item".to_owned(), |parent| format!("/item/{parent}")),
+                start,
+            ))
+        };
+        let suite = item(None, "j-suite", "CartTest", "SUITE");
+        let test = item(Some(&suite), "j-test", "adds", "STEP");
+        let entries = json!([{"launchUuid": launch, "itemUuid": test, "time": "2026-11-25T18:03:22.300000Z", "level": "ERROR",
+            "message": "org.opentest4j.AssertionFailedError: expected: <1>\n\tat org.example.CartTest.adds(CartTest.java:7)", "file": {"name": "s.png"}}]);
+        assert_eq!(logs(server, &entries, &[("s.png", "png")]).status, 201);
+        for (item, status) in [(&test, "FAILED"), (&suite, "FAILED")] {
+            let end = json!({"launchUuid": launch, "endTime": "2026-11-25T18:03:23.000000Z", "status": status});
+            assert_eq!(put(server, &format!("/item/{item}"), end).status, 200);
+        }
+        let end = json!({"endTime": "2026-11-25T18:03:24.000000Z"});
+        assert_eq!(put(server, &format!("/launch/{launch}/finish"), end).status, 200);
+        // .NET's asks for ids, writes types and statuses in small letters, and nests steps without statistics.
+        let start = json!({"name": "NUnit", "startTime": "2026-11-25T18:04:22.1520000Z", "mode": "DEFAULT", "description": "d", "attributes": [{"key": "os", "value": "win"}]});
+        let other = id(&post(server, "/launch", start));
+        let start = |name: &str, kind: &str, has_stats: bool| json!({"launchUuid": other, "name": name, "type": kind, "startTime": "2026-11-25T18:04:22.2000000Z", "hasStats": has_stats, "retry": false});
+        let suite = id(&post(server, "/item", start("Cart", "suite", true)));
+        let test = id(&post(server, &format!("/item/{suite}"), start("Adds", "step", true)));
+        let nested =
+            id(&post(server, &format!("/item/{test}"), start("open the cart", "step", false)));
+        for (item, status) in [(&nested, "passed"), (&test, "passed"), (&suite, "passed")] {
+            let end = json!({"launchUuid": other, "endTime": "2026-11-25T18:04:23.0000000Z", "status": status});
+            assert_eq!(put(server, &format!("/item/{item}"), end).status, 200);
+        }
+        let end = json!({"endTime": "2026-11-25T18:04:24.0000000Z"});
+        assert_eq!(put(server, &format!("/launch/{other}/finish"), end).status, 200);
+
+        let [dotnet, java] = builds(server, "pony").try_into().unwrap();
+        assert_eq!((&java["state"], &java["success"]), (&json!("finished"), &json!(false)));
+        assert_eq!((&java["tags"], &dotnet["tags"]), (&json!(["smoke"]), &json!(["os:win"])));
+        assert_eq!((&dotnet["success"], &dotnet["tests"]["total"]), (&json!(true), &json!(1)));
+        let [case] = cases(server, &java).as_array().unwrap().clone().try_into().unwrap();
+        assert_eq!((&case["suite"], &case["duration"]), (&json!("CartTest"), &json!(0.8)));
+        assert!(case["failure"].to_string().contains("CartTest.java:7"), "{case}");
+        assert!(cases(server, &dotnet)[0]["stdout"].as_str().unwrap().contains("open the cart"));
+    });
+}

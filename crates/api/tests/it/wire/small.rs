@@ -108,10 +108,22 @@ fn a_run_of_testomat_begins_takes_tests_and_ends() {
             (&json!("nightly"), &json!("arm"))
         );
         assert!(begun.json()["url"].as_str().unwrap().ends_with(build["id"].as_str().unwrap()));
+        // That a run failed stays, whatever comes later.
+        let other =
+            send("POST", "", json!({"title": "other"})).json()["uid"].as_str().unwrap().to_owned();
+        let passed = |title: &str| json!({"title": title, "status": "passed"});
+        let path = format!("/{other}/testrun");
+        assert_eq!(send("POST", &path, passed("a")).status, 200);
+        assert_eq!(send("PUT", &format!("/{other}"), json!({"status_event": "pass"})).status, 200);
+        assert_eq!(send("PUT", &format!("/{other}"), json!({"status_event": "fail"})).status, 200);
+        assert_eq!(send("POST", &path, passed("b")).status, 200);
+        let newest = builds(server, "pony")[0].clone();
+        assert_eq!((&newest["success"], &newest["tests"]["passed"]), (&json!(false), &json!(2)));
+        assert_eq!(send("POST", &path, json!({"tests": [1]})).status, 400);
         // Reporters that share a run begin it together.
         let shared = || send("POST", "", json!({"title": "shared", "shared_run": true})).json();
         assert_eq!(shared(), shared());
-        assert_eq!(builds(server, "pony").len(), 2);
+        assert_eq!(builds(server, "pony").len(), 3);
         assert_eq!(send("POST", "/unknown/testrun", batch).status, 404);
     });
 }
