@@ -149,21 +149,22 @@ pub(super) fn insert_test_names(
     conn: &mut Conn,
     project: ProjectId,
     names: &[&NameRow],
-) -> Outcome<()> {
-    Sql::<()>::new(
+) -> Outcome<Vec<(Vec<u8>, i64)>> {
+    let added = Sql::<(Binary, BigInt)>::new(
         "insert into test (project_id, id, key, suite, name)
          select p.id, p.greatest + n.nth, n.key, n.suite, n.name
          from (select ?::bigint as id,
                       coalesce((select max(id) from test where project_id = ?), 0) as greatest) as p,
-              unnest(?, ?, ?) with ordinality as n (key, suite, name, nth)",
+              unnest(?, ?, ?) with ordinality as n (key, suite, name, nth)
+         returning key, id",
     )
     .bind::<BigInt, _>(project.0)
     .bind::<BigInt, _>(project.0)
     .bind::<Array<Binary>, _>(column!(names, |name| name.key.as_slice()))
     .bind::<Array<Text>, _>(column!(names, |name| name.suite.as_str()))
     .bind::<Array<Text>, _>(column!(names, |name| name.name.as_str()))
-    .execute(conn)?;
-    Ok(())
+    .load(conn)?;
+    Ok(added)
 }
 
 /// Stores failures; existing ones are left unchanged.

@@ -215,7 +215,6 @@ fn insert_build(conn: &mut Conn, insert: &Insert<'_>) -> Outcome<bool> {
     Ok(true)
 }
 
-/// Appends names that a project lacks; their numbers follow the greatest one.
 /// The numbers of a project's tests with these keys.
 ///
 /// `key in (...)` would go through all names of the project: SQLite takes them for few. The order of a
@@ -238,24 +237,30 @@ pub(super) fn test_numbers(
     Ok(query.bind::<BigInt, _>(project.0).load(conn)?)
 }
 
+/// Appends names that a project lacks; their numbers follow the greatest one.
 pub(super) fn insert_test_names(
     conn: &mut Conn,
     project: ProjectId,
     names: &[&NameRow],
-) -> Outcome<()> {
-    for name in names {
+) -> Outcome<Vec<(Vec<u8>, i64)>> {
+    let greatest: i64 =
+        Sql::<BigInt>::new("select coalesce(max(id), 0) from test where project_id = ?")
+            .bind::<BigInt, _>(project.0)
+            .get_result(conn)?;
+    let mut added = Vec::with_capacity(names.len());
+    for (id, name) in (greatest + 1..).zip(names) {
         Sql::<()>::new(
-            "insert into test (project_id, id, key, suite, name) \
-             select ?, coalesce(max(id), 0) + 1, ?, ?, ? from test where project_id = ?",
+            "insert into test (project_id, id, key, suite, name) values (?, ?, ?, ?, ?)",
         )
         .bind::<BigInt, _>(project.0)
+        .bind::<BigInt, _>(id)
         .bind::<Binary, _>(name.key.as_slice())
         .bind::<Text, _>(name.suite.as_str())
         .bind::<Text, _>(name.name.as_str())
-        .bind::<BigInt, _>(project.0)
         .execute(conn)?;
+        added.push((name.key.to_vec(), id));
     }
-    Ok(())
+    Ok(added)
 }
 
 pub(super) fn insert_test_failures(conn: &mut Conn, rows: &[FailureRow<'_>]) -> Outcome<()> {

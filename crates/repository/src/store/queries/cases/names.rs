@@ -213,10 +213,11 @@ fn add(conn: &mut Conn, project: ProjectId, rows: &[NameRow]) -> Outcome<HashMap
         return Ok(HashMap::new());
     }
     let keys: Vec<TextKey> = rows.iter().map(|row| row.key).collect();
-    let known = look_up(conn, project, &keys)?;
+    let mut known = look_up(conn, project, &keys)?;
     let new: Vec<&NameRow> = rows.iter().filter(|row| !known.contains_key(&row.key)).collect();
-    tuned::insert_test_names(conn, project, &new)?;
-    look_up(conn, project, &keys)
+    let added = tuned::insert_test_names(conn, project, &new)?;
+    known.extend(added.into_iter().filter_map(|(key, id)| Some((key.try_into().ok()?, id))));
+    Ok(known)
 }
 
 /// The suites and names of tests, by number.
