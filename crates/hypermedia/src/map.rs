@@ -1080,7 +1080,7 @@ resources! {
         Post AddProjectResultGroup {
             summary: "Keep what a client of ResultsDB says of a group of results",
             right: Right::SignIn,
-            answers: &[answer(201, "Kept"), NOT_PERMITTED, TOO_LARGE],
+            answers: &[answer(201, "Kept"), NOT_PERMITTED, ABSENT, TOO_LARGE],
             ..PLAIN
         }
     }
