@@ -36,7 +36,8 @@ const KIND: u8 = 1;
 const MESSAGE: u8 = 1 << 1;
 const TEXT: u8 = 1 << 2;
 
-/// Size of the texts of unfolded cases at which they are folded, in bytes.
+/// Number of unfolded cases, and size of their texts in bytes, at which they are folded.
+const OPEN: usize = 4 * CASES;
 const TEXTS: usize = 1 << 20;
 
 /// A piece never is longer: a single case may say as much as fits into a request.
@@ -68,7 +69,7 @@ impl WaitingCases {
     pub fn push(&mut self, case: TestResult) {
         self.open_texts += texts(&case);
         self.open.push(case);
-        if self.open.len() >= CASES || self.open_texts >= TEXTS {
+        if self.open.len() >= OPEN || self.open_texts >= TEXTS {
             self.fold();
         }
     }
@@ -114,13 +115,12 @@ impl WaitingCases {
     }
 
     fn fold(&mut self) {
-        if self.open.is_empty() {
-            return;
+        for cases in self.open.chunks(CASES) {
+            let piece = fold(cases);
+            self.folded_cases += cases.len();
+            self.folded_bytes += piece.len();
+            self.folded.push(piece);
         }
-        let piece = fold(&self.open);
-        self.folded_cases += self.open.len();
-        self.folded_bytes += piece.len();
-        self.folded.push(piece);
         self.open.clear();
         self.open_texts = 0;
     }
@@ -294,13 +294,13 @@ mod tests {
 
     #[test]
     fn many_cases_take_a_fraction_of_their_memory_and_keep_their_order() {
-        let count = 20 * CASES + 5;
+        let count = 5 * OPEN + 5;
         let mut waiting = WaitingCases::default();
         (0..count).for_each(|n| waiting.push(numbered(n)));
         assert_eq!(waiting.len(), count);
         let as_they_are = count * size_of::<TestResult>();
         assert!(waiting.bytes() < as_they_are / 8, "{} of {as_they_are}", waiting.bytes());
-        assert!(waiting.pieces().all(|piece| piece.unwrap().len() <= CASES));
+        assert!(waiting.pieces().all(|piece| piece.unwrap().len() <= OPEN));
         assert_eq!(all(&waiting), (0..count).map(numbered).collect::<Vec<_>>());
     }
 
@@ -318,9 +318,7 @@ mod tests {
 
     #[test]
     fn the_cases_of_several_files_follow_each_other() {
-        for sizes in
-            [[0, 3], [3, 0], [3, 4], [CASES + 1, 2], [2, CASES + 1], [CASES + 1, CASES + 2]]
-        {
+        for sizes in [[0, 3], [3, 0], [3, 4], [OPEN + 1, 2], [2, OPEN + 1], [OPEN + 1, OPEN + 2]] {
             let mut waiting = WaitingCases::default();
             let mut next = 0..;
             for size in sizes {
