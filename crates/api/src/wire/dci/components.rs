@@ -4,7 +4,7 @@
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use devmason_domain::query::{COMPONENTS, Selection, parse_query, parse_sort};
-use devmason_domain::{Component, ComponentDetails, fresh_uuid};
+use devmason_domain::{Component, ComponentDetails, fresh_uuid, limits};
 use devmason_repository::{Created, Listing, Named, NewComponent, NewComponentType};
 use devmason_wire::dci;
 use serde_json::{Map, Value, json};
@@ -42,6 +42,26 @@ pub(crate) async fn post(call: &Call<'_>) -> Result<HttpResponse, ApiError> {
         return Err(ApiError::BadValue { name: "topic_id", problem });
     }
     let type_name = dci::text(&said, "type")?;
+    let mut rest = said.clone();
+    OWN.iter().for_each(|name| drop(rest.remove(*name)));
+    let text = |name: &'static str| match said.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) if text.is_empty() => Ok(None),
+        Some(_) => dci::text(&said, name)?.parse().map(Some).map_err(invalid(name)),
+    };
+    let data = json!(rest).to_string();
+    if data.len() > limits::COMPONENT_DATA {
+        let problem = format!("must be at most {} bytes with all else", limits::COMPONENT_DATA);
+        return Err(ApiError::BadValue { name: "data", problem });
+    }
+    let details = ComponentDetails {
+        url: text("url")?,
+        canonical_project_name: text("canonical_project_name")?,
+        data: Some(data),
+        ..ComponentDetails::default()
+    };
+    let name = name.parse().map_err(invalid("display_name"))?;
+    // Once all else is known to be good.
     let new_type = NewComponentType {
         id: fresh_uuid(),
         name: type_name.parse().map_err(invalid("type"))?,
@@ -52,21 +72,9 @@ pub(crate) async fn post(call: &Call<'_>) -> Result<HttpResponse, ApiError> {
         Created::UsernameTaken => return Err(ApiError::Raced),
         Created::New(_) | Created::NameTaken | Created::NoType | Created::Claimed(_) => {}
     }
-    let mut rest = said.clone();
-    OWN.iter().for_each(|name| drop(rest.remove(*name)));
-    let text = |name: &'static str| match said.get(name) {
-        None | Some(Value::Null) => Ok(None),
-        Some(_) => dci::text(&said, name)?.parse().map(Some).map_err(invalid(name)),
-    };
-    let details = ComponentDetails {
-        url: text("url")?,
-        canonical_project_name: text("canonical_project_name")?,
-        data: Some(json!(rest).to_string()),
-        ..ComponentDetails::default()
-    };
     let new = NewComponent {
         id: fresh_uuid(),
-        name: name.parse().map_err(invalid("display_name"))?,
+        name,
         component_type: Named::Name(type_name.clone()),
         details,
         creator: call.caller.actor()?,

@@ -311,6 +311,8 @@ fn what_is_said_of_a_job_is_bounded() {
         lab.json("POST", &kv, &json!({"key": long, "value": 1})).json()["payload"]["field"],
         "key"
     );
+    let component = json!({"display_name": "c", "type": "t", "topic_id": wanted["topic_id"], "data": {"x": "y".repeat(1 << 20)}});
+    assert_eq!(lab.json("POST", "components", &component).json()["payload"]["field"], "data");
     // A name that is no ASCII is a name.
     let put = lab.file(&job, None, "pr\u{fc}fung", "text/plain", b"x");
     assert_eq!((put.status, put.json()["file"]["name"].clone()), (201, json!("pr\u{fc}fung")));
