@@ -11,11 +11,12 @@ use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use devmason_client::{Client, Credentials, Error, Method, Outgoing, blocking};
 use devmason_domain::{
-    BuildId, ClientRecord, Digest, JsonObject, Outcome, Project, Report, Slug, Step, StepLog, Tag,
+    BuildId, ClientRecord, Digest, JsonObject, Outcome, Project, Report, Slug, Step, StepLog,
     TagSet, TestResult, Timestamp, limits,
 };
 use devmason_repository::{Actor, NewBuild, Repository, TestReport};
-use devmason_wire::{Derived, Part};
+use devmason_wire::Derived;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
 use crate::batch::Batch;
@@ -210,14 +211,6 @@ fn step(
     })
 }
 
-/// A part that says where it was imported from.
-fn part(system: &str) -> Part {
-    let mut part = Part::default();
-    part.receipt.format = Some(system.to_owned());
-    part.receipt.recognized = devmason_domain::Receipt::AS_SAID.to_owned();
-    part
-}
-
 /// A text in a document; numbers count as texts.
 fn text(of: &Value, name: &str) -> Option<String> {
     match of.get(name)? {
@@ -237,19 +230,9 @@ fn at(millis: Option<i64>) -> Option<Timestamp> {
     Timestamp::from_parts(millis?.checked_mul(1000)?, 0)
 }
 
-/// A tag; what a tag must not have becomes `_`.
-fn tagged(part: &mut Part, text: &str) {
-    let tag: Option<Tag> = devmason_wire::tag(text, &mut part.receipt);
-    part.tags.extend(tag);
-}
-
 /// A text as part of a URL.
 fn quoted(text: &str) -> String {
-    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
-    let byte = |byte: u8| {
-        if fits(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }
-    };
-    text.bytes().map(byte).collect()
+    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
 }
 
 /// Fails if a list has more pages than any has: a server that always says that there are more.

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 pub use derive::derive;
-pub use job::{File, Job, State};
+pub use job::{File, Job, State, members};
 
 use crate::WireError;
 use crate::json::lenient;

@@ -45,7 +45,7 @@ impl Part {
     }
 
     /// A part that is made of several requests, or of none.
-    pub(crate) fn unread(format: &str) -> Self {
+    pub fn unread(format: &str) -> Self {
         let receipt = Receipt {
             format: Some(format.to_owned()),
             recognized: Receipt::AS_SAID.to_owned(),

@@ -2,10 +2,10 @@
 
 use anyhow::{Context, Result};
 use devmason_domain::{TestDetails, TestFailure, TestResult, TestStatus, Timestamp, limits};
-use devmason_wire::Derived;
+use devmason_wire::{Derived, Part};
 use serde_json::Value;
 
-use super::{Peer, Run, list, part, quoted, step, tagged, text};
+use super::{Peer, Run, list, quoted, step, text};
 
 const DAY: i64 = 86_400_000_000;
 
@@ -35,7 +35,7 @@ fn run(peer: &Peer<'_>, id: &str, group: &str, build: &Value) -> Result<Option<R
         None => text(build, "builddate").and_then(|date| date.parse().ok()),
     };
     let started = started.context("builddate")?;
-    let mut about = part("cdash");
+    let mut about = Part::unread("cdash");
     for (name, of) in
         [("host", "site"), ("build", "buildname"), ("job", "buildname"), ("stamp", "stamp")]
     {
@@ -44,13 +44,14 @@ fn run(peer: &Peer<'_>, id: &str, group: &str, build: &Value) -> Result<Option<R
     let revision = build.get("update").and_then(|update| text(update, "revision"));
     about.client.extend(revision.map(|revision| ("commit".to_owned(), revision)));
     if !group.is_empty() {
-        tagged(&mut about, group);
+        let tag = devmason_wire::tag(group, &mut about.receipt);
+        about.tags.extend(tag);
     }
     let errors = |of: &str| build.get(of)?.get("error")?.as_i64();
     let mut more = Vec::new();
     for (name, of) in [("configure", "configure"), ("build", "compilation")] {
         if let Some(errors) = errors(of) {
-            let mut part = part("cdash");
+            let mut part = Part::unread("cdash");
             part.step = Some(step(name, errors == 0, (started, started), &[])?);
             more.push(part);
         }
@@ -62,7 +63,7 @@ fn run(peer: &Peer<'_>, id: &str, group: &str, build: &Value) -> Result<Option<R
         let took: u64 = tests.iter().filter_map(|test| test.micros).sum();
         let ended = started.micros().saturating_add(i64::try_from(took).unwrap_or(0));
         let ended = Timestamp::from_parts(ended, 0).unwrap_or(started);
-        let mut part = part("cdash");
+        let mut part = Part::unread("cdash");
         part.step = Some(step("test", success, (started, ended), &tests)?);
         part.tests = tests;
         more.push(part);

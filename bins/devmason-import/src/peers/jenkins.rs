@@ -2,10 +2,10 @@
 
 use anyhow::{Context, Result};
 use devmason_domain::{TestDetails, TestFailure, TestResult, TestStatus, limits};
-use devmason_wire::Derived;
+use devmason_wire::{Derived, Part};
 use serde_json::Value;
 
-use super::{Peer, Run, at, counted, list, part, step, text};
+use super::{Peer, Run, at, counted, list, step, text};
 
 /// Number of builds in a page.
 const PAGE: u64 = 100;
@@ -47,7 +47,7 @@ fn run(peer: &Peer<'_>, job: &str, number: &str, build: &Value) -> Result<Option
     let duration = millis("duration").unwrap_or(0).max(0);
     let ended = at(millis("timestamp").map(|at| at.saturating_add(duration)));
     let finished = ended.unwrap_or(started);
-    let mut part = part("jenkins");
+    let mut part = Part::unread("jenkins");
     let said = [
         ("job", Some(job.to_owned())),
         ("build_number", Some(number.to_owned())),

@@ -79,7 +79,7 @@ pub(crate) async fn post_group(call: &Call<'_>, project: &str) -> Result<HttpRes
     };
     said.insert("uuid".to_owned(), json!(id));
     let body = Value::Object(said).to_string();
-    if id.len() > limits::NAME || body.len() > SAID || body.contains("\\u0000") {
+    if id.len() > limits::NAME || body.len() > SAID {
         let problem =
             format!("must be at most {SAID} bytes of text, with a uuid of {}", limits::NAME);
         return Err(ApiError::BadValue { name: "body", problem });

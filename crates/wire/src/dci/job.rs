@@ -31,7 +31,8 @@ pub struct State {
     pub nth: usize,
     /// What is said of it.
     pub entered: Entered,
-    pub(super) at: At,
+    /// When it was received.
+    pub at: At,
 }
 
 /// A file of a job.
@@ -41,7 +42,8 @@ pub struct File {
     pub nth: usize,
     /// The file.
     pub sent: Sent,
-    pub(super) at: At,
+    /// When it was received.
+    pub at: At,
 }
 
 impl Job {
@@ -141,7 +143,12 @@ impl Job {
     }
 
     /// What is told of a state.
-    pub fn state_document(&self, job: &str, state: &State, received: Timestamp) -> Value {
+    pub fn state_document(
+        &self,
+        job: &str,
+        state: &State,
+        received: Timestamp,
+    ) -> Map<String, Value> {
         let id = part_id(job, state.nth);
         let of_it = |file: &&File| file.sent.state == Some(state.nth);
         let files: Vec<_> = self
@@ -150,22 +157,22 @@ impl Job {
             .filter(of_it)
             .map(|file| self.file_document(job, file, received))
             .collect();
-        json!({
+        members(json!({
             "id": id, "job_id": job, "status": state.entered.status,
             "comment": state.entered.comment, "created_at": written(state.at, received),
             "files": files,
-        })
+        }))
     }
 
     /// What is told of a file.
-    pub fn file_document(&self, job: &str, file: &File, received: Timestamp) -> Value {
+    pub fn file_document(&self, job: &str, file: &File, received: Timestamp) -> Map<String, Value> {
         let sent = &file.sent;
-        json!({
+        members(json!({
             "id": part_id(job, file.nth), "job_id": job, "name": sent.name, "mime": sent.mime,
             "jobstate_id": sent.state.map(|nth| part_id(job, nth)), "size": sent.size,
             "sha256": sent.sha256, "state": "active", "created_at": written(file.at, received),
             "etag": sent.sha256.get(..32),
-        })
+        }))
     }
 }
 
@@ -174,7 +181,8 @@ fn part_id(job: &str, nth: usize) -> String {
     format!("{job}:{nth}")
 }
 
-fn members(value: Value) -> Map<String, Value> {
+/// The members of an object.
+pub fn members(value: Value) -> Map<String, Value> {
     match value {
         Value::Object(members) => members,
         _ => Map::new(),

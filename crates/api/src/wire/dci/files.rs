@@ -70,11 +70,10 @@ pub(crate) async fn post(call: &Call<'_>) -> Result<HttpResponse, ApiError> {
         let problem = format!("a job may have at most {CASES} test cases");
         return Err(ApiError::TooMuch { problem });
     }
-    let event = Event::File(sent, Timestamp::now().into());
-    let events = add(call, &of.running, &event, false).await?;
-    let (of, nth) = (find(call, &of.id()).await?, events.saturating_sub(1));
-    let file = of.job.files.iter().find(|file| file.nth == nth as usize).ok_or(NO_FILE)?;
-    let document = of.job.file_document(&of.id(), file, of.received());
+    let at = Timestamp::now().into();
+    let events = add(call, &of.running, &Event::File(sent.clone(), at), false).await?;
+    let file = File { nth: events.saturating_sub(1) as usize, sent, at };
+    let document = of.job.file_document(&of.id(), &file, of.received());
     Ok(one(StatusCode::CREATED, "file", document))
 }
 

@@ -3,10 +3,9 @@
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use devmason_domain::query::{BUILDS, Selection, parse_query, parse_sort};
-use devmason_domain::{Digest, Timestamp};
-use devmason_repository::{Listing, Sought, Updated};
-use devmason_wire::dci::{self, Event, PROTOCOL, is_last};
-use devmason_wire::derive;
+use devmason_domain::{Digest, Receipt, Timestamp};
+use devmason_repository::{Listing, Repository, Sought, Updated};
+use devmason_wire::dci::{self, Event, PROTOCOL, State, is_last};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
@@ -194,24 +193,20 @@ pub(crate) async fn post_state(call: &Call<'_>) -> Result<HttpResponse, ApiError
     let of = find(call, &dci::text(&said, "job_id")?).await?;
     wire::may_continue(call, &of.running.project, &of.running.build).await?;
     let entered = dci::entered(&said)?;
-    let is_over = is_last(&entered.status);
-    let event = Event::State(entered, Timestamp::now().into());
-    let events = add(call, &of.running, &event, is_over).await?;
-    let document = state(call, &of.id(), events.saturating_sub(1)).await?;
+    let (is_over, at) = (is_last(&entered.status), Timestamp::now().into());
+    let events = add(call, &of.running, &Event::State(entered.clone(), at), is_over).await?;
+    let state = State { nth: events.saturating_sub(1) as usize, entered, at };
+    let document = of.job.state_document(&of.id(), &state, of.received());
     Ok(one(StatusCode::CREATED, "jobstate", document))
 }
 
-/// The document of the state that the nth event of a job is.
-async fn state(call: &Call<'_>, id: &str, nth: u32) -> Result<Value, ApiError> {
-    let of = find(call, id).await?;
-    let found = of.job.states.iter().find(|state| state.nth == nth as usize);
-    let state = found.ok_or(ApiError::NotFound("jobstate not found"))?;
-    Ok(of.job.state_document(&of.id(), state, of.received()))
-}
-
 pub(crate) async fn get_state(call: &Call<'_>, id: &str) -> Result<HttpResponse, ApiError> {
-    let (job, nth) = part(id).ok_or(ApiError::NotFound("jobstate not found"))?;
-    Ok(one(StatusCode::OK, "jobstate", state(call, job, nth).await?))
+    const NO_STATE: ApiError = ApiError::NotFound("jobstate not found");
+    let (job, nth) = part(id).ok_or(NO_STATE)?;
+    let of = find(call, job).await?;
+    let found = of.job.states.iter().find(|state| state.nth == nth as usize).ok_or(NO_STATE)?;
+    let document = of.job.state_document(&of.id(), found, of.received());
+    Ok(one(StatusCode::OK, "jobstate", document))
 }
 
 /// The job in the id of one of its states or files, and the number of its event.
@@ -220,26 +215,17 @@ pub(super) fn part(id: &str) -> Option<(&str, u32)> {
     Some((job, nth.parse().ok()?))
 }
 
-fn map(value: Value) -> Option<Map<String, Value>> {
-    match value {
-        Value::Object(members) => Some(members),
-        _ => None,
-    }
-}
-
 pub(crate) async fn list_states(call: &Call<'_>, id: &str) -> Result<HttpResponse, ApiError> {
     let of = find(call, id).await?;
     let states = of.job.states.iter();
-    let documents =
-        states.filter_map(|state| map(of.job.state_document(&of.id(), state, of.received())));
+    let documents = states.map(|state| of.job.state_document(&of.id(), state, of.received()));
     listed(call, "jobstates", documents.collect())
 }
 
 pub(crate) async fn list_files(call: &Call<'_>, id: &str) -> Result<HttpResponse, ApiError> {
     let of = find(call, id).await?;
     let files = of.job.files.iter();
-    let documents =
-        files.filter_map(|file| map(of.job.file_document(&of.id(), file, of.received())));
+    let documents = files.map(|file| of.job.file_document(&of.id(), file, of.received()));
     listed(call, "files", documents.collect())
 }
 
@@ -247,16 +233,15 @@ pub(crate) async fn list_files(call: &Call<'_>, id: &str) -> Result<HttpResponse
 pub(crate) async fn list_results(call: &Call<'_>, id: &str) -> Result<HttpResponse, ApiError> {
     let of = find(call, id).await?;
     let (project, build) = (of.running.project.id, of.running.build.id);
-    let (bodies, _) = call.ask(move |repository| repository.event_list(project, build)).await?;
-    let received = of.received();
-    let derived =
-        call.off_the_workers(move || Ok(derive(PROTOCOL, &bodies, false, received)?)).await?;
-    let results = derived.more.into_iter().filter_map(|part| {
-        let counts = part.receipt.tests?;
-        map(json!({
-            "name": part.receipt.file, "total": counts.total, "success": counts.passed,
+    let read = move |repository: &dyn Repository| repository.receipt_list(project, build, u32::MAX);
+    let receipts = call.ask(read).await?.files;
+    let results = receipts.iter().filter_map(|text| {
+        let receipt = serde_json::from_str::<Receipt>(text).ok()?;
+        let counts = receipt.tests?;
+        Some(dci::members(json!({
+            "name": receipt.file, "total": counts.total, "success": counts.passed,
             "failures": counts.failed, "errors": counts.error, "skips": counts.skipped,
-        }))
+        })))
     });
     listed(call, "results", results.collect())
 }

@@ -66,7 +66,7 @@ pub(crate) async fn post(call: &Call<'_>) -> Result<HttpResponse, ApiError> {
     let new = NewForeignObject {
         of: LABS,
         name,
-        body: json!(said).to_string().replace("\\u0000", "\u{fffd}"),
+        body: json!(said).to_string(),
         created_at: Timestamp::now(),
     };
     match call.ask(move |repository| repository.foreign_object_add(&new)).await? {

@@ -48,18 +48,15 @@ pub(crate) async fn post(call: &Call<'_>) -> Result<HttpResponse, ApiError> {
     wire::count(call, PROTOCOL, call.header(super::CLIENT));
     let (name, said) = named(call.body().await?)?;
     let permitted = wire::permitted(call, &name).await?;
-    let project = match permitted.there() {
-        Some(project) => {
-            // What is said of a topic is said of its project.
-            call.app.settings.policy.change_project(call.viewer(), &project)?;
-            project
-        }
-        None => wire::permitted(call, &name).await?.registered(call).await?,
-    };
+    if let Some(project) = &permitted.there {
+        // What is said of a topic is said of its project.
+        call.app.settings.policy.change_project(call.viewer(), project)?;
+    }
+    let project = permitted.registered(call).await?;
     let new = NewForeignObject {
         of: TOPICS,
         name: name_of(&project),
-        body: json!(said).to_string().replace("\\u0000", "\u{fffd}"),
+        body: json!(said).to_string(),
         created_at: Timestamp::now(),
     };
     match call.ask(move |repository| repository.foreign_object_add(&new)).await? {

@@ -332,3 +332,29 @@ fn what_is_said_of_a_topic_is_said_by_who_may_change_its_project() {
     assert_eq!(mallory.json("POST", "topics", &json!({"name": "own"})).status, 201);
     assert_eq!(mallory.get("topics/own")["topic"]["data"], json!({}));
 }
+
+#[test]
+fn odd_characters_are_kept_or_refused_and_break_nothing() {
+    on_both(|server| {
+        let lab = Lab { server, user: "alice" };
+        let mut wanted = lab.ready();
+        // A backslash before what looks like an escape, and a character that no text of a database has.
+        let data = json!({"a": "\\u0000", "b": "\u{0}"});
+        let other = lab.made("remotecis", "remoteci", &json!({"name": "lab-8", "data": data}));
+        assert_eq!(lab.get("remotecis?where=name:lab-8")["remotecis"][0]["data"], data);
+        assert_eq!(lab.get("remotecis?where=name:a%00")["_meta"]["count"], 0);
+        assert_eq!(lab.send("GET", "jobs?where=name:a%00", &[], b"").status, 400);
+        assert_eq!(lab.get("topics/OCP-4-12/components?where=type:a%00")["_meta"]["count"], 0);
+        wanted["remoteci_id"] = other["id"].clone();
+        wanted["comment"] = json!("a\u{0}b");
+        wanted["tags"] = json!(["t\u{0}"]);
+        let job = lab.made("jobs", "job", &wanted);
+        let put = lab.file(&job, None, "a\u{85}b", "text/plain", b"x");
+        assert_eq!(put.status, 201, "{}", put.text());
+        lab.state(&job, "success");
+        let [build] = builds(server, "OCP-4-12").try_into().unwrap();
+        assert_eq!((&build["state"], &build["success"]), (&json!("finished"), &json!(true)));
+        let group = json!({"testcase": "a", "outcome": "PASSED", "groups": ["g\u{0}"]});
+        assert_eq!(lab.server.post("/pony/resultsdb/v2.0/results", &group.to_string()).status, 201);
+    });
+}

@@ -5,7 +5,7 @@ use diesel::prelude::*;
 use diesel::sql_types::Text;
 
 use super::{Conn, Sql};
-use crate::store::columns::{At, Id, instant};
+use crate::store::columns::{At, Id, instant, plain};
 use crate::store::fault::{Fault, Outcome};
 use crate::store::schema::{foreign_object, sql};
 use crate::{ForeignKind, ForeignObject, Named, NewForeignObject};
@@ -33,7 +33,7 @@ pub(super) fn add(conn: &mut Conn, new: &NewForeignObject) -> Outcome<(ForeignOb
     .bind::<sql::Uuid, _>(Id(fresh_uuid()))
     .bind::<Text, _>(new.of.protocol)
     .bind::<Text, _>(new.of.kind)
-    .bind::<Text, _>(new.name.as_str())
+    .bind::<Text, _>(plain(&new.name))
     .bind::<Text, _>(new.body.as_str())
     .bind::<sql::Instant, _>(At(new.created_at.micros()))
     .execute(conn)?;
@@ -52,7 +52,7 @@ pub(super) fn find(
     let row: Option<Row> = match named {
         Named::Id(id) => of_kind.filter(foreign_object::id.eq(Id(*id))).first(conn).optional()?,
         Named::Name(name) => {
-            of_kind.filter(foreign_object::name.eq(name)).first(conn).optional()?
+            of_kind.filter(foreign_object::name.eq(plain(name))).first(conn).optional()?
         }
     };
     row.map(found).transpose()
