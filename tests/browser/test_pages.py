@@ -440,7 +440,7 @@ class WithoutScript(Case):
         self.server.send("POST", progress, {"name": "first", "success": True})
         self.open(progress.removesuffix("/progress"))
         time.sleep(1)
-        self.assertIn("Running, 1 steps so far", self.text())
+        self.assertIn("Running, 1 step so far", self.text())
 
 
 if __name__ == "__main__":

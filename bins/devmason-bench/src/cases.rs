@@ -84,6 +84,7 @@ fn fresh(url: &str) -> Result<(std::sync::Arc<dyn Repository>, ProjectId)> {
         name: "p1".parse()?,
         reporting: Reporting::Anyone,
         tracking: Tracking::default(),
+        repository: None,
         owner: Actor::Nobody,
     };
     match repository.project_register(&new)? {

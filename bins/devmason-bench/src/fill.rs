@@ -51,6 +51,7 @@ pub(crate) fn fill(url: &str, count: u64, spread: Spread, output: usize) -> Resu
             name: slug(project).parse()?,
             reporting: Reporting::Anyone,
             tracking: Tracking::default(),
+            repository: None,
             owner: sender.clone(),
         };
         if !matches!(repository.project_register(&new)?, Registered::New(_)) {

@@ -53,6 +53,9 @@ pub(crate) struct ProjectLine {
     pub(crate) reporting: String,
     #[serde(flatten)]
     pub(crate) tracking: TrackingLine,
+    /// An older dump has none.
+    #[serde(default)]
+    pub(crate) repository: Option<String>,
     pub(crate) created_at: At,
     pub(crate) updated_at: At,
 }

@@ -111,6 +111,7 @@ pub(crate) fn whole(repository: &dyn Repository, to: impl Write, bar: &ProgressB
             owner: project.owner.as_ref().map(|(_, owner)| owner.to_string()),
             reporting: project.reporting.as_str().to_owned(),
             tracking: (&project.tracking).into(),
+            repository: project.repository.as_ref().map(ToString::to_string),
             created_at: project.created_at.into(),
             updated_at: project.updated_at.into(),
         })?;

@@ -257,6 +257,11 @@ impl Lines<'_> {
             name: line.name.parse().context("name")?,
             reporting: line.reporting.parse().context("reporting")?,
             tracking: line.tracking.try_into()?,
+            repository: line
+                .repository
+                .map(|text| text.parse())
+                .transpose()
+                .context("repository")?,
             owner: self.actor(line.owner.as_deref())?,
         };
         match self.repository.project_register(&new)? {

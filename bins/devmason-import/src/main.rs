@@ -212,6 +212,7 @@ pub(crate) fn project(repository: &dyn Repository, slug: &Slug) -> Result<Projec
         name,
         reporting: Reporting::Anyone,
         tracking: Tracking::default(),
+        repository: None,
         owner: Actor::Nobody,
     };
     match repository.project_register(&new)? {

@@ -88,6 +88,7 @@ pub(crate) async fn dispatch(
             error.page(Site {
                 base: &origin.base,
                 user,
+                is_administrator: false,
                 token: None,
                 here,
                 json: None,
@@ -326,6 +327,7 @@ async fn form(
         let site = Site {
             base: &origin.base,
             user: None,
+            is_administrator: false,
             token: None,
             here,
             json: None,
@@ -338,12 +340,39 @@ async fn form(
             error => Err(error),
         });
     }
-    let asked = crate::form::read(request, origin, session, of, &fields)?;
-    not_the_prefix(&asked.resource, origin)?;
     let Some(session) = session else { return Err(ApiError::ForeignForm) };
+    let result = submitted(request, body, app, origin, (session, of, &fields)).await;
+    result.or_else(|error| match crate::form::shown(of, &fields) {
+        // A person sees the form again, with what was typed.
+        Some(form) if error.is_about_fields() && is_browsers(request, Some(of)) => {
+            let site = Site {
+                base: &origin.base,
+                user: None,
+                is_administrator: false,
+                token: Some(session.token()),
+                here: origin.base.location(of),
+                json: None,
+                version: &app.settings.version,
+            };
+            Ok(error.refused(site, (form, origin.base.location(of)), &fields))
+        }
+        _ => Err(error),
+    })
+}
+
+/// Does what a form asks for.
+async fn submitted(
+    request: &HttpRequest,
+    body: &mut Body,
+    app: &web::Data<App>,
+    origin: &Origin,
+    (session, of, fields): (&Session, &Resource, &Params),
+) -> Result<HttpResponse, ApiError> {
+    let asked = crate::form::read(request, origin, Some(session), of, fields)?;
+    not_the_prefix(&asked.resource, origin)?;
     let caller =
         session.caller(&app.store, &app.settings.policy).await?.ok_or(ApiError::ForeignForm)?;
-    crate::form::knows_password(app, origin, &caller, &asked, &fields).await?;
+    crate::form::knows_password(app, origin, &caller, &asked, fields).await?;
     body.becomes(asked.body);
     let call = Call {
         app,

@@ -7,6 +7,7 @@ use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse};
 use base64::Engine;
 use devmason_hypermedia::{Method, Resource};
+use devmason_pages::Form;
 use serde_json::{Map, Value};
 
 use crate::app::App;
@@ -130,18 +131,35 @@ pub(crate) fn read(
     Ok(Asked { method, resource, body, then })
 }
 
+/// The form that has these fields, to be shown again.
+pub(crate) fn shown(resource: &Resource, fields: &Params) -> Option<Form> {
+    match (resource, fields.first("_method")) {
+        (Resource::Project(_) | Resource::Build(..), Some("DELETE")) => Some(Form::Deletion),
+        (_, Some("DELETE")) => None,
+        (Resource::ProjectList, _) => Some(Form::Registration),
+        (Resource::Project(_), _) => Some(Form::Settings),
+        (Resource::Track(..), _) => Some(Form::Expected),
+        (Resource::User(_), _) => Some(Form::Password),
+        // The buttons that close or mute an issue have no fields.
+        (Resource::IssueList(_) | Resource::Issue(..), _) => {
+            fields.first("title").map(|_| Form::Issue)
+        }
+        _ => None,
+    }
+}
+
 /// The fields of a form that are members of a document.
 fn texts(fields: &Params) -> impl Iterator<Item = (String, Value)> {
     let named = fields.with_prefix("").filter(|(name, _)| !name.starts_with('_'));
     named.map(|(name, value)| (name, Value::String(value)))
 }
 
-/// The document of a project. Without a mainline of its own it has the usual one; the parts of a
+/// The document of a project. Without a mainline of its own it has the usual one, and it may have no repository; the parts of a
 /// variant are lines.
 fn project(fields: &Params) -> Map<String, Value> {
     let member = |(name, value): (String, Value)| {
         let value = match (name.as_str(), value.as_str().unwrap_or_default().trim()) {
-            ("mainline", "") => Value::Null,
+            ("mainline" | "repository", "") => Value::Null,
             ("variant_by", lines) => {
                 lines.lines().map(str::trim).filter(|line| !line.is_empty()).collect()
             }

@@ -170,6 +170,7 @@ async fn pieces(
         let site = Site {
             base: &base,
             user: None,
+            is_administrator: false,
             token: None,
             here: String::new(),
             json: None,

@@ -6,8 +6,9 @@ use devmason_hypermedia::{BuildsOf, Collection, Operation, Stream};
 use crate::call::Call;
 use crate::documents::lists::ListOf;
 use crate::documents::{
-    builds, cases, feeds, insight, issues, lists, log_search, logs, outputs, progress, projects,
-    receipts, revisions, service, signatures, steps, tracks, users,
+    administration, builds, cases, comparisons, feeds, insight, issues, lists, log_search, logs,
+    outputs, progress, projects, receipts, revisions, search, service, signatures, steps, tracks,
+    users,
 };
 use crate::error::ApiError;
 use crate::negotiate::Format;
@@ -70,6 +71,12 @@ pub(crate) async fn handle(
         Operation::ReadInsight(project, build) => insight::get(call, project, build).await,
         Operation::ReadRevision(project, revision) => revisions::get(call, project, revision).await,
         Operation::ListTests(project, build) => cases::list(call, project, build).await,
+        Operation::FindAnything => search::get(call).await,
+        Operation::ReadAdministration => administration::get(call).await,
+        Operation::ReadTestCase(project, build, case) => {
+            cases::one(call, project, build, *case).await
+        }
+        Operation::CompareBuilds(project, pair) => comparisons::get(call, project, pair).await,
         Operation::ReadTestHistory(project, test) => cases::history(call, project, test).await,
 
         Operation::ReadSignature(project, signature) => {

@@ -301,6 +301,11 @@ impl Params {
         self.with([("from", from)], &["from"])
     }
 
+    /// The query of the first page of this list in another order.
+    pub(crate) fn of_sort(&self, sort: String) -> String {
+        self.with([("sort", sort)], &["sort", "order", "page"])
+    }
+
     /// The query of this document as JSON.
     pub(crate) fn as_json(&self) -> String {
         self.with([("format", "json".to_owned())], &["format"])

@@ -3,7 +3,7 @@
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, HttpResponseBuilder};
 use devmason_hypermedia::document::ErrorDocument;
-use devmason_pages::{ProblemPage, SignIn, Site, Template};
+use devmason_pages::{Form, ProblemPage, RefusedForm, SignIn, Site, Template};
 
 use crate::error::ApiError;
 use crate::params::Params;
@@ -22,6 +22,24 @@ impl ApiError {
         let [next, username] =
             ["next", "username"].map(|name| fields.first(name).unwrap_or_default());
         self.paged(&SignIn { site, next, username, problem: &self.parts().1 })
+    }
+
+    /// Whether it is about what was typed into a form.
+    pub(crate) fn is_about_fields(&self) -> bool {
+        self.parts().0 == StatusCode::BAD_REQUEST
+    }
+
+    /// The error as the form that was refused, with the values entered.
+    pub(crate) fn refused(
+        &self,
+        site: Site<'_>,
+        form: (Form, String),
+        fields: &Params,
+    ) -> HttpResponse {
+        let (_, message, payload) = self.parts();
+        let sent: Vec<(String, String)> = fields.with_prefix("").collect();
+        let why = (message.as_str(), payload["field"].as_str());
+        self.paged(&RefusedForm::new(site, form, &sent, why))
     }
 
     fn paged(&self, page: &impl Template) -> HttpResponse {

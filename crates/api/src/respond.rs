@@ -367,6 +367,7 @@ impl Call<'_> {
         Site {
             base: self.base,
             user: self.viewer().username().map(Username::as_str),
+            is_administrator: self.viewer().is_administrator(),
             token: self.session.map(Session::token),
             here: format!("{path}{}", self.params.choice()),
             json: Some(format!("{path}{}", self.params.as_json())),

@@ -139,6 +139,7 @@ impl Named {
             slug: self.slug,
             reporting: call.app.settings.reporting,
             tracking: Tracking::default(),
+            repository: None,
             owner: call.caller.actor()?,
         };
         match call.ask(move |repository| repository.project_register(&new)).await? {

@@ -5,6 +5,7 @@ mod build;
 mod case;
 mod component;
 mod digest;
+mod forge;
 pub mod gate;
 pub mod insight;
 mod issue;
@@ -32,6 +33,7 @@ pub use case::{
 };
 pub use component::{Component, ComponentDetails, ComponentName, ComponentType, PlainText};
 pub use digest::Digest;
+pub use forge::CodeAddress;
 pub use issue::{
     Fitting, Issue, IssueDetails, IssueState, IssueTitle, Matcher, Note, OPEN_ISSUES, Pattern,
     SignatureId, WebAddress,

@@ -83,7 +83,8 @@ impl Viewer {
         }
     }
 
-    fn is_administrator(&self) -> bool {
+    /// Whether it is an administrator.
+    pub fn is_administrator(&self) -> bool {
         matches!(self, Self::Administrator(..))
     }
 }
@@ -150,6 +151,11 @@ impl Policy {
             (Reading::Authenticated, Viewer::Stranger(_)) => Err(Refusal::NotPermitted),
             (Reading::Authenticated, _) => Ok(()),
         }
+    }
+
+    /// Permission to see what the server holds and does: administrators.
+    pub fn administer(&self, viewer: &Viewer) -> Verdict {
+        only(viewer, viewer.is_administrator())
     }
 
     /// Permission to register a project.
@@ -297,6 +303,7 @@ mod tests {
             owner: owner.map(|id| (AccountId(id), name(&format!("user{id}")))),
             reporting,
             tracking: crate::Tracking::default(),
+            repository: None,
             created_at: now,
             updated_at: now,
             version: 1,

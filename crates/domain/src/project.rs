@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use crate::gate::Gate;
-use crate::{AccountId, Invalid, ProjectName, Slug, Timestamp, Username, VariantPart};
+use crate::{AccountId, CodeAddress, Invalid, ProjectName, Slug, Timestamp, Username, VariantPart};
 
 /// A project's id in the store. Never reused, even after the project is deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -134,6 +134,8 @@ pub struct Project {
     pub reporting: Reporting,
     /// How its builds are compared.
     pub tracking: Tracking,
+    /// Where its source code can be read.
+    pub repository: Option<CodeAddress>,
     /// When it was registered.
     pub created_at: Timestamp,
     /// When it last changed.

@@ -12,5 +12,5 @@ pub use base::Base;
 pub use document::{DocumentError, Fields};
 pub use map::{Operation, Resource};
 pub use names::{BuildsOf, Collection, Method, Stream, TagSegment};
-pub use resource::{AgentVersion, PathError, Place, RESERVED};
+pub use resource::{AgentVersion, BuildPair, PathError, Place, RESERVED};
 pub use view::{Link, ListLinks, Subject, View};

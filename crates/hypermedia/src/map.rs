@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::operation::{Answer, Description, Right, answer, document, error};
 use crate::resource::resources;
-use crate::{AgentVersion, Collection, TagSegment};
+use crate::{AgentVersion, BuildPair, Collection, TagSegment};
 
 /// An operation without parameters or body.
 const PLAIN: Description =
@@ -163,6 +163,27 @@ resources! {
             summary: "Read the server's icon",
             right: Right::Open,
             answers: &[answer(200, "The icon, as SVG")],
+            ..PLAIN
+        }
+    }
+
+    /// What has a text in it.
+    Search() = ["search"] in Server() {
+        Get FindAnything {
+            summary: "Find projects, builds, tests and failures by a text",
+            right: Right::Read,
+            query: &["q", "in_project"],
+            answers: &[document(200, "SearchResults", "What was found"), UNCHANGED],
+            ..PLAIN
+        }
+    }
+
+    /// The state of the server, for its administrators.
+    Administration() = ["admin"] in Administration() {
+        Get ReadAdministration {
+            summary: "Read what the server holds and does",
+            right: Right::Administrator,
+            answers: &[document(200, "Administration", "Its state"), NOT_PERMITTED],
             ..PLAIN
         }
     }
@@ -1371,8 +1392,28 @@ resources! {
         Get ListTests {
             summary: "List the build's test cases",
             right: Right::Read,
-            query: &["status", "suite", "text", "from", "many"],
+            query: &["status", "suite", "text", "case_sort", "from", "many"],
             answers: &[document(200, "TestList", "A page of test cases"), UNCHANGED, ABSENT],
+            ..PLAIN
+        }
+    }
+
+    /// A test case of a build; cases are counted from 0.
+    TestCase(project: Slug, build: BuildKey, case: u32) = [project / "builds" / build / "tests" / case] in InBuild(project, build) {
+        Get ReadTestCase {
+            summary: "Read a test case of the build",
+            right: Right::Read,
+            answers: &[document(200, "TestRun", "The case"), UNCHANGED, ABSENT],
+            ..PLAIN
+        }
+    }
+
+    /// Two builds of a project, compared. The last segment tells it from a build, and is not written.
+    Comparison(project: Slug, pair: BuildPair) = [project / "builds" / pair / "..."] in InProject(project) {
+        Get CompareBuilds {
+            summary: "Compare two builds: `pair` is `{a}...{b}`",
+            right: Right::Read,
+            answers: &[document(200, "Comparison", "What differs"), UNCHANGED, ABSENT],
             ..PLAIN
         }
     }

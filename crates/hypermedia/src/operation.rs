@@ -54,6 +54,8 @@ pub enum Right {
     User,
     /// Signed-in users; anonymous clients as well while registration is open.
     Create,
+    /// Administrators.
+    Administrator,
     /// The object's creator and administrators; anyone, of an object that was created anonymously, while
     /// registration is open.
     Object,
@@ -82,6 +84,7 @@ impl Right {
                 "The project's owner and administrators; any user where the project's `triage` says so."
             }
             Self::Oneself => "That user alone.",
+            Self::Administrator => "Administrators.",
             Self::User => "The user and administrators.",
             Self::Create => {
                 "Signed-in users; anonymous clients as well while registration is open."

@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::document::shape;
-use crate::{Base, BuildsOf, Method, Resource, TagSegment};
+use crate::{Base, BuildPair, BuildsOf, Method, Resource, TagSegment};
 
 /// A link, as in the "Build server REST API".
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
@@ -178,6 +178,7 @@ impl View<'_> {
             self.link("users", &Resource::UserList, Subject::ReadOnly),
             self.link("componenttypes", &Resource::ComponentTypeObjects, Subject::Components),
             self.link("components", &Resource::ComponentObjects, Subject::Components),
+            self.link("search", &Resource::Search, Subject::ReadOnly),
             self.link("service-desc", &Resource::OpenApi, Subject::ReadOnly),
         ]
     }
@@ -335,6 +336,55 @@ impl View<'_> {
     pub fn history_link(&self, project: &Project, name: &str) -> Link {
         let history = Resource::TestHistory(project.slug.clone(), name.to_owned());
         self.link("history", &history, Subject::ReadOnly)
+    }
+
+    /// The links of a project that is told of in another document: its own.
+    pub fn project_self(&self, project: &Project) -> Vec<Link> {
+        let this = Resource::Project(project.slug.clone());
+        vec![self.link("self", &this, Subject::Project(Some(project)))]
+    }
+
+    /// The links of a search.
+    pub fn search_links(&self) -> Vec<Link> {
+        vec![self.link("self", &Resource::Search, Subject::ReadOnly)]
+    }
+
+    /// The link to a test case.
+    pub fn case_link(&self, project: &Project, build: BuildKey, position: u32) -> Link {
+        let of = Resource::TestCase(project.slug.clone(), build, position);
+        self.link("case", &of, Subject::ReadOnly)
+    }
+
+    /// The links of a test case: its own, and those to its build and its history.
+    pub fn case_links(
+        &self,
+        project: &Project,
+        build: &Build,
+        (position, name): (u32, &str),
+    ) -> Vec<Link> {
+        let this = Resource::TestCase(project.slug.clone(), build.key(), position);
+        let tests = Resource::TestList(project.slug.clone(), build.key());
+        vec![
+            self.link("self", &this, Subject::ReadOnly),
+            self.run_link(project, build),
+            self.link("tests", &tests, Subject::ReadOnly),
+            self.history_link(project, name),
+        ]
+    }
+
+    /// The links of a comparison of two builds.
+    pub fn comparison_links(&self, project: &Project, [one, other]: [&Build; 2]) -> Vec<Link> {
+        let pair = BuildPair { one: one.key(), other: other.key() };
+        let this = Resource::Comparison(project.slug.clone(), pair);
+        let swapped = BuildPair { one: other.key(), other: one.key() };
+        let swapped = Resource::Comparison(project.slug.clone(), swapped);
+        vec![
+            self.link("self", &this, Subject::ReadOnly),
+            self.run_link(project, one),
+            self.run_link(project, other),
+            self.link("swapped", &swapped, Subject::ReadOnly),
+            self.project_link(project),
+        ]
     }
 
     /// The link from a test's run to its build.

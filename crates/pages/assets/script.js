@@ -11,7 +11,9 @@
   const relative = () => all("time[datetime]").forEach((time) => {
     const seconds = (new Date(time.dateTime) - Date.now()) / 1000;
     const [unit, length] = units.find(([, length]) => Math.abs(seconds) >= length) || units[5];
-    time.title = time.title || time.textContent;
+    // The exact time in the reader's zone.
+    time.title = new Date(time.dateTime).toLocaleString(undefined, { dateStyle: "full", hourCycle: "h23", timeStyle: "long" });
+    time.tabIndex = 0;
     time.textContent = words.format(Math.round(seconds / length), unit);
   });
   relative();
@@ -176,7 +178,8 @@
       details.classList.replace("running", state);
       const mark = one(".state", details);
       mark.className = `state ${state}`;
-      mark.textContent = state;
+      one("use", mark).setAttribute("href", `#i-${state}`);
+      mark.lastChild.textContent = state;
     });
     out.dataset.follow0 = out.dataset.follow;
   };
@@ -229,6 +232,24 @@
     events.addEventListener("reload", () => { events.close(); setTimeout(() => location.reload(), 5000); });
   }
 
+  // Text to copy.
+  all("[data-copy]").forEach((button) => button.addEventListener("click", async () => {
+    const field = document.getElementById(button.dataset.copy);
+    field.select();
+    try { await navigator.clipboard.writeText(field.value); button.textContent = "Copied"; } catch { document.execCommand("copy"); }
+  }));
+
+  // A list that is watched is loaded again while it is looked at, unless its reader is about to write or has
+  // scrolled away from its top.
+  const watched = one("[data-refresh]");
+  if (watched) setInterval(async () => {
+    if (document.hidden || one("input:focus, select:focus, textarea:focus, details.details[open]")) return;
+    const answer = await fetch(location.href, { headers: { Accept: "text/html" }, credentials: "same-origin" }).catch(() => null);
+    if (!answer?.ok) return;
+    const fresh = one("[data-refresh]", new DOMParser().parseFromString(await answer.text(), "text/html"));
+    if (fresh) { watched.replaceChildren(...fresh.childNodes); relative(); }
+  }, watched.dataset.refresh * 1000);
+
   // Keys, which their reader may turn off (WCAG 2.2, 2.1.4).
   const keysOn = () => localStorage.getItem("keys") !== "off";
   const help = one("#keys");
@@ -237,7 +258,7 @@
   let failure = -1;
   const keys = {
     "?": () => help.open ? help.close() : help.showModal(),
-    "/": () => { const input = one("#find, input[type=search]"); if (input) { input.focus(); input.select(); } },
+    "/": () => { const input = one("#find, main input[type=search]") || one("input[type=search]"); if (input) { input.focus(); input.select(); } },
     "h": () => go(".home"), "n": () => go("a[rel=next]"), "p": () => go("a[rel=prev]"), "u": () => go("a[rel=up]"),
     "f": () => { const steps = failures(); if (steps.length) { failure = (failure + 1) % steps.length; steps[failure].open = true; show(steps[failure]); } },
   };

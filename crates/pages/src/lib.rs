@@ -8,6 +8,7 @@ mod output;
 mod plot;
 mod site;
 mod text;
+mod trace;
 mod views;
 
 pub use askama::Template;
@@ -19,12 +20,14 @@ pub use output::plain;
 pub use site::Site;
 pub use text::{counted, grouped};
 pub use views::{
-    BuildFilter, BuildPage, BuildParts, Builds, ComponentBuilds, ComponentRow, Components,
-    DocumentPage, GridPage, History, InsightPage, IssueFields, IssueLine, IssuePage, IssuesPage,
-    Lines, LogPage, LogPart, LogSearchPage, MainlineTrack, Output, Pager, ProblemPage, ProjectPage,
-    ProjectParts, ProjectRow, Projects, ReceiptPage, Reference, RevisionPage, Room, Row, Run,
-    STRIP, Searched, Shown, SignIn, SignaturePage, Tags, TestLine, TestRow, Tests, TrackPage,
-    TrackTestsPage, TracksPage, User, Users, Window, log_step_html, rendered, step_html,
+    AdministrationPage, BuildFilter, BuildPage, BuildParts, Builds, CasePage, ComparisonPage,
+    ComponentBuilds, ComponentRow, Components, DocumentPage, Form, GridOrder, GridPage, GridPlaces,
+    Head, Heads, History, InsightPage, IssueFields, IssueLine, IssuePage, IssuesPage, Lines,
+    LogPage, LogPart, LogSearchPage, MainlineTrack, Output, Pager, ProblemPage, ProjectPage,
+    ProjectParts, ProjectRow, Projects, ReceiptPage, Reference, RefusedForm, RevisionPage, Room,
+    Row, Run, STRIP, SearchPage, Searched, Shelf, Shown, SignIn, SignaturePage, Tags, TestLine,
+    TestRow, Tests, TrackPage, TrackTestsPage, TracksPage, User, Users, Window, log_step_html,
+    rendered, step_html,
 };
 
 /// Adds a character, escaped for use between tags and in quoted attributes.

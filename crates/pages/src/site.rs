@@ -1,6 +1,6 @@
 //! The frame of every page, and the targets of its links.
 
-use devmason_domain::{Build, Component, Outcome, Slug, Tag, Timestamp, Username};
+use devmason_domain::{Build, BuildKey, Component, Outcome, Slug, Tag, Timestamp, Username};
 use devmason_hypermedia::{Base, BuildsOf, Resource, TagSegment};
 
 use crate::Standing;
@@ -16,6 +16,8 @@ pub struct Site<'a> {
     /// The token that proves that a form comes from a page of this session. Without it there are no
     /// forms.
     pub token: Option<String>,
+    /// Whether the viewer is an administrator.
+    pub is_administrator: bool,
     /// This page's path and query.
     pub here: String,
     /// The URL of this page as JSON, if there is one.
@@ -42,6 +44,38 @@ impl Site<'_> {
         self.base.href(&Resource::ProjectList).trim_end_matches('/').to_owned()
     }
 
+    /// This page's URL.
+    pub(crate) fn url(&self) -> String {
+        let rest = self.here.strip_prefix(self.base.prefix()).unwrap_or(&self.here);
+        format!("{}{rest}", self.server())
+    }
+    pub(crate) fn search(&self) -> String {
+        self.to(&Resource::Search)
+    }
+    pub(crate) fn administration(&self) -> String {
+        self.to(&Resource::Administration)
+    }
+    /// The main pages of a project.
+    pub(crate) fn project_tabs(&self, project: &Slug) -> [(&'static str, String); 5] {
+        [
+            ("Overview", self.project(project)),
+            ("Builds", self.builds(project)),
+            ("Tracks", self.tracks(project)),
+            ("Known issues", self.issues(project)),
+            ("Tags", self.tags(project)),
+        ]
+    }
+    /// The builds of a branch of a project.
+    pub(crate) fn builds_of_branch(&self, project: &Slug, branch: &str) -> String {
+        format!("{}?branch={}", self.builds(project), encoded(branch))
+    }
+    pub(crate) fn revision(&self, project: &Slug, revision: &str) -> String {
+        self.to(&Resource::Revision(project.clone(), revision.to_owned()))
+    }
+    /// The page of a test case.
+    pub(crate) fn case(&self, project: &Slug, build: &BuildKey, position: u32) -> String {
+        self.to(&Resource::TestCase(project.clone(), build.clone(), position))
+    }
     pub(crate) fn style(&self) -> String {
         self.to(&Resource::Asset(STYLE.name()))
     }

@@ -31,6 +31,32 @@ pub(crate) fn whole(name: &str) -> Option<Cow<'_, str>> {
     Some(if fits.len() < name.len() { format!("{fits}\u{2026}").into() } else { name.into() })
 }
 
+/// Whether an id is too long for a table: then its start is shown. It can be copied as a whole.
+pub(crate) fn is_long_id(id: &str) -> bool {
+    id.chars().nth(20).is_some()
+}
+
+/// The full name for a title, in whatever form it is displayed.
+pub(crate) fn whole_title(name: &str) -> Cow<'_, str> {
+    whole(name).unwrap_or_else(|| name.into())
+}
+
+/// A variant without the names of its members: `linux \u{b7} x86_64` of `linux;client.arch=x86_64`.
+pub(crate) fn variant(variant: &str) -> String {
+    let value = |part: &str| {
+        let value = part.strip_prefix("client.").and_then(|member| member.split_once('='));
+        let value = value.map_or(part, |(_, value)| value);
+        value.replace("%3B", ";").replace("%3D", "=").replace("%25", "%")
+    };
+    let parts: Vec<String> = variant.split(';').map(value).collect();
+    short(&parts.join(" \u{b7} ")).into_owned()
+}
+
+/// The first characters of a commit.
+pub(crate) fn short_commit(revision: &str) -> &str {
+    revision.get(..8).unwrap_or(revision)
+}
+
 /// A number with commas between groups of three digits.
 pub fn grouped(number: impl Display) -> String {
     let digits = number.to_string();
@@ -95,6 +121,13 @@ mod tests {
         assert!(short(&long).ends_with('\u{2026}'));
         assert_eq!(whole(&long).as_deref(), Some(long.as_str()));
         assert!(whole(&"\u{fc}".repeat(1 << 20)).is_some_and(|title| title.len() < WHOLE + 4));
+    }
+
+    #[test]
+    fn a_variant_is_told_by_its_values() {
+        assert_eq!(variant("linux;client.arch=x86_64"), "linux \u{b7} x86_64");
+        assert_eq!(variant("client.job=a%3Bb%3D%25"), "a;b=%");
+        assert_eq!(variant("client.x"), "client.x");
     }
 
     #[test]

@@ -55,6 +55,7 @@ fn register(repository: &dyn Repository) -> Result<Project, Box<dyn Error>> {
         name: "Imported builds".parse()?,
         reporting: Reporting::Owner,
         tracking: Tracking::default(),
+        repository: None,
         owner: Actor::Nobody,
     };
     match repository.project_register(&new)? {

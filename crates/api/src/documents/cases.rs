@@ -3,6 +3,7 @@
 mod behaviour;
 
 use actix_web::HttpResponse;
+use devmason_domain::insight::Case;
 use devmason_domain::{
     Build, BuildId, BuildKey, Project, ProjectId, Signature, Slug, State, TestResult, TestStatus,
     Track, TrackKey, full_test_name,
@@ -37,8 +38,19 @@ pub(crate) struct TestPage {
     pub(crate) build: Build,
     pub(crate) tests: Vec<PlacedTest>,
     pub(crate) is_first: bool,
+    /// Whether only failures are on it, though the request does not say so.
+    pub(crate) is_of_failures: bool,
     /// The query of the next page.
     pub(crate) next: Option<String>,
+}
+
+/// What a request that names no condition gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unasked {
+    /// All cases.
+    All,
+    /// The failures, if there are any.
+    Failures,
 }
 
 /// The requested page of a build's test cases, with at most `most` of them.
@@ -46,7 +58,7 @@ pub(crate) async fn page(
     call: &Call<'_>,
     slug: &Slug,
     key: &BuildKey,
-    most: u64,
+    (most, unasked): (u64, Unasked),
 ) -> Result<Found<TestPage>, ApiError> {
     let limit = per_page(call, most)?;
     let from = match call.params.position()? {
@@ -58,13 +70,31 @@ pub(crate) async fn page(
         }
     };
     let statuses = call.params.words("status")?;
-    let statuses = statuses.into_iter().map(status).collect::<Result<_, _>>()?;
+    let mut statuses = statuses.into_iter().map(status).collect::<Result<Vec<_>, _>>()?;
+    let is_slowest = by_duration(call)?;
     let (project, build) = find(call, slug, key).await?;
     let state = state(&project, &build);
     let [id, version, rules, credited] = borrowed(&state);
     let etag = call.etag(&[id, version, rules, credited, &call.params.choice()]);
     if let Some(answer) = call.ready(&etag) {
         return Ok(Found::Ready(answer));
+    }
+    let is_asked = |name| call.params.first(name).is_some_and(|value| !value.is_empty());
+    let is_of_failures = unasked == Unasked::Failures
+        && !["status", "text", "suite", "sort"].into_iter().any(is_asked)
+        && build.tests.failed + build.tests.error > 0;
+    if is_of_failures {
+        statuses = vec![TestStatus::Failed, TestStatus::Error];
+    }
+    if is_slowest {
+        let hold = call.body.hold.clone();
+        let of = build.clone();
+        let read =
+            move |repository: &dyn Repository| slowest(repository, &of, &statuses, limit, &hold);
+        let tests = call.ask(read).await?;
+        let page =
+            TestPage { etag, project, build, tests, is_first: true, is_of_failures, next: None };
+        return Ok(Found::New(page));
     }
     let query = TestQuery {
         project: project.id,
@@ -81,7 +111,59 @@ pub(crate) async fn page(
     let next = cut(&mut tests, limit, |test| &test.result)
         .map(|next| call.params.of_page(1, Some(Position::From(next.position.into()))));
     let is_first = from == 0;
-    Ok(Found::New(TestPage { etag, project, build, tests, is_first, next }))
+    Ok(Found::New(TestPage { etag, project, build, tests, is_first, is_of_failures, next }))
+}
+
+/// Whether the slowest cases are asked for. Those are the first of all that have the statuses.
+fn by_duration(call: &Call<'_>) -> Result<bool, ApiError> {
+    let bad = |name, problem: String| Err(ApiError::BadValue { name, problem });
+    match call.params.first("sort").filter(|word| !word.is_empty()) {
+        None => Ok(false),
+        Some("duration") => {
+            let others = ["suite", "text", "from"];
+            let given = |name: &&str| call.params.first(name).is_some_and(|text| !text.is_empty());
+            match others.into_iter().find(given) {
+                None => Ok(true),
+                Some(other) => bad("sort", format!("not supported with '{other}'")),
+            }
+        }
+        Some(other) => bad("sort", format!("'{other}' is not 'duration'")),
+    }
+}
+
+/// Memory for a case that is sorted, in bytes.
+const SORTED: u64 = 64;
+
+/// The slowest cases of a build, the slowest first.
+fn slowest(
+    repository: &dyn Repository,
+    build: &Build,
+    statuses: &[TestStatus],
+    limit: u64,
+    hold: &Hold,
+) -> devmason_repository::Result<Vec<PlacedTest>> {
+    drawn(hold, build.tests.total.saturating_mul(SORTED))?;
+    let mut cases = repository.case_list(build.project, &[build.id])?.pop().unwrap_or_default();
+    cases.retain(|case| statuses.is_empty() || statuses.contains(&case.status));
+    let took = |case: &Case| case.took.unwrap_or(-1.0);
+    cases.sort_by(|one, other| {
+        took(other).total_cmp(&took(one)).then_with(|| one.position.cmp(&other.position))
+    });
+    let mut found = Vec::new();
+    let mut bytes = 0;
+    for case in cases.iter().take(usize::try_from(limit).unwrap_or(usize::MAX)) {
+        let from = case.position;
+        let query = TestQuery { from, limit: 1, ..TestQuery::all(build.project, build.id) };
+        let part = repository.test_list(&query)?;
+        let read = part.iter().map(|test| text_bytes(&test.result)).sum::<u64>();
+        drawn(hold, read)?;
+        bytes += read;
+        found.extend(part);
+        if bytes > PAGE_BYTES {
+            break;
+        }
+    }
+    Ok(found)
 }
 
 pub(crate) async fn list(
@@ -90,7 +172,7 @@ pub(crate) async fn list(
     key: &BuildKey,
 ) -> Result<HttpResponse, ApiError> {
     let TestPage { etag, project, build, tests, next, .. } =
-        match page(call, slug, key, PER_PAGE.1).await? {
+        match page(call, slug, key, (PER_PAGE.1, Unasked::All)).await? {
             Found::Ready(answer) => return Ok(answer),
             Found::New(page) => page,
         };
@@ -109,6 +191,58 @@ pub(crate) async fn list(
         })
         .collect();
     call.ok(&etag, &TestListDocument { tests, count: build.tests.total, links })
+}
+
+/// A test case, with its project, its build and the ETag of its representation.
+pub(crate) struct OneCase {
+    pub(crate) etag: String,
+    pub(crate) project: Project,
+    pub(crate) build: Build,
+    pub(crate) test: PlacedTest,
+}
+
+/// The test case at a position of a build.
+pub(crate) async fn case(
+    call: &Call<'_>,
+    slug: &Slug,
+    key: &BuildKey,
+    position: u32,
+) -> Result<Found<OneCase>, ApiError> {
+    let (project, build) = find(call, slug, key).await?;
+    let state = state(&project, &build);
+    let [id, version, rules, credited] = borrowed(&state);
+    let etag = call.etag(&[id, version, rules, credited]);
+    if let Some(answer) = call.ready(&etag) {
+        return Ok(Found::Ready(answer));
+    }
+    let query = TestQuery { from: position, limit: 1, ..TestQuery::all(project.id, build.id) };
+    let hold = call.body.hold.clone();
+    let found = call.ask(move |repository| read(repository, query, &hold)).await?.pop();
+    let test = found.filter(|test| test.position == position);
+    let test = test.ok_or(ApiError::NotFound("test case not found in this build"))?;
+    Ok(Found::New(OneCase { etag, project, build, test }))
+}
+
+pub(crate) async fn one(
+    call: &Call<'_>,
+    slug: &Slug,
+    key: &BuildKey,
+    position: u32,
+) -> Result<HttpResponse, ApiError> {
+    let OneCase { etag, project, build, test } = match case(call, slug, key, position).await? {
+        Found::Ready(answer) => return Ok(answer),
+        Found::New(found) => found,
+    };
+    let view = call.view();
+    let name = full_test_name(&test.result.suite, &test.result.name);
+    let mut links = view.case_links(&project, &build, (position, &name));
+    links.extend(signature_link(&view, &project, (&build, &test.result)));
+    let document = RunDocument {
+        build: build.key().to_string(),
+        started: build.started.to_rfc2822(),
+        test: TestDocument::new(position, &test.result, links),
+    };
+    call.ok(&etag, &document)
 }
 
 /// Number of test cases to read first, because their texts may be long.

@@ -100,6 +100,7 @@ async fn register(call: &Call<'_>, slug: &Slug) -> Result<HttpResponse, ApiError
             gate: incoming.gate.unwrap_or_default(),
             triage: incoming.triage.unwrap_or_default(),
         },
+        repository: incoming.repository.flatten(),
         owner: call.caller.actor()?,
     };
     match call.ask(move |repository| repository.project_register(&new)).await? {
@@ -132,6 +133,7 @@ async fn update(call: &Call<'_>, project: Project) -> Result<HttpResponse, ApiEr
         variant_by: incoming.variant_by,
         gate: incoming.gate,
         triage: incoming.triage,
+        repository: incoming.repository,
     };
     let update = move |repository: &dyn devmason_repository::Repository| {
         repository.project_update(project.id, &change, seen)

@@ -13,8 +13,8 @@ use devmason_hypermedia::document::{
 };
 use devmason_repository::{KnownTrack, Repository, Tracked, Updated};
 
+pub(crate) use self::results::{Grid, grid, grid_of, tests, tests_of};
 use self::results::{PER_PAGE, Wanted};
-pub(crate) use self::results::{grid, grid_of, tests, tests_of};
 use crate::call::Call;
 use crate::error::ApiError;
 use crate::insight::{

@@ -56,6 +56,13 @@ pub(super) fn parameters() -> Value {
         "If-None-Match": header("If-None-Match", "ETags of the representations the client has, or `*`"),
         "Idempotency-Key": {"name": "Idempotency-Key", "in": "header", "schema": {"type": "string", "minLength": 1, "maxLength": 255}, "description": "A retry with the same key and body returns the first response and stores nothing"},
     });
+    let searched = json!({
+        "q": query("q", bounded(200), "The text, of at least two characters"),
+        "in_project": query("project", text(), "Only this project"),
+        "case_sort": query("sort", json!({"enum": ["duration"]}), "The slowest first; not with `suite`, `text` or `from`"),
+        "case": {"name": "case", "in": "path", "required": true, "schema": {"type": "integer", "minimum": 0, "maximum": 4_294_967_295_u32}, "description": "The position of a test case in its build, from 0"},
+        "pair": {"name": "pair", "in": "path", "required": true, "schema": {"type": "string", "pattern": "^.+\\.\\.\\..+$"}, "description": "The ids of two builds with three dots between them"},
+    });
     let others = json!({
         "branch": query("branch", bounded(250), "Only builds of this branch; for a badge or a feed by default those of the mainline, where there is one"),
         "variant": query("variant", text(), "Only builds of this variant"),
@@ -123,7 +130,7 @@ pub(super) fn parameters() -> Value {
         "job_file": {"name": "job_file", "in": "path", "required": true, "schema": bounded(100), "description": "The id of a file of a job"},
         "item": {"name": "item", "in": "path", "required": true, "schema": bounded(100), "description": "The id of an item"},
     });
-    for more in [others, of_other_systems] {
+    for more in [searched, others, of_other_systems] {
         if let (Value::Object(all), Value::Object(more)) = (&mut all, more) {
             all.extend(more);
         }

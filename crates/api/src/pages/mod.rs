@@ -1,7 +1,9 @@
 //! HTML pages: each operation that has a page of its own.
 
+pub(crate) mod administration;
 pub(crate) mod builds;
 pub(crate) mod cases;
+pub(crate) mod comparisons;
 pub(crate) mod components;
 pub(crate) mod docs;
 pub(crate) mod insight;
@@ -11,6 +13,7 @@ pub(crate) mod logs;
 pub(crate) mod projects;
 pub(crate) mod receipts;
 pub(crate) mod revisions;
+pub(crate) mod search;
 pub(crate) mod session;
 pub(crate) mod signatures;
 pub(crate) mod tracks;
@@ -78,6 +81,12 @@ pub(crate) async fn find(
         Operation::ListComponentsOfType(id) => components::of_type(call, id).await,
         Operation::ListBuildsOfComponent(id) => components::builds(call, id).await,
         Operation::ReadSession => session::get(call),
+        Operation::ReadTestCase(project, build, case) => {
+            cases::one(call, project, build, *case).await
+        }
+        Operation::CompareBuilds(project, pair) => comparisons::get(call, project, pair).await,
+        Operation::FindAnything => search::get(call).await,
+        Operation::ReadAdministration => administration::get(call).await,
         Operation::PutProject(_)
         | Operation::DeleteProject(_)
         | Operation::ReadProjectBadge(_)

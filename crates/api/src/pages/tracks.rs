@@ -1,9 +1,11 @@
 //! The pages of tracks.
 
+use std::collections::HashMap;
+
 use actix_web::HttpResponse;
-use devmason_domain::{Slug, TrackKey};
+use devmason_domain::{BuildId, Project, Slug, TrackKey};
 use devmason_hypermedia::{Method, Subject};
-use devmason_pages::{GridPage, TrackPage, TrackTestsPage, TracksPage, counted};
+use devmason_pages::{GridPage, GridPlaces, TrackPage, TrackTestsPage, TracksPage, counted};
 
 use super::{LONGEST, pager};
 use crate::call::Call;
@@ -35,11 +37,32 @@ pub(crate) async fn get(
         Found::Ready(answer) => return Ok(answer),
         Found::New(found) => found,
     };
-    let (grid, _) = tracks::grid_of(call, &project, &known, GRID_TESTS).await?;
+    let grid = tracks::grid_of(call, &project, &known, GRID_TESTS).await?;
+    let places = places(call, &project, &grid).await?;
     let health = tracks::health(call, &project, known).await?;
     let document = tracks::document(call, &project, &health);
     let may_change = call.view().methods(Subject::Track(&project)).contains(&Method::Put);
-    call.paged(&etag, &TrackPage::new(call.site(), &project, &document, &grid, may_change))
+    let grid = (&grid.document, &places);
+    call.paged(&etag, &TrackPage::new(call.site(), &project, &document, grid, may_change))
+}
+
+/// Where the tests of a grid are in each of its builds.
+async fn places(
+    call: &Call<'_>,
+    project: &Project,
+    grid: &tracks::Grid,
+) -> Result<GridPlaces, ApiError> {
+    let names: Vec<String> =
+        grid.document.tests.iter().map(|test| test.full_name.clone()).collect();
+    let (of, builds) = (project.id, grid.builds.clone());
+    call.ask(move |repository| {
+        let places = |build: &BuildId| match names.is_empty() {
+            true => Ok(HashMap::new()),
+            false => repository.test_places(of, *build, &names),
+        };
+        builds.iter().map(places).collect()
+    })
+    .await
 }
 
 /// The tests of a track.
@@ -72,9 +95,13 @@ pub(crate) async fn grid(
     };
     let builds = call.params.number("builds", 30, LONGEST)?;
     let most = (CELLS / builds).clamp(1, LONGEST);
-    let (document, list) = tracks::grid_of(call, &project, &known, most).await?;
-    let pager = pager(call, &list, counted(document.count, "test"));
+    let grid = tracks::grid_of(call, &project, &known, most).await?;
+    let places = places(call, &project, &grid).await?;
+    let pager = pager(call, &grid.list, counted(grid.document.count, "test"));
     let given = |name| call.params.first(name).unwrap_or_default();
     let chosen = (given("text"), given("only") == "all");
-    call.paged(&etag, &GridPage::new(call.site(), (&project, *key), &document, chosen, pager))
+    call.paged(
+        &etag,
+        &GridPage::new(call.site(), (&project, *key), (&grid.document, &places), chosen, pager),
+    )
 }

@@ -4,6 +4,7 @@ mod agreement;
 mod baselines;
 mod fixtures;
 mod issues;
+mod looking;
 mod mainline;
 mod revisions;
 mod signatures;

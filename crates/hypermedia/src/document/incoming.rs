@@ -4,8 +4,9 @@ use std::borrow::Cow;
 
 use devmason_domain::gate::Gate;
 use devmason_domain::{
-    ClientRecord, Closing, Digest, JsonObject, MAX_PASSWORD_BYTES, Outcome, PlainText, ProjectName,
-    Report, Reporting, Tag, TagSet, TestResult, Timestamp, Triage, VariantPart, is_branch, limits,
+    ClientRecord, Closing, CodeAddress, Digest, JsonObject, MAX_PASSWORD_BYTES, Outcome, PlainText,
+    ProjectName, Report, Reporting, Tag, TagSet, TestResult, Timestamp, Triage, VariantPart,
+    is_branch, limits,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Error as _, IgnoredAny, MapAccess};
@@ -223,6 +224,13 @@ fn branch<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<St
     }
 }
 
+/// A value, or null.
+fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}
+
 /// The parts of a variant.
 fn parts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<VariantPart>>, D::Error> {
     let parts = Option::<Bounded<VariantPart, { VariantPart::MOST }>>::deserialize(deserializer)?;
@@ -265,6 +273,11 @@ pub struct IncomingProject {
     /// Who writes its issues. If absent, that doesn't change.
     #[schemars(with = "Option<shape::Triagers>")]
     pub triage: Option<Triage>,
+    /// Where its source code can be read: the address of a repository, for links to commits, branches,
+    /// changes and files; null for none. If absent, it doesn't change.
+    #[serde(default, deserialize_with = "given")]
+    #[schemars(with = "Option<shape::CodeAddress>")]
+    pub repository: Option<Option<CodeAddress>>,
     #[serde(default, rename = "id")]
     #[schemars(with = "serde_json::Value")]
     _id: IgnoredAny,

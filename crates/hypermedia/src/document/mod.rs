@@ -2,6 +2,7 @@
 
 mod bounded;
 mod cases;
+mod comparison;
 mod fingerprint;
 mod incoming;
 mod incoming_cases;
@@ -17,6 +18,7 @@ mod raw;
 mod read;
 mod revision;
 mod schemas;
+mod search;
 pub(crate) mod shape;
 mod signature;
 mod track;
@@ -25,6 +27,7 @@ pub use cases::{
     HistoryDocument, ReceiptDocument, RunDocument, SegmentDocument, TestBehaviour, TestDocument,
     TestListDocument, TestStats, TestTrack,
 };
+pub use comparison::*;
 pub use incoming::{ComponentRef, IncomingBuild, IncomingClosing, IncomingProject, IncomingUser};
 pub use incoming_cases::IncomingTestList;
 pub use incoming_components::{IncomingComponent, IncomingComponentType};
@@ -45,5 +48,6 @@ pub use outgoing::{
 pub use read::{DocumentError, parse, parse_list};
 pub use revision::{RevisionBuild, RevisionDocument, VariantDocument};
 pub use schemas::schemas;
+pub use search::*;
 pub use signature::*;
 pub use track::*;

@@ -189,6 +189,9 @@ pub struct ProjectObject<'a> {
     reporting: &'static str,
     #[serde(flatten)]
     tracking: TrackingMembers<'a>,
+    /// Where its source code can be read.
+    #[schemars(with = "Option<shape::CodeAddress>")]
+    repository: Option<String>,
     #[serde(serialize_with = "utc")]
     #[schemars(with = "shape::Utc")]
     created_at: Timestamp,
@@ -207,6 +210,7 @@ impl<'a> ProjectObject<'a> {
             owner: of.owner.as_ref().map(|(_, username)| username.as_str()),
             reporting: of.reporting.as_str(),
             tracking: (&of.tracking).into(),
+            repository: of.repository.as_ref().map(ToString::to_string),
             created_at: of.created_at,
             updated_at: of.updated_at,
             etag,

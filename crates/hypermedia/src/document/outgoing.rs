@@ -330,6 +330,9 @@ pub struct ProjectDocument<'a> {
     reporting: &'static str,
     #[serde(flatten)]
     tracking: TrackingMembers<'a>,
+    /// Where its source code can be read.
+    #[schemars(with = "Option<shape::CodeAddress>")]
+    repository: Option<String>,
     links: Vec<Link>,
 }
 
@@ -368,6 +371,7 @@ impl<'a> ProjectDocument<'a> {
             owner: project.owner.as_ref().map(|(_, username)| username.as_str()),
             reporting: project.reporting.as_str(),
             tracking: (&project.tracking).into(),
+            repository: project.repository.as_ref().map(ToString::to_string),
             links,
         }
     }

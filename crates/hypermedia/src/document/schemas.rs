@@ -41,6 +41,9 @@ pub fn schemas() -> Map<String, Value> {
     got.subschema_for::<TagListDocument<'_>>();
     got.subschema_for::<TestListDocument<'_>>();
     got.subschema_for::<HistoryDocument<'_>>();
+    got.subschema_for::<ComparisonDocument>();
+    got.subschema_for::<SearchDocument>();
+    got.subschema_for::<AdministrationDocument>();
     got.subschema_for::<InsightDocument>();
     got.subschema_for::<RevisionDocument>();
     got.subschema_for::<TrackListDocument>();

@@ -79,6 +79,12 @@ shapes! {
     Signature = {"type": "string", "pattern": "^[0-9a-f]{32}$"};
     /// An address in a tracker.
     WebAddress = {"type": "string", "pattern": "^https?://[A-Za-z0-9]", "maxLength": 2000};
+    /// The address of a repository.
+    CodeAddress = {
+        "type": "string",
+        "pattern": r"^((github|gitlab|gitea|bitbucket)\+)?https?://[A-Za-z0-9\[]",
+        "maxLength": 2000,
+    };
     /// A note.
     Note = {"type": "string", "maxLength": 10000};
     /// A duration.

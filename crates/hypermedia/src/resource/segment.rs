@@ -136,6 +136,25 @@ impl Segment for AgentVersion {
     }
 }
 
+/// Two builds: `{one}...{other}`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct BuildPair {
+    /// The build that is looked at first.
+    pub one: BuildKey,
+    /// The build that is compared with it.
+    pub other: BuildKey,
+}
+
+impl Segment for BuildPair {
+    fn read(text: &str) -> Result<Self, PathError> {
+        let (one, other) = text.split_once("...").ok_or(PathError::NotFound)?;
+        Ok(Self { one: one.parse().map_err(malformed)?, other: other.parse().map_err(malformed)? })
+    }
+    fn text(&self) -> Cow<'_, str> {
+        format!("{}...{}", self.one, self.other).into()
+    }
+}
+
 fn malformed(invalid: Invalid) -> PathError {
     PathError::Malformed(invalid.0)
 }

@@ -171,6 +171,7 @@ fn a_page_has_a_bound_whatever_it_shows() {
         owner: None,
         reporting: Default::default(),
         tracking: Default::default(),
+        repository: None,
         created_at: at,
         updated_at: at,
         version: 1,
@@ -179,6 +180,7 @@ fn a_page_has_a_bound_whatever_it_shows() {
     let site = || Site {
         base: &base,
         user: None,
+        is_administrator: false,
         token: None,
         here: "/".to_owned(),
         json: Some("/x".to_owned()),
@@ -218,7 +220,7 @@ fn a_page_has_a_bound_whatever_it_shows() {
     let lines: Vec<TestLine> = (0..30)
         .map(|n| TestLine {
             name: full_test_name(&test(n).suite, &name),
-            runs: builds.iter().map(|b| (b.id, TestStatus::Failed)).collect(),
+            runs: builds.iter().map(|b| (b.id, 1, TestStatus::Failed)).collect(),
         })
         .collect();
     let key: BuildKey = "b".repeat(100).parse().unwrap();
@@ -241,6 +243,7 @@ fn a_page_has_a_bound_whatever_it_shows() {
         counts: Some(InsightCounts::default()),
         builds: vec![(&key, Some(false)); 20],
     };
+    let names: Vec<String> = (0..100).map(|_| "&".repeat(250)).collect();
     let of = insight(20, &full_test_name(&test(0).suite, &name), &big);
     sizes.push((
         "project",
@@ -251,6 +254,10 @@ fn a_page_has_a_bound_whatever_it_shows() {
                     project: &project,
                     branch: &big,
                     variant: &big,
+                    branches: &names,
+                    variants: &names,
+                    order: GridOrder::default(),
+                    is_usual: false,
                     builds: &builds,
                     steps: &outlines,
                     tests: &lines,
@@ -320,8 +327,9 @@ fn a_page_has_a_bound_whatever_it_shows() {
         .len(),
     ));
     let mut room = Room::new(1 << 20);
-    let tests =
-        (0..100).map(|n| TestRow::new(&site(), &project, &test(n), n as u32, &mut room)).collect();
+    let tests = (0..100)
+        .map(|n| TestRow::new(&site(), (&project, &builds[0]), (&test(n), n as u32), &mut room))
+        .collect();
     sizes.push((
         "tests",
         rendered(&Tests {
@@ -329,6 +337,7 @@ fn a_page_has_a_bound_whatever_it_shows() {
             project: &project,
             build: &builds[0],
             tests,
+            shelf: Shelf::All,
             status: "",
             text: "",
             pager: Pager::default(),
@@ -354,15 +363,19 @@ fn a_page_has_a_bound_whatever_it_shows() {
         .map(|_| ProjectRow {
             project: project.clone(),
             builds: (0..30).map(|n| build(n, "{}")).collect(),
+            is_overdue: true,
         })
         .collect();
     sizes.push((
         "projects",
         rendered(&Projects {
             site: site(),
-            rows,
+            mine: Vec::new(),
+            groups: vec![(String::new(), rows)],
             search: "",
             red_first: false,
+            is_grouped: false,
+            heads: Heads::default(),
             may_register: false,
             pager: Pager::default(),
         })

@@ -5,11 +5,14 @@ use std::collections::HashMap;
 use askama::Template;
 use devmason_domain::{Build, Project, Step, StepLog};
 use devmason_hypermedia::document::InsightDocument;
+use devmason_hypermedia::{BuildPair, Resource};
 
+use super::names::{self, Out};
 use super::step::{Room, log_step_html, step_html, unread_log_html, unread_step_html};
-use super::{Member, Page, Shown, Window, counts, insight_html, members};
+use super::{Mark, Member, Page, Row, Shown, Window, counts, insight_html, members};
 use crate::Standing;
 use crate::site::{Site, When, duration, micros_of};
+use crate::text::counted;
 
 /// The contents of a build's page.
 #[derive(Debug)]
@@ -53,6 +56,16 @@ pub struct BuildPage<'a> {
     received: When,
     took: String,
     tests: String,
+    marks: Vec<Mark>,
+    /// Its number.
+    name: String,
+    branch: Option<(String, &'a str)>,
+    commit: Option<(String, &'a str)>,
+    code: Vec<Out<'a>>,
+    /// What its head says of the client.
+    heads: Vec<Member>,
+    /// The comparison with the previous build.
+    compared: Option<String>,
     previous: Option<String>,
     next: Option<String>,
     insight: String,
@@ -64,6 +77,9 @@ pub struct BuildPage<'a> {
     events: Option<String>,
     may_delete: bool,
 }
+
+/// The members of a client record that the head of a page says.
+const HEADS: [&str; 4] = ["job", "job_url", "host", "author"];
 
 /// Maximum size of the HTML for all outputs shown at first on a build's page, in bytes. The end of
 /// each output is shown.
@@ -116,7 +132,24 @@ impl<'a> BuildPage<'a> {
         let of = parts.insight;
         let told = &of.findings.counts;
         let failures = told.new + told.unknown + told.failing + told.flaky;
+        let row = Row { project, build };
+        let client = members(&build.client.0);
+        let is_head = |member: &&Member| HEADS.contains(&member.name.as_str());
+        let branch = names::branch(build);
         Ok(Self {
+            name: row.name(),
+            marks: row.marks(),
+            branch: (!branch.is_empty())
+                .then(|| (site.builds_of_branch(&project.slug, branch), branch)),
+            commit: build.revision.as_deref().map(|revision| {
+                (site.revision(&project.slug, revision), names::short_commit(revision))
+            }),
+            code: names::code(project, build),
+            heads: client.iter().filter(is_head).cloned().collect(),
+            compared: parts.previous.map(|previous| {
+                let pair = BuildPair { one: previous.key(), other: build.key() };
+                site.to(&Resource::Comparison(project.slug.clone(), pair))
+            }),
             verdict: verdict(build, steps),
             first_failed,
             started: When(build.started),
@@ -135,7 +168,7 @@ impl<'a> BuildPage<'a> {
             more_failures: failures.saturating_sub(of.findings.failures.len() as u64),
             steps: shown,
             more_steps,
-            client: members(&build.client.0),
+            client,
             components: parts.components,
             events: parts.events,
             may_delete: parts.may_delete,
@@ -149,8 +182,8 @@ impl<'a> BuildPage<'a> {
 fn verdict(build: &Build, steps: &[Step]) -> String {
     match (Standing::of(build), steps.iter().find(|step| !step.success)) {
         (Standing::Running, Some(step)) => format!("Running, failed in {}", step.name),
-        (Standing::Running, None) => format!("Running, {} steps so far", steps.len()),
-        (Standing::Success, _) => format!("Succeeded, {} steps", steps.len()),
+        (Standing::Running, None) => format!("Running, {} so far", counted(steps.len(), "step")),
+        (Standing::Success, _) => format!("Succeeded, {}", counted(steps.len(), "step")),
         (_, Some(step)) => format!("Failed in {}", step.name),
         (_, None) => "Failed".to_owned(),
     }

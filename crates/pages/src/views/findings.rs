@@ -64,7 +64,10 @@ struct FailureLine<'a> {
     class: &'static str,
     standing: Standing,
     name: Cow<'a, str>,
+    /// What came of it in its build.
     href: Option<String>,
+    /// What came of it in other builds.
+    history: Option<String>,
     since: Option<(String, &'a str)>,
     /// How long it fails, in words.
     age: String,
@@ -90,13 +93,17 @@ pub(super) struct KnownLine<'a> {
 }
 
 /// Failures with the same text.
-struct ClusterLine<'a> {
+struct Group<'a> {
     /// The page of the signature.
     href: Option<&'a str>,
     title: &'a str,
     items: u64,
     known: Vec<KnownLine<'a>>,
     mark: Option<String>,
+    /// The message of the first of them.
+    message: String,
+    /// Those of them that are listed on this page.
+    failures: Vec<FailureLine<'a>>,
 }
 
 /// A list of items with a title.
@@ -166,7 +173,8 @@ impl<'a> Verdict<'a> {
 #[derive(Template)]
 #[template(path = "findings.html")]
 struct FindingsPart<'a> {
-    clusters: Vec<ClusterLine<'a>>,
+    groups: Vec<Group<'a>>,
+    /// Those that no group has.
     failures: Vec<FailureLine<'a>>,
     /// Number of failures of this page that are not shown, because their names are very long.
     more_failures: usize,
@@ -175,19 +183,19 @@ struct FindingsPart<'a> {
     is_complete: bool,
 }
 
-/// What an insight found, as a part of a page. What fails in the baseline's track began in the project
-/// `of_baseline`.
+/// What an insight found, as a part of a page: of a project, the project in which what fails in the
+/// baseline's track began, and the build that it is about, if it is one.
 ///
 /// # Errors
 /// As [`super::rendered`].
 pub(super) fn findings_html(
     site: &Site<'_>,
-    (project, of_baseline): (&Project, &Slug),
+    of_build: (&Project, &Slug, Option<&BuildKey>),
     of: &Findings,
     may_triage: bool,
 ) -> Result<String, std::fmt::Error> {
-    let lists = lists(site, project, of);
-    part(site, (project, of_baseline), of, may_triage, lists)
+    let lists = lists(site, of_build.0, of);
+    part(site, of_build, of, may_triage, lists)
 }
 
 /// What fails, as a part of a page.
@@ -200,7 +208,7 @@ pub(super) fn failures_html(
     of: &Findings,
     may_triage: bool,
 ) -> Result<String, std::fmt::Error> {
-    part(site, (project, &project.slug), of, may_triage, Vec::new())
+    part(site, (project, &project.slug, None), of, may_triage, Vec::new())
 }
 
 /// What differs from the baseline, besides failures.
@@ -235,7 +243,7 @@ fn lists<'a>(site: &Site<'_>, project: &Project, of: &'a Findings) -> Vec<Items<
 
 fn part(
     site: &Site<'_>,
-    (project, of_baseline): (&Project, &Slug),
+    (project, of_baseline, build): (&Project, &Slug, Option<&BuildKey>),
     of: &Findings,
     may_triage: bool,
     lists: Vec<Items<'_>>,
@@ -244,26 +252,48 @@ fn part(
         let known = of.known.len().min(KNOWN) * KNOWN_BYTES;
         2 * size(of.name.as_deref().unwrap_or_default()) + 12 * TEXT + STRIP + known
     };
-    let failures: Vec<_> = fitting(&of.failures, FAILURES_BYTES, failure_size)
-        .map(|of| line(site, (project, of_baseline), of, may_triage))
-        .collect();
+    let shown: Vec<&FailureDocument> =
+        fitting(&of.failures, FAILURES_BYTES, failure_size).collect();
+    let more_failures = of.failures.len() - shown.len();
+    let line = |of| line(site, (project, of_baseline, build), of, may_triage);
+    let is_of = |failure: &FailureDocument, signature: &str| {
+        failure.signature.as_deref() == Some(signature)
+    };
     let clusters = of.clusters.iter().filter(|cluster| cluster.items > 1).take(LISTED);
     let all = of.failures.as_slice();
-    let part = FindingsPart {
-        clusters: clusters
-            .map(|of| ClusterLine {
-                href: signature_href(all, &of.signature),
-                title: &of.title,
-                items: of.items,
-                known: known(site, project, &of.known),
-                mark: may_triage.then(|| {
-                    let prefilled = [("title", &*of.title), ("signature", &*of.signature)];
-                    mark(site, project, &prefilled)
-                }),
+    let groups: Vec<Group<'_>> =
+        clusters
+            .map(|cluster| {
+                let of_it = shown.iter().filter(|failure| is_of(failure, &cluster.signature));
+                let mut failures: Vec<_> = of_it.map(|failure| line(failure)).collect();
+                // One message is enough for all of them.
+                let messages = failures.iter_mut().map(|line| std::mem::take(&mut line.message));
+                Group {
+                    message: messages.fold(String::new(), |first, next| {
+                        if first.is_empty() { next } else { first }
+                    }),
+                    failures,
+                    href: signature_href(all, &cluster.signature),
+                    title: &cluster.title,
+                    items: cluster.items,
+                    known: known(site, project, &cluster.known),
+                    mark: may_triage.then(|| {
+                        let prefilled =
+                            [("title", &*cluster.title), ("signature", &*cluster.signature)];
+                        mark(site, project, &prefilled)
+                    }),
+                }
             })
-            .collect(),
-        more_failures: of.failures.len() - failures.len(),
-        failures,
+            .collect();
+    let is_grouped = |failure: &FailureDocument| {
+        let clusters = of.clusters.iter().filter(|cluster| cluster.items > 1).take(LISTED);
+        clusters.into_iter().any(|cluster| is_of(failure, &cluster.signature))
+    };
+    let lone = shown.iter().filter(|failure| !is_grouped(failure));
+    let part = FindingsPart {
+        failures: lone.map(|failure| line(failure)).collect(),
+        groups,
+        more_failures,
         lists,
         is_mass_failure: of.mass_failure,
         is_complete: of.window.complete,
@@ -277,7 +307,7 @@ fn named(all: &[ItemDocument]) -> Vec<(&str, &str)> {
 
 fn line<'a>(
     site: &Site<'_>,
-    (project, of_baseline): (&Project, &Slug),
+    (project, of_baseline, build): (&Project, &Slug, Option<&BuildKey>),
     of: &'a FailureDocument,
     may_triage: bool,
 ) -> FailureLine<'a> {
@@ -293,13 +323,18 @@ fn line<'a>(
         let build = Resource::Build(project.slug.clone(), key.parse().ok()?);
         Some((site.base.location(&build), key))
     });
+    let own = of.build.as_deref().and_then(|key| key.parse().ok()).or_else(|| build.cloned());
+    let is_test = of.kind == "test";
+    let history = is_test.then(|| site.test(&project.slug, name));
+    let case = own.filter(|_| is_test).map(|key| site.case(&project.slug, &key, of.position));
     FailureLine {
         variant: of.variant.as_deref().filter(|variant| !variant.is_empty()),
         at,
         class: of.class,
         standing: if of.class == "flaky" { Standing::Nothing } else { Standing::Failure },
         name: cut(name, TEXT),
-        href: (of.kind == "test").then(|| site.test(&project.slug, name)),
+        href: case.or_else(|| history.clone()),
+        history,
         // A failure that began in this build says so by its class.
         since: since.filter(|_| of.since.builds > 1),
         age: age(&of.since),

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use askama::Template;
 use devmason_domain::{Build, BuildKey, Project, Slug};
-use devmason_hypermedia::Resource;
 use devmason_hypermedia::document::{BaselineDocument, FoundBaseline, InsightDocument};
+use devmason_hypermedia::{BuildPair, Resource};
 use percent_encoding::NON_ALPHANUMERIC;
 
 use super::findings::{TEXT, Verdict, findings_html};
@@ -26,6 +26,8 @@ struct Panel<'a> {
     asked: &'a str,
     /// The variant, if no baseline was found for what failed.
     splintered: Option<Cow<'a, str>>,
+    /// Everything that differs from the baseline, if it is of the same project.
+    all: Option<String>,
     findings: String,
 }
 
@@ -37,6 +39,13 @@ pub(super) fn compared<'a>(site: &Site<'_>, of: &'a BaselineDocument) -> Option<
     let key: BuildKey = build.parse().ok()?;
     let of = Resource::Build(found.project.parse().ok()?, key);
     Some((site.base.location(&of), build, found.branch.as_str()))
+}
+
+/// The comparison of a build with its baseline, if that is of the same project.
+fn all(site: &Site<'_>, project: &Project, build: &Build, of: &BaselineDocument) -> Option<String> {
+    of.found.as_ref().filter(|found| found.project == project.slug.as_str())?;
+    let pair = BuildPair { one: of.build.as_deref()?.parse().ok()?, other: build.key() };
+    Some(site.to(&Resource::Comparison(project.slug.clone(), pair)))
 }
 
 /// The query that keeps the baseline and the gate that were asked for.
@@ -78,8 +87,14 @@ pub(super) fn insight_html(
         reason: of.baseline.reason.as_deref(),
         here: site.of_build(&project.slug, build, "insight"),
         asked: of.baseline.asked.as_deref().unwrap_or_default(),
+        all: all(site, project, build, &of.baseline),
         splintered: track.map(|track| cut(&track.variant, TEXT)),
-        findings: findings_html(site, (project, &of_baseline), &of.findings, shown.may_triage)?,
+        findings: findings_html(
+            site,
+            (project, &of_baseline, Some(&build.key())),
+            &of.findings,
+            shown.may_triage,
+        )?,
     };
     panel.render().map_err(|_| std::fmt::Error)
 }

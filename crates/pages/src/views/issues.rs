@@ -4,6 +4,7 @@ use askama::Template;
 use devmason_domain::{Fitting, Issue, Project, Timestamp};
 use devmason_hypermedia::Resource;
 
+use super::forms::{Field, Form};
 use super::{Page, Pager};
 use crate::site::{Site, When};
 
@@ -92,6 +93,23 @@ pub struct IssueFields {
     pub note: String,
     /// The day on which it ends.
     pub expires: String,
+}
+
+impl IssueFields {
+    fn form(&self) -> Vec<Field> {
+        let value = |name: &str| match name {
+            "title" => &self.title,
+            "match.test" => &self.test,
+            "match.message" => &self.message,
+            "match.signature" => &self.signature,
+            "match.branch" => &self.branch,
+            "match.variant" => &self.variant,
+            "url" => &self.url,
+            "note" => &self.note,
+            _ => &self.expires,
+        };
+        Form::Issue.filled(|name| value(name).clone())
+    }
 }
 
 impl From<&Issue> for IssueFields {

@@ -3,17 +3,23 @@
 #[cfg(test)]
 mod bounds;
 mod build;
+mod builds;
 mod cases;
+mod comparison;
 mod findings;
+mod forms;
 mod grid;
+mod home;
 mod insight;
 mod issues;
 mod log;
+mod names;
 mod others;
 mod project;
 mod receipt;
 mod reference;
 mod revision;
+mod search;
 mod signature;
 mod step;
 mod tracks;
@@ -25,29 +31,34 @@ use devmason_domain::{Build, JsonObject, Project, Step, Tag, TestResult, TestSta
 use serde_json::value::RawValue;
 
 use crate::Standing;
-use crate::site::{When, duration, micros_of};
+use crate::site::{Site, When, duration, micros_of};
 use crate::text::{cut, grouped};
 
 pub use build::{BuildPage, BuildParts};
-pub use cases::{History, Run, TestRow, Tests};
-pub use grid::TestLine;
+pub use builds::{BuildFilter, Builds};
+pub use cases::{CasePage, History, Run, Shelf, TestRow, Tests};
+pub use comparison::ComparisonPage;
+pub(crate) use forms::Kind;
+pub use forms::{Form, RefusedForm};
+pub use grid::{GridOrder, TestLine};
+pub(crate) use grid::{letter_classes, letters_label};
+pub use home::{Head, Heads, ProjectRow, Projects, STRIP};
 use insight::insight_html;
 pub use insight::{InsightPage, Shown};
 pub use issues::{IssueFields, IssueLine, IssuePage, IssuesPage};
 pub use log::{LogPage, LogPart, LogSearchPage, Searched, Window};
+pub(crate) use names::line_of;
 pub use others::{
     ComponentBuilds, ComponentRow, Components, DocumentPage, ProblemPage, SignIn, Tags, User, Users,
 };
-pub use project::{
-    BuildFilter, Builds, MainlineTrack, ProjectPage, ProjectParts, ProjectRow, Projects, STRIP,
-};
-pub(crate) use project::{letter_classes, letters_label, strip_label};
+pub use project::{MainlineTrack, ProjectPage, ProjectParts};
 pub use receipt::ReceiptPage;
 pub use reference::Reference;
 pub use revision::RevisionPage;
+pub use search::{AdministrationPage, SearchPage};
 pub use signature::SignaturePage;
 pub use step::{Lines, Output, Room, log_step_html, step_html};
-pub use tracks::{GridPage, TrackPage, TrackTestsPage, TracksPage};
+pub use tracks::{GridPage, GridPlaces, TrackPage, TrackTestsPage, TracksPage};
 
 /// A page's metadata, for browsers and for sites that show links to it.
 pub(crate) trait Page {
@@ -84,7 +95,7 @@ pub struct Pager {
 }
 
 /// Maximum number of a build's tags shown in a list.
-const TAGS: usize = 10;
+const TAGS: usize = 4;
 
 /// A build in a list, with its project.
 #[derive(Debug, Clone, Copy)]
@@ -105,14 +116,33 @@ impl Row<'_> {
     fn took(&self) -> String {
         micros_of(self.build).map(duration).unwrap_or_default()
     }
-    fn tests(&self) -> String {
-        counts(self.build)
+    fn name(&self) -> String {
+        names::build_name(self.build)
     }
+    /// Its branch, with the list of its builds.
+    fn branch(&self, site: &Site<'_>) -> Option<(String, &str)> {
+        let branch = Some(names::branch(self.build)).filter(|branch| !branch.is_empty())?;
+        Some((site.builds_of_branch(&self.project.slug, branch), branch))
+    }
+    /// Its commit: in the project's repository, or else what the server knows of it.
+    fn commit(&self, site: &Site<'_>) -> Option<(String, &str)> {
+        let revision = self.build.revision.as_deref()?;
+        let code = self.project.repository.as_ref().map(|code| code.commit(revision));
+        let href = code.unwrap_or_else(|| site.revision(&self.project.slug, revision));
+        Some((href, names::short_commit(revision)))
+    }
+    fn marks(&self) -> Vec<Mark> {
+        marks(self.build)
+    }
+    /// Its first tags, but not one that says its branch again.
     fn tags(&self) -> impl Iterator<Item = &Tag> {
-        self.build.tags.iter().take(TAGS)
+        let branch = names::branch(self.build);
+        self.build.tags.iter().filter(move |tag| tag.as_str() != branch).take(TAGS)
     }
     fn more_tags(&self) -> usize {
-        self.build.tags.as_slice().len().saturating_sub(TAGS)
+        let branch = names::branch(self.build);
+        let others = self.build.tags.iter().filter(|tag| tag.as_str() != branch);
+        others.count().saturating_sub(TAGS)
     }
     fn host(&self) -> String {
         self.build.client.0.member_text("host").unwrap_or_default()
@@ -131,6 +161,33 @@ fn counts(build: &Build) -> String {
     ];
     let told = counts.iter().filter(|(count, _)| *count > 0);
     told.map(|(count, word)| format!("{} {word}", grouped(count))).collect::<Vec<_>>().join(", ")
+}
+
+/// A count of test cases with its sign.
+struct Mark {
+    class: &'static str,
+    count: String,
+    word: &'static str,
+    title: String,
+}
+
+/// The nonzero counts of a build's tests, each with its sign.
+fn marks(build: &Build) -> Vec<Mark> {
+    let tests = &build.tests;
+    let counts = [
+        (tests.failed + tests.error, "failure", "failed"),
+        (tests.flaky, "flaky", "flaky"),
+        (tests.skipped, "skipped", "skipped"),
+        (tests.passed, "success", "passed"),
+    ];
+    let told = counts.into_iter().filter(|(count, ..)| *count > 0);
+    told.map(|(count, class, word)| Mark {
+        class,
+        count: grouped(count),
+        word,
+        title: format!("{} {word}", grouped(count)),
+    })
+    .collect()
 }
 
 /// How many of the finished builds succeeded, in words; empty if none is finished.
@@ -197,6 +254,7 @@ fn message(test: &TestResult) -> String {
 }
 
 /// A member of an object that a client sent, as text.
+#[derive(Clone)]
 struct Member {
     name: String,
     value: String,

@@ -1,144 +1,20 @@
-//! All projects, one of them, and lists of builds.
-
-use std::collections::HashMap;
+//! A project: what fails now.
 
 use askama::Template;
-use devmason_domain::{
-    Build, BuildKey, Issue, Project, Reporting, Step, TestStatus, Track, Triage,
-};
+use devmason_domain::{Build, BuildKey, Issue, Project, Reporting, Step};
 use devmason_hypermedia::document::{Findings, InsightCounts, TrackPulse};
 use devmason_hypermedia::{BuildsOf, Resource};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::findings::failures_html;
-use super::grid::{Cell, Grid, TestLine, mark};
+use super::forms::{self, Field};
+use super::grid::{Cell, Grid, GridOrder, TestLine, mark};
 use super::issues::day;
-use super::{Page, Pager, Row, of_success, pass_rate, tracks, word_of};
+use super::names::build_name;
+use super::{Page, Row, of_success, pass_rate, tracks};
 use crate::Standing;
 use crate::plot;
-use crate::site::{Site, When};
-use crate::text::counted;
-
-/// The contents of a strip of builds, in words.
-pub(crate) fn strip_label(builds: &[Build]) -> String {
-    let count = |state| builds.iter().filter(|build| Standing::of(build) == state).count();
-    let (failed, running) = (count(Standing::Failure), count(Standing::Running));
-    format!("Last {} builds: {failed} failed, {running} running", builds.len())
-}
-
-/// The results in a row of letters, in words.
-pub(crate) fn letters_label(recent: &str) -> String {
-    let bad = recent.chars().filter(|letter| ['F', 'E'].contains(letter)).count();
-    format!("Last {} runs: {bad} failed", recent.chars().count())
-}
-
-/// The classes of a row of results, the oldest first.
-pub(crate) fn letter_classes(recent: &str) -> Vec<&'static str> {
-    let class = |letter| TestStatus::from_letter(letter).map_or("nothing", |of| word_of(of).0);
-    recent.chars().rev().map(class).collect()
-}
-
-/// Number of builds in a project's strip, in the list of all projects.
-pub const STRIP: u64 = 30;
-
-/// A project in the list of all projects.
-#[derive(Debug)]
-pub struct ProjectRow {
-    /// The project.
-    pub project: Project,
-    /// Its recent builds, newest first.
-    pub builds: Vec<Build>,
-}
-
-/// Since when a track fails.
-struct Failing<'a> {
-    /// The first build of those that fail.
-    since: &'a Build,
-    /// Their number, of those that are looked at.
-    builds: usize,
-    /// Whether a good build came before them, or none at all.
-    is_over: bool,
-}
-
-impl Failing<'_> {
-    fn told(&self) -> String {
-        let at_least = if self.is_over { "" } else { "at least " };
-        format!("{at_least}{}", counted(self.builds, "build"))
-    }
-    fn when(&self) -> When {
-        When(self.since.started)
-    }
-}
-
-impl ProjectRow {
-    /// Its status.
-    pub fn standing(&self) -> Standing {
-        Standing::latest(self.builds.iter())
-    }
-    fn pass_rate(&self) -> String {
-        pass_rate(&self.builds)
-    }
-    /// Since when its mainline fails: of the tracks whose newest build failed, the one that fails longest.
-    fn failing(&self) -> Option<Failing<'_>> {
-        let mut tracks: HashMap<&Track, Failing<'_>> = HashMap::new();
-        for build in &self.builds {
-            let (Some(track), standing) = (&build.track, Standing::of(build)) else { continue };
-            let streak =
-                tracks.entry(track).or_insert(Failing { since: build, builds: 0, is_over: false });
-            match standing {
-                Standing::Failure if !streak.is_over => {
-                    streak.since = build;
-                    streak.builds += 1;
-                }
-                Standing::Success => streak.is_over = true,
-                Standing::Failure | Standing::Running | Standing::Nothing => {}
-            }
-        }
-        let is_whole = (self.builds.len() as u64) < STRIP;
-        let failing = tracks.into_values().filter(|failing| failing.builds > 0);
-        let failing = failing.map(|of| Failing { is_over: of.is_over || is_whole, ..of });
-        failing.max_by_key(|failing| (failing.builds, failing.since.id))
-    }
-
-    fn last(&self) -> Option<When> {
-        self.builds.first().map(|build| When(build.updated_at))
-    }
-}
-
-/// All projects.
-#[derive(Template)]
-#[template(path = "projects.html")]
-pub struct Projects<'a> {
-    /// The page's frame.
-    pub site: Site<'a>,
-    /// The projects.
-    pub rows: Vec<ProjectRow>,
-    /// The search text.
-    pub search: &'a str,
-    /// Whether failing projects come first.
-    pub red_first: bool,
-    /// Whether the viewer may register a project.
-    pub may_register: bool,
-    /// Links to the other parts of the list.
-    pub pager: Pager,
-}
-
-impl Page for Projects<'_> {
-    fn title(&self) -> String {
-        "Projects".to_owned()
-    }
-    fn summary(&self) -> String {
-        let red = self.rows.iter().filter(|row| row.standing() == Standing::Failure).count();
-        format!("{}, {red} failing", counted(self.rows.len(), "project"))
-    }
-    fn standing(&self) -> Standing {
-        let any = |state| self.rows.iter().any(|row| row.standing() == state);
-        let first = [Standing::Failure, Standing::Running, Standing::Success]
-            .into_iter()
-            .find(|state| any(*state));
-        first.unwrap_or(Standing::Nothing)
-    }
-}
+use crate::site::Site;
 
 /// A project.
 #[derive(Template)]
@@ -148,11 +24,17 @@ pub struct ProjectPage<'a> {
     project: &'a Project,
     branch: &'a str,
     variant: &'a str,
+    /// The branches and variants to choose from.
+    branches: &'a [String],
+    variants: &'a [String],
+    standing: Standing,
     builds: &'a [Build],
     of: BuildsOf,
     rows: Vec<Row<'a>>,
     steps: Grid,
     tests: Grid,
+    /// What sorts the grid of tests: the name, the link, and whether it is chosen.
+    orders: Vec<(&'static str, String, bool)>,
     durations: String,
     rates: String,
     pass_rate: String,
@@ -165,8 +47,8 @@ pub struct ProjectPage<'a> {
     /// The issues that end soon.
     ending: Vec<Ending<'a>>,
     may_change: bool,
-    /// What a variant consists of, one part a line.
-    variant_by: String,
+    settings: Vec<Field>,
+    is_usual: bool,
 }
 
 /// A track of the mainline, with what its newest finished build says.
@@ -190,7 +72,7 @@ struct TrackLine<'a> {
     standing: Standing,
     latest: Option<(String, &'a str)>,
     counts: Option<InsightCounts>,
-    /// The oldest first.
+    /// The newest first.
     strip: Vec<Cell>,
 }
 
@@ -203,6 +85,7 @@ impl<'a> TrackLine<'a> {
             mark: mark(standing(*success)),
             title: format!("{key}: {}", standing(*success).as_str()),
             href: to(key),
+            is_here: false,
         };
         Self {
             href: tracks::href(site, project, of.pulse, ""),
@@ -210,7 +93,7 @@ impl<'a> TrackLine<'a> {
             standing: standing(of.pulse.success),
             latest: of.pulse.latest.as_deref().and_then(|key| Some((to(&key.parse().ok()?), key))),
             counts: of.counts,
-            strip: of.builds.iter().take(SQUARES).rev().map(cell).collect(),
+            strip: of.builds.iter().take(SQUARES).map(cell).collect(),
         }
     }
 }
@@ -234,6 +117,12 @@ pub struct ProjectParts<'a> {
     pub branch: &'a str,
     /// The variant that the builds are limited to; empty for all.
     pub variant: &'a str,
+    /// The branches with builds, those with the newest builds first.
+    pub branches: &'a [String],
+    /// The variants of the branch.
+    pub variants: &'a [String],
+    /// What the grid of tests is sorted by.
+    pub order: GridOrder,
     /// Its builds, the newest first.
     pub builds: &'a [Build],
     /// The steps of the first of them.
@@ -248,6 +137,8 @@ pub struct ProjectParts<'a> {
     pub findings: &'a Findings,
     /// The issues that end soon.
     pub ending: &'a [Issue],
+    /// Whether the builds are those that stand for the project, because the request names no others.
+    pub is_usual: bool,
     /// Whether the viewer may change the project.
     pub may_change: bool,
     /// Whether the viewer may write issues.
@@ -255,18 +146,23 @@ pub struct ProjectParts<'a> {
 }
 
 impl<'a> ProjectPage<'a> {
-    const REPORTING: [(Reporting, &'static str); 3] = [
-        (Reporting::Anyone, "anyone"),
-        (Reporting::Authenticated, "users"),
-        (Reporting::Owner, "the owner and administrators"),
-    ];
-    const TRIAGE: [(Triage, &'static str); 2] =
-        [(Triage::Owner, "the owner and administrators"), (Triage::Authenticated, "users")];
-
     /// Who may post builds.
     fn reporters(&self) -> &'static str {
-        let of_it = Self::REPORTING.iter().find(|(who, _)| *who == self.project.reporting);
-        of_it.map_or("", |(_, text)| text)
+        forms::reporters(self.project.reporting)
+    }
+
+    fn has_variant(&self) -> bool {
+        self.variants.iter().any(|variant| variant == self.variant)
+    }
+
+    /// The name of the newest build.
+    fn latest(&self) -> Option<(&Build, String)> {
+        self.builds.first().map(|build| (build, build_name(build)))
+    }
+
+    /// Number of its tracks that fail.
+    fn failing_tracks(&self) -> usize {
+        self.tracks.iter().filter(|track| track.standing == Standing::Failure).count()
     }
 
     /// The badge as other pages show it, for copying.
@@ -295,8 +191,21 @@ impl<'a> ProjectPage<'a> {
             String::new()
         };
         let track = |of| TrackLine::new(&site, project, of);
+        let tracks: Vec<_> = parts.tracks.into_iter().map(track).collect();
+        // A track that fails is not made good by another that succeeds.
+        let fails = tracks.iter().any(|track| track.standing == Standing::Failure);
+        let here = |order: &str| {
+            let encoded = |text| utf8_percent_encode(text, NON_ALPHANUMERIC);
+            let (branch, variant) = (encoded(branch), encoded(variant));
+            format!("?grid={order}&branch={branch}&variant={variant}#tests")
+        };
+        let orders = GridOrder::ALL.map(|(of, name)| (name, here(name), of == parts.order));
         Ok(Self {
-            tracks: parts.tracks.into_iter().map(track).collect(),
+            standing: if fails { Standing::Failure } else { Standing::latest(builds.iter()) },
+            tracks,
+            orders: orders.into(),
+            branches: parts.branches,
+            variants: parts.variants,
             more_tracks: parts.more_tracks,
             tracks_href: format!(
                 "{}?branch={}",
@@ -314,17 +223,12 @@ impl<'a> ProjectPage<'a> {
                 })
                 .collect(),
             may_change: parts.may_change,
-            variant_by: project
-                .tracking
-                .variant_by
-                .iter()
-                .map(ToString::to_string)
-                .collect::<Vec<_>>()
-                .join("\n"),
+            settings: if parts.may_change { forms::settings(project) } else { Vec::new() },
+            is_usual: parts.is_usual,
             of: BuildsOf::Project(project.slug.clone()),
             rows: builds.iter().take(NEWEST).map(|build| Row { project, build }).collect(),
             steps: Grid::of_steps(&site, project, shown, steps),
-            tests: Grid::of_tests(&site, project, shown, tests),
+            tests: Grid::of_tests(&site, project, shown, (tests, parts.order)),
             durations: plot::durations(&site, &project.slug, builds),
             rates: plot::pass_rate(builds),
             pass_rate: match pass_rate(builds) {
@@ -345,81 +249,9 @@ impl Page for ProjectPage<'_> {
         self.project.name.to_string()
     }
     fn summary(&self) -> String {
-        format!("{}: {}", Standing::latest(self.builds.iter()).as_str(), self.pass_rate)
+        format!("{}: {}", self.standing.as_str(), self.pass_rate)
     }
     fn standing(&self) -> Standing {
-        Standing::latest(self.builds.iter())
-    }
-}
-
-/// The filter of a list of builds.
-#[derive(Debug, Clone, Default)]
-pub struct BuildFilter<'a> {
-    /// `success`, `failure` or `running`.
-    pub state: &'a str,
-    /// A tag.
-    pub tag: &'a str,
-    /// A host.
-    pub host: &'a str,
-    /// Text that the id contains.
-    pub text: &'a str,
-    /// A track, by its key.
-    pub track: &'a str,
-    /// A branch.
-    pub branch: &'a str,
-}
-
-impl<'a> BuildFilter<'a> {
-    /// The conditions that the form does not ask for.
-    fn unasked(&self) -> impl Iterator<Item = (&'static str, &'a str)> {
-        let all = [("track", self.track), ("branch", self.branch)];
-        all.into_iter().filter(|(_, value)| !value.is_empty())
-    }
-    /// Whether the filter excludes anything.
-    pub fn is_set(&self) -> bool {
-        [self.state, self.tag, self.host, self.text, self.track, self.branch]
-            .iter()
-            .any(|word| !word.is_empty())
-    }
-}
-
-/// A list of builds.
-#[derive(Template)]
-#[template(path = "builds.html")]
-pub struct Builds<'a> {
-    /// The page's frame.
-    pub site: Site<'a>,
-    /// The heading.
-    pub heading: String,
-    /// The URL of the list.
-    pub action: String,
-    /// Which list it is.
-    pub of: BuildsOf,
-    /// The project that all builds belong to.
-    pub project: Option<&'a Project>,
-    /// The builds.
-    pub rows: Vec<Row<'a>>,
-    /// The filter.
-    pub filter: BuildFilter<'a>,
-    /// Links to the other parts of the list.
-    pub pager: Pager,
-}
-
-impl Builds<'_> {
-    const STATES: [(&'static str, &'static str); 4] =
-        [("", "any"), ("success", "success"), ("failure", "failure"), ("running", "running")];
-}
-
-impl Page for Builds<'_> {
-    fn title(&self) -> String {
-        self.heading.clone()
-    }
-    fn summary(&self) -> String {
-        let failed = self.rows.iter().filter(|row| row.standing() == Standing::Failure).count();
-        format!("{} on this page, {failed} failed", counted(self.rows.len(), "build"))
-    }
-    fn standing(&self) -> Standing {
-        let mut all = self.rows.iter().map(Row::standing);
-        all.find(|state| *state != Standing::Running).unwrap_or(Standing::Nothing)
+        self.standing
     }
 }

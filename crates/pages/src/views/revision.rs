@@ -97,7 +97,7 @@ impl<'a> RevisionPage<'a> {
             reran_count: of.passed_on_rerun.len(),
             findings: findings_html(
                 &site,
-                (project, &project.slug),
+                (project, &project.slug, None),
                 &of.findings,
                 shown.may_triage,
             )?,

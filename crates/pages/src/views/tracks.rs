@@ -1,13 +1,16 @@
 //! Tracks: which branches and variants report, and how each is doing.
 
+use std::collections::HashMap;
+
 use askama::Template;
-use devmason_domain::{Project, TestStatus, TrackKey};
+use devmason_domain::{Project, TestStatus, Timestamp, TrackKey};
 use devmason_hypermedia::Resource;
 use devmason_hypermedia::document::{
     TrackGridDocument, TrackHealthDocument, TrackPulse, TrackTestDocument,
 };
 
-use super::grid::{Cell, Grid, GridRow, mark};
+use super::grid::{Cell, Column, Grid, GridRow, mark, short_day};
+use super::names::short_commit;
 use super::{Page, Pager, of_success, word_of};
 use crate::Standing;
 use crate::site::{Site, duration};
@@ -83,21 +86,41 @@ impl Page for TracksPage<'_> {
     }
 }
 
-fn grid(site: &Site<'_>, project: &Project, of: &TrackGridDocument) -> Grid {
+/// The positions of a grid's tests in each of its builds, by full name.
+pub type GridPlaces = Vec<HashMap<String, (u32, TestStatus)>>;
+
+fn grid(
+    site: &Site<'_>,
+    project: &Project,
+    (of, places): (&TrackGridDocument, &GridPlaces),
+) -> Grid {
     let columns = of.builds.iter().map(|column| {
         let standing = of_success(column.success);
         let (href, key) = build(site, project, &column.id).unwrap_or_default();
         let title = format!("{key}: {}", standing.as_str());
-        Cell { class: standing.class(), mark: mark(standing), title, href }
+        let started = column.started.parse::<Timestamp>();
+        Column {
+            cell: Cell {
+                class: standing.class(),
+                mark: mark(standing),
+                title,
+                href,
+                is_here: false,
+            },
+            name: column.id.clone(),
+            commit: column.revision.as_deref().map(short_commit).unwrap_or_default().to_owned(),
+            day: started.map(short_day).unwrap_or_default(),
+        }
     });
     let row = |test: &devmason_hypermedia::document::GridTest| {
-        let cells = test.cells.chars().zip(&of.builds).map(|(letter, column)| {
+        let cells = test.cells.chars().zip(&of.builds).zip(places).map(|((letter, column), at)| {
             let status = TestStatus::from_letter(letter)?;
             let (class, mark) = word_of(status);
             // The row has the test's name: a thousand cells that repeat it are a long page.
             let title = format!("{}: {}", column.id, status.as_str());
-            let (href, _) = build(site, project, &column.id)?;
-            Some(Cell { class, mark, title, href: format!("{href}/tests?status=failed,error") })
+            let (position, _) = at.get(&test.full_name)?;
+            let href = site.case(&project.slug, &column.id.parse().ok()?, *position);
+            Some(Cell { class, mark, title, href, is_here: false })
         });
         GridRow {
             name: test.full_name.clone(),
@@ -130,7 +153,7 @@ impl<'a> TrackPage<'a> {
         site: Site<'a>,
         project: &'a Project,
         of: &'a TrackHealthDocument,
-        failed: &TrackGridDocument,
+        failed: (&TrackGridDocument, &GridPlaces),
         may_change: bool,
     ) -> Self {
         Self {
@@ -185,7 +208,7 @@ impl<'a> GridPage<'a> {
     pub fn new(
         site: Site<'a>,
         (project, key): (&'a Project, TrackKey),
-        of: &TrackGridDocument,
+        of: (&TrackGridDocument, &GridPlaces),
         (text, is_all): (&'a str, bool),
         pager: Pager,
     ) -> Self {

@@ -168,14 +168,14 @@ pub trait Tests {
     fn test_pack(&self, project: ProjectId, tests: &WaitingCases) -> Result<PackedCases>;
     /// A part of a build's cases, in order.
     fn test_list(&self, query: &TestQuery) -> Result<Vec<PlacedTest>>;
-    /// The statuses of the tests with these full names in a build; of a test that ran more than once,
-    /// the first.
-    fn test_statuses(
+    /// The positions and statuses of the tests with these full names in a build; of a test that ran more
+    /// than once, the first.
+    fn test_places(
         &self,
         project: ProjectId,
         build: BuildId,
         full_names: &[String],
-    ) -> Result<HashMap<String, TestStatus>>;
+    ) -> Result<HashMap<String, (u32, TestStatus)>>;
     /// The results of the test with that full name in a project's builds, in list order. With a build,
     /// the list starts at that build's position; the build need not exist. `None` if the project never
     /// had the test. Failures and outputs are omitted if `is_brief`.

@@ -9,6 +9,7 @@ mod issues;
 mod logs;
 mod projects;
 mod queries;
+mod search;
 mod sessions;
 mod sightings;
 mod tags;
@@ -26,6 +27,7 @@ pub use issues::*;
 pub use logs::*;
 pub use projects::*;
 pub use queries::*;
+pub use search::*;
 pub use sessions::*;
 pub use sightings::*;
 pub use tags::*;
@@ -50,6 +52,7 @@ pub trait Repository:
     + Components
     + Issues
     + Queries
+    + Search
     + Transfer
     + Upkeep
     + Send
@@ -71,6 +74,7 @@ impl<T> Repository for T where
         + Components
         + Issues
         + Queries
+        + Search
         + Transfer
         + Upkeep
         + Send

@@ -2,7 +2,8 @@
 
 use devmason_domain::gate::Gate;
 use devmason_domain::{
-    PageRequest, Project, ProjectId, ProjectName, Reporting, Slug, Tracking, Triage, VariantPart,
+    CodeAddress, PageRequest, Project, ProjectId, ProjectName, Reporting, Slug, Tracking, Triage,
+    VariantPart,
 };
 
 use crate::{Actor, Result, Tally, Updated};
@@ -18,6 +19,8 @@ pub struct NewProject {
     pub reporting: Reporting,
     /// How its builds are compared.
     pub tracking: Tracking,
+    /// Where its source code can be read.
+    pub repository: Option<CodeAddress>,
     /// Its owner.
     pub owner: Actor,
 }
@@ -37,6 +40,8 @@ pub struct ProjectChange {
     pub gate: Option<Gate>,
     /// Who may write its issues.
     pub triage: Option<Triage>,
+    /// Where its source code can be read, or nowhere.
+    pub repository: Option<Option<CodeAddress>>,
 }
 
 /// The outcome of registering a project.

@@ -40,6 +40,28 @@ pub struct Changes {
     pub server: i64,
 }
 
+/// What a store holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sizes {
+    /// The name of the database system.
+    pub system: &'static str,
+    /// The size of the database, in bytes.
+    pub bytes: u64,
+    /// The existing projects, in no particular order.
+    pub projects: Vec<ProjectSize>,
+}
+
+/// What a project holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProjectSize {
+    /// The project.
+    pub project: ProjectId,
+    /// Number of its builds.
+    pub builds: u64,
+    /// The total length of their outputs, in bytes, as they were sent.
+    pub output_bytes: u64,
+}
+
 /// Maintenance of a store.
 pub trait Upkeep {
     /// Whether the database answers. Uses a dedicated connection, independent of the pools.
@@ -56,6 +78,8 @@ pub trait Upkeep {
     fn changes(&self) -> Result<Changes>;
     /// The same, if available without waiting.
     fn changes_at_once(&self) -> Option<Changes>;
+    /// The size of the database in bytes, and what each existing project takes.
+    fn sizes(&self) -> Result<Sizes>;
     /// When a build was last added or removed, in any existing project.
     fn latest(&self) -> Result<Option<Timestamp>>;
     /// Removes one batch of deleted or, by `now`, expired data; true while there may be more.

@@ -41,6 +41,7 @@ diesel::table! {
         variant_by -> Nullable<Text>,
         gate -> Text,
         triage -> Text,
+        repository -> Nullable<Text>,
         created_at -> crate::store::schema::sql::Instant,
         updated_at -> crate::store::schema::sql::Instant,
         version -> BigInt,

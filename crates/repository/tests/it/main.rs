@@ -52,6 +52,7 @@ impl Store {
             name: slug.parse().unwrap(),
             reporting: Reporting::Anyone,
             tracking: Tracking::default(),
+            repository: None,
             owner,
         };
         match self.project_register(&new).unwrap() {

@@ -122,6 +122,7 @@ fn a_project_is_found_whatever_the_case_and_keeps_its_own(store: &Store) {
         name: "x".parse().unwrap(),
         reporting: Reporting::Owner,
         tracking: Tracking::default(),
+        repository: None,
         owner: Actor::Newcomer(account("zoe")),
     };
     assert_eq!(store.project_register(&again).unwrap(), Registered::Exists);
@@ -235,6 +236,7 @@ fn a_user_who_is_gone_owns_nothing_new(store: &Store) {
         name: "p".parse().unwrap(),
         reporting: Reporting::Anyone,
         tracking: Tracking::default(),
+        repository: None,
         owner: Actor::Account(ghost.id),
     };
     assert_eq!(store.project_register(&new).unwrap(), Registered::NoOwner);

@@ -402,7 +402,7 @@ fn hot_queries_are_answered_by_their_indexes(backend: Backend) {
             || {
                 let names: Vec<String> = (0..10).map(|n| format!("s::test {n}")).collect();
                 let build = BuildId::assign(Timestamp::now(), Timestamp::now());
-                drop(store.test_statuses(project.id, build, &names).unwrap());
+                drop(store.test_places(project.id, build, &names).unwrap());
             },
         ),
         hot(

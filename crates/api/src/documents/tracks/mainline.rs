@@ -25,12 +25,31 @@ const CASES: u64 = 10_000_000;
 /// How long before its end an issue is told, in microseconds: 7 days.
 const ENDING: i64 = 7 * 86_400 * 1_000_000;
 
+/// Maximum number of branches and of variants to choose from.
+const CHOICES: usize = 100;
+
+/// The first of these texts, each once, without empty ones.
+fn distinct<'a>(all: impl Iterator<Item = &'a String>) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    for text in all.filter(|text| !text.is_empty()) {
+        if found.len() < CHOICES && !found.contains(text) {
+            found.push(text.clone());
+        }
+    }
+    found
+}
+
 /// The tracks of a branch and its newest builds, as far as an ETag needs.
+#[derive(Default)]
 pub(crate) struct Mainline {
     /// Those with the newest builds first.
     pub(crate) pulses: Vec<Pulse>,
     /// The number of tracks that are left out.
     pub(crate) more: usize,
+    /// The branches of the project's active tracks, and the variants of this one, those with the newest
+    /// builds first.
+    pub(crate) branches: Vec<String>,
+    pub(crate) variants: Vec<String>,
 }
 
 impl Mainline {
@@ -40,8 +59,11 @@ impl Mainline {
         project: &Project,
         shown: Option<&Shown>,
     ) -> Answer<Self> {
-        let Some(shown) = shown else { return Ok(Self { pulses: Vec::new(), more: 0 }) };
+        let Some(shown) = shown else { return Ok(Self::default()) };
         let mut tracks = repository.track_active(project.id, ACTIVE)?;
+        let branches = distinct(tracks.iter().map(|known| &known.track.branch));
+        let of_branch = tracks.iter().filter(|known| known.track.branch == shown.branch);
+        let variants = distinct(of_branch.map(|known| &known.track.variant));
         tracks.retain(|known| shown.has(&known.track));
         let more = tracks.len().saturating_sub(TRACKS);
         tracks.truncate(TRACKS);
@@ -49,7 +71,7 @@ impl Mainline {
         let pulses = tracks
             .into_iter()
             .map(|known| Pulse::read(repository, project, known, mainline.as_ref()));
-        Ok(Self { pulses: pulses.collect::<Answer<_>>()?, more })
+        Ok(Self { pulses: pulses.collect::<Answer<_>>()?, more, branches, variants })
     }
 
     /// Which tracks are overdue now, as a part of an ETag.

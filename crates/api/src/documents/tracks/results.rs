@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use actix_web::HttpResponse;
 use devmason_domain::insight::{History, Item, Since, TestHealth};
-use devmason_domain::{Project, Slug, TestStatus, TrackKey};
+use devmason_domain::{BuildId, Project, Slug, TestStatus, TrackKey};
 use devmason_hypermedia::document::{
     GridBuild, GridTest, TrackGridDocument, TrackTestDocument, TrackTestListDocument,
 };
@@ -200,7 +200,7 @@ pub(crate) async fn grid_of(
     project: &Project,
     known: &KnownTrack,
     most: u64,
-) -> Result<(TrackGridDocument, ListLinks), ApiError> {
+) -> Result<Grid, ApiError> {
     let wanted = Wanted::of(call, &["bad", "all"], &[])?;
     let builds = call.params.number("builds", GRID, WINDOW)?;
     let (of, hold, key) = (project.clone(), call.body.hold.clone(), known.track.key());
@@ -246,7 +246,15 @@ pub(crate) async fn grid_of(
         count,
         links: call.view().page_links(&this, Linked::ReadOnly, &list),
     };
-    Ok((document, list))
+    let builds = read.builds.iter().map(|build| build.id).collect();
+    Ok(Grid { document, builds, list })
+}
+
+/// A grid, with the ids of its builds.
+pub(crate) struct Grid {
+    pub(crate) document: TrackGridDocument,
+    pub(crate) builds: Vec<BuildId>,
+    pub(crate) list: ListLinks,
 }
 
 pub(crate) async fn grid(
@@ -258,6 +266,6 @@ pub(crate) async fn grid(
         Found::Ready(answer) => return Ok(answer),
         Found::New(found) => found,
     };
-    let (grid, _) = grid_of(call, &project, &known, PER_PAGE.1).await?;
-    call.ok(&etag, &grid)
+    let grid = grid_of(call, &project, &known, PER_PAGE.1).await?;
+    call.ok(&etag, &grid.document)
 }

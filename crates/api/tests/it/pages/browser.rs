@@ -1,5 +1,8 @@
 //! A browser: it requests pages, sends their forms and keeps its session.
 
+use devmason_domain::Password;
+use devmason_repository::NewAccount;
+
 use crate::*;
 
 impl Server {
@@ -15,8 +18,22 @@ impl Server {
         page
     }
 
-    /// Sends a form as a browser does.
+    /// Sends a form as a program that pretends to be a browser does.
     pub(super) fn form(&self, path: &str, cookie: &str, fields: &[(&str, &str)]) -> Response {
+        self.posted(path, cookie, fields).send()
+    }
+
+    /// Sends a form as a browser does, which gets a page in any case.
+    pub(super) fn browser_form(
+        &self,
+        path: &str,
+        cookie: &str,
+        fields: &[(&str, &str)],
+    ) -> Response {
+        self.posted(path, cookie, fields).header("Sec-Fetch-Mode", "navigate").send()
+    }
+
+    fn posted(&self, path: &str, cookie: &str, fields: &[(&str, &str)]) -> Request {
         let encode =
             |text: &str| text.bytes().map(|byte| format!("%{byte:02x}")).collect::<String>();
         let body: Vec<String> =
@@ -26,13 +43,24 @@ impl Server {
             .header("Origin", &format!("http://{}", self.address))
             .header("Cookie", cookie)
             .body(body.join("&").as_bytes())
-            .send()
+    }
+
+    /// Creates an administrator, as the command does.
+    pub(super) fn administrator(&self, name: &str) {
+        let repository = open(&self.database.url, &Options::default()).unwrap();
+        let password_hash = Password::new(format!("{name}-pw")).unwrap().hash(4).unwrap();
+        let new = NewAccount { username: name.parse().unwrap(), password_hash };
+        assert!(repository.user_create(&new).unwrap().is_some());
     }
 
     pub(super) fn sign_in(&self, user: &str) -> String {
-        let fields = [("username", user), ("password", &format!("{user}-pw")), ("next", "/pony")];
+        self.sign_in_to(user, "/pony")
+    }
+
+    pub(super) fn sign_in_to(&self, user: &str, next: &str) -> String {
+        let fields = [("username", user), ("password", &format!("{user}-pw")), ("next", next)];
         let answer = self.form("/api/v1/session", "", &fields);
-        assert_eq!((answer.status, answer.header("location")), (303, "/pony"));
+        assert_eq!((answer.status, answer.header("location")), (303, next));
         let cookie = answer.header("set-cookie");
         for word in ["HttpOnly", "SameSite=Lax", "Path=/"] {
             assert!(cookie.contains(word), "{cookie}");

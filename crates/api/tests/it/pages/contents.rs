@@ -73,7 +73,7 @@ fn a_list_is_narrowed_by_its_form_as_by_its_query() {
     assert_eq!(server.get("/pony/builds?state=red").status, 400);
     // What the form doesn't ask for stays.
     let page = server.page("/pony/builds?branch=main&state=failure", "").text();
-    assert!(page.contains(r#"<input type="hidden" name="branch" value="main">"#), "{page}");
+    assert!(page.contains(r#"name="branch" value="main""#), "{page}");
     assert!(page.contains("Clear filters"), "{page}");
 }
 

@@ -79,7 +79,7 @@ fn a_projects_settings_are_a_form_that_says_what_they_are() {
     let text = page.text();
     for shown in [
         r#"name="mainline" maxlength="250" value="devel""#,
-        r#"name="gate" value="new:0""#,
+        r#"name="gate" maxlength="1000" value="new:0""#,
         "\ntags\nclient.job\nclient.arch</textarea>",
         r#"<option value="anyone" selected>anyone"#,
     ] {
@@ -243,4 +243,160 @@ fn a_form_is_short_and_plain_whatever_it_says() {
     let to = || server.request("POST", "/api/v1/session");
     assert_eq!(send(to().body(long.as_bytes())), 413);
     assert_eq!(send(to().header("Content-Encoding", "gzip").body(b"x")), 415);
+}
+
+#[test]
+fn a_refused_form_comes_back_with_what_was_typed_and_names_the_field() {
+    let server = filled();
+    let cookie = server.sign_in("ann");
+    let token = token(&server.page("/pony", &cookie));
+    let send = |path: &str, fields: &[(&str, &str)]| {
+        let all: Vec<_> = [("_token", token.as_str())].iter().chain(fields).copied().collect();
+        server.browser_form(path, &cookie, &all)
+    };
+    let refused = send(
+        "/pony",
+        &[("_method", "PUT"), ("name", "My pony"), ("gate", "new:many"), ("mainline", "devel")],
+    );
+    assert_eq!(refused.status, 400);
+    let text = refused.text();
+    for part in [
+        r#"value="My pony""#,
+        r#"value="devel""#,
+        r#"name="gate" maxlength="1000" value="new:many" aria-invalid="true" aria-describedby="gate-why""#,
+        r#"id="gate-why""#,
+        r#"<form class="column" method="post" action="/pony">"#,
+        r#"<input type="hidden" name="_method" value="PUT">"#,
+    ] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+    // It works once it is right.
+    let fixed = send("/pony", &[("_method", "PUT"), ("name", "My pony"), ("gate", "new:1")]);
+    assert_eq!((fixed.status, fixed.header("location")), (303, "/pony"));
+    // A project is never overwritten, and passwords are not shown again.
+    let taken = send("/", &[("_method", "PUT"), ("_slug", "pony"), ("name", "Another")]);
+    assert!(taken.text().contains("id=\"slug-why\"") && taken.text().contains("value=\"Another\""));
+    let wrong = [("_method", "PUT"), ("_old_password", "secret-1"), ("password", "secret-2")];
+    let wrong = send("/users/ann", &wrong);
+    assert!(wrong.text().contains("id=\"old_password-why\""), "{}", wrong.text());
+    assert!(!wrong.text().contains("secret-"), "{}", wrong.text());
+    let issue = [("_method", "POST"), ("title", "Port"), ("match.test", ""), ("note", "a\nb")];
+    let issue = send("/pony/issues", &issue);
+    assert_eq!(issue.status, 400);
+    assert!(issue.text().contains("value=\"Port\"") && issue.text().contains("a\nb</textarea>"));
+    let deletion = send("/pony", &[("_method", "DELETE"), ("_confirm", "poni")]);
+    assert!(deletion.text().contains("id=\"confirm-why\""), "{}", deletion.text());
+    // Programs get the document of the error.
+    let plain = [("_token", token.as_str()), ("_method", "PUT"), ("name", "")];
+    assert!(server.form("/pony", &cookie, &plain).text().starts_with('{'));
+}
+
+#[test]
+fn a_repository_makes_links_of_commits_branches_changes_and_files() {
+    let server = filled();
+    let ann = server.as_user("ann");
+    let put = |repository: &str| {
+        ann.send("PUT", "/pony", &json!({"name": "Pony", "repository": repository}).to_string())
+    };
+    for bad in ["javascript:alert(1)", "git@example.org:a/b", "https://u:p@example.org/a/b", ""] {
+        let answer = put(bad);
+        assert_eq!(
+            (answer.status, &answer.json()["payload"]["field"]),
+            (400, &json!("repository"))
+        );
+    }
+    assert_eq!(
+        put("https://github.com/acme/pony.git").json()["repository"],
+        "https://github.com/acme/pony"
+    );
+    let test = json!({"name": "t", "status": "failed", "file": "src/a.rs", "line": 7,
+        "failure": {"message": "m", "text": "at src/walk.rs:12:3\nat /usr/lib/x.rs:1"}});
+    let build = json!({"success": false, "tags": ["pr-17"], "client": {"commit": "abcdef0123", "branch": "fix/a"},
+        "results": [{"name": "s", "success": false, "tests": [test]}]});
+    assert_eq!(ann.send("PUT", "/pony/builds/1", &build.to_string()).status, 201);
+    let page = server.page("/pony/builds/1", "").text();
+    for href in ["/commit/abcdef0123", "/tree/fix/a", "/pull/17"] {
+        assert!(
+            page.contains(&format!("href=\"https://github.com/acme/pony{href}\"")),
+            "{href}: {page}"
+        );
+    }
+    let page = server.page("/pony/builds/1/tests/0", "").text();
+    for href in ["src/walk.rs#L12", "src/a.rs#L7"] {
+        let href = format!("href=\"https://github.com/acme/pony/blob/abcdef0123/{href}\"");
+        assert!(page.contains(&href), "{href}: {page}");
+    }
+    assert!(!page.contains("/blob/abcdef0123/usr"), "{page}");
+    assert!(server.page("/pony/builds", "").text().contains("acme/pony/commit/abcdef0123"));
+    // Without one there are none, and a change that does not name it keeps it.
+    ann.send("PUT", "/pony", r#"{"name":"Pony"}"#);
+    assert!(server.page("/pony/builds/1", "").text().contains("github.com"));
+    ann.send("PUT", "/pony", r#"{"name":"Pony","repository":null}"#);
+    assert!(!server.page("/pony/builds/1", "").text().contains("github.com"));
+}
+
+#[test]
+fn administrators_see_what_the_server_holds_and_others_do_not() {
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = Server::on(backend, |settings| {
+            let admins = ["root".parse().unwrap()];
+            settings.policy = Policy::new(Registration::Open, Reading::Open, &admins);
+        });
+        server.as_user("ann").send("PUT", "/pony", r#"{"name":"Pony"}"#);
+        server.as_user("ann").send(
+            "POST",
+            "/pony/builds",
+            r#"{"success":true,"results":[{"name":"s","success":true,"output":"12345"}]}"#,
+        );
+        server.project("zebra");
+        assert_eq!(server.get("/admin").status, 401);
+        assert_eq!(server.as_user("ann").send("GET", "/admin", "").status, 403);
+        server.administrator("root");
+        let of = server.as_user("root").send("GET", "/admin", "").json();
+        assert_eq!((&of["count"], &of["users"]), (&json!(2), &json!(2)));
+        let pony = &of["projects"][0];
+        assert_eq!((&pony["id"], &pony["builds"]), (&json!("pony"), &json!(1)));
+        assert!(pony["output_bytes"].as_u64().unwrap() >= 5, "{of}");
+        assert!(of["database_bytes"].as_u64().unwrap() > 1000, "{of}");
+        let cookie = server.sign_in("root");
+        let page = server.page("/admin", &cookie).text();
+        for part in ["Administration", "This deletes 1 build, ", "action=\"/pony\""] {
+            assert!(page.contains(part), "{part} in {page}");
+        }
+        assert!(!server.page("/", "").text().contains("/admin"));
+        assert!(server.page("/", &cookie).text().contains("href=\"/admin\""));
+    }
+}
+
+#[test]
+fn the_list_of_projects_is_sorted_and_grouped_by_links_and_begins_with_ones_own_trouble() {
+    let server = Server::new();
+    let ann = server.as_user("ann");
+    for (slug, success) in [("web-shop", true), ("web-admin", false), ("zebra", true)] {
+        ann.send("PUT", &format!("/{slug}"), &format!(r#"{{"name":"{slug}"}}"#));
+        ann.send("POST", &format!("/{slug}/builds"), &format!(r#"{{"success":{success}}}"#));
+    }
+    let page = |query: &str, cookie: &str| server.page(&format!("/{query}"), cookie).text();
+    let names = |query: &str| {
+        let text = page(query, "");
+        let rows = text.split("data-text=\"").skip(1);
+        rows.map(|row| row.split(' ').next().unwrap().to_owned()).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(names(""), "web-admin web-shop zebra");
+    assert_eq!(names("?sort=-name"), "zebra web-shop web-admin");
+    assert_eq!(names("?sort=state"), "web-admin web-shop zebra");
+    assert_eq!(names("?sort=-state").split(' ').next_back(), Some("web-admin"));
+    assert_eq!(names("?sort=last"), "zebra web-admin web-shop");
+    assert_eq!(server.get("/?sort=size&format=html").status, 400);
+    let text = page("?sort=last", "");
+    assert!(text.contains("aria-sort=\"descending\"") && text.contains("?sort=-last"), "{text}");
+    let text = page("?group=prefix", "");
+    let (web, others) = (text.find(">web</th>").unwrap(), text.find(">Others</th>").unwrap());
+    assert!(web < others, "{text}");
+    assert!(!page("", "").contains("Your projects"));
+    let cookie = server.sign_in_to("ann", "/zebra");
+    let text = page("", &cookie);
+    let mine = text.split("All projects").next().unwrap();
+    assert!(mine.contains("Your projects that need attention"), "{text}");
+    assert!(mine.contains("/web-admin") && !mine.contains("\"/zebra\""), "{mine}");
 }

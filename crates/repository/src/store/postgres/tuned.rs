@@ -56,6 +56,12 @@ pub(super) fn in_time(_: &'static str) -> Sql<'static, Bool> {
     Sql::new("")
 }
 
+/// The name of the database system.
+pub(super) const SYSTEM: &str = "PostgreSQL";
+
+/// The size of the database, in bytes.
+pub(super) const SIZE: &str = "select pg_database_size(current_database())";
+
 /// The suffix of a text that is compared or sorted by its bytes.
 pub(super) const BY_BYTES: &str = " collate \"C\"";
 

@@ -43,7 +43,7 @@ fn key(text: &str) -> TextKey {
 const ROWS: usize = 1_000;
 
 /// A case's full name.
-const FULL_NAME: &str =
+pub(super) const FULL_NAME: &str =
     "(case when test.suite = '' then test.name else test.suite || '::' || test.name end)";
 
 /// Removes the cases of a build.
@@ -62,13 +62,13 @@ impl Tests for Store {
     fn test_list(&self, query: &TestQuery) -> Result<Vec<crate::PlacedTest>> {
         self.read(|conn| read::list(conn, query))
     }
-    fn test_statuses(
+    fn test_places(
         &self,
         project: ProjectId,
         build: BuildId,
         full_names: &[String],
-    ) -> Result<HashMap<String, TestStatus>> {
-        self.read(|conn| read::statuses(conn, project, build, full_names))
+    ) -> Result<HashMap<String, (u32, TestStatus)>> {
+        self.read(|conn| read::places(conn, project, build, full_names))
     }
     fn test_history(
         &self,

@@ -17,6 +17,7 @@ mod pool;
 mod projects;
 mod record;
 mod rows;
+mod search;
 mod sessions;
 mod sightings;
 mod sql;

@@ -28,6 +28,7 @@ struct Row {
     variant_by: Option<String>,
     gate: String,
     triage: String,
+    repository: Option<String>,
     created_at: At,
     updated_at: At,
     version: i64,
@@ -49,6 +50,7 @@ fn domain((row, owner, owner_key): (Row, Option<String>, Option<String>)) -> Out
             gate: row.gate.parse()?,
             triage: row.triage.parse()?,
         },
+        repository: row.repository.map(|text| text.parse()).transpose()?,
         created_at: instant(row.created_at, 0)?,
         updated_at: instant(row.updated_at, 0)?,
         version: row.version,
@@ -129,6 +131,7 @@ pub(super) fn register(conn: &mut Conn, new: &NewProject) -> Outcome<Registered>
             project::variant_by.eq(stored(&new.tracking.variant_by)),
             project::gate.eq(new.tracking.gate.to_string()),
             project::triage.eq(new.tracking.triage.as_str()),
+            project::repository.eq(new.repository.as_ref().map(ToString::to_string)),
             project::created_at.eq(now),
             project::updated_at.eq(now),
             project::version.eq(next("0")),
@@ -164,6 +167,9 @@ pub(super) fn update(
             change.variant_by.as_ref().map(|parts| project::variant_by.eq(stored(parts))),
             change.gate.as_ref().map(|gate| project::gate.eq(gate.to_string())),
             change.triage.map(|triage| project::triage.eq(triage.as_str())),
+            change.repository.as_ref().map(|repository| {
+                project::repository.eq(repository.as_ref().map(ToString::to_string))
+            }),
             project::updated_at.eq(At(Timestamp::now().micros())),
             project::version.eq(next("project.version")),
         ))

@@ -1,6 +1,6 @@
 //! Collection counts, and removal of obsolete data in batches.
 
-use devmason_domain::Timestamp;
+use devmason_domain::{ProjectId, Timestamp};
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary};
 
@@ -8,7 +8,7 @@ use super::{Conn, Sql, Store, counts, foreign, tuned, uploads};
 use crate::store::columns::{At, instant};
 use crate::store::fault::Outcome;
 use crate::store::schema::build_count;
-use crate::{CLAIM_LIFETIME_MICROS, Changes, Result, Retention, Upkeep};
+use crate::{CLAIM_LIFETIME_MICROS, Changes, ProjectSize, Result, Retention, Sizes, Upkeep};
 
 /// Write-ahead log size in bytes from which it is truncated: SQLite does not do so while reads
 /// overlap.
@@ -48,6 +48,25 @@ pub(super) fn latest(conn: &mut Conn) -> Outcome<Option<Timestamp>> {
         .first(conn)
         .optional()?;
     latest.map(|at| instant(at, 0)).transpose()
+}
+
+/// What each existing project holds: its id, its builds and the length of their outputs.
+const PROJECT_SIZES: &str = "select project.id, \
+    cast(coalesce((select sum(builds) from build_count where project_id = project.id and tag = ''), 0) as bigint), \
+    cast(coalesce((select sum(output_bytes) from build where project_id = project.id), 0) as bigint) \
+    from project where slug_key is not null";
+
+pub(super) fn sizes(conn: &mut Conn) -> Outcome<Sizes> {
+    let bytes: i64 = Sql::<BigInt>::new(tuned::SIZE).get_result(conn)?;
+    let rows: Vec<(i64, i64, i64)> =
+        Sql::<(BigInt, BigInt, BigInt)>::new(PROJECT_SIZES).load(conn)?;
+    let size = |(project, builds, output_bytes): (i64, i64, i64)| ProjectSize {
+        project: ProjectId(project),
+        builds: builds.unsigned_abs(),
+        output_bytes: output_bytes.unsigned_abs(),
+    };
+    let projects = rows.into_iter().map(size).collect();
+    Ok(Sizes { system: tuned::SYSTEM, bytes: bytes.unsigned_abs(), projects })
 }
 
 pub(super) fn purge(conn: &mut Conn, now: Timestamp, kept: Retention) -> Outcome<bool> {
@@ -152,6 +171,9 @@ impl Upkeep for Store {
     }
     fn changes_at_once(&self) -> Option<Changes> {
         self.glance.last()
+    }
+    fn sizes(&self) -> Result<Sizes> {
+        self.read(sizes)
     }
     fn latest(&self) -> Result<Option<Timestamp>> {
         self.read(latest)

@@ -28,6 +28,13 @@ pub(super) const ONE_STATEMENT: bool = false;
 /// One writer needs only one counter shard.
 pub(super) const SHARD: &str = "0";
 
+/// The name of the database system.
+pub(super) const SYSTEM: &str = "SQLite";
+
+/// The size of the database, in bytes.
+pub(super) const SIZE: &str =
+    "select page_count * page_size from pragma_page_count(), pragma_page_size()";
+
 /// Here text is always compared and sorted by its bytes.
 pub(super) const BY_BYTES: &str = "";
 

@@ -93,10 +93,10 @@ fn cases_that_fill_many_strips_are_read_from_any_position(store: &Store) {
     let placed: Vec<u32> = store.test_list(&query).unwrap().iter().map(|at| at.position).collect();
     assert_eq!(placed, [4, 8, 9]);
     let names = ["s::t8", "s::t1", "s::none"].map(str::to_owned);
-    let found = store.test_statuses(project.id, id, &names).unwrap();
-    let status = |name: &str| found.get(name).copied();
-    assert_eq!((found.len(), status("s::t1")), (2, Some(TestStatus::Flaky)));
-    assert_eq!(status("s::t8"), Some(TestStatus::Failed));
+    let found = store.test_places(project.id, id, &names).unwrap();
+    let place = |name: &str| found.get(name).copied();
+    assert_eq!((found.len(), place("s::t1")), (2, Some((1, TestStatus::Flaky))));
+    assert_eq!(place("s::t8"), Some((8, TestStatus::Failed)));
 }
 
 fn cases_of_all_builds_are_asked_for_as_objects(store: &Store) {

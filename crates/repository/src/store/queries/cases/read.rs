@@ -243,22 +243,22 @@ pub(in super::super) fn numbers(
 }
 
 /// The statuses of some tests in a build; of a test that ran more than once, the first.
-pub(super) fn statuses(
+pub(super) fn places(
     conn: &mut Conn,
     project: ProjectId,
     build: BuildId,
     full_names: &[String],
-) -> Outcome<HashMap<String, TestStatus>> {
+) -> Outcome<HashMap<String, (u32, TestStatus)>> {
     let numbers = numbers(conn, project, full_names)?;
     let mut sought: HashMap<i64, &String> =
         numbers.iter().map(|(name, number)| (*number, name)).collect();
-    let strips: Vec<(i32, i64, i64)> = strip::table
+    let strips: Vec<(i32, i32, i64, i64)> = strip::table
         .filter(strip::project_id.eq(project.0).and(strip::build_id.eq(Id(build.0))))
         .order(strip::nth)
-        .select((strip::nth, strip::low, strip::high))
+        .select((strip::nth, strip::first, strip::low, strip::high))
         .load(conn)?;
     let mut found = HashMap::new();
-    for (nth, low, high) in strips {
+    for (nth, first, low, high) in strips {
         clock::check()?;
         if !sought.keys().any(|test| (low..=high).contains(test)) {
             continue;
@@ -266,9 +266,9 @@ pub(super) fn statuses(
         let this = strip::table.find((project.0, Id(build.0), nth)).select(strip::body);
         // Deleted in the meantime, if there is none.
         let Some(body): Option<Vec<u8>> = this.first(conn).optional()? else { break };
-        for case in unpack(&body)?.cases() {
+        for (at, case) in unpack(&body)?.cases().enumerate() {
             if let Some(name) = sought.remove(&case.test) {
-                found.insert(name.clone(), case.status);
+                found.insert(name.clone(), (position(first, at), case.status));
             }
         }
         if sought.is_empty() {
