@@ -21,10 +21,10 @@ class Server:
 
     def __init__(self, *arguments):
         self.dir = tempfile.TemporaryDirectory()
-        program = os.environ.get("DEVMASON_SERVER", ROOT / "target/debug/devmason-server")
-        store = f"sqlite:{self.dir.name}/store.db"
+        self.program = os.environ.get("DEVMASON_SERVER", ROOT / "target/debug/devmason-server")
+        self.store = f"sqlite:{self.dir.name}/store.db"
         self.process = subprocess.Popen(
-            [program, "--listen", "127.0.0.1:0", "--database-url", store, *arguments],
+            [self.program, "--listen", "127.0.0.1:0", "--database-url", self.store, *arguments],
             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=self.dir.name,
         )
         for line in self.process.stdout:
@@ -43,6 +43,11 @@ class Server:
         with urllib.request.urlopen(request) as answer:
             text = answer.read()
             return answer.headers.get("Location"), json.loads(text) if text else None
+
+    def administrator(self, name):
+        """Creates a user with the password NAME-pw, as an administrator does."""
+        command = [self.program, "passwd", name, "--database-url", self.store]
+        subprocess.run(command, input=f"{name}-pw\n", text=True, check=True, stdout=subprocess.DEVNULL, cwd=self.dir.name)
 
     def log(self, step, offset, *entries):
         """Appends to the log of a step; returns its end."""

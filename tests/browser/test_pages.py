@@ -71,7 +71,8 @@ class Case(unittest.TestCase):
 class Everywhere(Case):
     def paths(self):
         return [
-            "/", "/?order=red", "/pony", "/pony/builds", "/pony/builds?state=failure&page=1", self.latest, self.latest + "/tests",
+            "/", "/?order=red", "/?group=prefix&sort=-last", "/pony", "/pony?grid=age", "/search", "/search?q=legs", "/search?q=1039",
+            self.latest + "/tests?sort=duration", self.latest + "/tests/4", "/pony/builds/1037...1039", "/pony/builds", "/pony/builds?state=failure&page=1", self.latest, self.latest + "/tests",
             self.latest + "/tests?status=failed,error", self.latest + "/receipt", self.latest + "/steps/2/output",
             self.latest + "/steps/2/log", self.latest + "/search?text=legs", self.latest + "/search",
             "/pony/tests/pony%3A%3Awalk%3A%3Akeeps%20its%20balance%20on%204%20legs", "/pony/tags", "/pony/tags/main",
@@ -102,7 +103,7 @@ class Everywhere(Case):
 
     def check(self, paths):
         for path in paths:
-            for width in [360, 768, 1280]:
+            for width in [360, 390, 768, 1280]:
                 with self.subTest(path=path, width=width):
                     resize(self.driver, width)
                     self.open(path)
@@ -197,6 +198,48 @@ class Looking(Case):
         self.assertEqual(self.one("#found").text, "Matching lines: 1")
         self.one("#find").send_keys(Keys.ENTER)
         self.assertEqual(self.one("#found").text, "1 of 1")
+
+    def test_a_cell_of_the_grid_leads_to_what_went_wrong(self):
+        self.open("/pony")
+        self.follow(".grid td.failure a")
+        self.assertRegex(self.driver.current_url, r"/pony/builds/\d+/tests/\d+$")
+        self.assertIn("left: 3 legs, right: 4 legs", self.text())
+        self.assertIn("src/walk.rs:112", self.one("pre.text .own").text)
+        self.assertEqual(len(self.all(".strip .here")), 1)
+        self.follow(".strip a:not(.here)")
+        self.assertEqual(len(self.all(".strip .here")), 1)
+
+    def test_one_box_finds_anything(self):
+        self.open("/pony")
+        box = self.one(".top input[type=search]")
+        box.send_keys("right: 4")
+        before = self.one("html")
+        box.send_keys(Keys.ENTER)
+        self.wait(lambda: is_gone(before))
+        self.wait(lambda: self.all("footer"))
+        self.follow(".failures a")
+        self.assertIn("right: 4 legs", self.text())
+
+    def test_a_build_is_compared_with_the_one_before(self):
+        self.open(self.latest)
+        self.follow("a[href*='...']")
+        self.assertIn("Comparison of two builds", self.text())
+        self.follow("td a .state.failure")
+        self.assertIn("History", self.text())
+
+    def test_the_grid_keeps_its_first_column(self):
+        resize(self.driver, 390)
+        self.open("/pony")
+        script = "const at = arguments[0]; const frame = at.closest('.scroll'); frame.scrollLeft = 200; return at.getBoundingClientRect().left - frame.getBoundingClientRect().left"
+        self.assertLess(abs(self.driver.execute_script(script, self.one(".grid tbody th"))), 4)
+        self.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+    def test_a_list_that_is_watched_shows_new_builds(self):
+        self.open("/zebra/builds")
+        self.driver.execute_script("window.same = true")
+        self.server.send("PUT", "/zebra/builds/fresh", {"success": True})
+        self.wait(lambda: "fresh" in self.one("tbody").text, 45)
+        self.assertTrue(self.driver.execute_script("return window.same"))
 
     def test_a_list_is_filtered_by_a_url(self):
         self.open("/pony/builds")
@@ -394,6 +437,17 @@ class SigningIn(Case):
             self.assertEqual(self.driver.current_url, self.server.url + then)
             self.assertEqual(violations(self.driver), [])
         self.assertNotIn("Our okapi", self.text())
+        # What is refused comes back as it was typed, at the field.
+        self.open("/pony")
+        self.one("details:has(#gate) summary").click()
+        self.one("#gate").send_keys("new:many")
+        self.follow("form:has(#gate) button")
+        self.assertEqual(self.one("#gate").get_attribute("value"), "new:many")
+        self.assertIn("a limit is a whole number", self.one("#gate-why").text)
+        self.assertEqual(violations(self.driver), [])
+        self.one("#gate").clear()
+        self.follow("form:has(#gate) button")
+        self.assertEqual(self.driver.current_url, self.server.url + "/pony")
         # Scripts cannot read the session's secret.
         self.assertEqual(self.driver.execute_script("return document.cookie"), "")
         self.follow(".who button")

@@ -81,5 +81,6 @@ pub(crate) async fn tags(call: &Call<'_>, slug: &Slug) -> Result<HttpResponse, A
         Found::Ready(answer) => return Ok(answer),
         Found::New(known) => known,
     };
-    call.paged(&etag, &Tags { site: call.site(), project: &project, tags: &tags })
+    let search = call.params.first("q").unwrap_or_default().trim();
+    call.paged(&etag, &Tags { site: call.site(), project: &project, tags: &tags, search })
 }

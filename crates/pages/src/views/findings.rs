@@ -267,6 +267,9 @@ fn part(
                 let of_it = shown.iter().filter(|failure| is_of(failure, &cluster.signature));
                 let mut failures: Vec<_> = of_it.map(|failure| line(failure)).collect();
                 // One message is enough for all of them.
+                if !cluster.known.is_empty() {
+                    failures.iter_mut().for_each(|line| line.known.clear());
+                }
                 let messages = failures.iter_mut().map(|line| std::mem::take(&mut line.message));
                 Group {
                     message: messages.fold(String::new(), |first, next| {

@@ -16,7 +16,7 @@ use crate::text::counted;
 pub const STRIP: u64 = 30;
 
 /// Number of squares in a line.
-const SQUARES: usize = 12;
+const SQUARES: usize = 9;
 
 /// A project in the list of all projects.
 #[derive(Debug)]

@@ -16,10 +16,23 @@ pub struct Tags<'a> {
     pub project: &'a Project,
     /// Its tags, each with its number of builds.
     pub tags: &'a [(Tag, u64)],
+    /// The text that the tags shown must contain, in either case.
+    pub search: &'a str,
 }
 
 impl Tags<'_> {
     const SHOWN: usize = 1000;
+
+    fn fitting(&self) -> impl Iterator<Item = &(Tag, u64)> {
+        let wanted = self.search.to_lowercase();
+        self.tags.iter().filter(move |(tag, _)| tag.as_str().to_lowercase().contains(&wanted))
+    }
+    fn shown(&self) -> Vec<&(Tag, u64)> {
+        self.fitting().take(Self::SHOWN).collect()
+    }
+    fn more(&self) -> usize {
+        self.fitting().count().saturating_sub(Self::SHOWN)
+    }
 }
 
 impl Page for Tags<'_> {
@@ -150,6 +163,28 @@ pub struct ProblemPage<'a> {
     pub reason: &'a str,
     /// The problem.
     pub message: &'a str,
+}
+
+impl ProblemPage<'_> {
+    /// What to do about it.
+    fn advice(&self) -> &'static str {
+        match self.status {
+            400 => "Go back and change what is named above.",
+            401 => "Sign in with the username and password that you report with.",
+            403 => {
+                "Sign in as a user who may do this, or ask the project's owner or an administrator."
+            }
+            404 => {
+                "Check the address. What was here may have been deleted; the search may find it."
+            }
+            408 | 429 | 503 => "Wait a moment, then load the page again.",
+            409 | 412 => "Somebody else was faster. Load the page again and see what it says now.",
+            500 => {
+                "Load the page again. If it happens again, tell an administrator: the server's log says more."
+            }
+            _ => "",
+        }
+    }
 }
 
 impl Page for ProblemPage<'_> {

@@ -175,7 +175,7 @@ impl<'a> TrackPage<'a> {
         let branch = if track.branch.is_empty() { "no branch" } else { &track.branch };
         match track.variant.as_str() {
             "" => branch.to_owned(),
-            variant => format!("{branch}, {variant}"),
+            variant => format!("{branch}, {}", crate::text::variant(variant)),
         }
     }
 }

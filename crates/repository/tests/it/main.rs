@@ -20,6 +20,7 @@ mod others;
 mod parity;
 mod plans;
 mod queries;
+mod search;
 mod sightings;
 mod tracks;
 

@@ -32,7 +32,7 @@ fn a_projects_page_tells_what_fails_on_the_mainline(story: &Story) {
         assert!(text.contains(part), "{part} in {text}");
     }
     assert!(!text.contains("zebra"), "{text}");
-    let numbers = "3<span class=\"hidden\"> failing</span></span></td><td class=\"num\">0</td><td class=\"num\">1</td>";
+    let numbers = "3<span class=\"hidden\"> failing</span></span></td><td class=\"num\" data-label=\"Flaky\">0</td><td class=\"num\" data-label=\"Missing\">1</td>";
     assert!(text.contains(numbers), "{text}");
     // Nobody has asked for another branch until now.
     let text = page("?branch=x").text();
