@@ -88,7 +88,7 @@ pub(crate) async fn dispatch(
             error.page(Site {
                 base: &origin.base,
                 user,
-                is_administrator: false,
+                is_administrator: viewer.as_ref().is_some_and(|of| of.viewer.is_administrator()),
                 token: None,
                 here,
                 json: None,
@@ -342,22 +342,24 @@ async fn form(
     }
     let Some(session) = session else { return Err(ApiError::ForeignForm) };
     let result = submitted(request, body, app, origin, (session, of, &fields)).await;
-    result.or_else(|error| match crate::form::shown(of, &fields) {
-        // A person sees the form again, with what was typed.
-        Some(form) if error.is_about_fields() && is_browsers(request, Some(of)) => {
-            let site = Site {
-                base: &origin.base,
-                user: None,
-                is_administrator: false,
-                token: Some(session.token()),
-                here: origin.base.location(of),
-                json: None,
-                version: &app.settings.version,
-            };
-            Ok(error.refused(site, (form, origin.base.location(of)), &fields))
-        }
-        _ => Err(error),
-    })
+    let error = match result {
+        Err(error) if error.is_about_fields() && is_browsers(request, Some(of)) => error,
+        result => return result,
+    };
+    let Some(form) = crate::form::shown(of, &fields) else { return Err(error) };
+    // A person sees the form again, with what was typed.
+    let caller = session.caller(&app.store, &app.settings.policy).await?;
+    let viewer = caller.as_ref().map(|caller| &caller.viewer);
+    let site = Site {
+        base: &origin.base,
+        user: viewer.and_then(Viewer::username).map(Username::as_str),
+        is_administrator: viewer.is_some_and(Viewer::is_administrator),
+        token: Some(session.token()),
+        here: origin.base.location(of),
+        json: None,
+        version: &app.settings.version,
+    };
+    Ok(error.refused(site, (form, origin.base.location(of)), &fields))
 }
 
 /// Does what a form asks for.

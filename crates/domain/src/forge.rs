@@ -3,6 +3,7 @@
 //! Nothing is fetched from there. The address only becomes links.
 
 use std::fmt;
+use std::net::Ipv6Addr;
 use std::str::FromStr;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -71,12 +72,15 @@ impl CodeAddress {
         &self.url
     }
 
-    fn at(&self, place: &str, name: &str) -> String {
-        format!("{}/{place}/{}", self.url, utf8_percent_encode(name, PATH))
+    /// The page of something with this name; `None` if the name would lead elsewhere: clients take dots
+    /// between slashes out of a path.
+    fn at(&self, place: &str, name: &str) -> Option<String> {
+        let is_plain = name.split('/').all(|part| !matches!(part, "" | "." | ".."));
+        is_plain.then(|| format!("{}/{place}/{}", self.url, utf8_percent_encode(name, PATH)))
     }
 
-    /// The page of a commit.
-    pub fn commit(&self, revision: &str) -> String {
+    /// The page of a commit. As with all pages, `None` for a name that would lead elsewhere.
+    pub fn commit(&self, revision: &str) -> Option<String> {
         let place = match self.forge {
             Forge::GitHub | Forge::Gitea => "commit",
             Forge::GitLab => "-/commit",
@@ -86,7 +90,7 @@ impl CodeAddress {
     }
 
     /// The page of a branch.
-    pub fn branch(&self, branch: &str) -> String {
+    pub fn branch(&self, branch: &str) -> Option<String> {
         let place = match self.forge {
             Forge::GitHub => "tree",
             Forge::GitLab => "-/tree",
@@ -97,7 +101,7 @@ impl CodeAddress {
     }
 
     /// The page of a pull request or merge request.
-    pub fn change(&self, number: u64) -> String {
+    pub fn change(&self, number: u64) -> Option<String> {
         let place = match self.forge {
             Forge::GitHub => "pull",
             Forge::GitLab => "-/merge_requests",
@@ -108,14 +112,14 @@ impl CodeAddress {
     }
 
     /// A line of a file at a commit; the path is relative to the repository.
-    pub fn line(&self, revision: &str, path: &str, line: u64) -> String {
+    pub fn line(&self, revision: &str, path: &str, line: u64) -> Option<String> {
         let (place, anchor) = match self.forge {
             Forge::GitHub => ("blob", "L"),
             Forge::GitLab => ("-/blob", "L"),
             Forge::Gitea => ("src/commit", "L"),
             Forge::Bitbucket => ("src", "lines-"),
         };
-        format!("{}#{anchor}{line}", self.at(place, &format!("{revision}/{path}")))
+        Some(format!("{}#{anchor}{line}", self.at(place, &format!("{revision}/{path}"))?))
     }
 }
 
@@ -126,6 +130,27 @@ impl fmt::Display for CodeAddress {
         }
         f.write_str(&self.url)
     }
+}
+
+/// A host's name or address, with or without a port.
+fn is_host(text: &str) -> bool {
+    let (host, port) = match text.rfind(']').map(|end| text.split_at(end + 1)) {
+        Some((address, "")) => (address, None),
+        Some((address, rest)) => (address, rest.strip_prefix(':').or(Some(""))),
+        None => match text.split_once(':') {
+            Some((host, port)) => (host, Some(port)),
+            None => (text, None),
+        },
+    };
+    let is_port =
+        |port: &str| port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok();
+    let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    let is_name = || {
+        host.starts_with(|c: char| c.is_ascii_alphanumeric())
+            && host.chars().all(|c| c.is_ascii_alphanumeric() || "-._".contains(c))
+    };
+    address.map_or_else(is_name, |address| address.parse::<Ipv6Addr>().is_ok())
+        && port.is_none_or(is_port)
 }
 
 impl FromStr for CodeAddress {
@@ -142,17 +167,22 @@ impl FromStr for CodeAddress {
         let url = named.map_or(text, |(_, url)| url);
         let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
         let (host, path) = rest.and_then(|rest| rest.split_once('/')).ok_or_else(bad)?;
-        let path = path.trim_end_matches('/');
-        let is_host = |c: char| c.is_ascii_alphanumeric() || "-._:[]".contains(c);
+        let mut path = path.trim_end_matches('/');
+        while let Some(rest) = path.strip_suffix(".git") {
+            path = rest.trim_end_matches('/');
+        }
+        let mut path = path.trim_end_matches('/');
+        while let Some(rest) = path.strip_suffix(".git") {
+            path = rest.trim_end_matches('/');
+        }
         // It becomes a link with more behind it: no query, no fragment, nothing to encode.
-        let is_path = |c: char| c.is_ascii_graphic() && !"?#\"'<>\\^`{|}@".contains(c);
-        let starts_well = host.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '[');
-        let is_valid = starts_well && host.chars().all(is_host) && path.chars().all(is_path);
-        if !is_valid || path.is_empty() || text.len() > BYTES {
+        let is_path = |c: char| c.is_ascii_graphic() && !"?#\"'<>\\^`{|}@%".contains(c);
+        let has_parts = path.split('/').all(|part| !matches!(part, "" | "." | ".."));
+        let is_valid = is_host(host) && has_parts && path.chars().all(is_path);
+        if !is_valid || text.len() > BYTES {
             return Err(bad());
         }
         let scheme = if url.starts_with("https") { "https" } else { "http" };
-        let path = path.strip_suffix(".git").unwrap_or(path);
         Ok(Self {
             forge: named.map_or_else(|| Forge::of_host(host), |(forge, _)| forge),
             is_named: named.is_some(),
@@ -181,7 +211,7 @@ mod tests {
             of.change(7),
             of.line("abc1234", "src/a b.rs", 3),
         ]
-        .map(|link| link.replace(of.url(), ""))
+        .map(|link| link.unwrap().replace(of.url(), ""))
     }
 
     #[test]
@@ -227,13 +257,25 @@ mod tests {
     }
 
     #[test]
+    fn no_name_leads_out_of_the_repository() {
+        let of: CodeAddress = "https://[::1]:8080/acme/pony".parse().unwrap();
+        for name in ["../../evil/phish", "a/../../b", "//evil.org/x", ".", "..", ""] {
+            assert_eq!((of.branch(name), of.line("abc1234", name, 1)), (None, None), "{name}");
+        }
+        assert!(of.branch("a..b/.c").is_some());
+    }
+
+    #[test]
     fn an_address_is_kept_as_people_see_it() {
         for (given, kept) in [
             ("https://github.com/acme/pony.git", "https://github.com/acme/pony"),
             ("gitlab+https://code.example.org/a/b/", "gitlab+https://code.example.org/a/b"),
             ("https://codeberg.org/a/b", "https://codeberg.org/a/b"),
+            ("https://codeberg.org/a/b.git/.git/", "https://codeberg.org/a/b"),
         ] {
             assert_eq!(given.parse::<CodeAddress>().unwrap().to_string(), kept);
+            // It is read as it was written.
+            assert_eq!(kept.parse::<CodeAddress>().unwrap().to_string(), kept);
         }
     }
 
@@ -253,6 +295,18 @@ mod tests {
             "https://github.com/a\"b",
             "https:///a/b",
             "svn+https://github.com/a/b",
+            "https://[/a",
+            "https://[]]/a",
+            "https://[::1]x/a",
+            "https://a:b:c/d",
+            "https://a:99999/d",
+            "https://a:/d",
+            "https://h/a/..",
+            "https://h/%2e%2e/x",
+            "https://h/a//b",
+            "https://h/..git",
+            "https://github.com/.git",
+            "https://github.com//",
             "gitlab+ftp://x/y",
             &format!("https://github.com/{}", "a".repeat(2_000)),
         ] {

@@ -173,7 +173,7 @@ resources! {
             summary: "Find projects, builds, tests and failures by a text",
             right: Right::Read,
             query: &["q", "in_project"],
-            answers: &[document(200, "SearchResults", "What was found"), UNCHANGED],
+            answers: &[document(200, "SearchResults", "What was found"), UNCHANGED, ABSENT],
             ..PLAIN
         }
     }
@@ -1411,7 +1411,7 @@ resources! {
     /// Two builds of a project, compared. The last segment tells it from a build, and is not written.
     Comparison(project: Slug, pair: BuildPair) = [project / "builds" / pair / "..."] in InProject(project) {
         Get CompareBuilds {
-            summary: "Compare two builds: `pair` is `{a}...{b}`",
+            summary: "Compare two builds",
             right: Right::Read,
             answers: &[document(200, "Comparison", "What differs"), UNCHANGED, ABSENT],
             ..PLAIN

@@ -135,6 +135,9 @@ macro_rules! pattern {
     ("...") => {
         ""
     };
+    (pair) => {
+        "/{one}...{other}"
+    };
     ($text:literal) => {
         concat!("/", $text)
     };
@@ -360,16 +363,21 @@ mod tests {
         fn a_path_leads_back_to_its_resource(
             slug in "[A-Za-z0-9_-]{1,20}", key in "[A-Za-z0-9._~-]{1,20}", user in "[A-Za-z0-9_.@+-]{1,20}", tags in "\\PC{1,30}"
         ) {
-            // Two builds are compared there.
-            prop_assume!(!is_reserved(&slug) && !key.contains("..."));
+            prop_assume!(!is_reserved(&slug));
             let (Ok(slug), Ok(key), Ok(user)) = (slug.parse::<Slug>(), key.parse::<BuildKey>(), user.parse::<Username>()) else {
                 return Ok(());
             };
             let tags = TagSegment::new(&tags);
+            if let Some(pair) = BuildPair::new(key.clone(), "1.x".parse().unwrap()) {
+                let of = Resource::Comparison(slug.clone(), pair);
+                prop_assert_eq!(Resource::parse(&of.path()).unwrap(), of);
+            }
+            // Two builds are compared there.
+            prop_assume!(BuildPair::read(key.as_str()).is_err());
             for resource in [
                 Resource::Project(slug.clone()), Resource::BuildList(slug.clone()), Resource::LatestBuild(slug.clone()),
                 Resource::Build(slug.clone(), key.clone()), Resource::Progress(slug.clone(), key.clone()), Resource::TestList(slug.clone(), key.clone()), Resource::Receipt(slug.clone(), key.clone()), Resource::StepErrout(slug.clone(), key.clone(), 7), Resource::Events(slug.clone(), key.clone()), Resource::Step(slug.clone(), key.clone(), 3), Resource::StepLog(slug.clone(), key.clone(), 3), Resource::LogSearch(slug.clone(), key.clone()), Resource::Session, Resource::Asset("x.css".to_owned()), Resource::Reparse(slug.clone(), key.clone()),
-                Resource::TestCase(slug.clone(), key.clone(), 3), Resource::Comparison(slug.clone(), BuildPair { one: key.clone(), other: key }),
+                Resource::TestCase(slug.clone(), key.clone(), 3),
                 Resource::TestHistory(slug.clone(), tags.as_str().to_owned()), Resource::TagList(slug.clone()),
                 Resource::Tagged(slug.clone(), tags.clone()), Resource::LatestTagged(slug.clone(), tags.clone()),
                 Resource::ProjectBadge(slug.clone()), Resource::TaggedFeed(slug, tags.clone()), Resource::User(user.clone()),

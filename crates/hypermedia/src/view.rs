@@ -344,9 +344,11 @@ impl View<'_> {
         vec![self.link("self", &this, Subject::Project(Some(project)))]
     }
 
-    /// The links of a search.
-    pub fn search_links(&self) -> Vec<Link> {
-        vec![self.link("self", &Resource::Search, Subject::ReadOnly)]
+    /// The links of a search with this query.
+    pub fn search_links(&self, query: &str) -> Vec<Link> {
+        let mut link = self.link("self", &Resource::Search, Subject::ReadOnly);
+        link.href += query;
+        vec![link]
     }
 
     /// The link to a test case.
@@ -374,17 +376,16 @@ impl View<'_> {
 
     /// The links of a comparison of two builds.
     pub fn comparison_links(&self, project: &Project, [one, other]: [&Build; 2]) -> Vec<Link> {
-        let pair = BuildPair { one: one.key(), other: other.key() };
-        let this = Resource::Comparison(project.slug.clone(), pair);
-        let swapped = BuildPair { one: other.key(), other: one.key() };
-        let swapped = Resource::Comparison(project.slug.clone(), swapped);
-        vec![
-            self.link("self", &this, Subject::ReadOnly),
-            self.run_link(project, one),
-            self.run_link(project, other),
-            self.link("swapped", &swapped, Subject::ReadOnly),
-            self.project_link(project),
-        ]
+        let of = |rel, one: &Build, other: &Build| {
+            let pair = BuildPair::new(one.key(), other.key())?;
+            let of = Resource::Comparison(project.slug.clone(), pair);
+            Some(self.link(rel, &of, Subject::ReadOnly))
+        };
+        let mut links: Vec<Link> = of("self", one, other).into_iter().collect();
+        links.extend([self.run_link(project, one), self.run_link(project, other)]);
+        links.extend(of("swapped", other, one));
+        links.push(self.project_link(project));
+        links
     }
 
     /// The link from a test's run to its build.

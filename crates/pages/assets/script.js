@@ -20,10 +20,11 @@
   setInterval(relative, 30000);
 
   // Rows that do not have what is typed are hidden; Enter asks the server.
-  all("input[data-filter]").forEach((input) => input.addEventListener("input", () => {
+  const filter = () => all("input[data-filter]").forEach((input) => {
     const wanted = input.value.toLowerCase();
     all(input.dataset.filter).forEach((row) => { row.hidden = !row.dataset.text.toLowerCase().includes(wanted); });
-  }));
+  });
+  all("input[data-filter]").forEach((input) => input.addEventListener("input", filter));
 
   // Outputs: more of them in place, and a search.
   document.addEventListener("click", async (event) => {
@@ -239,15 +240,14 @@
     try { await navigator.clipboard.writeText(field.value); button.textContent = "Copied"; } catch { document.execCommand("copy"); }
   }));
 
-  // A list that is watched is loaded again while it is looked at, unless its reader is about to write or has
-  // scrolled away from its top.
+  // A list that is watched is loaded again while it is looked at, unless its reader is about to write.
   const watched = one("[data-refresh]");
   if (watched) setInterval(async () => {
-    if (document.hidden || one("input:focus, select:focus, textarea:focus, details.details[open]")) return;
+    if (document.hidden || one("main input:focus, main select:focus, main textarea:focus")) return;
     const answer = await fetch(location.href, { headers: { Accept: "text/html" }, credentials: "same-origin" }).catch(() => null);
     if (!answer?.ok) return;
     const fresh = one("[data-refresh]", new DOMParser().parseFromString(await answer.text(), "text/html"));
-    if (fresh) { watched.replaceChildren(...fresh.childNodes); relative(); }
+    if (fresh) { watched.replaceChildren(...fresh.childNodes); relative(); filter(); }
   }, watched.dataset.refresh * 1000);
 
   // Keys, which their reader may turn off (WCAG 2.2, 2.1.4).

@@ -1,7 +1,7 @@
 //! The frame of every page, and the targets of its links.
 
 use devmason_domain::{Build, BuildKey, Component, Outcome, Slug, Tag, Timestamp, Username};
-use devmason_hypermedia::{Base, BuildsOf, Resource, TagSegment};
+use devmason_hypermedia::{Base, BuildPair, BuildsOf, Resource, TagSegment};
 
 use crate::Standing;
 use crate::assets::{SCRIPT, STYLE};
@@ -75,6 +75,16 @@ impl Site<'_> {
     /// The page of a test case.
     pub(crate) fn case(&self, project: &Slug, build: &BuildKey, position: u32) -> String {
         self.to(&Resource::TestCase(project.clone(), build.clone(), position))
+    }
+    /// The comparison of two builds, if their ids can be told apart in a path.
+    pub(crate) fn comparison(
+        &self,
+        project: &Slug,
+        one: BuildKey,
+        other: BuildKey,
+    ) -> Option<String> {
+        let pair = BuildPair::new(one, other)?;
+        Some(self.to(&Resource::Comparison(project.clone(), pair)))
     }
     pub(crate) fn style(&self) -> String {
         self.to(&Resource::Asset(STYLE.name()))

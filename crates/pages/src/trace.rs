@@ -64,7 +64,9 @@ fn plain(line: &str) -> Option<Frame<'_>> {
         let begin = before.trim_end_matches(is_of_path).len();
         let path = before.get(begin..)?;
         let (stem, extension) = path.rsplit_once('.')?;
+        // What follows a scheme is no path.
         let is_file = !stem.is_empty()
+            && !path.starts_with("//")
             && (1..=5).contains(&extension.len())
             && extension.starts_with(|c: char| c.is_ascii_alphabetic());
         let end = colon + 1 + number.len();
@@ -183,6 +185,7 @@ mod tests {
             "Connection refused: ledger.internal:5432",
             "    at node_modules/jest/build/x.js:12:3",
             "left: 3 legs, right: 4 legs",
+            "GET https://db.acme.com:5432/x failed",
         ] {
             assert_eq!(html(line), line.replace('&', "&amp;"), "{line}");
         }

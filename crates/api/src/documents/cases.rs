@@ -2,6 +2,8 @@
 
 mod behaviour;
 
+use std::collections::HashMap;
+
 use actix_web::HttpResponse;
 use devmason_domain::insight::Case;
 use devmason_domain::{
@@ -102,6 +104,7 @@ pub(crate) async fn page(
         statuses,
         suite: call.params.first("suite").map(str::to_owned),
         text: call.params.wanted_text()?,
+        places: None,
         from,
         limit: limit + 1,
         is_brief: false,
@@ -149,20 +152,18 @@ fn slowest(
     cases.sort_by(|one, other| {
         took(other).total_cmp(&took(one)).then_with(|| one.position.cmp(&other.position))
     });
-    let mut found = Vec::new();
-    let mut bytes = 0;
-    for case in cases.iter().take(usize::try_from(limit).unwrap_or(usize::MAX)) {
-        let from = case.position;
-        let query = TestQuery { from, limit: 1, ..TestQuery::all(build.project, build.id) };
-        let part = repository.test_list(&query)?;
-        let read = part.iter().map(|test| text_bytes(&test.result)).sum::<u64>();
-        drawn(hold, read)?;
-        bytes += read;
-        found.extend(part);
-        if bytes > PAGE_BYTES {
-            break;
-        }
-    }
+    cases.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    let order: HashMap<u32, usize> =
+        cases.iter().enumerate().map(|(nth, case)| (case.position, nth)).collect();
+    let mut places: Vec<u32> = order.keys().copied().collect();
+    places.sort_unstable();
+    let query = TestQuery {
+        places: Some(places),
+        limit: cases.len() as u64,
+        ..TestQuery::all(build.project, build.id)
+    };
+    let mut found = read(repository, query, hold)?;
+    found.sort_by_key(|test| order.get(&test.position).copied());
     Ok(found)
 }
 

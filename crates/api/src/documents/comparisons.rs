@@ -1,6 +1,7 @@
 //! Two builds of a project, compared.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt::Display;
 
 use actix_web::HttpResponse;
 use devmason_domain::insight::Case;
@@ -51,10 +52,15 @@ pub(crate) async fn compared(
     slug: &Slug,
     pair: &BuildPair,
 ) -> Result<Found<Compared>, ApiError> {
-    let (project, one) = builds::find(call, slug, &pair.one).await?;
-    let (_, other) = builds::find(call, slug, &pair.other).await?;
+    let (project, one) = builds::find(call, slug, pair.one()).await?;
+    let (_, other) = builds::find(call, slug, pair.other()).await?;
     let states = [&one, &other].map(|build| builds::state(&project, build));
-    let state: Vec<_> = states.iter().flat_map(builds::borrowed).collect();
+    let names = names(call, [&one, &other]).await?;
+    let named: Vec<&str> = names.values().map(String::as_str).collect();
+    // Components are renamed independently.
+    let named = named.join("\n");
+    let mut state: Vec<&dyn Display> = states.iter().flat_map(builds::borrowed).collect();
+    state.push(&named);
     let etag = call.etag(&state);
     if let Some(answer) = call.ready(&etag) {
         return Ok(Found::Ready(answer));
@@ -65,22 +71,20 @@ pub(crate) async fn compared(
         return Err(ApiError::BadValue { name: "pair", problem });
     }
     let bytes = usize::try_from(cases).unwrap_or(usize::MAX).saturating_mul(CASE);
-    let _turn = call.body.turn(call.app, bytes).await?;
+    let turn = call.body.turn(call.app, bytes).await?;
     call.body.hold.draw_up_to(Lane::Work, bytes).await?;
-    let (tests, steps, names, one, other) = call
+    let hold = call.body.hold.clone();
+    let (tests, steps, one, other) = call
         .ask(move |repository| {
+            // Held until the work is done, whether the client still waits or not.
+            let _held = (turn, hold);
             let tests = tests(repository, [&one, &other])?;
-            let mut names = HashMap::new();
-            for id in one.components.iter().chain(&other.components) {
-                let found = repository.component_find(&Named::Id(*id))?.pop();
-                names.extend(found.map(|component| (*id, component.name.to_string())));
-            }
             let outline = |of: &Build| {
                 let steps = repository.step_outline(std::slice::from_ref(of))?.pop();
                 Answer::Ok(steps.unwrap_or_default())
             };
             let steps = [outline(&one)?, outline(&other)?];
-            Ok((tests, steps, names, one, other))
+            Ok((tests, steps, one, other))
         })
         .await?;
     let (counts, tests, slower) = tests;
@@ -96,6 +100,23 @@ pub(crate) async fn compared(
         links: call.view().comparison_links(&project, [&one, &other]),
     };
     Ok(Found::New(Compared { etag, project, document }))
+}
+
+/// The names of the components of two builds.
+async fn names(
+    call: &Call<'_>,
+    [one, other]: [&Build; 2],
+) -> Result<BTreeMap<Uuid, String>, ApiError> {
+    let ids: Vec<Uuid> = one.components.iter().chain(&other.components).copied().collect();
+    call.ask(move |repository| {
+        let mut names = BTreeMap::new();
+        for id in &ids {
+            let found = repository.component_find(&Named::Id(*id))?.pop();
+            names.extend(found.map(|component| (*id, component.name.to_string())));
+        }
+        Ok(names)
+    })
+    .await
 }
 
 pub(crate) async fn get(
@@ -255,7 +276,7 @@ fn paired([one, other]: &[Vec<Step>; 2]) -> Vec<ComparedStep> {
     steps
 }
 
-fn components([one, other]: [&Build; 2], names: &HashMap<Uuid, String>) -> ComparedComponents {
+fn components([one, other]: [&Build; 2], names: &BTreeMap<Uuid, String>) -> ComparedComponents {
     let those = |of: &Build, is_wanted: &dyn Fn(&Uuid) -> bool| {
         let wanted = of.components.iter().filter(|id| is_wanted(id));
         let named = wanted.map(|id| ComparedComponent {

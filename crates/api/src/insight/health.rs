@@ -14,7 +14,7 @@ use super::{Insight, Known, Patience, Subject};
 use crate::budget::Hold;
 
 /// Number of the newest builds whose gaps say when the next one is expected.
-const GAPS: usize = 11;
+pub(crate) const GAPS: usize = 11;
 
 /// Number of the newest builds that a pulse consists of.
 const BEGUN: u64 = 20;

@@ -33,7 +33,7 @@ pub fn document(version: &str, server: &str) -> Value {
 }
 
 fn path_item(path: &str) -> Value {
-    let names = path.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'));
+    let names = path.split('{').skip(1).filter_map(|rest| rest.split('}').next());
     let parameters: Vec<Value> = names.map(parameter).collect();
     json!({"parameters": parameters, "options": describe(&OPTIONS)})
 }

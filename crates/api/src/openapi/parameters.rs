@@ -61,7 +61,8 @@ pub(super) fn parameters() -> Value {
         "in_project": query("project", text(), "Only this project"),
         "case_sort": query("sort", json!({"enum": ["duration"]}), "The slowest first; not with `suite`, `text` or `from`"),
         "case": {"name": "case", "in": "path", "required": true, "schema": {"type": "integer", "minimum": 0, "maximum": 4_294_967_295_u32}, "description": "The position of a test case in its build, from 0"},
-        "pair": {"name": "pair", "in": "path", "required": true, "schema": {"type": "string", "pattern": "^.+\\.\\.\\..+$"}, "description": "The ids of two builds with three dots between them"},
+        "one": path("one", "^[A-Za-z0-9_~-]([A-Za-z0-9._~-]{0,98}[A-Za-z0-9_~-])?$"),
+        "other": path("other", "^[A-Za-z0-9_~-]([A-Za-z0-9._~-]{0,98}[A-Za-z0-9_~-])?$"),
     });
     let others = json!({
         "branch": query("branch", bounded(250), "Only builds of this branch; for a badge or a feed by default those of the mainline, where there is one"),

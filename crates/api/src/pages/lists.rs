@@ -51,7 +51,11 @@ pub(crate) async fn builds(call: &Call<'_>, of: ListOf) -> Result<HttpResponse, 
         filter,
         pager: pager(call, &list, text),
     };
-    call.paged(&etag, &view)
+    match of {
+        // Its links depend on the projects of its builds.
+        ListOf::User(_) => call.shown(&view),
+        ListOf::Project(_) | ListOf::Tagged(..) => call.paged(&etag, &view),
+    }
 }
 
 fn heading(of: &ListOf) -> String {

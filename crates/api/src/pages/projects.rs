@@ -25,7 +25,7 @@ use crate::documents::search::of_project;
 use crate::documents::tracks;
 use crate::documents::tracks::mainline::{self, Mainline, ending};
 use crate::error::ApiError;
-use crate::insight::{BranchFilter, newest_of, stamp};
+use crate::insight::{BranchFilter, GAPS, newest_of, stamp};
 use crate::params::quoted;
 
 /// Maximum number of projects read to find failing ones.
@@ -36,9 +36,6 @@ const FOUND_SHOWN: usize = 300;
 
 /// Number of a user's projects that are looked at for those that need attention.
 const OWNED: u64 = 100;
-
-/// Number of a track's newest builds whose gaps say when the next one is expected.
-const GAPS: usize = 11;
 
 /// Number of builds in a project's plots, and in its grids.
 const PLOTTED: u64 = 100;
@@ -242,7 +239,8 @@ fn found(repository: &dyn Repository, text: &str) -> Answer<Vec<Project>> {
     let selection = Selection { filter, sort: Vec::new() };
     let mut projects =
         repository.project_query(&Listing { selection, offset: 0, limit: LOOKED_AT })?.items;
-    projects.sort_by_key(|project| project.slug.key());
+    let order = |project: &Project| (project.name.to_string(), project.slug.to_string());
+    projects.sort_by_cached_key(order);
     Ok(projects)
 }
 
@@ -295,6 +293,7 @@ pub(crate) async fn get(call: &Call<'_>, slug: &Slug) -> Result<HttpResponse, Ap
         project: &project,
         branch: branch.as_ref().map_or("", |shown| shown.branch.as_str()),
         variant: given("variant"),
+        asked_branch: given("branch"),
         branches: &mainline.branches,
         variants: &mainline.variants,
         order,

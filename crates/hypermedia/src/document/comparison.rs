@@ -55,13 +55,13 @@ pub struct ComparedBuild {
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[schemars(inline)]
 pub struct ComparedCounts {
-    /// They fail in the other build alone.
+    /// They fail in the other build, and not in the first, which may lack them.
     pub broken: u64,
-    /// They fail in the first build alone.
+    /// They fail in the first build, and pass or are skipped in the other.
     pub fixed: u64,
     /// They fail in both.
     pub failing: u64,
-    /// Only the other build has them.
+    /// Only the other build has them, and they do not fail.
     pub added: u64,
     /// Only the first build has them.
     pub removed: u64,

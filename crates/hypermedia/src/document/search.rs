@@ -7,7 +7,7 @@ use super::shape;
 use crate::Link;
 
 /// What has a text in it.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Default, Serialize, JsonSchema)]
 #[schemars(rename = "SearchResults")]
 pub struct SearchDocument {
     /// The text.
@@ -20,7 +20,7 @@ pub struct SearchDocument {
     pub tests: Vec<FoundName>,
     /// Failures of the newest failed builds that have it in their text, one of each signature; at most 20.
     pub failures: Vec<FoundFailure>,
-    /// Whether everything was looked at: tests and failures of large servers take too long.
+    /// Whether the time was enough for all that a search looks at.
     pub complete: bool,
     /// The links.
     pub links: Vec<Link>,
@@ -123,10 +123,11 @@ pub struct HeldProject {
     pub name: String,
     /// Its owner.
     pub owner: Option<String>,
-    /// Number of its builds.
-    pub builds: u64,
-    /// The total length of their steps and outputs in bytes, before compression.
-    pub output_bytes: u64,
+    /// Number of its builds; null if it takes too long to tell.
+    pub builds: Option<u64>,
+    /// The total length of their steps and outputs in bytes, before compression; null if it takes too long
+    /// to tell.
+    pub output_bytes: Option<u64>,
     /// The links.
     pub links: Vec<Link>,
 }

@@ -139,16 +139,36 @@ impl Segment for AgentVersion {
 /// Two builds: `{one}...{other}`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct BuildPair {
+    one: BuildKey,
+    other: BuildKey,
+}
+
+impl BuildPair {
+    /// A pair of builds; `None` if their ids have dots where nobody could tell which one they belong to.
+    pub fn new(one: BuildKey, other: BuildKey) -> Option<Self> {
+        let is_clear = |key: &BuildKey| {
+            let key = key.as_str();
+            !key.starts_with('.') && !key.ends_with('.') && !key.contains("...")
+        };
+        (is_clear(&one) && is_clear(&other)).then_some(Self { one, other })
+    }
+
     /// The build that is looked at first.
-    pub one: BuildKey,
+    pub fn one(&self) -> &BuildKey {
+        &self.one
+    }
+
     /// The build that is compared with it.
-    pub other: BuildKey,
+    pub fn other(&self) -> &BuildKey {
+        &self.other
+    }
 }
 
 impl Segment for BuildPair {
     fn read(text: &str) -> Result<Self, PathError> {
         let (one, other) = text.split_once("...").ok_or(PathError::NotFound)?;
-        Ok(Self { one: one.parse().map_err(malformed)?, other: other.parse().map_err(malformed)? })
+        let [one, other] = [one, other].map(|key| key.parse().map_err(malformed));
+        Self::new(one?, other?).ok_or(PathError::NotFound)
     }
     fn text(&self) -> Cow<'_, str> {
         format!("{}...{}", self.one, self.other).into()

@@ -5,10 +5,13 @@ use super::*;
 use crate::{Site, rendered};
 use devmason_domain::*;
 use devmason_hypermedia::document::{
-    BaselineDocument, ClusterDocument, ElsewhereDocument, ExampleDocument, FailureDocument,
-    Findings, GateDocument, InsightCounts, InsightDocument, ItemDocument, KnownDocument,
-    OtherProject, PlaceDocument, SignatureBranch, SignatureDocument, SignatureHost, SignatureTest,
-    SignatureVariant, SinceDocument, TrackMembers, TrackPulse, WindowDocument,
+    BaselineDocument, ClusterDocument, ComparedBuild, ComparedCase, ComparedComponent,
+    ComparedComponents, ComparedCounts, ComparedDuration, ComparedMember, ComparedRun,
+    ComparedStep, ComparedTest, ComparisonDocument, ElsewhereDocument, ExampleDocument,
+    FailureDocument, Findings, FoundFailure, FoundName, GateDocument, InsightCounts,
+    InsightDocument, ItemDocument, KnownDocument, OtherProject, PlaceDocument, SearchDocument,
+    SignatureBranch, SignatureDocument, SignatureHost, SignatureTest, SignatureVariant,
+    SinceDocument, TrackMembers, TrackPulse, WindowDocument,
 };
 use devmason_hypermedia::{Base, BuildsOf};
 
@@ -159,6 +162,71 @@ fn signature(name: &str, text: &str) -> SignatureDocument {
     }
 }
 
+/// A comparison of two builds with as many differences as a document has, all of this name.
+fn comparison(name: &str, text: &str) -> ComparisonDocument {
+    let build = || ComparedBuild {
+        id: "b".repeat(100),
+        started: String::new(),
+        success: Some(false),
+        duration: Some(1.0),
+        revision: Some("c".repeat(64)),
+        tests: 1,
+    };
+    let case = Some(ComparedCase { position: 1, status: "failed" });
+    let run = Some(ComparedRun { position: 1, success: Some(true), duration: Some(1.0) });
+    let component = || ComparedComponent { id: "i".repeat(36), name: "&".repeat(1000) };
+    let value = || Some(text.chars().take(1000).collect());
+    ComparisonDocument {
+        one: build(),
+        other: build(),
+        counts: ComparedCounts { broken: 1000, ..ComparedCounts::default() },
+        tests: (0..1000)
+            .map(|_| ComparedTest {
+                full_name: name.to_owned(),
+                change: "broken",
+                one: case,
+                other: case,
+            })
+            .collect(),
+        slower: (0..100)
+            .map(|_| ComparedDuration { full_name: name.to_owned(), one: 1.0, other: 2.0 })
+            .collect(),
+        steps: (0..2000)
+            .map(|_| ComparedStep { name: "&".repeat(1000), one: run, other: run })
+            .collect(),
+        components: ComparedComponents {
+            one: (0..100).map(|_| component()).collect(),
+            other: Vec::new(),
+            both: (0..100).map(|_| component()).collect(),
+        },
+        client: (0..100)
+            .map(|_| ComparedMember { name: "&".repeat(1000), one: value(), other: value() })
+            .collect(),
+        links: Vec::new(),
+    }
+}
+
+/// As much as a search finds, all of this name.
+fn found(name: &str) -> SearchDocument {
+    let text = || name.to_owned();
+    SearchDocument {
+        tests: (0..50)
+            .map(|_| FoundName { project: "p".repeat(100), full_name: text(), links: Vec::new() })
+            .collect(),
+        failures: (0..20)
+            .map(|_| FoundFailure {
+                project: "p".repeat(100),
+                build: "b".repeat(100),
+                position: 1,
+                full_name: text(),
+                line: "&".repeat(300),
+                links: Vec::new(),
+            })
+            .collect(),
+        ..SearchDocument::default()
+    }
+}
+
 #[test]
 fn a_page_has_a_bound_whatever_it_shows() {
     let at = Timestamp::from_parts(1_700_000_000_000_000, 0).unwrap();
@@ -254,6 +322,7 @@ fn a_page_has_a_bound_whatever_it_shows() {
                     project: &project,
                     branch: &big,
                     variant: &big,
+                    asked_branch: &big,
                     branches: &names,
                     variants: &names,
                     order: GridOrder::default(),
@@ -382,6 +451,38 @@ fn a_page_has_a_bound_whatever_it_shows() {
         .unwrap()
         .len(),
     ));
+    let mut one = test(1);
+    one.details = TestDetails {
+        stdout: ansi.clone() + &big,
+        stderr: big.clone(),
+        properties: (0..1000).map(|n| (format!("{n}{name}"), big.clone())).collect(),
+        file: Some(name.clone()),
+        ..TestDetails::default()
+    }
+    .into();
+    one.failure = Some(TestFailure {
+        kind: Some(big.clone()),
+        message: Some(big.clone()),
+        text: Some("src/x.rs:1 &\n".repeat(1 << 16)),
+    });
+    let runs: Vec<_> = builds.iter().map(|b| (b.key(), 1, TestStatus::Failed)).collect();
+    let page = CasePage::new(site(), (&project, &builds[0]), (&one, 1), &runs, true);
+    sizes.push(("case", rendered(&page).unwrap().len()));
+    let of = comparison(&full_test_name(&test(0).suite, &name), &big);
+    let page = ComparisonPage::new(site(), &project, &of);
+    sizes.push(("comparison", rendered(&page).unwrap().len()));
+    let page = SearchPage {
+        site: site(),
+        typed: &big[..200],
+        results: Some(found(&full_test_name(&test(0).suite, &name))),
+        problem: String::new(),
+    };
+    sizes.push(("search", rendered(&page).unwrap().len()));
+    // A form is at most 64 KiB long.
+    let sent = vec![("note".to_owned(), big.clone()), ("title".to_owned(), String::new())];
+    let why = (big.as_str(), Some("note"));
+    let page = RefusedForm::new(site(), (Form::Issue, "/".to_owned()), &sent, why);
+    sizes.push(("refused form", rendered(&page).unwrap().len()));
     let notes: Vec<String> = (0..1000)
         .map(|_| format!(r#"{{"line":1,"kind":"odd","text":"{}"}}"#, "&".repeat(512)))
         .collect();

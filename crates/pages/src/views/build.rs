@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use askama::Template;
 use devmason_domain::{Build, Project, Step, StepLog};
 use devmason_hypermedia::document::InsightDocument;
-use devmason_hypermedia::{BuildPair, Resource};
 
 use super::names::{self, Out};
 use super::step::{Room, log_step_html, step_html, unread_log_html, unread_step_html};
@@ -146,10 +145,9 @@ impl<'a> BuildPage<'a> {
             }),
             code: names::code(project, build),
             heads: client.iter().filter(is_head).cloned().collect(),
-            compared: parts.previous.map(|previous| {
-                let pair = BuildPair { one: previous.key(), other: build.key() };
-                site.to(&Resource::Comparison(project.slug.clone(), pair))
-            }),
+            compared: parts
+                .previous
+                .and_then(|of| site.comparison(&project.slug, of.key(), build.key())),
             verdict: verdict(build, steps),
             first_failed,
             started: When(build.started),

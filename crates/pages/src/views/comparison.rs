@@ -2,10 +2,10 @@
 
 use askama::Template;
 use devmason_domain::{BuildKey, Project, TestStatus};
+use devmason_hypermedia::Resource;
 use devmason_hypermedia::document::{
     ComparedBuild, ComparedCase, ComparedComponent, ComparedMember, ComparedRun, ComparisonDocument,
 };
-use devmason_hypermedia::{BuildPair, Resource};
 
 use super::findings::{LIST_BYTES, fitting, size};
 use super::{Page, of_success, word_of};
@@ -142,9 +142,7 @@ impl<'a> ComparisonPage<'a> {
             ("In both", component(&of.components.both)),
         ];
         let pair = key(&of.other.id).zip(key(&of.one.id));
-        let swapped = pair.map(|(one, other)| {
-            site.to(&Resource::Comparison(project.slug.clone(), BuildPair { one, other }))
-        });
+        let swapped = pair.and_then(|(one, other)| site.comparison(&project.slug, one, other));
         Self {
             swapped: swapped.unwrap_or_default(),
             counts: told

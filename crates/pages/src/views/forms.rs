@@ -32,8 +32,8 @@ pub(crate) enum Kind {
     Url,
     Date,
     Password(&'static str),
-    /// Several lines.
-    Lines(usize),
+    /// So many lines at first, of so many characters at most.
+    Lines(usize, usize),
     /// One of these values, each with a text.
     Choice(&'static [(&'static str, &'static str)]),
 }
@@ -86,7 +86,7 @@ const SETTINGS: &[Row] = &[
     (
         "variant_by",
         "What a build's variant consists of, one per line: tags, tags:PATTERN or client.MEMBER",
-        Kind::Lines(3),
+        Kind::Lines(3, 10_000),
         false,
     ),
     (
@@ -115,7 +115,7 @@ const ISSUE: &[Row] = &[
     ("match.branch", "Branch", Kind::Line(1_000), false),
     ("match.variant", "Variant", Kind::Line(1_000), false),
     ("url", "Address in a tracker", Kind::Url, false),
-    ("note", "Note", Kind::Lines(4), false),
+    ("note", "Note", Kind::Lines(4, 10_000), false),
     ("expires", "Ends on (UTC)", Kind::Date, false),
 ];
 const PASSWORD: &[Row] = &[
@@ -123,9 +123,6 @@ const PASSWORD: &[Row] = &[
     ("password", "New password", Kind::Password("new-password"), true),
 ];
 const DELETION: &[Row] = &[("_confirm", "To confirm, type the name", Kind::Line(100), true)];
-
-/// Maximum length of a value that is shown again, in characters.
-const VALUE: usize = 10_000;
 
 impl Form {
     fn rows(self) -> &'static [Row] {
@@ -213,7 +210,7 @@ impl<'a> RefusedForm<'a> {
     ) -> Self {
         let value = |name: &str| {
             let found = sent.iter().find(|(given, _)| given == name);
-            found.map(|(_, value)| cut(value, VALUE).into_owned()).unwrap_or_default()
+            found.map(|(_, value)| value.clone()).unwrap_or_default()
         };
         let mut fields = form.filled(value);
         // The most specific name counts.

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use askama::Template;
 use devmason_domain::{Build, BuildKey, Project, Slug};
+use devmason_hypermedia::Resource;
 use devmason_hypermedia::document::{BaselineDocument, FoundBaseline, InsightDocument};
-use devmason_hypermedia::{BuildPair, Resource};
 use percent_encoding::NON_ALPHANUMERIC;
 
 use super::findings::{TEXT, Verdict, findings_html};
@@ -44,8 +44,7 @@ pub(super) fn compared<'a>(site: &Site<'_>, of: &'a BaselineDocument) -> Option<
 /// The comparison of a build with its baseline, if that is of the same project.
 fn all(site: &Site<'_>, project: &Project, build: &Build, of: &BaselineDocument) -> Option<String> {
     of.found.as_ref().filter(|found| found.project == project.slug.as_str())?;
-    let pair = BuildPair { one: of.build.as_deref()?.parse().ok()?, other: build.key() };
-    Some(site.to(&Resource::Comparison(project.slug.clone(), pair)))
+    site.comparison(&project.slug, of.build.as_deref()?.parse().ok()?, build.key())
 }
 
 /// The query that keeps the baseline and the gate that were asked for.

@@ -127,7 +127,7 @@ impl Row<'_> {
     /// Its commit: in the project's repository, or else what the server knows of it.
     fn commit(&self, site: &Site<'_>) -> Option<(String, &str)> {
         let revision = self.build.revision.as_deref()?;
-        let code = self.project.repository.as_ref().map(|code| code.commit(revision));
+        let code = self.project.repository.as_ref().and_then(|code| code.commit(revision));
         let href = code.unwrap_or_else(|| site.revision(&self.project.slug, revision));
         Some((href, names::short_commit(revision)))
     }

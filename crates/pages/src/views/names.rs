@@ -47,21 +47,15 @@ pub(crate) struct Out<'a> {
 /// The pages of a build's commit, branch and change in the project's repository.
 pub(crate) fn code<'a>(project: &Project, build: &'a Build) -> Vec<Out<'a>> {
     let Some(code) = &project.repository else { return Vec::new() };
-    let commit = build.revision.as_deref().map(|revision| Out {
-        what: "Commit",
-        href: code.commit(revision),
-        text: short_commit(revision).into(),
-    });
-    let branch = Some(branch(build)).filter(|branch| !branch.is_empty()).map(|branch| Out {
-        what: "Branch",
-        href: code.branch(branch),
-        text: cut(branch, 60),
-    });
-    let change = change(build).map(|number| Out {
-        what: "Change",
-        href: code.change(number),
-        text: format!("#{number}").into(),
-    });
+    let out = |what, href: Option<String>, text| Some(Out { what, href: href?, text });
+    let commit = build
+        .revision
+        .as_deref()
+        .and_then(|revision| out("Commit", code.commit(revision), short_commit(revision).into()));
+    let branch = branch(build);
+    let change = change(build)
+        .and_then(|number| out("Change", code.change(number), format!("#{number}").into()));
+    let branch = out("Branch", code.branch(branch), cut(branch, 60));
     [commit, branch, change].into_iter().flatten().collect()
 }
 
@@ -72,7 +66,6 @@ pub(crate) fn line_of(
     (path, line): (&str, u64),
 ) -> Option<String> {
     let path = path.strip_prefix("./").unwrap_or(path);
-    let is_within =
-        !path.starts_with(['/', '\\', '.']) && !path.contains("..") && !path.contains(':');
-    Some(code?.line(revision?, path, line)).filter(|_| is_within)
+    let is_within = !path.contains([':', '\\']);
+    code?.line(revision?, path, line).filter(|_| is_within)
 }

@@ -172,7 +172,7 @@ impl ProblemPage<'_> {
             400 => "Go back and change what is named above.",
             401 => "Sign in with the username and password that you report with.",
             403 => {
-                "Sign in as a user who may do this, or ask the project's owner or an administrator."
+                "If you sent a form, load its page again. Otherwise sign in as a user who may do this, or ask the project's owner."
             }
             404 => {
                 "Check the address. What was here may have been deleted; the search may find it."

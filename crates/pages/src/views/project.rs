@@ -117,6 +117,8 @@ pub struct ProjectParts<'a> {
     pub branch: &'a str,
     /// The variant that the builds are limited to; empty for all.
     pub variant: &'a str,
+    /// The branch that the request names; empty if it names none.
+    pub asked_branch: &'a str,
     /// The branches with builds, those with the newest builds first.
     pub branches: &'a [String],
     /// The variants of the branch.
@@ -196,7 +198,7 @@ impl<'a> ProjectPage<'a> {
         let fails = tracks.iter().any(|track| track.standing == Standing::Failure);
         let here = |order: &str| {
             let encoded = |text| utf8_percent_encode(text, NON_ALPHANUMERIC);
-            let (branch, variant) = (encoded(branch), encoded(variant));
+            let (branch, variant) = (encoded(parts.asked_branch), encoded(variant));
             format!("?grid={order}&branch={branch}&variant={variant}#tests")
         };
         let orders = GridOrder::ALL.map(|(of, name)| (name, here(name), of == parts.order));

@@ -63,7 +63,7 @@ impl AdministrationPage<'_> {
         let size = |count: u64| bytes(usize::try_from(count).unwrap_or(usize::MAX));
         let all = [
             ("Version", Some(of.version.clone())),
-            ("Database", (!of.database.is_empty()).then(|| of.database.to_owned())),
+            ("Database", Some(of.database.to_owned())),
             ("Size of the database", of.database_bytes.map(size)),
             ("Write-ahead log", of.log_bytes.map(size)),
             ("Memory of requests", Some(size(of.memory_bytes))),
@@ -81,13 +81,26 @@ impl AdministrationPage<'_> {
             .map_or_else(|_| self.site.home(), |slug| self.site.to(&Resource::Project(slug)))
     }
 
+    /// Number of projects that are not shown.
+    fn more(&self) -> u64 {
+        self.of.count.saturating_sub(Self::SHOWN as u64)
+    }
+
     /// What a deletion removes.
     fn plan(of: &HeldProject) -> String {
-        format!("{}, {}", counted(of.builds, "build"), Self::size(of))
+        match of.builds {
+            Some(builds) => format!("{}, {}", counted(builds, "build"), Self::size(of)),
+            None => "all builds".to_owned(),
+        }
+    }
+
+    fn builds(of: &HeldProject) -> String {
+        of.builds.map(crate::text::grouped).unwrap_or_default()
     }
 
     fn size(of: &HeldProject) -> String {
-        bytes(usize::try_from(of.output_bytes).unwrap_or(usize::MAX))
+        let size = of.output_bytes.map(|count| bytes(usize::try_from(count).unwrap_or(usize::MAX)));
+        size.unwrap_or_default()
     }
 }
 

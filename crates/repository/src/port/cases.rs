@@ -108,6 +108,8 @@ pub struct TestQuery {
     pub suite: Option<String>,
     /// Only cases whose full name contains this text.
     pub text: Option<String>,
+    /// Only the cases at these positions, which are sorted.
+    pub places: Option<Vec<u32>>,
     /// The position of the first case.
     pub from: u32,
     /// The maximum number of items.
@@ -125,6 +127,7 @@ impl TestQuery {
             statuses: Vec::new(),
             suite: None,
             text: None,
+            places: None,
             from: 0,
             limit: u64::MAX,
             is_brief: false,
@@ -169,7 +172,7 @@ pub trait Tests {
     /// A part of a build's cases, in order.
     fn test_list(&self, query: &TestQuery) -> Result<Vec<PlacedTest>>;
     /// The positions and statuses of the tests with these full names in a build; of a test that ran more
-    /// than once, the first.
+    /// than once, the first that failed, or else the first.
     fn test_places(
         &self,
         project: ProjectId,

@@ -43,8 +43,6 @@ pub struct Changes {
 /// What a store holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sizes {
-    /// The name of the database system.
-    pub system: &'static str,
     /// The size of the database, in bytes.
     pub bytes: u64,
     /// The existing projects, in no particular order.
@@ -78,6 +76,8 @@ pub trait Upkeep {
     fn changes(&self) -> Result<Changes>;
     /// The same, if available without waiting.
     fn changes_at_once(&self) -> Option<Changes>;
+    /// The name of the database system.
+    fn system(&self) -> &'static str;
     /// The size of the database in bytes, and what each existing project takes.
     fn sizes(&self) -> Result<Sizes>;
     /// When a build was last added or removed, in any existing project.

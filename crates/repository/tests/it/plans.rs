@@ -63,6 +63,7 @@ fn hot_queries_are_answered_by_their_indexes(backend: Backend) {
         statuses: Vec::new(),
         suite: None,
         text: None,
+        places: None,
         from: 0,
         limit: 100,
         is_brief: false,

@@ -58,6 +58,10 @@ fn a_cell_of_a_grid_leads_to_the_result_in_that_build(story: &Story) {
         let (newest, oldest) = (page.find("builds/m2\" title"), page.find("builds/m1\" title"));
         assert!(newest < oldest, "{path}");
     }
+    // Of a test that ran twice, the failure counts.
+    story.build("m0", 0, "other", "z:P a:P a:F");
+    let page = story.server.page("/pony?branch=other", "").text();
+    assert!(page.contains("href=\"/pony/builds/m0/tests/2\""), "{page}");
     // `c` failed twice, `b` changed once.
     let order = |order: &str| {
         let page = story.server.page(&format!("/pony?grid={order}"), "").text();
@@ -147,6 +151,8 @@ fn two_builds_are_compared(story: &Story) {
     assert_eq!(of["steps"][0]["name"], "test");
     assert_eq!(answer.link("self").as_deref(), Some("/pony/builds/m1...m2"));
     assert_eq!(answer.link("swapped").as_deref(), Some("/pony/builds/m2...m1"));
+    // Where the dots belong to an id, nobody can tell what is compared.
+    assert_eq!(story.server.get("/pony/builds/m1....m2").status, 404);
     // The other way round, what is broken is fixed.
     assert_eq!(story.read("/pony/builds/m2...m1")["counts"]["added"], 1);
     let page = story.server.page("/pony/builds/m1...m2", "").text();
@@ -188,14 +194,22 @@ fn a_text_is_found_in_names_ids_commits_and_failures(story: &Story) {
     assert_eq!(failure["line"], "port 4712 is taken");
     assert_eq!(find("nothing like it")["complete"], true);
     assert_eq!(story.read("/search?q=walk&project=pony")["tests"].as_array().unwrap().len(), 1);
-    assert_eq!(story.read("/search?q=walk&project=zebra")["tests"], json!([]));
+    for project in ["zebra", "a%20b"] {
+        assert_eq!(story.server.get(&format!("/search?q=walk&project={project}")).status, 404);
+    }
+    let found = story.server.get("/search?q=walk&project=pony");
+    assert_eq!(story.read(&found.link("self").unwrap()), found.json());
+    assert_eq!(ids("#abcdef0"), ["m1"]);
+    assert_eq!(ids("##"), Vec::<String>::new());
     for query in ["", "?q=", "?q=x"] {
         let answer = story.server.get(&format!("/search{query}"));
-        assert_eq!(
-            (answer.status, &answer.json()["payload"]["field"]),
-            (400, &json!("q")),
-            "{query}"
-        );
+        // The link to the search has no text yet.
+        match query {
+            "?q=x" => {
+                assert_eq!((answer.status, &answer.json()["payload"]["field"]), (400, &json!("q")))
+            }
+            _ => assert_eq!((answer.status, &answer.json()["tests"]), (200, &json!([]))),
+        }
         // A page asks for more.
         let page = story.server.page(&format!("/search{query}"), "");
         assert!(page.status == 200 && page.text().contains("name=\"q\""));

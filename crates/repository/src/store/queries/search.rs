@@ -38,8 +38,8 @@ fn builds(
 ) -> Outcome<Vec<(ProjectId, BuildId)>> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let start = plain(start);
-    // Behind all keys that begin with it: a key consists of ASCII characters of at most `~`.
-    let end = format!("{start}~~");
+    // Behind all keys that begin with it: no key has a character behind `~`.
+    let end = format!("{start}\u{7f}");
     let mut found = Vec::new();
     for project in projects {
         clock::check()?;
@@ -68,15 +68,9 @@ fn tests(
     limit: u64,
 ) -> Outcome<Vec<(ProjectId, String)>> {
     let escaped = plain(text).replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
-    let mut found: Vec<(ProjectId, String)> = Vec::new();
-    // No project takes all the room.
-    let most = (limit / (projects.len() as u64).max(1)).max(5);
+    let mut of_projects = Vec::new();
     for project in projects {
         clock::check()?;
-        let left = limit.saturating_sub(found.len() as u64).min(most);
-        if left == 0 {
-            break;
-        }
         let names: Vec<String> = Sql::<Text>::new("select ")
             .text(FULL_NAME)
             .text(" from test where project_id = ? and ")
@@ -87,10 +81,21 @@ fn tests(
             .text(tuned::ILIKE[1])
             .bind::<Text, _>(format!("%{escaped}%"))
             .text(" order by id limit ?")
-            .bind::<BigInt, _>(i64::try_from(left).unwrap_or(i64::MAX))
+            .bind::<BigInt, _>(i64::try_from(limit).unwrap_or(i64::MAX))
             .load(conn)?;
-        found.extend(names.into_iter().map(|name| (*project, name)));
+        of_projects.push((*project, names));
     }
+    // Each project has its turn: none takes all the room.
+    let longest = of_projects.iter().map(|(_, names)| names.len()).max().unwrap_or(0);
+    let nth = |nth: usize| {
+        of_projects.iter().filter_map(move |(project, names)| Some((*project, names.get(nth)?)))
+    };
+    let mut found: Vec<(ProjectId, String)> = (0..longest)
+        .flat_map(nth)
+        .take(usize::try_from(limit).unwrap_or(usize::MAX))
+        .map(|(project, name)| (project, name.clone()))
+        .collect();
+    found.sort_by_key(|(project, _)| projects.iter().position(|of| of == project));
     Ok(found)
 }
 

@@ -66,7 +66,7 @@ pub(super) fn sizes(conn: &mut Conn) -> Outcome<Sizes> {
         output_bytes: output_bytes.unsigned_abs(),
     };
     let projects = rows.into_iter().map(size).collect();
-    Ok(Sizes { system: tuned::SYSTEM, bytes: bytes.unsigned_abs(), projects })
+    Ok(Sizes { bytes: bytes.unsigned_abs(), projects })
 }
 
 pub(super) fn purge(conn: &mut Conn, now: Timestamp, kept: Retention) -> Outcome<bool> {
@@ -171,6 +171,9 @@ impl Upkeep for Store {
     }
     fn changes_at_once(&self) -> Option<Changes> {
         self.glance.last()
+    }
+    fn system(&self) -> &'static str {
+        tuned::SYSTEM
     }
     fn sizes(&self) -> Result<Sizes> {
         self.read(sizes)

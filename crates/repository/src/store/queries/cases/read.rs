@@ -153,29 +153,38 @@ pub(super) fn list(conn: &mut Conn, query: &TestQuery) -> Outcome<Vec<PlacedTest
     let (project, build) = (query.project, Id(query.build.0));
     let is_wanted = |position: u32, case: &Packed| {
         position >= query.from
+            && query.places.as_ref().is_none_or(|places| places.binary_search(&position).is_ok())
             && (query.statuses.is_empty() || query.statuses.contains(&case.status))
     };
     let only_bad = !query.statuses.is_empty() && query.statuses.iter().all(|is| is.is_bad());
     let by_name = query.suite.is_some() || query.text.is_some();
     let limit = usize::try_from(query.limit).unwrap_or(usize::MAX);
-    let (mut found, mut next) = (Vec::new(), 0);
+    let (mut found, mut next, mut reached) = (Vec::new(), 0, query.from);
     while found.len() < limit {
         clock::check()?;
+        let from = match &query.places {
+            None => query.from,
+            // Strips without any of them are not read.
+            Some(places) => match places.iter().find(|place| **place >= reached) {
+                Some(place) => *place,
+                None => break,
+            },
+        };
         let mut strips = strip::table
             .filter(strip::project_id.eq(project.0))
             .filter(strip::build_id.eq(build))
             .filter(strip::nth.ge(next))
-            .filter((strip::first + strip::cases).gt(i32::try_from(query.from).unwrap_or(i32::MAX)))
+            .filter((strip::first + strip::cases).gt(i32::try_from(from).unwrap_or(i32::MAX)))
             .order(strip::nth)
             .limit(1)
-            .select((strip::nth, strip::first, strip::body))
+            .select((strip::nth, strip::first, strip::cases, strip::body))
             .into_boxed::<Db>();
         if only_bad {
             strips = strips.filter(strip::bad.gt(0));
         }
-        let row: Option<(i32, i32, Vec<u8>)> = strips.first(conn).optional()?;
-        let Some((nth, first, body)) = row else { break };
-        next = nth.saturating_add(1);
+        let row: Option<(i32, i32, i32, Vec<u8>)> = strips.first(conn).optional()?;
+        let Some((nth, first, cases, body)) = row else { break };
+        (next, reached) = (nth.saturating_add(1), first.saturating_add(cases).unsigned_abs());
         let left = limit - found.len();
         let mut picked = pick((first, &body), is_wanted, if by_name { usize::MAX } else { left })?;
         if by_name {
@@ -250,14 +259,14 @@ pub(super) fn places(
     full_names: &[String],
 ) -> Outcome<HashMap<String, (u32, TestStatus)>> {
     let numbers = numbers(conn, project, full_names)?;
-    let mut sought: HashMap<i64, &String> =
+    let sought: HashMap<i64, &String> =
         numbers.iter().map(|(name, number)| (*number, name)).collect();
     let strips: Vec<(i32, i32, i64, i64)> = strip::table
         .filter(strip::project_id.eq(project.0).and(strip::build_id.eq(Id(build.0))))
         .order(strip::nth)
         .select((strip::nth, strip::first, strip::low, strip::high))
         .load(conn)?;
-    let mut found = HashMap::new();
+    let mut found: HashMap<String, (u32, TestStatus)> = HashMap::new();
     for (nth, first, low, high) in strips {
         clock::check()?;
         if !sought.keys().any(|test| (low..=high).contains(test)) {
@@ -267,12 +276,12 @@ pub(super) fn places(
         // Deleted in the meantime, if there is none.
         let Some(body): Option<Vec<u8>> = this.first(conn).optional()? else { break };
         for (at, case) in unpack(&body)?.cases().enumerate() {
-            if let Some(name) = sought.remove(&case.test) {
-                found.insert(name.clone(), (position(first, at), case.status));
+            let Some(name) = sought.get(&case.test) else { continue };
+            let is_first_bad =
+                |known: &(u32, TestStatus)| case.status.is_bad() && !known.1.is_bad();
+            if found.get(*name).is_none_or(is_first_bad) {
+                found.insert((*name).clone(), (position(first, at), case.status));
             }
-        }
-        if sought.is_empty() {
-            break;
         }
     }
     Ok(found)
