@@ -51,7 +51,8 @@ class Case(unittest.TestCase):
         return self.one("main").text
 
     def wait(self, what, seconds=15):
-        return WebDriverWait(self.driver, seconds).until(lambda _: what())
+        """Until it is so. A page that is left meanwhile makes the driver raise errors, as in `is_gone`."""
+        return WebDriverWait(self.driver, seconds, ignored_exceptions=[WebDriverException]).until(lambda _: what())
 
     def follow(self, selector):
         """Clicks a link or button, and waits for the next page."""
