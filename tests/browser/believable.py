@@ -30,6 +30,7 @@ PROJECTS = [
      "acme.example/pipeline/{1}", "Test{2}/{3}/case_{4}", False),
     ("infrastructure", "Infrastructure (plans and applies, all regions)", 0, "", "", True),
 ]
+TEAMS = {"payments": ["money", "tier-1"], "web": ["shop"], "search": ["shop", "tier-1"], "nightly": ["money"]}
 KINDS = ["unit", "integration", "api", "contract"]
 NOUNS = ["invoice", "refund", "ledger", "cart", "session", "token", "webhook", "currency", "tax", "customer", "shipment",
          "coupon", "cursor", "shard", "ranker", "parser"]
@@ -174,7 +175,7 @@ def fill(url, builds=60, count=1_000):
     for version in ["6.6", "6.12"]:
         client.send("POST", "/api/v1/components", {"name": version, "componenttype": "kernel", "title": f"Linux {version}"})
     for slug, name, *_ in PROJECTS:
-        client.send("PUT", f"/{slug}", {"name": name, "repository": f"https://github.com/acme/{slug}",
+        client.send("PUT", f"/{slug}", {"name": name, "repository": f"https://github.com/acme/{slug}", "tags": TEAMS.get(slug.split("-")[0], []),
                                         "variant_by": ["tags:linux", "tags:macos", "client.job"]})
     client.send("PUT", "/brand-new", {"name": "Brand new"})
     for nth in range(builds):

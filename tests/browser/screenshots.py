@@ -63,7 +63,7 @@ def paths():
         "track": track, "track-tests": track + "/tests", "track-grid": track + "/grid", "issues": "/payments-api/issues",
         "issue": "/payments-api/issues/" + read("/payments-api/issues")["issues"][0]["id"], "tags": "/payments-api/tags",
         "tagged": "/payments-api/tags/linux", "users": "/users", "user": "/users/mira", "components": "/api/v1/components",
-        "search": "/search?q=ledger", "search-none": "/search?q=nothing-has-this", "sign-in": "/api/v1/session", "docs": "/docs",
+        "groups": "/?group=tag", "search": "/search?q=ledger", "search-none": "/search?q=nothing-has-this", "sign-in": "/api/v1/session", "docs": "/docs",
         "error": "/nowhere", "extreme-project": extreme, "extreme-builds": extreme + "/builds", "extreme-build": huge,
         "extreme-tests": huge + "/tests", "extreme-tags": extreme + "/tags", "extreme-tracks": extreme + "/tracks",
     }

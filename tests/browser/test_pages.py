@@ -72,7 +72,7 @@ class Case(unittest.TestCase):
 class Everywhere(Case):
     def paths(self):
         return [
-            "/", "/?order=red", "/?group=prefix&sort=-last", "/pony", "/pony?grid=age", "/search", "/search?q=legs", "/search?q=1039",
+            "/", "/?order=red", "/?group=prefix&sort=-last", "/?group=tag", "/pony", "/pony?grid=age", "/search", "/search?q=legs", "/search?q=1039",
             self.latest + "/tests?sort=duration", self.latest + "/tests/4", "/pony/builds/1037...1039", "/pony/builds", "/pony/builds?state=failure&page=1", self.latest, self.latest + "/tests",
             self.latest + "/tests?status=failed,error", self.latest + "/receipt", self.latest + "/steps/2/output",
             self.latest + "/steps/2/log", self.latest + "/search?text=legs", self.latest + "/search",
@@ -227,6 +227,18 @@ class Looking(Case):
         self.assertIn("Comparison of two builds", self.text())
         self.follow("td a .state.failure")
         self.assertIn("History", self.text())
+
+    def test_any_two_builds_are_chosen_in_their_list(self):
+        for width in [1280, 390]:
+            with self.subTest(width=width):
+                resize(self.driver, width)
+                self.open("/pony/builds?state=failure")
+                for nth in [0, 2]:
+                    self.all("input[name=compare]")[nth].click()
+                self.follow("#compare button")
+                self.assertRegex(self.driver.current_url, r"/pony/builds/\d+\.\.\.1039$")
+                self.assertIn("Comparison of two builds", self.text())
+        self.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
     def test_the_grid_keeps_its_first_column(self):
         resize(self.driver, 390)
@@ -453,6 +465,22 @@ class SigningIn(Case):
         self.assertEqual(self.driver.execute_script("return document.cookie"), "")
         self.follow(".who button")
         self.assertTrue(self.all(".who a[href*=session]"))
+
+    def test_a_form_of_an_ended_session_is_sent_once_one_has_signed_in(self):
+        self.sign_in()
+        self.one("details:has(#gate) summary").click()
+        self.one("#name").clear()
+        self.one("#name").send_keys("Ann's pony")
+        self.driver.delete_all_cookies()
+        self.follow("form:has(#gate) button")
+        self.assertIn("your session has ended", self.text())
+        self.assertEqual(self.one("#name").get_attribute("value"), "Ann's pony")
+        self.assertEqual(violations(self.driver), [])
+        self.one("#session_username").send_keys("ann")
+        self.one("#session_password").send_keys("ann-pw")
+        self.follow("main form button")
+        self.assertEqual(self.one("h1").text, "Ann's pony")
+        self.assertTrue(self.all(".who button"))
 
     def test_a_wrong_password_is_told_and_leads_on_once_it_is_right(self):
         self.sign_in("wrong")

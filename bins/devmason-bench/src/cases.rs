@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
 use devmason_domain::{
-    BuildId, ProjectId, Reporting, TestDetails, TestResult, TestStatus, Timestamp, Tracking,
+    BuildId, ProjectId, Reporting, TagSet, TestDetails, TestResult, TestStatus, Timestamp, Tracking,
 };
 use devmason_repository::{
     Actor, Cases, NewBuild, NewProject, Options, PackedCases, Recorded, Registered, Repository,
@@ -85,6 +85,7 @@ fn fresh(url: &str) -> Result<(std::sync::Arc<dyn Repository>, ProjectId)> {
         reporting: Reporting::Anyone,
         tracking: Tracking::default(),
         repository: None,
+        tags: TagSet::default(),
         owner: Actor::Nobody,
     };
     match repository.project_register(&new)? {

@@ -3,7 +3,9 @@
 use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow, bail};
-use devmason_domain::{BuildId, PasswordHash, ProjectId, Reporting, Tag, Timestamp, Tracking};
+use devmason_domain::{
+    BuildId, PasswordHash, ProjectId, Reporting, Tag, TagSet, Timestamp, Tracking,
+};
 use devmason_repository::{
     Actor, NewAccount, NewBuild, NewProject, Options, Recorded, Registered, Repository, open,
 };
@@ -52,6 +54,7 @@ pub(crate) fn fill(url: &str, count: u64, spread: Spread, output: usize) -> Resu
             reporting: Reporting::Anyone,
             tracking: Tracking::default(),
             repository: None,
+            tags: TagSet::default(),
             owner: sender.clone(),
         };
         if !matches!(repository.project_register(&new)?, Registered::New(_)) {

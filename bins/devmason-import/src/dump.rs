@@ -56,6 +56,9 @@ pub(crate) struct ProjectLine {
     /// An older dump has none.
     #[serde(default)]
     pub(crate) repository: Option<String>,
+    /// An older dump has none.
+    #[serde(default)]
+    pub(crate) tags: Vec<String>,
     pub(crate) created_at: At,
     pub(crate) updated_at: At,
 }

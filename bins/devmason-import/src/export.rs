@@ -112,6 +112,7 @@ pub(crate) fn whole(repository: &dyn Repository, to: impl Write, bar: &ProgressB
             reporting: project.reporting.as_str().to_owned(),
             tracking: (&project.tracking).into(),
             repository: project.repository.as_ref().map(ToString::to_string),
+            tags: project.tags.iter().map(ToString::to_string).collect(),
             created_at: project.created_at.into(),
             updated_at: project.updated_at.into(),
         })?;

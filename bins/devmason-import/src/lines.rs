@@ -9,7 +9,7 @@ use std::str::FromStr;
 use anyhow::{Context, Result, anyhow};
 use devmason_domain::{
     AccountId, BuildId, ClientRecord, ComponentDetails, Digest, Fitting, Invalid, IssueDetails,
-    PasswordHash, PlainText, Project, Report, Slug, Tag, Timestamp, Track, Username,
+    PasswordHash, PlainText, Project, Report, Slug, Tag, TagSet, Timestamp, Track, Username,
 };
 use devmason_hypermedia::document::{IncomingBuild, parse};
 use devmason_repository::{
@@ -262,6 +262,7 @@ impl Lines<'_> {
                 .map(|text| text.parse())
                 .transpose()
                 .context("repository")?,
+            tags: tags(&line.tags)?,
             owner: self.actor(line.owner.as_deref())?,
         };
         match self.repository.project_register(&new)? {
@@ -338,8 +339,6 @@ impl Lines<'_> {
         let project = self.find_project(&line.project)?;
         let received: Timestamp = line.received.try_into()?;
         let updated_at: Timestamp = line.updated_at.try_into()?;
-        let tags: Vec<Tag> =
-            line.tags.iter().map(|tag| tag.parse()).collect::<Result<_, _>>().context("tags")?;
         let new = NewBuild {
             project: project.id,
             id: id(line.id),
@@ -349,7 +348,7 @@ impl Lines<'_> {
                 started: line.started.try_into()?,
                 received,
                 outcome: outcome(line.outcome)?,
-                tags: tags.into_iter().collect(),
+                tags: tags(&line.tags)?,
                 client: ClientRecord(object(&line.client)),
                 steps: line
                     .results
@@ -433,4 +432,8 @@ impl Lines<'_> {
 
 fn read<T: DeserializeOwned>(text: &[u8]) -> Result<T> {
     Ok(serde_json::from_slice(text)?)
+}
+
+fn tags(tags: &[String]) -> Result<TagSet> {
+    tags.iter().map(|tag| tag.parse()).collect::<Result<_, _>>().context("tags")
 }

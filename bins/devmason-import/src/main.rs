@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, anyhow};
 use clap::{Parser, Subcommand};
 use devmason_client::{private, sieve};
-use devmason_domain::{Project, ProjectName, Reporting, Slug, Tag, Tracking};
+use devmason_domain::{Project, ProjectName, Reporting, Slug, Tag, TagSet, Tracking};
 use devmason_repository::{Actor, NewProject, Options, Registered, Repository, open};
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -213,6 +213,7 @@ pub(crate) fn project(repository: &dyn Repository, slug: &Slug) -> Result<Projec
         reporting: Reporting::Anyone,
         tracking: Tracking::default(),
         repository: None,
+        tags: TagSet::default(),
         owner: Actor::Nobody,
     };
     match repository.project_register(&new)? {

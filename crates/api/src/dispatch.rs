@@ -26,7 +26,7 @@ use crate::negotiate::{Format, format};
 use crate::operations::handle;
 use crate::params::Params;
 use crate::respond::allow;
-use crate::session::Session;
+use crate::session::{Session, is_surely_own_page};
 use crate::turns::Turn;
 
 /// Maximum size of a form, in bytes.
@@ -340,26 +340,77 @@ async fn form(
             error => Err(error),
         });
     }
-    let Some(session) = session else { return Err(ApiError::ForeignForm) };
-    let result = submitted(request, body, app, origin, (session, of, &fields)).await;
-    let error = match result {
-        Err(error) if error.is_about_fields() && is_browsers(request, Some(of)) => error,
-        result => return result,
+    // Who signs in with the form has a session from then on.
+    let renewed = crate::form::renewed(request, app, origin, &fields).await;
+    let own = session.filter(|session| crate::form::is_of(session, request, origin, &fields));
+    let (new, result) = match renewed {
+        Err(error) => (None, Err(error)),
+        Ok(new) => {
+            let result = match new.as_ref().or(own) {
+                Some(of_form) => {
+                    submitted(request, body, app, origin, (of_form, of, &fields)).await
+                }
+                None => Err(ApiError::ForeignForm),
+            };
+            (new, result)
+        }
     };
-    let Some(form) = crate::form::shown(of, &fields) else { return Err(error) };
-    // A person sees the form again, with what was typed.
-    let caller = session.caller(&app.store, &app.settings.policy).await?;
+    let mut answer = match result {
+        Ok(answer) => answer,
+        Err(error) => {
+            let session = new.as_ref().or(session);
+            again(request, app, origin, (session, of, &fields), error).await?
+        }
+    };
+    if let Some(new) = new {
+        answer.add_cookie(&new.cookie(&origin.base)).map_err(|_| ApiError::Interrupted)?;
+    }
+    Ok(answer)
+}
+
+/// A form that was refused, as a person sees it again: with what was typed, and fields to sign in with if
+/// the session has ended.
+async fn again(
+    request: &HttpRequest,
+    app: &web::Data<App>,
+    origin: &Origin,
+    (session, of, fields): (Option<&Session>, &Resource, &Params),
+    error: ApiError,
+) -> Result<HttpResponse, ApiError> {
+    let may_be_mended = match error {
+        ApiError::ForeignForm | ApiError::BadCredentials(_) | ApiError::TooManyFailures => {
+            is_surely_own_page(request, &origin.base)
+        }
+        ref error => error.is_about_fields(),
+    };
+    let form = crate::form::shown(of, fields);
+    let Some(form) = form.filter(|_| may_be_mended && is_browsers(request, Some(of))) else {
+        return Err(error);
+    };
+    let caller = match session {
+        Some(session) => session.caller(&app.store, &app.settings.policy).await?,
+        None => None,
+    };
+    let error = match (error, &caller) {
+        (ApiError::ForeignForm, None) => {
+            ApiError::OldForm("your session has ended: sign in to send this form")
+        }
+        (ApiError::ForeignForm, Some(_)) => {
+            ApiError::OldForm("this form is from an earlier session: check it, and send it again")
+        }
+        (error, _) => error,
+    };
     let viewer = caller.as_ref().map(|caller| &caller.viewer);
     let site = Site {
         base: &origin.base,
         user: viewer.and_then(Viewer::username).map(Username::as_str),
         is_administrator: viewer.is_some_and(Viewer::is_administrator),
-        token: Some(session.token()),
+        token: session.filter(|_| caller.is_some()).map(Session::token),
         here: origin.base.location(of),
         json: None,
         version: &app.settings.version,
     };
-    Ok(error.refused(site, (form, origin.base.location(of)), &fields))
+    Ok(error.refused(site, (form, origin.base.location(of)), fields))
 }
 
 /// Does what a form asks for.
@@ -370,7 +421,7 @@ async fn submitted(
     origin: &Origin,
     (session, of, fields): (&Session, &Resource, &Params),
 ) -> Result<HttpResponse, ApiError> {
-    let asked = crate::form::read(request, origin, Some(session), of, fields)?;
+    let asked = crate::form::read(of, fields)?;
     not_the_prefix(&asked.resource, origin)?;
     let caller =
         session.caller(&app.store, &app.settings.policy).await?.ok_or(ApiError::ForeignForm)?;
@@ -391,7 +442,8 @@ async fn submitted(
         is_form: true,
         is_new: matches!(of, Resource::ProjectList),
     };
-    let operation = asked.resource.operation(asked.method).ok_or(ApiError::ForeignForm)?;
+    let operation =
+        asked.resource.operation(asked.method).ok_or(ApiError::NotFound("form not found"))?;
     let result = handle(&call, operation).await;
     result.map(|_| leading_to(&origin.base.location(&asked.then)))
 }

@@ -49,6 +49,8 @@ pub(crate) enum ApiError {
     BadCredentials(&'static str),
     /// A form that isn't from a page of its session.
     ForeignForm,
+    /// A form of a session that has ended, and what to do about it.
+    OldForm(&'static str),
     /// The browser says that the request comes from a page of another site.
     CrossSite,
     /// The request is for a host that this server doesn't serve.
@@ -183,6 +185,7 @@ impl ApiError {
             }
             Self::BadCredentials(problem) => plain(S::UNAUTHORIZED, problem),
             Self::ForeignForm => plain(S::FORBIDDEN, "this form has expired; reload the page"),
+            Self::OldForm(what) => plain(S::FORBIDDEN, what),
             Self::CrossSite => plain(S::FORBIDDEN, "cross-site requests are not allowed"),
             Self::ForeignHost => {
                 plain(S::MISDIRECTED_REQUEST, "this server does not serve this host name")

@@ -7,7 +7,7 @@ use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse};
 use base64::Engine;
 use devmason_hypermedia::{Method, Resource};
-use devmason_pages::Form;
+use devmason_pages::{Form, SIGN_IN};
 use serde_json::{Map, Value};
 
 use crate::app::App;
@@ -15,7 +15,7 @@ use crate::auth::{Caller, authenticate};
 use crate::error::ApiError;
 use crate::forwarded::Origin;
 use crate::params::Params;
-use crate::session::{Session, is_own_page, no_cookie};
+use crate::session::{Session, is_own_page, is_surely_own_page, no_cookie};
 
 /// Whether a POST is a form from a page. Only resources with forms qualify: programs that upload
 /// files may also claim to send forms.
@@ -59,21 +59,33 @@ fn bad(name: &'static str, problem: &str) -> ApiError {
     ApiError::BadValue { name, problem: problem.to_owned() }
 }
 
-/// Parses a form, which must come from a page of this session.
-pub(crate) fn read(
+/// Whether a form comes from a page of this session.
+pub(crate) fn is_of(
+    session: &Session,
     request: &HttpRequest,
     origin: &Origin,
-    session: Option<&Session>,
-    resource: &Resource,
     fields: &Params,
-) -> Result<Asked, ApiError> {
-    let token = session.map(Session::token);
-    if !is_own_page(request, &origin.base)
-        || token.is_none()
-        || fields.first("_token") != token.as_deref()
-    {
-        return Err(ApiError::ForeignForm);
+) -> bool {
+    is_own_page(request, &origin.base) && fields.first("_token") == Some(session.token().as_str())
+}
+
+/// The session of somebody who signs in with the form, because the one of its page has ended; `None` for
+/// other forms.
+pub(crate) async fn renewed(
+    request: &HttpRequest,
+    app: &App,
+    origin: &Origin,
+    fields: &Params,
+) -> Result<Option<Session>, ApiError> {
+    let [username, password] = SIGN_IN.map(|name| fields.first(name).unwrap_or_default());
+    if username.is_empty() || !is_surely_own_page(request, &origin.base) {
+        return Ok(None);
     }
+    signed_in(app, origin, username, password).await.map(Some)
+}
+
+/// Parses a form.
+pub(crate) fn read(resource: &Resource, fields: &Params) -> Result<Asked, ApiError> {
     let method = match (fields.first("_method"), resource) {
         (Some("POST"), Resource::Reparse(..) | Resource::IssueList(_)) => Method::Post,
         (_, Resource::Reparse(..) | Resource::IssueList(_)) => {
@@ -154,12 +166,15 @@ fn texts(fields: &Params) -> impl Iterator<Item = (String, Value)> {
     named.map(|(name, value)| (name, Value::String(value)))
 }
 
-/// The document of a project. Without a mainline of its own it has the usual one, and it may have no repository; the parts of a
-/// variant are lines.
+/// The document of a project. Without a mainline of its own it has the usual one, and it may have no
+/// repository; commas separate tags, and the parts of a variant are lines.
 fn project(fields: &Params) -> Map<String, Value> {
     let member = |(name, value): (String, Value)| {
         let value = match (name.as_str(), value.as_str().unwrap_or_default().trim()) {
             ("mainline" | "repository", "") => Value::Null,
+            ("tags", tags) => {
+                tags.split([',', ';']).map(str::trim).filter(|tag| !tag.is_empty()).collect()
+            }
             ("variant_by", lines) => {
                 lines.lines().map(str::trim).filter(|line| !line.is_empty()).collect()
             }
@@ -266,17 +281,27 @@ pub(crate) async fn session(
     }
     let [username, password] =
         ["username", "password"].map(|name| fields.first(name).unwrap_or_default());
+    let new = signed_in(app, origin, username, password).await?;
+    if let Some(old) = session {
+        old.end(&app.store).await?;
+    }
+    let next = fields.first("next").filter(|next| is_within(next, base.prefix()));
+    let mut answer = leading_to(next.unwrap_or(&base.location(&Resource::ProjectList)));
+    answer.add_cookie(&new.cookie(base)).map(|()| answer).map_err(|_| ApiError::Interrupted)
+}
+
+/// A new session of whoever has this password.
+async fn signed_in(
+    app: &App,
+    origin: &Origin,
+    username: &str,
+    password: &str,
+) -> Result<Session, ApiError> {
     let caller = named(app, origin, username, password).await?;
     // A mistyped name must not create a user.
     let of =
         caller.viewer.account().ok_or(ApiError::BadCredentials("wrong username or password"))?;
-    if let Some(old) = session {
-        old.end(&app.store).await?;
-    }
-    let session = Session::begin(&app.store, of).await?;
-    let next = fields.first("next").filter(|next| is_within(next, base.prefix()));
-    let mut answer = leading_to(next.unwrap_or(&base.location(&Resource::ProjectList)));
-    answer.add_cookie(&session.cookie(base)).map(|()| answer).map_err(|_| ApiError::Interrupted)
+    Session::begin(&app.store, of).await
 }
 
 /// Whether a path is within this server, as its pages write it. It contains nothing that a browser

@@ -24,7 +24,7 @@ use baseline::Search;
 pub(crate) use baseline::{Baseline, Found, Refused};
 pub(crate) use branch::{BranchFilter, Shown, newest, newest_of};
 pub(crate) use health::{
-    Classes, GAPS, Pulse, Tests, mainline_of, newest_insight, recent_of_test, runs_of_test, settle,
+    Classes, Pulse, Tests, mainline_of, newest_insight, recent_of_test, runs_of_test, settle,
 };
 pub(crate) use known::{Known, Patience, Relevant, last_seen};
 pub(crate) use others::Other;

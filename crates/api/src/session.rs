@@ -108,3 +108,9 @@ pub(crate) fn is_own_page(request: &HttpRequest, base: &Base) -> bool {
     let origin = request.headers().get(header::ORIGIN);
     origin.is_none_or(|origin| origin.as_bytes() == base.origin().as_bytes())
 }
+
+/// Whether a form certainly comes from a page of this server: what anybody may have written into it is
+/// shown to nobody else.
+pub(crate) fn is_surely_own_page(request: &HttpRequest, base: &Base) -> bool {
+    request.headers().contains_key(header::ORIGIN) && is_own_page(request, base)
+}

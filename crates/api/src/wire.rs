@@ -140,6 +140,7 @@ impl Named {
             reporting: call.app.settings.reporting,
             tracking: Tracking::default(),
             repository: None,
+            tags: TagSet::default(),
             owner: call.caller.actor()?,
         };
         match call.ask(move |repository| repository.project_register(&new)).await? {

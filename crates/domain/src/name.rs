@@ -142,12 +142,12 @@ text_value! {
     }
 }
 
-/// The tags of a build: unique, at most [`TagSet::MAX`], in byte order.
+/// The tags of a build or a project: unique, at most [`TagSet::MAX`], in byte order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TagSet(Vec<Tag>);
 
 impl TagSet {
-    /// Maximum number of different tags of a build.
+    /// Maximum number of different tags.
     pub const MAX: usize = limits::TAGS;
 
     /// Sorts the tags and drops duplicates; more than [`TagSet::MAX`] are refused.
@@ -155,7 +155,7 @@ impl TagSet {
         tags.sort_unstable();
         tags.dedup();
         if tags.len() > Self::MAX {
-            return Err(Invalid::new(format!("a build may have at most {} tags", Self::MAX)));
+            return Err(Invalid::new(format!("at most {} tags are allowed", Self::MAX)));
         }
         Ok(Self(tags))
     }

@@ -304,6 +304,7 @@ mod tests {
             reporting,
             tracking: crate::Tracking::default(),
             repository: None,
+            tags: crate::TagSet::default(),
             created_at: now,
             updated_at: now,
             version: 1,

@@ -3,7 +3,9 @@
 use std::str::FromStr;
 
 use crate::gate::Gate;
-use crate::{AccountId, CodeAddress, Invalid, ProjectName, Slug, Timestamp, Username, VariantPart};
+use crate::{
+    AccountId, CodeAddress, Invalid, ProjectName, Slug, TagSet, Timestamp, Username, VariantPart,
+};
 
 /// A project's id in the store. Never reused, even after the project is deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -136,6 +138,8 @@ pub struct Project {
     pub tracking: Tracking,
     /// Where its source code can be read.
     pub repository: Option<CodeAddress>,
+    /// What it is grouped by, with others.
+    pub tags: TagSet,
     /// When it was registered.
     pub created_at: Timestamp,
     /// When it last changed.

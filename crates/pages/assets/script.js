@@ -240,10 +240,10 @@
     try { await navigator.clipboard.writeText(field.value); button.textContent = "Copied"; } catch { document.execCommand("copy"); }
   }));
 
-  // A list that is watched is loaded again while it is looked at, unless its reader is about to write.
+  // A list that is watched is loaded again while it is looked at, unless its reader is about to write or chooses.
   const watched = one("[data-refresh]");
   if (watched) setInterval(async () => {
-    if (document.hidden || one("main input:focus, main select:focus, main textarea:focus")) return;
+    if (document.hidden || one("main input:focus, main select:focus, main textarea:focus, [data-refresh] input:checked")) return;
     const answer = await fetch(location.href, { headers: { Accept: "text/html" }, credentials: "same-origin" }).catch(() => null);
     if (!answer?.ok) return;
     const fresh = one("[data-refresh]", new DOMParser().parseFromString(await answer.text(), "text/html"));

@@ -21,13 +21,13 @@ pub use site::Site;
 pub use text::{counted, grouped};
 pub use views::{
     AdministrationPage, BuildFilter, BuildPage, BuildParts, Builds, CasePage, ComparisonPage,
-    ComponentBuilds, ComponentRow, Components, DocumentPage, Form, GridOrder, GridPage, GridPlaces,
-    Head, Heads, History, InsightPage, IssueFields, IssueLine, IssuePage, IssuesPage, Lines,
-    LogPage, LogPart, LogSearchPage, MainlineTrack, Output, Pager, ProblemPage, ProjectPage,
+    ComponentBuilds, ComponentRow, Components, DocumentPage, Failing, Form, GridOrder, GridPage,
+    GridPlaces, Head, Heads, History, InsightPage, IssueFields, IssueLine, IssuePage, IssuesPage,
+    Lines, LogPage, LogPart, LogSearchPage, MainlineTrack, Output, Pager, ProblemPage, ProjectPage,
     ProjectParts, ProjectRow, Projects, ReceiptPage, Reference, RefusedForm, RevisionPage, Room,
-    Row, Run, STRIP, SearchPage, Searched, Shelf, Shown, SignIn, SignaturePage, Tags, TestLine,
-    TestRow, Tests, TrackPage, TrackTestsPage, TracksPage, User, Users, Window, log_step_html,
-    rendered, step_html,
+    Row, Run, SIGN_IN, SQUARES, SearchPage, Searched, Shelf, Shown, SignIn, SignaturePage, Tags,
+    TestLine, TestRow, Tests, TrackPage, TrackTestsPage, TracksPage, User, Users, Window,
+    log_step_html, rendered, step_html,
 };
 
 /// Adds a character, escaped for use between tags and in quoted attributes.

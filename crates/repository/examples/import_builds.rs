@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use devmason_domain::{
     BuildId, ClientRecord, JsonObject, Outcome, Project, ProjectId, Report, Reporting, Step,
-    StepLog, Timestamp, Tracking, VariantPart,
+    StepLog, TagSet, Timestamp, Tracking, VariantPart,
 };
 use devmason_repository::{
     Actor, NewBuild, NewProject, Options, Recorded, Registered, Repository, Scope, TestReport, open,
@@ -56,6 +56,7 @@ fn register(repository: &dyn Repository) -> Result<Project, Box<dyn Error>> {
         reporting: Reporting::Owner,
         tracking: Tracking::default(),
         repository: None,
+        tags: TagSet::default(),
         owner: Actor::Nobody,
     };
     match repository.project_register(&new)? {

@@ -101,6 +101,7 @@ async fn register(call: &Call<'_>, slug: &Slug) -> Result<HttpResponse, ApiError
             triage: incoming.triage.unwrap_or_default(),
         },
         repository: incoming.repository.flatten(),
+        tags: incoming.tags.unwrap_or_default(),
         owner: call.caller.actor()?,
     };
     match call.ask(move |repository| repository.project_register(&new)).await? {
@@ -134,6 +135,7 @@ async fn update(call: &Call<'_>, project: Project) -> Result<HttpResponse, ApiEr
         gate: incoming.gate,
         triage: incoming.triage,
         repository: incoming.repository,
+        tags: incoming.tags,
     };
     let update = move |repository: &dyn devmason_repository::Repository| {
         repository.project_update(project.id, &change, seen)

@@ -14,7 +14,7 @@ use super::{Insight, Known, Patience, Subject};
 use crate::budget::Hold;
 
 /// Number of the newest builds whose gaps say when the next one is expected.
-pub(crate) const GAPS: usize = 11;
+const GAPS: usize = 11;
 
 /// Number of the newest builds that a pulse consists of.
 const BEGUN: u64 = 20;
@@ -49,6 +49,11 @@ impl Pulse {
     /// The usual gap between starts, in seconds.
     pub(crate) fn every(&self) -> Option<f64> {
         every(&self.starts()).map(|micros| micros as f64 / 1e6)
+    }
+
+    /// Whether its newest finished build failed.
+    pub(crate) fn is_failing(&self) -> bool {
+        self.begun.iter().find_map(|build| build.success) == Some(false)
     }
 
     pub(crate) fn is_overdue(&self) -> bool {

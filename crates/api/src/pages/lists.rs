@@ -1,18 +1,22 @@
 //! The pages of lists of builds and of tags.
 
 use actix_web::HttpResponse;
-use devmason_domain::{Slug, Tag};
-use devmason_hypermedia::{BuildsOf, Fields, TagSegment};
+use devmason_domain::{Invalid, Project, Slug, Tag};
+use devmason_hypermedia::{BuildPair, BuildsOf, Fields, Resource, TagSegment};
 use devmason_pages::{BuildFilter, Builds, Row, Tags, counted, grouped};
 
 use super::pager;
 use crate::call::Call;
 use crate::documents::lists::{self, BuildsPage, ListOf};
 use crate::error::ApiError;
+use crate::form::leading_to;
 use crate::respond::Found;
 
 /// A list of builds.
 pub(crate) async fn builds(call: &Call<'_>, of: ListOf) -> Result<HttpResponse, ApiError> {
+    if let (Some(project), Some(_)) = (of.of_project(), call.params.first("compare")) {
+        return compare(call, project);
+    }
     // It shows no outputs, whatever members are asked for.
     call.params.fields()?;
     let BuildsPage { etag, page, pages, list } =
@@ -56,6 +60,20 @@ pub(crate) async fn builds(call: &Call<'_>, of: ListOf) -> Result<HttpResponse, 
         ListOf::User(_) => call.shown(&view),
         ListOf::Project(_) | ListOf::Tagged(..) => call.paged(&etag, &view),
     }
+}
+
+/// Leads to the comparison of the two builds that were chosen in the list, the older one first.
+fn compare(call: &Call<'_>, project: &Project) -> Result<HttpResponse, ApiError> {
+    let bad = |problem: &str| ApiError::BadValue { name: "compare", problem: problem.to_owned() };
+    let chosen: Vec<&str> = call.params.all("compare").collect();
+    let &[newer, older] = chosen.as_slice() else {
+        return Err(bad(&format!("choose two builds; {} chosen", counted(chosen.len(), "build"))));
+    };
+    let key = |text: &str| text.parse().map_err(|error: Invalid| bad(&error.0));
+    let pair = BuildPair::new(key(older)?, key(newer)?)
+        .ok_or_else(|| bad("builds with such ids cannot be compared"))?;
+    let comparison = Resource::Comparison(project.slug.clone(), pair);
+    Ok(leading_to(&call.base.location(&comparison)))
 }
 
 fn heading(of: &ListOf) -> String {

@@ -6,6 +6,7 @@ pub(crate) mod cases;
 pub(crate) mod comparisons;
 pub(crate) mod components;
 pub(crate) mod docs;
+pub(crate) mod home;
 pub(crate) mod insight;
 pub(crate) mod issues;
 pub(crate) mod lists;
@@ -40,7 +41,7 @@ pub(crate) async fn find(
     operation: Operation<'_>,
 ) -> Result<Option<HttpResponse>, ApiError> {
     let page = match operation {
-        Operation::ListProjects => projects::list(call).await,
+        Operation::ListProjects => home::list(call).await,
         Operation::ReadProject(project) => projects::get(call, project).await,
         Operation::ListBuilds(project) => {
             lists::builds(call, ListOf::project(call, project).await?).await

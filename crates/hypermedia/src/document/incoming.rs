@@ -246,6 +246,11 @@ fn parts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<Varian
     }
 }
 
+fn tag_set<'de, D: Deserializer<'de>>(tags: D) -> Result<Option<TagSet>, D::Error> {
+    let tags = Option::<Distinct<Tag, { limits::TAGS }>>::deserialize(tags)?;
+    Ok(tags.map(|tags| tags.0.into_iter().map(|(_, tag)| tag).collect()))
+}
+
 /// A project to register or change. The additional members of the server's own documents are
 /// ignored. Any other unknown member is refused, because its sender expects it to change a setting.
 #[derive(Deserialize, JsonSchema)]
@@ -278,6 +283,10 @@ pub struct IncomingProject {
     #[serde(default, deserialize_with = "given")]
     #[schemars(with = "Option<shape::CodeAddress>")]
     pub repository: Option<Option<CodeAddress>>,
+    /// What it is grouped by, with others. If absent, they don't change.
+    #[serde(default, deserialize_with = "tag_set")]
+    #[schemars(with = "Option<Distinct<shape::Tag, { limits::TAGS }>>")]
+    pub tags: Option<TagSet>,
     #[serde(default, rename = "id")]
     #[schemars(with = "serde_json::Value")]
     _id: IgnoredAny,

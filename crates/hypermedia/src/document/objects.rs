@@ -3,7 +3,7 @@
 mod tag;
 
 use devmason_domain::{
-    Account, Build, BuildId, Component, ComponentType, JsonObject, Outcome, Project, Step,
+    Account, Build, BuildId, Component, ComponentType, JsonObject, Outcome, Project, Step, Tag,
     TestResult, TestStatus, Timestamp, full_test_name,
 };
 use schemars::JsonSchema;
@@ -192,6 +192,8 @@ pub struct ProjectObject<'a> {
     /// Where its source code can be read.
     #[schemars(with = "Option<shape::CodeAddress>")]
     repository: Option<String>,
+    /// What it is grouped by, with others.
+    tags: Vec<&'a str>,
     #[serde(serialize_with = "utc")]
     #[schemars(with = "shape::Utc")]
     created_at: Timestamp,
@@ -211,6 +213,7 @@ impl<'a> ProjectObject<'a> {
             reporting: of.reporting.as_str(),
             tracking: (&of.tracking).into(),
             repository: of.repository.as_ref().map(ToString::to_string),
+            tags: of.tags.iter().map(Tag::as_str).collect(),
             created_at: of.created_at,
             updated_at: of.updated_at,
             etag,

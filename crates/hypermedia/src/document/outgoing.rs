@@ -333,6 +333,8 @@ pub struct ProjectDocument<'a> {
     /// Where its source code can be read.
     #[schemars(with = "Option<shape::CodeAddress>")]
     repository: Option<String>,
+    /// What it is grouped by, with others.
+    tags: Vec<&'a str>,
     links: Vec<Link>,
 }
 
@@ -372,6 +374,7 @@ impl<'a> ProjectDocument<'a> {
             reporting: project.reporting.as_str(),
             tracking: (&project.tracking).into(),
             repository: project.repository.as_ref().map(ToString::to_string),
+            tags: project.tags.iter().map(Tag::as_str).collect(),
             links,
         }
     }

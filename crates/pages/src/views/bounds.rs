@@ -3,6 +3,8 @@
 
 mod made;
 
+use std::sync::Arc;
+
 use self::made::{build, comparison, found, insight, signature};
 use super::*;
 use crate::{Site, rendered};
@@ -23,6 +25,7 @@ fn a_page_has_a_bound_whatever_it_shows() {
         reporting: Default::default(),
         tracking: Default::default(),
         repository: None,
+        tags: (0..100).map(|n| format!("{n:03}{}", "T".repeat(97)).parse().unwrap()).collect(),
         created_at: at,
         updated_at: at,
         version: 1,
@@ -214,8 +217,10 @@ fn a_page_has_a_bound_whatever_it_shows() {
     let rows: Vec<ProjectRow> = (0..300)
         .map(|_| ProjectRow {
             project: project.clone(),
-            builds: (0..30).map(|n| build(n, "{}")).collect(),
+            builds: (0..9).map(|n| build(n, "{}")).collect(),
+            failing: Some(Failing { since: build(9, "{}"), builds: 9, is_exact: false, tests: 9 }),
             is_overdue: true,
+            has_tracks: true,
         })
         .collect();
     sizes.push((
@@ -223,10 +228,10 @@ fn a_page_has_a_bound_whatever_it_shows() {
         rendered(&Projects {
             site: site(),
             mine: Vec::new(),
-            groups: vec![(String::new(), rows)],
+            groups: vec![(String::new(), rows.into_iter().map(Arc::new).collect())],
             search: "",
             red_first: false,
-            is_grouped: false,
+            group: "",
             heads: Heads::default(),
             may_register: false,
             pager: Pager::default(),

@@ -65,6 +65,11 @@ pub struct Builds<'a> {
 impl Builds<'_> {
     const STATES: [(&'static str, &'static str); 4] =
         [("", "any"), ("success", "success"), ("failure", "failure"), ("running", "running")];
+
+    /// Whether two of the builds can be compared: those of one project can.
+    fn may_compare(&self) -> bool {
+        self.project.is_some() && self.rows.len() > 1
+    }
 }
 
 impl Page for Builds<'_> {

@@ -1,7 +1,7 @@
 //! Forms: their fields, and what is shown of one that was refused.
 
 use askama::Template;
-use devmason_domain::{Project, Reporting};
+use devmason_domain::{Project, Reporting, Tag};
 
 use super::Page;
 use crate::site::Site;
@@ -75,6 +75,12 @@ const SETTINGS: &[Row] = &[
         Kind::Line(2_000),
         false,
     ),
+    (
+        "tags",
+        "Tags, separated by commas: the list of projects can be in groups by them",
+        Kind::Line(10_000),
+        false,
+    ),
     ("reporting", "Who may post builds", Kind::Choice(&REPORTERS), false),
     ("triage", "Who may write known issues", Kind::Choice(&TRIAGERS), false),
     (
@@ -124,6 +130,28 @@ const PASSWORD: &[Row] = &[
 ];
 const DELETION: &[Row] = &[("_confirm", "To confirm, type the name", Kind::Line(100), true)];
 
+/// The names of the fields in which somebody signs in whose session has ended.
+pub const SIGN_IN: [&str; 2] = ["_session_username", "_session_password"];
+
+/// What stands before a form of a session that has ended.
+const RENEWAL: &[Row] = &[
+    (SIGN_IN[0], "Username", Kind::Line(150), true),
+    (SIGN_IN[1], "Password", Kind::Password("current-password"), true),
+];
+
+/// Fields with these values, by name.
+fn filled(rows: &[Row], value: impl Fn(&str) -> String) -> Vec<Field> {
+    let field = |(name, label, kind, is_required): &Row| Field {
+        name,
+        label,
+        kind: *kind,
+        is_required: *is_required,
+        value: if matches!(kind, Kind::Password(_)) { String::new() } else { value(name) },
+        problem: String::new(),
+    };
+    rows.iter().map(field).collect()
+}
+
 impl Form {
     fn rows(self) -> &'static [Row] {
         match self {
@@ -138,15 +166,7 @@ impl Form {
 
     /// The fields with these values, by name.
     pub(super) fn filled(self, value: impl Fn(&str) -> String) -> Vec<Field> {
-        let field = |(name, label, kind, is_required): &Row| Field {
-            name,
-            label,
-            kind: *kind,
-            is_required: *is_required,
-            value: if matches!(kind, Kind::Password(_)) { String::new() } else { value(name) },
-            problem: String::new(),
-        };
-        self.rows().iter().map(field).collect()
+        filled(self.rows(), value)
     }
 }
 
@@ -176,6 +196,7 @@ pub(super) fn settings(project: &Project) -> Vec<Field> {
     Form::Settings.filled(|name| match name {
         "name" => project.name.to_string(),
         "repository" => project.repository.as_ref().map(ToString::to_string).unwrap_or_default(),
+        "tags" => project.tags.iter().map(Tag::as_str).collect::<Vec<_>>().join(", "),
         "reporting" => project.reporting.as_str().to_owned(),
         "triage" => tracking.triage.as_str().to_owned(),
         "mainline" => tracking.mainline.clone().unwrap_or_default(),
@@ -221,8 +242,14 @@ impl<'a> RefusedForm<'a> {
         if let Some(field) = wrong {
             field.problem = cut(problem, 1_000).into_owned();
         }
-        let is_hidden =
-            |name: &str| name != "_token" && !fields.iter().any(|field| field.name == name);
+        if site.token.is_none() {
+            fields.splice(0..0, filled(RENEWAL, value));
+        }
+        let is_hidden = |name: &str| {
+            name != "_token"
+                && !SIGN_IN.contains(&name)
+                && !fields.iter().any(|field| field.name == name)
+        };
         let hidden = sent.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let hidden =
             hidden.filter(|(name, value)| is_hidden(name) && value.len() <= 1_000).take(20);

@@ -1,9 +1,10 @@
 //! All projects: whether anything is red.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
+use std::sync::Arc;
 
 use askama::Template;
-use devmason_domain::{Build, Project, Track};
+use devmason_domain::{Build, Project};
 
 use super::grid::{Cell, mark};
 use super::names::build_name;
@@ -12,41 +13,43 @@ use crate::Standing;
 use crate::site::{Site, When};
 use crate::text::counted;
 
-/// Number of a project's newest builds that its line is made from.
-pub const STRIP: u64 = 30;
-
-/// Number of squares in a line.
-const SQUARES: usize = 9;
+/// Number of squares in a project's line.
+pub const SQUARES: u64 = 9;
 
 /// A project in the list of all projects.
 #[derive(Debug)]
 pub struct ProjectRow {
     /// The project.
     pub project: Project,
-    /// The newest builds of its mainline, newest first.
+    /// The newest builds of its mainline, newest first, at most [`SQUARES`].
     pub builds: Vec<Build>,
+    /// Since when its mainline fails, if it does.
+    pub failing: Option<Failing>,
     /// Whether one of its mainline's tracks is overdue.
     pub is_overdue: bool,
+    /// Whether its mainline has tracks: builds that an older server stored may have none yet.
+    pub has_tracks: bool,
 }
 
-/// Since when a track fails.
-struct Failing<'a> {
-    /// The first build of those that fail.
-    since: &'a Build,
-    /// Their number, of those that are looked at.
-    builds: usize,
-    /// Whether a good build came before them, or none at all.
-    is_over: bool,
-    /// The failed tests of the newest of them.
-    tests: u64,
+/// Since when a mainline fails.
+#[derive(Debug)]
+pub struct Failing {
+    /// The first of the builds that fail, in the track that has failed longest.
+    pub since: Build,
+    /// The number of that track's builds that failed since then.
+    pub builds: usize,
+    /// Whether there are no more of them.
+    pub is_exact: bool,
+    /// The number of failed tests in the newest finished build of the failing track that has most.
+    pub tests: u64,
 }
 
-impl Failing<'_> {
+impl Failing {
     fn name(&self) -> String {
-        build_name(self.since)
+        build_name(&self.since)
     }
     fn told(&self) -> String {
-        let at_least = if self.is_over { "" } else { "at least " };
+        let at_least = if self.is_exact { "" } else { "at least " };
         format!("{at_least}{}", counted(self.builds, "build"))
     }
     fn when(&self) -> When {
@@ -57,50 +60,16 @@ impl Failing<'_> {
 impl ProjectRow {
     /// The status of its mainline: a failure if the newest finished build of any of its tracks failed.
     pub fn standing(&self) -> Standing {
-        if self.failing().is_some() {
-            return Standing::Failure;
-        }
-        match Standing::latest(self.builds.iter()) {
-            // Builds that an older server stored have no track yet.
-            Standing::Failure if self.builds.iter().any(|build| build.track.is_some()) => {
-                Standing::Success
-            }
-            standing => standing,
+        match (&self.failing, Standing::latest(self.builds.iter())) {
+            (Some(_), _) => Standing::Failure,
+            (None, Standing::Failure) if self.has_tracks => Standing::Success,
+            (None, standing) => standing,
         }
     }
 
-    /// Of the tracks whose newest finished build failed, the one that fails longest.
-    fn failing(&self) -> Option<Failing<'_>> {
-        let mut tracks: HashMap<&Track, Failing<'_>> = HashMap::new();
-        for build in &self.builds {
-            let (Some(track), standing) = (&build.track, Standing::of(build)) else { continue };
-            let streak = tracks.entry(track).or_insert(Failing {
-                since: build,
-                builds: 0,
-                is_over: false,
-                tests: build.tests.failed + build.tests.error,
-            });
-            match standing {
-                Standing::Failure if !streak.is_over => {
-                    if streak.builds == 0 {
-                        streak.tests = build.tests.failed + build.tests.error;
-                    }
-                    streak.since = build;
-                    streak.builds += 1;
-                }
-                Standing::Success => streak.is_over = true,
-                Standing::Failure | Standing::Running | Standing::Nothing => {}
-            }
-        }
-        let is_whole = (self.builds.len() as u64) < STRIP;
-        let failing = tracks.into_values().filter(|failing| failing.builds > 0);
-        let failing = failing.map(|of| Failing { is_over: of.is_over || is_whole, ..of });
-        failing.max_by_key(|failing| (failing.builds, failing.since.id))
-    }
-
-    /// Number of failing tests; that of the track that fails longest.
+    /// Number of failing tests.
     pub fn failing_tests(&self) -> u64 {
-        self.failing().map_or(0, |failing| failing.tests)
+        self.failing.as_ref().map_or(0, |failing| failing.tests)
     }
 
     /// When its newest build was received, in microseconds.
@@ -121,7 +90,7 @@ impl ProjectRow {
             href: site.build(&self.project.slug, build),
             is_here: false,
         };
-        self.builds.iter().take(SQUARES).map(cell).collect()
+        self.builds.iter().map(cell).collect()
     }
 
     /// Whether somebody should look at it.
@@ -161,13 +130,13 @@ pub struct Projects<'a> {
     /// The viewer's projects that need attention.
     pub mine: Vec<ProjectRow>,
     /// The projects, in groups with their headings; without groups, one with an empty heading.
-    pub groups: Vec<(String, Vec<ProjectRow>)>,
+    pub groups: Vec<(String, Vec<Arc<ProjectRow>>)>,
     /// The search text.
     pub search: &'a str,
     /// Whether failing projects come first.
     pub red_first: bool,
-    /// Whether the projects are in groups.
-    pub is_grouped: bool,
+    /// What the projects are in groups by: `prefix`, `tag` or nothing.
+    pub group: &'a str,
     /// What sorts the table.
     pub heads: Heads,
     /// Whether the viewer may register a project.
@@ -177,8 +146,14 @@ pub struct Projects<'a> {
 }
 
 impl Projects<'_> {
-    fn rows(&self) -> impl Iterator<Item = &ProjectRow> {
-        self.groups.iter().flat_map(|(_, rows)| rows)
+    const GROUPS: [(&'static str, &'static str); 3] =
+        [("", "none"), ("prefix", "by first word"), ("tag", "by tag")];
+
+    /// Each project once.
+    fn rows(&self) -> impl Iterator<Item = &Arc<ProjectRow>> {
+        let mut known = HashSet::new();
+        let all = self.groups.iter().flat_map(|(_, rows)| rows);
+        all.filter(move |row| known.insert(row.project.id))
     }
 }
 

@@ -2,8 +2,8 @@
 
 use devmason_domain::gate::Gate;
 use devmason_domain::{
-    CodeAddress, PageRequest, Project, ProjectId, ProjectName, Reporting, Slug, Tracking, Triage,
-    VariantPart,
+    CodeAddress, PageRequest, Project, ProjectId, ProjectName, Reporting, Slug, TagSet, Tracking,
+    Triage, VariantPart,
 };
 
 use crate::{Actor, Result, Tally, Updated};
@@ -21,6 +21,8 @@ pub struct NewProject {
     pub tracking: Tracking,
     /// Where its source code can be read.
     pub repository: Option<CodeAddress>,
+    /// What it is grouped by, with others.
+    pub tags: TagSet,
     /// Its owner.
     pub owner: Actor,
 }
@@ -42,6 +44,8 @@ pub struct ProjectChange {
     pub triage: Option<Triage>,
     /// Where its source code can be read, or nowhere.
     pub repository: Option<Option<CodeAddress>>,
+    /// What it is grouped by, with others.
+    pub tags: Option<TagSet>,
 }
 
 /// The outcome of registering a project.

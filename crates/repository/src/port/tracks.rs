@@ -156,8 +156,6 @@ pub trait Tracks {
     fn track_query(&self, listing: &Listing) -> Result<Listed<PlacedTrack>>;
     /// The track with this key.
     fn track_find(&self, project: ProjectId, key: TrackKey) -> Result<Option<KnownTrack>>;
-    /// The tracks with these keys, in no particular order.
-    fn tracks_by_key(&self, project: ProjectId, keys: &[TrackKey]) -> Result<Vec<KnownTrack>>;
     /// The newest builds of a track, running ones included, the newest first.
     fn track_begun(&self, project: ProjectId, key: TrackKey, limit: u64) -> Result<Vec<Begun>>;
     /// Says when builds of a track are expected.

@@ -42,6 +42,7 @@ diesel::table! {
         gate -> Text,
         triage -> Text,
         repository -> Nullable<Text>,
+        tags -> Text,
         created_at -> crate::store::schema::sql::Instant,
         updated_at -> crate::store::schema::sql::Instant,
         version -> BigInt,

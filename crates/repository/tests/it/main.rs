@@ -54,6 +54,7 @@ impl Store {
             reporting: Reporting::Anyone,
             tracking: Tracking::default(),
             repository: None,
+            tags: TagSet::default(),
             owner,
         };
         match self.project_register(&new).unwrap() {

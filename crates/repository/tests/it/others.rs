@@ -123,6 +123,7 @@ fn a_project_is_found_whatever_the_case_and_keeps_its_own(store: &Store) {
         reporting: Reporting::Owner,
         tracking: Tracking::default(),
         repository: None,
+        tags: TagSet::default(),
         owner: Actor::Newcomer(account("zoe")),
     };
     assert_eq!(store.project_register(&again).unwrap(), Registered::Exists);
@@ -237,6 +238,7 @@ fn a_user_who_is_gone_owns_nothing_new(store: &Store) {
         reporting: Reporting::Anyone,
         tracking: Tracking::default(),
         repository: None,
+        tags: TagSet::default(),
         owner: Actor::Account(ghost.id),
     };
     assert_eq!(store.project_register(&new).unwrap(), Registered::NoOwner);

@@ -5,8 +5,8 @@ use super::*;
 conformance!(
     builds_are_found_by_the_start_of_their_ids,
     tests_are_found_by_a_text_in_their_names,
-    tracks_are_found_by_their_keys,
     a_project_keeps_where_its_source_code_is,
+    a_project_keeps_its_tags,
     sizes_are_those_of_existing_projects,
 );
 
@@ -73,23 +73,6 @@ fn tests_are_found_by_a_text_in_their_names(store: &Store) {
     assert_eq!(store.tests_like(&[zebra.id], "runs", 9).unwrap(), []);
 }
 
-fn tracks_are_found_by_their_keys(store: &Store) {
-    let project = store.project("pony");
-    for word in ["linux", "mac"] {
-        store.record(build(&project, "2026-01-01T00:00:00Z", &[word]));
-    }
-    let tracks = store.track_active(project.id, 9).unwrap();
-    let keys: Vec<TrackKey> = tracks.iter().map(|known| known.track.key()).collect();
-    store.track_expect(project.id, keys[0], Expected::Never, None).unwrap();
-    let found = store.tracks_by_key(project.id, &keys[..1]).unwrap();
-    assert_eq!(
-        (found.len(), found[0].track.key(), found[0].expected),
-        (1, keys[0], Expected::Never)
-    );
-    assert_eq!(store.tracks_by_key(project.id, &keys).unwrap().len(), 2);
-    assert_eq!(store.tracks_by_key(project.id, &[]).unwrap(), []);
-}
-
 fn a_project_keeps_where_its_source_code_is(store: &Store) {
     let project = store.project("pony");
     assert_eq!(project.repository, None);
@@ -102,6 +85,31 @@ fn a_project_keeps_where_its_source_code_is(store: &Store) {
     assert_eq!(change(Some(Some(code.clone()))), Some(code.clone()));
     assert_eq!(change(None), Some(code));
     assert_eq!(change(Some(None)), None);
+}
+
+fn a_project_keeps_its_tags(store: &Store) {
+    let project = store.project("pony");
+    assert_eq!(project.tags, TagSet::default());
+    let tags: TagSet = ["team-a", "a b"].iter().map(|tag| tag.parse().unwrap()).collect();
+    let change = |tags: Option<TagSet>| {
+        let change = ProjectChange { tags, ..ProjectChange::default() };
+        store.project_update(project.id, &change, None).unwrap();
+        store.project_find(&project.slug).unwrap().unwrap().tags
+    };
+    assert_eq!(change(Some(tags.clone())), tags);
+    assert_eq!(change(None), tags);
+    assert_eq!(change(Some(TagSet::default())), TagSet::default());
+    let zebra = NewProject {
+        slug: "zebra".parse().unwrap(),
+        name: "Zebra".parse().unwrap(),
+        reporting: Reporting::Anyone,
+        tracking: Tracking::default(),
+        repository: None,
+        tags: tags.clone(),
+        owner: Actor::Nobody,
+    };
+    let Registered::New(zebra) = store.project_register(&zebra).unwrap() else { panic!() };
+    assert_eq!(zebra.tags, tags);
 }
 
 fn sizes_are_those_of_existing_projects(store: &Store) {

@@ -14,8 +14,11 @@ use crate::error::ApiError;
 use crate::insight::{Insight, Patience, Pulse, SeenBeyond, Shown, Subject};
 use crate::params::Params;
 
+/// Maximum number of tracks that are looked at.
+const TRACKS: usize = 100;
+
 /// Maximum number of tracks, of failures and of issues that are shown.
-const TRACKS: usize = 20;
+const SHOWN: usize = 20;
 const FAILURES: u64 = 20;
 const ISSUES: usize = 20;
 
@@ -42,9 +45,9 @@ fn distinct<'a>(all: impl Iterator<Item = &'a String>) -> Vec<String> {
 /// The tracks of a branch and its newest builds, as far as an ETag needs.
 #[derive(Default)]
 pub(crate) struct Mainline {
-    /// Those with the newest builds first.
+    /// Those that fail or are overdue first, then those with the newest builds.
     pub(crate) pulses: Vec<Pulse>,
-    /// The number of tracks that are left out.
+    /// The number of tracks that are not among them.
     pub(crate) more: usize,
     /// The branches of the project's active tracks, and the variants of this one, those with the newest
     /// builds first.
@@ -71,7 +74,15 @@ impl Mainline {
         let pulses = tracks
             .into_iter()
             .map(|known| Pulse::read(repository, project, known, mainline.as_ref()));
-        Ok(Self { pulses: pulses.collect::<Answer<_>>()?, more, branches, variants })
+        let mut pulses = pulses.collect::<Answer<Vec<_>>>()?;
+        pulses.sort_by_key(|pulse| !pulse.is_failing() && !pulse.is_overdue());
+        Ok(Self { pulses, more, branches, variants })
+    }
+
+    /// Leaves out the tracks that a page does not show.
+    pub(crate) fn cut(&mut self) {
+        self.more += self.pulses.len().saturating_sub(SHOWN);
+        self.pulses.truncate(SHOWN);
     }
 
     /// Which tracks are overdue now, as a part of an ETag.

@@ -8,8 +8,10 @@ stories! {
     the_slowest_tests_come_first_when_they_are_asked_for,
     the_page_of_tests_begins_with_failures,
     two_builds_are_compared,
+    two_builds_are_chosen_in_their_list,
     a_text_is_found_in_names_ids_commits_and_failures,
     the_list_of_projects_tells_what_is_overdue,
+    the_list_of_projects_tells_of_a_track_that_is_seldom_built,
 }
 
 fn a_result_has_a_document_and_a_page_of_its_own(story: &Story) {
@@ -165,6 +167,32 @@ fn two_builds_are_compared(story: &Story) {
     assert!(build.contains("href=\"/pony/builds/m1...m2\""), "{build}");
 }
 
+fn two_builds_are_chosen_in_their_list(story: &Story) {
+    story.build("m1", 1, "main", "a:P");
+    let list = |query: &str| {
+        story
+            .server
+            .request("GET", &format!("/pony/builds{query}"))
+            .header("Accept", "text/html")
+            .send()
+    };
+    // One build cannot be compared.
+    assert!(!list("").text().contains("name=\"compare\""));
+    story.build("m2", 2, "main", "a:F");
+    story.build("m3", 3, "main", "a:F");
+    for query in ["", "?branch=main"] {
+        let page = list(query).text();
+        assert_eq!(page.matches("name=\"compare\"").count(), 3, "{query}: {page}");
+    }
+    let chosen = list("?compare=m3&compare=m1");
+    assert_eq!((chosen.status, chosen.header("location")), (303, "/pony/builds/m1...m3"));
+    for query in ["?compare=m1", "?compare=m1&compare=m2&compare=m3", "?compare=a/b&compare=m1"] {
+        let answer = list(query);
+        assert_eq!(answer.status, 400, "{query}");
+        assert!(answer.text().contains("compare"), "{query}: {}", answer.text());
+    }
+}
+
 fn a_text_is_found_in_names_ids_commits_and_failures(story: &Story) {
     let client = json!({"branch": "main", "commit": "abcdef0123456789"});
     story.say("m1", 1, client, "Walks:P b_c:F");
@@ -230,4 +258,33 @@ fn the_list_of_projects_tells_what_is_overdue(story: &Story) {
     assert!(home().contains("<strong>overdue</strong>"), "{}", home());
     assert_eq!(ann.send("PUT", &track, r#"{"expected":"never"}"#).status, 200);
     assert!(!home().contains("overdue"));
+}
+
+fn the_list_of_projects_tells_of_a_track_that_is_seldom_built(story: &Story) {
+    let nightly = |id: &str, minute: usize, letters: &str| {
+        story.say(id, minute, json!({"branch": "main", "job": "nightly"}), letters);
+    };
+    nightly("n0", 0, "a:P b:P");
+    nightly("n1", 1, "a:F b:P");
+    nightly("n2", 2, "a:F b:F");
+    for n in 0..40 {
+        story.build(&format!("m{n}"), 10 + n, "main", "a:P");
+    }
+    let home = || story.server.page("/", "").text();
+    let text = home();
+    for part in ["failing since <a href=\"/pony/builds/n1\">n1</a>", "(2 builds, "] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+    assert!(text.contains("data-label=\"Failing tests\"><span class=\"mark failure\">2</span>"));
+    let track = story.track("n2");
+    let ann = story.server.as_user("ann");
+    assert_eq!(ann.send("PUT", &track, r#"{"expected":"1h"}"#).status, 200);
+    assert!(home().contains("<strong>overdue</strong>"));
+    nightly("n3", 60, "a:P b:P");
+    assert!(!home().contains("failing since"), "{}", home());
+    // Of a track with very many builds the first failure is not sought.
+    for n in 0..101 {
+        story.build(&format!("f{n}"), 100 + n, "main", "a:F");
+    }
+    assert!(home().contains("(at least 100 builds, "), "{}", home());
 }

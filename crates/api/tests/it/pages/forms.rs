@@ -292,6 +292,66 @@ fn a_refused_form_comes_back_with_what_was_typed_and_names_the_field() {
 }
 
 #[test]
+fn a_form_of_an_ended_session_comes_back_with_fields_to_sign_in_with() {
+    let server = filled();
+    let old = server.sign_in("ann");
+    let token = token(&server.page("/pony", &old));
+    let end = [("_method", "DELETE"), ("_token", token.as_str())];
+    assert_eq!(server.form("/api/v1/session", &old, &end).status, 303);
+    let typed = [("_token", token.as_str()), ("_method", "PUT"), ("name", "My pony")];
+    let with = |more: &[(&'static str, &'static str)]| {
+        let all: Vec<_> = typed.iter().chain(more).copied().collect();
+        server.browser_form("/pony", &old, &all)
+    };
+    let refused = with(&[]);
+    let text = refused.text();
+    assert_eq!(refused.status, 403);
+    for part in [
+        "your session has ended",
+        r#"value="My pony""#,
+        r#"name="_session_username""#,
+        r#"name="_session_password""#,
+    ] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+    let by =
+        |password: &'static str| [("_session_username", "ann"), ("_session_password", password)];
+    let wrong = with(&by("wrong"));
+    assert_eq!(wrong.status, 401);
+    assert!(wrong.text().contains(r#"value="My pony""#) && wrong.text().contains(r#"value="ann""#));
+    assert!(!wrong.text().contains("\"wrong\"") && wrong.header("set-cookie").is_empty());
+    let unknown = with(&[("_session_username", "zoe"), ("_session_password", "zoe-pw")]);
+    assert_eq!(unknown.status, 401);
+    assert_eq!(server.get("/users/zoe").status, 404);
+    assert_eq!(server.get("/pony").json()["name"], "<i>Pony</i>");
+    // What else is wrong is said to somebody who has signed in by then.
+    let [username, password] = by("ann-pw");
+    let long = with(&[username, password, ("gate", "new:many")]);
+    assert_eq!(long.status, 400);
+    assert!(long.header("set-cookie").contains("devmason_session="));
+    assert!(!long.text().contains("ann-pw") && !long.text().contains("_session_"));
+    let sent = with(&by("ann-pw"));
+    assert_eq!((sent.status, sent.header("location")), (303, "/pony"));
+    assert_eq!(server.get("/pony").json()["name"], "My pony");
+    let fresh = sent.header("set-cookie").split(';').next().unwrap().to_owned();
+    assert!(server.page("/pony", &fresh).text().contains("Sign out"));
+    // A form from before one signed in again is shown again, too.
+    let again = server.browser_form("/pony", &fresh, &typed);
+    assert_eq!(again.status, 403);
+    assert!(again.text().contains("from an earlier session"), "{}", again.text());
+    assert!(!again.text().contains("_session_") && !again.text().contains(&token));
+    // What a page of another site has typed is not shown.
+    let foreign = server
+        .request("POST", "/pony")
+        .header("Content-Type", "application/x-www-form-urlencoded")
+        .header("Sec-Fetch-Mode", "navigate")
+        .body(b"_method=PUT&name=Stolen")
+        .send();
+    assert_eq!(foreign.status, 403);
+    assert!(!foreign.text().contains("Stolen"), "{}", foreign.text());
+}
+
+#[test]
 fn a_repository_makes_links_of_commits_branches_changes_and_files() {
     let server = filled();
     let ann = server.as_user("ann");
@@ -393,6 +453,30 @@ fn the_list_of_projects_is_sorted_and_grouped_by_links_and_begins_with_ones_own_
     let text = page("?group=prefix", "");
     let (web, others) = (text.find(">web</th>").unwrap(), text.find(">Others</th>").unwrap());
     assert!(web < others, "{text}");
+    // By tags: a project may be in several groups, or in none.
+    for (slug, tags) in [("web-shop", "shop, team-a,;"), ("zebra", "team-a")] {
+        let cookie = server.sign_in_to("ann", &format!("/{slug}"));
+        let token = token(&server.page(&format!("/{slug}"), &cookie));
+        let fields =
+            [("_token", token.as_str()), ("_method", "PUT"), ("name", slug), ("tags", tags)];
+        assert_eq!(server.form(&format!("/{slug}"), &cookie, &fields).status, 303);
+        assert!(server.page(&format!("/{slug}"), &cookie).text().contains("name=\"tags\""));
+    }
+    assert_eq!(server.get("/web-shop").json()["tags"], json!(["shop", "team-a"]));
+    assert_eq!(
+        server.get("/api/v1/projects/web-shop").json()["project"]["tags"],
+        json!(["shop", "team-a"])
+    );
+    let text = page("?group=tag", "");
+    let headings: Vec<&str> = text.split("scope=\"rowgroup\">").skip(1).collect();
+    let headings = headings.iter().map(|rest| rest.split('<').next().unwrap());
+    assert_eq!(headings.collect::<Vec<_>>(), ["shop", "team-a", "Others"]);
+    assert_eq!(names("?group=tag"), "web-shop web-shop zebra web-admin");
+    assert_eq!(server.get("/?group=size&format=html").status, 400);
+    let refused = ann.send("PUT", "/zebra", r#"{"name":"zebra","tags":["a","b,c"]}"#);
+    assert_eq!((refused.status, &refused.json()["payload"]["field"]), (400, &json!("tags[1]")));
+    assert_eq!(ann.send("PUT", "/zebra", r#"{"name":"zebra","tags":null}"#).status, 200);
+    assert_eq!(server.get("/zebra").json()["tags"], json!(["team-a"]));
     assert!(!page("", "").contains("Your projects"));
     let cookie = server.sign_in_to("ann", "/zebra");
     let text = page("", &cookie);

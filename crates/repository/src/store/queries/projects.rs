@@ -1,12 +1,14 @@
 //! Projects.
 
 use devmason_domain::{
-    AccountId, Invalid, PageRequest, Project, ProjectId, Slug, Timestamp, Tracking, VariantPart,
+    AccountId, Invalid, PageRequest, Project, ProjectId, Slug, Tag, TagSet, Timestamp, Tracking,
+    VariantPart,
 };
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
 
 use super::filter::{Columns, bounds};
+use super::rows::tags;
 use super::users::Resolved;
 use super::{Conn, Store, counts, next, users};
 use crate::store::columns::{At, instant};
@@ -29,6 +31,7 @@ struct Row {
     gate: String,
     triage: String,
     repository: Option<String>,
+    tags: String,
     created_at: At,
     updated_at: At,
     version: i64,
@@ -51,10 +54,16 @@ fn domain((row, owner, owner_key): (Row, Option<String>, Option<String>)) -> Out
             triage: row.triage.parse()?,
         },
         repository: row.repository.map(|text| text.parse()).transpose()?,
+        tags: tags(&row.tags)?,
         created_at: instant(row.created_at, 0)?,
         updated_at: instant(row.updated_at, 0)?,
         version: row.version,
     })
+}
+
+/// Tags as stored.
+fn joined(tags: &TagSet) -> String {
+    tags.iter().map(Tag::as_str).collect::<Vec<_>>().join(";")
 }
 
 /// What a variant consists of, as stored: one part per line; null for the usual parts.
@@ -132,6 +141,7 @@ pub(super) fn register(conn: &mut Conn, new: &NewProject) -> Outcome<Registered>
             project::gate.eq(new.tracking.gate.to_string()),
             project::triage.eq(new.tracking.triage.as_str()),
             project::repository.eq(new.repository.as_ref().map(ToString::to_string)),
+            project::tags.eq(joined(&new.tags)),
             project::created_at.eq(now),
             project::updated_at.eq(now),
             project::version.eq(next("0")),
@@ -170,6 +180,7 @@ pub(super) fn update(
             change.repository.as_ref().map(|repository| {
                 project::repository.eq(repository.as_ref().map(ToString::to_string))
             }),
+            change.tags.as_ref().map(|tags| project::tags.eq(joined(tags))),
             project::updated_at.eq(At(Timestamp::now().micros())),
             project::version.eq(next("project.version")),
         ))

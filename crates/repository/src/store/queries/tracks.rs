@@ -25,9 +25,7 @@ use crate::{
     Among, Begun, KnownTrack, Listed, Listing, OfBranch, PlacedTrack, Ran, Result, Tracked, Tracks,
     Updated,
 };
-use branches::{
-    active, begun, expect, find, like, newest, of_revision, revisions, with_finished, with_keys,
-};
+use branches::{active, begun, expect, find, like, newest, of_revision, revisions, with_finished};
 use untracked::{are_complete, more};
 
 /// Maximum number of steps of a build that are compared.
@@ -264,9 +262,6 @@ impl Tracks for Store {
     }
     fn track_find(&self, project: ProjectId, key: TrackKey) -> Result<Option<KnownTrack>> {
         self.read(|conn| find(conn, project, key))
-    }
-    fn tracks_by_key(&self, project: ProjectId, keys: &[TrackKey]) -> Result<Vec<KnownTrack>> {
-        self.read(|conn| with_keys(conn, project, keys))
     }
     fn track_begun(&self, project: ProjectId, key: TrackKey, limit: u64) -> Result<Vec<Begun>> {
         self.read(|conn| begun(conn, project, key, limit))

@@ -295,19 +295,6 @@ pub(super) fn find(
     one.first(conn).optional()?.map(KnownTrack::try_from).transpose()
 }
 
-pub(super) fn with_keys(
-    conn: &mut Conn,
-    project: ProjectId,
-    keys: &[TrackKey],
-) -> Outcome<Vec<KnownTrack>> {
-    let keys = keys.iter().map(|key| key.0);
-    let rows: Vec<TrackRow> = track::table
-        .filter(track::project_id.eq(project.0).and(track::key.eq_any(keys)))
-        .select(TrackRow::as_select())
-        .load(conn)?;
-    rows.into_iter().map(KnownTrack::try_from).collect()
-}
-
 /// A build's id, its client's, when it started, and whether it succeeded.
 type BegunRow = (Id, Option<String>, At, i16, Option<bool>);
 
