@@ -20,8 +20,8 @@ mod told;
 
 use actix_web::http::header::{self, HeaderValue};
 use devmason_domain::{
-    Build, BuildKey, ClientRecord, Closing, Digest, Outcome, Project, Receipt, Report, Slug, State,
-    TagSet, Timestamp, Tracking, Viewer, limits,
+    Build, BuildKey, ClientRecord, Closing, Digest, Outcome, Project, Report, Slug, State, TagSet,
+    Timestamp, Tracking, Viewer, limits,
 };
 use devmason_repository::{
     Appended, Claim, Closed, ForeignBuild, ForeignKey, Later, NewBuild, NewProject, NewStep,
@@ -305,14 +305,9 @@ pub(crate) async fn has(
     foreign: &ForeignBuild,
     part: &Part,
 ) -> Result<bool, ApiError> {
+    let Some(digest) = part.receipt.digest.clone() else { return Ok(false) };
     let (project, build) = (foreign.project, foreign.build);
-    let receipts =
-        call.ask(move |repository| repository.receipt_list(project, build, u32::MAX)).await?;
-    let is_same = |text: &String| {
-        let known = serde_json::from_str::<Receipt>(text).ok();
-        known.is_some_and(|known| known.digest == part.receipt.digest)
-    };
-    Ok(receipts.files.iter().any(is_same))
+    call.ask(move |repository| repository.part_exists(project, build, &digest)).await
 }
 
 /// Adds a part to a build, and says that the build was heard of. A finished build is finished again
@@ -335,10 +330,8 @@ pub(crate) async fn add(
     let digest = part.receipt.digest.unwrap_or_default();
     match part.step {
         None => {
-            // As a member: notes may name the digests of files, too.
-            let same = format!("\"digest\":\"{digest}\"");
             let add = move |repository: &dyn Repository| {
-                repository.receipt_add(project, build, &receipt, &same)
+                repository.receipt_add(project, build, &receipt, Some(&digest))
             };
             call.ask(add).await?;
         }
@@ -355,6 +348,7 @@ pub(crate) async fn add(
             let mut test_report = TestReport {
                 receipts: vec![receipt],
                 tests: part.tests.into(),
+                part: Some(digest),
                 ..TestReport::default()
             };
             upload::pack(call, project, &mut test_report).await?;

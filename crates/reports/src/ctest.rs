@@ -164,7 +164,10 @@ fn value(
             case.failure.get_or_insert_with(Failure::default).message = Some(text);
         }
         Some("Completion Status") if case.status != Some(Status::Passed) => {
-            if text == "Disabled" || text.starts_with("SKIP") {
+            // What is not in capitals is from Spack.
+            let is_skipped = matches!(text.as_str(), "Disabled" | "No tests to run")
+                || ["SKIP", "Skipped "].iter().any(|start| text.starts_with(start));
+            if is_skipped {
                 case.status = Some(Status::Skipped);
             }
             case.failure.get_or_insert_with(Failure::default).message.get_or_insert(text);

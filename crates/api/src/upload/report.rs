@@ -51,7 +51,7 @@ impl Upload {
         let is_kept = call.app.settings.uploads.keeps(call.received().len());
         let upload = is_kept.then(kept);
         let tests = self.take_tests().into();
-        TestReport { receipts: self.receipts(), tests, upload, document: None }
+        TestReport { receipts: self.receipts(), tests, upload, ..TestReport::default() }
     }
 
     /// A fingerprint of the body and the request's parameters, to recognize a repeated PUT.

@@ -91,7 +91,7 @@ pub(crate) fn make(
         };
         receipt.note("dropped", "a part came after the time for which parts are kept");
         let receipt = written(&receipt);
-        repository.receipt_add(foreign.project, foreign.build, &receipt, "")?;
+        repository.receipt_add(foreign.project, foreign.build, &receipt, None)?;
         let events = repository.foreign_numbered(foreign.number)?.map_or(0, |found| found.events);
         repository.foreign_made(foreign.number, events, None)?;
         return Ok(true);

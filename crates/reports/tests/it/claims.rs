@@ -36,6 +36,22 @@ fn what_ctest_could_not_run_is_an_error_and_what_it_skipped_is_not() {
 }
 
 #[test]
+fn what_spack_did_not_test_is_no_error() {
+    let with = |status: &str| {
+        format!(
+            r#"<Site BuildName="zlib" Generator="spack-0.22.1"><Testing><Test Status="notrun"><Name>a</Name><Results>
+            <NamedMeasurement type="numeric/double" name="Execution Time"><Value>None</Value></NamedMeasurement>
+            <NamedMeasurement type="text/string" name="Completion Status"><Value>{status}</Value></NamedMeasurement>
+            </Results></Test></Testing></Site>"#
+        )
+    };
+    for status in ["No tests to run", "Skipped zlib package"] {
+        assert_eq!(told(&with(status)), (vec!["zlib::a skipped".to_owned()], true), "{status}");
+    }
+    assert_eq!(told(&with("Unknown")), (vec!["zlib::a error".to_owned()], false));
+}
+
+#[test]
 fn an_error_after_a_skip_counts_unless_it_was_expected() {
     let with = |skip: &str, after: &str| {
         format!(

@@ -164,14 +164,15 @@ pub trait Foreign {
     fn foreign_heard(&self, number: i64, ends: Option<Timestamp>) -> Result<()>;
     /// Builds whose time has come, longest ago first, and at most this many.
     fn foreign_overdue(&self, now: Timestamp, limit: u32) -> Result<Vec<ForeignBuild>>;
-    /// Adds the receipt of a file of which nothing else is stored, unless the build has one that contains
-    /// this text.
+    /// Whether a build has a part that is known by this digest, see [`crate::TestReport::part`].
+    fn part_exists(&self, project: ProjectId, build: BuildId, part: &str) -> Result<bool>;
+    /// Adds the receipt of a part of which nothing else is stored, unless the build has one with this digest.
     fn receipt_add(
         &self,
         project: ProjectId,
         build: BuildId,
         receipt: &str,
-        unless: &str,
+        part: Option<&str>,
     ) -> Result<()>;
     /// Keeps a batch of events atomically, in the order given.
     fn event_append_many(&self, events: &[NewEvent]) -> Result<Vec<Told>>;

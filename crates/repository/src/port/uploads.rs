@@ -62,6 +62,9 @@ pub struct TestReport {
     pub document: Option<String>,
     /// The upload itself, if it is to be kept.
     pub upload: Option<RawUpload>,
+    /// By what a part of another system's client is known when it comes again, see
+    /// [`crate::Foreign::part_exists`].
+    pub part: Option<String>,
 }
 
 impl TestReport {

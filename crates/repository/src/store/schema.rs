@@ -255,6 +255,7 @@ diesel::table! {
         build_id -> crate::store::schema::sql::Uuid,
         nth -> Integer,
         document -> Text,
+        part -> Nullable<Text>,
     }
 }
 

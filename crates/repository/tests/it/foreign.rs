@@ -9,6 +9,7 @@ conformance!(
     a_finished_build_is_opened_again,
     what_is_said_later_is_added_with_what_follows_from_it,
     a_deleted_build_is_forgotten_under_its_key,
+    a_part_is_known_by_its_digest,
     events_are_kept_in_order_and_once,
     a_build_is_unmade_until_it_was_made_of_all_events,
     events_are_forgotten_with_time_and_with_their_build,
@@ -19,7 +20,7 @@ pub(crate) fn key(project: &Project, name: u8) -> ForeignKey {
     ForeignKey { project: project.id, protocol: "test", key: Digest([name; 32]) }
 }
 
-/// Builds under two hundred keys, each with events; returns one of them.
+/// Builds under two hundred keys, each with events; returns one of them, which has many parts, too.
 pub(crate) fn filled(store: &Store, project: &Project) -> ForeignBuild {
     let begun = |name: u8| {
         let new = running(project);
@@ -42,7 +43,11 @@ pub(crate) fn filled(store: &Store, project: &Project) -> ForeignBuild {
         build
     };
     let all: Vec<_> = (0..200).map(begun).collect();
-    all.last().unwrap().clone()
+    let one = all.last().unwrap().clone();
+    for part in 0..500 {
+        store.receipt_add(project.id, one.build, "{}", Some(&part.to_string())).unwrap();
+    }
+    one
 }
 
 fn added(store: &Store, key: &ForeignKey, nth: u32, ends: &str) -> ForeignBuild {
@@ -53,6 +58,36 @@ fn added(store: &Store, key: &ForeignKey, nth: u32, ends: &str) -> ForeignBuild 
 }
 
 const SOON: &str = "2026-01-01T01:00:00Z";
+
+fn a_part_is_known_by_its_digest(store: &Store) {
+    let project = store.project("p");
+    let (one, other) = (running(&project), running(&project));
+    let (id, of_another) = (one.id, other.id);
+    for new in [one, other] {
+        assert_eq!(store.record(new), Recorded::New);
+    }
+    let has = |build: BuildId, part: &str| store.part_exists(project.id, build, part).unwrap();
+    assert!(!has(id, "a"));
+    let add = |receipt: &str, part: Option<&str>| {
+        store.receipt_add(project.id, id, receipt, part).unwrap();
+    };
+    add(r#"{"format":"x"}"#, Some("a"));
+    add(r#"{"format":"y"}"#, Some("a"));
+    add(r#"{"format":"z"}"#, None);
+    add(r#"{"format":"z"}"#, None);
+    let files = store.receipt_list(project.id, id, 9).unwrap().files;
+    assert_eq!(files, [r#"{"format":"x"}"#, r#"{"format":"z"}"#, r#"{"format":"z"}"#]);
+    let test_report = TestReport {
+        receipts: vec!["{}".to_owned()],
+        part: Some("b".to_owned()),
+        ..TestReport::default()
+    };
+    let step =
+        NewStep { project: project.id, build: id, step: step("s", true), test_report, claim: None };
+    assert!(matches!(store.step_append_many(&[step]).unwrap()[..], [Appended::Done]));
+    assert_eq!(["a", "b", "c"].map(|part| has(id, part)), [true, true, false]);
+    assert!(!has(of_another, "a"));
+}
 
 fn a_key_leads_to_its_runs(store: &Store) {
     let project = store.project("p");

@@ -89,7 +89,7 @@ fn every_migration_can_be_undone_and_done_again() {
     let mut sqlite = sqlite(&one.database);
     let mut postgres = postgres(&other.database);
     drop((one.repository, other.repository));
-    for _ in 0..11 {
+    for _ in 0..12 {
         sqlite.revert_last_migration(migrations("sqlite")).unwrap();
     }
     sqlite.batch_execute("select status, location from claim where status = 201").unwrap();
@@ -98,7 +98,7 @@ fn every_migration_can_be_undone_and_done_again() {
     let left: Vec<Column> = diesel::sql_query(OF_SQLITE).load(&mut sqlite).unwrap();
     assert_eq!(left, []);
     sqlite.run_pending_migrations(migrations("sqlite")).unwrap();
-    for _ in 0..11 {
+    for _ in 0..12 {
         postgres.revert_last_migration(migrations("postgres")).unwrap();
     }
     postgres.batch_execute("select status, location from claim where status = 201").unwrap();
@@ -143,7 +143,7 @@ fn cases_of_an_older_version_are_packed_at_the_start() {
         match backend {
             Backend::Sqlite => {
                 let mut conn = sqlite(&database);
-                for _ in 0..10 {
+                for _ in 0..11 {
                     conn.revert_last_migration(migrations("sqlite")).unwrap();
                 }
                 let bytes = |hex: String| format!("x'{hex}'");
@@ -152,7 +152,7 @@ fn cases_of_an_older_version_are_packed_at_the_start() {
             }
             Backend::Postgres => {
                 let mut conn = postgres(&database);
-                for _ in 0..10 {
+                for _ in 0..11 {
                     conn.revert_last_migration(migrations("postgres")).unwrap();
                 }
                 let bytes = |hex: String| format!("'\\x{hex}'");

@@ -413,6 +413,12 @@ fn hot_queries_are_answered_by_their_indexes(backend: Backend) {
             || assert_eq!(store.foreign_runs(&foreign::key(project, 7), 9).unwrap().len(), 9),
         ),
         hot(
+            "whether a part of another system's client is there",
+            &["receipt_part"],
+            &["receipt_part (project_id=? AND build_id=? AND part=?)"],
+            || assert!(!store.part_exists(project.id, launch.build, "none").unwrap()),
+        ),
+        hot(
             "what clients of other systems are silent about",
             &["foreign_build_ends"],
             &["foreign_build_ends (ends<?)"],

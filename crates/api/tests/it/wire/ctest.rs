@@ -136,6 +136,58 @@ fn a_script_that_names_the_build_in_the_file_alone_is_understood() {
 }
 
 #[test]
+fn spacks_reporter_is_understood() {
+    let server = Server::new();
+    // It names no file, and its key is a Bearer's.
+    let put = |build: &str, body: &str| {
+        let path = format!(
+            "/submit.php?project=spack&build={}&site=node-7&stamp=20261127-2040-Experimental",
+            build.replace(' ', "+")
+        );
+        let request = server.request("PUT", &path).header("Content-Type", "text/xml");
+        server.send(request.header("Authorization", "Bearer spk:secret1").body(body.as_bytes()))
+    };
+    let site = |build: &str, part: &str| {
+        format!(
+            r#"<Site BuildName="{build}" BuildStamp="20261127-2040-Experimental" Name="node-7"
+            Generator="spack-0.22.1" Hostname="" OSName="Linux" VendorString="zen3">{part}</Site>"#
+        )
+    };
+    let update = |build: &str, end: &str| {
+        format!(
+            "<Update><Site>node-7</Site><BuildName>{build}</BuildName><BuildStamp>20261127-2040-Experimental</BuildStamp>
+            <StartTime>1795629922</StartTime><UpdateCommand></UpdateCommand><UpdateType>GIT</UpdateType>
+            <Revision>0467718c115fc056fcf28b1719acea72ff017ed4</Revision><EndTime>1795629922</EndTime>{end}</Update>"
+        )
+    };
+    let build = site(
+        "zlib - zlib",
+        "<Build><BuildCommand>zlib</BuildCommand><Warning><Text>unused</Text><SourceFile></SourceFile>
+        <SourceLineNumber></SourceLineNumber></Warning><ElapsedMinutes>0</ElapsedMinutes></Build>",
+    );
+    let configure = site(
+        "zlib - zlib",
+        "<Configure><ConfigureCommand>a && b</ConfigureCommand><Log>\u{1b}[36m==> gcc\u{1b}[0m</Log>
+        <ConfigureStatus>0</ConfigureStatus></Configure>",
+    );
+    let first = put("zlib - zlib", &build);
+    assert_eq!(first.status, 200, "{}", first.text());
+    assert!(number(&first).chars().all(|c| c.is_ascii_digit()));
+    for part in [update("zlib - zlib", ""), configure] {
+        assert_eq!(number(&put("zlib - zlib", &part)), number(&first));
+    }
+    let failed = "<UpdateReturnStatus>Cannot concretize: a conflicts with b</UpdateReturnStatus>";
+    assert_eq!(put("bad", &update("bad", failed)).status, 200);
+    let builds = builds(&server, "spack");
+    let [zlib, bad] = builds.as_slice() else { panic!("{builds:?}") };
+    assert_eq!((names(zlib), names(bad)), (vec!["build", "update", "configure"], vec!["update"]));
+    assert_eq!(zlib["client"]["commit"], "0467718c115fc056fcf28b1719acea72ff017ed4");
+    assert_eq!(zlib["results"][2]["output"], "\u{1b}[36m==> gcc\u{1b}[0m");
+    assert_eq!(bad["results"][0]["success"], false);
+    assert_eq!(server.get("/users/spk").status, 200);
+}
+
+#[test]
 fn a_file_without_a_place_is_named_in_the_receipt() {
     on_both(|server| {
         assert_eq!(submit(server, "pony", "E", CONFIGURE).status, 200);

@@ -104,12 +104,19 @@ fn held(conn: &mut Conn, foreign: &ForeignBuild) -> Outcome<Option<(Project, Bui
     Ok(project.zip(row.map(domain).transpose()?))
 }
 
+fn has_part(conn: &mut Conn, project: ProjectId, id: BuildId, part: &str) -> Outcome<bool> {
+    let same = receipt::table
+        .filter(receipt::project_id.eq(project.0).and(receipt::build_id.eq(Id(id.0))))
+        .filter(receipt::part.eq(part));
+    Ok(diesel::select(diesel::dsl::exists(same)).get_result(conn)?)
+}
+
 fn add_receipt(
     conn: &mut Conn,
     project: ProjectId,
     id: BuildId,
     receipt: &str,
-    unless: &str,
+    part: Option<&str>,
 ) -> Outcome<()> {
     let this = build::project_id.eq(project.0).and(build::id.eq(Id(id.0)));
     // Locks the row, so that the receipt gets a number of its own.
@@ -119,14 +126,16 @@ fn add_receipt(
         .get_result(conn)
         .optional()?;
     let Some(sender) = sender else { return Ok(()) };
-    let known: Vec<String> = receipt::table
-        .filter(receipt::project_id.eq(project.0).and(receipt::build_id.eq(Id(id.0))))
-        .select(receipt::document)
-        .load(conn)?;
-    if !unless.is_empty() && known.iter().any(|known| known.contains(unless)) {
+    if let Some(part) = part
+        && has_part(conn, project, id, part)?
+    {
         return Ok(());
     }
-    let report = TestReport { receipts: vec![receipt.to_owned()], ..TestReport::default() };
+    let report = TestReport {
+        receipts: vec![receipt.to_owned()],
+        part: part.map(str::to_owned),
+        ..TestReport::default()
+    };
     let cases = PackedCases::default();
     let steps = Piece::default();
     cases::add(conn, &[Part { project, build: id, report: &report, cases: &cases, steps }])?;
@@ -245,14 +254,17 @@ impl Foreign for Store {
     fn foreign_held(&self, foreign: &ForeignBuild) -> Result<Option<(Project, Build)>> {
         self.read(|conn| held(conn, foreign))
     }
+    fn part_exists(&self, project: ProjectId, build: BuildId, part: &str) -> Result<bool> {
+        self.read(|conn| has_part(conn, project, build, part))
+    }
     fn receipt_add(
         &self,
         project: ProjectId,
         build: BuildId,
         receipt: &str,
-        unless: &str,
+        part: Option<&str>,
     ) -> Result<()> {
-        self.write(|conn| add_receipt(conn, project, build, receipt, unless))
+        self.write(|conn| add_receipt(conn, project, build, receipt, part))
     }
     fn foreign_add(
         &self,

@@ -36,7 +36,7 @@ pub(in super::super) fn add(conn: &mut Conn, part: &Part<'_>, first_test: u32) -
         return Ok(());
     }
     let first_receipt = count_receipts(conn, part.project, part.build)?;
-    insert_receipts(conn, part.project, part.build, first_receipt, &part.report.receipts)?;
+    insert_receipts(conn, part, first_receipt)?;
     let Some(raw) = &part.report.upload else { return Ok(()) };
     let known: i64 = upload::table
         .filter(upload::project_id.eq(part.project.0).and(upload::build_id.eq(Id(part.build.0))))
@@ -77,20 +77,15 @@ pub(in super::super) fn add(conn: &mut Conn, part: &Part<'_>, first_test: u32) -
     Ok(())
 }
 
-fn insert_receipts(
-    conn: &mut Conn,
-    project: ProjectId,
-    id: BuildId,
-    first: u32,
-    documents: &[String],
-) -> Outcome<()> {
-    for (nth, document) in (first..).zip(documents) {
+fn insert_receipts(conn: &mut Conn, part: &Part<'_>, first: u32) -> Outcome<()> {
+    for (nth, document) in (first..).zip(&part.report.receipts) {
         diesel::insert_into(receipt::table)
             .values((
-                receipt::project_id.eq(project.0),
-                receipt::build_id.eq(Id(id.0)),
+                receipt::project_id.eq(part.project.0),
+                receipt::build_id.eq(Id(part.build.0)),
                 receipt::nth.eq(number(nth)),
                 receipt::document.eq(plain(document)),
+                receipt::part.eq(part.report.part.as_deref()),
             ))
             .execute(conn)?;
     }

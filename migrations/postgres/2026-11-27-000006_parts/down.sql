@@ -1,0 +1,2 @@
+drop index receipt_part;
+alter table receipt drop column part;
