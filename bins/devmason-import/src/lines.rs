@@ -363,6 +363,7 @@ impl Lines<'_> {
                 tests: line.tests.into_iter().map(Into::into).collect::<Vec<_>>().into(),
                 receipts: line.receipts,
                 upload: None,
+                part: None,
                 document: None,
             },
             claim: None,

@@ -165,6 +165,7 @@ fn of_body(
             tests: read.take_results().into(),
             receipts: vec![serde_json::to_string(&receipt)?],
             upload: None,
+            part: None,
             document: None,
         },
         claim: None,

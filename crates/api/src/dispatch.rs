@@ -29,8 +29,8 @@ use crate::respond::allow;
 use crate::session::{Session, is_surely_own_page};
 use crate::turns::Turn;
 
-/// Maximum size of a form, in bytes.
-const MAX_FORM: usize = 64 << 10;
+/// Maximum size of a form, in bytes: the longest note takes 120,000 in a form.
+const MAX_FORM: usize = 256 << 10;
 
 /// Maximum number of attempts for a request that keeps losing a race with others; that many never
 /// happen by chance.
@@ -320,7 +320,7 @@ async fn form(
         return Err(ApiError::UnsupportedCoding);
     }
     let sent = body.receive_up_to(request, MAX_FORM).await?;
-    let fields = Params::read(&String::from_utf8_lossy(&sent))?;
+    let fields = Params::of_form(&String::from_utf8_lossy(&sent))?;
     if matches!(of, Resource::Session) {
         let result = crate::form::session(request, app, origin, session, &fields).await;
         let here = origin.base.location(of);
@@ -355,26 +355,32 @@ async fn form(
             (new, result)
         }
     };
-    let mut answer = match result {
-        Ok(answer) => answer,
+    let answer = match result {
+        Ok(answer) => Ok(answer),
         Err(error) => {
-            let session = new.as_ref().or(session);
-            again(request, app, origin, (session, of, &fields), error).await?
+            let sessions = (new.as_ref(), session);
+            again(request, app, origin, (sessions, of, &fields), error).await
         }
     };
-    if let Some(new) = new {
-        answer.add_cookie(&new.cookie(&origin.base)).map_err(|_| ApiError::Interrupted)?;
+    let Some(new) = new else { return answer };
+    let Ok(mut answer) = answer else {
+        new.end(&app.store).await?;
+        return answer;
+    };
+    if let Some(old) = session {
+        old.end(&app.store).await?;
     }
+    answer.add_cookie(&new.cookie(&origin.base)).map_err(|_| ApiError::Interrupted)?;
     Ok(answer)
 }
 
 /// A form that was refused, as a person sees it again: with what was typed, and fields to sign in with if
-/// the session has ended.
+/// the session has ended. Who has just signed in sees other errors as a page, too, as that has a cookie.
 async fn again(
     request: &HttpRequest,
     app: &web::Data<App>,
     origin: &Origin,
-    (session, of, fields): (Option<&Session>, &Resource, &Params),
+    ((new, old), of, fields): ((Option<&Session>, Option<&Session>), &Resource, &Params),
     error: ApiError,
 ) -> Result<HttpResponse, ApiError> {
     let may_be_mended = match error {
@@ -383,10 +389,11 @@ async fn again(
         }
         ref error => error.is_about_fields(),
     };
-    let form = crate::form::shown(of, fields);
-    let Some(form) = form.filter(|_| may_be_mended && is_browsers(request, Some(of))) else {
+    let form = crate::form::shown(of, fields).filter(|_| may_be_mended);
+    if !is_browsers(request, Some(of)) || (form.is_none() && new.is_none()) {
         return Err(error);
-    };
+    }
+    let session = new.or(old);
     let caller = match session {
         Some(session) => session.caller(&app.store, &app.settings.policy).await?,
         None => None,
@@ -410,7 +417,10 @@ async fn again(
         json: None,
         version: &app.settings.version,
     };
-    Ok(error.refused(site, (form, origin.base.location(of)), fields))
+    Ok(match form {
+        Some(form) => error.refused(site, (form, origin.base.location(of)), fields),
+        None => error.page(site),
+    })
 }
 
 /// Does what a form asks for.

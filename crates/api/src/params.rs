@@ -46,16 +46,23 @@ pub(crate) fn holding(field: &str, text: &str) -> String {
 
 impl Params {
     pub(crate) fn read(query: &str) -> Result<Self, ApiError> {
+        let params = Self::of_form(query)?;
+        if let Some((name, _)) = params.0.iter().find(|(_, value)| value.len() > limits::PARAMETER)
+        {
+            let name: String = name.chars().take(100).collect();
+            let problem = format!("'{name}' is longer than {} bytes", limits::PARAMETER);
+            return Err(bad("query", problem));
+        }
+        Ok(params)
+    }
+
+    /// The fields of a form, which is limited as a whole.
+    pub(crate) fn of_form(query: &str) -> Result<Self, ApiError> {
         let pairs = web::Query::<Vec<(String, String)>>::from_query(query)
             .map_err(|error| bad("query", error.to_string()))?
             .into_inner();
         if pairs.len() > limits::PARAMETERS {
             let problem = format!("more than {} parameters", limits::PARAMETERS);
-            return Err(bad("query", problem));
-        }
-        if let Some((name, _)) = pairs.iter().find(|(_, value)| value.len() > limits::PARAMETER) {
-            let name: String = name.chars().take(100).collect();
-            let problem = format!("'{name}' is longer than {} bytes", limits::PARAMETER);
             return Err(bad("query", problem));
         }
         Ok(Self(pairs))

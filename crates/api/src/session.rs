@@ -109,8 +109,8 @@ pub(crate) fn is_own_page(request: &HttpRequest, base: &Base) -> bool {
     origin.is_none_or(|origin| origin.as_bytes() == base.origin().as_bytes())
 }
 
-/// Whether a form certainly comes from a page of this server: what anybody may have written into it is
-/// shown to nobody else.
+/// Whether the browser says that a form comes from a page of this server. Without that, what was typed is
+/// not shown again, and nobody signs in with it: another site may have written it.
 pub(crate) fn is_surely_own_page(request: &HttpRequest, base: &Base) -> bool {
     request.headers().contains_key(header::ORIGIN) && is_own_page(request, base)
 }

@@ -54,6 +54,8 @@ impl Handler for Ctest {
                     "failed" => Status::Failed,
                     // The test should have run but could not; the completion status tells if it was skipped on purpose.
                     "notrun" => Status::Error,
+                    // Spack's.
+                    "skipped" => Status::Skipped,
                     other => {
                         let text = format!("unknown status '{other}', counted as an error");
                         sink.note(Note { line: Some(element.line), kind: NoteKind::Guessed, text });
@@ -164,8 +166,10 @@ fn value(
             case.failure.get_or_insert_with(Failure::default).message = Some(text);
         }
         Some("Completion Status") if case.status != Some(Status::Passed) => {
-            // What is not in capitals is from Spack.
+            // What is not in capitals is from Spack, which calls a package `Completed` whose tests it skipped.
+            let is_unrun = case.status == Some(Status::Error);
             let is_skipped = matches!(text.as_str(), "Disabled" | "No tests to run")
+                || (is_unrun && text == "Completed")
                 || ["SKIP", "Skipped "].iter().any(|start| text.starts_with(start));
             if is_skipped {
                 case.status = Some(Status::Skipped);

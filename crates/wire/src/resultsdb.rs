@@ -10,8 +10,9 @@ use crate::{Part, WireError};
 /// The name of the protocol.
 pub const PROTOCOL: &str = "resultsdb";
 
-/// The same result again within this time is a retry, in microseconds.
-const RETRIED: i64 = 60_000_000;
+/// The same result again within [`RETRIES`] of these times is a retry, in microseconds.
+const RETRIED: i64 = 20_000_000;
+const RETRIES: i64 = 3;
 
 /// A result that was read.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,6 +23,8 @@ pub struct Said {
     pub credentials: Option<String>,
     /// What it becomes; it has no step if the test has no outcome yet.
     pub part: Part,
+    /// The digests under which the same result is known if it came within the last minute.
+    pub retried: Vec<String>,
     /// The request without the key.
     pub said: Map<String, Value>,
 }
@@ -60,8 +63,10 @@ pub fn read(body: &[u8], received: Timestamp) -> Result<Said, WireError> {
     let told = Value::Object(said.clone()).to_string();
     let mut part = Part::new(Some(&testcase), PROTOCOL, told.as_bytes());
     // Nothing in a request tells a retry from the next run of the test, but its time.
-    let told = format!("{} {told}", received.micros() / RETRIED);
-    part.receipt.digest = Some(crate::part::digest(told.as_bytes()));
+    let now = received.micros() / RETRIED;
+    let digest = |time: i64| crate::part::digest(format!("{time} {told}").as_bytes());
+    part.receipt.digest = Some(digest(now));
+    let retried = (now - RETRIES..now).map(digest).collect();
     part.client.extend(group.map(|group| ("group".to_owned(), group)));
     for (name, of) in [("job", "item"), ("item", "item"), ("type", "type"), ("arch", "arch")] {
         part.client.extend(of_data(of).map(|text| (name.to_owned(), text)));
@@ -79,7 +84,7 @@ pub fn read(body: &[u8], received: Timestamp) -> Result<Said, WireError> {
     };
     let Some(status) = status else {
         part.dropped(format!("'{testcase}' is {outcome}: only outcomes have a place here"));
-        return Ok(Said { key, credentials, part, said });
+        return Ok(Said { key, credentials, part, retried, said });
     };
     let mut properties: Vec<(String, String)> = Vec::new();
     for (name, value) in data.into_iter().flatten() {
@@ -120,7 +125,7 @@ pub fn read(body: &[u8], received: Timestamp) -> Result<Said, WireError> {
     };
     let tests = vec![test];
     part.with_step(draft.step(&tests)?, tests);
-    Ok(Said { key, credentials, part, said })
+    Ok(Said { key, credentials, part, retried, said })
 }
 
 fn text(value: &Value) -> Option<String> {
@@ -154,6 +159,23 @@ mod tests {
             ("item koji_build x-1", "a.b")
         );
         assert!(of(r#"{"outcome":"INFO","testcase":"a"}"#).key.starts_with("results of 20"));
+    }
+
+    #[test]
+    fn the_same_result_within_a_minute_is_a_retry_whenever_the_minute_begins() {
+        for begin in 1_795_000_000..1_795_000_060 {
+            let at = |second: i64| {
+                let at = Timestamp::from_parts((begin + second) * 1_000_000, 0).unwrap();
+                read(br#"{"outcome":"PASSED","testcase":"a"}"#, at).unwrap()
+            };
+            let first = at(0).part.receipt.digest.unwrap();
+            let is_retry = |second: i64| {
+                let again = at(second);
+                again.part.receipt.digest.as_ref() == Some(&first) || again.retried.contains(&first)
+            };
+            let found = [0, 1, 30, 60, 80].map(is_retry);
+            assert_eq!(found, [true, true, true, true, false], "{begin}");
+        }
     }
 
     #[test]

@@ -73,6 +73,8 @@ pub(crate) async fn put(call: &Call<'_>, slug: &Slug) -> Result<HttpResponse, Ap
             // If the project exists, the source document requires 403 for everyone else.
             Err(Refusal::NotPermitted.into())
         }
+        // The form of a project that was deleted meanwhile.
+        None if call.is_form && !call.is_new => Err(ApiError::NotFound("project not found")),
         None => {
             policy.register_project(call.viewer())?;
             register(call, slug).await

@@ -44,7 +44,7 @@ pub(crate) fn pulse(of: &Pulse) -> TrackPulse {
         every: of.every(),
         overdue: of.is_overdue(),
         latest: of.begun.first().map(|build| build.key.to_string()),
-        success: of.begun.iter().find_map(|build| build.success),
+        success: of.success,
     }
 }
 

@@ -20,9 +20,16 @@ pub(crate) struct Shown {
     pub(crate) branch: String,
     variant: Option<String>,
     is_credited: Option<bool>,
+    /// Whether nobody asked for this branch: it is the project's mainline.
+    pub(crate) is_mainline: bool,
 }
 
 impl Shown {
+    /// The branch, and whether its builds are sent with credentials, if that counts.
+    pub(crate) fn branch(&self) -> (String, Option<bool>) {
+        (self.branch.clone(), self.is_credited)
+    }
+
     /// Whether a track is one of those that are shown.
     pub(crate) fn has(&self, track: &Track) -> bool {
         track.branch == self.branch
@@ -47,10 +54,13 @@ impl BranchFilter {
     ) -> Answer<Option<Shown>> {
         let variant = self.variant.clone();
         if let Some(branch) = self.branch.clone() {
-            return Ok(Some(Shown { branch, variant, is_credited: None }));
+            let is_mainline = false;
+            return Ok(Some(Shown { branch, variant, is_credited: None, is_mainline }));
         }
         let mainline = mainline(repository, project, &[true, false])?;
-        Ok(mainline.map(|(branch, is_credited)| Shown { branch, variant, is_credited }))
+        let shown =
+            |(branch, is_credited)| Shown { branch, variant, is_credited, is_mainline: true };
+        Ok(mainline.map(shown))
     }
 }
 
@@ -61,7 +71,7 @@ pub(crate) fn newest_of(
     shown: Option<&Shown>,
     limit: u64,
 ) -> Answer<Vec<Build>> {
-    let Some(Shown { branch, variant, is_credited }) = shown else {
+    let Some(Shown { branch, variant, is_credited, .. }) = shown else {
         return newest(repository, Scope::Project(project.id), limit);
     };
     let variant = variant.as_deref();

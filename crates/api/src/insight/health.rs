@@ -24,6 +24,8 @@ pub(crate) struct Pulse {
     pub(crate) known: KnownTrack,
     pub(crate) is_mainline: bool,
     pub(crate) begun: Vec<Begun>,
+    /// Whether its newest finished build succeeded.
+    pub(crate) success: Option<bool>,
 }
 
 impl Pulse {
@@ -39,7 +41,15 @@ impl Pulse {
             *branch == known.track.branch
                 && is_credited.is_none_or(|of| of == known.track.is_credited)
         });
-        Ok(Self { known, is_mainline, begun })
+        let success = match begun.iter().find_map(|build| build.success) {
+            None if begun.len() as u64 == BEGUN => {
+                let among = Among::Track(known.track.key());
+                let newest = repository.tracked_list(project.id, &among, None, 1)?;
+                newest.first().map(|build| build.success)
+            }
+            success => success,
+        };
+        Ok(Self { known, is_mainline, begun, success })
     }
 
     fn starts(&self) -> Vec<Timestamp> {
@@ -49,11 +59,6 @@ impl Pulse {
     /// The usual gap between starts, in seconds.
     pub(crate) fn every(&self) -> Option<f64> {
         every(&self.starts()).map(|micros| micros as f64 / 1e6)
-    }
-
-    /// Whether its newest finished build failed.
-    pub(crate) fn is_failing(&self) -> bool {
-        self.begun.iter().find_map(|build| build.success) == Some(false)
     }
 
     pub(crate) fn is_overdue(&self) -> bool {

@@ -29,14 +29,16 @@ const LOOKED_AT: u64 = 1000;
 /// Maximum number of search results shown.
 const FOUND_SHOWN: usize = 300;
 
-/// Maximum number of lines in all groups: a project with several tags has several.
+/// Maximum number of lines in all groups with a name: a project with several tags has several. Each project
+/// has one.
 const LINES: usize = 500;
 
 /// Number of a user's projects that are looked at for those that need attention.
 const OWNED: u64 = 100;
 
-/// Maximum number of failing tracks of a project whose builds are counted.
-const FAILING: usize = 20;
+/// Number of tracks that are looked at for all projects, and of each at least and at most.
+const TRACKS: usize = 2_000;
+const TRACKS_OF_EACH: (usize, usize) = (5, 100);
 
 /// Maximum number of builds of a track that are counted.
 const COUNTED: u64 = 100;
@@ -69,7 +71,7 @@ fn order(call: &Call<'_>) -> Result<(Order, bool), ApiError> {
     })
 }
 
-/// What the list of projects is in groups by.
+/// How the list of projects is grouped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Grouping {
     None,
@@ -101,9 +103,18 @@ impl Grouping {
             Self::Tag => project.tags.iter().map(ToString::to_string).collect(),
         }
     }
+
+    /// The heading of the projects that are in no group.
+    fn others(self) -> &'static str {
+        match self {
+            Self::None => "",
+            Self::Prefix => "Others",
+            Self::Tag => "Without a tag",
+        }
+    }
 }
 
-fn sort(rows: &mut [ProjectRow], (order, is_reversed): (Order, bool)) {
+fn sort(rows: &mut [Arc<ProjectRow>], (order, is_reversed): (Order, bool)) {
     match order {
         // What fails, and what is overdue, comes first.
         Order::State => rows.sort_by_key(|row| match row.standing() {
@@ -113,7 +124,8 @@ fn sort(rows: &mut [ProjectRow], (order, is_reversed): (Order, bool)) {
             Standing::Success => 3,
             Standing::Nothing => 4,
         }),
-        Order::Name => {}
+        // They come by name.
+        Order::Name => return,
         Order::Failing => rows.sort_by_key(|row| Reverse(row.failing_tests())),
         Order::Last => rows.sort_by_key(|row| Reverse(row.last_micros())),
     }
@@ -144,12 +156,12 @@ fn heads(call: &Call<'_>, (order, is_reversed): (Order, bool)) -> Heads {
     }
 }
 
-/// A project with the state of its mainline.
-fn row(repository: &dyn Repository, project: Project) -> Answer<ProjectRow> {
+/// A project with the state of its mainline, by so many tracks at most.
+fn row(repository: &dyn Repository, project: Project, tracks: usize) -> Answer<ProjectRow> {
     let shown = BranchFilter::default().shown(repository, &project)?;
     let builds = newest_of(repository, &project, shown.as_ref(), SQUARES)?;
     let builds = builds.into_iter().map(brief).collect();
-    let mainline = Mainline::read(repository, &project, shown.as_ref())?;
+    let mainline = Mainline::read(repository, &project, shown.as_ref(), tracks)?;
     let failing = failing(repository, &project, &mainline.pulses)?;
     let is_overdue = mainline.pulses.iter().any(Pulse::is_overdue);
     Ok(ProjectRow { project, builds, failing, is_overdue, has_tracks: !mainline.pulses.is_empty() })
@@ -167,14 +179,14 @@ fn brief(mut build: Build) -> Build {
 }
 
 /// Since when a mainline fails: of the tracks whose newest finished build failed, the one that has failed
-/// longest.
+/// longest. One that has failed for more builds than are counted comes before those that have not.
 fn failing(
     repository: &dyn Repository,
     project: &Project,
     pulses: &[Pulse],
 ) -> Answer<Option<Failing>> {
-    let (mut longest, mut tests): (Option<(BuildId, usize, bool)>, u64) = (None, 0);
-    for pulse in pulses.iter().filter(|pulse| pulse.is_failing()).take(FAILING) {
+    let (mut longest, mut tests): (Option<(bool, BuildId, usize)>, u64) = (None, 0);
+    for pulse in pulses.iter().filter(|pulse| pulse.success == Some(false)) {
         let among = Among::Track(pulse.known.track.key());
         let builds = repository.tracked_list(project.id, &among, None, COUNTED)?;
         let failed = builds.iter().take_while(|build| !build.success);
@@ -182,11 +194,10 @@ fn failing(
         let newest = builds.first().map(|build| &build.tests);
         tests = tests.max(newest.map_or(0, |tests| tests.failed + tests.error));
         let is_exact = count < builds.len() || (builds.len() as u64) < COUNTED;
-        if longest.is_none_or(|(oldest, ..)| since.id < oldest) {
-            longest = Some((since.id, count, is_exact));
-        }
+        let this = (is_exact, since.id, count);
+        longest = Some(longest.map_or(this, |longest| longest.min(this)));
     }
-    let Some((since, builds, is_exact)) = longest else { return Ok(None) };
+    let Some((is_exact, since, builds)) = longest else { return Ok(None) };
     let since = repository.builds_by_id(project.id, &[since])?.pop();
     Ok(since.map(|since| Failing { since: brief(since), builds, is_exact, tests }))
 }
@@ -201,24 +212,36 @@ pub(crate) async fn list(call: &Call<'_>) -> Result<HttpResponse, ApiError> {
     let wanted = search.to_owned();
     let is_part = search.is_empty() && order == (Order::Name, false) && grouping == Grouping::None;
     let viewer = call.viewer().username().cloned();
-    let (mut rows, mine) = call
+    let (count, mut rows, mine) = call
         .ask(move |repository| {
-            let projects =
+            let mut projects =
                 if is_part { repository.project_list(page)? } else { found(repository, &wanted)? };
+            let count = projects.len();
+            if order.0 == Order::Name {
+                if order.1 {
+                    projects.reverse();
+                }
+                projects.truncate(FOUND_SHOWN);
+            }
             let own = match viewer.filter(|_| wanted.is_empty()) {
                 Some(username) => owned(repository, &username)?,
                 None => Vec::new(),
             };
-            let rows = |projects: Vec<Project>| {
-                projects.into_iter().map(|of| row(repository, of)).collect::<Answer<Vec<_>>>()
-            };
-            let mut mine = rows(own)?;
-            mine.retain(ProjectRow::needs_attention);
-            Ok((rows(projects)?, mine))
+            let (least, most) = TRACKS_OF_EACH;
+            let tracks = (TRACKS / projects.len().max(1)).clamp(least, most);
+            let rows = projects.into_iter().map(|of| row(repository, of, tracks).map(Arc::new));
+            let rows: Vec<Arc<ProjectRow>> = rows.collect::<Answer<_>>()?;
+            let mine = own.into_iter().map(|own| {
+                let known = rows.iter().find(|row| row.project.id == own.id).cloned();
+                known.map_or_else(|| row(repository, own, tracks).map(Arc::new), Ok)
+            });
+            let mut mine: Vec<Arc<ProjectRow>> = mine.collect::<Answer<_>>()?;
+            mine.retain(|row| row.needs_attention());
+            Ok((count, rows, mine))
         })
         .await?;
     sort(&mut rows, order);
-    let text = match rows.len() {
+    let text = match count {
         found @ ..=FOUND_SHOWN => counted(found, "project"),
         found => format!("first {FOUND_SHOWN} of {}", counted(found, "project")),
     };
@@ -251,33 +274,36 @@ fn owned(repository: &dyn Repository, username: &Username) -> Answer<Vec<Project
 }
 
 /// The projects in groups, each by name; those that belong to none come last. A project with several tags
-/// is in several groups.
-fn grouped(rows: Vec<ProjectRow>, by: Grouping) -> Vec<(String, Vec<Arc<ProjectRow>>)> {
-    let rows: Vec<Arc<ProjectRow>> = rows.into_iter().map(Arc::new).collect();
+/// is in several groups, as far as there are lines for them.
+fn grouped(rows: Vec<Arc<ProjectRow>>, by: Grouping) -> Vec<(String, Vec<Arc<ProjectRow>>)> {
     if by == Grouping::None {
         return vec![(String::new(), rows)];
     }
-    let mut groups: BTreeMap<String, Vec<Arc<ProjectRow>>> = BTreeMap::new();
-    for row in &rows {
-        for name in by.groups_of(&row.project) {
-            groups.entry(name).or_default().push(row.clone());
-        }
+    let mut names: Vec<Vec<String>> = rows.iter().map(|row| by.groups_of(&row.project)).collect();
+    if by == Grouping::Prefix {
+        // A first word that no other project has makes no group.
+        let all: Vec<String> = names.iter().flatten().cloned().collect();
+        let is_shared = |name: &String| all.iter().filter(|other| *other == name).count() > 1;
+        names.iter_mut().for_each(|names| names.retain(is_shared));
     }
-    // A first word that no other project has makes no group.
-    groups.retain(|_, rows| by == Grouping::Tag || rows.len() > 1);
-    let is_in_one = |row: &Arc<ProjectRow>| {
-        by.groups_of(&row.project).iter().any(|name| groups.contains_key(name))
+    // The first tag of each project, then the second of each.
+    let most = names.iter().map(Vec::len).max().unwrap_or_default();
+    let nth = |nth: usize| {
+        let of = names.iter().enumerate();
+        of.filter_map(move |(at, names)| Some((names.get(nth)?, at)))
     };
-    let others: Vec<_> = rows.into_iter().filter(|row| !is_in_one(row)).collect();
-    let others = (!others.is_empty()).then(|| ("Others".to_owned(), others));
-    let mut groups: Vec<_> = groups.into_iter().chain(others).collect();
-    let mut left = LINES;
-    for (_, rows) in &mut groups {
-        rows.truncate(left);
-        left -= rows.len();
+    let mut groups: BTreeMap<&String, Vec<usize>> = BTreeMap::new();
+    for (name, at) in (0..most).flat_map(nth).take(LINES) {
+        groups.entry(name).or_default().push(at);
     }
-    groups.retain(|(_, rows)| !rows.is_empty());
-    groups
+    let of = |mut group: Vec<usize>| {
+        group.sort_unstable();
+        group.into_iter().filter_map(|at| rows.get(at).cloned()).collect::<Vec<_>>()
+    };
+    let others = (0..rows.len()).filter(|at| names.get(*at).is_none_or(Vec::is_empty)).collect();
+    let others = (by.others().to_owned(), of(others));
+    let groups = groups.into_iter().map(|(name, group)| (name.clone(), of(group)));
+    groups.chain((!others.1.is_empty()).then_some(others)).collect()
 }
 
 /// The projects with this text in their display name or slug.

@@ -1,7 +1,7 @@
 //! The pages of lists of builds and of tags.
 
 use actix_web::HttpResponse;
-use devmason_domain::{Invalid, Project, Slug, Tag};
+use devmason_domain::{BuildKey, Invalid, Project, Slug, Tag};
 use devmason_hypermedia::{BuildPair, BuildsOf, Fields, Resource, TagSegment};
 use devmason_pages::{BuildFilter, Builds, Row, Tags, counted, grouped};
 
@@ -15,7 +15,7 @@ use crate::respond::Found;
 /// A list of builds.
 pub(crate) async fn builds(call: &Call<'_>, of: ListOf) -> Result<HttpResponse, ApiError> {
     if let (Some(project), Some(_)) = (of.of_project(), call.params.first("compare")) {
-        return compare(call, project);
+        return compare(call, project).await;
     }
     // It shows no outputs, whatever members are asked for.
     call.params.fields()?;
@@ -63,14 +63,26 @@ pub(crate) async fn builds(call: &Call<'_>, of: ListOf) -> Result<HttpResponse, 
 }
 
 /// Leads to the comparison of the two builds that were chosen in the list, the older one first.
-fn compare(call: &Call<'_>, project: &Project) -> Result<HttpResponse, ApiError> {
+async fn compare(call: &Call<'_>, project: &Project) -> Result<HttpResponse, ApiError> {
     let bad = |problem: &str| ApiError::BadValue { name: "compare", problem: problem.to_owned() };
     let chosen: Vec<&str> = call.params.all("compare").collect();
-    let &[newer, older] = chosen.as_slice() else {
+    let &[one, other] = chosen.as_slice() else {
         return Err(bad(&format!("choose two builds; {} chosen", counted(chosen.len(), "build"))));
     };
-    let key = |text: &str| text.parse().map_err(|error: Invalid| bad(&error.0));
-    let pair = BuildPair::new(key(older)?, key(newer)?)
+    let key = |text: &str| text.parse::<BuildKey>().map_err(|error: Invalid| bad(&error.0));
+    let (of, keys) = (project.id, [key(one)?, key(other)?]);
+    let found = call.ask(move |repository| {
+        let build = |key: &BuildKey| repository.build_find(of, key);
+        Ok([build(&keys[0])?, build(&keys[1])?])
+    });
+    let [Some(one), Some(other)] = found.await? else {
+        return Err(ApiError::NotFound("build not found"));
+    };
+    if one.id == other.id {
+        return Err(bad("choose two different builds"));
+    }
+    let (older, newer) = if one.id < other.id { (one, other) } else { (other, one) };
+    let pair = BuildPair::new(older.key(), newer.key())
         .ok_or_else(|| bad("builds with such ids cannot be compared"))?;
     let comparison = Resource::Comparison(project.slug.clone(), pair);
     Ok(leading_to(&call.base.location(&comparison)))

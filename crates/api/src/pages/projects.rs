@@ -39,7 +39,7 @@ pub(crate) async fn get(call: &Call<'_>, slug: &Slug) -> Result<HttpResponse, Ap
     let (stamp, branch, mainline, ending) = call
         .ask(move |repository| {
             let branch = filter.shown(repository, &of)?;
-            let mut mainline = Mainline::read(repository, &of, branch.as_ref())?;
+            let mut mainline = Mainline::read(repository, &of, branch.as_ref(), mainline::TRACKS)?;
             mainline.cut();
             Ok((stamp(repository, of.id)?, branch, mainline, ending(repository, &of)?))
         })

@@ -3,7 +3,7 @@
 use actix_web::HttpResponse;
 use devmason_domain::{Digest, Timestamp, limits};
 use devmason_hypermedia::Resource;
-use devmason_repository::{ForeignKind, Named, NewForeignObject};
+use devmason_repository::{ForeignKind, Named, NewForeignObject, Repository};
 use devmason_wire::resultsdb::{PROTOCOL, Said, read};
 use serde_json::{Map, Value, json};
 
@@ -21,7 +21,7 @@ const GROUPS: ForeignKind = ForeignKind { protocol: PROTOCOL, kind: "group" };
 pub(crate) async fn post(call: &Call<'_>, project: &str) -> Result<HttpResponse, ApiError> {
     super::count(call, PROTOCOL, None);
     let received = Timestamp::now();
-    let Said { key, credentials, mut part, said } =
+    let Said { key, credentials, mut part, retried, said } =
         super::read(call, move |body| read(body, received)).await?;
     let caller = super::caller_with(call, credentials.as_deref()).await?;
     let call = &Call { caller: caller.as_ref().unwrap_or(call.caller), ..*call };
@@ -35,7 +35,16 @@ pub(crate) async fn post(call: &Call<'_>, project: &str) -> Result<HttpResponse,
         Some(held) => held,
         None => begin(call, &project, (PROTOCOL, key, 1), &part).await?,
     };
-    if !has(call, &held.foreign, &part).await? {
+    let (of, build) = (held.foreign.project, held.foreign.build);
+    let was_retried = move |repository: &dyn Repository| {
+        for digest in &retried {
+            if repository.part_exists(of, build, digest)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    };
+    if !has(call, &held.foreign, &part).await? && !call.ask(was_retried).await? {
         add(call, &held, part, false).await?;
     }
     let build = Resource::Build(project.slug.clone(), held.build.key());

@@ -214,21 +214,20 @@ fn a_page_has_a_bound_whatever_it_shows() {
             .unwrap()
             .len(),
     ));
-    let rows: Vec<ProjectRow> = (0..300)
-        .map(|_| ProjectRow {
-            project: project.clone(),
-            builds: (0..9).map(|n| build(n, "{}")).collect(),
-            failing: Some(Failing { since: build(9, "{}"), builds: 9, is_exact: false, tests: 9 }),
-            is_overdue: true,
-            has_tracks: true,
-        })
-        .collect();
+    let row = |_: usize| ProjectRow {
+        project: project.clone(),
+        builds: (0..9).map(|n| build(n, "{}")).collect(),
+        failing: Some(Failing { since: build(9, "{}"), builds: 9, is_exact: false, tests: 9 }),
+        is_overdue: true,
+        has_tracks: true,
+    };
+    let tag = "&".repeat(100);
     sizes.push((
         "projects",
         rendered(&Projects {
             site: site(),
-            mine: Vec::new(),
-            groups: vec![(String::new(), rows.into_iter().map(Arc::new).collect())],
+            mine: (0..100).map(|at| Arc::new(row(at))).collect(),
+            groups: (0..800).map(|at| (tag.clone(), vec![Arc::new(row(at))])).collect(),
             search: "",
             red_first: false,
             group: "",
@@ -266,11 +265,16 @@ fn a_page_has_a_bound_whatever_it_shows() {
         problem: String::new(),
     };
     sizes.push(("search", rendered(&page).unwrap().len()));
-    // A form is at most 64 KiB long.
+    // A form is at most 256 KiB long.
     let sent = vec![("note".to_owned(), big.clone()), ("title".to_owned(), String::new())];
     let why = (big.as_str(), Some("note"));
     let page = RefusedForm::new(site(), (Form::Issue, "/".to_owned()), &sent, why);
     sizes.push(("refused form", rendered(&page).unwrap().len()));
+    let sent: Vec<_> = ["name", "repository", "tags", "mainline", "variant_by", "gate"]
+        .map(|name| (name.to_owned(), "&".repeat(40 << 10)))
+        .into();
+    let page = RefusedForm::new(site(), (Form::Settings, "/".to_owned()), &sent, why);
+    sizes.push(("refused settings", rendered(&page).unwrap().len()));
     let notes: Vec<String> = (0..1000)
         .map(|_| format!(r#"{{"line":1,"kind":"odd","text":"{}"}}"#, "&".repeat(512)))
         .collect();

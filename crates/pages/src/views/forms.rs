@@ -77,8 +77,8 @@ const SETTINGS: &[Row] = &[
     ),
     (
         "tags",
-        "Tags, separated by commas: the list of projects can be in groups by them",
-        Kind::Line(10_000),
+        "Tags, separated by commas: the list of projects can be grouped by them",
+        Kind::Line(12_000),
         false,
     ),
     ("reporting", "Who may post builds", Kind::Choice(&REPORTERS), false),

@@ -128,7 +128,7 @@ pub struct Projects<'a> {
     /// The page's frame.
     pub site: Site<'a>,
     /// The viewer's projects that need attention.
-    pub mine: Vec<ProjectRow>,
+    pub mine: Vec<Arc<ProjectRow>>,
     /// The projects, in groups with their headings; without groups, one with an empty heading.
     pub groups: Vec<(String, Vec<Arc<ProjectRow>>)>,
     /// The search text.

@@ -39,15 +39,19 @@ fn what_ctest_could_not_run_is_an_error_and_what_it_skipped_is_not() {
 fn what_spack_did_not_test_is_no_error() {
     let with = |status: &str| {
         format!(
-            r#"<Site BuildName="zlib" Generator="spack-0.22.1"><Testing><Test Status="notrun"><Name>a</Name><Results>
+            r#"<Site BuildName="zlib" Generator="spack"><Testing><Test Status="notrun"><Name>a</Name><Results>
             <NamedMeasurement type="numeric/double" name="Execution Time"><Value>None</Value></NamedMeasurement>
             <NamedMeasurement type="text/string" name="Completion Status"><Value>{status}</Value></NamedMeasurement>
             </Results></Test></Testing></Site>"#
         )
     };
-    for status in ["No tests to run", "Skipped zlib package"] {
+    for status in ["No tests to run", "Skipped zlib package", "Completed"] {
         assert_eq!(told(&with(status)), (vec!["zlib::a skipped".to_owned()], true), "{status}");
     }
+    let part = with("Completed").replace("notrun", "skipped");
+    assert_eq!(told(&part), (vec!["zlib::a skipped".to_owned()], true));
+    let failed = with("Completed").replace("notrun", "failed");
+    assert_eq!(told(&failed), (vec!["zlib::a failed".to_owned()], false));
     assert_eq!(told(&with("Unknown")), (vec!["zlib::a error".to_owned()], false));
 }
 

@@ -186,3 +186,32 @@ fn cases_of_an_older_version_are_packed_at_the_start() {
         }
     }
 }
+
+#[test]
+fn parts_of_an_older_version_are_known_by_their_digests() {
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let store = Store::new(backend);
+        let project = store.project("p");
+        let new = running(&project);
+        let build = new.id;
+        store.record(new);
+        let key = ForeignKey { project: project.id, protocol: "test", key: Digest([1; 32]) };
+        store.foreign_add(&key, 1, build, at("2026-01-01T00:00:00Z")).unwrap();
+        // The name of the file has a NUL, and a quote.
+        let receipt = r#"{"file":"a\u0000\"digest\":\"sha256:2\"","digest":"sha256:1","notes":[]}"#;
+        store.receipt_add(project.id, build, receipt, None).unwrap();
+        let Store { database, repository } = store;
+        drop(repository);
+        match backend {
+            Backend::Sqlite => {
+                sqlite(&database).revert_last_migration(migrations("sqlite")).unwrap();
+            }
+            Backend::Postgres => {
+                postgres(&database).revert_last_migration(migrations("postgres")).unwrap();
+            }
+        }
+        let repository = open(&database.url, &Options::default()).unwrap();
+        let has = |part: &str| repository.part_exists(project.id, build, part).unwrap();
+        assert_eq!([has("sha256:1"), has("sha256:2")], [true, false], "{backend:?}");
+    }
+}

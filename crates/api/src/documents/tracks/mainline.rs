@@ -1,7 +1,7 @@
 //! The state of a project's mainline: its tracks, and what fails in their newest builds.
 
 use devmason_domain::insight::{Asked, is_mass_failure};
-use devmason_domain::{Build, Issue, IssueState, Project, Timestamp};
+use devmason_domain::{Build, Issue, IssueState, Project, Timestamp, Track};
 use devmason_hypermedia::document::{Findings, InsightCounts};
 use devmason_repository::{Among, Error, Repository};
 
@@ -14,8 +14,8 @@ use crate::error::ApiError;
 use crate::insight::{Insight, Patience, Pulse, SeenBeyond, Shown, Subject};
 use crate::params::Params;
 
-/// Maximum number of tracks that are looked at.
-const TRACKS: usize = 100;
+/// Maximum number of tracks that a project's page looks at.
+pub(crate) const TRACKS: usize = 100;
 
 /// Maximum number of tracks, of failures and of issues that are shown.
 const SHOWN: usize = 20;
@@ -56,26 +56,32 @@ pub(crate) struct Mainline {
 }
 
 impl Mainline {
-    /// The active tracks of the branch that stands for a project.
+    /// The active tracks of the branch that stands for a project, or of the whole project where there is no
+    /// mainline; at most so many, those with the newest builds.
     pub(crate) fn read(
         repository: &dyn Repository,
         project: &Project,
         shown: Option<&Shown>,
+        most: usize,
     ) -> Answer<Self> {
-        let Some(shown) = shown else { return Ok(Self::default()) };
+        let is_shown = |track: &Track| shown.is_none_or(|shown| shown.has(track));
         let mut tracks = repository.track_active(project.id, ACTIVE)?;
         let branches = distinct(tracks.iter().map(|known| &known.track.branch));
-        let of_branch = tracks.iter().filter(|known| known.track.branch == shown.branch);
+        let is_of_branch = |track: &Track| shown.is_none_or(|shown| shown.branch == track.branch);
+        let of_branch = tracks.iter().filter(|known| is_of_branch(&known.track));
         let variants = distinct(of_branch.map(|known| &known.track.variant));
-        tracks.retain(|known| shown.has(&known.track));
-        let more = tracks.len().saturating_sub(TRACKS);
-        tracks.truncate(TRACKS);
-        let mainline = super::mainline_of(repository, project)?;
+        tracks.retain(|known| is_shown(&known.track));
+        let more = tracks.len().saturating_sub(most);
+        tracks.truncate(most);
+        let mainline = match shown {
+            Some(shown) if shown.is_mainline => Some(shown.branch()),
+            _ => super::mainline_of(repository, project)?,
+        };
         let pulses = tracks
             .into_iter()
             .map(|known| Pulse::read(repository, project, known, mainline.as_ref()));
         let mut pulses = pulses.collect::<Answer<Vec<_>>>()?;
-        pulses.sort_by_key(|pulse| !pulse.is_failing() && !pulse.is_overdue());
+        pulses.sort_by_key(|pulse| pulse.success != Some(false) && !pulse.is_overdue());
         Ok(Self { pulses, more, branches, variants })
     }
 

@@ -12,6 +12,7 @@ stories! {
     a_text_is_found_in_names_ids_commits_and_failures,
     the_list_of_projects_tells_what_is_overdue,
     the_list_of_projects_tells_of_a_track_that_is_seldom_built,
+    the_list_of_projects_tells_of_all_tracks_where_there_is_no_mainline,
 }
 
 fn a_result_has_a_document_and_a_page_of_its_own(story: &Story) {
@@ -184,9 +185,17 @@ fn two_builds_are_chosen_in_their_list(story: &Story) {
         let page = list(query).text();
         assert_eq!(page.matches("name=\"compare\"").count(), 3, "{query}: {page}");
     }
-    let chosen = list("?compare=m3&compare=m1");
-    assert_eq!((chosen.status, chosen.header("location")), (303, "/pony/builds/m1...m3"));
-    for query in ["?compare=m1", "?compare=m1&compare=m2&compare=m3", "?compare=a/b&compare=m1"] {
+    for query in ["?compare=m3&compare=m1", "?sort=started&compare=m1&compare=m3"] {
+        let chosen = list(query);
+        assert_eq!((chosen.status, chosen.header("location")), (303, "/pony/builds/m1...m3"));
+    }
+    assert_eq!(list("?compare=m1&compare=m9").status, 404);
+    for query in [
+        "?compare=m1",
+        "?compare=m1&compare=m2&compare=m3",
+        "?compare=a/b&compare=m1",
+        "?compare=m1&compare=m1",
+    ] {
         let answer = list(query);
         assert_eq!(answer.status, 400, "{query}");
         assert!(answer.text().contains("compare"), "{query}: {}", answer.text());
@@ -287,4 +296,14 @@ fn the_list_of_projects_tells_of_a_track_that_is_seldom_built(story: &Story) {
         story.build(&format!("f{n}"), 100 + n, "main", "a:F");
     }
     assert!(home().contains("(at least 100 builds, "), "{}", home());
+}
+
+fn the_list_of_projects_tells_of_all_tracks_where_there_is_no_mainline(story: &Story) {
+    story.build("d1", 1, "develop", "a:F b:F");
+    story.build("e1", 2, "next", "a:P");
+    let page = |path: &str| story.server.page(path, "").text();
+    let part = "failing since <a href=\"/pony/builds/d1\">d1</a> <span class=\"soft\">(1 build,";
+    assert!(page("/").contains(part), "{}", page("/"));
+    // Its own page tells the same.
+    assert!(page("/pony").contains("port 4712 is taken"), "{}", page("/pony"));
 }

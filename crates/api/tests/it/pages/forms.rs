@@ -236,7 +236,7 @@ fn a_form_of_another_page_or_session_does_nothing() {
 #[test]
 fn a_form_is_short_and_plain_whatever_it_says() {
     let server = filled();
-    let long = "a&".repeat(40_000);
+    let long = "a&".repeat(150_000);
     let send = |request: Request| {
         request.header("Content-Type", "application/x-www-form-urlencoded").send().status
     };
@@ -284,6 +284,13 @@ fn a_refused_form_comes_back_with_what_was_typed_and_names_the_field() {
     let issue = send("/pony/issues", &issue);
     assert_eq!(issue.status, 400);
     assert!(issue.text().contains("value=\"Port\"") && issue.text().contains("a\nb</textarea>"));
+    let note = "\u{4e2d}".repeat(10_000);
+    let long =
+        [("_method", "POST"), ("title", "Port"), ("match.test", "a"), ("note", note.as_str())];
+    assert_eq!(send("/pony/issues", &long).status, 303);
+    // The settings of a project that is gone register none.
+    let gone = send("/gone", &[("_method", "PUT"), ("name", "Gone")]);
+    assert_eq!((gone.status, server.get("/gone").status), (404, 404));
     let deletion = send("/pony", &[("_method", "DELETE"), ("_confirm", "poni")]);
     assert!(deletion.text().contains("id=\"confirm-why\""), "{}", deletion.text());
     // Programs get the document of the error.
@@ -294,6 +301,7 @@ fn a_refused_form_comes_back_with_what_was_typed_and_names_the_field() {
 #[test]
 fn a_form_of_an_ended_session_comes_back_with_fields_to_sign_in_with() {
     let server = filled();
+    server.as_user("bob").send("PUT", "/bobs", r#"{"name":"Bob's"}"#);
     let old = server.sign_in("ann");
     let token = token(&server.page("/pony", &old));
     let end = [("_method", "DELETE"), ("_token", token.as_str())];
@@ -326,15 +334,22 @@ fn a_form_of_an_ended_session_comes_back_with_fields_to_sign_in_with() {
     assert_eq!(server.get("/pony").json()["name"], "<i>Pony</i>");
     // What else is wrong is said to somebody who has signed in by then.
     let [username, password] = by("ann-pw");
-    let long = with(&[username, password, ("gate", "new:many")]);
-    assert_eq!(long.status, 400);
-    assert!(long.header("set-cookie").contains("devmason_session="));
-    assert!(!long.text().contains("ann-pw") && !long.text().contains("_session_"));
+    let refused_gate = with(&[username, password, ("gate", "new:many")]);
+    assert_eq!(refused_gate.status, 400);
+    assert!(refused_gate.header("set-cookie").contains("devmason_session="));
+    assert!(!refused_gate.text().contains("ann-pw") && !refused_gate.text().contains("_session_"));
     let sent = with(&by("ann-pw"));
     assert_eq!((sent.status, sent.header("location")), (303, "/pony"));
     assert_eq!(server.get("/pony").json()["name"], "My pony");
     let fresh = sent.header("set-cookie").split(';').next().unwrap().to_owned();
     assert!(server.page("/pony", &fresh).text().contains("Sign out"));
+    // Somebody else is signed in, but may not do it.
+    let bob = with(&[("_session_username", "bob"), ("_session_password", "bob-pw")]);
+    assert_eq!(bob.status, 403);
+    assert!(
+        bob.header("set-cookie").contains("devmason_session=") && bob.text().contains("Sign out")
+    );
+    assert!(!bob.text().contains("bob-pw"), "{}", bob.text());
     // A form from before one signed in again is shown again, too.
     let again = server.browser_form("/pony", &fresh, &typed);
     assert_eq!(again.status, 403);
@@ -470,7 +485,7 @@ fn the_list_of_projects_is_sorted_and_grouped_by_links_and_begins_with_ones_own_
     let text = page("?group=tag", "");
     let headings: Vec<&str> = text.split("scope=\"rowgroup\">").skip(1).collect();
     let headings = headings.iter().map(|rest| rest.split('<').next().unwrap());
-    assert_eq!(headings.collect::<Vec<_>>(), ["shop", "team-a", "Others"]);
+    assert_eq!(headings.collect::<Vec<_>>(), ["shop", "team-a", "Without a tag"]);
     assert_eq!(names("?group=tag"), "web-shop web-shop zebra web-admin");
     assert_eq!(server.get("/?group=size&format=html").status, 400);
     let refused = ann.send("PUT", "/zebra", r#"{"name":"zebra","tags":["a","b,c"]}"#);

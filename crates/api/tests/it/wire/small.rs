@@ -129,6 +129,46 @@ fn a_run_of_testomat_begins_takes_tests_and_ends() {
 }
 
 #[test]
+fn a_finished_build_to_which_something_is_added_is_not_served_as_it_was() {
+    on_both(|server| {
+        let send = |method: &str, path: &str, mut body: Value| {
+            body["api_key"] = json!("pony/alice:alice-pw");
+            let request = server.request(method, &format!("/api/reporter{path}"));
+            server.send(request.json(body.to_string()))
+        };
+        let begun = send("POST", "", json!({"title": "nightly"})).json();
+        let uid = begun["uid"].as_str().unwrap();
+        let ran = |title: &str, status: &str| {
+            let test = json!({"title": title, "status": status});
+            assert_eq!(send("POST", &format!("/{uid}/testrun"), test).status, 200);
+        };
+        ran("a", "passed");
+        let end = json!({"status_event": "finish"});
+        assert_eq!(send("PUT", &format!("/{uid}"), end).status, 200);
+        let id = builds(server, "pony")[0]["id"].as_str().unwrap().to_owned();
+        let path = format!("/pony/builds/{id}");
+        // Often enough to be remembered.
+        for _ in 0..2 {
+            assert_eq!(server.get(&path).json()["success"], true);
+        }
+        let before = server.get(&path);
+        ran("b", "failed");
+        let of = |path: &str| server.get(path).json();
+        let after = of(&path);
+        assert_eq!((&after["success"], &after["tests"]["total"]), (&json!(false), &json!(2)));
+        assert_eq!(of(&format!("{path}/insight"))["success"], false);
+        let same = server.request("GET", &path).header("If-None-Match", before.header("etag"));
+        assert_eq!(server.send(same).status, 200);
+        // What only the client record or the receipt tells of it is there, too.
+        let file = format!("{path}/receipt");
+        let uploads = |of: &Value| of["uploads"].as_array().unwrap().len();
+        assert_eq!(uploads(&of(&file)), 2);
+        ran("c", "skipped");
+        assert_eq!((uploads(&of(&file)), &of(&path)["tests"]["total"]), (3, &json!(3)));
+    });
+}
+
+#[test]
 fn a_key_in_a_body_is_a_key() {
     let closed = Server::of(Registration::Closed, Reading::Open, &[]);
     let open = Server::new();

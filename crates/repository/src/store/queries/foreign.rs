@@ -111,6 +111,11 @@ fn has_part(conn: &mut Conn, project: ProjectId, id: BuildId, part: &str) -> Out
     Ok(diesel::select(diesel::dsl::exists(same)).get_result(conn)?)
 }
 
+/// Makes what is remembered of a finished build stale: only parts of other systems' clients change one.
+fn changed_after_its_end(conn: &mut Conn, finished: Option<At>) -> Outcome<()> {
+    finished.map_or(Ok(()), |_| counts::collection_changed(conn, counts::BUILDS, 0))
+}
+
 fn add_receipt(
     conn: &mut Conn,
     project: ProjectId,
@@ -120,12 +125,13 @@ fn add_receipt(
 ) -> Outcome<()> {
     let this = build::project_id.eq(project.0).and(build::id.eq(Id(id.0)));
     // Locks the row, so that the receipt gets a number of its own.
-    let sender: Option<Option<i64>> = diesel::update(build::table.filter(this))
+    let held: Option<(Option<i64>, Option<At>)> = diesel::update(build::table.filter(this))
         .set(build::version.eq(next("build.version")))
-        .returning(build::sender_id)
+        .returning((build::sender_id, build::finished))
         .get_result(conn)
         .optional()?;
-    let Some(sender) = sender else { return Ok(()) };
+    let Some((sender, finished)) = held else { return Ok(()) };
+    changed_after_its_end(conn, finished)?;
     if let Some(part) = part
         && has_part(conn, project, id, part)?
     {
@@ -160,6 +166,7 @@ fn reopen(conn: &mut Conn, project: ProjectId, id: BuildId, now: Timestamp) -> O
     match sender {
         Some(sender) => {
             counts::bump(conn, project.0, std::iter::empty(), sender, 0)?;
+            changed_after_its_end(conn, Some(At(now.micros())))?;
             Ok(true)
         }
         None => Ok(there(conn, project, id)?.is_some()),
@@ -185,11 +192,13 @@ fn tell(
     if client.with(&later.members).is_none() && new_tags(&tags(&joined)?, &later.tags).is_empty() {
         return Ok(false);
     }
-    let held: (String, String, Option<i64>, Option<String>) = diesel::update(this())
+    type Held = (String, String, Option<i64>, Option<String>, Option<At>);
+    let held: Held = diesel::update(this())
         .set((build::version.eq(next("build.version")), build::updated_at.eq(At(now.micros()))))
-        .returning((build::client, build::tags, build::sender_id, build::key))
+        .returning((build::client, build::tags, build::sender_id, build::key, build::finished))
         .get_result(conn)?;
-    let (client, joined, sender, key) = held;
+    let (client, joined, sender, key, finished) = held;
+    changed_after_its_end(conn, finished)?;
     let client = ClientRecord(JsonObject::from_stored(client));
     let client = client.with(&later.members).unwrap_or(client);
     let known = tags(&joined)?;
