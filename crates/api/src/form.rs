@@ -1,6 +1,8 @@
 //! Forms on pages. A form becomes the request that a program would send, and goes to the same
 //! handlers with the same permissions; its response becomes a page.
 
+pub(crate) mod submit;
+
 use actix_web::http::StatusCode;
 use actix_web::http::header;
 use actix_web::web::Bytes;

@@ -75,7 +75,7 @@ pub const PATTERN: usize = 4 << 10;
 
 /// Every limit, with a description.
 pub const TABLE: &[(&str, usize)] = &[
-    ("tags of a build", TAGS),
+    ("tags of a build or a project", TAGS),
     ("characters of a tag", TAG_CHARS),
     ("components that a build names", COMPONENTS),
     ("steps in one document", STEPS),

@@ -21,6 +21,8 @@ const MAX_UNPACKED: usize = 64 << 20;
 struct Ctest {
     suite: Suite,
     case: Option<Case>,
+    /// Whether the test was not run, as its status says.
+    is_unrun: bool,
     measurement: Option<String>,
     unpacked: usize,
 }
@@ -49,6 +51,7 @@ impl Handler for Ctest {
             }
             // Within <TestList>, tests are only listed.
             "Test" if element.get("Status").is_some() => {
+                self.is_unrun = element.get("Status") == Some("notrun");
                 let status = match element.get("Status").unwrap_or_default() {
                     "passed" => Status::Passed,
                     "failed" => Status::Failed,
@@ -98,7 +101,8 @@ impl Handler for Ctest {
                 case.properties.extend(element.trimmed().map(|text| (element.name.clone(), text)));
             }
             ("Value", Some(case)) => {
-                value(element, self.measurement.as_deref(), case, &mut self.unpacked, sink)
+                let measurement = (self.measurement.as_deref(), self.is_unrun);
+                value(element, measurement, case, &mut self.unpacked, sink)
             }
             ("Label", Some(case)) => {
                 case.properties.extend(element.trimmed().map(|text| ("Label".to_owned(), text)));
@@ -120,7 +124,7 @@ impl Handler for Ctest {
 
 fn value(
     element: &Element,
-    measurement: Option<&str>,
+    (measurement, is_unrun): (Option<&str>, bool),
     case: &mut Case,
     unpacked: &mut usize,
     sink: &mut dyn Sink,
@@ -167,7 +171,6 @@ fn value(
         }
         Some("Completion Status") if case.status != Some(Status::Passed) => {
             // What is not in capitals is from Spack, which calls a package `Completed` whose tests it skipped.
-            let is_unrun = case.status == Some(Status::Error);
             let is_skipped = matches!(text.as_str(), "Disabled" | "No tests to run")
                 || (is_unrun && text == "Completed")
                 || ["SKIP", "Skipped "].iter().any(|start| text.starts_with(start));

@@ -52,6 +52,9 @@ fn what_spack_did_not_test_is_no_error() {
     assert_eq!(told(&part), (vec!["zlib::a skipped".to_owned()], true));
     let failed = with("Completed").replace("notrun", "failed");
     assert_eq!(told(&failed), (vec!["zlib::a failed".to_owned()], false));
+    // A time-out is completed, too.
+    let out = failed.replace("Execution Time", "Exit Code").replace("None", "Timeout");
+    assert_eq!(told(&out), (vec!["zlib::a error".to_owned()], false));
     assert_eq!(told(&with("Unknown")), (vec!["zlib::a error".to_owned()], false));
 }
 
