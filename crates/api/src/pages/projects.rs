@@ -78,6 +78,7 @@ pub(crate) async fn get(call: &Call<'_>, slug: &Slug) -> Result<HttpResponse, Ap
         branches: &mainline.branches,
         variants: &mainline.variants,
         order,
+        is_whole: branch.is_none(),
         is_usual: given("branch").is_empty() && given("variant").is_empty(),
         builds: &builds,
         steps: &steps,

@@ -113,6 +113,7 @@ fn a_page_has_a_bound_whatever_it_shows() {
                     variants: &names,
                     order: GridOrder::default(),
                     is_usual: false,
+                    is_whole: true,
                     builds: &builds,
                     steps: &outlines,
                     tests: &lines,

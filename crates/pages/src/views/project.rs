@@ -49,6 +49,7 @@ pub struct ProjectPage<'a> {
     may_change: bool,
     settings: Vec<Field>,
     is_usual: bool,
+    is_whole: bool,
 }
 
 /// A track of the mainline, with what its newest finished build says.
@@ -131,7 +132,7 @@ pub struct ProjectParts<'a> {
     pub steps: &'a [Vec<Step>],
     /// Its recently failing tests, with their results in these builds.
     pub tests: &'a [TestLine],
-    /// The tracks of the branch, those with the newest builds first.
+    /// The tracks that are shown: those that fail or are overdue first, then those with the newest builds.
     pub tracks: Vec<MainlineTrack<'a>>,
     /// The number of its tracks that are left out.
     pub more_tracks: usize,
@@ -141,6 +142,8 @@ pub struct ProjectParts<'a> {
     pub ending: &'a [Issue],
     /// Whether the builds are those that stand for the project, because the request names no others.
     pub is_usual: bool,
+    /// Whether builds of all branches are shown, as there is no mainline.
+    pub is_whole: bool,
     /// Whether the viewer may change the project.
     pub may_change: bool,
     /// Whether the viewer may write issues.
@@ -227,6 +230,7 @@ impl<'a> ProjectPage<'a> {
             may_change: parts.may_change,
             settings: if parts.may_change { forms::settings(project) } else { Vec::new() },
             is_usual: parts.is_usual,
+            is_whole: parts.is_whole,
             of: BuildsOf::Project(project.slug.clone()),
             rows: builds.iter().take(NEWEST).map(|build| Row { project, build }).collect(),
             steps: Grid::of_steps(&site, project, shown, steps),
